@@ -1,0 +1,3 @@
+//! cbam-eval.
+
+fn main() {}

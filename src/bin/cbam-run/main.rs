@@ -1,0 +1,3 @@
+//! cbam-run.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! cbam-train.
+
+fn main() {}

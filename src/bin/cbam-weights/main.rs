@@ -1,0 +1,3 @@
+//! cbam-weights.
+
+fn main() {}

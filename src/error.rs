@@ -1,0 +1,87 @@
+//! What can go wrong, and who is at fault: a file, the weights, an argument, a layer's input or the device.
+
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error that names the file, key or argument at fault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be opened, read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file is no picture that can be read, or is over the limits.
+    #[error("{}: {message}", path.display())]
+    Photo {
+        /// The picture.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A weights file is broken, or does not fit the network.
+    #[error("{}: {message}", path.display())]
+    Weights {
+        /// The weights file.
+        path: PathBuf,
+        /// What is wrong, and the keys concerned.
+        message: String,
+    },
+    /// An argument or an option has a value that cannot be used.
+    #[error("{argument}: {message}")]
+    Argument {
+        /// The argument, by the name that the caller used.
+        argument: String,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
+    /// A layer was given a tensor of the wrong shape, kind or device.
+    #[error("{layer}: expected {expected}, got {got}")]
+    Input {
+        /// The layer.
+        layer: &'static str,
+        /// The shape, kind or device that it takes.
+        expected: String,
+        /// The one that it was given.
+        got: String,
+    },
+    /// A device cannot be used.
+    #[error("device {device}: {message}")]
+    Device {
+        /// The device, as asked for.
+        device: String,
+        /// Why not, and what to do.
+        message: String,
+    },
+    /// libtorch refused an operation.
+    #[error("libtorch: {0}")]
+    Torch(#[from] tch::TchError),
+}
+
+impl Error {
+    /// An [`Error::Io`] about `path`; made for `map_err`.
+    pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { path: path.as_ref().to_owned(), source }
+    }
+
+    /// An [`Error::Photo`] about `path`.
+    pub fn photo(path: impl AsRef<Path>, message: impl ToString) -> Self {
+        Self::Photo { path: path.as_ref().to_owned(), message: message.to_string() }
+    }
+
+    /// An [`Error::Weights`] about `path`.
+    pub fn weights(path: impl AsRef<Path>, message: impl ToString) -> Self {
+        Self::Weights { path: path.as_ref().to_owned(), message: message.to_string() }
+    }
+
+    /// An [`Error::Argument`] about `argument`.
+    pub fn argument(argument: impl ToString, message: impl ToString) -> Self {
+        Self::Argument { argument: argument.to_string(), message: message.to_string() }
+    }
+}

@@ -1,0 +1,3 @@
+//! maps.
+mod readout;
+pub use readout::{GateReadout, PatchReadout, QueryRow, Readout};

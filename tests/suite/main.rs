@@ -1,0 +1,12 @@
+//! The integration tests, in one binary: each further one would link libtorch again.
+
+mod attention;
+mod backbone;
+mod command;
+mod eval;
+mod maps;
+mod network;
+mod photo;
+mod render;
+mod train;
+mod weights;

@@ -31,7 +31,7 @@ pub use labels::imagenet_classes;
 use crate::error::{Error, Result};
 
 /// The name of BatchNorm's counter of batches, which inference and this crate's training have no use for.
-pub(crate) const COUNTER: &str = "num_batches_tracked";
+const COUNTER: &str = "num_batches_tracked";
 
 /// The named tensors of a weights file, on the CPU.
 #[derive(Debug)]
@@ -113,9 +113,10 @@ impl Checkpoint {
         self.source.as_ref().map_or(Path::new("weights in memory"), |source| &source.0)
     }
 
-    /// The number of elements in all tensors but the counters of BatchNorm.
+    /// The number of learned values: all elements but BatchNorm's running statistics and counters.
     pub fn parameters(&self) -> usize {
-        self.tensors.iter().filter(|(name, _)| !is_counter(name)).map(|(_, tensor)| tensor.numel()).sum()
+        let learned = |name: &str| !matches!(last_part(name), "running_mean" | "running_var" | COUNTER);
+        self.tensors.iter().filter(|(name, _)| learned(name)).map(|(_, tensor)| tensor.numel()).sum()
     }
 
     /// Takes out BatchNorm's counters of batches, which no network of this crate has.
@@ -150,7 +151,11 @@ impl Checkpoint {
 }
 
 fn is_counter(name: &str) -> bool {
-    name.rsplit('.').next() == Some(COUNTER)
+    last_part(name) == COUNTER
+}
+
+fn last_part(name: &str) -> &str {
+    name.rsplit_once('.').map_or(name, |(_, last)| last)
 }
 
 /// Tells the format by the first bytes.

@@ -109,7 +109,7 @@ impl Checkpoint {
     }
 
     /// What error messages call it.
-    fn name(&self) -> &Path {
+    pub(crate) fn name(&self) -> &Path {
         self.source.as_ref().map_or(Path::new("weights in memory"), |source| &source.0)
     }
 

@@ -326,6 +326,8 @@ fn configurations_survive_json_and_default_what_is_left_out() {
     assert_eq!(partial, CbamConfig::default().with_channel(channel));
     let none: CbamConfig = serde_json::from_str(r#"{"spatial": null}"#).unwrap();
     assert_eq!(none, CbamConfig::default().without_spatial());
+    let misspelt = serde_json::from_str::<CbamConfig>(r#"{"channel": {"reductoin": 8}}"#).unwrap_err();
+    assert!(misspelt.to_string().contains("reductoin"), "{misspelt}");
 }
 
 #[test]

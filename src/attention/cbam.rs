@@ -12,7 +12,7 @@ use crate::Result;
 
 /// How a [`Cbam`] is built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct CbamConfig {
     /// The channel attention.
     pub channel: ChannelAttentionConfig,

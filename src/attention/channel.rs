@@ -43,7 +43,7 @@ impl Pool {
 
 /// How a [`ChannelAttention`] is built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct ChannelAttentionConfig {
     /// The reduction r: the MLP's hidden width is C / r, rounded down. Default: 16.
     pub reduction: i64,

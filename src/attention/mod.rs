@@ -2,12 +2,12 @@
 //!
 //! | module | paper | returns |
 //! |---|---|---|
-//! | [`scaled_dot_product`] | Vaswani et al. 2017, *Attention Is All You Need*, eq. 1 | context, weights `[.., Tq, Tk]`; or, fused, the context alone |
+//! | [`scaled_dot_product`](mod@scaled_dot_product) | Vaswani et al. 2017, *Attention Is All You Need*, eq. 1 | context, weights `[.., Tq, Tk]`; or, fused, the context alone |
 //! | [`score`] | Bahdanau et al. 2015 (additive); Luong et al. 2015 (dot, general, concat) | scores `[N, Tq, Tk]`; context, weights |
 //! | [`multi_head`] | Vaswani et al. 2017, section 3.2.2 | context `[N, Tq, dim]`, weights `[N, heads, Tq, Tk]` |
 //! | [`channel`] | Woo et al. 2018, *CBAM*, eq. 2 | gated features, gate and logits `[N, C]` |
 //! | [`spatial`] | Woo et al. 2018, *CBAM*, eq. 3 | gated features, gate and logits `[N, H, W]` |
-//! | [`cbam`] | Woo et al. 2018, *CBAM*, eq. 1 | gated features, both gates with their logits |
+//! | [`cbam`](mod@cbam) | Woo et al. 2018, *CBAM*, eq. 1 | gated features, both gates with their logits |
 //! | [`patch`] | Vaswani et al. 2017 on the patches of a feature map (Dosovitskiy et al. 2021) | features, weights `[N, heads, T, T]`, grid |
 //! | [`positions`] | Vaswani et al. 2017, section 3.5, on two axes | positions `[rows * columns, dim]` |
 //!

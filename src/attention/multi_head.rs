@@ -18,7 +18,7 @@ const LAYER: &str = "MultiHeadAttention";
 
 /// How a [`MultiHeadAttention`] is built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct MultiHeadConfig {
     /// The number of heads. Default: 4.
     pub heads: i64,

@@ -16,7 +16,7 @@ const LAYER: &str = "PatchAttention";
 
 /// How a [`PatchAttention`] is built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct PatchAttentionConfig {
     /// The side p of a patch, in cells of the feature map. Default: 1.
     pub patch_size: i64,

@@ -38,7 +38,7 @@ pub enum Padding {
 
 /// How a [`SpatialAttention`] is built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct SpatialAttentionConfig {
     /// The side of the convolution, odd; the paper compares 3 and 7. Default: 7.
     pub kernel_size: i64,

@@ -105,8 +105,8 @@ impl EfficientNetLite {
             for repeat in 0..scaling.repeats(index) {
                 let stride = if repeat == 0 { row.stride } else { 1 };
                 let shape = BlockShape { input, output: channels, kernel: row.kernel, stride, expand: row.expand };
-                let drop_connect = DROP_CONNECT * number as f64 / blocks_in_all as f64;
-                stage.push(Block::new(p / "_blocks" / number, &shape, drop_connect));
+                let drop_connect = DROP_CONNECT * f64::from(number) / blocks_in_all as f64;
+                stage.push(Block::new(&(p / "_blocks" / number), &shape, drop_connect));
                 input = channels;
                 number += 1;
             }
@@ -181,17 +181,17 @@ struct Block {
 }
 
 impl Block {
-    fn new(p: nn::Path<'_>, shape: &BlockShape, drop_connect: f64) -> Self {
+    fn new(p: &nn::Path<'_>, shape: &BlockShape, drop_connect: f64) -> Self {
         let &BlockShape { input, output, kernel, stride, expand } = shape;
         let hidden = input * expand;
         let expand = (expand != 1)
-            .then(|| (SameConv2d::new(&p / "_expand_conv", input, hidden, 1, 1), batch_norm(&p / "_bn0", hidden)));
+            .then(|| (SameConv2d::new(p / "_expand_conv", input, hidden, 1, 1), batch_norm(p / "_bn0", hidden)));
         Self {
             expand,
-            depthwise_conv: SameConv2d::depthwise(&p / "_depthwise_conv", hidden, kernel, stride),
-            bn1: batch_norm(&p / "_bn1", hidden),
-            project_conv: SameConv2d::new(&p / "_project_conv", hidden, output, 1, 1),
-            bn2: batch_norm(&p / "_bn2", output),
+            depthwise_conv: SameConv2d::depthwise(p / "_depthwise_conv", hidden, kernel, stride),
+            bn1: batch_norm(p / "_bn1", hidden),
+            project_conv: SameConv2d::new(p / "_project_conv", hidden, output, 1, 1),
+            bn2: batch_norm(p / "_bn2", output),
             residual: stride == 1 && input == output,
             drop_connect,
         }

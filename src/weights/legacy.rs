@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
 use super::dtype;
-use super::pickle::{Global, Id, Object, Pickle, Reader};
+use super::pickle::{Global, Id, Object, Pickle};
+use super::reader::Reader;
 
 /// How every such file begins: a pickle (protocol 2) of the magic number.
 pub(super) const FIRST_BYTES: [u8; 15] =
@@ -46,6 +47,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, String> {
     let keys = Pickle::read(&mut reader)?;
 
     let views = state_dict(&object)?;
+    let storages = read_storages(&object, &keys, &mut reader)?;
     let mut total = 0_usize;
     for (name, view) in &views {
         let count = view.check().map_err(|message| format!("{name}: {message}"))?;
@@ -57,7 +59,6 @@ pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, String> {
             ));
         }
     }
-    let storages = read_storages(&object, &keys, &mut reader)?;
     let tensor = |(name, view): (&str, View)| {
         let tensor = view.tensor(&storages).map_err(|message| format!("{name}: {message}"))?;
         Ok((name.to_owned(), tensor))

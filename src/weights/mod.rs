@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `safetensors` | the format that this crate writes |
-//! | `legacy`, `pickle` | what `torch.save` wrote before PyTorch 1.6, read without executing anything |
+//! | `legacy`, `pickle`, `opcode`, `reader` | what `torch.save` wrote before PyTorch 1.6, read without executing anything |
 //! | `apply` | a checkpoint into a network's variables, with a report |
 //! | `dtype` | element types |
 //! | `labels` | the names of the ImageNet classes |
@@ -16,6 +16,7 @@ mod labels;
 mod legacy;
 mod opcode;
 mod pickle;
+mod reader;
 mod safetensors;
 
 use std::collections::BTreeMap;

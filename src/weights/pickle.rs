@@ -1,9 +1,9 @@
 //! A reader of pickles (Python's protocol 2) that executes nothing.
 //!
-//! It obeys the opcodes that a dictionary of tensors needs and refuses every other by name. A global must be on a list
-//! of nine functions and storage classes, and is never called: the reader notes which global was applied to which arguments, and
-//! [`super::legacy`] says what that means. Objects lie in one arena and refer to one another by number, so a pickle can
-//! neither nest so deep nor turn so much on itself that walking or freeing it would not end.
+//! It obeys the opcodes that a dictionary of tensors needs and refuses every other by name. A global must be on a short
+//! list of functions and storage classes, and is never called: the reader notes which global was applied to which
+//! arguments, and [`super::legacy`] says what that means. Objects lie in one arena and refer to one another by number,
+//! so a pickle can neither nest so deep nor turn so much on itself that walking or freeing it would not end.
 
 use std::collections::HashMap;
 
@@ -11,6 +11,7 @@ use tch::Kind;
 
 use super::dtype;
 use super::opcode as op;
+use super::reader::Reader;
 
 /// More objects than any real checkpoint has; a bound on the memory that a hostile pickle can ask for.
 const MAX_OBJECTS: usize = 1 << 20;
@@ -80,70 +81,6 @@ impl Global {
     }
 }
 
-/// Bytes, and how far they have been read.
-#[derive(Debug)]
-pub(super) struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
-    }
-
-    pub(super) fn len_left(&self) -> usize {
-        self.bytes.len() - self.at
-    }
-
-    pub(super) fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
-        let left = &self.bytes[self.at..];
-        let Some((taken, _)) = left.split_at_checked(count) else {
-            return Err(format!("cut short: byte {} needs {count} bytes, {} are left", self.at, left.len()));
-        };
-        self.at += count;
-        Ok(taken)
-    }
-
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let mut array = [0; N];
-        array.copy_from_slice(self.take(N)?);
-        Ok(array)
-    }
-
-    fn byte(&mut self) -> Result<u8, String> {
-        Ok(self.array::<1>()?[0])
-    }
-
-    fn u32(&mut self) -> Result<u32, String> {
-        Ok(u32::from_le_bytes(self.array()?))
-    }
-
-    fn text(&mut self, count: usize) -> Result<&'a str, String> {
-        let at = self.at;
-        std::str::from_utf8(self.take(count)?).map_err(|_| format!("byte {at}: a string is not UTF-8"))
-    }
-
-    fn line(&mut self) -> Result<&'a str, String> {
-        let end = self.bytes[self.at..].iter().position(|&byte| byte == b'\n');
-        let line = self.text(end.ok_or_else(|| format!("cut short: byte {} begins an endless line", self.at))?)?;
-        self.at += 1;
-        Ok(line)
-    }
-
-    /// A signed little-endian integer of any length up to 16 bytes.
-    fn long(&mut self, count: usize) -> Result<i128, String> {
-        let bytes = self.take(count)?;
-        if count > 16 {
-            return Err(format!("byte {}: an integer of {count} bytes", self.at - count));
-        }
-        let sign = bytes.last().is_some_and(|last| last & 0x80 != 0);
-        let mut wide = [if sign { 0xff } else { 0 }; 16];
-        wide[..count].copy_from_slice(bytes);
-        Ok(i128::from_le_bytes(wide))
-    }
-}
-
 /// One pickle: its objects, and which of them it stands for.
 #[derive(Debug)]
 pub(super) struct Pickle<'a> {
@@ -156,7 +93,7 @@ impl<'a> Pickle<'a> {
     pub(super) fn read(reader: &mut Reader<'a>) -> Result<Self, String> {
         let mut machine = Machine::default();
         loop {
-            let at = reader.at;
+            let at = reader.position();
             let code = reader.byte()?;
             if code == op::STOP {
                 let root = machine.pop()?;

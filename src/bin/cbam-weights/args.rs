@@ -21,7 +21,7 @@ pub(crate) enum Command {
         /// The weights file
         file: PathBuf,
     },
-    /// Write a weights file as safetensors, without BatchNorm's num_batches_tracked
+    /// Write a weights file as safetensors, without BatchNorm's counters of batches
     Convert {
         /// The weights file
         input: PathBuf,

@@ -36,20 +36,25 @@ fn run(command: Command) -> Result<()> {
 
 /// The format, the totals, the metadata, and one line per tensor.
 fn describe(checkpoint: &Checkpoint) -> String {
-    let format = checkpoint.format().map_or(String::new(), |format| format!("format      {format}\n"));
-    let mut text = format!(
-        "{format}tensors     {}\nparameters  {} (without BatchNorm's running statistics)\n",
-        checkpoint.tensors.len(),
-        checkpoint.parameters()
+    let mut lines: Vec<String> =
+        checkpoint.format().map(|format| format!("format      {format}")).into_iter().collect();
+    lines.push(format!("tensors     {}", checkpoint.tensors.len()));
+    lines.push(format!("parameters  {} (without BatchNorm's running statistics)", checkpoint.parameters()));
+    lines.extend(
+        checkpoint.metadata.iter().map(|(key, value)| format!("metadata    {} = {}", plain(key), plain(value))),
     );
-    for (key, value) in &checkpoint.metadata {
-        text += &format!("metadata    {key} = {value}\n");
+
+    let names: Vec<String> = checkpoint.tensors.keys().map(|name| plain(name)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    for (name, tensor) in names.iter().zip(checkpoint.tensors.values()) {
+        lines.push(format!("{name:width$}  {:5} {:?}", kind_name(tensor.kind()), tensor.size()));
     }
-    let width = checkpoint.tensors.keys().map(|name| name.chars().count()).max().unwrap_or(0);
-    for (name, tensor) in &checkpoint.tensors {
-        text += &format!("{name:width$}  {:5} {:?}\n", kind_name(tensor.kind()), tensor.size());
-    }
-    text
+    lines.join("\n") + "\n"
+}
+
+/// Text from a file, whose control characters must not reach the terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 /// Prints to standard output; a reader that has seen enough, such as `head`, is no error.

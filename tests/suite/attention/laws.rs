@@ -74,7 +74,8 @@ proptest! {
         if let Some(spatial) = output.spatial {
             prop_assert!(is_gate(&spatial.gate));
             prop_assert!(difference(&spatial.logits.sigmoid(), &spatial.gate) == 0.0);
-            gate *= spatial.gate.reshape([n, 1, h, w]);
+            let over_channels = spatial.gate.reshape([n, 1, h, w]);
+            gate = over_channels * gate;
         }
         prop_assert!(difference(&output.features, &(xs * gate)) <= 1e-5 * scale);
     }

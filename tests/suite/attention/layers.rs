@@ -67,7 +67,7 @@ fn bf16_follows_f32() {
         let score = Score::new(&p / "score", 8, 8, &ScoreConfig::Concat { hidden: 6 }).unwrap();
         set_parameters(&variables, 11);
         variables.set_kind(kind);
-        let xs = xs.to_kind(kind).set_requires_grad(true);
+        let xs = xs.detach().to_kind(kind).set_requires_grad(true);
         let gated = cbam.forward(&xs, train).unwrap();
         let patched = patch.forward(&gated.features).unwrap();
         let tokens = patched.features.flatten(2, 3).transpose(1, 2);
@@ -326,6 +326,8 @@ fn configurations_survive_json_and_default_what_is_left_out() {
     assert_eq!(partial, CbamConfig::default().with_channel(channel));
     let none: CbamConfig = serde_json::from_str(r#"{"spatial": null}"#).unwrap();
     assert_eq!(none, CbamConfig::default().without_spatial());
+    let misspelt = serde_json::from_str::<CbamConfig>(r#"{"channel": {"reductoin": 8}}"#).unwrap_err();
+    assert!(misspelt.to_string().contains("reductoin"), "{misspelt}");
 }
 
 #[test]
@@ -333,5 +335,5 @@ fn configurations_survive_json_and_default_what_is_left_out() {
 fn in_a_chain_a_wrong_map_panics_with_the_reason() {
     let variables = nn::VarStore::new(Device::Cpu);
     let layer = Cbam::new(variables.root(), 16, &CbamConfig::default()).unwrap();
-    nn::seq_t().add(layer).forward_t(&waves(&[1, 4, 3, 3], 0), false);
+    let _features = nn::seq_t().add(layer).forward_t(&waves(&[1, 4, 3, 3], 0), false);
 }

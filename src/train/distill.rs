@@ -46,6 +46,8 @@ pub struct DistillOptions {
     pub learning_rate: f64,
     /// The weight of looking in the right place, beside that of the right answer.
     pub focus_weight: f64,
+    /// At most so many held-out pictures, and as many composites of held-out stamps, to validate on.
+    pub validation: usize,
     /// The seed of everything random.
     pub seed: u64,
     /// Call [`Observer::checkpoint`] after so many steps.
@@ -64,6 +66,7 @@ impl Default for DistillOptions {
             steps: 340,
             learning_rate: 2e-3,
             focus_weight: 0.3,
+            validation: 200,
             seed: 0,
             checkpoint_every: 100,
         }
@@ -122,14 +125,21 @@ pub fn distill(network: &mut Network, options: &DistillOptions, observer: &mut d
     if network.config().attention.is_empty() {
         return Err(Error::argument("network", "there is no attention to train"));
     }
-    for (name, value) in [("views", options.views), ("composites", options.composites), ("steps", options.steps)] {
+    let counts = [
+        ("views", options.views),
+        ("composites", options.composites),
+        ("steps", options.steps),
+        ("validation", options.validation),
+        ("checkpoint every", options.checkpoint_every),
+    ];
+    for (name, value) in counts {
         if value == 0 {
             return Err(Error::argument(name, "must be at least 1"));
         }
     }
     let (studio, held_out) = studios(network, options, observer)?;
     let quiet = &mut Quiet(observer);
-    let held_out = tch::no_grad(|| prepare(network, &held_out, 1, 200, quiet))?;
+    let held_out = tch::no_grad(|| prepare(network, &held_out, 1, options.validation, quiet))?;
     let banks = tch::no_grad(|| prepare(network, &studio, options.views, options.composites, observer))?;
     let before = validate(network, &held_out)?;
 
@@ -165,7 +175,7 @@ fn studios(network: &Network, options: &DistillOptions, observer: &mut dyn Obser
     if let Some(limit) = options.limit {
         images = sample(&images, limit, options.seed);
     }
-    held_out_images = sample(&held_out_images, 200, options.seed);
+    held_out_images = sample(&held_out_images, options.validation, options.seed);
     let side = network.config().preprocess().network_size(crate::photo::ImageSize { width: 1, height: 1 }).width;
     let mut studio = |images, stamps: &Pictures, purpose: &'static str| {
         let (studio, bad) = Studio::new(images, &backgrounds, stamps, side, options.seed);
@@ -196,11 +206,8 @@ fn loss(network: &Network, banks: &Banks, picks: &[Tensor; 3], focus_weight: f64
     };
     let [cluttered, composite, clean] = picks;
     let Banks { cluttered: in_clutter, composite: composed, clean: bare } = banks;
-    let features = gather(&[
-        (&in_clutter.features, cluttered),
-        (&composed.features, composite),
-        (&bare.features, clean),
-    ])?;
+    let features =
+        gather(&[(&in_clutter.features, cluttered), (&composed.features, composite), (&bare.features, clean)])?;
     let teacher = gather(&[
         (&in_clutter.log_probabilities, cluttered),
         (&composed.log_probabilities, composite),
@@ -214,7 +221,8 @@ fn loss(network: &Network, banks: &Banks, picks: &[Tensor; 3], focus_weight: f64
     let means = parts.iter().map(|part| part.f_mean(Kind::Float)).collect::<Result<Vec<_>, _>>()?;
     let focus = focus_divergence(&output, &targets)?.f_mean(Kind::Float)?;
     let share = BATCH.map(|size| size as f64 / BATCH.iter().sum::<usize>() as f64);
-    let total = &means[0] * share[0] + &means[1] * share[1] + &means[2] * (share[2] * CLEAN_WEIGHT) + &focus * focus_weight;
+    let total =
+        &means[0] * share[0] + &means[1] * share[1] + &means[2] * (share[2] * CLEAN_WEIGHT) + &focus * focus_weight;
     let value = |tensor: &Tensor| tensor.double_value(&[]);
     let losses = Losses {
         total: value(&total),

@@ -1,1 +1,20 @@
-//! photo.
+//! Pictures: decoding under limits, upright, and preparing them for a network.
+//!
+//! | step | what it does |
+//! |---|---|
+//! | [`open`], [`decode`] | a file or bytes to an upright [`Photo`], within [`Limits`] |
+//! | [`Preprocess::network_size`] | the size that the network sees: the whole picture, no crop, no padding |
+//! | [`Preprocess::apply`] | a [`Photo`] to a [`Prepared`] array `[3, H, W]` and its [`Geometry`] |
+//! | [`Geometry`] | from pixels of the picture to fractions of it, and back |
+
+mod decode;
+mod jpeg;
+mod limits;
+mod preprocess;
+mod size;
+mod srgb;
+
+pub use decode::{Photo, decode, open};
+pub use limits::Limits;
+pub use preprocess::{Prepared, Preprocess};
+pub use size::{Geometry, ImageSize};

@@ -1,0 +1,97 @@
+//! Maps by name, from what a run of the network says.
+
+use ndarray::{Array1, Array2, Axis};
+
+use super::{AttentionMap, MapName, MapRange, PatchReadout, Readout, fuse};
+use crate::{Error, Result, photo::Geometry};
+
+impl Readout {
+    /// The map called `name`, on its native grid, unscaled.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the network has no such gate or head, if `patch@X,Y` is outside the picture or its row
+    /// was not asked for, or if the name is no map of a readout: `channel:STAGE` is a vector
+    /// ([`channel`](Self::channel)), and `gradcam` is made by [`explain`](crate::explain).
+    pub fn map(&self, name: &MapName, geometry: &Geometry) -> Result<AttentionMap> {
+        match name {
+            MapName::Fused => {
+                let fused = fuse(self.gate(name, None)?, &self.patches(name)?.mean());
+                AttentionMap::new(fused, MapRange::Positive)
+            }
+            MapName::Spatial(stage) => AttentionMap::new(self.gate(name, stage.as_deref())?.clone(), MapRange::Unit),
+            MapName::Patch(None) => AttentionMap::new(self.patches(name)?.mean(), MapRange::Relative),
+            MapName::Patch(Some(head)) => {
+                let patch = self.patches(name)?;
+                let heads = patch.received.len_of(Axis(0));
+                if *head >= heads {
+                    return Err(Error::argument(
+                        name,
+                        format!("the network has heads 0 to {}", heads.saturating_sub(1)),
+                    ));
+                }
+                AttentionMap::new(patch.received.index_axis(Axis(0), *head).to_owned(), MapRange::Relative)
+            }
+            MapName::PatchAt(..) => {
+                // A point has one query; rows are found by it, as it was asked for.
+                let query = name.query(geometry)?;
+                let row = self.patches(name)?.rows.iter().find(|row| Some(row.query) == query);
+                let row = row.ok_or_else(|| Error::argument(name, "this point was not asked of the network"))?;
+                AttentionMap::new(row.weights.clone(), MapRange::Relative)
+            }
+            MapName::Channel(_) => {
+                Err(Error::argument(name, "a channel gate is a vector, one value per channel, and not a map"))
+            }
+            MapName::GradCam => Err(Error::argument(name, "Grad-CAM needs gradients and is no part of a forward run")),
+        }
+    }
+
+    /// The names of every map that this readout holds, in the order of the network; `fused` first.
+    pub fn map_names(&self) -> Vec<MapName> {
+        let stages = self.gates.iter().filter(|gate| gate.spatial.is_some());
+        let spatial: Vec<_> = stages.map(|gate| MapName::Spatial(Some(gate.stage.clone()))).collect();
+        let heads = self.patch.as_ref().map(|patch| patch.received.len_of(Axis(0)));
+        let fused = (!spatial.is_empty() && heads.is_some()).then_some(MapName::Fused);
+        let patch = heads.map(|heads| {
+            std::iter::once(MapName::Patch(None)).chain((0..heads).map(|head| MapName::Patch(Some(head))))
+        });
+        fused.into_iter().chain(spatial).chain(patch.into_iter().flatten()).collect()
+    }
+
+    /// The channel gate of a stage, `[C]`, each in `[0, 1]`.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the stage has no gate.
+    pub fn channel(&self, stage: &str) -> Result<&Array1<f32>> {
+        let gate = self.gates.iter().find(|gate| gate.stage == stage);
+        gate.map(|gate| &gate.channel).ok_or_else(|| {
+            let stages: Vec<_> = self.gates.iter().map(|gate| gate.stage.as_str()).collect();
+            Error::argument(MapName::Channel(stage.to_owned()), format!("stages with a gate: {}", list(&stages)))
+        })
+    }
+
+    /// A stage's spatial gate, `[H, W]`; the last one's if `stage` is none.
+    fn gate(&self, name: &MapName, stage: Option<&str>) -> Result<&Array2<f32>> {
+        let gates = || self.gates.iter().filter_map(|gate| Some((gate.stage.as_str(), gate.spatial.as_ref()?)));
+        let found = gates().rfind(|(of, _)| stage.is_none_or(|stage| stage == *of));
+        found.map(|(_, gate)| gate).ok_or_else(|| {
+            let stages: Vec<_> = gates().map(|(stage, _)| stage).collect();
+            Error::argument(name, format!("stages with a spatial gate: {}", list(&stages)))
+        })
+    }
+
+    fn patches(&self, name: &MapName) -> Result<&PatchReadout> {
+        self.patch.as_ref().ok_or_else(|| Error::argument(name, "the network has no patch self-attention"))
+    }
+}
+
+impl PatchReadout {
+    /// Attention received, the mean over heads, `[rows, columns]`; uniform attention is 1.
+    pub fn mean(&self) -> Array2<f32> {
+        let (_, rows, columns) = self.received.dim();
+        self.received.mean_axis(Axis(0)).unwrap_or_else(|| Array2::zeros((rows, columns)))
+    }
+}
+
+fn list(stages: &[&str]) -> String {
+    if stages.is_empty() { "none".to_owned() } else { stages.join(", ") }
+}

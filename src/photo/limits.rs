@@ -1,0 +1,62 @@
+//! How large a picture may be; checked before its pixels are allocated.
+
+use std::path::Path;
+
+use super::ImageSize;
+use crate::{Error, Result};
+
+/// How large a picture may be.
+///
+/// The header's dimensions are checked before memory for the pixels is taken, so a file of a few bytes cannot claim
+/// more than this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest side, in pixels.
+    pub max_side: u32,
+    /// Width times height.
+    pub max_pixels: u64,
+    /// The bytes of the file, and the bytes of the decoded pixels, each.
+    pub max_bytes: u64,
+}
+
+impl Default for Limits {
+    /// 65,535 pixels a side (the most that a JPEG can have), 200 million pixels, 1 GiB.
+    fn default() -> Self {
+        Self { max_side: 65_535, max_pixels: 200_000_000, max_bytes: 1 << 30 }
+    }
+}
+
+impl Limits {
+    /// Checks the size that a header declares, and the bytes that its pixels would take.
+    pub(super) fn check(&self, name: &Path, size: ImageSize, bytes: u64) -> Result<()> {
+        let over = |what: String| Err(Error::photo(name, format!("{size} pixels: {what}")));
+        if size.width == 0 || size.height == 0 {
+            return over("the picture is empty".to_owned());
+        }
+        if size.width.max(size.height) > self.max_side {
+            return over(format!("a side is over the limit of {} pixels", self.max_side));
+        }
+        if size.pixels() > self.max_pixels {
+            return over(format!("{} pixels are over the limit of {}", size.pixels(), self.max_pixels));
+        }
+        if bytes > self.max_bytes {
+            return over(format!("{bytes} bytes of pixels are over the limit of {}", self.max_bytes));
+        }
+        Ok(())
+    }
+
+    /// Checks the size of the file.
+    pub(super) fn check_file(&self, name: &Path, bytes: u64) -> Result<()> {
+        if bytes > self.max_bytes {
+            return Err(Error::photo(name, format!("the file is over the limit of {} bytes", self.max_bytes)));
+        }
+        Ok(())
+    }
+
+    /// What the decoder itself may allocate.
+    pub(super) fn for_decoder(&self) -> image::Limits {
+        let mut limits = image::Limits::no_limits();
+        limits.max_alloc = Some(self.max_bytes);
+        limits
+    }
+}

@@ -2,35 +2,94 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// Writes a file whole: into a temporary file in the same folder, which then takes the name. The folder is made if need
-/// be. A link is followed; a name that is no regular file (a pipe, a device) is written straight.
+/// A file being written: into a temporary file in the same folder, which takes the name on [`commit`](Self::commit).
+/// Dropped before that, it leaves everything as it was.
+///
+/// The folder is made if need be. A link is followed; a name that is no regular file (a pipe, a device) is written
+/// straight.
+#[derive(Debug)]
+pub struct WholeFile {
+    /// The name as it was asked for.
+    path: PathBuf,
+    /// The name with links followed.
+    target: PathBuf,
+    sink: Sink,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Temporary(BufWriter<tempfile::NamedTempFile>),
+    Straight(BufWriter<File>),
+}
+
+impl WholeFile {
+    /// Begins to write the file `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder or the file cannot be made.
+    pub fn create(path: &Path) -> Result<Self> {
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let sink = match fs::metadata(&target) {
+            Ok(metadata) if metadata.is_dir() => return Err(Error::io(path)(io::ErrorKind::IsADirectory.into())),
+            Ok(metadata) if !metadata.is_file() => {
+                Sink::Straight(BufWriter::new(File::options().write(true).open(&target).map_err(Error::io(path))?))
+            }
+            _ => {
+                let folder = match target.parent() {
+                    Some(folder) if !folder.as_os_str().is_empty() => folder,
+                    _ => Path::new("."),
+                };
+                fs::create_dir_all(folder).map_err(Error::io(folder))?;
+                Sink::Temporary(BufWriter::new(temporary(folder).map_err(Error::io(path))?))
+            }
+        };
+        Ok(Self { path: path.to_owned(), target, sink })
+    }
+
+    /// Gives the file its name.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the last bytes cannot be written, or the file cannot be renamed.
+    pub fn commit(self) -> Result<()> {
+        match self.sink {
+            Sink::Straight(mut file) => file.flush().map_err(Error::io(&self.path)),
+            Sink::Temporary(file) => {
+                let file = file.into_inner().map_err(|failed| Error::io(&self.path)(failed.into_error()))?;
+                file.persist(&self.target).map_err(|failed| Error::io(&self.path)(failed.error))?;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Write for WholeFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.sink {
+            Sink::Temporary(file) => file.write(bytes),
+            Sink::Straight(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.sink {
+            Sink::Temporary(file) => file.flush(),
+            Sink::Straight(file) => file.flush(),
+        }
+    }
+}
+
+/// Writes `bytes` as the file `path`, whole or not at all; see [`WholeFile`].
 ///
 /// # Errors
-/// [`Error::Io`] if a folder or file cannot be made or written, and whatever `fill` returns; the file is then as it was.
-pub fn write_whole(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-    let target = match fs::canonicalize(path) {
-        Ok(target) => target,
-        Err(_) => path.to_owned(),
-    };
-    if fs::metadata(&target).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        let mut file = BufWriter::new(File::options().write(true).open(&target).map_err(Error::io(path))?);
-        fill(&mut file)?;
-        return file.flush().map_err(Error::io(path));
-    }
-    let folder = match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder).map_err(Error::io(folder))?;
-    let mut file = BufWriter::new(temporary(folder).map_err(Error::io(path))?);
-    fill(&mut file)?;
-    let file = file.into_inner().map_err(io::IntoInnerError::into_error).map_err(Error::io(path))?;
-    file.persist(&target).map_err(|failed| Error::io(path)(failed.error))?;
-    Ok(())
+/// [`Error::Io`] if a folder or file cannot be made or written; the file is then as it was.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = WholeFile::create(path)?;
+    file.write_all(bytes).map_err(Error::io(path))?;
+    file.commit()
 }
 
 /// A temporary file with the permissions that any new file gets.
@@ -59,15 +118,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_write_leaves_the_old_file_and_no_other() {
+    fn an_unfinished_write_leaves_the_old_file_and_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.bin");
         fs::write(&path, b"old").unwrap();
-        let failed = write_whole(&path, |file| {
-            file.write_all(b"half").map_err(Error::io("a.bin"))?;
-            Err(Error::argument("test", "stop"))
-        });
-        assert!(failed.is_err());
+        let mut file = WholeFile::create(&path).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["a.bin"]);
     }
@@ -77,7 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deep/er/a.bin");
         for content in [b"one", b"two"] {
-            write_whole(&path, |file| file.write_all(content).map_err(Error::io("a.bin"))).unwrap();
+            write_whole(&path, content).unwrap();
             assert_eq!(fs::read(&path).unwrap(), content);
         }
         assert_eq!(names(path.parent().unwrap()), ["a.bin"]);
@@ -92,7 +149,7 @@ mod tests {
         fs::write(&plain, b"").unwrap();
         fs::write(&real, b"").unwrap();
         std::os::unix::fs::symlink(&real, &link).unwrap();
-        write_whole(&link, |file| file.write_all(b"new").map_err(Error::io("link"))).unwrap();
+        write_whole(&link, b"new").unwrap();
         assert_eq!(fs::read(&real).unwrap(), b"new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::metadata(&real).unwrap().mode(), fs::metadata(&plain).unwrap().mode());
@@ -101,14 +158,14 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn a_device_is_written_straight() {
-        write_whole(Path::new("/dev/null"), |file| file.write_all(b"x").map_err(Error::io("null"))).unwrap();
+        write_whole(Path::new("/dev/null"), b"x").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
     }
 
     #[test]
     fn a_folder_in_the_way_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let error = write_whole(folder.path(), |_| Ok(())).unwrap_err();
+        let error = write_whole(folder.path(), b"").unwrap_err();
         assert!(matches!(error, Error::Io { .. }), "{error}");
     }
 }

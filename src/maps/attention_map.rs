@@ -41,7 +41,8 @@ impl AttentionMap {
         if let Some(value) = values.iter().find(|value| !(0.0..=top).contains(*value)) {
             return Err(wrong(value.to_string()));
         }
-        Ok(Self { values: values.as_standard_layout().into_owned(), range })
+        let values = if values.is_standard_layout() { values } else { values.as_standard_layout().into_owned() };
+        Ok(Self { values, range })
     }
 
     /// The values, `[H, W]`, in row-major order.

@@ -13,7 +13,7 @@ use crate::{Error, Result, photo::ImageSize};
 
 /// How a map is brought to another grid.
 ///
-/// Pixel centres are aligned (as in Pillow, and in OpenCV and PyTorch with `align_corners=False`). When a map
+/// Pixel centres are aligned (as in Pillow, and in `OpenCV` and `PyTorch` with `align_corners=False`). When a map
 /// shrinks, bilinear and bicubic average over the cells that fall together, as Pillow does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Resample {

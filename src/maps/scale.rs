@@ -28,15 +28,12 @@ impl Scale {
     /// For [`Run`](Self::Run) they are the map's own minimum and maximum: the caller joins those of all maps with
     /// [`ScaleLimits::union`].
     pub fn limits(&self, map: &AttentionMap) -> ScaleLimits {
-        let mut values: Vec<f32> = map.values().iter().copied().collect();
         let (low, high) = match *self {
-            Self::Fixed(low, high) => (low, high),
-            Self::Image | Self::Run => (0.0, 100.0),
+            Self::Fixed(low, high) => return ScaleLimits { low, high },
             Self::Percentile(low, high) => (low, high),
+            Self::Image | Self::Run => (0.0, 100.0),
         };
-        if let Self::Fixed(..) = self {
-            return ScaleLimits { low, high };
-        }
+        let mut values: Vec<f32> = map.values().iter().copied().collect();
         values.sort_unstable_by(f32::total_cmp);
         ScaleLimits { low: percentile(&values, low), high: percentile(&values, high) }
     }

@@ -11,10 +11,12 @@ mod decode;
 mod jpeg;
 mod limits;
 mod preprocess;
+mod resize;
 mod size;
 mod srgb;
 
 pub use decode::{Photo, decode, open};
 pub use limits::Limits;
 pub use preprocess::{Prepared, Preprocess};
+pub(crate) use resize::resize;
 pub use size::{Geometry, ImageSize};

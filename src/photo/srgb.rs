@@ -2,7 +2,7 @@
 
 use image::{DynamicImage, ImageBuffer, Pixel, Rgb, Rgba};
 
-/// A picture of linear light (OpenEXR, Radiance HDR, floating-point TIFF) as 16-bit sRGB; other pictures unchanged.
+/// A picture of linear light (`OpenEXR`, Radiance HDR, floating-point TIFF) as 16-bit sRGB; other pictures unchanged.
 ///
 /// Light over 1 is clipped to white. Networks and screens take sRGB, so this is done once, on decoding.
 pub(super) fn encode(image: DynamicImage) -> DynamicImage {

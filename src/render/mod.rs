@@ -1,1 +1,15 @@
-//! render.
+//! Drawing: colour maps, overlays at the picture's own size, and panels that show a whole run.
+
+mod bars;
+mod canvas;
+mod colormap;
+mod contour;
+mod layout;
+mod overlay;
+mod panel;
+mod text;
+
+pub use bars::bar_chart;
+pub use colormap::Colormap;
+pub use overlay::{Opacity, Overlay};
+pub use panel::{PanelTile, TileContent, panel};

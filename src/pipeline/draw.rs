@@ -126,7 +126,7 @@ fn tiles(readout: &Readout, geometry: &Geometry, options: &Options, spans: &Span
     });
     let gates = readout.gates.iter().map(|gate| {
         let title = MapName::Channel(gate.stage.clone()).to_string();
-        Ok(PanelTile { title, content: TileContent::Channel(gate.channel.clone()) })
+        Ok(PanelTile { title, content: TileContent::Channels(gate.channel.clone()) })
     });
     maps.chain(gates).collect()
 }

@@ -37,17 +37,8 @@ pub enum PictureFormat {
 
 impl PictureFormat {
     /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Png,
-        Self::Jpeg,
-        Self::WebP,
-        Self::Tiff,
-        Self::Bmp,
-        Self::Gif,
-        Self::Qoi,
-        Self::Ppm,
-        Self::Tga,
-    ];
+    pub const ALL: [Self; 9] =
+        [Self::Png, Self::Jpeg, Self::WebP, Self::Tiff, Self::Bmp, Self::Gif, Self::Qoi, Self::Ppm, Self::Tga];
 
     /// The file name extension, without the dot, in lower case.
     pub fn extension(self) -> &'static str {
@@ -181,7 +172,8 @@ mod tests {
     fn every_format_takes_every_colour_type() {
         for picture in pictures() {
             for format in PictureFormat::ALL {
-                let bytes = encode(&picture, format, 90).unwrap_or_else(|e| panic!("{format} {:?}: {e}", picture.color()));
+                let bytes =
+                    encode(&picture, format, 90).unwrap_or_else(|e| panic!("{format} {:?}: {e}", picture.color()));
                 let read_as = ImageFormat::from_extension(format.extension()).unwrap();
                 let back = image::load_from_memory_with_format(&bytes, read_as).unwrap();
                 assert_eq!((back.width(), back.height()), (3, 2), "{format}");

@@ -7,9 +7,9 @@ use std::time::Duration;
 use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 
+use crate::Result;
 use crate::maps::{MapName, MapStatistics, Readout};
 use crate::photo::{Geometry, ImageSize};
-use crate::Result;
 
 /// How many classes, and how many channels of a gate, a report names.
 const TOP: usize = 5;

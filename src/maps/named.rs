@@ -10,8 +10,8 @@ impl Readout {
     ///
     /// # Errors
     /// [`Error::Argument`] if the network has no such gate or head, if `patch@X,Y` is outside the picture or its row
-    /// was not asked for, or if the name is no map of a readout: `channel:STAGE` is a vector
-    /// ([`channel`](Self::channel)), and `gradcam` is made by [`explain`](crate::explain).
+    /// was not asked for, or if the name is no map: `channel:STAGE` is a vector
+    /// ([`channel`](Self::channel)).
     pub fn map(&self, name: &MapName, geometry: &Geometry) -> Result<AttentionMap> {
         match name {
             MapName::Fused => {
@@ -41,7 +41,11 @@ impl Readout {
             MapName::Channel(_) => {
                 Err(Error::argument(name, "a channel gate is a vector, one value per channel, and not a map"))
             }
-            MapName::GradCam => Err(Error::argument(name, "Grad-CAM needs gradients and is no part of a forward run")),
+            MapName::GradCam => {
+                let map = self.class_activation.as_ref();
+                let map = map.ok_or_else(|| Error::argument(name, "this run made no class activation map"))?;
+                AttentionMap::new(map.clone(), MapRange::Positive)
+            }
         }
     }
 
@@ -54,7 +58,8 @@ impl Readout {
         let patch = heads.map(|heads| {
             std::iter::once(MapName::Patch(None)).chain((0..heads).map(|head| MapName::Patch(Some(head))))
         });
-        fused.into_iter().chain(spatial).chain(patch.into_iter().flatten()).collect()
+        let gradcam = self.class_activation.as_ref().map(|_| MapName::GradCam);
+        fused.into_iter().chain(spatial).chain(patch.into_iter().flatten()).chain(gradcam).collect()
     }
 
     /// The channel gate of a stage, `[C]`, each in `[0, 1]`.

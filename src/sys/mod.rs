@@ -1,1 +1,8 @@
-//! sys.
+//! The system underneath: choosing a device and opening the CUDA libraries at run time.
+//!
+//! Together with the kernels, the only place for `unsafe`.
+
+mod cuda;
+mod device;
+
+pub use device::{DeviceSpec, resolve};

@@ -1,1 +1,46 @@
+//! Weights files: what PyTorch wrote, what a hostile hand wrote, and what this crate writes.
 
+// What is copied must be the same, not nearly the same.
+#![allow(clippy::float_cmp)]
+
+mod apply;
+#[cfg(feature = "cli")]
+mod command;
+mod hostile;
+mod legacy;
+mod save;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cbam::Error;
+use cbam::weights::Checkpoint;
+use tch::Tensor;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(ROOT).join("tests/golden/weights").join(name)
+}
+
+fn read(bytes: &[u8]) -> Result<Checkpoint, Error> {
+    Checkpoint::from_bytes("some.pth", bytes)
+}
+
+/// The message of the error that reading must give.
+fn refusal(bytes: &[u8]) -> String {
+    match read(bytes) {
+        Ok(checkpoint) => panic!("was read: {:?}", checkpoint.tensors.keys()),
+        Err(error @ Error::Weights { .. }) => error.to_string(),
+        Err(error) => panic!("another error: {error}"),
+    }
+}
+
+#[track_caller]
+fn assert_same(found: &BTreeMap<String, Tensor>, expected: &BTreeMap<String, Tensor>) {
+    assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    for (name, tensor) in found {
+        assert_eq!(tensor.kind(), expected[name].kind(), "{name}");
+        assert!(tensor.equal(&expected[name]), "{name}: {tensor:?} is not {:?}", expected[name]);
+    }
+}

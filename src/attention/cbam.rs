@@ -1,0 +1,129 @@
+//! CBAM, the Convolutional Block Attention Module (Woo et al. 2018, eq. 1): channel attention, then spatial attention on its result.
+//!
+//! `F' = M_c(F) ⊗ F`, `F'' = M_s(F') ⊗ F'`. In a residual block it stands before the residual is added.
+
+use std::borrow::Borrow;
+
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, nn};
+
+use super::{ChannelAttention, ChannelAttentionConfig, SpatialAttention, SpatialAttentionConfig};
+use crate::Result;
+
+/// How a [`Cbam`] is built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CbamConfig {
+    /// The channel attention.
+    pub channel: ChannelAttentionConfig,
+    /// The spatial attention; none leaves it out (the official code's `no_spatial`). Default: with it.
+    pub spatial: Option<SpatialAttentionConfig>,
+}
+
+impl Default for CbamConfig {
+    fn default() -> Self {
+        Self { channel: ChannelAttentionConfig::default(), spatial: Some(SpatialAttentionConfig::default()) }
+    }
+}
+
+impl CbamConfig {
+    /// With this channel attention.
+    pub fn with_channel(mut self, channel: ChannelAttentionConfig) -> Self {
+        self.channel = channel;
+        self
+    }
+
+    /// With this spatial attention.
+    pub fn with_spatial(mut self, spatial: SpatialAttentionConfig) -> Self {
+        self.spatial = Some(spatial);
+        self
+    }
+
+    /// Without spatial attention.
+    pub fn without_spatial(mut self) -> Self {
+        self.spatial = None;
+        self
+    }
+}
+
+/// A gate, and its logits.
+#[derive(Debug)]
+pub struct Gate {
+    /// The gate, in `[0, 1]`: `[N, C]` of the channels, `[N, H, W]` of the positions.
+    pub gate: Tensor,
+    /// The gate before its sigmoid, of the same shape.
+    pub logits: Tensor,
+}
+
+/// What a [`Cbam`] returns.
+#[derive(Debug)]
+pub struct CbamOutput {
+    /// The features after both gates, `[N, C, H, W]`.
+    pub features: Tensor,
+    /// The channel gate, `[N, C]`.
+    pub channel: Gate,
+    /// The spatial gate, `[N, H, W]`; none without spatial attention.
+    pub spatial: Option<Gate>,
+}
+
+/// CBAM over maps `[N, C, H, W]` of any H and W.
+///
+/// Parameters: those of [`ChannelAttention`] under `channel`, of [`SpatialAttention`] under `spatial`.
+#[derive(Debug)]
+pub struct Cbam {
+    channel: ChannelAttention,
+    spatial: Option<SpatialAttention>,
+}
+
+impl Cbam {
+    /// CBAM for maps of this many channels.
+    ///
+    /// # Errors
+    /// [`Error::Argument`](crate::Error::Argument), as [`ChannelAttention::new`] and [`SpatialAttention::new`].
+    pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64, config: &CbamConfig) -> Result<Self> {
+        let p = p.borrow();
+        let channel = ChannelAttention::new(p / "channel", channels, &config.channel)?;
+        let spatial =
+            config.spatial.as_ref().map(|spatial| SpatialAttention::new(p / "spatial", spatial)).transpose()?;
+        Ok(Self { channel, spatial })
+    }
+
+    /// Gates the channels, then the positions, of `xs` `[N, C, H, W]`.
+    ///
+    /// # Errors
+    /// [`Error::Input`](crate::Error::Input) if shape, kind or device do not fit.
+    pub fn forward(&self, xs: &Tensor, train: bool) -> Result<CbamOutput> {
+        let refined = self.channel.forward(xs)?;
+        let channel = Gate { gate: refined.gate, logits: refined.logits };
+        let Some(spatial) = &self.spatial else {
+            return Ok(CbamOutput { features: refined.features, channel, spatial: None });
+        };
+        let output = spatial.forward(&refined.features, train)?;
+        let spatial = Gate { gate: output.gate, logits: output.logits };
+        Ok(CbamOutput { features: output.features, channel, spatial: Some(spatial) })
+    }
+
+    /// Makes every gate 0.5, whatever the input: the features are then the input times 1/4 (1/2 without spatial attention),
+    /// a factor that what follows can take up, so that a trained network goes on computing what it did.
+    /// Zeroes the MLP's last layer, and what [`SpatialAttention::identity_start`] says; both still learn.
+    ///
+    /// # Errors
+    /// [`Error::Torch`](crate::Error::Torch) if libtorch refuses.
+    pub fn identity_start(&self) -> Result<()> {
+        self.channel.identity_start()?;
+        self.spatial.as_ref().map_or(Ok(()), SpatialAttention::identity_start)
+    }
+}
+
+/// The gated features.
+///
+/// # Panics
+/// `forward_t` panics on a wrong input.
+impl nn::ModuleT for Cbam {
+    fn forward_t(&self, xs: &Tensor, train: bool) -> Tensor {
+        match self.forward(xs, train) {
+            Ok(output) => output.features,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

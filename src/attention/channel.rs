@@ -1,0 +1,166 @@
+//! Channel attention (Woo et al. 2018, *CBAM: Convolutional Block Attention Module*, eq. 2): which channels matter.
+//!
+//! `M_c(F) = σ(MLP(AvgPool(F)) + MLP(MaxPool(F)))`: each pool over the positions gives one value per channel, one shared MLP
+//! C → C/r → C with a ReLU takes each, the results are summed. The features are multiplied by the gate.
+
+use std::borrow::Borrow;
+
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, nn};
+
+use super::{check, init};
+use crate::{Error, Result};
+
+const LAYER: &str = "ChannelAttention";
+
+/// A pool over all positions of a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pool {
+    /// The mean.
+    Avg,
+    /// The maximum.
+    Max,
+    /// The L2 norm, `√Σx²` (a sum, not a mean, as the official code's `lp_pool2d`).
+    Lp,
+    /// `log Σ exp x`.
+    Lse,
+}
+
+impl Pool {
+    /// Pools `[N, C, H, W]` to `[N, C]`.
+    fn apply(self, xs: &Tensor) -> Tensor {
+        const POSITIONS: [i64; 2] = [2, 3];
+        match self {
+            Self::Avg => xs.mean_dim(&POSITIONS[..], false, None),
+            Self::Max => xs.amax(POSITIONS, false),
+            // Unlike a square root of a sum, its gradient at an all-zero channel is 0, not NaN.
+            Self::Lp => xs.norm_scalaropt_dim(2, POSITIONS, false),
+            Self::Lse => xs.logsumexp(POSITIONS, false),
+        }
+    }
+}
+
+/// How a [`ChannelAttention`] is built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChannelAttentionConfig {
+    /// The reduction r: the MLP's hidden width is C / r, rounded down. Default: 16.
+    pub reduction: i64,
+    /// The pools; at least one. Default: avg, max.
+    pub pools: Vec<Pool>,
+    /// Whether the MLP has biases. Default: true.
+    pub bias: bool,
+}
+
+impl Default for ChannelAttentionConfig {
+    fn default() -> Self {
+        Self { reduction: 16, pools: vec![Pool::Avg, Pool::Max], bias: true }
+    }
+}
+
+impl ChannelAttentionConfig {
+    /// With this reduction.
+    pub fn with_reduction(mut self, reduction: i64) -> Self {
+        self.reduction = reduction;
+        self
+    }
+
+    /// With these pools.
+    pub fn with_pools(mut self, pools: impl Into<Vec<Pool>>) -> Self {
+        self.pools = pools.into();
+        self
+    }
+
+    /// With or without biases.
+    pub fn with_bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
+}
+
+/// What a [`ChannelAttention`] returns.
+#[derive(Debug)]
+pub struct ChannelAttentionOutput {
+    /// The input times the gate, `[N, C, H, W]`.
+    pub features: Tensor,
+    /// The gate, `[N, C]`, in `[0, 1]`.
+    pub gate: Tensor,
+    /// The gate before its sigmoid, `[N, C]`.
+    pub logits: Tensor,
+}
+
+/// Channel attention over maps `[N, C, H, W]` of any H and W.
+///
+/// Parameters: `fc1` (`weight` `[C / r, C]`, `bias`) and `fc2` (`weight` `[C, C / r]`, `bias`).
+/// They start as the official code's: weights as `torch.nn.Linear`'s, biases 0.
+#[derive(Debug)]
+pub struct ChannelAttention {
+    fc1: nn::Linear,
+    fc2: nn::Linear,
+    pools: Vec<Pool>,
+    channels: i64,
+}
+
+impl ChannelAttention {
+    /// Channel attention for maps of this many channels.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if `channels` or the reduction is under 1, the reduction is over `channels`, or there is no pool.
+    pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64, config: &ChannelAttentionConfig) -> Result<Self> {
+        let p = p.borrow();
+        check::positive("channels", channels)?;
+        check::positive("reduction", config.reduction)?;
+        let hidden = channels / config.reduction;
+        if hidden == 0 {
+            let message = format!("{} leaves nothing of {channels} channels", config.reduction);
+            return Err(Error::argument("reduction", message));
+        }
+        if config.pools.is_empty() {
+            return Err(Error::argument("pools", "needs at least one pool"));
+        }
+        Ok(Self {
+            fc1: init::linear_zero_bias(&(p / "fc1"), channels, hidden, config.bias),
+            fc2: init::linear_zero_bias(&(p / "fc2"), hidden, channels, config.bias),
+            pools: config.pools.clone(),
+            channels,
+        })
+    }
+
+    /// Gates the channels of `xs` `[N, C, H, W]`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if shape, kind or device do not fit.
+    pub fn forward(&self, xs: &Tensor) -> Result<ChannelAttentionOutput> {
+        check::map_size(LAYER, xs, Some(self.channels))?;
+        check::same_place(LAYER, "a map", xs, &self.fc1.ws)?;
+        let pooled: Vec<Tensor> = self.pools.iter().map(|pool| pool.apply(xs)).collect();
+        let pooled = Tensor::stack(&pooled, 0); // [pools, N, C]
+        let logits = pooled.apply(&self.fc1).relu().apply(&self.fc2).sum_dim_intlist(&[0_i64][..], false, None); // [N, C]
+        let gate = logits.sigmoid();
+        let features = xs * gate.unsqueeze(-1).unsqueeze(-1);
+        Ok(ChannelAttentionOutput { features, gate, logits })
+    }
+
+    /// Makes the last layer of the MLP 0, so that the gate is 0.5 everywhere.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if libtorch refuses.
+    pub fn identity_start(&self) -> Result<()> {
+        init::zero(&self.fc2.ws)?;
+        self.fc2.bs.as_ref().map_or(Ok(()), init::zero)
+    }
+}
+
+/// The gated features.
+///
+/// # Panics
+/// `forward` panics on a wrong input.
+impl nn::Module for ChannelAttention {
+    fn forward(&self, xs: &Tensor) -> Tensor {
+        match ChannelAttention::forward(self, xs) {
+            Ok(output) => output.features,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

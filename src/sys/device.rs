@@ -1,0 +1,103 @@
+//! `auto`, `cpu`, `cuda`, `cuda:1`: from what the user asked for to a device that works.
+
+use std::fmt;
+use std::str::FromStr;
+
+use tch::Device;
+
+use super::cuda;
+use crate::{Error, Result};
+
+/// A device as a user asks for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceSpec {
+    /// The first GPU if the driver reports one and the CUDA libraries are there, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU; no CUDA library is opened.
+    Cpu,
+    /// The GPU of that index; anything missing is an error.
+    Cuda(usize),
+}
+
+impl FromStr for DeviceSpec {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "cpu" => Ok(Self::Cpu),
+            "cuda" => Ok(Self::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|index| index.parse().ok())
+                .map(Self::Cuda)
+                .ok_or_else(|| Error::argument("device", format!("'{text}' is none of auto, cpu, cuda, cuda:N"))),
+        }
+    }
+}
+
+impl fmt::Display for DeviceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// Turns a specification into a device that works, opening the CUDA libraries if a GPU is to be used.
+///
+/// # Errors
+/// [`Error::Device`] if a GPU is asked for and the driver reports none of that index, or the CUDA libraries cannot be
+/// opened. `auto` is an error only if there is a GPU and a CUDA library that is found cannot be used.
+pub fn resolve(spec: DeviceSpec) -> Result<Device> {
+    match spec {
+        DeviceSpec::Cpu => Ok(Device::Cpu),
+        DeviceSpec::Auto => {
+            // No CUDA libraries is the CPU installation, also on a machine with a GPU.
+            if cuda::gpu_count() == 0 || !cuda::libraries_installed() {
+                return Ok(Device::Cpu);
+            }
+            cuda::open().map_err(|message| Error::Device {
+                device: "auto".into(),
+                message: format!("there is a GPU, but {message}; --device cpu does without it"),
+            })?;
+            Ok(Device::Cuda(0))
+        }
+        DeviceSpec::Cuda(index) => {
+            let fail = |message: String| Error::Device { device: spec.to_string(), message };
+            match cuda::gpu_count() {
+                0 => return Err(fail("the NVIDIA driver reports no GPU on this machine; use --device cpu".into())),
+                count if index >= count => {
+                    return Err(fail(format!("this machine has {count} GPU(s), counted from 0")));
+                }
+                _ => cuda::open().map_err(fail)?,
+            }
+            Ok(Device::Cuda(index))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn specifications_parse_and_print() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:3"] {
+            assert_eq!(text.parse::<DeviceSpec>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse::<DeviceSpec>().unwrap(), DeviceSpec::Cuda(0));
+        for text in ["gpu", "cuda:", "cuda:x", "CPU", ""] {
+            assert!(text.parse::<DeviceSpec>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_absent_gpu_is_a_clear_error() {
+        let Err(error) = resolve(DeviceSpec::Cuda(4096)) else { panic!("no machine has that many GPUs") };
+        assert!(error.to_string().starts_with("device cuda:4096: "), "{error}");
+    }
+}

@@ -1,0 +1,199 @@
+//! Views as the attention sees them: the frozen network's features, kept in f16, with what the teacher says.
+
+use std::ops::Range;
+
+use image::RgbImage;
+use ndarray::Array2;
+use rayon::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+use super::views::{MASK_SIDE, Placement, Studio};
+use super::{Observer, teacher};
+use crate::Result;
+use crate::network::Network;
+
+/// How many pictures are drawn and run at a time.
+const CHUNK: usize = 16;
+
+/// Views of one kind.
+pub(super) struct Bank {
+    /// Behind the trunk, `[n, C, h, w]`, f16.
+    pub(super) features: Tensor,
+    /// The teacher's log-probabilities, `[n, classes]`.
+    pub(super) log_probabilities: Tensor,
+    /// Where to look, `[n, MASK_SIDE, MASK_SIDE]`, at least 0; all 0 where the view does not say.
+    pub(super) targets: Tensor,
+}
+
+/// Every kind of view.
+pub(super) struct Banks {
+    pub(super) clean: Bank,
+    pub(super) cluttered: Bank,
+    pub(super) composite: Bank,
+}
+
+impl Bank {
+    /// How many views it holds.
+    pub(super) fn len(&self) -> usize {
+        self.features.size()[0] as usize
+    }
+}
+
+/// A bank while it grows.
+#[derive(Default)]
+struct Parts {
+    features: Vec<Tensor>,
+    log_probabilities: Vec<Tensor>,
+    targets: Vec<Tensor>,
+}
+
+impl Parts {
+    fn push(&mut self, features: &Tensor, log_probabilities: &Tensor, targets: Tensor) -> Result<()> {
+        self.features.push(features.f_to_kind(Kind::Half)?.f_to_device(Device::Cpu)?);
+        self.log_probabilities.push(log_probabilities.f_to_device(Device::Cpu)?);
+        self.targets.push(targets);
+        Ok(())
+    }
+
+    fn bank(&self) -> Result<Bank> {
+        Ok(Bank {
+            features: Tensor::f_cat(&self.features, 0)?,
+            log_probabilities: Tensor::f_cat(&self.log_probabilities, 0)?,
+            targets: Tensor::f_cat(&self.targets, 0)?,
+        })
+    }
+}
+
+/// Draws every picture clean and in `views` cluttered views, and `composites` composites; runs the frozen part of the
+/// network on all of them. A picture that cannot be read is reported and left out.
+pub(super) fn prepare(
+    network: &Network,
+    studio: &Studio,
+    views: usize,
+    composites: usize,
+    observer: &mut dyn Observer,
+) -> Result<Banks> {
+    let [pictures, ..] = studio.counts();
+    let total = pictures * (1 + views) + composites;
+    let (mut clean, mut cluttered, mut composite) = (Parts::default(), Parts::default(), Parts::default());
+    let mut done = 0;
+    let mut advance = |count: usize, observer: &mut dyn Observer| {
+        done += count;
+        observer.prepared(done, total);
+    };
+    let drawn = |chunk: Range<usize>| -> Vec<Result<Drawn>> {
+        chunk.into_par_iter().map(|picture| draw(studio, picture, views)).collect()
+    };
+    for_each_chunk(pictures, drawn, |drawn| {
+        let size = drawn.len() * (1 + views);
+        let drawn = keep_good(drawn, observer);
+        if !drawn.is_empty() {
+            let features = trunk(network, drawn.iter().map(|drawn| &drawn.clean))?;
+            let lesson = teacher::teach(network.backbone(), network.trunk_end(), &features)?;
+            let nowhere = vec![Array2::zeros((MASK_SIDE, MASK_SIDE)); drawn.len()];
+            clean.push(&features, &lesson.log_probabilities, to_tensor(&nowhere)?)?;
+            let evidence = to_maps(&lesson.evidence)?;
+            for view in 0..views {
+                let features = trunk(network, drawn.iter().map(|drawn| &drawn.views[view].0))?;
+                let targets: Vec<_> = drawn
+                    .iter()
+                    .zip(&evidence)
+                    .map(|(drawn, evidence)| teacher::moved(evidence.view(), &drawn.views[view].1))
+                    .collect();
+                cluttered.push(&features, &lesson.log_probabilities, to_tensor(&targets)?)?;
+            }
+        }
+        advance(size, observer);
+        Ok(())
+    })?;
+    let composed = |chunk: Range<usize>| -> Vec<Result<(RgbImage, Array2<f32>)>> {
+        chunk.into_par_iter().map(|number| studio.composite(number as u64)).collect()
+    };
+    for_each_chunk(composites, composed, |drawn| {
+        let size = drawn.len();
+        let drawn = keep_good(drawn, observer);
+        if !drawn.is_empty() {
+            let features = trunk(network, drawn.iter().map(|(view, _)| view))?;
+            let lesson = teacher::teach(network.backbone(), network.trunk_end(), &features)?;
+            let masks: Vec<_> = drawn.into_iter().map(|(_, mask)| mask).collect();
+            composite.push(&features, &lesson.log_probabilities, to_tensor(&masks)?)?;
+        }
+        advance(size, observer);
+        Ok(())
+    })?;
+    Ok(Banks { clean: clean.bank()?, cluttered: cluttered.bank()?, composite: composite.bank()? })
+}
+
+/// A picture, clean and in clutter.
+struct Drawn {
+    clean: RgbImage,
+    views: Vec<(RgbImage, Placement)>,
+}
+
+fn draw(studio: &Studio, picture: usize, views: usize) -> Result<Drawn> {
+    let clean = studio.clean(picture)?;
+    let views = (0..views)
+        .map(|view| studio.cluttered(&clean, (picture * views + view) as u64))
+        .collect::<Result<_>>()?;
+    Ok(Drawn { clean, views })
+}
+
+/// Draws the next chunk while the one before is worked on.
+fn for_each_chunk<T: Send>(
+    count: usize,
+    draw: impl Fn(Range<usize>) -> Vec<T> + Send,
+    mut work: impl FnMut(Vec<T>) -> Result<()>,
+) -> Result<()> {
+    let (sender, receiver) = crossbeam_channel::bounded(1);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for start in (0..count).step_by(CHUNK) {
+                if sender.send(draw(start..(start + CHUNK).min(count))).is_err() {
+                    break;
+                }
+            }
+        });
+        // Owned here, so that an error ends the drawing too.
+        let receiver = receiver;
+        receiver.iter().try_for_each(&mut work)
+    })
+}
+
+fn keep_good<T>(results: Vec<Result<T>>, observer: &mut dyn Observer) -> Vec<T> {
+    results.into_iter().filter_map(|result| result.map_err(|error| observer.skipped(&error)).ok()).collect()
+}
+
+/// The frozen part of the network on a batch of square pictures.
+fn trunk<'a>(network: &Network, pictures: impl Iterator<Item = &'a RgbImage>) -> Result<Tensor> {
+    let preprocess = network.config().preprocess();
+    let pictures = pictures
+        .map(|picture| {
+            let shape = [i64::from(picture.height()), i64::from(picture.width()), 3];
+            Ok(Tensor::f_from_slice(picture.as_raw())?.f_view(shape)?)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let batch = Tensor::f_stack(&pictures, 0)?.f_to_device(network.device())?.f_to_kind(Kind::Float)?; // [N, H, W, 3]
+    let statistic = |values: [f32; 3]| Tensor::f_from_slice(&values)?.f_to_device(network.device());
+    let batch = (batch - statistic(preprocess.mean)?) / statistic(preprocess.std)?;
+    // A permuted view is the channels-last layout, in which libtorch's convolutions are fastest.
+    network.trunk(&batch.f_permute([0, 3, 1, 2])?)
+}
+
+/// `[N, h, w]` as one array each.
+pub(super) fn to_maps(tensor: &Tensor) -> Result<Vec<Array2<f32>>> {
+    let [count, rows, columns] = [0, 1, 2].map(|axis| tensor.size()[axis] as usize);
+    let mut values = vec![0f32; count * rows * columns];
+    let length = values.len();
+    tensor.f_to_device(Device::Cpu)?.f_contiguous()?.f_copy_data(&mut values, length)?;
+    Ok((0..count)
+        .map(|i| {
+            Array2::from_shape_fn((rows, columns), |(row, column)| values[(i * rows + row) * columns + column])
+        })
+        .collect())
+}
+
+/// Maps `[MASK_SIDE, MASK_SIDE]` as one tensor.
+fn to_tensor(maps: &[Array2<f32>]) -> Result<Tensor> {
+    let values: Vec<f32> = maps.iter().flatten().copied().collect();
+    Ok(Tensor::f_from_slice(&values)?.f_view([maps.len() as i64, MASK_SIDE as i64, MASK_SIDE as i64])?)
+}

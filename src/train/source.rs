@@ -1,0 +1,140 @@
+//! Pictures to train on: the files of folders and the members of tar archives, read when they are needed.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use image::ImageFormat;
+use walkdir::WalkDir;
+
+use crate::photo::{self, Limits, Photo};
+use crate::{Error, Result};
+
+/// A list of pictures, in the order of their names.
+#[derive(Debug, Clone, Default)]
+pub struct Pictures {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    /// The file, or the archive and the member's path within it: unique, and what an error names.
+    name: PathBuf,
+    /// In an archive: its file, and the member's offset and length in bytes.
+    member: Option<(PathBuf, u64, u64)>,
+}
+
+impl Pictures {
+    /// The pictures of folders (at any depth) and tar archives, told by their extension.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a folder or an archive cannot be read, [`Error::Argument`] if there is no picture in all of them.
+    pub fn find(paths: &[PathBuf]) -> Result<Self> {
+        let mut entries = Vec::new();
+        for path in paths {
+            if path.is_file() {
+                list_archive(path, &mut entries)?;
+            } else {
+                list_folder(path, &mut entries)?;
+            }
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        if entries.is_empty() {
+            let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+            return Err(Error::argument(names.join(", "), "no pictures there"));
+        }
+        Ok(Self { entries })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Parts the list in two: about one in `part` of the pictures, chosen by their names alone, is held out.
+    pub fn split(self, part: u64) -> (Self, Self) {
+        let (held_out, rest) = self.entries.into_iter().partition(|entry| name_hash(&entry.name) % part == 0);
+        (Self { entries: rest }, Self { entries: held_out })
+    }
+
+    /// The pictures at these positions.
+    pub fn select(&self, indices: &[usize]) -> Self {
+        Self { entries: indices.iter().map(|&index| self.entries[index].clone()).collect() }
+    }
+
+    /// Reads and decodes one.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Photo`], naming the file.
+    pub fn open(&self, index: usize) -> Result<Photo> {
+        let entry = &self.entries[index];
+        let Some((archive, offset, length)) = &entry.member else {
+            return photo::open(&entry.name, &Limits::default());
+        };
+        let mut bytes = Vec::new();
+        let mut file = File::open(archive).map_err(Error::io(archive))?;
+        file.seek(SeekFrom::Start(*offset)).map_err(Error::io(archive))?;
+        file.take(*length).read_to_end(&mut bytes).map_err(Error::io(archive))?;
+        photo::decode(&entry.name, &bytes, &Limits::default())
+    }
+}
+
+fn list_folder(folder: &Path, entries: &mut Vec<Entry>) -> Result<()> {
+    for entry in WalkDir::new(folder).follow_links(true) {
+        let entry = entry.map_err(|error| Error::io(folder)(error.into()))?;
+        if entry.file_type().is_file() && is_picture(entry.path()) {
+            entries.push(Entry { name: entry.into_path(), member: None });
+        }
+    }
+    Ok(())
+}
+
+fn list_archive(path: &Path, entries: &mut Vec<Entry>) -> Result<()> {
+    let mut archive = tar::Archive::new(File::open(path).map_err(Error::io(path))?);
+    for member in archive.entries_with_seek().map_err(Error::io(path))? {
+        let member = member.map_err(Error::io(path))?;
+        let name = member.path().map_err(Error::io(path))?.into_owned();
+        if member.header().entry_type().is_file() && is_picture(&name) {
+            let place = (path.to_owned(), member.raw_file_position(), member.size());
+            entries.push(Entry { name: path.join(name), member: Some(place) });
+        }
+    }
+    Ok(())
+}
+
+fn is_picture(path: &Path) -> bool {
+    ImageFormat::from_path(path).is_ok()
+}
+
+/// FNV-1a of the last two parts of a path: the same wherever the data lies.
+fn name_hash(path: &Path) -> u64 {
+    let mut parts: Vec<_> = path.iter().rev().take(2).collect();
+    parts.reverse();
+    let bytes = parts.iter().flat_map(|part| part.as_encoded_bytes().iter().chain(b"/"));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_split_depends_on_names_alone() {
+        let entries = |root: &str| -> Vec<Entry> {
+            (0..400).map(|i| Entry { name: format!("{root}/set/{i}.jpg").into(), member: None }).collect()
+        };
+        let (rest, held_out) = Pictures { entries: entries("/a") }.split(10);
+        let (_, elsewhere) = Pictures { entries: entries("/somewhere/else") }.split(10);
+        assert_eq!(rest.len() + held_out.len(), 400);
+        assert!((20..60).contains(&held_out.len()), "{}", held_out.len());
+        let names = |pictures: &Pictures| -> Vec<_> {
+            pictures.entries.iter().map(|entry| entry.name.file_name().map(ToOwned::to_owned)).collect()
+        };
+        assert_eq!(names(&held_out), names(&elsewhere));
+    }
+}

@@ -1,0 +1,125 @@
+//! What the plain network says about a picture, and where its evidence lies: the target of the attention.
+
+use ndarray::{Array2, ArrayView2};
+use tch::{Kind, Tensor};
+
+use super::views::{MASK_SIDE, Placement};
+use crate::Result;
+use crate::backbone::Backbone;
+
+/// The plain network's answer to a batch.
+pub(super) struct Lesson {
+    /// Log-probabilities, `[N, classes]`.
+    pub(super) log_probabilities: Tensor,
+    /// Where its evidence lies, `[N, h, w]`, each map from 0 to 1: the mean of the class activation map of the three
+    /// likeliest classes and of Eigen-CAM.
+    pub(super) evidence: Tensor,
+}
+
+/// Runs the plain network on from the features behind stage `stage`.
+pub(super) fn teach(backbone: &dyn Backbone, stage: usize, features: &Tensor) -> Result<Lesson> {
+    let last = (stage + 1..backbone.stages().len())
+        .fold(features.shallow_clone(), |xs, index| backbone.stage(index, &xs, false));
+    let head = backbone.head(&last, false);
+    let logits = backbone.classify(&head, false);
+    let log_probabilities = logits.f_log_softmax(-1, Kind::Float)?;
+    let (_, top) = logits.f_topk(3, -1, true, true)?;
+    let [batch, channels, height, width] = last_four(&head);
+    let weights = backbone.classifier_weight().f_index_select(0, &top.f_view([-1])?)?.f_view([batch, 3, -1])?;
+    let activation = weights.f_bmm(&head.f_view([batch, channels, -1])?)?.f_relu()?; // [N, 3, h·w]
+    let activation = activation.f_mean_dim(1, false, Kind::Float)?;
+    let evidence = (unit_range(&activation)? + unit_range(&eigen_cam(&last)?)?) / 2.0;
+    Ok(Lesson { log_probabilities, evidence: evidence.f_view([batch, height, width])? })
+}
+
+/// Eigen-CAM (Muhammad and Yeasin 2020) of features `[N, C, h, w]`: each position's coordinate along the first
+/// principal component, `[N, h·w]`, negative parts cut off. An eigenvector has no sign of its own: the one taken lets
+/// the map rise with the features' energy.
+fn eigen_cam(features: &Tensor) -> Result<Tensor> {
+    let positions = features.f_flatten(2, 3)?.f_transpose(1, 2)?; // [N, h·w, C]
+    let centred = &positions - positions.f_mean_dim([1i64].as_slice(), true, Kind::Float)?;
+    let (_, vectors) = centred.f_bmm(&centred.f_transpose(1, 2)?)?.f_linalg_eigh("L")?;
+    let first = vectors.f_select(-1, -1)?; // [N, h·w], the largest eigenvalue's
+    let energy = positions.f_square()?.f_sum_dim_intlist([2i64].as_slice(), false, Kind::Float)?;
+    let energy = &energy - energy.f_mean_dim([1i64].as_slice(), true, Kind::Float)?;
+    let sign = (&first * energy).f_sum_dim_intlist([1i64].as_slice(), true, Kind::Float)?.f_sign()?;
+    Ok((first * sign).f_relu()?)
+}
+
+/// Each row of `[N, positions]` scaled from 0 to 1.
+fn unit_range(rows: &Tensor) -> Result<Tensor> {
+    let low = rows.f_amin([1i64].as_slice(), true)?;
+    let span = (rows.f_amax([1i64].as_slice(), true)? - &low).f_clamp_min(1e-6)?;
+    Ok((rows - low) / span)
+}
+
+fn last_four(tensor: &Tensor) -> [i64; 4] {
+    let size = tensor.size();
+    [size[0], size[1], size[2], size[3]]
+}
+
+/// The evidence of a clean picture moved to where a view shows it: `[MASK_SIDE, MASK_SIDE]`, zero outside the pasted
+/// picture and under what hides it.
+pub(super) fn moved(evidence: ArrayView2<f32>, placement: &Placement) -> Array2<f32> {
+    Array2::from_shape_fn((MASK_SIDE, MASK_SIDE), |(row, column)| {
+        let centre = |index: usize| (index as f32 + 0.5) / MASK_SIDE as f32;
+        let (x, y) = (centre(column), centre(row));
+        let hidden = |[left, top, right, bottom]: [f32; 4]| (left..right).contains(&x) && (top..bottom).contains(&y);
+        if placement.occluder.is_some_and(hidden) {
+            return 0.0;
+        }
+        let (mut u, v) = ((x - placement.left) / placement.side, (y - placement.top) / placement.side);
+        if !(0.0..1.0).contains(&u) || !(0.0..1.0).contains(&v) {
+            return 0.0;
+        }
+        if placement.flipped {
+            u = 1.0 - u;
+        }
+        bilinear(evidence, u, v)
+    })
+}
+
+/// The value of a map at fractions of its width and height, between cell centres, the border's cells reaching outwards.
+fn bilinear(map: ArrayView2<f32>, u: f32, v: f32) -> f32 {
+    let (rows, columns) = map.dim();
+    let place = |fraction: f32, count: usize| {
+        let position = (fraction * count as f32 - 0.5).clamp(0.0, (count - 1) as f32);
+        let low = position as usize;
+        (low, (low + 1).min(count - 1), position - low as f32)
+    };
+    let ((x0, x1, dx), (y0, y1, dy)) = (place(u, columns), place(v, rows));
+    let along = |y: usize| map[[y, x0]] * (1.0 - dx) + map[[y, x1]] * dx;
+    along(y0) * (1.0 - dy) + along(y1) * dy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn evidence_moves_with_the_picture() {
+        let evidence = array![[1.0, 0.0], [0.0, 0.0]];
+        let placed = Placement { left: 0.5, top: 0.5, side: 0.5, flipped: false, occluder: None };
+        let half = MASK_SIDE / 2;
+        let map = moved(evidence.view(), &placed);
+        assert_eq!(map[[half, half]], 1.0);
+        assert_eq!(map.slice(ndarray::s![..half, ..]).sum(), 0.0);
+        let flipped = moved(evidence.view(), &Placement { flipped: true, ..placed });
+        assert_eq!(flipped[[half, MASK_SIDE - 1]], 1.0);
+        assert_eq!(flipped[[half, half]], 0.0);
+        let hidden = moved(evidence.view(), &Placement { occluder: Some([0.5, 0.5, 0.75, 0.75]), ..placed });
+        assert_eq!(hidden[[half, half]], 0.0);
+        assert!(hidden.sum() < map.sum());
+    }
+
+    #[test]
+    fn eigen_cam_finds_the_bright_patch_whatever_the_sign() {
+        for sign in [1.0, -1.0] {
+            let features = Tensor::zeros([1, 3, 4, 5], (Kind::Float, tch::Device::Cpu));
+            let _ = features.get(0).get(1).get(2).get(3).fill_(5.0 * sign);
+            let map = eigen_cam(&features).unwrap();
+            assert_eq!(map.argmax(1, false).int64_value(&[0]), 2 * 5 + 3);
+        }
+    }
+}

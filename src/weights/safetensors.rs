@@ -1,0 +1,93 @@
+//! The safetensors format: eight bytes of header length, a JSON header, then the tensors' bytes.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorInfo;
+use serde::Serialize;
+use tch::Tensor;
+
+use super::dtype;
+use crate::error::{Error, Result};
+
+/// The header's key for metadata, which no tensor may have.
+const METADATA: &str = "__metadata__";
+
+type Contents = (BTreeMap<String, Tensor>, BTreeMap<String, String>);
+
+/// Reads tensors and metadata.
+pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
+    let broken = |error| format!("a broken safetensors file: {error}");
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
+    let mut tensors = BTreeMap::new();
+    for (name, view) in SafeTensors::deserialize(bytes).map_err(broken)?.tensors() {
+        let fault = |message: String| format!("{name}: {message}");
+        let shape: Option<Vec<i64>> = view.shape().iter().map(|&size| i64::try_from(size).ok()).collect();
+        let shape = shape.ok_or_else(|| fault(format!("shape {:?} is too large", view.shape())))?;
+        let kind = dtype::from_safetensors(view.dtype()).map_err(fault)?;
+        let tensor = dtype::tensor(kind, &shape, view.data()).map_err(fault)?;
+        tensors.insert(name, tensor);
+    }
+    Ok((tensors, metadata))
+}
+
+/// The header, in an order that depends on nothing but its contents (the crate's own writer hashes the metadata).
+#[derive(Serialize)]
+struct Header<'a> {
+    #[serde(rename = "__metadata__", skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<String, String>,
+    #[serde(flatten)]
+    tensors: BTreeMap<&'a str, TensorInfo>,
+}
+
+/// Writes contiguous tensors on the CPU to a temporary file, then renames it to `path`.
+pub(super) fn write(path: &Path, tensors: &BTreeMap<&str, Tensor>, metadata: &BTreeMap<String, String>) -> Result<()> {
+    if tensors.contains_key(METADATA) {
+        return Err(Error::weights(path, format!("no tensor may be named {METADATA}")));
+    }
+    // The widest elements first, so that every tensor is aligned to its own.
+    let mut order: Vec<_> = tensors.iter().collect();
+    order.sort_by_key(|(_, tensor)| std::cmp::Reverse(tensor.kind().elt_size_in_bytes()));
+
+    let mut header = Header { metadata, tensors: BTreeMap::new() };
+    let mut offset = 0;
+    for (name, tensor) in &order {
+        let dtype = dtype::to_safetensors(tensor.kind()).map_err(|m| Error::weights(path, format!("{name}: {m}")))?;
+        let shape = tensor.size().into_iter().map(|size| size as usize).collect();
+        let end = offset + byte_len(tensor);
+        header.tensors.insert(name, TensorInfo { dtype, shape, data_offsets: (offset, end) });
+        offset = end;
+    }
+    let mut header = serde_json::to_vec(&header).map_err(|error| Error::weights(path, error))?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    let mut file = temporary(path).map_err(Error::io(path))?;
+    let mut out = BufWriter::new(file.as_file_mut());
+    out.write_all(&(header.len() as u64).to_le_bytes()).map_err(Error::io(path))?;
+    out.write_all(&header).map_err(Error::io(path))?;
+    for (_, tensor) in order {
+        let mut data = vec![0; byte_len(tensor)];
+        tensor.f_copy_data_u8(&mut data, tensor.numel())?;
+        out.write_all(&data).map_err(Error::io(path))?;
+    }
+    out.flush().map_err(Error::io(path))?;
+    drop(out);
+    file.persist(path).map_err(|error| Error::io(path)(error.error))?;
+    Ok(())
+}
+
+fn byte_len(tensor: &Tensor) -> usize {
+    tensor.numel() * tensor.kind().elt_size_in_bytes()
+}
+
+/// A temporary file beside `path`, with the permissions of an ordinary new file.
+fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    builder.prefix(".").suffix(".partial").tempfile_in(folder.unwrap_or(Path::new(".")))
+}

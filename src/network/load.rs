@@ -70,7 +70,8 @@ impl Network {
         let mut metadata = notes.clone();
         metadata.insert(CONFIG.to_owned(), config);
         let bundled = self.has_bundled_backbone()?;
-        let tensors = self.variables.variables().into_iter().filter(|(name, _)| !bundled || !name.starts_with("backbone."));
+        let tensors =
+            self.variables.variables().into_iter().filter(|(name, _)| !bundled || !name.starts_with("backbone."));
         Checkpoint::new(tensors.collect(), metadata).save(path, Precision::Keep)
     }
 
@@ -86,7 +87,8 @@ impl Network {
             return Ok(network);
         }
         if config.arch != BUNDLED {
-            let message = format!("holds attention for {} without its backbone, and only {BUNDLED} is bundled", config.arch);
+            let message =
+                format!("holds attention for {} without its backbone, and only {BUNDLED} is bundled", config.arch);
             return Err(Error::weights(checkpoint.name(), message));
         }
         let network = Self::with_bundled_backbone(config, device)?;

@@ -82,11 +82,12 @@ impl Network {
         let mut blocks: Vec<Block> = Vec::new();
         for attention in &config.attention {
             let position = backbone.stages().iter().position(|stage| stage.name == attention.stage);
-            let stage = position.filter(|stage| blocks.last().is_none_or(|last| last.stage < *stage)).ok_or_else(|| {
-                let names: Vec<_> = backbone.stages().iter().map(|stage| stage.name.as_str()).collect();
-                let message = format!("'{}' is none of {}, or not in order", attention.stage, names.join(", "));
-                Error::argument("attention stage", message)
-            })?;
+            let stage =
+                position.filter(|stage| blocks.last().is_none_or(|last| last.stage < *stage)).ok_or_else(|| {
+                    let names: Vec<_> = backbone.stages().iter().map(|stage| stage.name.as_str()).collect();
+                    let message = format!("'{}' is none of {}, or not in order", attention.stage, names.join(", "));
+                    Error::argument("attention stage", message)
+                })?;
             let path = &root / "attention" / attention.stage.as_str();
             let channels = backbone.stages()[stage].channels;
             let mut block =

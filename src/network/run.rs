@@ -71,7 +71,10 @@ impl Network {
                         received: received.index_axis(Axis(0), i).to_owned(),
                         rows: asked
                             .iter()
-                            .map(|(query, weights)| QueryRow { query: *query, weights: weights.index_axis(Axis(0), i).to_owned() })
+                            .map(|(query, weights)| QueryRow {
+                                query: *query,
+                                weights: weights.index_axis(Axis(0), i).to_owned(),
+                            })
                             .collect(),
                     });
                 }

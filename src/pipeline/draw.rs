@@ -9,13 +9,12 @@ use image::DynamicImage;
 use ndarray_npy::WriteNpyExt;
 
 use super::report::{self, PictureReport, milliseconds};
+use super::run::{NetworkFacts, Seen};
 use super::{Destination, Job, Options, Target, encode, write_whole};
 use crate::maps::{AttentionMap, MapName, Readout, Scale, ScaleLimits};
 use crate::photo::{Geometry, Photo};
 use crate::render::{PanelTile, TileContent, bar_chart, panel};
 use crate::{Error, Result};
-
-use super::run::Seen;
 
 /// Which values span the colours of a map.
 #[derive(Debug)]
@@ -36,14 +35,9 @@ impl Spans {
 }
 
 /// Widens the run's spans by the maps of one picture that will be drawn.
-pub(super) fn widen(
-    spans: &mut HashMap<MapName, ScaleLimits>,
-    job: &Job,
-    options: &Options,
-    seen: &Seen,
-) -> Result<()> {
-    let overlay = job.overlay.as_ref().and(options.maps.first()).cloned();
-    let panel = job.panel.as_ref().map(|_| panel_maps(&seen.readout, options)).unwrap_or_default();
+pub(super) fn widen(spans: &mut HashMap<MapName, ScaleLimits>, job: &Job, maps: &[MapName], seen: &Seen) -> Result<()> {
+    let overlay = job.overlay.as_ref().and(maps.first()).cloned();
+    let panel = job.panel.as_ref().map(|_| panel_maps(&seen.readout, maps)).unwrap_or_default();
     for name in overlay.into_iter().chain(panel).filter(|name| !matches!(name, MapName::Channel(_))) {
         let limits = Scale::Run.limits(&seen.readout.map(&name, &seen.geometry)?);
         spans.entry(name).and_modify(|span| *span = span.union(limits)).or_insert(limits);
@@ -55,21 +49,21 @@ pub(super) fn widen(
 pub(super) fn finish(
     job: &Job,
     options: &Options,
+    NetworkFacts { labels, maps, .. }: &NetworkFacts,
     photo: Option<&Photo>,
     seen: Seen,
     spans: &Spans,
-    labels: &[String],
 ) -> Result<PictureReport> {
     let start = Instant::now();
     let Seen { geometry, readout, mut timings } = seen;
     let top = report::top(&readout, labels);
     let mut outputs = Vec::new();
-    for (name, path) in options.maps.iter().zip(&job.maps) {
+    for (name, path) in maps.iter().zip(&job.maps) {
         write_whole(path, &npy(&readout, name, &geometry, path)?)?;
         outputs.push(path.clone());
     }
     if let Some(photo) = photo {
-        if let (Some(to), Some(name)) = (&job.overlay, options.maps.first()) {
+        if let (Some(to), Some(name)) = (&job.overlay, maps.first()) {
             let picture = match name {
                 MapName::Channel(stage) => bar_chart(readout.channel(stage)?, photo.size())?.into(),
                 name => {
@@ -80,7 +74,7 @@ pub(super) fn finish(
             outputs.extend(write_picture(to, &picture, options.jpeg_quality)?);
         }
         if let Some(to) = &job.panel {
-            let tiles = tiles(&readout, &geometry, options, spans)?;
+            let tiles = tiles(&readout, &geometry, maps, spans)?;
             let labels: Vec<_> = top.iter().map(|class| (class.label.clone(), class.probability)).collect();
             let picture = panel(photo, &tiles, &labels, &options.overlay)?.into();
             outputs.extend(write_picture(to, &picture, options.jpeg_quality)?);
@@ -92,7 +86,7 @@ pub(super) fn finish(
         size: geometry.picture,
         network_size: geometry.network,
         top,
-        maps: report::statistics(&readout, &geometry, &options.maps)?,
+        maps: report::statistics(&readout, &geometry, maps)?,
         channels: report::channels(&readout),
         outputs,
         timings,
@@ -111,15 +105,15 @@ fn npy(readout: &Readout, name: &MapName, geometry: &Geometry, path: &Path) -> R
 }
 
 /// The maps of a panel: the one asked for, `fused`, every spatial gate, every head.
-fn panel_maps(readout: &Readout, options: &Options) -> Vec<MapName> {
-    let asked = options.maps.first().filter(|name| !matches!(name, MapName::Channel(_)));
+fn panel_maps(readout: &Readout, maps: &[MapName]) -> Vec<MapName> {
+    let asked = maps.first().filter(|name| !matches!(name, MapName::Channel(_)));
     let shown = |name: &MapName| matches!(name, MapName::Fused | MapName::Spatial(_) | MapName::Patch(Some(_)));
     let held = readout.map_names().into_iter().filter(|name| shown(name) && Some(name) != asked);
     asked.into_iter().cloned().chain(held).collect()
 }
 
-fn tiles(readout: &Readout, geometry: &Geometry, options: &Options, spans: &Spans) -> Result<Vec<PanelTile>> {
-    let maps = panel_maps(readout, options).into_iter().map(|name| {
+fn tiles(readout: &Readout, geometry: &Geometry, maps: &[MapName], spans: &Spans) -> Result<Vec<PanelTile>> {
+    let maps = panel_maps(readout, maps).into_iter().map(|name| {
         let map = readout.map(&name, geometry)?;
         let limits = spans.of(&name, &map);
         Ok(PanelTile { title: name.to_string(), content: TileContent::Map { map, limits } })

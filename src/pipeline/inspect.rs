@@ -3,7 +3,9 @@
 use ndarray::ArrayView4;
 
 use crate::maps::{MapName, Readout};
+use crate::network::{Network, StageAttention};
 use crate::photo::Preprocess;
+use crate::weights::imagenet_classes;
 use crate::{Error, Result};
 
 /// A network that looks at pictures. One thread owns it, so it need not be [`Send`].
@@ -11,8 +13,8 @@ pub trait Inspect {
     /// How a picture becomes its input.
     fn preprocess(&self) -> Preprocess;
 
-    /// The names of its classes, in the order of [`Readout::probabilities`].
-    fn labels(&self) -> &[String];
+    /// The names of its classes, in the order of [`Readout::probabilities`]; classes beyond them have numbers.
+    fn labels(&self) -> Vec<String>;
 
     /// The maps that its readouts hold, with every stage and head by name, channel gates included.
     fn map_names(&self) -> Vec<MapName>;
@@ -25,15 +27,60 @@ pub trait Inspect {
     fn inspect(&mut self, batch: ArrayView4<'_, f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>>;
 }
 
-/// Checks that the network has these maps.
-pub(super) fn check_maps(wanted: &[MapName], held: &[MapName]) -> Result<()> {
+impl Inspect for Network {
+    fn preprocess(&self) -> Preprocess {
+        self.config().preprocess()
+    }
+
+    fn labels(&self) -> Vec<String> {
+        let imagenet = imagenet_classes();
+        let known = usize::try_from(self.config().classes).is_ok_and(|classes| classes == imagenet.len());
+        if known { imagenet.iter().map(ToString::to_string).collect() } else { Vec::new() }
+    }
+
+    fn map_names(&self) -> Vec<MapName> {
+        let attention = &self.config().attention;
+        let cbam = || attention.iter().filter_map(|block| Some((block, block.cbam.as_ref()?)));
+        let stage = |block: &StageAttention| block.stage.clone();
+        let spatial: Vec<_> = cbam()
+            .filter(|(_, cbam)| cbam.spatial.is_some())
+            .map(|(block, _)| MapName::Spatial(Some(stage(block))))
+            .collect();
+        let heads = attention.iter().rev().find_map(|block| Some(block.patch.as_ref()?.heads));
+        let mut names = Vec::new();
+        if !spatial.is_empty() && heads.is_some() {
+            names.push(MapName::Fused);
+        }
+        names.extend(spatial);
+        if let Some(heads) = heads {
+            names.push(MapName::Patch(None));
+            names.extend((0..heads as usize).map(|head| MapName::Patch(Some(head))));
+        }
+        names.push(MapName::GradCam);
+        names.extend(cbam().map(|(block, _)| MapName::Channel(stage(block))));
+        names
+    }
+
+    fn inspect(&mut self, batch: ArrayView4<'_, f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+        self.run(&batch, queries)
+    }
+}
+
+/// The maps of a run: those wanted, or the network's first, which is `fused` if it has that.
+///
+/// # Errors
+/// [`Error::Argument`] if the network lacks one of them.
+pub(super) fn choose_maps(wanted: &[MapName], held: &[MapName]) -> Result<Vec<MapName>> {
+    if wanted.is_empty() {
+        return Ok(held.first().cloned().into_iter().collect());
+    }
     let has = |name: &MapName| match name {
         MapName::Spatial(None) => held.iter().any(|held| matches!(held, MapName::Spatial(_))),
         MapName::PatchAt(..) => held.contains(&MapName::Patch(None)),
         name => held.contains(name),
     };
     match wanted.iter().find(|name| !has(name)) {
-        None => Ok(()),
+        None => Ok(wanted.to_vec()),
         Some(name) => {
             let held: Vec<_> = held.iter().map(ToString::to_string).collect();
             Err(Error::argument(format!("map {name}"), format!("this network has {}", held.join(", "))))
@@ -60,11 +107,12 @@ mod tests {
             ("channel:stage1", false),
             ("gradcam", false),
         ] {
-            assert_eq!(check_maps(&[name.parse().unwrap()], &held).is_ok(), ok, "{name}");
+            assert_eq!(choose_maps(&[name.parse().unwrap()], &held).is_ok(), ok, "{name}");
         }
-        let error = check_maps(&[MapName::GradCam], &held).unwrap_err().to_string();
+        let error = choose_maps(&[MapName::GradCam], &held).unwrap_err().to_string();
         assert!(error.contains("gradcam") && error.contains("spatial:stage5"), "{error}");
-        assert!(check_maps(&[MapName::PatchAt(0, 0)], &[MapName::Fused]).is_err());
-        assert!(check_maps(&[MapName::Spatial(None)], &[MapName::Fused]).is_err());
+        assert_eq!(choose_maps(&[], &held).unwrap(), [MapName::Fused]);
+        assert!(choose_maps(&[MapName::PatchAt(0, 0)], &[MapName::Fused]).is_err());
+        assert!(choose_maps(&[MapName::Spatial(None)], &[MapName::Fused]).is_err());
     }
 }

@@ -12,11 +12,11 @@ use crate::{Error, Result};
 pub struct Job {
     /// The picture.
     pub source: Source,
-    /// Where the overlay of the first of [`Options::maps`](super::Options::maps) goes.
+    /// Where the overlay of the run's first map goes; see [`Options::maps`](super::Options::maps).
     pub overlay: Option<Destination>,
     /// Where the panel goes.
     pub panel: Option<Destination>,
-    /// Where the maps go, as `.npy` files: one for each of [`Options::maps`](super::Options::maps), or none.
+    /// Where the maps go, as `.npy` files: one for each of [`Options::maps`](super::Options::maps), or none at all.
     pub maps: Vec<PathBuf>,
 }
 

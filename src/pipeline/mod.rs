@@ -43,7 +43,8 @@ pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
 /// How a run goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// The maps to save; the overlay shows the first. Default: [`MapName::Fused`].
+    /// The maps to save; the overlay shows the first. Default: none, which means the network's first map. That is
+    /// [`MapName::Fused`] if it has attention, else [`MapName::GradCam`].
     pub maps: Vec<MapName>,
     /// What spans the colours. Default: each map's own range.
     pub scale: Scale,
@@ -66,7 +67,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            maps: vec![MapName::Fused],
+            maps: Vec::new(),
             scale: Scale::Image,
             overlay: Overlay::default(),
             short_side: None,

@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::batch::Bins;
 use super::draw::{self, Spans};
 use super::gate::{Bounds, Gate, Ticket};
-use super::inspect::check_maps;
+use super::inspect::choose_maps;
 use super::report::milliseconds;
 use super::spool::Spool;
 use super::tell::InOrder;
 use super::{Event, Inspect, Job, Options, PictureReport, Timings};
-use crate::maps::{Readout, Scale};
+use crate::maps::{MapName, Readout, Scale};
 use crate::photo::{Geometry, ImageSize, Photo, Preprocess};
 use crate::{Error, Result};
 
@@ -33,9 +33,11 @@ pub(super) struct Run<'a, T> {
     network: OnceLock<Option<NetworkFacts>>,
 }
 
-struct NetworkFacts {
+pub(super) struct NetworkFacts {
     preprocess: Preprocess,
-    labels: Vec<String>,
+    pub(super) labels: Vec<String>,
+    /// The maps of this run.
+    pub(super) maps: Vec<MapName>,
 }
 
 /// A decoded picture on its way to the network.
@@ -99,7 +101,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         self.look(pool, &gate, false, load, &|index, _, seen| {
             let job = &self.jobs[index];
             let seen = seen.and_then(|seen| {
-                let widened = draw::widen(&mut lock(&spans), job, self.options, &seen);
+                let widened = draw::widen(&mut lock(&spans), job, &self.facts().maps, &seen);
                 widened.map_err(|error| job.blame(error)).map(|()| seen)
             });
             let record = seen.map_err(|error| reason(job, error));
@@ -172,10 +174,10 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                     }
                 });
                 let mut network = load()?;
-                check_maps(&self.options.maps, &network.map_names())?;
+                let maps = choose_maps(&self.options.maps, &network.map_names())?;
                 let mut preprocess = network.preprocess();
                 preprocess.short_side = self.options.short_side.unwrap_or(preprocess.short_side);
-                let facts = NetworkFacts { preprocess, labels: network.labels().to_vec() };
+                let facts = NetworkFacts { preprocess, labels: network.labels(), maps };
                 let _ = self.network.set(Some(facts)); // set nowhere else but on release
                 self.infer(&mut network, &decoded, tasks, then);
                 Ok(())
@@ -199,7 +201,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         let start = Instant::now();
         Some(guarded(job, || {
             let prepared = facts.preprocess.apply(&photo)?;
-            let queries = self.options.maps.iter().filter_map(|name| name.query(&prepared.geometry).transpose());
+            let queries = facts.maps.iter().filter_map(|name| name.query(&prepared.geometry).transpose());
             let mut queries: Vec<_> = queries.collect::<Result<_>>()?;
             queries.dedup();
             let photo = (keep_photo && job.draws()).then_some(photo);
@@ -259,8 +261,12 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
 
     fn finish(&self, index: usize, photo: Option<&Photo>, seen: Seen, spans: &Spans) -> Result<PictureReport> {
         let job = &self.jobs[index];
-        let labels = self.network.get().and_then(Option::as_ref).map_or(&[][..], |facts| &facts.labels);
-        guarded(job, || draw::finish(job, self.options, photo, seen, spans, labels))
+        guarded(job, || draw::finish(job, self.options, self.facts(), photo, seen, spans))
+    }
+
+    /// What the network says about itself; asked only where it has seen a picture, so it is open.
+    fn facts(&self) -> &NetworkFacts {
+        self.network.get().and_then(Option::as_ref).expect("the network has seen a picture")
     }
 
     fn tell(&self, gate: &Gate<'_>, index: usize, outcome: Result<PictureReport>) {

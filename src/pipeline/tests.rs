@@ -27,8 +27,8 @@ impl Inspect for &mut Fake {
         Preprocess { short_side: 32, mean: [0.0; 3], std: [255.0; 3], ..Preprocess::default() }
     }
 
-    fn labels(&self) -> &[String] {
-        &self.labels
+    fn labels(&self) -> Vec<String> {
+        self.labels.clone()
     }
 
     fn map_names(&self) -> Vec<MapName> {
@@ -59,6 +59,7 @@ fn readout(b: f32, queries: &[[f32; 2]]) -> Readout {
             received: Array3::from_elem((1, 1, 3), 1.0),
             rows: queries.iter().map(row).collect(),
         }),
+        class_activation: None,
     }
 }
 

@@ -38,9 +38,8 @@ fn resize(
     let failed = |error: &dyn std::fmt::Display| Error::argument("resize", error);
     let source = fast_image_resize::images::ImageRef::new(from.0, from.1, pixels, kind).map_err(|e| failed(&e))?;
     let mut target = Image::new(to.0, to.1, kind);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom))
-        .crop(left, top, width, height);
+    let options =
+        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).crop(left, top, width, height);
     Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
     Ok(target.into_vec())
 }

@@ -196,11 +196,8 @@ fn loss(network: &Network, banks: &Banks, picks: &[Tensor; 3], focus_weight: f64
     };
     let [cluttered, composite, clean] = picks;
     let Banks { cluttered: in_clutter, composite: composed, clean: bare } = banks;
-    let features = gather(&[
-        (&in_clutter.features, cluttered),
-        (&composed.features, composite),
-        (&bare.features, clean),
-    ])?;
+    let features =
+        gather(&[(&in_clutter.features, cluttered), (&composed.features, composite), (&bare.features, clean)])?;
     let teacher = gather(&[
         (&in_clutter.log_probabilities, cluttered),
         (&composed.log_probabilities, composite),
@@ -214,7 +211,8 @@ fn loss(network: &Network, banks: &Banks, picks: &[Tensor; 3], focus_weight: f64
     let means = parts.iter().map(|part| part.f_mean(Kind::Float)).collect::<Result<Vec<_>, _>>()?;
     let focus = focus_divergence(&output, &targets)?.f_mean(Kind::Float)?;
     let share = BATCH.map(|size| size as f64 / BATCH.iter().sum::<usize>() as f64);
-    let total = &means[0] * share[0] + &means[1] * share[1] + &means[2] * (share[2] * CLEAN_WEIGHT) + &focus * focus_weight;
+    let total =
+        &means[0] * share[0] + &means[1] * share[1] + &means[2] * (share[2] * CLEAN_WEIGHT) + &focus * focus_weight;
     let value = |tensor: &Tensor| tensor.double_value(&[]);
     let losses = Losses {
         total: value(&total),

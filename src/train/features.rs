@@ -132,9 +132,8 @@ struct Drawn {
 
 fn draw(studio: &Studio, picture: usize, views: usize) -> Result<Drawn> {
     let clean = studio.clean(picture)?;
-    let views = (0..views)
-        .map(|view| studio.cluttered(&clean, (picture * views + view) as u64))
-        .collect::<Result<_>>()?;
+    let views =
+        (0..views).map(|view| studio.cluttered(&clean, (picture * views + view) as u64)).collect::<Result<_>>()?;
     Ok(Drawn { clean, views })
 }
 
@@ -186,9 +185,7 @@ pub(super) fn to_maps(tensor: &Tensor) -> Result<Vec<Array2<f32>>> {
     let length = values.len();
     tensor.f_to_device(Device::Cpu)?.f_contiguous()?.f_copy_data(&mut values, length)?;
     Ok((0..count)
-        .map(|i| {
-            Array2::from_shape_fn((rows, columns), |(row, column)| values[(i * rows + row) * columns + column])
-        })
+        .map(|i| Array2::from_shape_fn((rows, columns), |(row, column)| values[(i * rows + row) * columns + column]))
         .collect())
 }
 

@@ -86,11 +86,7 @@ fn localisation(network: &Network, bank: &Bank) -> Result<Option<[f64; 2]>> {
 }
 
 /// Runs the network on a bank, 32 views at a time.
-fn for_each_batch(
-    network: &Network,
-    bank: &Bank,
-    mut work: impl FnMut(&Output, &Tensor) -> Result<()>,
-) -> Result<()> {
+fn for_each_batch(network: &Network, bank: &Bank, mut work: impl FnMut(&Output, &Tensor) -> Result<()>) -> Result<()> {
     let positions: Vec<i64> = (0..bank.len() as i64).collect();
     for chunk in positions.chunks(32) {
         let chunk = Tensor::f_from_slice(chunk)?;

@@ -136,15 +136,8 @@ impl Studio {
     }
 
     /// Hides a rectangle of 15 to 40 % a side, over the pasted picture, with a piece of another background.
-    fn occlude(
-        &self,
-        view: &mut RgbImage,
-        [left, top]: [f32; 2],
-        side: f32,
-        rng: &mut ChaCha8Rng,
-    ) -> Result<[f32; 4]> {
-        let (width, height) =
-            (side * rng.random_range(0.15..=0.4f32), side * rng.random_range(0.15..=0.4f32));
+    fn occlude(&self, view: &mut RgbImage, [left, top]: [f32; 2], side: f32, rng: &mut ChaCha8Rng) -> Result<[f32; 4]> {
+        let (width, height) = (side * rng.random_range(0.15..=0.4f32), side * rng.random_range(0.15..=0.4f32));
         let x = left + rng.random_range(0.0..=side - width);
         let y = top + rng.random_range(0.0..=side - height);
         let pixels = |fraction: f32| (fraction * self.side as f32).round() as u32;

@@ -8,7 +8,6 @@ use cbam::maps::{MapName, Resample, Scale};
 use cbam::pipeline::{Destination, Options, PictureFormat, Target};
 use cbam::render::{Colormap, Opacity, Overlay};
 use cbam::sys::DeviceSpec;
-use clap::builder::RangedU64ValueParser;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
 
@@ -85,16 +84,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "1..100", default_value = "90", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = OUTPUT)]
     jpeg_quality: u8,
 
-    /// The map: fused, spatial, spatial:STAGE, patch, patch:HEAD, patch@X,Y, channel:STAGE [default: fused]
+    /// The map: fused, spatial, spatial:STAGE, patch, patch:HEAD, patch@X,Y, channel:STAGE, gradcam [default: fused]
     ///
     /// `fused` joins the last spatial gate and the patch attention. `spatial:STAGE` is that stage's gate, `spatial` the
     /// last one. `patch` is the attention that each patch receives, `patch:HEAD` that of one head, `patch@X,Y` where
     /// the patch at that pixel of the upright picture looks. `channel:STAGE` is the channel gate, drawn as a bar chart.
-    /// May be repeated with --maps-dir, which then writes each; overlays show the first.
+    /// `gradcam` is Grad-CAM of the likeliest class, the default for a network without attention. May be repeated with --maps-dir, which then writes each; overlays show the first.
     #[arg(long, short, value_name = "NAME", value_parser = parsed::<MapName>, help_heading = MAP)]
     map: Vec<MapName>,
     /// List the names of this network's maps
-    #[arg(long, help_heading = MAP)]
+    #[arg(long, conflicts_with = "inputs", help_heading = MAP)]
     list_maps: bool,
     /// What spans the colours: image (each map's own range), percentile:LO,HI, fixed:LO,HI, or run (one range for all
     /// pictures of the run, which are then decoded twice)
@@ -114,7 +113,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "0..1", value_parser = fraction, help_heading = LOOK)]
     contour: Option<f32>,
     /// How maps are enlarged: nearest, bilinear or bicubic
-    #[arg(long, value_name = "NAME", default_value = "bilinear", value_parser = parsed::<Resample>, help_heading = LOOK)]
+    #[arg(long, value_name = "NAME", default_value = "bicubic", value_parser = parsed::<Resample>, help_heading = LOOK)]
     resample: Resample,
 
     /// Short side of the picture that the network sees, in pixels [default: what the weights were measured best at]
@@ -130,8 +129,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", help_heading = RUN)]
     threads: Option<NonZeroUsize>,
     /// Most pictures that the network takes at once; they must have one size there
-    #[arg(long, value_name = "N", default_value = "8", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024), help_heading = RUN)]
-    batch_size: usize,
+    #[arg(long, value_name = "N", default_value = "8", value_parser = batch_size, help_heading = RUN)]
+    batch_size: NonZeroUsize,
     /// No progress bar and no summary; errors are still told
     #[arg(long, short, help_heading = RUN)]
     quiet: bool,
@@ -196,6 +195,13 @@ pub(crate) struct Outputs {
     pub(crate) format: PictureFormat,
 }
 
+/// The completion script of a shell.
+pub(crate) fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "cbam-run", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
 /// A usage error, as clap prints it: exit status 2.
 pub(crate) fn usage(message: impl std::fmt::Display) -> clap::Error {
     Args::command().error(ErrorKind::ArgumentConflict, message)
@@ -207,8 +213,7 @@ impl Args {
         if let Some(shell) = self.completions {
             return Ok(Command::Completions(shell));
         }
-        let threads =
-            self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let model = Model { weights: self.weights, device: self.device, threads };
         if self.list_maps {
             return Ok(Command::ListMaps(model));
@@ -252,13 +257,12 @@ impl Args {
         if beside && stdin > 0 {
             return Err(usage("standard input has no place of its own: name an output, such as --overlay FILE"));
         }
-        let maps = if self.map.is_empty() { vec![MapName::Fused] } else { self.map };
         Ok(Command::Run(Box::new(Request {
             inputs,
             outputs: Outputs { beside, ..outputs },
             json: self.json.map(target),
             options: Options {
-                maps,
+                maps: self.map,
                 scale: self.scale,
                 overlay: Overlay {
                     colormap: self.colormap,
@@ -330,6 +334,17 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T,
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 
+fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .ok()
+        .filter(|size: &NonZeroUsize| size.get() <= 1024)
+        .ok_or_else(|| "not a number from 1 to 1024".into())
+}
+
 fn fraction(text: &str) -> Result<f32, String> {
     text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "not a number from 0 to 1".into())
 }
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use cbam::Error;
 use cbam::maps::MapName;
+use cbam::photo::Limits;
 use cbam::pipeline::{Destination, Job, PictureFormat, Source, Target};
 
-use crate::args::{Input, Outputs, Request, only_one, usage};
+use crate::args::{Outputs, Request, only_one, usage};
 use crate::scan::{Found, Picture, scan};
 
 /// The work of a run.
@@ -56,7 +58,8 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
             overlay = Some(file(append(&base, "-overlay.", format.extension()), *format));
         }
         let panel = panel.clone().or_else(|| panel_dir.as_ref().map(in_folder));
-        let maps: Vec<_> = maps_dir.iter().flat_map(|folder| map_files(&folder.join(&base), &request.options.maps)).collect();
+        let maps: Vec<_> =
+            maps_dir.iter().flat_map(|folder| map_files(&folder.join(&base), &request.options.maps)).collect();
         for path in [&overlay, &panel].into_iter().flatten().filter_map(path).chain(maps.iter().map(PathBuf::as_path)) {
             claims.output(path, &picture.path)?;
         }
@@ -66,9 +69,19 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
     Ok(Plan { jobs, problems })
 }
 
-/// Whether this job reads standard input.
-pub(crate) fn is_stdin(job: &Job) -> bool {
-    job.source.name().as_os_str() == "-"
+impl Plan {
+    /// Reads standard input, if it is one of the pictures: the whole of it, up to the limit for a picture.
+    pub(crate) fn read_stdin(&mut self, limits: &Limits) -> cbam::Result<()> {
+        for job in &mut self.jobs {
+            if job.source == Source::File("-".into()) {
+                let mut bytes = Vec::new();
+                let stdin = std::io::stdin().lock().take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes);
+                stdin.map_err(Error::io("standard input"))?;
+                job.source = Source::Bytes { name: "-".into(), bytes: bytes.into() };
+            }
+        }
+        Ok(())
+    }
 }
 
 fn file(path: PathBuf, format: PictureFormat) -> Destination {
@@ -85,7 +98,7 @@ fn path(destination: &Destination) -> Option<&Path> {
 /// `BASE.npy`, or `BASE.MAP.npy` for each of several maps.
 fn map_files(base: &Path, maps: &[MapName]) -> Vec<PathBuf> {
     match maps {
-        [_] => vec![append(base, ".", "npy")],
+        [] | [_] => vec![append(base, ".", "npy")],
         maps => maps.iter().map(|name| append(base, &format!(".{}.", file_part(name)), "npy")).collect(),
     }
 }
@@ -157,7 +170,9 @@ impl Claims {
         match self.files.get(&identity) {
             Some((other, usage_of)) if regular => Err(usage(match usage_of {
                 Use::Read => format!("{} would be written over the picture {}", path.display(), other.display()),
-                Use::Written if other == by => format!("{} would be written twice for {}", path.display(), by.display()),
+                Use::Written if other == by => {
+                    format!("{} would be written twice for {}", path.display(), by.display())
+                }
                 Use::Written => {
                     format!("{} would be written for {} and for {}", path.display(), other.display(), by.display())
                 }
@@ -201,10 +216,3 @@ fn real_folder(folder: &Path) -> PathBuf {
 #[cfg(test)]
 #[path = "plan_tests.rs"]
 mod tests;
-
-/// Inputs as a message names them.
-impl Input {
-    pub(crate) fn is_stdin(&self) -> bool {
-        *self == Self::Stdin
-    }
-}

@@ -51,7 +51,9 @@ pub(crate) fn scan(inputs: &[Input], outputs: &[&Path]) -> Found {
 fn walk(folder: &Path, outputs: &HashSet<PathBuf>, found: &mut Found) {
     let before = (found.pictures.len(), found.problems.len());
     let is_output = |entry: &DirEntry| {
-        entry.depth() > 0 && entry.file_type().is_dir() && entry.path().canonicalize().is_ok_and(|p| outputs.contains(&p))
+        entry.depth() > 0
+            && entry.file_type().is_dir()
+            && entry.path().canonicalize().is_ok_and(|p| outputs.contains(&p))
     };
     let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
     for entry in entries.filter_entry(|entry| !is_output(entry)) {
@@ -113,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_walk_takes_pictures_in_order_and_skips_outputs() {
-        let folder = tree(&["b.JPG", "a.png", "a-overlay.png", "notes.txt", "out/a.png", "sub/out/c.webp", "sub/d.tif", ".x"]);
+        let folder =
+            tree(&["b.JPG", "a.png", "a-overlay.png", "notes.txt", "out/a.png", "sub/out/c.webp", "sub/d.tif", ".x"]);
         let found = scan(&[Input::Path(folder.path().into())], &[&folder.path().join("out"), Path::new("/nowhere")]);
         assert_eq!(relatives(&found), ["a.png", "b.JPG", "sub/d.tif", "sub/out/c.webp"]);
         assert!(found.problems.is_empty());

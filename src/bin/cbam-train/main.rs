@@ -53,7 +53,11 @@ fn table(report: &DistillReport) -> String {
     let nats = |value: f64| format!("{value:.4}");
     [
         format!("trained on {clean} pictures, {cluttered} cluttered views, {composites} composites\n"),
-        row(&format!("held out: {} pictures, {} composites", a.pictures, a.composites), "before".into(), "after".into()),
+        row(
+            &format!("held out: {} pictures, {} composites", a.pictures, a.composites),
+            "before".into(),
+            "after".into(),
+        ),
         row("divergence from the teacher, clean (nats)", nats(a.clean), nats(b.clean)),
         row("divergence from the teacher, cluttered", nats(a.cluttered), nats(b.cluttered)),
         row("same class as the teacher, clean (%)", percent(Some(a.clean_agreement)), percent(Some(b.clean_agreement))),

@@ -18,8 +18,8 @@ struct Log {
 }
 
 impl Observer for Log {
-    fn prepared(&mut self, done: usize, total: usize) {
-        self.prepared = (done, total);
+    fn prepared(&mut self, count: usize, total: usize) {
+        self.prepared = (self.prepared.0 + count, total);
     }
     fn skipped(&mut self, error: &Error) {
         self.skipped.push(error.to_string());
@@ -103,6 +103,7 @@ fn the_attention_learns_and_the_backbone_stays() {
     assert!(log.skipped.iter().any(|message| message.contains("broken.jpg")), "{:?}", log.skipped);
     let [clean, cluttered, composites] = report.views;
     assert_eq!((cluttered, composites), (clean, 8));
+    assert!(report.after.maps.iter().any(|score| score.map == "fused"));
     assert!((30..40).contains(&clean), "{clean}: 40 less the held-out ones");
     assert!(report.before.clean.abs() < 1e-3 && report.before.clean_agreement == 1.0, "{:?}", report.before);
     assert!(report.after.clean > 0.0);

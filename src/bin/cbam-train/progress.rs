@@ -34,10 +34,14 @@ impl Progress {
 }
 
 impl Observer for Progress {
-    fn prepared(&mut self, done: usize, total: usize) {
+    fn prepared(&mut self, count: usize, total: usize) {
         self.bar.set_prefix("views");
         self.bar.set_length(total as u64);
-        self.bar.set_position(done as u64);
+        self.bar.inc(count as u64);
+        let (before, done) = (self.bar.position() - count as u64, self.bar.position());
+        if !self.quiet && self.bar.is_hidden() && before / 1000 < done / 1000 {
+            eprintln!("{done} of {total} views drawn");
+        }
     }
 
     fn skipped(&mut self, error: &Error) {

@@ -123,7 +123,8 @@ fn bounding_box(text: &str, size: ImageSize) -> Result<BoundingBox, String> {
         return Err(format!("the box {text:?} is not x0,y0,x1,y1"));
     };
     let (width, height) = (f64::from(size.width), f64::from(size.height));
-    if numbers.iter().all(|v| v.is_finite()) && x0 < x1 && y0 < y1 && x0 < width && y0 < height && x1 > 0.0 && y1 > 0.0 {
+    if numbers.iter().all(|v| v.is_finite()) && x0 < x1 && y0 < y1 && x0 < width && y0 < height && x1 > 0.0 && y1 > 0.0
+    {
         Ok(BoundingBox { x0, y0, x1, y1 })
     } else {
         Err(format!("the box {text:?} covers nothing of a picture of {width}×{height} pixels"))

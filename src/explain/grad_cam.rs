@@ -46,7 +46,8 @@ pub fn grad_cam(
             .try_into()
             .map_err(|got: Vec<Tensor>| wrong("one gradient", &[got.len() as i64]))?;
         let weights = gradient.f_mean_dim([2, 3].as_slice(), true, Kind::Float)?; // [N, C, 1, 1]
-        let maps = (weights * features.detach().to_kind(Kind::Float)).f_sum_dim_intlist([1].as_slice(), false, Kind::Float)?;
+        let maps =
+            (weights * features.detach().to_kind(Kind::Float)).f_sum_dim_intlist([1].as_slice(), false, Kind::Float)?;
         let maps = maps.f_relu()?.f_to_device(tch::Device::Cpu)?.f_contiguous()?; // [N, h, w]
         (0..batch).map(|n| to_array(&maps.get(n), height as usize, width as usize)).collect()
     })

@@ -296,7 +296,7 @@ type Record = Result<Seen, String>;
 fn reason(job: &Job, error: Error) -> String {
     match error {
         Error::Photo { path, message } if path == job.source.name() => message,
-        Error::Io { path, source } if path == job.source.name() => source.to_string(),
+        Error::Io { path, error } if path == job.source.name() => error.to_string(),
         other => other.to_string(),
     }
 }

@@ -9,14 +9,14 @@ use crate::{Error, Result};
 
 /// A folder that holds the pictures at their paths, or a tar archive (not compressed) of such a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Pictures {
+pub enum PictureSource {
     /// A folder.
     Folder(PathBuf),
     /// A tar archive.
     Tar(PathBuf),
 }
 
-impl Pictures {
+impl PictureSource {
     /// The source at `path`: a folder, or else a tar archive.
     ///
     /// # Errors

@@ -214,6 +214,7 @@ fn readout() -> Readout {
             received,
             rows: vec![QueryRow { query: GEOMETRY.fraction(12, 20).unwrap(), weights: Array2::from_elem((2, 4), 1.5) }],
         }),
+        class_activation: Some(array![[0.0, 2.0]]),
     }
 }
 
@@ -227,6 +228,7 @@ fn maps_by_name() {
     assert_eq!(map("patch:1").values(), &patch.received.index_axis(Axis(0), 1));
     assert_eq!(map("patch").values()[[1, 2]], (6.0 + 14.0) / 16.0);
     assert_eq!(map("patch@12,20").values()[[0, 0]], 1.5);
+    assert_eq!(map("gradcam").values(), &array![[0.0, 2.0]]);
     assert_eq!(map("fused").values(), &fuse(map("spatial").values(), map("patch").values()));
     assert_eq!(
         [map("spatial").range(), map("patch").range(), map("fused").range()],
@@ -234,7 +236,7 @@ fn maps_by_name() {
     );
 
     let names: Vec<_> = readout.map_names().iter().map(ToString::to_string).collect();
-    assert_eq!(names, ["fused", "spatial:stage5", "spatial:stage7", "patch", "patch:0", "patch:1"]);
+    assert_eq!(names, ["fused", "spatial:stage5", "spatial:stage7", "patch", "patch:0", "patch:1", "gradcam"]);
     for name in readout.map_names() {
         assert!(readout.map(&name, &GEOMETRY).is_ok(), "{name}");
     }
@@ -255,13 +257,12 @@ fn maps_that_are_not_there_are_named() {
     assert!(message(&full, "patch@13,20").contains("not asked"));
     assert!(message(&full, "patch@40,20").contains("40x30"));
     assert!(message(&full, "channel:stage5").contains("vector"));
-    message(&full, "gradcam");
     assert!(full.channel("stage6").unwrap_err().to_string().contains("stage5, stage7, head"));
 
-    let plain = Readout { gates: Vec::new(), patch: None, ..full };
+    let plain = Readout { gates: Vec::new(), patch: None, class_activation: None, ..full };
     assert!(plain.map_names().is_empty());
     assert!(message(&plain, "spatial").contains("none"));
-    for text in ["patch", "patch:0", "patch@1,1", "fused"] {
+    for text in ["patch", "patch:0", "patch@1,1", "fused", "gradcam"] {
         message(&plain, text);
     }
 }

@@ -14,6 +14,12 @@ ldd target/release/cbam-run | awk -v lib="$lib/" 'index($3, lib) == 1 {print $3}
     install -m 644 "$library" "$prefix/lib/cbam/.partial"
     mv -f "$prefix/lib/cbam/.partial" "$prefix/lib/cbam/$(basename "$library")"
 done
+# The CUDA part, if it was fetched: opened at run time, never linked.
+if [ -d libtorch-cuda/lib ]; then
+    rm -rf "$prefix/lib/cbam-cuda.partial" "$prefix/lib/cbam-cuda"
+    cp -r libtorch-cuda/lib "$prefix/lib/cbam-cuda.partial"
+    mv "$prefix/lib/cbam-cuda.partial" "$prefix/lib/cbam-cuda"
+fi
 for program in cbam-run cbam-train cbam-eval cbam-weights; do
     install -m 755 "target/release/$program" "$prefix/bin/.$program.partial"
     mv -f "$prefix/bin/.$program.partial" "$prefix/bin/$program"

@@ -7,7 +7,7 @@ use cbam::backbone::Arch;
 use cbam::maps::{MapName, Readout};
 use cbam::network::{Network, NetworkConfig, StageAttention};
 use cbam::photo::{Geometry, Limits, open};
-use cbam::weights::imagenet_classes;
+use cbam::weights::{Checkpoint, Precision, imagenet_classes};
 use ndarray::Axis;
 use tch::{Device, Kind, Tensor};
 
@@ -151,7 +151,7 @@ fn weights_of_no_known_network_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.safetensors");
     let tensors = BTreeMap::from([("weight".to_owned(), Tensor::ones([2], (Kind::Float, Device::Cpu)))]);
-    cbam::weights::Checkpoint::new(tensors, BTreeMap::new()).save(&path, Default::default()).unwrap();
+    Checkpoint::new(tensors, BTreeMap::new()).save(&path, Precision::Keep).unwrap();
     let error = Network::open(&path, Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("other.safetensors") && error.contains("efficientnet-lite0"), "{error}");
 }

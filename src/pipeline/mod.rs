@@ -54,7 +54,7 @@ pub struct Options {
     pub short_side: Option<u32>,
     /// Threads for pixels. Default: all cores.
     pub threads: NonZeroUsize,
-    /// The most pictures in one batch. Default: 8.
+    /// The most pictures in one batch. Default: 4.
     pub batch_size: NonZeroUsize,
     /// Quality of JPEG output, 1 to 100. Default: 90.
     pub jpeg_quality: u8,
@@ -72,7 +72,7 @@ impl Default for Options {
             overlay: Overlay::default(),
             short_side: None,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            batch_size: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
+            batch_size: NonZeroUsize::new(4).unwrap_or(NonZeroUsize::MIN),
             jpeg_quality: 90,
             limits: Limits::default(),
             memory: 512 << 20,

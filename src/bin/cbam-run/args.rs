@@ -129,7 +129,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", help_heading = RUN)]
     threads: Option<NonZeroUsize>,
     /// Most pictures that the network takes at once; they must have one size there
-    #[arg(long, value_name = "N", default_value = "8", value_parser = batch_size, help_heading = RUN)]
+    #[arg(long, value_name = "N", default_value = "4", value_parser = batch_size, help_heading = RUN)]
     batch_size: NonZeroUsize,
     /// No progress bar and no summary; errors are still told
     #[arg(long, short, help_heading = RUN)]

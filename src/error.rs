@@ -10,12 +10,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {error}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// A file is no picture that can be read, or is over the limits.
     #[error("{}: {message}", path.display())]
@@ -60,14 +60,14 @@ pub enum Error {
         message: String,
     },
     /// libtorch refused an operation.
-    #[error("libtorch: {0}")]
+    #[error(transparent)]
     Torch(#[from] tch::TchError),
 }
 
 impl Error {
     /// An [`Error::Io`] about `path`; made for `map_err`.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { path: path.as_ref().to_owned(), source }
+        move |error| Self::Io { path: path.as_ref().to_owned(), error }
     }
 
     /// An [`Error::Photo`] about `path`.

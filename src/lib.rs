@@ -1,4 +1,32 @@
 //! See where a convolutional network looks.
+//!
+//! Attention blocks for any [tch](https://docs.rs/tch) CNN ([`attention`]), a network that has them ([`network`]), and the
+//! maps that they leave behind ([`maps`]), drawn over the picture ([`render`]). One direction, no room visited twice:
+//!
+//! path → [`photo`] (decode, orient, resize) → [`network`] ([`backbone`], CBAM, patch attention) → [`maps`] → [`render`] → file
+//!
+//! [`pipeline`] does all of that for many pictures, [`weights`] reads and writes networks, [`train`] makes them,
+//! [`eval`] measures them, and [`explain`] holds the explanation methods that they are compared with.
+//!
+//! ```no_run
+//! use cbam::maps::{MapName, Scale};
+//! use cbam::network::Network;
+//! use cbam::photo::{Limits, open};
+//!
+//! # fn main() -> cbam::Result<()> {
+//! let network = Network::pretrained(tch::Device::Cpu)?;
+//! let photo = open("photo.jpg".as_ref(), &Limits::default())?;
+//! let input = network.config().preprocess().apply(&photo)?;
+//! let batch = input.pixels.view().insert_axis(ndarray::Axis(0));
+//! let readout = network.run(&batch, &[])?.remove(0);
+//! let map = readout.map(&MapName::Fused, &input.geometry)?;
+//! println!("{:?}", map.statistics());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A map shows what the network attends to, not why it decided: attention is no complete explanation. That is why maps
+//! are measured here, against boxes and against other methods, and not only drawn.
 
 pub mod attention;
 pub mod backbone;
@@ -15,3 +43,8 @@ pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};
+
+/// The README's code runs as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

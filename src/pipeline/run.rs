@@ -1,6 +1,7 @@
 //! The passes: decode → network → draw; or decode → network → spool, then decode → draw.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -97,7 +98,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         let spool = Mutex::new(Spool::new(self.jobs.len())?);
         let spans = Mutex::new(HashMap::new());
         let broken = OnceLock::new();
-        let gate = Gate::new(Bounds { window: usize::MAX, ..self.bounds() }, self.cancel);
+        let gate = Gate::new(Bounds { ahead: usize::MAX, ..self.bounds() }, self.cancel);
         self.look(pool, &gate, false, load, &|index, _, seen| {
             let job = &self.jobs[index];
             let seen = seen.and_then(|seen| {
@@ -177,9 +178,11 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                 let maps = choose_maps(&self.options.maps, &network.map_names())?;
                 let mut preprocess = network.preprocess();
                 preprocess.short_side = self.options.short_side.unwrap_or(preprocess.short_side);
+                let batch_size = self.options.batch_size.map_or_else(|| network.batch_size(), NonZeroUsize::get);
+                gate.widen(pictures(self.options, batch_size));
                 let facts = NetworkFacts { preprocess, labels: network.labels(), maps };
                 let _ = self.network.set(Some(facts)); // set nowhere else but on release
-                self.infer(&mut network, &decoded, tasks, then);
+                self.infer(&mut network, batch_size, &decoded, tasks, then);
                 Ok(())
             })
         })
@@ -223,11 +226,12 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     fn infer<'s>(
         &'s self,
         network: &mut impl Inspect,
+        batch_size: usize,
         decoded: &Receiver<Decoded<'s>>,
         tasks: &Scope<'s>,
         then: &'s Then<'s>,
     ) {
-        let mut bins = Bins::<(ImageSize, Vec<[f32; 2]>), _>::new(self.options.batch_size.get());
+        let mut bins = Bins::<(ImageSize, Vec<[f32; 2]>), _>::new(batch_size);
         loop {
             if bins.is_empty() {
                 let Ok(first) = decoded.recv() else { return };
@@ -282,11 +286,16 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     }
 
     fn bounds(&self) -> Bounds {
-        let threads = self.options.threads.get();
-        // Two batches, so that the next is gathered while one runs, and what the threads hold.
-        let pictures = threads + 2 * self.options.batch_size.get();
-        Bounds { pictures, undecoded: threads, bytes: self.options.memory, window: 4 * pictures }
+        // The network may still be loading: enough for batches of one.
+        let pictures = pictures(self.options, 1);
+        Bounds { pictures, undecoded: self.options.threads.get(), bytes: self.options.memory, ahead: 4 }
     }
+}
+
+/// How many pictures may be under way: two batches, so that the next is gathered while one runs, and what the threads
+/// hold.
+fn pictures(options: &Options, batch_size: usize) -> usize {
+    options.threads.get() + 2 * batch_size
 }
 
 /// What the spool keeps of a picture: what was seen, or why nothing was.
@@ -296,7 +305,7 @@ type Record = Result<Seen, String>;
 fn reason(job: &Job, error: Error) -> String {
     match error {
         Error::Photo { path, message } if path == job.source.name() => message,
-        Error::Io { path, source } if path == job.source.name() => source.to_string(),
+        Error::Io { path, error } if path == job.source.name() => error.to_string(),
         other => other.to_string(),
     }
 }

@@ -1,4 +1,4 @@
-//! Square RGB pictures of the training size, and what the views do to them.
+//! RGB pictures of the training size, and what the views do to them.
 
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
@@ -6,6 +6,7 @@ use image::{DynamicImage, Pixel, RgbImage, Rgba, RgbaImage, imageops};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
+use crate::photo::ImageSize;
 use crate::{Error, Result};
 
 /// Resizes the part `[left, top, width, height]` of a picture, in pixels.
@@ -48,12 +49,26 @@ fn wrong_size() -> Error {
     Error::argument("resize", "the resizer returned a picture of another size")
 }
 
-/// The largest square in the middle of a picture, resized.
-pub(super) fn centre_square(picture: &RgbImage, side: u32) -> Result<RgbImage> {
-    let (width, height) = picture.dimensions();
-    let square = f64::from(width.min(height));
-    let part = [(f64::from(width) - square) / 2.0, (f64::from(height) - square) / 2.0, square, square];
-    resize_part(picture, part, side, side)
+/// The largest part in the middle of a picture that has the shape of `size`, resized to it.
+pub(super) fn centre(picture: &RgbImage, size: ImageSize) -> Result<RgbImage> {
+    let [width, height] = largest_part(picture, size);
+    let (left, top) = ((f64::from(picture.width()) - width) / 2.0, (f64::from(picture.height()) - height) / 2.0);
+    resize_part(picture, [left, top, width, height], size.width, size.height)
+}
+
+/// A part anywhere in a picture with `share` of the sides of the largest that has the shape of `size`, resized to it.
+pub(super) fn random_part(picture: &RgbImage, share: f64, size: ImageSize, rng: &mut impl Rng) -> Result<RgbImage> {
+    let [width, height] = largest_part(picture, size).map(|side| (side * share).max(1.0));
+    let left = rng.random_range(0.0..=(f64::from(picture.width()) - width).max(0.0));
+    let top = rng.random_range(0.0..=(f64::from(picture.height()) - height).max(0.0));
+    resize_part(picture, [left, top, width, height], size.width, size.height)
+}
+
+/// Width and height of the largest part of a picture that has the shape of `size`.
+fn largest_part(picture: &RgbImage, size: ImageSize) -> [f64; 2] {
+    let [width, height] = [size.width, size.height].map(f64::from);
+    let factor = (f64::from(picture.width()) / width).min(f64::from(picture.height()) / height);
+    [width * factor, height * factor]
 }
 
 /// A picture no larger than it needs to be: its short side at most `side`.
@@ -68,15 +83,6 @@ pub(super) fn shrink(picture: &DynamicImage, side: u32) -> Result<RgbImage> {
     resize_to(&rgb, scaled(width), scaled(height))
 }
 
-/// A random square of `share` of the short side, resized.
-pub(super) fn random_square(picture: &RgbImage, share: f64, side: u32, rng: &mut impl Rng) -> Result<RgbImage> {
-    let (width, height) = (f64::from(picture.width()), f64::from(picture.height()));
-    let square = (width.min(height) * share).max(1.0);
-    let left = rng.random_range(0.0..=(width - square).max(0.0));
-    let top = rng.random_range(0.0..=(height - square).max(0.0));
-    resize_part(picture, [left, top, square.min(width - left), square.min(height - top)], side, side)
-}
-
 /// A picture of which only the large patches of colour are left.
 pub(super) fn blurred(picture: &RgbImage, rng: &mut impl Rng) -> Result<RgbImage> {
     let (width, height) = picture.dimensions();
@@ -84,17 +90,16 @@ pub(super) fn blurred(picture: &RgbImage, rng: &mut impl Rng) -> Result<RgbImage
     resize_to(&resize_to(picture, coarse, coarse)?, width, height)
 }
 
-/// A picture cut into tiles that are put back in random order.
+/// A picture cut into 4×4 or 8×8 tiles that are put back in random order.
 pub(super) fn shuffled_tiles(picture: &RgbImage, rng: &mut impl Rng) -> RgbImage {
-    let count = *[4, 7, 8].get(rng.random_range(0..3)).unwrap_or(&4);
-    let side = picture.width() / count;
+    let count = if rng.random_bool(0.5) { 4 } else { 8 };
+    let (width, height) = (picture.width() / count, picture.height() / count);
     let mut order: Vec<u32> = (0..count * count).collect();
     order.shuffle(rng);
     let mut out = picture.clone();
-    for (to, from) in order.into_iter().enumerate() {
-        let to = to as u32;
-        let tile = imageops::crop_imm(picture, from % count * side, from / count * side, side, side).to_image();
-        imageops::replace(&mut out, &tile, i64::from(to % count * side), i64::from(to / count * side));
+    for (to, from) in (0..).zip(order) {
+        let tile = imageops::crop_imm(picture, from % count * width, from / count * height, width, height).to_image();
+        imageops::replace(&mut out, &tile, i64::from(to % count * width), i64::from(to / count * height));
     }
     out
 }

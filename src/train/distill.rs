@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use rand::Rng;
+use rand::distr::weighted::WeightedIndex;
+use rand::prelude::Distribution;
 use rand::seq::SliceRandom;
 use serde::Serialize;
 use tch::nn::OptimizerConfig;
@@ -11,9 +13,10 @@ use tch::{Kind, Tensor, nn};
 use super::features::{Bank, Banks, prepare};
 use super::loss::{class_divergence, focus_divergence};
 use super::validate::{Validation, validate};
-use super::views::{Studio, rng};
+use super::views::{Studio, read_backgrounds, read_stamps, rng};
 use super::{Pictures, Schedule};
 use crate::network::Network;
+use crate::photo::ImageSize;
 use crate::{Error, Result};
 
 /// How many of a batch are cluttered views, composites and clean pictures.
@@ -24,6 +27,18 @@ const CLEAN_WEIGHT: f64 = 3.0;
 const CONVOLUTION_GROUP: usize = 1;
 /// One picture and one stamp in so many is held out for validation.
 const HELD_OUT: u64 = 20;
+/// The shapes that views have, and out of [`SHARES`] pictures how many are seen in each: photos are mostly 4:3.
+const SHAPES: [(ImageSize, usize); 3] = [
+    (ImageSize { width: 4, height: 3 }, 2),
+    (ImageSize { width: 1, height: 1 }, 1),
+    (ImageSize { width: 3, height: 4 }, 1),
+];
+const SHARES: usize = 4;
+/// Which random numbers are whose; a studio takes the stream of its shape.
+const SAMPLE_STREAM: u64 = 0;
+const STEPS_STREAM: u64 = 1;
+const TRAINING_STREAMS: u64 = 2;
+const HELD_OUT_STREAMS: u64 = 8;
 
 /// What to train on, and for how long.
 #[derive(Debug, Clone)]
@@ -46,6 +61,8 @@ pub struct DistillOptions {
     pub learning_rate: f64,
     /// The weight of looking in the right place, beside that of the right answer.
     pub focus_weight: f64,
+    /// At most so many held-out pictures, and as many composites of held-out stamps, to validate on.
+    pub validation: usize,
     /// The seed of everything random.
     pub seed: u64,
     /// Call [`Observer::checkpoint`] after so many steps.
@@ -64,6 +81,7 @@ impl Default for DistillOptions {
             steps: 340,
             learning_rate: 2e-3,
             focus_weight: 0.3,
+            validation: 200,
             seed: 0,
             checkpoint_every: 100,
         }
@@ -98,8 +116,8 @@ pub struct DistillReport {
 
 /// Follows the training.
 pub trait Observer {
-    /// So many of all the views have been drawn and run through the frozen part.
-    fn prepared(&mut self, done: usize, total: usize);
+    /// `count` more of all the views have been drawn and run through the frozen part.
+    fn prepared(&mut self, count: usize, total: usize);
     /// A picture could not be used.
     fn skipped(&mut self, error: &Error);
     /// Step `step` of `steps` is done, counted from 1; each takes so many views.
@@ -122,15 +140,19 @@ pub fn distill(network: &mut Network, options: &DistillOptions, observer: &mut d
     if network.config().attention.is_empty() {
         return Err(Error::argument("network", "there is no attention to train"));
     }
-    for (name, value) in [("views", options.views), ("composites", options.composites), ("steps", options.steps)] {
+    let counts = [
+        ("views", options.views),
+        ("composites", options.composites),
+        ("steps", options.steps),
+        ("validation", options.validation),
+        ("checkpoint every", options.checkpoint_every),
+    ];
+    for (name, value) in counts {
         if value == 0 {
             return Err(Error::argument(name, "must be at least 1"));
         }
     }
-    let (studio, held_out) = studios(network, options, observer)?;
-    let quiet = &mut Quiet(observer);
-    let held_out = tch::no_grad(|| prepare(network, &held_out, 1, 200, quiet))?;
-    let banks = tch::no_grad(|| prepare(network, &studio, options.views, options.composites, observer))?;
+    let (banks, held_out) = tch::no_grad(|| draw(network, options, observer))?;
     let before = validate(network, &held_out)?;
 
     for (name, variable) in network.variables().variables() {
@@ -139,51 +161,87 @@ pub fn distill(network: &mut Network, options: &DistillOptions, observer: &mut d
     let mut optimizer =
         nn::AdamW { wd: 1e-4, ..nn::AdamW::default() }.build(network.variables(), options.learning_rate)?;
     let schedule = Schedule { peak: options.learning_rate, warm_up: 20, steps: options.steps };
-    let mut orders = [&banks.cluttered, &banks.composite, &banks.clean].map(|bank| Order::new(bank.len()));
-    let random = &mut rng(options.seed, 3, 0);
+    let kinds = |banks: &Banks| [&banks.cluttered, &banks.composite, &banks.clean].map(|bank| Order::new(bank.len()));
+    let mut orders: Vec<[Order; 3]> = banks.iter().map(kinds).collect();
+    let shapes = WeightedIndex::new(banks.iter().map(|banks| banks.clean.len()))
+        .map_err(|error| Error::argument("images", error))?;
+    let random = &mut rng(options.seed, STEPS_STREAM, 0);
     for step in 0..options.steps {
         let rate = schedule.at(step);
         optimizer.set_lr(rate);
         optimizer.set_lr_group(CONVOLUTION_GROUP, 3.0 * rate);
+        // All views of a step have one shape.
+        let shape = shapes.sample(random);
+        let (banks, orders) = (&banks[shape], &mut orders[shape]);
         let picks = [0, 1, 2].map(|kind| orders[kind].next(BATCH[kind], random));
-        let (loss, losses) = loss(network, &banks, &picks, options.focus_weight)?;
+        let (loss, losses) = loss(network, banks, &picks, options.focus_weight)?;
         optimizer.backward_step_clip_norm(&loss, 5.0);
         observer.stepped(step + 1, options.steps, BATCH.iter().sum(), &losses);
         if (step + 1) % options.checkpoint_every == 0 && step + 1 < options.steps {
             observer.checkpoint(network, step + 1)?;
         }
     }
-    let views = [&banks.clean, &banks.cluttered, &banks.composite].map(Bank::len);
+    let count = |kind: fn(&Banks) -> &Bank| banks.iter().map(|banks| kind(banks).len()).sum();
+    let views = [count(|banks| &banks.clean), count(|banks| &banks.cluttered), count(|banks| &banks.composite)];
     Ok(DistillReport { views, before, after: validate(network, &held_out)? })
 }
 
-/// One studio to train in, and one of held-out pictures and stamps.
-fn studios(network: &Network, options: &DistillOptions, observer: &mut dyn Observer) -> Result<(Studio, Studio)> {
-    let (mut images, mut held_out_images) = Pictures::find(&options.images)?.split(HELD_OUT);
+/// Draws all views, to train on and held out, for each shape; runs the frozen part of the network on them.
+fn draw(network: &Network, options: &DistillOptions, observer: &mut dyn Observer) -> Result<(Vec<Banks>, Vec<Banks>)> {
+    let (images, held_out_images) = Pictures::find(&options.images)?.split(HELD_OUT);
+    let images = sample(&images, options.limit.unwrap_or(usize::MAX), options.seed);
+    let held_out_images = sample(&held_out_images, options.validation, options.seed);
     let (stamps, held_out_stamps) = Pictures::find(&options.stamps)?.split(HELD_OUT);
-    let backgrounds = Pictures::find(&options.backgrounds)?;
-    if let Some(limit) = options.limit {
-        images = sample(&images, limit, options.seed);
-    }
-    held_out_images = sample(&held_out_images, 200, options.seed);
-    let side = network.config().preprocess().network_size(crate::photo::ImageSize { width: 1, height: 1 }).width;
-    let mut studio = |images, stamps: &Pictures, purpose: &'static str| {
-        let (studio, bad) = Studio::new(images, &backgrounds, stamps, side, options.seed);
-        bad.iter().for_each(|error| observer.skipped(error));
-        match studio.counts() {
-            [0, ..] => Err(Error::argument("images", format!("too few pictures: none left for {purpose}"))),
-            [_, 0, _] => Err(Error::argument("backgrounds", "none of them can be used")),
-            [.., 0] => Err(Error::argument("stamps", format!("too few that can be used: none left for {purpose}"))),
-            _ => Ok(studio),
+    let side = network.config().short_side;
+    let (backgrounds, bad_backgrounds) = read_backgrounds(&Pictures::find(&options.backgrounds)?, side);
+    let (stamps, bad_stamps) = read_stamps(&stamps, side);
+    let (held_out_stamps, bad_held_out) = read_stamps(&held_out_stamps, side);
+    bad_backgrounds.iter().chain(&bad_stamps).chain(&bad_held_out).for_each(|error| observer.skipped(error));
+    for (what, count) in [("backgrounds", backgrounds.len()), ("stamps", stamps.len().min(held_out_stamps.len()))] {
+        if count == 0 {
+            return Err(Error::argument(what, "too few that can be used"));
         }
+    }
+    let studio = |images: &Pictures, stamps, shape: usize, stream: u64| Studio {
+        pictures: part(images, shape),
+        backgrounds: &backgrounds,
+        stamps,
+        size: network.config().preprocess().network_size(SHAPES[shape].0),
+        seed: options.seed,
+        stream: stream + shape as u64,
     };
-    Ok((studio(images, &stamps, "training")?, studio(held_out_images, &held_out_stamps, "validation")?))
+    let of = |count: usize, shape: usize| (count * SHAPES[shape].1 / SHARES).max(1);
+    let shapes = 0..SHAPES.len();
+    let composites: usize = shapes.clone().map(|shape| of(options.composites, shape)).sum();
+    let total = images.len() * (1 + options.views) + composites;
+    let quiet = &mut Quiet(observer);
+    let held_out = shapes.clone().filter_map(|shape| {
+        let studio = studio(&held_out_images, &held_out_stamps, shape, HELD_OUT_STREAMS);
+        prepare(network, &studio, 1, of(options.validation, shape), 0, quiet).transpose()
+    });
+    let held_out = held_out.collect::<Result<Vec<_>>>()?;
+    let banks = shapes.filter_map(|shape| {
+        let studio = studio(&images, &stamps, shape, TRAINING_STREAMS);
+        prepare(network, &studio, options.views, of(options.composites, shape), total, observer).transpose()
+    });
+    let banks = banks.collect::<Result<Vec<_>>>()?;
+    if banks.is_empty() || held_out.is_empty() {
+        return Err(Error::argument("images", "too few that can be used, to train on and to hold some out"));
+    }
+    Ok((banks, held_out))
+}
+
+/// The pictures that are seen in a shape.
+fn part(images: &Pictures, shape: usize) -> Pictures {
+    let before: usize = SHAPES[..shape].iter().map(|(_, share)| share).sum();
+    let shares = before..before + SHAPES[shape].1;
+    images.select(&(0..images.len()).filter(|index| shares.contains(&(index % SHARES))).collect::<Vec<_>>())
 }
 
 /// A seeded choice of pictures.
 fn sample(pictures: &Pictures, limit: usize, seed: u64) -> Pictures {
     let mut indices: Vec<usize> = (0..pictures.len()).collect();
-    indices.shuffle(&mut rng(seed, 4, 0));
+    indices.shuffle(&mut rng(seed, SAMPLE_STREAM, 0));
     indices.truncate(limit);
     pictures.select(&indices)
 }

@@ -7,7 +7,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-use super::views::{MASK_SIDE, Placement, Studio};
+use super::views::{Placement, Studio};
 use super::{Observer, teacher};
 use crate::Result;
 use crate::network::Network;
@@ -21,7 +21,7 @@ pub(super) struct Bank {
     pub(super) features: Tensor,
     /// The teacher's log-probabilities, `[n, classes]`.
     pub(super) log_probabilities: Tensor,
-    /// Where to look, `[n, MASK_SIDE, MASK_SIDE]`, at least 0; all 0 where the view does not say.
+    /// Where to look, `[n, rows, columns]` of the mask grid, at least 0; all 0 where the view does not say.
     pub(super) targets: Tensor,
 }
 
@@ -65,22 +65,18 @@ impl Parts {
 }
 
 /// Draws every picture clean and in `views` cluttered views, and `composites` composites; runs the frozen part of the
-/// network on all of them. A picture that cannot be read is reported and left out.
+/// network on all of them. A picture that cannot be read is reported and left out; none if nothing is left of a kind.
+/// `total` is how many views all studios draw.
 pub(super) fn prepare(
     network: &Network,
     studio: &Studio,
     views: usize,
     composites: usize,
+    total: usize,
     observer: &mut dyn Observer,
-) -> Result<Banks> {
-    let [pictures, ..] = studio.counts();
-    let total = pictures * (1 + views) + composites;
+) -> Result<Option<Banks>> {
+    let pictures = studio.pictures.len();
     let (mut clean, mut cluttered, mut composite) = (Parts::default(), Parts::default(), Parts::default());
-    let mut done = 0;
-    let mut advance = |count: usize, observer: &mut dyn Observer| {
-        done += count;
-        observer.prepared(done, total);
-    };
     let drawn = |chunk: Range<usize>| -> Vec<Result<Drawn>> {
         chunk.into_par_iter().map(|picture| draw(studio, picture, views)).collect()
     };
@@ -90,7 +86,7 @@ pub(super) fn prepare(
         if !drawn.is_empty() {
             let features = trunk(network, drawn.iter().map(|drawn| &drawn.clean))?;
             let lesson = teacher::teach(network.backbone(), network.trunk_end(), &features)?;
-            let nowhere = vec![Array2::zeros((MASK_SIDE, MASK_SIDE)); drawn.len()];
+            let nowhere = vec![Array2::zeros(studio.mask_grid()); drawn.len()];
             clean.push(&features, &lesson.log_probabilities, to_tensor(&nowhere)?)?;
             let evidence = to_maps(&lesson.evidence)?;
             for view in 0..views {
@@ -98,12 +94,12 @@ pub(super) fn prepare(
                 let targets: Vec<_> = drawn
                     .iter()
                     .zip(&evidence)
-                    .map(|(drawn, evidence)| teacher::moved(evidence.view(), &drawn.views[view].1))
+                    .map(|(drawn, evidence)| teacher::moved(evidence.view(), &drawn.views[view].1, studio.mask_grid()))
                     .collect();
                 cluttered.push(&features, &lesson.log_probabilities, to_tensor(&targets)?)?;
             }
         }
-        advance(size, observer);
+        observer.prepared(size, total);
         Ok(())
     })?;
     let composed = |chunk: Range<usize>| -> Vec<Result<(RgbImage, Array2<f32>)>> {
@@ -118,10 +114,13 @@ pub(super) fn prepare(
             let masks: Vec<_> = drawn.into_iter().map(|(_, mask)| mask).collect();
             composite.push(&features, &lesson.log_probabilities, to_tensor(&masks)?)?;
         }
-        advance(size, observer);
+        observer.prepared(size, total);
         Ok(())
     })?;
-    Ok(Banks { clean: clean.bank()?, cluttered: cluttered.bank()?, composite: composite.bank()? })
+    if [&clean, &cluttered, &composite].iter().any(|parts| parts.features.is_empty()) {
+        return Ok(None);
+    }
+    Ok(Some(Banks { clean: clean.bank()?, cluttered: cluttered.bank()?, composite: composite.bank()? }))
 }
 
 /// A picture, clean and in clutter.
@@ -162,7 +161,7 @@ fn keep_good<T>(results: Vec<Result<T>>, observer: &mut dyn Observer) -> Vec<T> 
     results.into_iter().filter_map(|result| result.map_err(|error| observer.skipped(&error)).ok()).collect()
 }
 
-/// The frozen part of the network on a batch of square pictures.
+/// The frozen part of the network on a batch of pictures of one size.
 fn trunk<'a>(network: &Network, pictures: impl Iterator<Item = &'a RgbImage>) -> Result<Tensor> {
     let preprocess = network.config().preprocess();
     let pictures = pictures
@@ -189,8 +188,9 @@ pub(super) fn to_maps(tensor: &Tensor) -> Result<Vec<Array2<f32>>> {
         .collect())
 }
 
-/// Maps `[MASK_SIDE, MASK_SIDE]` as one tensor.
+/// Maps of one grid as one tensor, `[N, rows, columns]`.
 fn to_tensor(maps: &[Array2<f32>]) -> Result<Tensor> {
+    let (rows, columns) = maps.first().map_or((0, 0), Array2::dim);
     let values: Vec<f32> = maps.iter().flatten().copied().collect();
-    Ok(Tensor::f_from_slice(&values)?.f_view([maps.len() as i64, MASK_SIDE as i64, MASK_SIDE as i64])?)
+    Ok(Tensor::f_from_slice(&values)?.f_view([maps.len() as i64, rows as i64, columns as i64])?)
 }

@@ -17,4 +17,4 @@ mod views;
 pub use distill::{DistillOptions, DistillReport, Losses, Observer, distill};
 pub use schedule::Schedule;
 pub use source::Pictures;
-pub use validate::Validation;
+pub use validate::{MapScore, Validation};

@@ -58,7 +58,7 @@ impl Pictures {
 
     /// Parts the list in two: about one in `part` of the pictures, chosen by their names alone, is held out.
     pub fn split(self, part: u64) -> (Self, Self) {
-        let (held_out, rest) = self.entries.into_iter().partition(|entry| name_hash(&entry.name) % part == 0);
+        let (held_out, rest) = self.entries.into_iter().partition(|entry| name_hash(&entry.name).is_multiple_of(part));
         (Self { entries: rest }, Self { entries: held_out })
     }
 

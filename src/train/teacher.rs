@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2};
 use tch::{Kind, Tensor};
 
-use super::views::{MASK_SIDE, Placement};
+use super::views::Placement;
 use crate::Result;
 use crate::backbone::Backbone;
 
@@ -58,12 +58,11 @@ fn last_four(tensor: &Tensor) -> [i64; 4] {
     [size[0], size[1], size[2], size[3]]
 }
 
-/// The evidence of a clean picture moved to where a view shows it: `[MASK_SIDE, MASK_SIDE]`, zero outside the pasted
-/// picture and under what hides it.
-pub(super) fn moved(evidence: ArrayView2<f32>, placement: &Placement) -> Array2<f32> {
-    Array2::from_shape_fn((MASK_SIDE, MASK_SIDE), |(row, column)| {
-        let centre = |index: usize| (index as f32 + 0.5) / MASK_SIDE as f32;
-        let (x, y) = (centre(column), centre(row));
+/// The evidence of a clean picture moved to where a view shows it, on a grid of rows and columns: zero outside the
+/// pasted picture and under what hides it.
+pub(super) fn moved(evidence: ArrayView2<f32>, placement: &Placement, grid: (usize, usize)) -> Array2<f32> {
+    Array2::from_shape_fn(grid, |(row, column)| {
+        let (x, y) = ((column as f32 + 0.5) / grid.1 as f32, (row as f32 + 0.5) / grid.0 as f32);
         let hidden = |[left, top, right, bottom]: [f32; 4]| (left..right).contains(&x) && (top..bottom).contains(&y);
         if placement.occluder.is_some_and(hidden) {
             return 0.0;
@@ -101,14 +100,14 @@ mod tests {
     fn evidence_moves_with_the_picture() {
         let evidence = array![[1.0, 0.0], [0.0, 0.0]];
         let placed = Placement { left: 0.5, top: 0.5, side: 0.5, flipped: false, occluder: None };
-        let half = MASK_SIDE / 2;
-        let map = moved(evidence.view(), &placed);
+        let (grid, half) = ((8, 8), 4);
+        let map = moved(evidence.view(), &placed, grid);
         assert_eq!(map[[half, half]], 1.0);
         assert_eq!(map.slice(ndarray::s![..half, ..]).sum(), 0.0);
-        let flipped = moved(evidence.view(), &Placement { flipped: true, ..placed });
-        assert_eq!(flipped[[half, MASK_SIDE - 1]], 1.0);
+        let flipped = moved(evidence.view(), &Placement { flipped: true, ..placed }, grid);
+        assert_eq!(flipped[[half, 7]], 1.0);
         assert_eq!(flipped[[half, half]], 0.0);
-        let hidden = moved(evidence.view(), &Placement { occluder: Some([0.5, 0.5, 0.75, 0.75]), ..placed });
+        let hidden = moved(evidence.view(), &Placement { occluder: Some([0.5, 0.5, 0.75, 0.75]), ..placed }, grid);
         assert_eq!(hidden[[half, half]], 0.0);
         assert!(hidden.sum() < map.sum());
     }

@@ -5,14 +5,13 @@ use tch::{Kind, Tensor};
 
 use super::features::{Bank, Banks, to_maps};
 use super::loss::class_divergence;
-use super::views::MASK_SIDE;
 use crate::Result;
-use crate::maps::{MapName, Resample};
+use crate::maps::Resample;
 use crate::network::{Network, Output};
 use crate::photo::{Geometry, ImageSize};
 
 /// Figures on held-out views.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Validation {
     /// How many pictures; there is one clean and one cluttered view of each.
     pub pictures: usize,
@@ -26,63 +25,86 @@ pub struct Validation {
     pub cluttered_agreement: f64,
     /// How many composites.
     pub composites: usize,
-    /// The share of composites on which the fused map peaks on the stamp; none if the network has no fused map.
-    pub pointing: Option<f64>,
-    /// The mean share of the fused map that lies on the stamp.
-    pub energy: Option<f64>,
+    /// How well each map finds the stamps.
+    pub maps: Vec<MapScore>,
 }
 
-pub(super) fn validate(network: &Network, banks: &Banks) -> Result<Validation> {
+/// How well a map finds the stamps of the composites.
+#[derive(Debug, Clone, Serialize)]
+pub struct MapScore {
+    /// The map's name.
+    pub map: String,
+    /// The share of composites on which it peaks on the stamp, in 0..=1.
+    pub pointing: f64,
+    /// The mean share of it that lies on the stamp, in 0..=1.
+    pub energy: f64,
+}
+
+pub(super) fn validate(network: &Network, held_out: &[Banks]) -> Result<Validation> {
     tch::no_grad(|| {
-        let (clean, clean_agreement) = agreement(network, &banks.clean)?;
-        let (cluttered, cluttered_agreement) = agreement(network, &banks.cluttered)?;
-        let found = localisation(network, &banks.composite)?;
+        let clean: Vec<&Bank> = held_out.iter().map(|banks| &banks.clean).collect();
+        let cluttered: Vec<&Bank> = held_out.iter().map(|banks| &banks.cluttered).collect();
+        let composites: Vec<&Bank> = held_out.iter().map(|banks| &banks.composite).collect();
+        let [clean_divergence, clean_agreement] = agreement(network, &clean)?;
+        let [cluttered_divergence, cluttered_agreement] = agreement(network, &cluttered)?;
         Ok(Validation {
-            pictures: banks.clean.len(),
-            clean,
-            cluttered,
+            pictures: clean.iter().map(|bank| bank.len()).sum(),
+            clean: clean_divergence,
+            cluttered: cluttered_divergence,
             clean_agreement,
             cluttered_agreement,
-            composites: banks.composite.len(),
-            pointing: found.map(|found| found[0]),
-            energy: found.map(|found| found[1]),
+            composites: composites.iter().map(|bank| bank.len()).sum(),
+            maps: localisation(network, &composites)?,
         })
     })
 }
 
 /// The mean divergence from the teacher, and the share of pictures that both put in one class.
-fn agreement(network: &Network, bank: &Bank) -> Result<(f64, f64)> {
-    let (mut divergence, mut agreed) = (0.0, 0.0);
-    for_each_batch(network, bank, |output, positions| {
-        let teacher = bank.log_probabilities.f_index_select(0, positions)?.f_to_device(network.device())?;
-        let same = teacher.f_argmax(-1, false)?.f_eq_tensor(&output.logits.f_argmax(-1, false)?)?;
-        divergence += class_divergence(&teacher, &output.logits)?.f_sum(Kind::Double)?.double_value(&[]);
-        agreed += same.f_sum(Kind::Double)?.double_value(&[]);
-        Ok(())
-    })?;
-    Ok((divergence / bank.len() as f64, agreed / bank.len() as f64))
+fn agreement(network: &Network, banks: &[&Bank]) -> Result<[f64; 2]> {
+    let (mut divergence, mut agreed, mut count) = (0.0, 0.0, 0.0);
+    for bank in banks {
+        for_each_batch(network, bank, |output, positions| {
+            let teacher = bank.log_probabilities.f_index_select(0, positions)?.f_to_device(network.device())?;
+            let same = teacher.f_argmax(-1, false)?.f_eq_tensor(&output.logits.f_argmax(-1, false)?)?;
+            divergence += class_divergence(&teacher, &output.logits)?.f_sum(Kind::Double)?.double_value(&[]);
+            agreed += same.f_sum(Kind::Double)?.double_value(&[]);
+            count += positions.numel() as f64;
+            Ok(())
+        })?;
+    }
+    Ok([divergence, agreed].map(|sum| sum / count))
 }
 
-/// Pointing and energy of the fused map on the masks.
-fn localisation(network: &Network, bank: &Bank) -> Result<Option<[f64; 2]>> {
-    let side = ImageSize { width: MASK_SIDE as u32, height: MASK_SIDE as u32 };
-    let geometry = Geometry { picture: side, network: side };
-    let (mut hits, mut energy, mut fused) = (0.0, 0.0, true);
-    for_each_batch(network, bank, |output, positions| {
-        let masks = to_maps(&bank.targets.f_index_select(0, positions)?)?;
-        for (readout, mask) in network.read(output, &[])?.iter().zip(masks) {
-            fused &= readout.map_names().contains(&MapName::Fused);
-            if fused {
-                let map = readout.map(&MapName::Fused, &geometry)?.resample(side, Resample::Bilinear)?;
-                let map = map.values();
-                let peak = map.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(place, _)| place);
-                hits += f64::from(u8::from(peak.is_some_and(|place| mask[place] >= 0.5)));
-                energy += f64::from((map * &mask).sum() / map.sum().max(1e-12));
+/// Pointing and energy of every map on the masks.
+fn localisation(network: &Network, banks: &[&Bank]) -> Result<Vec<MapScore>> {
+    let mut scores: Vec<MapScore> = Vec::new();
+    let mut count = 0.0;
+    for bank in banks {
+        for_each_batch(network, bank, |output, positions| {
+            let masks = to_maps(&bank.targets.f_index_select(0, positions)?)?;
+            for (readout, mask) in network.read(output, &[])?.iter().zip(masks) {
+                let size = ImageSize { width: mask.ncols() as u32, height: mask.nrows() as u32 };
+                let geometry = Geometry { picture: size, network: size };
+                for (i, name) in readout.map_names().iter().enumerate() {
+                    let map = readout.map(name, &geometry)?.resample(size, Resample::Bilinear)?;
+                    let map = map.values();
+                    let peak = map.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(place, _)| place);
+                    if scores.len() == i {
+                        scores.push(MapScore { map: name.to_string(), pointing: 0.0, energy: 0.0 });
+                    }
+                    scores[i].pointing += f64::from(u8::from(peak.is_some_and(|place| mask[place] >= 0.5)));
+                    scores[i].energy += f64::from((map * &mask).sum() / map.sum().max(1e-12));
+                }
+                count += 1.0;
             }
-        }
-        Ok(())
-    })?;
-    Ok(fused.then(|| [hits, energy].map(|sum| sum / bank.len() as f64)))
+            Ok(())
+        })?;
+    }
+    for score in &mut scores {
+        score.pointing /= count;
+        score.energy /= count;
+    }
+    Ok(scores)
 }
 
 /// Runs the network on a bank, 32 views at a time.

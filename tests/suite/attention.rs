@@ -6,8 +6,14 @@ mod layers;
 
 use tch::{Device, Kind, Tensor, nn};
 
+/// The tests run side by side on tiny tensors: more threads in each only wait for one another.
+fn one_thread() {
+    tch::set_num_threads(1);
+}
+
 /// A tensor of waves: asymmetric, of both signs, the same on every run; different for each seed.
 fn waves(size: &[i64], seed: u32) -> Tensor {
+    one_thread();
     let count: i64 = size.iter().product();
     let steps = Tensor::arange(count, (Kind::Double, Device::Cpu));
     let angles = &steps * 12.9898 + f64::from(seed) * 78.233;

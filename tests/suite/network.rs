@@ -1,1 +1,157 @@
+//! The whole network: its attention starts as the identity, trained it knows pictures, and files bring it back.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use cbam::backbone::Arch;
+use cbam::maps::{MapName, Readout};
+use cbam::network::{Network, NetworkConfig, StageAttention};
+use cbam::photo::{Geometry, Limits, open};
+use cbam::weights::{Checkpoint, Precision, imagenet_classes};
+use ndarray::Axis;
+use tch::{Device, Kind, Tensor};
+
+fn picture(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/images").join(name)
+}
+
+fn look(network: &Network, name: &str, queries: &[[f32; 2]]) -> (Readout, Geometry) {
+    let photo = open(&picture(name), &Limits::default()).unwrap();
+    let prepared = network.config().preprocess().apply(&photo).unwrap();
+    let batch = prepared.pixels.view().insert_axis(Axis(0));
+    (network.run(&batch, queries).unwrap().remove(0), prepared.geometry)
+}
+
+fn label(readout: &Readout) -> &'static str {
+    let probabilities = readout.probabilities.iter().enumerate();
+    imagenet_classes()[probabilities.max_by(|a, b| a.1.total_cmp(b.1)).unwrap().0]
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
+    (a - b).abs().max().double_value(&[])
+}
+
+#[test]
+fn untrained_attention_changes_nothing() {
+    let input = Tensor::randn([2, 3, 160, 224], (Kind::Float, Device::Cpu));
+    let plain = Network::plain(Device::Cpu).unwrap();
+    let attentive = Network::untrained(None, Device::Cpu).unwrap();
+    tch::no_grad(|| {
+        let plain = plain.forward(&input, false).unwrap();
+        let attentive = attentive.forward(&input, false).unwrap();
+        assert!(plain.attention.is_empty());
+        assert_eq!(attentive.attention.len(), 2);
+        let difference = largest_difference(&plain.logits, &attentive.logits);
+        assert!(difference < 1e-4, "{difference}");
+    });
+}
+
+#[test]
+fn the_bundled_network_knows_its_pictures_and_its_maps_are_maps() {
+    let network = Network::pretrained(Device::Cpu).unwrap();
+    let (coffee, geometry) = look(&network, "coffee.jpg", &[[0.1, 0.9]]);
+    assert_eq!(label(&coffee), "espresso");
+    let (cat, _) = look(&network, "chelsea.jpg", &[]);
+    assert!(["tabby", "tiger cat", "Egyptian cat"].contains(&label(&cat)), "{}", label(&cat));
+
+    assert!((coffee.probabilities.sum() - 1.0).abs() < 1e-5);
+    let stages: Vec<_> = coffee.gates.iter().map(|gate| gate.stage.as_str()).collect();
+    assert_eq!(stages, ["stage5", "stage7"]);
+    let rows = geometry.network.height as usize / 16;
+    let columns = geometry.network.width as usize / 16;
+    assert_ne!(rows, columns);
+    for (gate, shrink) in coffee.gates.iter().zip([1, 2]) {
+        let spatial = gate.spatial.as_ref().unwrap();
+        assert_eq!(spatial.dim(), (rows / shrink, columns / shrink));
+        assert!(spatial.iter().chain(&gate.channel).all(|value| (0.0..=1.0).contains(value)));
+        assert!(spatial.iter().any(|value| (value - spatial[[0, 0]]).abs() > 1e-3), "a trained gate is not flat");
+    }
+    let patch = coffee.patch.as_ref().unwrap();
+    assert_eq!(patch.received.dim(), (4, rows, columns));
+    for head in patch.received.outer_iter() {
+        assert!((head.mean().unwrap() - 1.0).abs() < 1e-4, "uniform attention is 1");
+    }
+    let row = &patch.rows[0].weights;
+    assert_eq!(row.dim(), (rows, columns));
+    assert!((row.mean().unwrap() - 1.0).abs() < 1e-4);
+    assert!(coffee.map(&MapName::Fused, &geometry).unwrap().values().iter().all(|&value| value >= 0.0));
+}
+
+#[test]
+fn pictures_of_a_batch_do_not_mix() {
+    let network = Network::pretrained(Device::Cpu).unwrap();
+    let batch = Tensor::randn([2, 3, 96, 160], (Kind::Float, Device::Cpu));
+    let values = Vec::<f32>::try_from(batch.flatten(0, -1)).unwrap();
+    let batch = ndarray::Array4::from_shape_vec((2, 3, 96, 160), values).unwrap();
+    let both = network.run(&batch.view(), &[]).unwrap();
+    for (i, together) in both.iter().enumerate() {
+        let alone = network.run(&batch.slice(ndarray::s![i..=i, .., .., ..]), &[]).unwrap().remove(0);
+        let difference = (&together.probabilities - &alone.probabilities).mapv(f32::abs).sum();
+        assert!(difference < 1e-4, "{difference}");
+    }
+}
+
+#[test]
+fn queries_outside_the_picture_or_without_patches_are_refused() {
+    let batch = ndarray::Array4::zeros((1, 3, 64, 96));
+    let network = Network::pretrained(Device::Cpu).unwrap();
+    for query in [[1.0, 0.5], [-0.1, 0.5], [f32::NAN, 0.5]] {
+        let error = network.run(&batch.view(), &[query]).unwrap_err().to_string();
+        assert!(error.starts_with("patch@X,Y: "), "{error}");
+    }
+    let plain = Network::plain(Device::Cpu).unwrap();
+    assert!(plain.run(&batch.view(), &[[0.5, 0.5]]).is_err());
+    assert!(plain.run(&batch.view(), &[]).unwrap()[0].patch.is_none());
+}
+
+#[test]
+fn a_batch_of_another_shape_is_an_error() {
+    let network = Network::pretrained(Device::Cpu).unwrap();
+    for shape in [[1, 4, 64, 64], [1, 1, 64, 64], [1, 3, 0, 64]] {
+        let error = network.forward(&Tensor::zeros(shape, (Kind::Float, Device::Cpu)), false).unwrap_err();
+        assert!(error.to_string().contains("[N, 3, H, W]"), "{error}");
+    }
+}
+
+#[test]
+fn a_stage_that_is_not_there_is_an_error() {
+    let block = |stage: &str| StageAttention { stage: stage.to_owned(), cbam: None, gain: 1.0, patch: None };
+    for stages in [vec!["stage9"], vec!["stage5", "stage3"], vec!["stage5", "stage5"]] {
+        let attention = stages.into_iter().map(block).collect();
+        let config = NetworkConfig { attention, ..NetworkConfig::plain(Arch::EfficientNetLite0) };
+        let error = Network::new(config, Device::Cpu).unwrap_err().to_string();
+        assert!(error.contains("stage1, stage2"), "{error}");
+    }
+}
+
+#[test]
+fn a_saved_network_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let notes = BTreeMap::from([("made_by".to_owned(), "a test".to_owned())]);
+    let input = Tensor::randn([1, 3, 64, 96], (Kind::Float, Device::Cpu));
+    let bundled = Network::pretrained(Device::Cpu).unwrap();
+    let attentive = NetworkConfig { classes: 10, ..NetworkConfig::attentive(Arch::EfficientNetLite1) };
+    let other = Network::new(attentive, Device::Cpu).unwrap();
+    for (network, least, most) in [(bundled, 1 << 15, 1 << 20), (other, 1 << 22, 1 << 26)] {
+        let path = folder.path().join("network.safetensors");
+        network.save(&path, &notes).unwrap();
+        let size = std::fs::metadata(&path).unwrap().len();
+        assert!((least..most).contains(&size), "{size}: the bundled backbone is not written again");
+        let back = Network::open(&path, Device::Cpu).unwrap();
+        assert_eq!(back.config(), network.config());
+        tch::no_grad(|| {
+            let (a, b) = (network.forward(&input, false).unwrap(), back.forward(&input, false).unwrap());
+            assert_eq!(largest_difference(&a.logits, &b.logits), 0.0);
+        });
+    }
+}
+
+#[test]
+fn weights_of_no_known_network_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.safetensors");
+    let tensors = BTreeMap::from([("weight".to_owned(), Tensor::ones([2], (Kind::Float, Device::Cpu)))]);
+    Checkpoint::new(tensors, BTreeMap::new()).save(&path, Precision::Keep).unwrap();
+    let error = Network::open(&path, Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("other.safetensors") && error.contains("efficientnet-lite0"), "{error}");
+}

@@ -128,9 +128,10 @@ pub(crate) struct Args {
     /// Threads for pixels, and threads for the network on a CPU [default: all cores]
     #[arg(long, value_name = "N", help_heading = RUN)]
     threads: Option<NonZeroUsize>,
-    /// Most pictures that the network takes at once; they must have one size there
-    #[arg(long, value_name = "N", default_value = "4", value_parser = batch_size, help_heading = RUN)]
-    batch_size: NonZeroUsize,
+    /// Most pictures that the network takes at once; they must have one size there [default: 16 on a GPU, one for every
+    /// four threads on a CPU]
+    #[arg(long, value_name = "N", value_parser = batch_size, help_heading = RUN)]
+    batch_size: Option<NonZeroUsize>,
     /// No progress bar and no summary; errors are still told
     #[arg(long, short, help_heading = RUN)]
     quiet: bool,

@@ -67,8 +67,8 @@ fn walk(folder: &Path, outputs: &HashSet<PathBuf>, found: &mut Found) {
                 Some(path) if path.is_symlink() && !path.exists() => path,
                 path => {
                     let path = path.unwrap_or_else(|| folder.to_owned());
-                    let source = error.into_io_error().unwrap_or_else(|| io::Error::other("cannot be read"));
-                    found.problems.push(Error::Io { path, source });
+                    let error = error.into_io_error().unwrap_or_else(|| io::Error::other("cannot be read"));
+                    found.problems.push(Error::Io { path, error });
                     continue;
                 }
             },

@@ -63,11 +63,14 @@ pub(crate) struct Distill {
     /// The weight of looking in the right place, beside that of the right answer
     #[arg(long, default_value_t = DistillOptions::default().focus_weight, value_name = "WEIGHT")]
     focus_weight: f64,
+    /// At most so many held-out pictures, and as many composites, to validate on
+    #[arg(long, default_value_t = DistillOptions::default().validation, value_name = "N")]
+    validation: usize,
     /// The seed of everything random
     #[arg(long, default_value_t = 0, value_name = "SEED")]
     pub(crate) seed: u64,
     /// Save the network after so many steps
-    #[arg(long, default_value_t = DistillOptions::default().checkpoint_every, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, default_value_t = DistillOptions::default().checkpoint_every, value_name = "N")]
     checkpoint_every: usize,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value_t, value_name = "DEVICE")]
@@ -96,6 +99,7 @@ impl Distill {
             steps: self.steps,
             learning_rate: self.learning_rate,
             focus_weight: self.focus_weight,
+            validation: self.validation,
             seed: self.seed,
             checkpoint_every: self.checkpoint_every,
         }

@@ -48,26 +48,20 @@ fn run(arguments: &Distill) -> Result<()> {
 fn table(report: &DistillReport) -> String {
     let [clean, cluttered, composites] = report.views;
     let (a, b) = (&report.before, &report.after);
-    let percent = |share: Option<f64>| share.map_or_else(|| "-".to_owned(), |share| format!("{:.1}", 100.0 * share));
-    let row = |name: &str, a: String, b: String| format!("{name:<46}{a:>9}{b:>9}\n");
-    let nats = |value: f64| format!("{value:.4}");
-    [
-        format!("trained on {clean} pictures, {cluttered} cluttered views, {composites} composites\n"),
-        row(
-            &format!("held out: {} pictures, {} composites", a.pictures, a.composites),
-            "before".into(),
-            "after".into(),
-        ),
-        row("divergence from the teacher, clean (nats)", nats(a.clean), nats(b.clean)),
-        row("divergence from the teacher, cluttered", nats(a.cluttered), nats(b.cluttered)),
-        row("same class as the teacher, clean (%)", percent(Some(a.clean_agreement)), percent(Some(b.clean_agreement))),
-        row(
-            "same class as the teacher, cluttered",
-            percent(Some(a.cluttered_agreement)),
-            percent(Some(b.cluttered_agreement)),
-        ),
-        row("fused map peaks on the stamp (%)", percent(a.pointing), percent(b.pointing)),
-        row("fused map's share on the stamp", percent(a.energy), percent(b.energy)),
-    ]
-    .concat()
+    let row = |name: &str, a: f64, b: f64| format!("{name:<44}{a:>10.4}{b:>10.4}\n");
+    let mut table = format!(
+        "trained on {clean} pictures, {cluttered} cluttered views, {composites} composites\n{:<44}{:>10}{:>10}\n",
+        format!("held out: {} pictures, {} composites", a.pictures, a.composites),
+        "before",
+        "after"
+    );
+    table += &row("divergence from the teacher, clean (nats)", a.clean, b.clean);
+    table += &row("divergence from the teacher, cluttered", a.cluttered, b.cluttered);
+    table += &row("same class as the teacher, clean", a.clean_agreement, b.clean_agreement);
+    table += &row("same class as the teacher, cluttered", a.cluttered_agreement, b.cluttered_agreement);
+    for (a, b) in a.maps.iter().zip(&b.maps) {
+        table += &row(&format!("{}: peaks on the stamp", a.map), a.pointing, b.pointing);
+        table += &row(&format!("{}: share on the stamp", a.map), a.energy, b.energy);
+    }
+    table
 }

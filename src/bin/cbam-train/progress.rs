@@ -11,6 +11,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 pub(crate) struct Progress {
     bar: ProgressBar,
     training: bool,
+    quiet: bool,
+    last: String,
     out: PathBuf,
     notes: BTreeMap<String, String>,
 }
@@ -23,7 +25,7 @@ impl Progress {
         }
         let template = "{prefix:10} {bar:30} {pos}/{len} {per_sec} {eta} {msg}";
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, training: false, out: out.to_owned(), notes }
+        Self { bar, training: false, quiet, last: String::new(), out: out.to_owned(), notes }
     }
 
     pub(crate) fn finish(&self) {
@@ -32,10 +34,14 @@ impl Progress {
 }
 
 impl Observer for Progress {
-    fn prepared(&mut self, done: usize, total: usize) {
+    fn prepared(&mut self, count: usize, total: usize) {
         self.bar.set_prefix("views");
         self.bar.set_length(total as u64);
-        self.bar.set_position(done as u64);
+        self.bar.inc(count as u64);
+        let (before, done) = (self.bar.position() - count as u64, self.bar.position());
+        if !self.quiet && self.bar.is_hidden() && before / 1000 < done / 1000 {
+            eprintln!("{done} of {total} views drawn");
+        }
     }
 
     fn skipped(&mut self, error: &Error) {
@@ -53,10 +59,14 @@ impl Observer for Progress {
         self.bar.set_position((step * views) as u64);
         let Losses { total, clean, cluttered, composite, focus } = losses;
         let parts = format!("clean {clean:.3}, cluttered {cluttered:.3}, composite {composite:.3}, focus {focus:.3}");
-        self.bar.set_message(format!("loss {total:.3} ({parts})"));
+        self.last = format!("loss {total:.3} ({parts})");
+        self.bar.set_message(self.last.clone());
     }
 
     fn checkpoint(&mut self, network: &Network, step: usize) -> Result<()> {
+        if !self.quiet && self.bar.is_hidden() {
+            eprintln!("step {step}: {}", self.last);
+        }
         let step = ("step".to_owned(), step.to_string());
         network.save(&self.out, &self.notes.clone().into_iter().chain([step]).collect())
     }

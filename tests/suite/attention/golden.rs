@@ -11,7 +11,7 @@ use cbam::attention::{
 };
 use tch::{Device, Kind, Tensor, nn};
 
-use super::difference;
+use super::{difference, one_thread};
 
 type Outputs = Vec<(&'static str, Tensor)>;
 
@@ -23,6 +23,7 @@ struct Golden {
 
 impl Golden {
     fn open(case: &str) -> Self {
+        one_thread();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/attention/{case}.safetensors"));
         let tensors = Tensor::read_safetensors(path).unwrap().into_iter().map(|(name, tensor)| {
             let leaf = name.starts_with("in.") && tensor.kind() == Kind::Float;

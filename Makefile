@@ -1,0 +1,68 @@
+# Everything a new clone needs. `make` alone lists the targets.
+SHELL := /bin/bash
+IMAGE ?= assets/images/chelsea.jpg
+OVERLAY ?= out.png
+PREFIX ?= $(HOME)/.local
+CARGO ?= cargo
+# One profile for everything: torch-sys takes minutes to compile in each.
+PROFILE := --release
+
+# A libtorch of your own wins over the one that we fetch; so does PyTorch's.
+ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
+libtorch_needed := libtorch
+endif
+
+.PHONY: help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install bench-peers
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+run: build ## Lay the attention over a photo: make run IMAGE=photo.jpg OVERLAY=out.png
+	target/release/cbam-run $(IMAGE) --overlay $(OVERLAY)
+
+build: $(libtorch_needed) ## Build the programs
+	$(CARGO) build $(PROFILE) --bins
+
+test: $(libtorch_needed) models ## Run every test
+	$(CARGO) test $(PROFILE)
+
+examples: $(libtorch_needed) ## Run the examples
+	@mkdir -p target/examples
+	$(CARGO) run $(PROFILE) --example overlay_one_photo -- assets/images/coffee.jpg target/examples/coffee-overlay.png
+	$(CARGO) run $(PROFILE) --example cbam_in_your_cnn
+	$(CARGO) run $(PROFILE) --example sentence_attention -- target/examples/sentence.png
+	$(CARGO) run $(PROFILE) --example cross_attention -- target/examples/cross.png
+
+check: fmt clippy docs ## Format, lints and documentation, warnings as errors
+
+fmt:
+	$(CARGO) fmt --check
+
+clippy: $(libtorch_needed)
+	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+
+docs: $(libtorch_needed)
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps
+
+deny: ## Licences, bans and sources of the dependencies (cargo-deny, installed if missing)
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked --version 0.20.2
+	$(CARGO) deny check bans licenses sources
+
+advisories: ## Known vulnerabilities of the dependencies (needs the network)
+	$(CARGO) deny check advisories
+
+libtorch: ## Fetch the CPU part of libtorch 2.11.0 (once)
+	@scripts/libtorch.sh cpu
+
+libtorch-cuda: ## Fetch the CUDA part too (about 2.5 GB)
+	@scripts/libtorch.sh cuda
+
+models: ## Fetch the published weights of EfficientNet-Lite0, 1 and 2 into models/
+	@scripts/models.sh
+
+train-data: ## Fill data/ for cbam-train; DATA is the folder of the picture sets
+	@scripts/train-data.sh
+
+install: build ## Install cbam-run and its libraries below PREFIX (~/.local)
+	@scripts/install.sh "$(PREFIX)"

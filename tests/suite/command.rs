@@ -248,8 +248,7 @@ fn every_listed_map_can_be_saved_and_drawn() {
     for name in ["fused", "patch", "patch@200,100"] {
         assert!(names.iter().any(|listed| listed == name), "{listed}");
     }
-    let maps: String = names.iter().map(|name| format!(" --map {name}")).collect();
-    place.succeed(&format!("cat.jpg --maps-dir m{maps}"));
+    place.succeed(&format!("cat.jpg --maps-dir m --map {}", names.join(" --map ")));
     for name in &names {
         let file = format!("m/cat.{}.npy", name.replace('@', "-at-").replace([':', ','], "-"));
         if name.starts_with("channel") {
@@ -362,7 +361,8 @@ fn an_interrupt_leaves_whole_files_only() {
     let made: Vec<_> = place.files().into_iter().filter(|file| !file.starts_with("in/")).collect();
     assert!((3..200).contains(&made.len()), "{}", made.len());
     for file in made {
-        assert!(file.starts_with("o/") && file.ends_with(".png"), "{file} was left");
+        let name = Path::new(&file);
+        assert!(name.starts_with("o") && name.extension().is_some_and(|kind| kind == "png"), "{file} was left");
         image::open(place.path(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
     }
 }

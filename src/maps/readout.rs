@@ -1,9 +1,10 @@
 //! What one run of the network says about one picture, on the host.
 
 use ndarray::{Array1, Array2, Array3};
+use serde::{Deserialize, Serialize};
 
 /// Everything that the network says about one picture.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Readout {
     /// Class probabilities, `[classes]`, summing to 1.
     pub probabilities: Array1<f32>,
@@ -16,7 +17,7 @@ pub struct Readout {
 }
 
 /// The two gates of one CBAM block.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GateReadout {
     /// The stage that the block follows.
     pub stage: String,
@@ -27,7 +28,7 @@ pub struct GateReadout {
 }
 
 /// The patch self-attention.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PatchReadout {
     /// The stage that it follows.
     pub stage: String,
@@ -39,7 +40,7 @@ pub struct PatchReadout {
 }
 
 /// Where one patch looks.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QueryRow {
     /// The patch, as a fraction of the picture's width and height, as it was asked for.
     pub query: [f32; 2],

@@ -1,3 +1,51 @@
-//! cbam-run.
+//! `cbam-run`: where a convolutional network looks, laid over the picture.
 
-fn main() {}
+mod args;
+mod console;
+mod interrupt;
+mod json;
+mod model;
+mod plan;
+mod scan;
+
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use anyhow::Result;
+use cbam::pipeline;
+use clap::Parser;
+
+use args::{Args, Command, Request};
+use console::Console;
+
+fn main() -> ExitCode {
+    match execute(Args::parse()) {
+        Ok(code) => code,
+        Err(error) => match error.downcast::<clap::Error>() {
+            Ok(usage) => usage.exit(),
+            Err(error) => console::fail(&error),
+        },
+    }
+}
+
+fn execute(args: Args) -> Result<ExitCode> {
+    match args.resolve()? {
+        Command::Completions(shell) => console::print(&args::completions(shell))?,
+        Command::ListMaps(model) => console::print(&model::list_maps(&model)?)?,
+        Command::Run(request) => return run(&request),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run(request: &Request) -> Result<ExitCode> {
+    let mut plan = plan::plan(request)?;
+    plan.read_stdin(&request.options.limits)?;
+    let cancel = interrupt::flag()?;
+    let mut console = Console::new(request, plan.jobs.len(), cancel)?;
+    plan.problems.iter().for_each(|problem| console.problem(problem));
+    if !plan.jobs.is_empty() {
+        let load = || model::open(&request.model);
+        pipeline::run(&plan.jobs, &request.options, load, cancel, |event| console.tell(event))?;
+    }
+    console.finish(cancel.load(Ordering::Relaxed))
+}

@@ -1,0 +1,135 @@
+use clap::CommandFactory;
+
+use super::*;
+
+fn resolve(line: &str) -> Result<Command, clap::Error> {
+    let words = std::iter::once("cbam-run").chain(line.split_whitespace());
+    Args::try_parse_from(words).and_then(Args::resolve)
+}
+
+fn request(line: &str) -> Request {
+    match resolve(line) {
+        Ok(Command::Run(request)) => *request,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+/// The message of a usage error.
+fn refused(line: &str) -> String {
+    let error = resolve(line).expect_err(line);
+    assert_eq!(error.exit_code(), 2, "{line}");
+    error.to_string()
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn the_examples_in_the_help_are_valid() {
+    let lines: Vec<_> = EXAMPLES
+        .lines()
+        .filter_map(|line| Some(&line[line.find("cbam-run")?..]))
+        .map(|line| line.split('>').next().unwrap_or(line))
+        .collect();
+    assert!(lines.len() >= 8, "{lines:?}");
+    for line in lines {
+        let words = line.split_whitespace();
+        Args::try_parse_from(words).and_then(Args::resolve).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+}
+
+#[test]
+fn no_output_means_beside_the_picture() {
+    let request = request("a.jpg b/");
+    assert!(request.outputs.beside);
+    assert_eq!(request.inputs, ["a.jpg", "b/"].map(|path| Input::Path(path.into())));
+    assert_eq!(request.options.maps, []);
+    assert!(!self::request("a.jpg --json r.json").outputs.beside);
+    assert!(!self::request("a.jpg --maps-dir maps").outputs.beside);
+}
+
+#[test]
+fn formats_come_from_the_name_or_the_option() {
+    let format = |line: &str| request(line).outputs.overlay.unwrap().format;
+    assert_eq!(format("a.jpg --overlay o.JPEG"), PictureFormat::Jpeg);
+    assert_eq!(format("a.jpg --overlay o.jpg --format jpg"), PictureFormat::Jpeg);
+    assert_eq!(format("a.jpg --overlay -"), PictureFormat::Png);
+    assert_eq!(format("a.jpg --overlay - --format webp"), PictureFormat::WebP);
+    assert_eq!(format("a.jpg --overlay /dev/stdout --format webp"), PictureFormat::WebP);
+    assert!(refused("a.jpg --overlay o").contains("extension"));
+    assert!(refused("a.jpg --overlay o.doc").contains("doc"));
+    assert!(refused("a.jpg --overlay o.png --format jpg").contains("contradicts"));
+    assert!(refused("a.jpg --out-dir d --format doc").contains("doc"));
+    assert_eq!(request("a.jpg --out-dir d --format qoi").outputs.format, PictureFormat::Qoi);
+}
+
+#[test]
+fn standard_streams_serve_once() {
+    assert_eq!(request("- --overlay -").inputs, [Input::Stdin]);
+    assert!(refused("- - --out-dir d").contains("only once"));
+    assert!(refused("-").contains("name an output"));
+    assert!(refused("a.jpg --overlay - --json -").contains("standard output"));
+    assert!(refused("a.jpg --overlay - --panel -").contains("standard output"));
+    assert_eq!(request("a.jpg --json -").json, Some(Target::Stdout));
+}
+
+#[test]
+fn one_picture_options_refuse_several() {
+    assert!(refused("a.jpg b.jpg --overlay o.png").contains("--out-dir"));
+    assert!(refused("a.jpg b.jpg --panel o.png").contains("--panel-dir"));
+    assert!(refused("a.jpg --overlay o.png --out-dir d").contains("one of them"));
+    assert!(refused("a.jpg --panel o.png --panel-dir d").contains("one of them"));
+}
+
+#[test]
+fn maps_repeat_only_for_files_of_maps() {
+    let request = request("a.jpg --maps-dir m --map patch@3,4 --map channel:stage5");
+    assert_eq!(request.options.maps, [MapName::PatchAt(3, 4), MapName::Channel("stage5".into())]);
+    assert!(refused("a.jpg --overlay o.png --map fused --map patch").contains("--maps-dir"));
+    assert!(refused("a.jpg --map attention").contains("attention"));
+}
+
+#[test]
+fn numbers_are_checked() {
+    for line in [
+        "--alpha 1.5",
+        "--alpha nan",
+        "--contour 2",
+        "--size 0",
+        "--size 16",
+        "--threads 0",
+        "--batch-size 0",
+        "--batch-size 5000",
+        "--jpeg-quality 0",
+        "--jpeg-quality 101",
+        "--scale fixed:2,1",
+        "--scale percentile:0,101",
+        "--colormap rainbow",
+        "--opacity glass",
+        "--device tpu",
+    ] {
+        refused(&format!("a.jpg {line}"));
+    }
+    let request = request("a.jpg --alpha 0.25 --contour 0.5 --size 320 --threads 3 --batch-size 2 --jpeg-quality 80");
+    assert_eq!((request.options.overlay.alpha, request.options.overlay.contour), (0.25, Some(0.5)));
+    assert_eq!((request.options.short_side, request.options.jpeg_quality), (Some(320), 80));
+    assert_eq!((request.options.threads.get(), request.options.batch_size.map(NonZeroUsize::get)), (3, Some(2)));
+    assert_eq!(request.model.threads.get(), 3);
+}
+
+#[test]
+fn the_defaults_are_those_of_the_library() {
+    let options = request("a.jpg").options;
+    assert_eq!(options, Options::default());
+}
+
+#[test]
+fn other_commands_need_no_picture() {
+    assert!(matches!(resolve("--list-maps --device cpu").unwrap(), Command::ListMaps(_)));
+    assert!(matches!(resolve("--completions bash").unwrap(), Command::Completions(_)));
+    assert!(completions(clap_complete::Shell::Bash).contains("--maps-dir"));
+    refused("");
+    refused("--list-maps a.jpg");
+}

@@ -1,0 +1,147 @@
+//! What the user sees: errors, a progress bar on a terminal, a line about a single picture, the exit status.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cbam::Error;
+use cbam::pipeline::{Event, PictureReport, Target};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::args::Request;
+use crate::interrupt;
+use crate::json::Report;
+
+/// Follows a run.
+pub(crate) struct Console<'a> {
+    bar: ProgressBar,
+    report: Option<Report>,
+    /// A report that cannot be written ends the run.
+    broken_report: Option<Error>,
+    cancel: &'a AtomicBool,
+    failed: usize,
+    drawing: bool,
+    /// Tell what was seen, in a line on standard output.
+    talks: bool,
+}
+
+impl<'a> Console<'a> {
+    /// Begins the report, if one is asked for: a folder that cannot be written shows before the work, not after.
+    pub(crate) fn new(request: &Request, pictures: usize, cancel: &'a AtomicBool) -> cbam::Result<Self> {
+        let bar = ProgressBar::new(pictures as u64); // on standard error, if that is a terminal
+        if request.quiet || pictures < 2 {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let report = request.json.as_ref().map(Report::create).transpose()?;
+        let talks = !request.quiet && pictures == 1 && !request.writes_stdout();
+        Ok(Self { bar, report, broken_report: None, cancel, failed: 0, drawing: false, talks })
+    }
+
+    /// An input that gave no picture.
+    pub(crate) fn problem(&mut self, error: &Error) {
+        self.failed += 1;
+        self.bar.suspend(|| complain(error));
+        let path = match error {
+            Error::Io { path, .. } | Error::Photo { path, .. } => path.as_path(),
+            _ => Path::new(""),
+        };
+        self.record(|report| report.failure(path, error));
+    }
+
+    pub(crate) fn tell(&mut self, event: Event<'_>) {
+        match event {
+            Event::Looked => {
+                self.bar.set_message("looking");
+                self.bar.inc(1);
+            }
+            Event::Done { job, outcome } => {
+                if !self.drawing {
+                    // In two passes, the bar has gone to its end once.
+                    self.drawing = true;
+                    self.bar.reset();
+                    self.bar.set_message("");
+                }
+                self.bar.inc(1);
+                match outcome {
+                    Ok(picture) => {
+                        if self.talks {
+                            let _ = writeln!(io::stdout(), "{}", summary(&picture));
+                        }
+                        self.record(|report| report.picture(&picture));
+                    }
+                    Err(error) => {
+                        self.failed += 1;
+                        self.bar.suspend(|| complain(&error));
+                        self.record(|report| report.failure(job.source.name(), &error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends the report and chooses the exit status.
+    pub(crate) fn finish(self, cancelled: bool) -> anyhow::Result<ExitCode> {
+        self.bar.finish_and_clear();
+        if let Some(error) = self.broken_report {
+            return Err(error.into());
+        }
+        if cancelled {
+            let _ = writeln!(io::stderr(), "cbam-run: interrupted");
+            return Ok(interrupt::EXIT.into());
+        }
+        if let Some(report) = self.report {
+            report.commit()?;
+        }
+        Ok(if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn record(&mut self, entry: impl FnOnce(&mut Report) -> cbam::Result<()>) {
+        let Some(report) = &mut self.report else { return };
+        if let Err(error) = entry(report) {
+            self.report = None;
+            self.broken_report = Some(error);
+            self.cancel.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Request {
+    fn writes_stdout(&self) -> bool {
+        let pictures = [&self.outputs.overlay, &self.outputs.panel].into_iter().flatten().map(|to| &to.target);
+        pictures.chain(&self.json).any(|target| *target == Target::Stdout)
+    }
+}
+
+/// `coffee.jpg: espresso 92.1 % -> coffee-overlay.png`
+fn summary(picture: &PictureReport) -> String {
+    let top = picture.top.first().map(|top| format!(": {} {:.1} %", top.label, 100.0 * top.probability));
+    let outputs: Vec<_> = picture.outputs.iter().map(|path| path.display().to_string()).collect();
+    let arrow = if outputs.is_empty() { "" } else { " -> " };
+    format!("{}{}{arrow}{}", picture.input, top.unwrap_or_default(), outputs.join(", "))
+}
+
+/// An error on its own line; standard error may be closed.
+fn complain(error: &Error) {
+    let _ = writeln!(io::stderr(), "cbam-run: {error}");
+}
+
+/// Tells the error that ended the run. An argument that only the network could refuse is a usage error all the same.
+pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
+    let _ = writeln!(io::stderr(), "cbam-run: {error:#}");
+    match error.downcast_ref() {
+        Some(Error::Argument { .. }) => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Prints to standard output; a reader that has gone away has seen enough.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}

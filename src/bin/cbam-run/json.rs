@@ -1,0 +1,72 @@
+//! The report: a JSON array with one object per picture, written as they come.
+
+use std::io::{self, Stdout, Write};
+use std::path::{Path, PathBuf};
+
+use cbam::pipeline::{PictureReport, Target, WholeFile};
+use cbam::{Error, Result};
+use serde::Serialize;
+
+/// A report being written. In a file it is whole or not there; on standard output it comes as the pictures do.
+#[derive(Debug)]
+pub(crate) struct Report {
+    name: PathBuf,
+    sink: Sink,
+    entries: usize,
+}
+
+#[derive(Debug)]
+enum Sink {
+    File(WholeFile),
+    Stdout(Stdout),
+}
+
+/// The entry of a picture that failed.
+#[derive(Serialize)]
+struct Failure<'a> {
+    input: &'a str,
+    error: &'a str,
+}
+
+impl Report {
+    pub(crate) fn create(target: &Target) -> Result<Self> {
+        let (name, sink) = match target {
+            Target::File(path) => (path.clone(), Sink::File(WholeFile::create(path)?)),
+            Target::Stdout => ("standard output".into(), Sink::Stdout(io::stdout())),
+        };
+        Ok(Self { name, sink, entries: 0 })
+    }
+
+    pub(crate) fn picture(&mut self, report: &PictureReport) -> Result<()> {
+        self.entry(report)
+    }
+
+    pub(crate) fn failure(&mut self, input: &Path, error: &Error) -> Result<()> {
+        self.entry(&Failure { input: &input.display().to_string(), error: &error.to_string() })
+    }
+
+    /// Ends the array, and gives a file its name.
+    pub(crate) fn commit(mut self) -> Result<()> {
+        let end = if self.entries == 0 { "[]\n" } else { "\n]\n" };
+        self.write(end.as_bytes())?;
+        match self.sink {
+            Sink::File(file) => file.commit(),
+            Sink::Stdout(_) => Ok(()),
+        }
+    }
+
+    fn entry(&mut self, entry: &impl Serialize) -> Result<()> {
+        let mut text = if self.entries == 0 { b"[\n".to_vec() } else { b",\n".to_vec() };
+        serde_json::to_writer(&mut text, entry).map_err(|error| Error::io(&self.name)(error.into()))?;
+        self.entries += 1;
+        self.write(&text)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = match &mut self.sink {
+            Sink::File(file) => file.write_all(bytes),
+            Sink::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
+        };
+        written.map_err(Error::io(&self.name))
+    }
+}

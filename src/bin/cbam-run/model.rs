@@ -1,0 +1,29 @@
+//! Opening the network.
+
+use cbam::Result;
+use cbam::network::Network;
+use cbam::pipeline::Inspect;
+
+use crate::args::Model;
+
+/// Opens the network on the device that is asked for, and bounds libtorch's threads.
+pub(crate) fn open(model: &Model) -> Result<Network> {
+    let threads = i32::try_from(model.threads.get()).unwrap_or(i32::MAX);
+    tch::set_num_threads(threads);
+    tch::set_num_interop_threads(threads);
+    let device = cbam::sys::resolve(model.device)?;
+    match &model.weights {
+        Some(path) => Network::open(path, device),
+        None => Network::pretrained(device),
+    }
+}
+
+/// The names of the network's maps, one a line.
+pub(crate) fn list_maps(model: &Model) -> Result<String> {
+    let network = open(model)?;
+    let mut names: Vec<_> = network.map_names().iter().map(ToString::to_string).collect();
+    if names.iter().any(|name| name == "patch") {
+        names.push("patch@X,Y".into());
+    }
+    Ok(names.join("\n") + "\n")
+}

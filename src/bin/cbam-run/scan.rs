@@ -1,0 +1,154 @@
+//! From input arguments to pictures: folders are walked, everything else is taken as it is.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cbam::Error;
+use image::ImageFormat;
+use walkdir::{DirEntry, WalkDir};
+
+use crate::args::Input;
+
+/// A picture, or what is taken for one until it is opened.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Picture {
+    /// Where it is; `-` for standard input.
+    pub(crate) path: PathBuf,
+    /// Where it lies below its folder argument; the file name alone if it was named itself.
+    pub(crate) relative: PathBuf,
+}
+
+/// What the input arguments hold.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) pictures: Vec<Picture>,
+    /// Folders that cannot be read, or hold no picture.
+    pub(crate) problems: Vec<Error>,
+    /// The folder arguments.
+    pub(crate) folders: Vec<PathBuf>,
+}
+
+/// Looks through the inputs, in their order; folders in the order of names. `outputs` are the output folders, which a
+/// walk does not enter.
+pub(crate) fn scan(inputs: &[Input], outputs: &[&Path]) -> Found {
+    let outputs: HashSet<PathBuf> = outputs.iter().filter_map(|path| path.canonicalize().ok()).collect();
+    let mut found = Found::default();
+    for input in inputs {
+        match input {
+            Input::Stdin => found.pictures.push(Picture { path: "-".into(), relative: "stdin".into() }),
+            Input::Path(path) if path.is_dir() => walk(path, &outputs, &mut found),
+            Input::Path(path) => {
+                let relative = path.file_name().map_or_else(|| path.clone(), PathBuf::from);
+                found.pictures.push(Picture { path: path.clone(), relative });
+            }
+        }
+    }
+    found
+}
+
+fn walk(folder: &Path, outputs: &HashSet<PathBuf>, found: &mut Found) {
+    let before = (found.pictures.len(), found.problems.len());
+    let is_output = |entry: &DirEntry| {
+        entry.depth() > 0
+            && entry.file_type().is_dir()
+            && entry.path().canonicalize().is_ok_and(|p| outputs.contains(&p))
+    };
+    let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
+    for entry in entries.filter_entry(|entry| !is_output(entry)) {
+        let path = match entry {
+            Ok(entry) if entry.file_type().is_file() => entry.into_path(),
+            Ok(_) => continue, // a folder, a pipe, a device
+            // A link to a folder around it: what it holds is found without it.
+            Err(error) if error.loop_ancestor().is_some() => continue,
+            Err(error) => match error.path().map(Path::to_owned) {
+                // A link that leads nowhere: opening it will say so, if it would be a picture.
+                Some(path) if path.is_symlink() && !path.exists() => path,
+                path => {
+                    let path = path.unwrap_or_else(|| folder.to_owned());
+                    let error = error.into_io_error().unwrap_or_else(|| io::Error::other("cannot be read"));
+                    found.problems.push(Error::Io { path, error });
+                    continue;
+                }
+            },
+        };
+        if has_picture_extension(&path) && !is_overlay(&path) {
+            let relative = path.strip_prefix(folder).unwrap_or(&path).to_owned();
+            found.pictures.push(Picture { path, relative });
+        }
+    }
+    if (found.pictures.len(), found.problems.len()) == before {
+        found.problems.push(Error::photo(folder, "no pictures in this folder"));
+    }
+    found.folders.push(folder.to_owned());
+}
+
+fn has_picture_extension(path: &Path) -> bool {
+    path.extension().and_then(ImageFormat::from_extension).is_some_and(|format| format.reading_enabled())
+}
+
+/// Whether the name is that of an overlay written beside its picture.
+fn is_overlay(path: &Path) -> bool {
+    path.file_stem().and_then(OsStr::to_str).is_some_and(|stem| stem.ends_with("-overlay"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        folder
+    }
+
+    fn relatives(found: &Found) -> Vec<&str> {
+        found.pictures.iter().map(|picture| picture.relative.to_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_walk_takes_pictures_in_order_and_skips_outputs() {
+        let folder =
+            tree(&["b.JPG", "a.png", "a-overlay.png", "notes.txt", "out/a.png", "sub/out/c.webp", "sub/d.tif", ".x"]);
+        let found = scan(&[Input::Path(folder.path().into())], &[&folder.path().join("out"), Path::new("/nowhere")]);
+        assert_eq!(relatives(&found), ["a.png", "b.JPG", "sub/d.tif", "sub/out/c.webp"]);
+        assert!(found.problems.is_empty());
+        assert_eq!(found.folders, [folder.path()]);
+    }
+
+    #[test]
+    fn named_files_are_taken_as_they_are() {
+        let found = scan(&["x/a-overlay.png", "x/none.txt"].map(|path| Input::Path(path.into())), &[]);
+        assert_eq!(relatives(&found), ["a-overlay.png", "none.txt"]);
+        assert_eq!(found.pictures[0].path, Path::new("x/a-overlay.png"));
+    }
+
+    #[test]
+    fn an_empty_folder_is_a_problem() {
+        let folder = tree(&["notes.txt"]);
+        let found = scan(&[Input::Path(folder.path().into())], &[]);
+        assert_eq!(found.problems.len(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_loops_left_and_dangling_pictures_kept() {
+        use std::os::unix::fs::symlink;
+        let folder = tree(&["a.png", "sub/b.png"]);
+        let elsewhere = tree(&["c.png"]);
+        symlink(folder.path(), folder.path().join("sub/loop")).unwrap();
+        symlink(elsewhere.path(), folder.path().join("elsewhere")).unwrap();
+        symlink("/nowhere/x", folder.path().join("gone.jpg")).unwrap();
+        symlink("/nowhere/x", folder.path().join("gone.txt")).unwrap();
+        let found = scan(&[Input::Path(folder.path().into())], &[]);
+        assert_eq!(relatives(&found), ["a.png", "elsewhere/c.png", "gone.jpg", "sub/b.png"]);
+        assert!(found.problems.is_empty(), "{:?}", found.problems);
+    }
+}

@@ -1,0 +1,216 @@
+//! Pictures to bytes.
+
+use std::fmt::{self, Display};
+use std::io::Cursor;
+use std::str::FromStr;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
+use image::{ColorType, DynamicImage, ImageFormat, RgbImage};
+
+use crate::{Error, Result};
+
+/// The formats that pictures are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum PictureFormat {
+    /// PNG: lossless, alpha, 8 and 16 bit.
+    #[default]
+    Png,
+    /// JPEG: lossy, 8 bit, no alpha.
+    Jpeg,
+    /// WebP: lossless here, alpha, 8 bit.
+    WebP,
+    /// TIFF: uncompressed, alpha, 8 and 16 bit.
+    Tiff,
+    /// BMP: uncompressed, alpha, 8 bit.
+    Bmp,
+    /// GIF: 256 colours.
+    Gif,
+    /// QOI: lossless, alpha, 8 bit.
+    Qoi,
+    /// PPM: uncompressed, 8 bit, no alpha.
+    Ppm,
+    /// TGA: alpha, 8 bit.
+    Tga,
+}
+
+impl PictureFormat {
+    /// All of them.
+    pub const ALL: [Self; 9] =
+        [Self::Png, Self::Jpeg, Self::WebP, Self::Tiff, Self::Bmp, Self::Gif, Self::Qoi, Self::Ppm, Self::Tga];
+
+    /// The file name extension, without the dot, in lower case.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+            Self::WebP => "webp",
+            Self::Tiff => "tiff",
+            Self::Bmp => "bmp",
+            Self::Gif => "gif",
+            Self::Qoi => "qoi",
+            Self::Ppm => "ppm",
+            Self::Tga => "tga",
+        }
+    }
+}
+
+impl Display for PictureFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.extension())
+    }
+}
+
+impl FromStr for PictureFormat {
+    type Err = Error;
+
+    /// Reads a file name extension, in any case; `jpeg`, `tif` and `pnm` are known too.
+    fn from_str(name: &str) -> Result<Self> {
+        let lower = name.to_ascii_lowercase();
+        let canonical = match lower.as_str() {
+            "jpeg" => "jpg",
+            "tif" => "tiff",
+            "pnm" => "ppm",
+            other => other,
+        };
+        Self::ALL.into_iter().find(|format| format.extension() == canonical).ok_or_else(|| {
+            let known: Vec<_> = Self::ALL.iter().map(|format| format.extension()).collect();
+            Error::argument("format", format!("pictures are not written as {name:?}, but as {}", known.join(", ")))
+        })
+    }
+}
+
+/// Encodes a picture. Where the format has no alpha, the picture is laid on white; where it has no 16 bit, it goes to 8.
+///
+/// `jpeg_quality` is 1 to 100.
+///
+/// # Errors
+/// What the encoder refuses, such as a side over the format's limit.
+pub fn encode(image: &DynamicImage, format: PictureFormat, jpeg_quality: u8) -> image::ImageResult<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match format {
+        PictureFormat::Png => {
+            let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive);
+            let fitting = match image.color() {
+                ColorType::Rgb32F => Some(image.to_rgb16().into()),
+                ColorType::Rgba32F => Some(image.to_rgba16().into()),
+                _ => None,
+            };
+            fitting.as_ref().unwrap_or(image).write_with_encoder(encoder)?;
+        }
+        PictureFormat::Jpeg => {
+            flat(image).write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, jpeg_quality))?;
+        }
+        PictureFormat::Ppm => {
+            let encoder = PnmEncoder::new(&mut bytes).with_subtype(PnmSubtype::Pixmap(SampleEncoding::Binary));
+            flat(image).write_with_encoder(encoder)?;
+        }
+        PictureFormat::Tiff => match image.color() {
+            ColorType::La8 => write(&image.to_rgba8().into(), ImageFormat::Tiff, &mut bytes)?,
+            ColorType::La16 => write(&image.to_rgba16().into(), ImageFormat::Tiff, &mut bytes)?,
+            _ => write(image, ImageFormat::Tiff, &mut bytes)?,
+        },
+        PictureFormat::WebP => write(&eight_bit(image), ImageFormat::WebP, &mut bytes)?,
+        PictureFormat::Bmp => write(&eight_bit(image), ImageFormat::Bmp, &mut bytes)?,
+        PictureFormat::Gif => write(&eight_bit(image), ImageFormat::Gif, &mut bytes)?,
+        PictureFormat::Qoi => write(&eight_bit(image), ImageFormat::Qoi, &mut bytes)?,
+        PictureFormat::Tga => write(&eight_bit(image), ImageFormat::Tga, &mut bytes)?,
+    }
+    Ok(bytes)
+}
+
+fn write(image: &DynamicImage, format: ImageFormat, bytes: &mut Vec<u8>) -> image::ImageResult<()> {
+    image.write_to(Cursor::new(bytes), format)
+}
+
+/// In colour, 8 bit, alpha kept.
+fn eight_bit(image: &DynamicImage) -> DynamicImage {
+    if image.color().has_alpha() { image.to_rgba8().into() } else { image.to_rgb8().into() }
+}
+
+/// In colour, 8 bit, laid on white.
+fn flat(image: &DynamicImage) -> DynamicImage {
+    if !image.color().has_alpha() {
+        return image.to_rgb8().into();
+    }
+    let rgba = image.to_rgba8();
+    let mut rgb = RgbImage::new(rgba.width(), rgba.height());
+    for (to, from) in rgb.pixels_mut().zip(rgba.pixels()) {
+        let alpha = u32::from(from[3]);
+        for channel in 0..3 {
+            to[channel] = ((u32::from(from[channel]) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        }
+    }
+    rgb.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every colour type, 3 by 2, with a transparent pixel where there is alpha.
+    fn pictures() -> Vec<DynamicImage> {
+        let mut rgba = image::RgbaImage::from_fn(3, 2, |x, y| image::Rgba([x as u8 * 80, y as u8 * 90, 200, 255]));
+        rgba[(1, 1)] = image::Rgba([10, 20, 30, 0]);
+        let all = DynamicImage::from(rgba);
+        vec![
+            all.to_luma8().into(),
+            all.to_luma_alpha8().into(),
+            all.to_rgb8().into(),
+            all.to_luma16().into(),
+            all.to_luma_alpha16().into(),
+            all.to_rgb16().into(),
+            all.to_rgba16().into(),
+            all.to_rgb32f().into(),
+            all.to_rgba32f().into(),
+            all,
+        ]
+    }
+
+    #[test]
+    fn every_format_takes_every_colour_type() {
+        for picture in pictures() {
+            for format in PictureFormat::ALL {
+                let bytes =
+                    encode(&picture, format, 90).unwrap_or_else(|e| panic!("{format} {:?}: {e}", picture.color()));
+                let read_as = ImageFormat::from_extension(format.extension()).unwrap();
+                let back = image::load_from_memory_with_format(&bytes, read_as).unwrap();
+                assert_eq!((back.width(), back.height()), (3, 2), "{format}");
+            }
+        }
+    }
+
+    #[test]
+    fn lossless_formats_give_the_pixels_back() {
+        for picture in pictures() {
+            let png = image::load_from_memory(&encode(&picture, PictureFormat::Png, 90).unwrap()).unwrap();
+            if !matches!(picture.color(), ColorType::Rgb32F | ColorType::Rgba32F) {
+                assert_eq!(png, picture);
+            }
+        }
+        let rgba = pictures().pop().unwrap();
+        for format in [PictureFormat::WebP, PictureFormat::Tiff, PictureFormat::Qoi, PictureFormat::Bmp] {
+            let back = image::load_from_memory(&encode(&rgba, format, 90).unwrap()).unwrap();
+            assert_eq!(back, rgba, "{format}");
+        }
+    }
+
+    #[test]
+    fn no_alpha_means_white() {
+        let rgba = pictures().pop().unwrap();
+        let back = image::load_from_memory(&encode(&rgba, PictureFormat::Ppm, 90).unwrap()).unwrap().to_rgb8();
+        assert_eq!(back[(1, 1)], image::Rgb([255, 255, 255]));
+        assert_eq!(back[(2, 1)], image::Rgb([160, 90, 200]));
+    }
+
+    #[test]
+    fn names_go_there_and_back() {
+        for format in PictureFormat::ALL {
+            assert_eq!(format.to_string().parse::<PictureFormat>().unwrap(), format);
+        }
+        assert_eq!("JPEG".parse::<PictureFormat>().unwrap(), PictureFormat::Jpeg);
+        let error = "docx".parse::<PictureFormat>().unwrap_err().to_string();
+        assert!(error.contains("docx") && error.contains("png"), "{error}");
+    }
+}

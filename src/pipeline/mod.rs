@@ -1,0 +1,115 @@
+//! Many pictures through one network: decoding, the network and drawing overlap, and memory stays bounded.
+//!
+//! ```text
+//! jobs ─▶ gate ─▶ decode, resample ─▶ batches of one size ─▶ network ─▶ draw, encode, write ─▶ outcomes, in order
+//!        (waits)     (rayon)              (the calling thread)            (rayon)
+//! ```
+//!
+//! The gate is the only place that waits for room: it admits a picture when few enough are under way, by number and by
+//! bytes. Tasks on the rayon pool never wait for one another, so nothing can deadlock, and only the jobs themselves
+//! grow with the number of pictures.
+//!
+//! With [`Scale::Run`] there are two passes. The first keeps what the network said in a temporary file, and finds the
+//! range of values of each map; the second decodes the pictures again and draws.
+
+mod batch;
+mod draw;
+mod encode;
+mod file;
+mod gate;
+mod inspect;
+mod job;
+mod report;
+mod run;
+mod spool;
+mod tell;
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicBool;
+
+use crate::Result;
+use crate::maps::{MapName, Scale};
+use crate::photo::Limits;
+use crate::render::Overlay;
+
+pub use encode::{PictureFormat, encode};
+pub use file::{WholeFile, write_whole};
+pub use inspect::Inspect;
+pub use job::{Destination, Job, Source, Target};
+pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
+
+/// How a run goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// The maps to save; the overlay shows the first. Default: none, which means the network's first map. That is
+    /// [`MapName::Fused`] if it has attention, else [`MapName::GradCam`].
+    pub maps: Vec<MapName>,
+    /// What spans the colours. Default: each map's own range.
+    pub scale: Scale,
+    /// How overlays look.
+    pub overlay: Overlay,
+    /// Short side of the network's input, in pixels. Default: the network's own.
+    pub short_side: Option<u32>,
+    /// Threads for pixels. Default: all cores.
+    pub threads: NonZeroUsize,
+    /// The most pictures in one batch. Default: what serves the network best, [`Inspect::batch_size`].
+    pub batch_size: Option<NonZeroUsize>,
+    /// Quality of JPEG output, 1 to 100. Default: 90.
+    pub jpeg_quality: u8,
+    /// How large a picture may be.
+    pub limits: Limits,
+    /// Bytes of decoded pixels under way at which no further picture is begun. Default: 512 MiB.
+    pub memory: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            maps: Vec::new(),
+            scale: Scale::Image,
+            overlay: Overlay::default(),
+            short_side: None,
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            batch_size: None,
+            jpeg_quality: 90,
+            limits: Limits::default(),
+            memory: 512 << 20,
+        }
+    }
+}
+
+/// What a run tells while it goes.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The first of two passes is done with a picture; told in any order.
+    Looked,
+    /// A picture is done; told in the order of the jobs.
+    Done {
+        /// The picture.
+        job: &'a Job,
+        /// What was seen and written, or why not; the error names the picture or the file at fault.
+        outcome: Result<PictureReport>,
+    },
+}
+
+/// Looks at every picture and writes what each job asks for; a picture that fails does not stop the others.
+///
+/// `load` opens the network, while the first pictures are decoded already; the network stays on the calling thread.
+/// `tell` is called for each picture, from any thread, one call at a time. Setting `cancel` ends the run soon: pictures
+/// under way are dropped and not told, and no file is left half-written.
+///
+/// # Errors
+/// What `load` returns; [`Error::Argument`](crate::Error::Argument) if the network has no map of that name or an option
+/// is out of range; [`Error::Io`](crate::Error::Io) if the temporary file of [`Scale::Run`] or the threads cannot be
+/// made. What is wrong with one picture is told, not returned.
+pub fn run<M: Inspect>(
+    jobs: &[Job],
+    options: &Options,
+    load: impl FnOnce() -> Result<M>,
+    cancel: &AtomicBool,
+    tell: impl FnMut(Event<'_>) + Send,
+) -> Result<()> {
+    run::Run::new(jobs, options, cancel, tell).start(load)
+}

@@ -1,0 +1,156 @@
+//! What a run says about one picture.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ndarray::Array1;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::maps::{MapName, MapStatistics, Readout};
+use crate::photo::{Geometry, ImageSize};
+
+/// How many classes, and how many channels of a gate, a report names.
+const TOP: usize = 5;
+
+/// What the network saw in one picture, and what was written.
+#[derive(Debug, Clone, Serialize)]
+pub struct PictureReport {
+    /// The picture, as it was given; `-` for standard input.
+    pub input: String,
+    /// The upright picture.
+    pub size: ImageSize,
+    /// What the network saw of it.
+    pub network_size: ImageSize,
+    /// The five likeliest classes, the likeliest first.
+    pub top: Vec<TopClass>,
+    /// The statistics of every map, and of the rows that were asked for, by name.
+    pub maps: BTreeMap<String, MapStatistics>,
+    /// The five strongest channels of every channel gate, by stage.
+    pub channels: BTreeMap<String, Vec<ChannelStrength>>,
+    /// The files that were written for it.
+    pub outputs: Vec<PathBuf>,
+    /// How long each step took.
+    pub timings: Timings,
+}
+
+/// A class and its probability.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TopClass {
+    /// Its index.
+    pub class: usize,
+    /// Its name.
+    pub label: String,
+    /// From 0 to 1.
+    pub probability: f32,
+}
+
+/// A channel and its gate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ChannelStrength {
+    /// Its index.
+    pub channel: usize,
+    /// From 0 to 1.
+    pub gate: f32,
+}
+
+/// How long the steps took for one picture, in milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Timings {
+    /// Reading, decoding and resampling.
+    pub decode_ms: f64,
+    /// The network: the picture's share of its batch.
+    pub network_ms: f64,
+    /// Drawing, encoding and writing.
+    pub draw_ms: f64,
+}
+
+/// Milliseconds, to the microsecond.
+pub(super) fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e3
+}
+
+/// The five likeliest classes.
+pub(super) fn top(readout: &Readout, labels: &[String]) -> Vec<TopClass> {
+    strongest(&readout.probabilities)
+        .map(|(class, probability)| {
+            let label = labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
+            TopClass { class, label, probability }
+        })
+        .collect()
+}
+
+/// The five strongest channels of every gate.
+pub(super) fn channels(readout: &Readout) -> BTreeMap<String, Vec<ChannelStrength>> {
+    readout
+        .gates
+        .iter()
+        .map(|gate| {
+            let strongest = strongest(&gate.channel).map(|(channel, gate)| ChannelStrength { channel, gate });
+            (gate.stage.clone(), strongest.collect())
+        })
+        .collect()
+}
+
+/// The statistics of every map that the readout holds and of the `wanted` ones, by name.
+pub(super) fn statistics(
+    readout: &Readout,
+    geometry: &Geometry,
+    wanted: &[MapName],
+) -> Result<BTreeMap<String, MapStatistics>> {
+    let rows = wanted.iter().filter(|name| matches!(name, MapName::PatchAt(..))).cloned();
+    let names = readout.map_names().into_iter().chain(rows);
+    names.map(|name| Ok((name.to_string(), readout.map(&name, geometry)?.statistics()))).collect()
+}
+
+/// The indices and values of the greatest numbers, the greatest first.
+fn strongest(values: &Array1<f32>) -> impl Iterator<Item = (usize, f32)> {
+    let mut order: Vec<(usize, f32)> = values.iter().copied().enumerate().collect();
+    order.sort_by(|a, b| b.1.total_cmp(&a.1));
+    order.into_iter().take(TOP)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+    use crate::maps::GateReadout;
+
+    fn readout() -> Readout {
+        Readout {
+            probabilities: array![0.1, 0.4, 0.05, 0.2, 0.15, 0.04, 0.06],
+            gates: vec![GateReadout {
+                stage: "stage5".into(),
+                channel: array![0.2, 0.9, 0.5],
+                spatial: Some(array![[0.1, 0.2], [0.3, 0.4]]),
+            }],
+            patch: None,
+            class_activation: None,
+        }
+    }
+
+    #[test]
+    fn the_top_is_sorted_and_named() {
+        let top = top(&readout(), &["a".into(), "b".into()]);
+        let seen: Vec<_> = top.iter().map(|class| (class.class, class.label.as_str())).collect();
+        assert_eq!(seen, [(1, "b"), (3, "class 3"), (4, "class 4"), (0, "a"), (6, "class 6")]);
+        assert!((top[0].probability - 0.4).abs() < 1e-6);
+    }
+
+    #[test]
+    fn channels_are_sorted_and_short_gates_stay_short() {
+        let channels = channels(&readout());
+        let order: Vec<_> = channels["stage5"].iter().map(|strength| strength.channel).collect();
+        assert_eq!(order, [1, 2, 0]);
+    }
+
+    #[test]
+    fn every_map_has_its_statistics() {
+        let geometry = Geometry { picture: ImageSize::new(20, 10), network: ImageSize::new(64, 32) };
+        let statistics = statistics(&readout(), &geometry, &[]).unwrap();
+        assert_eq!(statistics.keys().collect::<Vec<_>>(), ["spatial:stage5"]);
+        assert!((statistics["spatial:stage5"].max - 0.4).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,347 @@
+//! Whole runs, with a network whose answers are known.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use image::{Rgb, RgbImage};
+use ndarray::{Array1, Array2, Array3, ArrayView4, Axis, array};
+use ndarray_npy::ReadNpyExt;
+
+use super::*;
+use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout};
+use crate::photo::Preprocess;
+use crate::{Error, Result};
+
+/// A network that sees one value per picture, its mean brightness b in 0..=1: the spatial gate is `b * [[1, 0, 0]]`.
+#[derive(Default)]
+struct Fake {
+    labels: Vec<String>,
+    batches: Vec<usize>,
+    /// A batch with a picture brighter than this fails.
+    too_bright: Option<f32>,
+}
+
+impl Inspect for &mut Fake {
+    fn preprocess(&self) -> Preprocess {
+        Preprocess { short_side: 32, mean: [0.0; 3], std: [255.0; 3], ..Preprocess::default() }
+    }
+
+    fn labels(&self) -> Vec<String> {
+        self.labels.clone()
+    }
+
+    fn batch_size(&self) -> usize {
+        2
+    }
+
+    fn map_names(&self) -> Vec<MapName> {
+        ["fused", "spatial:stage5", "patch", "patch:0", "channel:stage5"].map(|name| name.parse().unwrap()).into()
+    }
+
+    fn inspect(&mut self, batch: ArrayView4<'_, f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+        self.batches.push(batch.len_of(Axis(0)));
+        let brightness: Vec<f32> = batch.outer_iter().map(|picture| picture.mean().unwrap().clamp(0.0, 1.0)).collect();
+        if self.too_bright.is_some_and(|limit| brightness.iter().any(|b| *b > limit)) {
+            return Err(Error::argument("network", "too bright"));
+        }
+        Ok(brightness.into_iter().map(|b| readout(b, queries)).collect())
+    }
+}
+
+fn readout(b: f32, queries: &[[f32; 2]]) -> Readout {
+    let row = |query: &[f32; 2]| QueryRow { query: *query, weights: array![[query[0], query[1], b]] };
+    Readout {
+        probabilities: array![0.1 * b, 0.2, 0.3],
+        gates: vec![GateReadout {
+            stage: "stage5".into(),
+            channel: Array1::linspace(0.0, b, 7),
+            spatial: Some(array![[b, 0.0, 0.0]]),
+        }],
+        patch: Some(PatchReadout {
+            stage: "stage5".into(),
+            received: Array3::from_elem((1, 1, 3), 1.0),
+            rows: queries.iter().map(row).collect(),
+        }),
+        class_activation: None,
+    }
+}
+
+/// A folder with pictures in it.
+struct Bench {
+    folder: tempfile::TempDir,
+    options: Options,
+    cancel: AtomicBool,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let options = Options {
+            maps: vec![MapName::Spatial(None)],
+            threads: NonZeroUsize::new(3).unwrap(),
+            batch_size: NonZeroUsize::new(4),
+            ..Options::default()
+        };
+        Self { folder: tempfile::tempdir().unwrap(), options, cancel: AtomicBool::new(false) }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A picture of one grey, and a job that writes an overlay and its map.
+    fn grey(&self, name: &str, size: (u32, u32), grey: u8) -> Job {
+        RgbImage::from_pixel(size.0, size.1, Rgb([grey; 3])).save(self.path(name)).unwrap();
+        self.job(name)
+    }
+
+    fn job(&self, name: &str) -> Job {
+        let overlay =
+            Destination { target: Target::File(self.path(&format!("out/{name}"))), format: PictureFormat::Png };
+        Job {
+            overlay: Some(overlay),
+            maps: vec![self.path(&format!("out/{name}.npy"))],
+            ..Job::new(Source::File(self.path(name)))
+        }
+    }
+
+    fn run(&self, jobs: &[Job], network: &mut Fake) -> Vec<(PathBuf, Result<PictureReport>)> {
+        let mut done = Vec::new();
+        let tell = |event: Event<'_>| {
+            if let Event::Done { job, outcome } = event {
+                done.push((job.source.name().to_owned(), outcome));
+            }
+        };
+        run(jobs, &self.options, || Ok(network), &self.cancel, tell).unwrap();
+        done
+    }
+}
+
+fn picture(path: &Path) -> image::DynamicImage {
+    image::open(path).unwrap()
+}
+
+fn npy(path: &Path) -> Array2<f32> {
+    Array2::read_npy(fs::File::open(path).unwrap()).unwrap()
+}
+
+/// 24 pictures of three sizes.
+fn many(bench: &Bench) -> Vec<Job> {
+    let sizes = [(64, 48), (50, 70), (40, 40)];
+    (0..24).map(|i| bench.grey(&format!("{i:02}.png"), sizes[i % 3], 10 * i as u8)).collect()
+}
+
+#[test]
+fn every_picture_is_done_in_order_in_batches_of_one_size() {
+    let bench = Bench::new();
+    let jobs = many(&bench);
+    let mut network = Fake { labels: vec!["a".into(), "b".into(), "c".into()], ..Fake::default() };
+    let done = bench.run(&jobs, &mut network);
+    assert_eq!(done.len(), 24);
+    for (index, (name, outcome)) in done.iter().enumerate() {
+        let report = outcome.as_ref().unwrap();
+        assert!(name.ends_with(format!("{index:02}.png")), "{name:?} came at {index}");
+        let b = 10.0 * index as f32 / 255.0;
+        let map = npy(&bench.path(&format!("out/{index:02}.png.npy")));
+        assert!((&map - &array![[b, 0.0, 0.0]]).iter().all(|d| d.abs() < 1e-5), "{index}: {map}");
+        let drawn = picture(&bench.path(&format!("out/{index:02}.png")));
+        assert_eq!((drawn.width(), drawn.height()), (report.size.width, report.size.height));
+        assert_eq!(report.top[0].label, "c");
+        assert_eq!(report.channels["stage5"][0].channel, if index == 0 { 0 } else { 6 });
+        assert!((report.maps["spatial:stage5"].max - b).abs() < 1e-5);
+        assert_eq!(report.outputs.len(), 2);
+    }
+    assert_eq!(network.batches.iter().sum::<usize>(), 24);
+    assert!(network.batches.iter().all(|batch| *batch <= 4), "{:?}", network.batches);
+}
+
+#[test]
+fn a_bad_picture_is_named_and_stops_nothing() {
+    let bench = Bench::new();
+    let mut jobs = many(&bench);
+    fs::write(bench.path("text.png"), "no picture").unwrap();
+    jobs.insert(5, bench.job("text.png"));
+    jobs.insert(9, bench.job("absent.png"));
+    let done = bench.run(&jobs, &mut Fake::default());
+    let failed: Vec<_> = done.iter().enumerate().filter(|(_, (_, outcome))| outcome.is_err()).collect();
+    assert_eq!(failed.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [5, 9]);
+    for (_, (name, outcome)) in failed {
+        let message = outcome.as_ref().unwrap_err().to_string();
+        assert!(message.starts_with(&name.display().to_string()), "{message}");
+    }
+    assert_eq!(done.len(), 26);
+}
+
+#[test]
+fn one_picture_cannot_fail_its_batch() {
+    let bench = Bench::new();
+    let jobs: Vec<_> =
+        (0..8).map(|i| bench.grey(&format!("{i}.png"), (40, 40), if i == 3 { 250 } else { 20 })).collect();
+    let done = bench.run(&jobs, &mut Fake { too_bright: Some(0.9), ..Fake::default() });
+    for (index, (name, outcome)) in done.iter().enumerate() {
+        assert_eq!(outcome.is_err(), index == 3, "{index}: {outcome:?}");
+        if let Err(error) = outcome {
+            let message = error.to_string();
+            assert!(message.contains(&name.display().to_string()) && message.contains("too bright"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_that_pictures_error() {
+    let bench = Bench::new();
+    let mut jobs = many(&bench);
+    fs::write(bench.path("file"), "").unwrap();
+    jobs[2].maps = vec![bench.path("file/below.npy")];
+    let done = bench.run(&jobs, &mut Fake::default());
+    assert_eq!(done.iter().filter(|(_, outcome)| outcome.is_ok()).count(), 23);
+    assert!(done[2].1.as_ref().unwrap_err().to_string().contains("file"), "{:?}", done[2].1);
+}
+
+#[test]
+fn the_scale_of_the_run_is_that_of_its_extremes() {
+    let mut bench = Bench::new();
+    let mut jobs = many(&bench);
+    jobs[0].panel = Some(Destination { target: Target::File(bench.path("panel.png")), format: PictureFormat::Png });
+    fs::write(bench.path("text.png"), "no picture").unwrap();
+    jobs.push(bench.job("text.png"));
+    let outputs = |bench: &Bench, scale: Scale| {
+        let bench = Bench {
+            options: Options { scale, ..bench.options.clone() },
+            folder: tempfile::tempdir().unwrap(),
+            cancel: AtomicBool::new(false),
+        };
+        let mut jobs = jobs.clone();
+        for (index, job) in jobs.iter_mut().enumerate() {
+            job.overlay.as_mut().unwrap().target = Target::File(bench.path(&format!("{index}.png")));
+            job.panel = None;
+            job.maps = Vec::new();
+        }
+        let done = bench.run(&jobs, &mut Fake::default());
+        let failed = done.iter().position(|(_, outcome)| outcome.is_err());
+        assert_eq!((done.len(), failed), (25, Some(24)));
+        (0..24).map(|index| picture(&bench.path(&format!("{index}.png")))).collect::<Vec<_>>()
+    };
+    let run = outputs(&bench, Scale::Run);
+    // The least value of any map is 0, the greatest that of the brightest picture.
+    assert_eq!(run, outputs(&bench, Scale::Fixed(0.0, 230.0 / 255.0)));
+    assert_ne!(run, outputs(&bench, Scale::Image));
+
+    // Everything else that a job asks for is made in two passes as in one.
+    bench.options.scale = Scale::Run;
+    let done = bench.run(&jobs, &mut Fake::default());
+    assert_eq!(done[0].1.as_ref().unwrap().outputs.len(), 3);
+    assert!(bench.path("panel.png").is_file());
+    let message = done[24].1.as_ref().unwrap_err().to_string();
+    assert_eq!(message.matches("text.png").count(), 1, "{message}");
+}
+
+#[test]
+fn two_passes_tell_their_progress() {
+    let mut bench = Bench::new();
+    bench.options.scale = Scale::Run;
+    let jobs = many(&bench);
+    let (mut looked, mut done) = (0, 0);
+    let mut network = Fake::default();
+    let tell = |event: Event<'_>| match event {
+        Event::Looked => {
+            assert_eq!(done, 0);
+            looked += 1;
+        }
+        Event::Done { .. } => done += 1,
+    };
+    run(&jobs, &bench.options, || Ok(&mut network), &bench.cancel, tell).unwrap();
+    assert_eq!((looked, done), (24, 24));
+}
+
+#[test]
+fn points_are_pixels_of_each_picture() {
+    let mut bench = Bench::new();
+    bench.options.maps = vec![MapName::PatchAt(45, 9)];
+    let jobs = many(&bench);
+    let done = bench.run(&jobs, &mut Fake::default());
+    for (index, (_, outcome)) in done.iter().enumerate() {
+        match index % 3 {
+            2 => assert!(outcome.as_ref().unwrap_err().to_string().contains("40x40"), "{outcome:?}"),
+            small => {
+                let (width, height) = [(64.0, 48.0), (50.0, 70.0)][small];
+                let map = npy(&bench.path(&format!("out/{index:02}.png.npy")));
+                assert!(
+                    (map[(0, 0)] - 45.5 / width).abs() < 1e-6 && (map[(0, 1)] - 9.5 / height).abs() < 1e-6,
+                    "{map}"
+                );
+                assert!(outcome.as_ref().unwrap().maps.contains_key("patch@45,9"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_channel_gate_is_drawn_as_bars_and_saved_as_a_vector() {
+    let mut bench = Bench::new();
+    bench.options.maps = vec![MapName::Channel("stage5".into())];
+    let jobs = [bench.grey("a.png", (80, 60), 128)];
+    bench.run(&jobs, &mut Fake::default()).remove(0).1.unwrap();
+    let saved = Array1::<f32>::read_npy(fs::File::open(bench.path("out/a.png.npy")).unwrap()).unwrap();
+    assert_eq!(saved.len(), 7);
+    assert_eq!(picture(&bench.path("out/a.png")).width(), 80);
+}
+
+#[test]
+fn cancelling_ends_the_run_and_leaves_whole_files() {
+    for scale in [Scale::Image, Scale::Run] {
+        let mut bench = Bench::new();
+        bench.options.scale = scale;
+        let jobs = many(&bench);
+        let mut told = 0;
+        let tell = |event: Event<'_>| {
+            if let Event::Done { .. } = event {
+                told += 1;
+                bench.cancel.store(true, Ordering::Relaxed);
+            }
+        };
+        let mut network = Fake::default();
+        run(&jobs, &bench.options, || Ok(&mut network), &bench.cancel, tell).unwrap();
+        assert!((1..24).contains(&told), "{told}");
+        for entry in fs::read_dir(bench.path("out")).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("png") => drop(picture(&path)),
+                Some("npy") => drop(npy(&path)),
+                _ => panic!("{path:?} was left"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_network_lacks_is_said_once() {
+    let mut bench = Bench::new();
+    let jobs = many(&bench);
+    let mut network = Fake::default();
+    bench.options.maps = vec![MapName::Spatial(Some("stage9".into()))];
+    let tell = |event: Event<'_>| {
+        let Event::Done { job, .. } = event else { return };
+        panic!("told {:?}", job.source);
+    };
+    let error = run(&jobs, &bench.options, || Ok(&mut network), &bench.cancel, tell).unwrap_err();
+    assert!(matches!(error, Error::Argument { .. }), "{error}");
+    let load = || Err::<&mut Fake, _>(Error::weights("w.safetensors", "broken"));
+    let error = run(&jobs, &bench.options, load, &bench.cancel, tell).unwrap_err();
+    assert_eq!(error.to_string(), "w.safetensors: broken");
+}
+
+#[test]
+#[should_panic = "no network"]
+fn a_panic_while_loading_ends_the_run() {
+    let bench = Bench::new();
+    let jobs = many(&bench);
+    let load = || -> Result<&mut Fake> { panic!("no network") };
+    let _ = run(&jobs, &bench.options, load, &bench.cancel, |_| {});
+}
+
+#[test]
+fn no_pictures_are_no_trouble() {
+    let bench = Bench::new();
+    assert!(bench.run(&[], &mut Fake::default()).is_empty());
+}

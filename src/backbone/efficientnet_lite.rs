@@ -144,8 +144,12 @@ impl Backbone for EfficientNetLite {
         self.blocks[index].iter().fold(xs.shallow_clone(), |xs, block| block.forward(&xs, train))
     }
 
-    fn head(&self, xs: &Tensor, train: bool) -> Tensor {
-        norm_relu6(&self.bn1, &self.conv_head.forward(xs), train)
+    fn head_conv(&self, xs: &Tensor, train: bool) -> Tensor {
+        self.bn1.forward_t(&self.conv_head.forward(xs), train)
+    }
+
+    fn head_activation(&self, features: &Tensor) -> Tensor {
+        features.clamp(0.0, 6.0)
     }
 
     fn classify(&self, features: &Tensor, train: bool) -> Tensor {

@@ -48,8 +48,17 @@ pub trait Backbone: Debug + Send {
     /// If there is no stage `index`.
     fn stage(&self, index: usize, xs: &Tensor, train: bool) -> Tensor;
 
+    /// The last stage's output through the last convolution and its normalisation, before the activation:
+    /// `[N, features, h, w]`. The features that Grad-CAM weighs.
+    fn head_conv(&self, xs: &Tensor, train: bool) -> Tensor;
+
+    /// The activation of [`head_conv`](Self::head_conv)'s features.
+    fn head_activation(&self, features: &Tensor) -> Tensor;
+
     /// The last stage's output to the features under the classifier, after their activation: `[N, features, h, w]`.
-    fn head(&self, xs: &Tensor, train: bool) -> Tensor;
+    fn head(&self, xs: &Tensor, train: bool) -> Tensor {
+        self.head_activation(&self.head_conv(xs, train))
+    }
 
     /// Averages the head's features over all positions and classifies them: `[N, features, h, w]` to logits
     /// `[N, classes]`.

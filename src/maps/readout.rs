@@ -12,7 +12,7 @@ pub struct Readout {
     pub gates: Vec<GateReadout>,
     /// The patch self-attention, if the network has one.
     pub patch: Option<PatchReadout>,
-    /// Grad-CAM of the likeliest class at the last features, `[h, w]`, at least 0.
+    /// Grad-CAM of the likeliest class at the features of the last convolution, `[h, w]`, at least 0.
     pub class_activation: Option<Array2<f32>>,
 }
 

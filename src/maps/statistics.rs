@@ -81,7 +81,7 @@ fn coverage(values: &Array2<f32>, share: impl Fn(f32) -> f64) -> f32 {
 /// bits find the exact value without sorting: maps are resampled to many millions of pixels.
 pub(super) fn mass_threshold(values: &Array2<f32>, mass: f32) -> f32 {
     let sum: f64 = values.iter().map(|value| f64::from(*value)).sum();
-    let mut wanted = sum * f64::from(mass.clamp(0.0, 1.0)) * (1.0 - 1e-9); // for the rounding of sums
+    let mut wanted = sum * f64::from(mass.clamp(0.0, 1.0)) * (1.0 - 1e-7); // `mass` is rounded, and sums are
     let mut prefix = None;
     for shift in [16, 0] {
         let mut held = vec![0.0_f64; 1 << 16];

@@ -40,7 +40,8 @@ struct Block {
 pub struct Output {
     /// Class scores before the softmax, `[N, classes]`.
     pub logits: Tensor,
-    /// The backbone's last features, `[N, C, h, w]`: what the classifier pools.
+    /// The features of the backbone's last convolution, normalised, before their activation, `[N, C, h, w]`: what the
+    /// classifier activates and pools, and what Grad-CAM weighs.
     pub features: Tensor,
     /// The attention, block by block.
     pub attention: Vec<BlockOutput>,
@@ -176,8 +177,8 @@ impl Network {
                 attention.push(maps);
             }
         }
-        let features = self.backbone.head(&xs, false);
-        let logits = self.backbone.classify(&features, false);
+        let features = self.backbone.head_conv(&xs, false);
+        let logits = self.backbone.classify(&self.backbone.head_activation(&features), false);
         Ok(Output { logits, features, attention })
     }
 

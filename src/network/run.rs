@@ -4,6 +4,7 @@ use ndarray::{Array, ArrayD, ArrayView4, Axis, Dimension, Ix2, Ix3, Ix4};
 use tch::{Kind, Tensor};
 
 use super::{Network, Output};
+use crate::explain::grad_cam;
 use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout};
 use crate::{Error, Result};
 
@@ -28,15 +29,17 @@ impl Network {
     }
 
     pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
-        let pictures = output.logits.size()[0] as usize;
         let probabilities = host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
-        let activation = host::<Ix3>(&self.class_activation(output)?)?;
-        let mut readouts: Vec<Readout> = (0..pictures)
-            .map(|i| Readout {
+        let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
+        let classify = |features: &Tensor| self.backbone.classify(&self.backbone.head_activation(features), false);
+        let mut readouts: Vec<Readout> = grad_cam(&output.features, &first, classify)?
+            .into_iter()
+            .enumerate()
+            .map(|(i, class_activation)| Readout {
                 probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
                 gates: Vec::new(),
                 patch: None,
-                class_activation: Some(activation.index_axis(Axis(0), i).to_owned()),
+                class_activation: Some(class_activation),
             })
             .collect();
         for block in &output.attention {
@@ -84,19 +87,6 @@ impl Network {
             return Err(Error::argument("patch@X,Y", "these weights have no patch attention"));
         }
         Ok(readouts)
-    }
-
-    /// Grad-CAM of each picture's first class at the last features, `[N, h, w]`.
-    ///
-    /// Behind global average pooling and one linear layer the gradient is the classifier's row over h·w everywhere
-    /// (CAM, Zhou et al. 2016; Selvaraju et al. 2017, section 3), so no backward pass is needed.
-    fn class_activation(&self, output: &Output) -> Result<Tensor> {
-        let class = output.logits.f_argmax(-1, false)?;
-        let weights = self.backbone.classifier_weight().f_index_select(0, &class)?; // [N, C]
-        let features = &output.features; // [N, C, h, w]
-        let positions = (features.size()[2] * features.size()[3]) as f64;
-        let weighted = features * weights.f_unsqueeze(-1)?.f_unsqueeze(-1)?;
-        Ok((weighted.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)? / positions).f_relu()?)
     }
 }
 

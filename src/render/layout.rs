@@ -59,9 +59,17 @@ impl Layout {
 
         let inner = width - 2 * MARGIN;
         let mut bottom = end(&main).max(labels.y + labels.height);
-        let maps = flow(bottom + GAP, inner, tile(small), maps.saturating_sub(1));
+        let others = maps.saturating_sub(1);
+        let small = if small.width < LEAST_WIDTH {
+            small
+        } else {
+            let width = fitted(inner, small.width, others);
+            ImageSize::new(width, (f64::from(width) / ratio).round() as u32)
+        };
+        let maps = flow(bottom + GAP, inner, tile(small), others);
         bottom = bottom.max(end(&maps));
-        let charts = flow(bottom + GAP, inner, CHART, charts);
+        let chart = ImageSize::new(fitted(inner, CHART.width, charts), CHART.height);
+        let charts = flow(bottom + GAP, inner, chart, charts);
         bottom = bottom.max(end(&charts));
         Self { sheet: ImageSize::new(width, bottom + MARGIN), large, small, main, labels, maps, charts }
     }
@@ -78,19 +86,29 @@ fn tile(content: ImageSize) -> ImageSize {
     ImageSize::new(content.width.max(LEAST_WIDTH), TITLE + content.height + FOOT)
 }
 
-/// `count` tiles from `top` on, in rows that fill `width` as evenly as they can.
-fn flow(top: u32, width: u32, tile: ImageSize, count: usize) -> Vec<Area> {
-    let count = count as u32;
-    let fitting = ((width + GAP) / (tile.width + GAP)).max(1);
-    let rows = count.div_ceil(fitting).max(1);
-    let columns = count.div_ceil(rows).max(1);
+/// How many columns `count` tiles of this `width` take, so that their rows are as even as they can be.
+fn columns(inner: u32, width: u32, count: usize) -> u32 {
+    let fitting = ((inner + GAP) / (width + GAP)).max(1);
+    let rows = (count as u32).div_ceil(fitting).max(1);
+    (count as u32).div_ceil(rows).max(1)
+}
+
+/// The width at which so many tiles of about this `width` fill their rows; at most half as wide again.
+fn fitted(inner: u32, width: u32, count: usize) -> u32 {
+    let filling = (inner + GAP) / columns(inner, width, count) - GAP;
+    filling.min(width + width / 2)
+}
+
+/// `count` tiles from `top` on, in rows within the width `inner`.
+fn flow(top: u32, inner: u32, tile: ImageSize, count: usize) -> Vec<Area> {
+    let columns = columns(inner, tile.width, count);
     let place = |index: u32| Area {
         x: MARGIN + index % columns * (tile.width + GAP),
         y: top + index / columns * (tile.height + GAP),
         width: tile.width,
         height: tile.height,
     };
-    (0..count).map(place).collect()
+    (0..count as u32).map(place).collect()
 }
 
 /// The lowest edge of `areas`.

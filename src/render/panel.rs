@@ -38,14 +38,14 @@ pub enum TileContent {
     Channels(Array1<f32>),
 }
 
-const TITLE_STYLE: Style = Style { height: 17.0, colour: INK };
+const HEADING: Style = Style { height: 17.0, colour: INK };
 const TEXT: Style = Style { height: 17.0, colour: INK };
 const SMALL: Style = Style { height: 14.0, colour: GREY };
 
 /// Draws a panel: the picture and the first map large, the labels with their probabilities beside them, then the other
 /// maps, then the channel gates; maps lie over the picture as `overlay` says.
 ///
-/// The sheet is about 1200 pixels wide. Pictures longer than 1:5 are squeezed to that. A transparent picture lies on
+/// The sheet is 700 to 1,300 pixels wide, as the picture's shape asks. Pictures longer than 1:5 are squeezed to that. A transparent picture lies on
 /// white. `labels` are drawn in their order, each with a bar for its probability in `[0, 1]`.
 ///
 /// # Errors
@@ -95,10 +95,10 @@ pub fn panel(photo: &Photo, tiles: &[PanelTile], labels: &[(String, f32)], overl
 fn title(sheet: &mut RgbImage, area: Area, name: &str, note: &str) {
     let right = (area.x + area.width) as f32;
     let room = area.width as f32 - SMALL.width(note) - 8.0;
-    if TITLE_STYLE.width(name) <= room {
+    if HEADING.width(name) <= room {
         draw_right(sheet, SMALL, right, area.y as f32 + 3.0, note);
     }
-    TITLE_STYLE.draw(sheet, area.x as f32, area.y as f32, &TITLE_STYLE.fit(name, area.width as f32));
+    HEADING.draw(sheet, area.x as f32, area.y as f32, &HEADING.fit(name, area.width as f32));
 }
 
 /// What is left of a tile under its title and above `foot`.
@@ -122,7 +122,10 @@ fn draw_labels(sheet: &mut RgbImage, area: Area, labels: &[(String, f32)]) {
     title(sheet, area, "labels", "");
     for (index, (label, probability)) in labels.iter().enumerate() {
         let y = area.y + TITLE + index as u32 * LABEL_STEP;
-        let percent = format!("{:.1} %", probability * 100.0);
+        let percent = match probability * 100.0 {
+            tiny if tiny > 0.0 && tiny < 0.1 => "< 0.1 %".to_owned(),
+            percent => format!("{percent:.1} %"),
+        };
         let room = area.width as f32 - TEXT.width(&percent) - 12.0;
         TEXT.draw(sheet, area.x as f32, y as f32, &TEXT.fit(label, room));
         draw_right(sheet, TEXT, (area.x + area.width) as f32, y as f32, &percent);

@@ -19,6 +19,7 @@ mod file;
 mod gate;
 mod inspect;
 mod job;
+mod look;
 mod report;
 mod run;
 mod spool;

@@ -266,6 +266,19 @@ fn every_listed_map_can_be_saved_and_drawn() {
 }
 
 #[test]
+fn a_backbone_without_attention_shows_grad_cam() {
+    let place = Place::with(&[("coffee.jpg", "coffee.jpg")]);
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/weights/efficientnet-lite0.safetensors");
+    assert_eq!(place.succeed(&format!("--list-maps --weights {weights}")), "gradcam\n");
+    let said = place.succeed(&format!("coffee.jpg --weights {weights} --overlay o.png --panel p.png --maps-dir m"));
+    assert!(said.contains("espresso"), "{said}");
+    let default = place.map("m/coffee.npy");
+    place.succeed(&format!("coffee.jpg --weights {weights} --map gradcam --maps-dir m"));
+    assert_eq!(default, place.map("m/coffee.npy"));
+    assert_eq!(status(&place.run(&format!("coffee.jpg --weights {weights} --map fused"))), 2);
+}
+
+#[test]
 fn points_are_pixels_of_the_photo() {
     let place = Place::with(&[("chelsea.jpg", "cat.jpg")]);
     let (width, height) = place.size("cat.jpg");

@@ -9,9 +9,9 @@ use cbam::Error;
 use cbam::pipeline::{Event, PictureReport, Target};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::args::Request;
 use crate::interrupt;
 use crate::json::Report;
+use crate::request::Request;
 
 /// Follows a run.
 pub(crate) struct Console<'a> {

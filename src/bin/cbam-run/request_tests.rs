@@ -1,6 +1,8 @@
-use clap::CommandFactory;
+use cbam::maps::MapName;
+use clap::{CommandFactory, Parser};
 
 use super::*;
+use crate::args::{EXAMPLES, completions};
 
 fn resolve(line: &str) -> Result<Command, clap::Error> {
     let words = std::iter::once("cbam-run").chain(line.split_whitespace());

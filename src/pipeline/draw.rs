@@ -8,8 +8,9 @@ use std::time::Instant;
 use image::DynamicImage;
 use ndarray_npy::WriteNpyExt;
 
+use super::look::NetworkFacts;
 use super::report::{self, PictureReport, milliseconds};
-use super::run::{NetworkFacts, Seen};
+use super::run::Seen;
 use super::{Destination, Job, Options, Target, encode, write_whole};
 use crate::maps::{AttentionMap, MapName, Readout, Scale, ScaleLimits};
 use crate::photo::{Geometry, Photo};

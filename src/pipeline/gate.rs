@@ -17,12 +17,14 @@ pub(super) struct Bounds {
     /// Bytes of decoded pixels. No picture is admitted while they are reached, so they are passed by at most
     /// `undecoded` pictures.
     pub(super) bytes: u64,
-    /// How far the newest picture may be ahead of the oldest one whose outcome was not told.
-    pub(super) window: usize,
+    /// How far the newest picture may be ahead of the oldest one whose outcome was not told, as a multiple of
+    /// `pictures`.
+    pub(super) ahead: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    bounds: Bounds,
     pictures: usize,
     undecoded: usize,
     bytes: u64,
@@ -33,7 +35,6 @@ struct State {
 /// Admits pictures in order, within [`Bounds`]. This is the only place where the pipeline waits for room.
 #[derive(Debug)]
 pub(super) struct Gate<'a> {
-    bounds: Bounds,
     cancel: &'a AtomicBool,
     state: Mutex<State>,
     changed: Condvar,
@@ -41,7 +42,8 @@ pub(super) struct Gate<'a> {
 
 impl<'a> Gate<'a> {
     pub(super) fn new(bounds: Bounds, cancel: &'a AtomicBool) -> Self {
-        Self { bounds, cancel, state: Mutex::default(), changed: Condvar::new() }
+        let state = State { bounds, pictures: 0, undecoded: 0, bytes: 0, told: 0, closed: false };
+        Self { cancel, state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Waits until there is room for picture `index`; none once the gate is closed or the run is cancelled.
@@ -51,10 +53,11 @@ impl<'a> Gate<'a> {
             if state.closed || self.cancel.load(Ordering::Relaxed) {
                 return None;
             }
-            if state.pictures < self.bounds.pictures
-                && state.undecoded < self.bounds.undecoded
-                && (state.bytes < self.bounds.bytes || state.pictures == 0)
-                && index < state.told + self.bounds.window
+            let Bounds { pictures, undecoded, bytes, ahead } = state.bounds;
+            if state.pictures < pictures
+                && state.undecoded < undecoded
+                && (state.bytes < bytes || state.pictures == 0)
+                && index < pictures.saturating_mul(ahead).saturating_add(state.told)
             {
                 state.pictures += 1;
                 state.undecoded += 1;
@@ -62,6 +65,11 @@ impl<'a> Gate<'a> {
             }
             state = self.changed.wait_timeout(state, CANCEL_POLL).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Sets how many pictures may be under way.
+    pub(super) fn widen(&self, pictures: usize) {
+        self.update(|state| state.bounds.pictures = pictures);
     }
 
     /// Notes that the outcomes of the first `told` pictures are told.
@@ -118,7 +126,7 @@ impl Drop for Ticket<'_> {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { pictures: 3, undecoded: 2, bytes: 100, window: 5 };
+    const BOUNDS: Bounds = Bounds { pictures: 3, undecoded: 2, bytes: 100, ahead: 2 };
 
     /// Whether picture `index` is admitted at once (the ticket is given back).
     fn admits(gate: &Gate<'_>, index: usize) -> bool {
@@ -157,9 +165,12 @@ mod tests {
         assert!(!admits(&gate, 4), "three are under way");
         drop(third);
         assert!(admits(&gate, 4));
-        assert!(!admits(&gate, 5), "too far ahead of the first");
+        assert!(!admits(&gate, 6), "too far ahead of the first");
         gate.told(1);
-        assert!(admits(&gate, 5));
+        assert!(admits(&gate, 6));
+        gate.told(0);
+        gate.widen(4);
+        assert!(admits(&gate, 6));
     }
 
     #[test]

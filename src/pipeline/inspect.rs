@@ -19,6 +19,9 @@ pub trait Inspect {
     /// The maps that its readouts hold, with every stage and head by name, channel gates included.
     fn map_names(&self) -> Vec<MapName>;
 
+    /// How many pictures at once serve it best.
+    fn batch_size(&self) -> usize;
+
     /// Looks at a batch, `[N, 3, H, W]`, normalised; `queries` are the points, as fractions of width and height, whose
     /// rows of attention weights are wanted. Returns one readout per picture.
     ///
@@ -59,6 +62,11 @@ impl Inspect for Network {
         names.push(MapName::GradCam);
         names.extend(cbam().map(|(block, _)| MapName::Channel(stage(block))));
         names
+    }
+
+    /// On a CPU a batch costs as much as its pictures one by one, and more memory; it only occupies many threads better.
+    fn batch_size(&self) -> usize {
+        if self.device() == tch::Device::Cpu { (tch::get_num_threads() as usize / 4).clamp(1, 8) } else { 16 }
     }
 
     fn inspect(&mut self, batch: ArrayView4<'_, f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {

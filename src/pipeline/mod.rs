@@ -19,6 +19,7 @@ mod file;
 mod gate;
 mod inspect;
 mod job;
+mod look;
 mod report;
 mod run;
 mod spool;
@@ -54,8 +55,8 @@ pub struct Options {
     pub short_side: Option<u32>,
     /// Threads for pixels. Default: all cores.
     pub threads: NonZeroUsize,
-    /// The most pictures in one batch. Default: 8.
-    pub batch_size: NonZeroUsize,
+    /// The most pictures in one batch. Default: what serves the network best, [`Inspect::batch_size`].
+    pub batch_size: Option<NonZeroUsize>,
     /// Quality of JPEG output, 1 to 100. Default: 90.
     pub jpeg_quality: u8,
     /// How large a picture may be.
@@ -72,7 +73,7 @@ impl Default for Options {
             overlay: Overlay::default(),
             short_side: None,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            batch_size: NonZeroUsize::new(8).unwrap_or(NonZeroUsize::MIN),
+            batch_size: None,
             jpeg_quality: 90,
             limits: Limits::default(),
             memory: 512 << 20,

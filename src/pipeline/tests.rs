@@ -31,6 +31,10 @@ impl Inspect for &mut Fake {
         self.labels.clone()
     }
 
+    fn batch_size(&self) -> usize {
+        2
+    }
+
     fn map_names(&self) -> Vec<MapName> {
         ["fused", "spatial:stage5", "patch", "patch:0", "channel:stage5"].map(|name| name.parse().unwrap()).into()
     }
@@ -75,7 +79,7 @@ impl Bench {
         let options = Options {
             maps: vec![MapName::Spatial(None)],
             threads: NonZeroUsize::new(3).unwrap(),
-            batch_size: NonZeroUsize::new(4).unwrap(),
+            batch_size: NonZeroUsize::new(4),
             ..Options::default()
         };
         Self { folder: tempfile::tempdir().unwrap(), options, cancel: AtomicBool::new(false) }

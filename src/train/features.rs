@@ -76,6 +76,9 @@ pub(super) fn prepare(
     observer: &mut dyn Observer,
 ) -> Result<Option<Banks>> {
     let pictures = studio.pictures.len();
+    if pictures == 0 {
+        return Ok(None);
+    }
     let (mut clean, mut cluttered, mut composite) = (Parts::default(), Parts::default(), Parts::default());
     let drawn = |chunk: Range<usize>| -> Vec<Result<Drawn>> {
         chunk.into_par_iter().map(|picture| draw(studio, picture, views)).collect()

@@ -1,1 +1,395 @@
+//! `cbam-run` as a user runs it.
 
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use ndarray::{Array1, Array2};
+use ndarray_npy::ReadNpyExt;
+use serde_json::Value;
+
+const ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/images");
+
+/// A folder to run in.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// A folder that holds some of the bundled photos, under the names given.
+    fn with(photos: &[(&str, &str)]) -> Self {
+        let place = Self::new();
+        for (photo, name) in photos {
+            place.put(name, &fs::read(Path::new(ASSETS).join(photo)).unwrap());
+        }
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    /// Ready to run here, with one thread, so that tests beside it are not disturbed.
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-run"));
+        command.current_dir(self.0.path()).args(["--device", "cpu", "--threads", "1"]).args(line.split_whitespace());
+        command
+    }
+
+    fn run(&self, line: &str) -> Output {
+        self.command(line).stdin(Stdio::null()).output().unwrap()
+    }
+
+    /// Runs and expects success; returns standard output.
+    fn succeed(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert!(output.status.success(), "{line}: {}", stderr(&output));
+        assert_eq!(stderr(&output), "", "{line}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn size(&self, name: &str) -> (u32, u32) {
+        let picture = image::open(self.path(name)).unwrap();
+        (picture.width(), picture.height())
+    }
+
+    fn map(&self, name: &str) -> Array2<f32> {
+        Array2::read_npy(fs::File::open(self.path(name)).unwrap()).unwrap()
+    }
+
+    fn json(&self, name: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.path(name)).unwrap()).unwrap()
+    }
+
+    /// Every file below the folder, sorted.
+    fn files(&self) -> Vec<String> {
+        let entries = walkdir::WalkDir::new(self.0.path()).sort_by_file_name().into_iter().map(Result::unwrap);
+        entries
+            .filter(|entry| !entry.file_type().is_dir())
+            .map(|entry| entry.path().strip_prefix(self.0.path()).unwrap().display().to_string())
+            .collect()
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+/// A PNG whose header claims 60000 by 60000 pixels.
+fn huge_png() -> Vec<u8> {
+    let mut small = Vec::new();
+    let pixel = image::DynamicImage::new_rgb8(1, 1);
+    pixel.write_to(&mut std::io::Cursor::new(&mut small), image::ImageFormat::Png).unwrap();
+    // Signature (8), length (4), "IHDR" (4), width (4), height (4), five bytes more, then the checksum.
+    small[16..20].copy_from_slice(&60_000_u32.to_be_bytes());
+    small[20..24].copy_from_slice(&60_000_u32.to_be_bytes());
+    let checksum = crc32(&small[12..29]);
+    small[29..33].copy_from_slice(&checksum.to_be_bytes());
+    small
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
+    })
+}
+
+#[test]
+fn one_photo_gets_its_overlay_beside_it() {
+    let place = Place::with(&[("coffee.jpg", "coffee.jpg")]);
+    let said = place.succeed("coffee.jpg");
+    assert!(said.contains("espresso") && said.contains("coffee-overlay.png"), "{said}");
+    assert_eq!(place.size("coffee-overlay.png"), place.size("coffee.jpg"));
+    let (photo, overlay) =
+        (image::open(place.path("coffee.jpg")).unwrap(), image::open(place.path("coffee-overlay.png")).unwrap());
+    assert_ne!(photo.to_rgb8(), overlay.to_rgb8());
+    assert_eq!(place.files(), ["coffee-overlay.png", "coffee.jpg"]);
+    assert_eq!(place.succeed("coffee.jpg --quiet --overlay out.webp"), "");
+    assert_eq!(place.size("out.webp"), place.size("coffee.jpg"));
+}
+
+#[test]
+fn no_strength_is_the_photo_itself() {
+    let place = Place::with(&[("chelsea.jpg", "cat.jpg")]);
+    place.succeed("cat.jpg --alpha 0 --overlay out.png");
+    assert_eq!(image::open(place.path("out.png")).unwrap(), image::open(place.path("cat.jpg")).unwrap());
+}
+
+#[test]
+fn a_tree_is_mirrored_with_maps_panels_and_a_report() {
+    let place = Place::with(&[("coffee.jpg", "in/a/x.jpg"), ("chelsea.jpg", "in/x.jpg"), ("rocket.jpg", "more.jpg")]);
+    fs::copy(place.path("in/x.jpg"), place.path("in/x-overlay.jpg")).unwrap();
+    image::open(place.path("in/x.jpg")).unwrap().save(place.path("in/x.png")).unwrap();
+    let line = "in more.jpg --out-dir o --panel-dir p --maps-dir m --format jpg --json r.json";
+    assert_eq!(place.succeed(line), "");
+    let stems = ["a/x", "x.jpg", "x.png", "more"];
+    for stem in stems {
+        assert!(place.size(&format!("p/{stem}.jpg")).0 > 600);
+        let map = place.map(&format!("m/{stem}.npy"));
+        assert!(map.iter().all(|value| *value >= 0.0) && map.iter().any(|value| *value > 0.0), "{stem}");
+    }
+    assert_eq!(place.size("o/a/x.jpg"), place.size("in/a/x.jpg"));
+    assert_eq!(place.files().len(), 5 + 3 * stems.len() + 1);
+
+    let report = place.json("r.json");
+    let entries = report.as_array().unwrap();
+    let inputs: Vec<_> = entries.iter().map(|entry| entry["input"].as_str().unwrap()).collect();
+    assert_eq!(inputs, ["in/a/x.jpg", "in/x.jpg", "in/x.png", "more.jpg"]);
+    let coffee = &entries[0];
+    let (width, height) = place.size("in/a/x.jpg");
+    assert_eq!(
+        (coffee["size"]["width"].as_u64(), coffee["size"]["height"].as_u64()),
+        (Some(width.into()), Some(height.into()))
+    );
+    let top = coffee["top"].as_array().unwrap();
+    assert_eq!((top.len(), top[0]["label"].as_str()), (5, Some("espresso")));
+    assert!(entries[1]["top"][0]["label"].as_str().unwrap().contains("cat"), "{}", entries[1]["top"]);
+    let saved = place.map("m/a/x.npy").iter().copied().fold(0.0, f32::max);
+    let told = coffee["maps"]["fused"]["max"].as_f64().unwrap() as f32;
+    assert!((saved - told).abs() < 1e-6, "{saved} {told}");
+    assert_eq!(coffee["outputs"].as_array().unwrap().len(), 3);
+    assert!(coffee["timings"]["network_ms"].as_f64().unwrap() > 0.0);
+    for (stage, channels) in coffee["channels"].as_object().unwrap() {
+        let gates: Vec<_> = channels.as_array().unwrap().iter().map(|entry| entry["gate"].as_f64().unwrap()).collect();
+        assert!(gates.len() == 5 && gates.is_sorted_by(|a, b| a >= b), "{stage}: {gates:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn bad_pictures_are_named_and_the_rest_is_done() {
+    let place = Place::with(&[("coffee.jpg", "in/a.jpg"), ("chelsea.jpg", "in/z.jpg"), ("rocket.jpg", "in/m.jpg")]);
+    place.put("in/cut.jpg", &fs::read(place.path("in/a.jpg")).unwrap()[..5_000]);
+    place.put("in/text.png", b"not a picture");
+    place.put("in/empty.jpg", b"");
+    place.put("in/huge.png", &huge_png());
+    std::os::unix::fs::symlink("/nowhere/at/all", place.path("in/dangling.jpg")).unwrap();
+    for scale in ["image", "run"] {
+        let output = place.run(&format!("in absent.jpg --out-dir {scale} --json {scale}.json --scale {scale}"));
+        assert_eq!(status(&output), 1);
+        let stderr = stderr(&output);
+        let reasons = [
+            ("in/cut.jpg", "truncated"),
+            ("in/dangling.jpg", "link"),
+            ("in/empty.jpg", "empty"),
+            ("in/huge.png", "60000x60000"),
+            ("in/text.png", "not a picture"),
+            ("absent.jpg", "No such file"),
+        ];
+        assert_eq!(stderr.lines().count(), reasons.len(), "{stderr}");
+        for (line, (name, reason)) in stderr.lines().zip(reasons) {
+            assert!(line.contains(name) && line.contains(reason), "{line}: {name} {reason}");
+        }
+        let drawn: Vec<_> = place.files().into_iter().filter(|file| file.starts_with(&format!("{scale}/"))).collect();
+        assert_eq!(drawn, ["a.png", "m.png", "z.png"].map(|name| format!("{scale}/{name}")));
+        let report = place.json(&format!("{scale}.json"));
+        let failed = report.as_array().unwrap().iter().filter(|entry| entry["error"].is_string()).count();
+        assert_eq!((report.as_array().unwrap().len(), failed), (9, 6));
+    }
+}
+
+#[test]
+fn pipes_carry_pictures_and_reports() {
+    let place = Place::with(&[("coffee.jpg", "coffee.jpg")]);
+    let photo = fs::read(place.path("coffee.jpg")).unwrap();
+    let through = |line: &str| {
+        let mut child = place.command(line).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&photo).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{line}");
+        output.stdout
+    };
+    for scale in ["image", "run"] {
+        let overlay = image::load_from_memory(&through(&format!("- --overlay - --scale {scale}"))).unwrap();
+        assert_eq!((overlay.width(), overlay.height()), place.size("coffee.jpg"));
+    }
+    let report: Value = serde_json::from_slice(&through("- --json -")).unwrap();
+    assert_eq!((report[0]["input"].as_str(), report[0]["top"][0]["label"].as_str()), (Some("-"), Some("espresso")));
+    through("- --maps-dir m");
+    assert_eq!(place.files(), ["coffee.jpg", "m/stdin.npy"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let place = Place::with(&[("coffee.jpg", "coffee.jpg")]);
+    for line in ["coffee.jpg --overlay -", "coffee.jpg --json -", "--list-maps", "--completions bash"] {
+        let mut command = place.command(line);
+        if !line.starts_with("coffee") {
+            command = Command::new(env!("CARGO_BIN_EXE_cbam-run"));
+            command.args(line.split_whitespace());
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert!(!stderr(&output).contains("panicked"), "{line}: {}", stderr(&output));
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{line}: {}", output.status);
+    }
+}
+
+#[test]
+fn every_listed_map_can_be_saved_and_drawn() {
+    let place = Place::with(&[("chelsea.jpg", "cat.jpg")]);
+    let listed = place.succeed("--list-maps");
+    let names: Vec<_> = listed.lines().map(|name| name.replace("X,Y", "200,100")).collect();
+    for name in ["fused", "patch", "patch@200,100"] {
+        assert!(names.iter().any(|listed| listed == name), "{listed}");
+    }
+    place.succeed(&format!("cat.jpg --maps-dir m --map {}", names.join(" --map ")));
+    for name in &names {
+        let file = format!("m/cat.{}.npy", name.replace('@', "-at-").replace([':', ','], "-"));
+        if name.starts_with("channel") {
+            let gate = Array1::<f32>::read_npy(fs::File::open(place.path(&file)).unwrap()).unwrap();
+            assert!(gate.iter().all(|value| (0.0..=1.0).contains(value)));
+        } else {
+            assert!(place.map(&file).len() > 1, "{name}");
+        }
+    }
+    let channel = names.iter().find(|name| name.starts_with("channel")).unwrap();
+    for name in ["patch@200,100", "spatial", "patch:1", channel] {
+        place.succeed(&format!("cat.jpg --overlay out.png --map {name}"));
+        assert_eq!(place.size("out.png"), place.size("cat.jpg"));
+    }
+}
+
+#[test]
+fn a_backbone_without_attention_shows_grad_cam() {
+    let place = Place::with(&[("coffee.jpg", "coffee.jpg")]);
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/weights/efficientnet-lite0.safetensors");
+    assert_eq!(place.succeed(&format!("--list-maps --weights {weights}")), "gradcam\n");
+    let said = place.succeed(&format!("coffee.jpg --weights {weights} --overlay o.png --panel p.png --maps-dir m"));
+    assert!(said.contains("espresso"), "{said}");
+    let default = place.map("m/coffee.npy");
+    place.succeed(&format!("coffee.jpg --weights {weights} --map gradcam --maps-dir m"));
+    assert_eq!(default, place.map("m/coffee.npy"));
+    assert_eq!(status(&place.run(&format!("coffee.jpg --weights {weights} --map fused"))), 2);
+}
+
+#[test]
+fn points_are_pixels_of_the_photo() {
+    let place = Place::with(&[("chelsea.jpg", "cat.jpg")]);
+    let (width, height) = place.size("cat.jpg");
+    let corner = format!("cat.jpg --map patch@{},{} --maps-dir m", width - 1, height - 1);
+    place.succeed(&corner);
+    let last = place.map("m/cat.npy");
+    place.succeed("cat.jpg --map patch@0,0 --maps-dir m");
+    assert_ne!(last, place.map("m/cat.npy"));
+    let output = place.run(&format!("cat.jpg --map patch@{width},0 --maps-dir n"));
+    assert_eq!(status(&output), 1);
+    assert!(stderr(&output).contains("cat.jpg") && stderr(&output).contains("outside"), "{}", stderr(&output));
+}
+
+#[test]
+fn one_scale_for_the_run_is_the_range_of_all_maps() {
+    let place = Place::with(&[("coffee.jpg", "in/a.jpg"), ("chelsea.jpg", "in/b.jpg"), ("rocket.jpg", "in/c.jpg")]);
+    place.succeed("in --out-dir run --maps-dir m --scale run");
+    let values: Vec<f32> = ["a", "b", "c"].iter().flat_map(|stem| place.map(&format!("m/{stem}.npy"))).collect();
+    let (low, high) = values.iter().fold((f32::MAX, 0_f32), |(low, high), value| (low.min(*value), high.max(*value)));
+    place.succeed(&format!("in --out-dir fixed --scale fixed:{low},{high}"));
+    place.succeed("in --out-dir image");
+    let same = |a: &str, b: &str| {
+        ["a", "b", "c"].map(|stem| {
+            fs::read(place.path(&format!("{a}/{stem}.png"))).unwrap()
+                == fs::read(place.path(&format!("{b}/{stem}.png"))).unwrap()
+        })
+    };
+    assert_eq!(same("run", "fixed"), [true; 3]);
+    assert_ne!(same("run", "image"), [true; 3]);
+}
+
+#[test]
+fn batches_do_not_change_the_maps() {
+    let place = Place::with(&[("coffee.jpg", "in/a.jpg"), ("chelsea.jpg", "in/b.jpg"), ("rocket.jpg", "in/c.jpg")]);
+    place.succeed("in --maps-dir together --size 160 --batch-size 3");
+    for stem in ["a", "b", "c"] {
+        place.succeed(&format!("in/{stem}.jpg --maps-dir alone --size 160"));
+        let (together, alone) = (place.map(&format!("together/{stem}.npy")), place.map(&format!("alone/{stem}.npy")));
+        assert!((&together - &alone).iter().all(|difference| difference.abs() < 1e-4), "{stem}");
+    }
+}
+
+#[test]
+fn the_command_line_is_checked_before_any_work() {
+    let place = Place::with(&[("coffee.jpg", "in/a.jpg"), ("chelsea.jpg", "other/a.jpg")]);
+    for (line, word) in [
+        ("", "INPUTS"),
+        ("in/a.jpg other/a.jpg --overlay o.png", "--out-dir"),
+        ("in --overlay o.png", "--out-dir"),
+        ("in other --out-dir o", "in/a.jpg and for other/a.jpg"),
+        ("in/a.jpg --overlay in/a.jpg", "over the picture"),
+        ("in/a.jpg --alpha 7", "alpha"),
+        ("in/a.jpg --map nonsense", "nonsense"),
+        ("in/a.jpg --map spatial:stage99", "stage99"),
+        ("in/a.jpg --nonsense", "nonsense"),
+    ] {
+        let output = place.run(line);
+        assert_eq!(status(&output), 2, "{line}: {}", stderr(&output));
+        assert!(stderr(&output).contains(word), "{line}: {}", stderr(&output));
+    }
+    assert_eq!(place.files(), ["in/a.jpg", "other/a.jpg"]);
+}
+
+#[test]
+fn what_stops_a_run_is_said_with_its_name() {
+    let place = Place::with(&[("coffee.jpg", "a.jpg")]);
+    place.put("w.safetensors", b"no weights");
+    let output = place.run("a.jpg --weights w.safetensors");
+    assert_eq!(status(&output), 1);
+    assert!(stderr(&output).contains("w.safetensors"), "{}", stderr(&output));
+    let output = place.run("a.jpg --json w.safetensors/r.json");
+    assert_eq!(status(&output), 1);
+    assert!(stderr(&output).contains("w.safetensors"), "{}", stderr(&output));
+    assert_eq!(place.files(), ["a.jpg", "w.safetensors"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_leaves_whole_files_only() {
+    let place = Place::new();
+    for index in 0..200 {
+        place.put(&format!("in/{index:03}.jpg"), &fs::read(Path::new(ASSETS).join("coffee.jpg")).unwrap());
+    }
+    let mut child = place.command("in --out-dir o --json r.json").stderr(Stdio::piped()).spawn().unwrap();
+    let drawn = || place.files().iter().filter(|file| file.starts_with("o/") && file.ends_with("png")).count();
+    let start = std::time::Instant::now();
+    while drawn() < 3 && start.elapsed().as_secs() < 120 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let made: Vec<_> = place.files().into_iter().filter(|file| !file.starts_with("in/")).collect();
+    assert!((3..200).contains(&made.len()), "{}", made.len());
+    for file in made {
+        let name = Path::new(&file);
+        assert!(name.starts_with("o") && name.extension().is_some_and(|kind| kind == "png"), "{file} was left");
+        image::open(place.path(&file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    }
+}
+
+#[test]
+fn help_and_completions_teach() {
+    let place = Place::new();
+    let help = place.succeed("--help");
+    for word in ["Examples:", "--maps-dir", "patch@X,Y", "percentile:LO,HI", "Exit status"] {
+        assert!(help.contains(word), "{word}");
+    }
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-run"));
+        let output = command.args(["--completions", shell]).output().unwrap();
+        assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("maps-dir"), "{shell}");
+    }
+}

@@ -9,9 +9,9 @@ use cbam::Error;
 use cbam::pipeline::{Event, PictureReport, Target};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::args::Request;
 use crate::interrupt;
 use crate::json::Report;
+use crate::request::Request;
 
 /// Follows a run.
 pub(crate) struct Console<'a> {
@@ -117,15 +117,10 @@ impl Request {
 
 /// `coffee.jpg: espresso 92.1 % -> coffee-overlay.png`
 fn summary(picture: &PictureReport) -> String {
-    let mut line = picture.input.clone();
-    if let Some(top) = picture.top.first() {
-        line += &format!(": {} {:.1} %", top.label, 100.0 * top.probability);
-    }
-    if !picture.outputs.is_empty() {
-        let outputs: Vec<_> = picture.outputs.iter().map(|path| path.display().to_string()).collect();
-        line += &format!(" -> {}", outputs.join(", "));
-    }
-    line
+    let top = picture.top.first().map(|top| format!(": {} {:.1} %", top.label, 100.0 * top.probability));
+    let outputs: Vec<_> = picture.outputs.iter().map(|path| path.display().to_string()).collect();
+    let arrow = if outputs.is_empty() { "" } else { " -> " };
+    format!("{}{}{arrow}{}", picture.input, top.unwrap_or_default(), outputs.join(", "))
 }
 
 /// An error on its own line; standard error may be closed.

@@ -6,6 +6,7 @@ mod interrupt;
 mod json;
 mod model;
 mod plan;
+mod request;
 mod scan;
 
 use std::process::ExitCode;
@@ -15,8 +16,9 @@ use anyhow::Result;
 use cbam::pipeline;
 use clap::Parser;
 
-use args::{Args, Command, Request};
+use args::Args;
 use console::Console;
+use request::{Command, Request};
 
 fn main() -> ExitCode {
     match execute(Args::parse()) {

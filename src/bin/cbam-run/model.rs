@@ -4,7 +4,7 @@ use cbam::Result;
 use cbam::network::Network;
 use cbam::pipeline::Inspect;
 
-use crate::args::Model;
+use crate::request::Model;
 
 /// Opens the network on the device that is asked for, and bounds libtorch's threads.
 pub(crate) fn open(model: &Model) -> Result<Network> {

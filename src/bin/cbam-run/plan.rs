@@ -10,7 +10,8 @@ use cbam::maps::MapName;
 use cbam::photo::Limits;
 use cbam::pipeline::{Destination, Job, PictureFormat, Source, Target};
 
-use crate::args::{Outputs, Request, only_one, usage};
+use crate::args::usage;
+use crate::request::{Outputs, Request, only_one};
 use crate::scan::{Found, Picture, scan};
 
 /// The work of a run.

@@ -3,7 +3,8 @@ use std::fs;
 use clap::Parser;
 
 use super::*;
-use crate::args::{Args, Command};
+use crate::args::Args;
+use crate::request::Command;
 
 /// A folder of files, and paths in it.
 struct Tree(tempfile::TempDir);

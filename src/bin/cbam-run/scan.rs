@@ -9,7 +9,7 @@ use cbam::Error;
 use image::ImageFormat;
 use walkdir::{DirEntry, WalkDir};
 
-use crate::args::Input;
+use crate::request::Input;
 
 /// A picture, or what is taken for one until it is opened.
 #[derive(Debug, PartialEq, Eq)]

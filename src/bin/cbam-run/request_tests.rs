@@ -1,6 +1,8 @@
-use clap::CommandFactory;
+use cbam::maps::MapName;
+use clap::{CommandFactory, Parser};
 
 use super::*;
+use crate::args::{EXAMPLES, completions};
 
 fn resolve(line: &str) -> Result<Command, clap::Error> {
     let words = std::iter::once("cbam-run").chain(line.split_whitespace());
@@ -115,7 +117,7 @@ fn numbers_are_checked() {
     let request = request("a.jpg --alpha 0.25 --contour 0.5 --size 320 --threads 3 --batch-size 2 --jpeg-quality 80");
     assert_eq!((request.options.overlay.alpha, request.options.overlay.contour), (0.25, Some(0.5)));
     assert_eq!((request.options.short_side, request.options.jpeg_quality), (Some(320), 80));
-    assert_eq!((request.options.threads.get(), request.options.batch_size.get()), (3, 2));
+    assert_eq!((request.options.threads.get(), request.options.batch_size.map(NonZeroUsize::get)), (3, Some(2)));
     assert_eq!(request.model.threads.get(), 3);
 }
 

@@ -1,0 +1,193 @@
+//! The command line resolved into a validated request. Nothing here touches a file or a device.
+
+use std::ffi::OsStr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use cbam::pipeline::{Destination, Options, PictureFormat, Target};
+use cbam::render::Overlay;
+use cbam::sys::DeviceSpec;
+
+use crate::args::{Args, usage};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Print a completion script.
+    Completions(clap_complete::Shell),
+    /// Print the names of the network's maps.
+    ListMaps(Model),
+    /// Look at pictures.
+    Run(Box<Request>),
+}
+
+/// The network and what it runs on.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) weights: Option<PathBuf>,
+    pub(crate) device: DeviceSpec,
+    pub(crate) threads: NonZeroUsize,
+}
+
+/// A run.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) outputs: Outputs,
+    pub(crate) json: Option<Target>,
+    pub(crate) options: Options,
+    pub(crate) model: Model,
+    pub(crate) quiet: bool,
+}
+
+/// One input argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// `-`.
+    Stdin,
+    /// A picture or a folder: not looked at yet.
+    Path(PathBuf),
+}
+
+/// Where results go.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    /// Of the only picture.
+    pub(crate) overlay: Option<Destination>,
+    /// Of the only picture.
+    pub(crate) panel: Option<Destination>,
+    pub(crate) out_dir: Option<PathBuf>,
+    pub(crate) panel_dir: Option<PathBuf>,
+    pub(crate) maps_dir: Option<PathBuf>,
+    /// No output was named: an overlay beside each picture.
+    pub(crate) beside: bool,
+    /// Of pictures whose name is made up here.
+    pub(crate) format: PictureFormat,
+}
+
+impl Args {
+    /// Checks what clap cannot, and fills in the defaults.
+    pub(crate) fn resolve(self) -> Result<Command, clap::Error> {
+        if let Some(shell) = self.completions {
+            return Ok(Command::Completions(shell));
+        }
+        let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let model = Model { weights: self.weights, device: self.device, threads };
+        if self.list_maps {
+            return Ok(Command::ListMaps(model));
+        }
+        let inputs: Vec<_> = self.inputs.into_iter().map(input).collect();
+        let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();
+        if stdin > 1 {
+            return Err(usage("standard input ('-') can be read only once"));
+        }
+        let to_stdout = [&self.overlay, &self.panel, &self.json].into_iter().flatten().filter(|path| is_dash(path));
+        if to_stdout.count() > 1 {
+            return Err(usage("only one of --overlay, --panel and --json can go to standard output ('-')"));
+        }
+        for (option, given) in [("--overlay", self.overlay.is_some()), ("--panel", self.panel.is_some())] {
+            if given && inputs.len() > 1 {
+                return Err(usage(only_one(option)));
+            }
+        }
+        for (file, folder, names) in [
+            (self.overlay.is_some(), self.out_dir.is_some(), "--overlay and --out-dir"),
+            (self.panel.is_some(), self.panel_dir.is_some(), "--panel and --panel-dir"),
+        ] {
+            if file && folder {
+                return Err(usage(format!("{names} are for one and for many pictures: use one of them")));
+            }
+        }
+        if self.map.len() > 1 && self.maps_dir.is_none() {
+            return Err(usage("several --map need --maps-dir: an overlay shows one map"));
+        }
+        let format = self.format.unwrap_or_default();
+        let outputs = Outputs {
+            overlay: self.overlay.map(|path| destination("--overlay", path, self.format)).transpose()?,
+            panel: self.panel.map(|path| destination("--panel", path, self.format)).transpose()?,
+            out_dir: self.out_dir,
+            panel_dir: self.panel_dir,
+            maps_dir: self.maps_dir,
+            beside: false,
+            format,
+        };
+        let beside = !outputs.any() && self.json.is_none();
+        if beside && stdin > 0 {
+            return Err(usage("standard input has no place of its own: name an output, such as --overlay FILE"));
+        }
+        Ok(Command::Run(Box::new(Request {
+            inputs,
+            outputs: Outputs { beside, ..outputs },
+            json: self.json.map(target),
+            options: Options {
+                maps: self.map,
+                scale: self.scale,
+                overlay: Overlay {
+                    colormap: self.colormap,
+                    alpha: self.alpha,
+                    opacity: self.opacity,
+                    contour: self.contour,
+                    resample: self.resample,
+                },
+                short_side: self.size,
+                threads,
+                batch_size: self.batch_size,
+                jpeg_quality: self.jpeg_quality,
+                ..Options::default()
+            },
+            model,
+            quiet: self.quiet,
+        })))
+    }
+}
+
+impl Outputs {
+    fn any(&self) -> bool {
+        self.overlay.is_some()
+            || self.panel.is_some()
+            || self.out_dir.is_some()
+            || self.panel_dir.is_some()
+            || self.maps_dir.is_some()
+    }
+}
+
+/// The message about an option that is for one picture.
+pub(crate) fn only_one(option: &str) -> String {
+    let folder = if option == "--panel" { "--panel-dir" } else { "--out-dir" };
+    format!("{option} is for one picture; use {folder} for several")
+}
+
+fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn input(path: PathBuf) -> Input {
+    if is_dash(&path) { Input::Stdin } else { Input::Path(path) }
+}
+
+fn target(path: PathBuf) -> Target {
+    if is_dash(&path) { Target::Stdout } else { Target::File(path) }
+}
+
+/// A picture file and its format: that of the extension, which `--format` must not contradict.
+fn destination(option: &str, path: PathBuf, format: Option<PictureFormat>) -> Result<Destination, clap::Error> {
+    let extension = path.extension().and_then(OsStr::to_str);
+    let by_name = extension.map(str::parse::<PictureFormat>).transpose();
+    let format = match (by_name, format) {
+        _ if is_dash(&path) => format.unwrap_or_default(),
+        (Ok(Some(named)), Some(given)) if named != given => {
+            return Err(usage(format!("{option} {} contradicts --format {given}", path.display())));
+        }
+        (Ok(Some(named)), _) => named,
+        (Ok(None) | Err(_), Some(given)) => given,
+        (Ok(None), None) => {
+            return Err(usage(format!("{option} {}: add an extension such as .png, or --format", path.display())));
+        }
+        (Err(error), None) => return Err(usage(format!("{option} {}: {error}", path.display()))),
+    };
+    Ok(Destination { target: target(path), format })
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,197 @@
+//! One pass through the network: decode → batches of one size → network.
+
+use std::num::NonZeroUsize;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use crossbeam_channel::Receiver;
+use ndarray::{Array3, Axis};
+use rayon::{Scope, ThreadPool};
+
+use super::batch::Bins;
+use super::gate::{Gate, Ticket};
+use super::inspect::choose_maps;
+use super::report::milliseconds;
+use super::run::{Run, Seen, bytes, guarded, pictures};
+use super::{Event, Inspect, Timings};
+use crate::maps::{MapName, Readout};
+use crate::photo::{Geometry, ImageSize, Photo, Preprocess};
+use crate::{Error, Result};
+
+/// What the network says about itself, and the maps of this run.
+pub(super) struct NetworkFacts {
+    preprocess: Preprocess,
+    pub(super) labels: Vec<String>,
+    pub(super) maps: Vec<MapName>,
+}
+
+/// A decoded picture on its way to the network.
+struct Decoded<'g> {
+    index: usize,
+    /// Kept only if something is drawn over it in this pass.
+    photo: Option<Photo>,
+    pixels: Array3<f32>,
+    geometry: Geometry,
+    /// The points whose rows of weights are asked for.
+    queries: Vec<[f32; 2]>,
+    decode_ms: f64,
+    ticket: Ticket<'g>,
+}
+
+/// What becomes of a picture after the network, with the picture itself if it was kept.
+pub(super) type Then<'a> = dyn Fn(usize, Option<Photo>, Result<Seen>) + Sync + 'a;
+
+impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
+    /// Decodes every picture, runs the network on this thread, and hands over to `then` on the pool.
+    pub(super) fn look<M: Inspect>(
+        &self,
+        pool: &ThreadPool,
+        gate: &Gate<'_>,
+        keep_photo: bool,
+        load: impl FnOnce() -> Result<M>,
+        then: &Then<'_>,
+    ) -> Result<()> {
+        let (sender, decoded) = crossbeam_channel::unbounded(); // the gate bounds it
+        pool.in_place_scope(|tasks| {
+            std::thread::scope(|threads| {
+                // However this thread leaves, nobody goes on waiting for it.
+                let _release = Release { gate, network: &self.network };
+                threads.spawn(move || {
+                    for index in 0..self.jobs.len() {
+                        let Some(ticket) = gate.admit(index) else { break };
+                        let sender = sender.clone();
+                        tasks.spawn(move |_| match self.decode(index, ticket, keep_photo) {
+                            // If the network is gone, so is the run.
+                            Some(Ok(decoded)) => drop(sender.send(decoded)),
+                            Some(Err(error)) => then(index, None, Err(error)),
+                            None => {}
+                        });
+                    }
+                });
+                let mut network = load()?;
+                let maps = choose_maps(&self.options.maps, &network.map_names())?;
+                let mut preprocess = network.preprocess();
+                preprocess.short_side = self.options.short_side.unwrap_or(preprocess.short_side);
+                let batch_size = self.options.batch_size.map_or_else(|| network.batch_size(), NonZeroUsize::get);
+                gate.widen(pictures(self.options, batch_size));
+                let facts = NetworkFacts { preprocess, labels: network.labels(), maps };
+                let _ = self.network.set(Some(facts)); // set nowhere else but on release
+                self.infer(&mut network, batch_size, &decoded, tasks, then);
+                Ok(())
+            })
+        })
+    }
+
+    /// Decodes and resamples one picture; none if the run is over.
+    fn decode<'g>(&self, index: usize, mut ticket: Ticket<'g>, keep_photo: bool) -> Option<Result<Decoded<'g>>> {
+        if self.cancelled() {
+            return None;
+        }
+        let job = &self.jobs[index];
+        let start = Instant::now();
+        let photo = match guarded(job, || job.source.decode(&self.options.limits)) {
+            Ok(photo) => photo,
+            Err(error) => return Some(Err(error)),
+        };
+        let read = start.elapsed();
+        let facts = self.network.wait().as_ref()?; // the network may still be loading
+        let start = Instant::now();
+        Some(guarded(job, || {
+            let prepared = facts.preprocess.apply(&photo)?;
+            let queries = facts.maps.iter().filter_map(|name| name.query(&prepared.geometry).transpose());
+            let mut queries: Vec<_> = queries.collect::<Result<_>>()?;
+            queries.dedup();
+            let photo = (keep_photo && job.draws()).then_some(photo);
+            ticket.decoded(photo.as_ref().map_or(0, bytes) + 4 * prepared.pixels.len() as u64);
+            let decode_ms = milliseconds(read + start.elapsed());
+            Ok(Decoded {
+                index,
+                photo,
+                pixels: prepared.pixels,
+                geometry: prepared.geometry,
+                queries,
+                decode_ms,
+                ticket,
+            })
+        }))
+    }
+
+    /// Takes pictures as they come, in batches of one size, until no more are to come.
+    fn infer<'s>(
+        &'s self,
+        network: &mut impl Inspect,
+        batch_size: usize,
+        decoded: &Receiver<Decoded<'s>>,
+        tasks: &Scope<'s>,
+        then: &'s Then<'s>,
+    ) {
+        let mut bins = Bins::<(ImageSize, Vec<[f32; 2]>), _>::new(batch_size);
+        loop {
+            if bins.is_empty() {
+                let Ok(first) = decoded.recv() else { return };
+                bins.push((first.geometry.network, first.queries.clone()), first);
+            }
+            for next in decoded.try_iter() {
+                bins.push((next.geometry.network, next.queries.clone()), next);
+            }
+            let Some(((_, queries), batch)) = bins.take() else { continue };
+            if self.cancelled() {
+                continue;
+            }
+            let start = Instant::now();
+            let outcomes = inspect(network, &batch, &queries);
+            let network_ms = milliseconds(start.elapsed()) / batch.len() as f64;
+            for (picture, readout) in batch.into_iter().zip(outcomes) {
+                let Decoded { index, photo, geometry, decode_ms, ticket, .. } = picture;
+                let timings = Timings { decode_ms, network_ms, draw_ms: 0.0 };
+                let seen = readout
+                    .map(|readout| Seen { geometry, readout, timings })
+                    .map_err(|error| self.jobs[index].blame(error));
+                tasks.spawn(move |_| {
+                    if !self.cancelled() {
+                        then(index, photo, seen);
+                    }
+                    drop(ticket);
+                });
+            }
+        }
+    }
+}
+
+/// Runs a batch; if that fails, its pictures one by one, so that one cannot fail the others.
+fn inspect(network: &mut impl Inspect, batch: &[Decoded<'_>], queries: &[[f32; 2]]) -> Vec<Result<Readout>> {
+    if let [one] = batch {
+        let readouts = network.inspect(one.pixels.view().insert_axis(Axis(0)), queries);
+        return vec![readouts.and_then(|readouts| exactly(readouts, 1)).map(|mut readouts| readouts.remove(0))];
+    }
+    let views: Vec<_> = batch.iter().map(|picture| picture.pixels.view()).collect();
+    let together = ndarray::stack(Axis(0), &views)
+        .map_err(|error| Error::argument("batch", error))
+        .and_then(|pixels| network.inspect(pixels.view(), queries))
+        .and_then(|readouts| exactly(readouts, batch.len()));
+    match together {
+        Ok(readouts) => readouts.into_iter().map(Ok).collect(),
+        Err(_) => batch.chunks(1).flat_map(|one| inspect(network, one, queries)).collect(),
+    }
+}
+
+fn exactly(readouts: Vec<Readout>, count: usize) -> Result<Vec<Readout>> {
+    if readouts.len() == count {
+        return Ok(readouts);
+    }
+    let (expected, got) = (format!("{count} readouts"), readouts.len().to_string());
+    Err(Error::Input { layer: "pipeline", expected, got })
+}
+
+/// Releases everyone who waits for the network's thread.
+struct Release<'r, 'g> {
+    gate: &'r Gate<'g>,
+    network: &'r OnceLock<Option<NetworkFacts>>,
+}
+
+impl Drop for Release<'_, '_> {
+    fn drop(&mut self) {
+        self.gate.close();
+        let _ = self.network.set(None); // already set, unless the network could not be opened
+    }
+}

@@ -55,7 +55,7 @@ advisories: ## Known vulnerabilities of the dependencies (needs the network)
 libtorch: ## Fetch the CPU part of libtorch 2.11.0 (once)
 	@scripts/libtorch.sh cpu
 
-libtorch-cuda: ## Fetch the CUDA part too (about 2.5 GB)
+libtorch-cuda: ## Fetch the CUDA part too (3.3 GB)
 	@scripts/libtorch.sh cuda
 
 models: ## Fetch the published weights of EfficientNet-Lite0, 1 and 2 into models/
@@ -63,6 +63,17 @@ models: ## Fetch the published weights of EfficientNet-Lite0, 1 and 2 into model
 
 train-data: ## Fill data/ for cbam-train; DATA is the folder of the picture sets
 	@scripts/train-data.sh
+
+bench-peers: build .venv ## Time a cold start against the Python way (needs hyperfine)
+	@command -v hyperfine >/dev/null || { echo "bench-peers needs hyperfine: cargo install hyperfine, or your system's package" >&2; exit 1; }
+	@mkdir -p target/bench
+	.venv/bin/python -c "import cv2; cv2.imwrite('target/bench/photo.jpg', cv2.resize(cv2.imread('assets/images/coffee.jpg'), (500, 375), interpolation=cv2.INTER_AREA))"
+	hyperfine --warmup 1 --runs 10 -n cbam-run -n overlay.py \
+	    'target/release/cbam-run target/bench/photo.jpg --overlay target/bench/ours.png --quiet' \
+	    '.venv/bin/python benches/peers/overlay.py target/bench/photo.jpg target/bench/theirs.png'
+
+.venv: benches/peers/requirements.txt
+	rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install -q -r benches/peers/requirements.txt && touch .venv
 
 install: build ## Install cbam-run and its libraries below PREFIX (~/.local)
 	@scripts/install.sh "$(PREFIX)"

@@ -42,9 +42,15 @@ pub fn grad_cam(
         }
         let index = Tensor::from_slice(classes).view([batch, 1]).to_device(scores.device());
         let score = scores.f_gather(1, &index, false)?.f_sum(scores.kind())?;
-        let [gradient] = Tensor::f_run_backward(&[score], &[&features], false, false)?
-            .try_into()
-            .map_err(|got: Vec<Tensor>| wrong("one gradient", &[got.len() as i64]))?;
+        // libtorch follows the graph of a score without one to a null pointer, so ask first.
+        let gradients = if score.requires_grad() {
+            Tensor::f_run_backward(&[score], &[&features], false, false)?
+        } else {
+            Vec::new()
+        };
+        let Some(gradient) = gradients.first().filter(|gradient| gradient.defined()) else {
+            return Err(wrong("scores that depend on the features", &scores.size()));
+        };
         let weights = gradient.f_mean_dim([2, 3].as_slice(), true, Kind::Float)?; // [N, C, 1, 1]
         let maps =
             (weights * features.detach().to_kind(Kind::Float)).f_sum_dim_intlist([1].as_slice(), false, Kind::Float)?;

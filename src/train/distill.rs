@@ -21,8 +21,6 @@ use crate::{Error, Result};
 
 /// How many of a batch are cluttered views, composites and clean pictures.
 const BATCH: [usize; 3] = [12, 8, 12];
-/// What a clean picture's divergence counts: the answer on clean pictures is what must not change.
-const CLEAN_WEIGHT: f64 = 3.0;
 /// The parameter group of the 7×7 convolutions, which learn faster.
 const CONVOLUTION_GROUP: usize = 1;
 /// One picture and one stamp in so many is held out for validation.
@@ -59,6 +57,9 @@ pub struct DistillOptions {
     pub steps: usize,
     /// The highest learning rate; that of the spatial convolutions is three times it.
     pub learning_rate: f64,
+    /// What the divergence on a clean picture counts, beside that on a view: the answer on clean pictures is what must
+    /// not change.
+    pub clean_weight: f64,
     /// The weight of looking in the right place, beside that of the right answer.
     pub focus_weight: f64,
     /// At most so many held-out pictures, and as many composites of held-out stamps, to validate on.
@@ -80,6 +81,7 @@ impl Default for DistillOptions {
             composites: 1500,
             steps: 340,
             learning_rate: 2e-3,
+            clean_weight: 6.0,
             focus_weight: 0.3,
             validation: 200,
             seed: 0,
@@ -174,7 +176,7 @@ pub fn distill(network: &mut Network, options: &DistillOptions, observer: &mut d
         let shape = shapes.sample(random);
         let (banks, orders) = (&banks[shape], &mut orders[shape]);
         let picks = [0, 1, 2].map(|kind| orders[kind].next(BATCH[kind], random));
-        let (loss, losses) = loss(network, banks, &picks, options.focus_weight)?;
+        let (loss, losses) = loss(network, banks, &picks, options)?;
         optimizer.backward_step_clip_norm(&loss, 5.0);
         observer.stepped(step + 1, options.steps, BATCH.iter().sum(), &losses);
         if (step + 1) % options.checkpoint_every == 0 && step + 1 < options.steps {
@@ -247,7 +249,7 @@ fn sample(pictures: &Pictures, limit: usize, seed: u64) -> Pictures {
 }
 
 /// The loss of one batch, from positions in the cluttered, composite and clean banks.
-fn loss(network: &Network, banks: &Banks, picks: &[Tensor; 3], focus_weight: f64) -> Result<(Tensor, Losses)> {
+fn loss(network: &Network, banks: &Banks, picks: &[Tensor; 3], options: &DistillOptions) -> Result<(Tensor, Losses)> {
     let gather = |parts: &[(&Tensor, &Tensor)]| -> Result<Tensor> {
         let parts = parts.iter().map(|(all, pick)| all.f_index_select(0, pick)).collect::<Result<Vec<_>, _>>()?;
         Ok(Tensor::f_cat(&parts, 0)?.f_to_device(network.device())?.f_to_kind(Kind::Float)?)
@@ -269,8 +271,10 @@ fn loss(network: &Network, banks: &Banks, picks: &[Tensor; 3], focus_weight: f64
     let means = parts.iter().map(|part| part.f_mean(Kind::Float)).collect::<Result<Vec<_>, _>>()?;
     let focus = focus_divergence(&output, &targets)?.f_mean(Kind::Float)?;
     let share = BATCH.map(|size| size as f64 / BATCH.iter().sum::<usize>() as f64);
-    let total =
-        &means[0] * share[0] + &means[1] * share[1] + &means[2] * (share[2] * CLEAN_WEIGHT) + &focus * focus_weight;
+    let total = &means[0] * share[0]
+        + &means[1] * share[1]
+        + &means[2] * (share[2] * options.clean_weight)
+        + &focus * options.focus_weight;
     let value = |tensor: &Tensor| tensor.double_value(&[]);
     let losses = Losses {
         total: value(&total),

@@ -1,1 +1,8 @@
+//! Accuracy, localisation, the table of truth, Grad-CAM and the command that measures.
 
+mod accuracy;
+mod command;
+mod grad_cam;
+mod localisation;
+mod source;
+mod truth;

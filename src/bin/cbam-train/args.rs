@@ -60,6 +60,9 @@ pub(crate) struct Distill {
     /// The highest learning rate
     #[arg(long, default_value_t = DistillOptions::default().learning_rate, value_name = "RATE")]
     learning_rate: f64,
+    /// What the divergence on a clean picture counts, beside that on a view
+    #[arg(long, default_value_t = DistillOptions::default().clean_weight, value_name = "WEIGHT")]
+    clean_weight: f64,
     /// The weight of looking in the right place, beside that of the right answer
     #[arg(long, default_value_t = DistillOptions::default().focus_weight, value_name = "WEIGHT")]
     focus_weight: f64,
@@ -98,6 +101,7 @@ impl Distill {
             composites: self.composites,
             steps: self.steps,
             learning_rate: self.learning_rate,
+            clean_weight: self.clean_weight,
             focus_weight: self.focus_weight,
             validation: self.validation,
             seed: self.seed,
@@ -108,12 +112,13 @@ impl Distill {
     /// What the weights file says of its making.
     pub(crate) fn notes(&self) -> BTreeMap<String, String> {
         let made_by = format!(
-            "cbam-train {} distill --views {} --composites {} --steps {} --learning-rate {} --focus-weight {} --seed {}{}",
+            "cbam-train {} distill --views {} --composites {} --steps {} --learning-rate {} --clean-weight {} --focus-weight {} --seed {}{}",
             env!("CARGO_PKG_VERSION"),
             self.views,
             self.composites,
             self.steps,
             self.learning_rate,
+            self.clean_weight,
             self.focus_weight,
             self.seed,
             self.limit.map_or_else(String::new, |limit| format!(" --limit {limit}")),

@@ -1,0 +1,41 @@
+//! A photo to its attention overlay, with the library alone: decode, prepare, run, pick a map, draw.
+//!
+//! `cargo run --release --example overlay_one_photo -- assets/images/coffee.jpg overlay.png`
+
+use std::error::Error;
+use std::path::Path;
+
+use cbam::maps::{MapName, Scale};
+use cbam::network::Network;
+use cbam::photo::{self, Limits};
+use cbam::render::Overlay;
+use cbam::weights::imagenet_classes;
+use ndarray::Axis;
+use tch::Device;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let input = arguments.next().unwrap_or_else(|| "assets/images/coffee.jpg".into());
+    let output = arguments.next().unwrap_or_else(|| "overlay.png".into());
+
+    let network = Network::pretrained(Device::Cpu)?;
+    let photo = photo::open(Path::new(&input), &Limits::default())?;
+    let prepared = network.config().preprocess().apply(&photo)?;
+    let batch = prepared.pixels.view().insert_axis(Axis(0)); // [1, 3, H, W]
+    let readout = network.run(&batch, &[])?.remove(0);
+
+    // What it is.
+    let mut classes: Vec<_> = readout.probabilities.iter().zip(imagenet_classes()).collect();
+    classes.sort_by(|a, b| b.0.total_cmp(a.0));
+    for (probability, name) in &classes[..3] {
+        println!("{:5.1} %  {name}", 100.0 * **probability);
+    }
+
+    // Where the network looks.
+    let map = readout.map(&MapName::Fused, &prepared.geometry)?;
+    let [x, y] = prepared.geometry.pixel(map.statistics().peak);
+    println!("most attention at pixel {x},{y} of {}", photo.size());
+    Overlay::default().apply(&photo, &map, Scale::Image.limits(&map))?.save(&output)?;
+    println!("{output}");
+    Ok(())
+}

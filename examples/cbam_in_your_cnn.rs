@@ -6,7 +6,7 @@
 
 use cbam::attention::{Cbam, CbamConfig, ChannelAttentionConfig};
 use cbam::weights::Checkpoint;
-use tch::nn::{self, ConvConfig, ModuleT, OptimizerConfig};
+use tch::nn::{self, ConvConfig, LinearConfig, ModuleT, OptimizerConfig};
 use tch::{Device, Kind, Tensor};
 
 /// The first three quarters of the 1,797 digits; the rest is held out.
@@ -24,7 +24,7 @@ fn cnn(p: &nn::Path, attention: bool) -> cbam::Result<nn::SequentialT> {
         }
         network = network.add_fn(|xs| xs.max_pool2d_default(2)); // 8×8, 4×4, 2×2
     }
-    Ok(network.add_fn(|xs| xs.flatten(1, -1)).add(nn::linear(p / "classes", 32 * 2 * 2, 10, Default::default())))
+    Ok(network.add_fn(|xs| xs.flatten(1, -1)).add(nn::linear(p / "classes", 128, 10, LinearConfig::default())))
 }
 
 /// Trains for 30 epochs, and returns the share of the held-out digits that are told right.

@@ -4,5 +4,7 @@
 
 mod cuda;
 mod device;
+mod threads;
 
 pub use device::{DeviceSpec, resolve};
+pub use threads::set_threads;

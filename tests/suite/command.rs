@@ -38,10 +38,10 @@ impl Place {
         fs::write(path, bytes).unwrap();
     }
 
-    /// Ready to run here, with one thread, so that tests beside it are not disturbed.
+    /// Ready to run here, with two threads, so that tests beside it are hardly disturbed.
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-run"));
-        command.current_dir(self.0.path()).args(["--device", "cpu", "--threads", "1"]).args(line.split_whitespace());
+        command.current_dir(self.0.path()).args(["--device", "cpu", "--threads", "2"]).args(line.split_whitespace());
         command
     }
 

@@ -30,7 +30,8 @@ pub(crate) struct Cli {
     /// The truth, tab-separated: image, class, width, height, small (0 or 1), boxes (x0,y0,x1,y1;…)
     #[arg(long, value_name = "TSV")]
     pub(crate) truth: PathBuf,
-    /// The maps to score: fused, spatial[:STAGE], patch[:HEAD], gradcam [default: those of these that the network has]
+    /// The maps to score: fused, spatial, spatial:STAGE, patch, patch:HEAD, gradcam [default: those of fused, spatial,
+    /// patch and gradcam that the network has]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = map_name)]
     pub(crate) maps: Vec<MapName>,
     /// Save every map as STEM.npy, in a folder of its own below DIR for each of several maps

@@ -8,9 +8,7 @@ use crate::request::Model;
 
 /// Opens the network on the device that is asked for, and bounds libtorch's threads.
 pub(crate) fn open(model: &Model) -> Result<Network> {
-    let threads = i32::try_from(model.threads.get()).unwrap_or(i32::MAX);
-    tch::set_num_threads(threads);
-    tch::set_num_interop_threads(threads);
+    cbam::sys::set_threads(model.threads);
     let device = cbam::sys::resolve(model.device)?;
     match &model.weights {
         Some(path) => Network::open(path, device),

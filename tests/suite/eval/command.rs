@@ -39,7 +39,9 @@ fn prepared() -> tempfile::TempDir {
     ];
     archive(&folder.path().join("pictures.tar"), &members);
     std::fs::create_dir(folder.path().join("p")).unwrap();
-    members.iter().for_each(|(name, bytes)| std::fs::write(folder.path().join(name), bytes).unwrap());
+    for (name, bytes) in members {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
     folder
 }
 

@@ -20,7 +20,9 @@ fn score(map: &Array2<f32>, inside: &Array2<bool>) -> PictureScore {
 
 fn summary(scores: &[PictureScore]) -> LocalisationSummary {
     let mut localisation = Localisation::default();
-    scores.iter().for_each(|score| localisation.add(score));
+    for score in scores {
+        localisation.add(score);
+    }
     localisation.summary()
 }
 

@@ -1,0 +1,31 @@
+//! How many threads libtorch uses on the CPU, and that they share it with others.
+
+use std::num::NonZeroUsize;
+use std::thread;
+
+use tch::{Device, Kind, Tensor};
+
+/// Bounds libtorch's threads, and keeps them from burning time that other threads need. Once per process, before the
+/// first tensor operation.
+///
+/// Between two operations libtorch's threads (GNU OpenMP's) wait for one another in a loop of some milliseconds before
+/// they sleep. While anything else wants the cores, decoding pictures say, one thread is soon without a core and the
+/// others burn theirs waiting for it: ten times the run time was measured on a busy machine, and nothing gained on an
+/// idle one. OpenMP shortens that loop when it has more threads than the machine has cores, but reads a setting of it
+/// only from the environment, before `main`. So a second team of threads is started here, which sleeps for good.
+pub fn set_threads(threads: NonZeroUsize) {
+    let count = i32::try_from(threads.get()).unwrap_or(i32::MAX);
+    tch::set_num_threads(count);
+    tch::set_num_interop_threads(count);
+    if threads.get() > 1 {
+        let (ready, started) = std::sync::mpsc::channel::<()>();
+        thread::spawn(move || {
+            let _ = Tensor::f_ones([1 << 18], (Kind::Float, Device::Cpu)).and_then(|ones| ones.f_sum(Kind::Float));
+            drop(ready);
+            loop {
+                thread::park();
+            }
+        });
+        let _ = started.recv();
+    }
+}

@@ -7,4 +7,4 @@ mod device;
 mod threads;
 
 pub use device::{DeviceSpec, resolve};
-pub use threads::set_threads;
+pub use threads::{set_all_threads, set_threads};

@@ -5,6 +5,21 @@ use std::thread;
 
 use tch::{Device, Kind, Tensor};
 
+use crate::{Error, Result};
+
+/// Bounds libtorch's threads ([`set_threads`]) and rayon's global pool, to all cores if none are given. Once per
+/// process, before the first use of either.
+///
+/// # Errors
+/// [`Error::Argument`] if rayon's pool is in use already.
+pub fn set_all_threads(threads: Option<NonZeroUsize>) -> Result<()> {
+    let threads = threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+    pool.map_err(|error| Error::argument("threads", error))?;
+    set_threads(threads);
+    Ok(())
+}
+
 /// Bounds libtorch's threads, and keeps them from burning time that other threads need. Once per process, before the
 /// first tensor operation.
 ///

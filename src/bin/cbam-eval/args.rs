@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use cbam::eval::{PictureSource, TruthRow, read_truth};
@@ -56,8 +57,8 @@ pub(crate) struct Cli {
     #[arg(long, default_value_t, value_name = "DEVICE")]
     device: DeviceSpec,
     /// Threads; all cores by default
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
     /// Write the figures, and which pictures could not be scored, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -80,16 +81,6 @@ fn at_least_one(text: &str) -> std::result::Result<usize, String> {
 }
 
 impl Cli {
-    /// One number for both kinds of threads: those of pixels and those of tensors.
-    pub(crate) fn set_threads(&self) -> Result<()> {
-        if let Some(threads) = self.threads {
-            tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-            pool.build_global().map_err(|error| Error::argument("--threads", error))?;
-        }
-        Ok(())
-    }
-
     /// The rows of the truth that are asked for.
     pub(crate) fn rows(&self) -> Result<Vec<TruthRow>> {
         let rows = read_truth(&self.truth)?.into_iter().filter(|row| row.small || !self.small);

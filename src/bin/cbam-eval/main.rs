@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 
 /// The number of pictures that could not be scored.
 fn run(cli: &Cli) -> Result<usize> {
-    cli.set_threads()?;
+    cbam::sys::set_all_threads(cli.threads)?;
     let rows = cli.rows()?;
     let source = cli.source()?;
     let network = cli.network()?;

@@ -20,6 +20,10 @@ use args::Args;
 use console::Console;
 use request::{Command, Request};
 
+/// libtorch's too: the pictures' sizes vary, and glibc's heap grows with every new mix of them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match execute(Args::parse()) {
         Ok(code) => code,

@@ -1,9 +1,9 @@
 //! The command line.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use cbam::Result;
 use cbam::sys::DeviceSpec;
 use cbam::train::DistillOptions;
 use clap::{Args, Parser, Subcommand};
@@ -79,15 +79,11 @@ pub(crate) struct Distill {
     #[arg(long, default_value_t, value_name = "DEVICE")]
     pub(crate) device: DeviceSpec,
     /// Threads; all cores by default
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
     /// No progress bar
     #[arg(long)]
     pub(crate) quiet: bool,
-}
-
-fn at_least_one(text: &str) -> std::result::Result<usize, String> {
-    text.parse().ok().filter(|&value| value > 0).ok_or_else(|| "must be a whole number of at least 1".to_owned())
 }
 
 impl Distill {
@@ -124,16 +120,6 @@ impl Distill {
             self.limit.map_or_else(String::new, |limit| format!(" --limit {limit}")),
         );
         BTreeMap::from([("made_by".to_owned(), made_by)])
-    }
-
-    /// One number for both kinds of threads: those of pixels and those of tensors.
-    pub(crate) fn set_threads(&self) -> Result<()> {
-        if let Some(threads) = self.threads {
-            tch::set_num_threads(threads as i32);
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-            pool.build_global().map_err(|error| cbam::Error::argument("--threads", error))?;
-        }
-        Ok(())
     }
 }
 

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Distill) -> Result<()> {
-    arguments.set_threads()?;
+    cbam::sys::set_all_threads(arguments.threads)?;
     tch::manual_seed(arguments.seed as i64);
     let device = cbam::sys::resolve(arguments.device)?;
     let mut network = Network::untrained(arguments.backbone.as_deref(), device)?;

@@ -4,6 +4,7 @@ IMAGE ?= assets/images/chelsea.jpg
 OVERLAY ?= out.png
 PREFIX ?= $(HOME)/.local
 CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 # One profile for everything: torch-sys takes minutes to compile in each.
 PROFILE := --release
 
@@ -12,14 +13,14 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install bench-peers
+.PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install bench-peers
 .DEFAULT_GOAL := help
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 run: build ## Lay the attention over a photo: make run IMAGE=photo.jpg OVERLAY=out.png
-	target/release/cbam-run $(IMAGE) --overlay $(OVERLAY)
+	"$(TARGET)/release/cbam-run" "$(IMAGE)" --overlay "$(OVERLAY)"
 
 build: $(libtorch_needed) ## Build the programs
 	$(CARGO) build $(PROFILE) --bins
@@ -45,11 +46,13 @@ clippy: $(libtorch_needed)
 docs: $(libtorch_needed)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps
 
-deny: ## Licences, bans and sources of the dependencies (cargo-deny, installed if missing)
+cargo-deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked --version 0.20.2
+
+deny: cargo-deny ## Licences, bans and sources of the dependencies (cargo-deny, installed if missing)
 	$(CARGO) deny check bans licenses sources
 
-advisories: ## Known vulnerabilities of the dependencies (needs the network)
+advisories: cargo-deny ## Known vulnerabilities of the dependencies (needs the network)
 	$(CARGO) deny check advisories
 
 libtorch: ## Fetch the CPU part of libtorch 2.11.0 (once)
@@ -69,11 +72,11 @@ bench-peers: build .venv ## Time a cold start against the Python way (needs hype
 	@mkdir -p target/bench
 	.venv/bin/python -c "import cv2; cv2.imwrite('target/bench/photo.jpg', cv2.resize(cv2.imread('assets/images/coffee.jpg'), (500, 375), interpolation=cv2.INTER_AREA))"
 	hyperfine --warmup 1 --runs 10 -n cbam-run -n overlay.py \
-	    'target/release/cbam-run target/bench/photo.jpg --overlay target/bench/ours.png --quiet' \
+	    '$(TARGET)/release/cbam-run target/bench/photo.jpg --overlay target/bench/ours.png --quiet' \
 	    '.venv/bin/python benches/peers/overlay.py target/bench/photo.jpg target/bench/theirs.png'
 
 .venv: benches/peers/requirements.txt
 	rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install -q -r benches/peers/requirements.txt && touch .venv
 
 install: build ## Install cbam-run and its libraries below PREFIX (~/.local)
-	@scripts/install.sh "$(PREFIX)"
+	@scripts/install.sh "$(PREFIX)" "$(TARGET)/release"

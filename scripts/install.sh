@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# install.sh PREFIX: the programs to PREFIX/bin, the libraries that they are linked with to PREFIX/lib/cbam, where their
+# install.sh PREFIX [FOLDER]: the programs to PREFIX/bin, the libraries that they are linked with to PREFIX/lib/cbam, where their
 # RUNPATH ($ORIGIN/../lib/cbam) finds them wherever PREFIX is and whatever becomes of the clone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-prefix=${1:?usage: install.sh PREFIX}
+prefix=${1:?usage: install.sh PREFIX [FOLDER OF THE PROGRAMS]}
+built=${2:-target/release}
 mkdir -p "$prefix/bin" "$prefix/lib/cbam"
 
 # Every libtorch library of this build: those that lie beside libtorch_cpu.so.
-torch=$(ldd target/release/cbam-run | awk '/libtorch_cpu\.so/ {print $3}')
-[ -e "$torch" ] || { echo "install.sh: target/release/cbam-run does not find libtorch_cpu.so; run 'make build' first" >&2; exit 1; }
+torch=$(ldd "$built/cbam-run" | awk '/libtorch_cpu\.so/ {print $3}')
+[ -e "$torch" ] || { echo "install.sh: $built/cbam-run does not find libtorch_cpu.so; run 'make build' first" >&2; exit 1; }
 lib=$(dirname "$torch")
-ldd target/release/cbam-run | awk -v lib="$lib/" 'index($3, lib) == 1 {print $3}' | while read -r library; do
+ldd "$built/cbam-run" | awk -v lib="$lib/" 'index($3, lib) == 1 {print $3}' | while read -r library; do
     install -m 644 "$library" "$prefix/lib/cbam/.partial"
     mv -f "$prefix/lib/cbam/.partial" "$prefix/lib/cbam/$(basename "$library")"
 done
@@ -21,7 +22,7 @@ if [ -d libtorch-cuda/lib ]; then
     mv "$prefix/lib/cbam-cuda.partial" "$prefix/lib/cbam-cuda"
 fi
 for program in cbam-run cbam-train cbam-eval cbam-weights; do
-    install -m 755 "target/release/$program" "$prefix/bin/.$program.partial"
+    install -m 755 "$built/$program" "$prefix/bin/.$program.partial"
     mv -f "$prefix/bin/.$program.partial" "$prefix/bin/$program"
 done
 echo "installed $prefix/bin/cbam-run; its libraries are in $prefix/lib/cbam"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fills data/ for training: the pictures of the data folder ($DATA), backgrounds and stamps from Debian's packages.
+# Fills data/ for training: the pictures of the tars in the data folder ($DATA), backgrounds and stamps from Debian's packages.
 # Research use; nothing of it is committed. Each folder appears whole or not at all, and is left alone once there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -7,8 +7,10 @@ source_folder=${DATA:-../shared/data}
 mkdir -p data
 trap 'rm -rf data/*.partial' EXIT
 
-for tar in "$source_folder"/train/*.tar; do
-    [ -e "$tar" ] || { echo "train-data.sh: no training pictures in $source_folder/train; set DATA to their folder" >&2; exit 1; }
+shopt -s nullglob
+tars=("$source_folder"/*.tar "$source_folder"/train/*.tar)
+[ ${#tars[@]} -gt 0 ] || { echo "train-data.sh: no tar of pictures in $source_folder; set DATA to their folder" >&2; exit 1; }
+for tar in "${tars[@]}"; do
     name=$(basename "$tar" .tar)
     [ -d "data/images/$name" ] && continue
     rm -rf "data/$name.partial" && mkdir -p "data/$name.partial" data/images

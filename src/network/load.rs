@@ -60,7 +60,7 @@ impl Network {
     }
 
     /// Writes the attention with the network's configuration and `notes` (about its making), in f32; and the backbone
-    /// too, its matrices in f16, unless it is the bundled one. [`Network::open`] reads it back.
+    /// too unless it is the bundled one. [`Network::open`] reads it back.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Weights`] if it cannot be written; nothing half-written stays.
@@ -81,8 +81,9 @@ impl Network {
         };
         let config: NetworkConfig = serde_json::from_str(config)
             .map_err(|error| Error::weights(checkpoint.name(), format!("the metadata's \"{CONFIG}\": {error}")))?;
+        let named = |error: Error| Error::weights(checkpoint.name(), error);
         if checkpoint.tensors.keys().any(|name| name.starts_with("backbone.")) {
-            let network = Self::new(config, device)?;
+            let network = Self::new(config, device).map_err(named)?;
             checkpoint.apply(&network.variables.variables(), "", true)?;
             return Ok(network);
         }
@@ -91,7 +92,7 @@ impl Network {
                 format!("holds attention for {} without its backbone, and only {BUNDLED} is bundled", config.arch);
             return Err(Error::weights(checkpoint.name(), message));
         }
-        let network = Self::with_bundled_backbone(config, device)?;
+        let network = Self::with_bundled_backbone(config, device).map_err(named)?;
         let attention = network.variables.variables().into_iter().filter(|(name, _)| name.starts_with("attention."));
         checkpoint.apply(&attention.collect(), "", true)?;
         Ok(network)
@@ -106,7 +107,8 @@ impl Network {
         };
         let mut fits = Vec::new();
         for arch in Arch::ALL {
-            let network = Self::new(NetworkConfig { classes, ..NetworkConfig::plain(arch) }, device)?;
+            let config = NetworkConfig { classes, ..NetworkConfig::plain(arch) };
+            let network = Self::new(config, device).map_err(|error| Error::weights(checkpoint.name(), error))?;
             let report = checkpoint.apply(&network.variables.variables(), "backbone.", false)?;
             if report.is_complete() {
                 return Ok(network);

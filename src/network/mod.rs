@@ -15,6 +15,9 @@ use crate::{Error, Result};
 
 pub use config::{NetworkConfig, StageAttention};
 
+/// The most classes that a configuration may ask for.
+const MAX_CLASSES: i64 = 1_000_000;
+
 /// A classifier with attention after some of its stages.
 #[derive(Debug)]
 pub struct Network {
@@ -75,8 +78,12 @@ impl Network {
     /// A network with freshly initialised weights on `device`, its attention starting as the identity.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the configuration names a stage that the backbone lacks, or out of order.
+    /// [`Error::Argument`] if the configuration has no classes or names a stage that the backbone lacks, or out of order.
     pub fn new(config: NetworkConfig, device: tch::Device) -> Result<Self> {
+        if !(1..=MAX_CLASSES).contains(&config.classes) {
+            let message = format!("{} classes; there must be 1 to {MAX_CLASSES}", config.classes);
+            return Err(Error::argument("network", message));
+        }
         let variables = nn::VarStore::new(device);
         let root = variables.root();
         let backbone = config.arch.build(&root / "backbone", config.classes);

@@ -8,6 +8,9 @@ use crate::explain::grad_cam;
 use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout};
 use crate::{Error, Result};
 
+/// The most that the weights of one patch attention may take.
+const MAX_PATCH_BYTES: i128 = 4 << 30;
+
 impl Network {
     /// Photos `[N, 3, H, W]`, as [`crate::photo::Preprocess`] prepares them → one readout each.
     ///
@@ -15,9 +18,11 @@ impl Network {
     ///
     /// # Errors
     /// [`Error::Input`] for a batch of another shape, [`Error::Argument`] for a query outside `[0, 1)` or for queries
-    /// to a network without patch attention, [`Error::Torch`] if libtorch fails, for want of memory say.
+    /// to a network without patch attention or for pictures whose patch attention would take over 4 GiB,
+    /// [`Error::Torch`] if libtorch fails.
     pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let shape = batch.shape().iter().map(|&side| side as i64).collect::<Vec<_>>();
+        self.check_patch_memory(&shape)?;
         let batch = batch.as_standard_layout();
         let pixels = batch.as_slice().ok_or_else(|| Error::Input {
             layer: "Network",
@@ -26,6 +31,23 @@ impl Network {
         })?;
         let input = Tensor::f_from_slice(pixels)?.f_view(&shape[..])?.f_to_device(self.device())?;
         tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
+    }
+
+    /// Refuses a batch whose patch attention, which grows with the fourth power of the side, would not fit.
+    fn check_patch_memory(&self, shape: &[i64]) -> Result<()> {
+        let [pictures, _, height, width] = shape else { return Ok(()) };
+        for (attention, block) in self.config.attention.iter().zip(&self.blocks) {
+            let Some(patch) = &attention.patch else { continue };
+            let cell = self.backbone.stages()[block.stage].stride * patch.patch_size;
+            let patches = i128::from(height.div_euclid(cell) + 1) * i128::from(width.div_euclid(cell) + 1);
+            // Scores and their softmax, in f32.
+            if 2 * 4 * i128::from(*pictures) * i128::from(patch.heads) * patches * patches > MAX_PATCH_BYTES {
+                let message =
+                    format!("{pictures} × {width}x{height} pixels: the patch attention would take over 4 GiB");
+                return Err(Error::argument("size", format!("{message}; choose a smaller size")));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {

@@ -89,7 +89,7 @@ pub(super) fn finish(
         top,
         maps: report::statistics(&readout, &geometry, maps)?,
         channels: report::channels(&readout),
-        outputs,
+        outputs: outputs.iter().map(|path: &PathBuf| path.display().to_string()).collect(),
         timings,
     })
 }

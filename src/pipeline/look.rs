@@ -1,11 +1,12 @@
 //! One pass through the network: decode → batches of one size → network.
 
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
-use ndarray::{Array3, Axis};
+use ndarray::{Array3, ArrayView4, Axis};
 use rayon::{Scope, ThreadPool};
 
 use super::batch::Bins;
@@ -161,18 +162,28 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
 /// Runs a batch; if that fails, its pictures one by one, so that one cannot fail the others.
 fn inspect(network: &mut impl Inspect, batch: &[Decoded<'_>], queries: &[[f32; 2]]) -> Vec<Result<Readout>> {
     if let [one] = batch {
-        let readouts = network.inspect(one.pixels.view().insert_axis(Axis(0)), queries);
+        let readouts = inspect_caught(network, one.pixels.view().insert_axis(Axis(0)), queries);
         return vec![readouts.and_then(|readouts| exactly(readouts, 1)).map(|mut readouts| readouts.remove(0))];
     }
     let views: Vec<_> = batch.iter().map(|picture| picture.pixels.view()).collect();
     let together = ndarray::stack(Axis(0), &views)
         .map_err(|error| Error::argument("batch", error))
-        .and_then(|pixels| network.inspect(pixels.view(), queries))
+        .and_then(|pixels| inspect_caught(network, pixels.view(), queries))
         .and_then(|readouts| exactly(readouts, batch.len()));
     match together {
         Ok(readouts) => readouts.into_iter().map(Ok).collect(),
         Err(_) => batch.chunks(1).flat_map(|one| inspect(network, one, queries)).collect(),
     }
+}
+
+/// Most of tch's methods panic where libtorch fails, for want of memory say: that is an error of the batch, no more.
+fn inspect_caught(
+    network: &mut impl Inspect,
+    pixels: ArrayView4<'_, f32>,
+    queries: &[[f32; 2]],
+) -> Result<Vec<Readout>> {
+    catch_unwind(AssertUnwindSafe(|| network.inspect(pixels, queries)))
+        .unwrap_or_else(|_| Err(Error::argument("network", "libtorch failed on it, for want of memory perhaps")))
 }
 
 fn exactly(readouts: Vec<Readout>, count: usize) -> Result<Vec<Readout>> {

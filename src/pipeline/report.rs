@@ -1,7 +1,6 @@
 //! What a run says about one picture.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ndarray::Array1;
@@ -30,7 +29,7 @@ pub struct PictureReport {
     /// The five strongest channels of every channel gate, by stage.
     pub channels: BTreeMap<String, Vec<ChannelStrength>>,
     /// The files that were written for it.
-    pub outputs: Vec<PathBuf>,
+    pub outputs: Vec<String>,
     /// How long each step took.
     pub timings: Timings,
 }

@@ -56,8 +56,8 @@ pub fn resolve(spec: DeviceSpec) -> Result<Device> {
     match spec {
         DeviceSpec::Cpu => Ok(Device::Cpu),
         DeviceSpec::Auto => {
-            // No CUDA libraries is the CPU installation, also on a machine with a GPU.
-            if cuda::gpu_count() == 0 || !cuda::libraries_installed() {
+            // Without the CUDA libraries this is a CPU installation, and the driver need not be asked.
+            if !cuda::libraries_installed() || cuda::gpu_count() == 0 {
                 return Ok(Device::Cpu);
             }
             cuda::open().map_err(|message| Error::Device {

@@ -11,6 +11,11 @@ use crate::{Error, Result};
 
 /// Resizes the part `[left, top, width, height]` of a picture, in pixels.
 pub(super) fn resize_part(picture: &RgbImage, part: [f64; 4], width: u32, height: u32) -> Result<RgbImage> {
+    let [left, top] = [part[0].max(0.0), part[1].max(0.0)];
+    // A part that was computed may reach past the border by a rounding error.
+    let part_width = part[2].min(f64::from(picture.width()) - left);
+    let part_height = part[3].min(f64::from(picture.height()) - top);
+    let part = [left, top, part_width, part_height];
     let pixels = resize(picture.as_raw(), picture.dimensions(), PixelType::U8x3, part, (width, height))?;
     RgbImage::from_raw(width, height, pixels).ok_or_else(wrong_size)
 }

@@ -136,7 +136,7 @@ pub trait Observer {
 /// The network's attention should start as the identity (as [`Network::new`] leaves it).
 ///
 /// # Errors
-/// [`Error::Argument`] if the network has no attention or a source has no pictures, [`Error::Io`] if one cannot be
+/// [`Error::Argument`] if the network has no attention, a source has no pictures or the training diverges, [`Error::Io`] if one cannot be
 /// listed, [`Error::Torch`] if libtorch fails. Single pictures that cannot be read go to [`Observer::skipped`].
 pub fn distill(network: &mut Network, options: &DistillOptions, observer: &mut dyn Observer) -> Result<DistillReport> {
     if network.config().attention.is_empty() {
@@ -177,6 +177,11 @@ pub fn distill(network: &mut Network, options: &DistillOptions, observer: &mut d
         let (banks, orders) = (&banks[shape], &mut orders[shape]);
         let picks = [0, 1, 2].map(|kind| orders[kind].next(BATCH[kind], random));
         let (loss, losses) = loss(network, banks, &picks, options)?;
+        if !losses.total.is_finite() {
+            let message =
+                format!("{} is too high: the loss is {} at step {}", options.learning_rate, losses.total, step + 1);
+            return Err(Error::argument("learning rate", message));
+        }
         optimizer.backward_step_clip_norm(&loss, 5.0);
         observer.stepped(step + 1, options.steps, BATCH.iter().sum(), &losses);
         if (step + 1) % options.checkpoint_every == 0 && step + 1 < options.steps {

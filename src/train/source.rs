@@ -25,7 +25,8 @@ struct Entry {
 }
 
 impl Pictures {
-    /// The pictures of folders (at any depth) and tar archives, told by their extension.
+    /// The pictures of folders (at any depth) and tar archives, told by their extension; what cannot be entered below a
+    /// folder is passed over.
     ///
     /// # Errors
     /// [`Error::Io`] if a folder or an archive cannot be read, [`Error::Argument`] if there is no picture in all of them.
@@ -86,7 +87,11 @@ impl Pictures {
 
 fn list_folder(folder: &Path, entries: &mut Vec<Entry>) -> Result<()> {
     for entry in WalkDir::new(folder).follow_links(true) {
-        let entry = entry.map_err(|error| Error::io(folder)(error.into()))?;
+        let entry = match entry {
+            // A link to nowhere, or round in circles, below the folder.
+            Err(error) if error.depth() > 0 => continue,
+            entry => entry.map_err(|error| Error::io(folder)(error.into()))?,
+        };
         if entry.file_type().is_file() && is_picture(entry.path()) {
             entries.push(Entry { name: entry.into_path(), member: None });
         }

@@ -125,6 +125,21 @@ fn a_stage_that_is_not_there_is_an_error() {
 }
 
 #[test]
+fn a_picture_too_large_for_the_patch_attention_is_refused() {
+    let network = Network::pretrained(Device::Cpu).unwrap();
+    let error = network.run(&ndarray::Array4::zeros((1, 3, 2048, 2048)).view(), &[]).unwrap_err().to_string();
+    assert!(error.starts_with("size: ") && error.contains("2048x2048"), "{error}");
+}
+
+#[test]
+fn a_configuration_without_classes_is_an_error() {
+    for classes in [i64::MIN, 0, i64::MAX] {
+        let config = NetworkConfig { classes, ..NetworkConfig::plain(Arch::EfficientNetLite0) };
+        assert!(Network::new(config, Device::Cpu).unwrap_err().to_string().contains("classes"));
+    }
+}
+
+#[test]
 fn a_saved_network_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let notes = BTreeMap::from([("made_by".to_owned(), "a test".to_owned())]);

@@ -57,6 +57,10 @@ fn make_data(folder: &Path) -> DistillOptions {
     }
     tar.finish().unwrap();
     std::fs::write(pictures.join("broken.jpg"), "no picture").unwrap();
+    let dangling = pictures.join("dangling.jpg");
+    if dangling.symlink_metadata().is_err() {
+        std::os::unix::fs::symlink("nowhere", dangling).unwrap();
+    }
     for i in 0..3u8 {
         RgbImage::from_pixel(300, 240, Rgb([i * 80, 40, 200])).save(backgrounds.join(format!("{i}.png"))).unwrap();
     }
@@ -144,6 +148,8 @@ fn sources_without_pictures_are_named() {
     assert!(error.contains("gone"), "{error}");
     let error = fails(DistillOptions { steps: 0, ..options });
     assert!(error.contains("steps"), "{error}");
+    let error = fails(DistillOptions { learning_rate: f64::INFINITY, ..make_data(folder.path()) });
+    assert!(error.contains("learning rate"), "{error}");
     let mut plain = Network::plain(Device::Cpu).unwrap();
     assert!(distill(&mut plain, &make_data(folder.path()), &mut Log::default()).is_err());
 }

@@ -86,7 +86,8 @@ impl Cli {
         let rows = read_truth(&self.truth)?.into_iter().filter(|row| row.small || !self.small);
         let rows: Vec<_> = rows.take(self.limit.unwrap_or(usize::MAX)).collect();
         if rows.is_empty() {
-            return Err(Error::argument("--small", format!("no row of {} has small = 1", self.truth.display())));
+            let rows = if self.small { "row with small = 1" } else { "row" };
+            return Err(Error::argument("--truth", format!("{} has no {rows}", self.truth.display())));
         }
         let mut stems = HashSet::new();
         let twin = rows.iter().find(|row| self.maps_dir.is_some() && !stems.insert(stem(row)));

@@ -38,7 +38,8 @@ Examples:
       The maps that this network has.
 
 Exit status: 0 all done; 1 some picture failed (its name and the reason are on standard error, the others are done);
-2 the command line is wrong, nothing was done; 130 interrupted (finished files are whole).";
+2 the command line is wrong, nothing was done; 130 interrupted (finished files are whole; a second
+interrupt ends at once and may leave a hidden .tmp file).";
 
 const INPUT: &str = "Pictures";
 const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";
@@ -128,7 +129,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", help_heading = RUN)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Most pictures that the network takes at once; they must have one size there [default: 16 on a GPU, one for every
-    /// four threads on a CPU]
+    /// four threads on a CPU, at most 8]
     #[arg(long, value_name = "N", value_parser = batch_size, help_heading = RUN)]
     pub(crate) batch_size: Option<NonZeroUsize>,
     /// No progress bar and no summary; errors are still told

@@ -118,7 +118,7 @@ impl Request {
 /// `coffee.jpg: espresso 92.1 % -> coffee-overlay.png`
 fn summary(picture: &PictureReport) -> String {
     let top = picture.top.first().map(|top| format!(": {} {:.1} %", top.label, 100.0 * top.probability));
-    let outputs: Vec<_> = picture.outputs.iter().map(|path| path.display().to_string()).collect();
+    let outputs = &picture.outputs;
     let arrow = if outputs.is_empty() { "" } else { " -> " };
     format!("{}{}{arrow}{}", picture.input, top.unwrap_or_default(), outputs.join(", "))
 }

@@ -1,7 +1,6 @@
 //! From input arguments to pictures: folders are walked, everything else is taken as it is.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -90,7 +89,7 @@ fn has_picture_extension(path: &Path) -> bool {
 
 /// Whether the name is that of an overlay written beside its picture.
 fn is_overlay(path: &Path) -> bool {
-    path.file_stem().and_then(OsStr::to_str).is_some_and(|stem| stem.ends_with("-overlay"))
+    path.file_stem().is_some_and(|stem| stem.as_encoded_bytes().ends_with(b"-overlay"))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use cbam::network::Network;
+use cbam::pipeline::WholeFile;
 use cbam::train::{DistillReport, distill};
 use clap::Parser;
 
@@ -32,8 +33,8 @@ fn run(arguments: &Distill) -> Result<()> {
     let mut network = Network::untrained(arguments.backbone.as_deref(), device)?;
     let options = arguments.options();
     let notes = arguments.notes();
-    // A file that cannot be written shows before the hours of work, not after.
-    network.save(&arguments.out, &notes)?;
+    // A place that cannot be written to shows before the hours of work, not after.
+    drop(WholeFile::create(&arguments.out)?);
     let mut progress = Progress::new(&arguments.out, notes.clone(), arguments.quiet);
     let report = distill(&mut network, &options, &mut progress)?;
     progress.finish();

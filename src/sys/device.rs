@@ -49,6 +49,9 @@ impl fmt::Display for DeviceSpec {
 
 /// Turns a specification into a device that works, opening the CUDA libraries if a GPU is to be used.
 ///
+/// Call it before anything else of libtorch, a seed included: what asks libtorch about CUDA before its libraries are
+/// open fixes the answer for the life of the process.
+///
 /// # Errors
 /// [`Error::Device`] if a GPU is asked for and the driver reports none of that index, or the CUDA libraries cannot be
 /// opened. `auto` is an error only if there is a GPU and a CUDA library that is found cannot be used.

@@ -55,7 +55,7 @@ pub(crate) struct Cli {
     pub(crate) plain: bool,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value_t, value_name = "DEVICE")]
-    device: DeviceSpec,
+    pub(crate) device: DeviceSpec,
     /// Threads; all cores by default
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
@@ -104,8 +104,7 @@ impl Cli {
     }
 
     /// The network to measure.
-    pub(crate) fn network(&self) -> Result<Network> {
-        let device = cbam::sys::resolve(self.device)?;
+    pub(crate) fn network(&self, device: tch::Device) -> Result<Network> {
         match &self.weights {
             Some(path) => Network::open(path, device),
             None if self.plain => Network::plain(device),

@@ -29,10 +29,11 @@ fn main() -> ExitCode {
 
 /// The number of pictures that could not be scored.
 fn run(cli: &Cli) -> Result<usize> {
+    let device = cbam::sys::resolve(cli.device)?;
     cbam::sys::set_all_threads(cli.threads)?;
     let rows = cli.rows()?;
     let source = cli.source()?;
-    let network = cli.network()?;
+    let network = cli.network(device)?;
     let mut evaluation = Evaluation::new(cli, &network, &rows)?;
     evaluation.run(&source)?;
     let report = evaluation.report();

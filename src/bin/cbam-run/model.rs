@@ -8,8 +8,8 @@ use crate::request::Model;
 
 /// Opens the network on the device that is asked for, and bounds libtorch's threads.
 pub(crate) fn open(model: &Model) -> Result<Network> {
-    cbam::sys::set_threads(model.threads);
     let device = cbam::sys::resolve(model.device)?;
+    cbam::sys::set_threads(model.threads);
     match &model.weights {
         Some(path) => Network::open(path, device),
         None => Network::pretrained(device),

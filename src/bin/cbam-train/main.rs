@@ -27,9 +27,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Distill) -> Result<()> {
+    let device = cbam::sys::resolve(arguments.device)?;
     cbam::sys::set_all_threads(arguments.threads)?;
     tch::manual_seed(arguments.seed as i64);
-    let device = cbam::sys::resolve(arguments.device)?;
     let mut network = Network::untrained(arguments.backbone.as_deref(), device)?;
     let options = arguments.options();
     let notes = arguments.notes();

@@ -1,7 +1,9 @@
 //! The trainer on a handful of made-up pictures: it trains the attention alone, and the same seed gives the same weights.
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use cbam::network::Network;
 use cbam::train::{DistillOptions, DistillReport, Losses, Observer, distill};
@@ -78,10 +80,20 @@ fn make_data(folder: &Path) -> DistillOptions {
     }
 }
 
+/// One untrained network for all: libtorch's generator is the whole process's, so a seed of it would not hold beside
+/// other tests.
+fn untrained() -> Network {
+    static SAVED: LazyLock<PathBuf> = LazyLock::new(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("untrained.safetensors");
+        Network::untrained(None, Device::Cpu).unwrap().save(&path, &BTreeMap::new()).unwrap();
+        path
+    });
+    Network::open(&*SAVED, Device::Cpu).unwrap()
+}
+
 fn train(options: &DistillOptions) -> (Network, DistillReport, Log) {
-    let mut network = Network::untrained(None, Device::Cpu).unwrap();
+    let mut network = untrained();
     let mut log = Log::default();
-    tch::manual_seed(3);
     let report = distill(&mut network, options, &mut log).unwrap();
     (network, report, log)
 }
@@ -97,7 +109,7 @@ fn with_prefix(network: &Network, prefix: &str) -> Vec<(String, Tensor)> {
 fn the_attention_learns_and_the_backbone_stays() {
     let folder = tempfile::tempdir().unwrap();
     let options = make_data(folder.path());
-    let before = Network::untrained(None, Device::Cpu).unwrap();
+    let before = untrained();
     let (after, report, log) = train(&options);
 
     assert_eq!(log.losses.len(), 3);

@@ -6,6 +6,7 @@
 mod config;
 mod load;
 mod run;
+mod site;
 
 use tch::{Tensor, nn};
 
@@ -14,6 +15,7 @@ use crate::backbone::Backbone;
 use crate::{Error, Result};
 
 pub use config::{NetworkConfig, StageAttention};
+use site::Site;
 
 /// The most classes that a configuration may ask for.
 const MAX_CLASSES: i64 = 1_000_000;
@@ -27,11 +29,13 @@ pub struct Network {
     blocks: Vec<Block>,
 }
 
-/// The attention after one stage.
+/// The attention at one site.
 #[derive(Debug)]
 struct Block {
     name: String,
-    stage: usize,
+    site: Site,
+    /// How many input pixels one cell covers along a side.
+    stride: i64,
     cbam: Option<Cbam>,
     gain: f64,
     patch: Option<PatchAttention>,
@@ -54,7 +58,7 @@ pub struct Output {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BlockOutput {
-    /// The stage that the block follows.
+    /// Where the block stands: `stage5`, `stage6.expansion`, `head` (see [`StageAttention::stage`]).
     pub stage: String,
     /// The channel gate, `[N, C]`.
     pub channel: Option<Gate>,
@@ -89,17 +93,15 @@ impl Network {
         let backbone = config.arch.build(&root / "backbone", config.classes);
         let mut blocks: Vec<Block> = Vec::new();
         for attention in &config.attention {
-            let position = backbone.stages().iter().position(|stage| stage.name == attention.stage);
-            let stage =
-                position.filter(|stage| blocks.last().is_none_or(|last| last.stage < *stage)).ok_or_else(|| {
-                    let names: Vec<_> = backbone.stages().iter().map(|stage| stage.name.as_str()).collect();
-                    let message = format!("'{}' is none of {}, or not in order", attention.stage, names.join(", "));
-                    Error::argument("attention stage", message)
-                })?;
-            let path = &root / "attention" / attention.stage.as_str();
-            let channels = backbone.stages()[stage].channels;
-            let mut block =
-                Block { name: attention.stage.clone(), stage, cbam: None, gain: attention.gain, patch: None };
+            let (site, channels, stride) = Site::find(&attention.stage, &*backbone)?;
+            if blocks.last().is_some_and(|last| !last.site.is_before(site)) {
+                let message = format!("'{}' is not behind the one before it", attention.stage);
+                return Err(Error::argument("attention stage", message));
+            }
+            // A dot would part the path.
+            let path = &root / "attention" / attention.stage.replace('.', "_").as_str();
+            let (name, gain) = (attention.stage.clone(), attention.gain);
+            let mut block = Block { name, site, stride, cbam: None, gain, patch: None };
             if let Some(config) = &attention.cbam {
                 let cbam = Cbam::new(&path / "cbam", channels, config)?;
                 cbam.identity_start()?;
@@ -164,7 +166,7 @@ impl Network {
             }
         }
         let stem = self.backbone.stem(xs, false);
-        Ok((0..=self.trunk_end()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, false)))
+        Ok((0..self.trunk_stages()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, false)))
     }
 
     /// The part from the first attention on; takes what [`Self::trunk`] returns.
@@ -172,26 +174,48 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
-        let mut xs = features.shallow_clone();
         let mut attention = Vec::with_capacity(self.blocks.len());
-        for stage in self.trunk_end()..self.backbone.stages().len() {
-            if stage > self.trunk_end() {
-                xs = self.backbone.stage(stage, &xs, false);
-            }
-            if let Some(block) = self.blocks.iter().find(|block| block.stage == stage) {
-                let (gated, maps) = block.forward(&xs, train)?;
-                xs = gated;
+        let mut gate = |site: Site, xs: &Tensor| match self.blocks.iter().find(|block| block.site == site) {
+            None => Ok(xs.shallow_clone()),
+            Some(block) => {
+                let (gated, maps) = block.forward(xs, train)?;
                 attention.push(maps);
+                Ok(gated)
             }
+        };
+        let mut xs = features.shallow_clone();
+        let first = self.trunk_stages();
+        if let Some(before) = first.checked_sub(1) {
+            xs = gate(Site::Stage(before), &xs)?;
+        }
+        for stage in first..self.backbone.stages().len() {
+            xs = self.backbone.stage_gated(stage, &xs, false, &mut |xs| gate(Site::Expansion(stage), xs))?;
+            xs = gate(Site::Stage(stage), &xs)?;
         }
         let features = self.backbone.head_conv(&xs, false);
-        let logits = self.backbone.classify(&self.backbone.head_activation(&features), false);
-        Ok(Output { logits, features, attention })
+        let gated = gate(Site::Head, &self.backbone.head_activation(&features))?;
+        Ok(Output { logits: self.backbone.classify(&gated, false), features, attention })
     }
 
-    /// The last stage before any attention.
-    pub(crate) fn trunk_end(&self) -> usize {
-        self.blocks.first().map_or(self.backbone.stages().len() - 1, |block| block.stage)
+    /// Class scores, `[N, classes]`, from [`Output::features`], through the head's attention if there is any.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the features are not those of the last convolution.
+    pub fn classify(&self, features: &Tensor) -> Result<Tensor> {
+        let mut features = self.backbone.head_activation(features);
+        if let Some(block) = self.blocks.iter().find(|block| block.site == Site::Head) {
+            features = block.forward(&features, false)?.0;
+        }
+        Ok(self.backbone.classify(&features, false))
+    }
+
+    /// How many stages run before any attention.
+    pub(crate) fn trunk_stages(&self) -> usize {
+        match self.blocks.first().map(|block| block.site) {
+            Some(Site::Expansion(stage)) => stage,
+            Some(Site::Stage(stage)) => stage + 1,
+            Some(Site::Head) | None => self.backbone.stages().len(),
+        }
     }
 }
 

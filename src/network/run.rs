@@ -38,7 +38,7 @@ impl Network {
         let [pictures, _, height, width] = shape else { return Ok(()) };
         for (attention, block) in self.config.attention.iter().zip(&self.blocks) {
             let Some(patch) = &attention.patch else { continue };
-            let cell = self.backbone.stages()[block.stage].stride * patch.patch_size;
+            let cell = block.stride * patch.patch_size;
             let patches = i128::from(height.div_euclid(cell) + 1) * i128::from(width.div_euclid(cell) + 1);
             // Scores and their softmax, in f32.
             if 2 * 4 * i128::from(*pictures) * i128::from(patch.heads) * patches * patches > MAX_PATCH_BYTES {

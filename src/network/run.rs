@@ -38,7 +38,7 @@ impl Network {
         let [pictures, _, height, width] = shape else { return Ok(()) };
         for (attention, block) in self.config.attention.iter().zip(&self.blocks) {
             let Some(patch) = &attention.patch else { continue };
-            let cell = self.backbone.stages()[block.stage].stride * patch.patch_size;
+            let cell = block.stride * patch.patch_size;
             let patches = i128::from(height.div_euclid(cell) + 1) * i128::from(width.div_euclid(cell) + 1);
             // Scores and their softmax, in f32.
             if 2 * 4 * i128::from(*pictures) * i128::from(patch.heads) * patches * patches > MAX_PATCH_BYTES {
@@ -53,8 +53,7 @@ impl Network {
     pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let probabilities = host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
         let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
-        let classify = |features: &Tensor| self.backbone.classify(&self.backbone.head_activation(features), false);
-        let mut readouts: Vec<Readout> = grad_cam(&output.features, &first, classify)?
+        let mut readouts: Vec<Readout> = grad_cam(&output.features, &first, |features| self.classify(features))?
             .into_iter()
             .enumerate()
             .map(|(i, map)| Readout {

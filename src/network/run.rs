@@ -59,7 +59,7 @@ impl Network {
             .map(|(i, map)| Readout {
                 probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
                 gates: Vec::new(),
-                patch: None,
+                patches: Vec::new(),
                 rollout: None,
                 explanations: vec![Explanation { method: Method::GradCam, stage: None, class: first[i] as usize, map }],
             })
@@ -82,8 +82,11 @@ impl Network {
                 // Mean over the queries, times T: what each key receives, 1 if attention is uniform.
                 let received = patch.weights.f_sum_dim_intlist([2i64].as_slice(), false, Kind::Float)?;
                 let received = host::<Ix4>(&received.f_reshape([-1, received.size()[1], rows, columns])?)?;
+                // Points are asked of the first layer alone, whose grid is the finest.
+                let first = readouts.iter().all(|readout| readout.patches.is_empty());
                 let asked = queries
                     .iter()
+                    .filter(|_| first)
                     .map(|&query| {
                         let index = patch_index(query, patch.grid)?;
                         let weights = patch.weights.f_select(2, index)?.f_mean_dim(1, false, Kind::Float)?;
@@ -91,7 +94,7 @@ impl Network {
                     })
                     .collect::<Result<Vec<_>>>()?;
                 for (i, readout) in readouts.iter_mut().enumerate() {
-                    readout.patch = Some(PatchReadout {
+                    readout.patches.push(PatchReadout {
                         stage: block.stage.clone(),
                         received: received.index_axis(Axis(0), i).to_owned(),
                         rows: asked
@@ -106,7 +109,7 @@ impl Network {
             }
         }
         roll_out(&output.attention, &mut readouts)?;
-        if !queries.is_empty() && readouts.iter().any(|readout| readout.patch.is_none()) {
+        if !queries.is_empty() && readouts.iter().any(|readout| readout.patches.is_empty()) {
             return Err(Error::argument("patch@X,Y", "these weights have no patch attention"));
         }
         Ok(readouts)

@@ -50,16 +50,15 @@ impl Inspect for Network {
             .filter(|(_, cbam)| cbam.spatial.is_some())
             .map(|(block, _)| MapName::Spatial(Some(stage(block))))
             .collect();
-        let heads = attention.iter().rev().find_map(|block| Some(block.patch.as_ref()?.heads));
+        let patch =
+            attention.iter().filter_map(|block| Some((block.stage.as_str(), block.patch.as_ref()?.heads as usize)));
+        let patch = MapName::patches(patch);
         let mut names = Vec::new();
-        if !spatial.is_empty() && heads.is_some() {
+        if !spatial.is_empty() && !patch.is_empty() {
             names.push(MapName::Fused);
         }
         names.extend(spatial);
-        if let Some(heads) = heads {
-            names.push(MapName::Patch(None));
-            names.extend((0..heads as usize).map(|head| MapName::Patch(Some(head))));
-        }
+        names.extend(patch);
         names.push(MapName::explain(Method::GradCam));
         names.extend(cbam().map(|(block, _)| MapName::Channel(stage(block))));
         names
@@ -85,7 +84,7 @@ pub(super) fn choose_maps(wanted: &[MapName], held: &[MapName]) -> Result<Vec<Ma
     }
     let has = |name: &MapName| match name {
         MapName::Spatial(None) => held.iter().any(|held| matches!(held, MapName::Spatial(_))),
-        MapName::PatchAt(..) => held.contains(&MapName::Patch(None)),
+        MapName::PatchAt(..) => held.contains(&MapName::PATCH),
         name => held.contains(name),
     };
     match wanted.iter().find(|name| !has(name)) {

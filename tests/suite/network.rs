@@ -93,7 +93,7 @@ fn the_bundled_network_knows_its_pictures_and_its_maps_are_maps() {
         assert!(spatial.iter().chain(&gate.channel).all(|value| (0.0..=1.0).contains(value)));
         assert!(spatial.iter().any(|value| (value - spatial[[0, 0]]).abs() > 1e-3), "a trained gate is not flat");
     }
-    let patch = coffee.patch.as_ref().unwrap();
+    let patch = &coffee.patches[0];
     assert_eq!(patch.received.dim(), (4, rows, columns));
     for head in patch.received.outer_iter() {
         assert!((head.mean().unwrap() - 1.0).abs() < 1e-4, "uniform attention is 1");
@@ -128,7 +128,7 @@ fn queries_outside_the_picture_or_without_patches_are_refused() {
     }
     let plain = Network::plain(Device::Cpu).unwrap();
     assert!(plain.run(&batch.view(), &[[0.5, 0.5]]).is_err());
-    assert!(plain.run(&batch.view(), &[]).unwrap()[0].patch.is_none());
+    assert!(plain.run(&batch.view(), &[]).unwrap()[0].patches.is_empty());
 }
 
 #[test]

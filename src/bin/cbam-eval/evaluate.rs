@@ -178,7 +178,7 @@ fn available(network: &Network, wanted: &[MapName]) -> Result<Vec<MapName>> {
     let readout = network.run(&blank.view(), &[])?.remove(0);
     let geometry = Geometry { picture: size, network: size };
     if wanted.is_empty() {
-        let usual = [MapName::Fused, MapName::Spatial(None), MapName::Patch(None), MapName::explain(Method::GradCam)];
+        let usual = [MapName::Fused, MapName::Spatial(None), MapName::PATCH, MapName::explain(Method::GradCam)];
         return Ok(usual.into_iter().filter(|name| readout.map(name, &geometry).is_ok()).collect());
     }
     let mut maps: Vec<MapName> = Vec::new();

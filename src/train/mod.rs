@@ -8,6 +8,7 @@ mod canvas;
 mod distill;
 mod features;
 mod loss;
+pub mod optim;
 mod schedule;
 mod source;
 mod teacher;

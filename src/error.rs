@@ -59,6 +59,9 @@ pub enum Error {
         /// Why not, and what to do.
         message: String,
     },
+    /// The caller ended the work before it was done.
+    #[error("interrupted")]
+    Interrupted,
     /// libtorch refused an operation.
     #[error(transparent)]
     Torch(#[from] tch::TchError),

@@ -5,18 +5,21 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use cbam::Error;
 use cbam::network::Network;
-use cbam::train::{DistillOptions, DistillReport, Losses, Observer, distill};
-use cbam::{Error, Result};
+use cbam::train::{DistillOptions, DistillReport, Observer, RunOptions, StepReport, distill};
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
 use tch::{Device, Tensor};
 
 #[derive(Default)]
-struct Log {
+pub(super) struct Log {
     skipped: Vec<String>,
-    losses: Vec<Losses>,
-    checkpoints: Vec<usize>,
+    trouble: Vec<String>,
+    losses: Vec<Vec<f64>>,
+    saved: Vec<usize>,
     prepared: (usize, usize),
+    /// End it after so many steps.
+    end_after: Option<usize>,
 }
 
 impl Observer for Log {
@@ -26,18 +29,23 @@ impl Observer for Log {
     fn skipped(&mut self, error: &Error) {
         self.skipped.push(error.to_string());
     }
-    fn stepped(&mut self, step: usize, steps: usize, views: usize, losses: &Losses) {
-        assert_eq!((step, steps, views), (self.losses.len() + 1, 3, 32));
-        self.losses.push(*losses);
+    fn trouble(&mut self, error: &Error) {
+        self.trouble.push(error.to_string());
     }
-    fn checkpoint(&mut self, _: &Network, step: usize) -> Result<()> {
-        self.checkpoints.push(step);
-        Ok(())
+    fn stepped(&mut self, report: &StepReport<'_>) {
+        assert_eq!((report.steps, report.pictures), (3, 32));
+        self.losses.push(report.figures.iter().map(|(_, value)| *value).collect());
+    }
+    fn saved(&mut self, _: &Path, step: usize) {
+        self.saved.push(step);
+    }
+    fn cancelled(&self) -> bool {
+        self.end_after.is_some_and(|steps| self.losses.len() >= steps)
     }
 }
 
 /// 40 pictures, half of them in an archive, one broken; a few backgrounds and 40 stamps.
-fn make_data(folder: &Path) -> DistillOptions {
+pub(super) fn make_data(folder: &Path) -> DistillOptions {
     let sub = |name: &str| {
         let path = folder.join(name);
         std::fs::create_dir_all(&path).unwrap();
@@ -74,7 +82,6 @@ fn make_data(folder: &Path) -> DistillOptions {
         composites: 8,
         steps: 3,
         validation: 2,
-        checkpoint_every: 2,
         seed: 5,
         ..DistillOptions::default()
     }
@@ -94,7 +101,7 @@ fn untrained() -> Network {
 fn train(options: &DistillOptions) -> (Network, DistillReport, Log) {
     let mut network = untrained();
     let mut log = Log::default();
-    let report = distill(&mut network, options, &mut log).unwrap();
+    let report = distill(&mut network, options, &RunOptions::default(), &mut log).unwrap();
     (network, report, log)
 }
 
@@ -113,8 +120,7 @@ fn the_attention_learns_and_the_backbone_stays() {
     let (after, report, log) = train(&options);
 
     assert_eq!(log.losses.len(), 3);
-    assert!(log.losses.iter().all(|losses| losses.total.is_finite() && losses.focus > 0.0));
-    assert_eq!(log.checkpoints, [2]);
+    assert!(log.losses.iter().all(|losses| losses[0].is_finite() && losses[4] > 0.0));
     assert_eq!(log.prepared.0, log.prepared.1);
     assert!(log.skipped.iter().any(|message| message.contains("broken.jpg")), "{:?}", log.skipped);
     let [clean, cluttered, composites] = report.views;
@@ -139,10 +145,10 @@ fn the_same_seed_draws_the_same_views() {
     let options = make_data(folder.path());
     let (a, b) = (train(&options).2, train(&options).2);
     for (a, b) in a.losses.iter().zip(&b.losses) {
-        assert!((a.total - b.total).abs() < 1e-3 * a.total, "{a:?} {b:?}");
+        assert!((a[0] - b[0]).abs() < 1e-3 * a[0], "{a:?} {b:?}");
     }
     let other = train(&DistillOptions { seed: 6, ..options }).2;
-    assert!((a.losses[0].focus - other.losses[0].focus).abs() > 1e-3);
+    assert!((a.losses[0][4] - other.losses[0][4]).abs() > 1e-3);
 }
 
 #[test]
@@ -152,8 +158,7 @@ fn sources_without_pictures_are_named() {
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     let mut network = Network::untrained(None, Device::Cpu).unwrap();
-    let mut fails =
-        |options: DistillOptions| distill(&mut network, &options, &mut Log::default()).unwrap_err().to_string();
+    let mut fails = |options: DistillOptions| failing(&mut network, &options);
     let error = fails(DistillOptions { stamps: vec![empty.clone()], ..options.clone() });
     assert!(error.contains("empty"), "{error}");
     let error = fails(DistillOptions { images: vec![folder.path().join("gone")], ..options.clone() });
@@ -163,5 +168,55 @@ fn sources_without_pictures_are_named() {
     let error = fails(DistillOptions { learning_rate: f64::INFINITY, ..make_data(folder.path()) });
     assert!(error.contains("learning rate"), "{error}");
     let mut plain = Network::plain(Device::Cpu).unwrap();
-    assert!(distill(&mut plain, &make_data(folder.path()), &mut Log::default()).is_err());
+    assert!(failing(&mut plain, &make_data(folder.path())).contains("no attention"));
+}
+
+fn failing(network: &mut Network, options: &DistillOptions) -> String {
+    distill(network, options, &RunOptions::default(), &mut Log::default()).unwrap_err().to_string()
+}
+
+/// Runs in this process: on other threads' business beside it, so the bits are compared in `kill.rs`, in processes of their own.
+#[test]
+fn an_interrupted_training_saves_and_goes_on_with_the_same_settings_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = make_data(folder.path());
+    let checkpoint = folder.path().join("c.safetensors");
+    let run = RunOptions::default().with_checkpoint(&checkpoint, 1);
+    let mut log = Log { end_after: Some(2), ..Log::default() };
+    let mut network = untrained();
+    let error = distill(&mut network, &options, &run, &mut log).unwrap_err();
+    assert!(matches!(error, Error::Interrupted), "{error}");
+    assert_eq!(log.saved, [0, 1, 2]);
+
+    let again = distill(&mut untrained(), &options, &run, &mut Log::default()).unwrap_err().to_string();
+    assert!(again.contains("--resume"), "an unfinished training is not written over: {again}");
+
+    let run = RunOptions::default().with_resume(&checkpoint);
+    let mut other = Network::pretrained(Device::Cpu).unwrap();
+    let changed = DistillOptions { learning_rate: 0.5, ..options.clone() };
+    let error = distill(&mut other, &changed, &run, &mut Log::default()).unwrap_err().to_string();
+    assert!(error.starts_with("learning-rate: 0.5 now, but 0.002"), "{error}");
+
+    let mut log = Log::default();
+    let report = distill(&mut other, &options, &run, &mut log).unwrap();
+    assert_eq!((log.losses.len(), log.saved), (1, vec![3]));
+    assert!(report.before.clean.abs() < 1e-3, "the figures before the first step are those of the start: {report:?}");
+    let (whole, ..) = train(&options);
+    for ((name, a), (_, b)) in with_prefix(&whole, "attention.").iter().zip(&with_prefix(&other, "attention.")) {
+        assert!(a.allclose(b, 1e-3, 1e-5, false), "{name}");
+    }
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = make_data(folder.path());
+    let path = folder.path().join("c.safetensors");
+    let run = RunOptions::default().with_resume(&path);
+    let fails = || distill(&mut untrained(), &options, &run, &mut Log::default()).unwrap_err().to_string();
+    assert!(fails().contains("c.safetensors"));
+    Network::pretrained(Device::Cpu).unwrap().save(&path, &BTreeMap::new()).unwrap();
+    assert!(fails().contains("no checkpoint of a training"), "{}", fails());
+    std::fs::write(&path, "half").unwrap();
+    assert!(fails().contains("c.safetensors"));
 }

@@ -9,8 +9,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::views::{Placement, Studio};
 use super::{Observer, teacher};
-use crate::Result;
 use crate::network::Network;
+use crate::{Error, Result};
 
 /// How many pictures are drawn and run at a time.
 const CHUNK: usize = 16;
@@ -102,8 +102,7 @@ pub(super) fn prepare(
                 cluttered.push(&features, &lesson.log_probabilities, to_tensor(&targets)?)?;
             }
         }
-        observer.prepared(size, total);
-        Ok(())
+        told(size, total, observer)
     })?;
     let composed = |chunk: Range<usize>| -> Vec<Result<(RgbImage, Array2<f32>)>> {
         chunk.into_par_iter().map(|number| studio.composite(number as u64)).collect()
@@ -117,13 +116,18 @@ pub(super) fn prepare(
             let masks: Vec<_> = drawn.into_iter().map(|(_, mask)| mask).collect();
             composite.push(&features, &lesson.log_probabilities, to_tensor(&masks)?)?;
         }
-        observer.prepared(size, total);
-        Ok(())
+        told(size, total, observer)
     })?;
     if [&clean, &cluttered, &composite].iter().any(|parts| parts.features.is_empty()) {
         return Ok(None);
     }
     Ok(Some(Banks { clean: clean.bank()?, cluttered: cluttered.bank()?, composite: composite.bank()? }))
+}
+
+/// So many more views are drawn; the observer may end it here.
+fn told(count: usize, total: usize, observer: &mut dyn Observer) -> Result<()> {
+    observer.prepared(count, total);
+    if observer.cancelled() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 /// A picture, clean and in clutter.

@@ -49,8 +49,8 @@ impl<'a> Evaluation<'a> {
     /// Checks, before any work, that the network has the classes and the maps.
     pub(crate) fn new(cli: &Cli, network: &'a Network, rows: &'a [TruthRow]) -> Result<Self> {
         let config = network.config();
-        if let Some(row) = rows.iter().find(|row| row.class as i64 >= config.classes) {
-            let message = format!("{} is of class {}, the network knows {}", row.image, row.class, config.classes);
+        if let Some(row) = rows.iter().find(|row| row.class.is_some_and(|class| class as i64 >= config.classes)) {
+            let message = format!("{} is of class {}, the network knows {}", row.image, row.class.unwrap_or_default(), config.classes);
             return Err(Error::argument("--truth", message));
         }
         let mut preprocess = config.preprocess();
@@ -108,7 +108,9 @@ impl<'a> Evaluation<'a> {
         for ((row, _, readout), scores) in seen.iter().zip(&scores) {
             let selections = [Some(&mut self.all), row.small.then_some(&mut self.small)];
             for sums in selections.into_iter().flatten() {
-                sums.accuracy.add(readout.probabilities.view(), row.class)?;
+                if let Some(class) = row.class {
+                    sums.accuracy.add(readout.probabilities.view(), class)?;
+                }
                 sums.maps.iter_mut().zip(scores).for_each(|(sum, score)| sum.add(score));
             }
         }
@@ -153,7 +155,7 @@ impl Pixels {
 
     /// The scores of one picture's maps, which are saved on the way.
     fn localise(&self, row: &TruthRow, geometry: &Geometry, readout: &Readout) -> Result<Vec<PictureScore>> {
-        let inside = row.inside();
+        let inside = row.region()?.inside;
         let score = |(name, folder): (&MapName, &Option<PathBuf>)| {
             let map = readout.map(name, geometry)?;
             if let Some(folder) = folder {

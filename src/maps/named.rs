@@ -2,8 +2,12 @@
 
 use ndarray::{Array1, Array2, Axis};
 
-use super::{AttentionMap, MapName, MapRange, PatchReadout, Readout, fuse};
+use super::{AttentionMap, Explanation, MapName, MapRange, PatchReadout, Readout, fuse};
 use crate::{Error, Result, photo::Geometry};
+
+/// Why a network has no attention rollout.
+const NO_ROLLOUT: &str =
+    "rolls several patch self-attentions into one, and this network does not have two or more of them on one grid";
 
 impl Readout {
     /// The map called `name`, on its native grid, unscaled.
@@ -41,10 +45,15 @@ impl Readout {
             MapName::Channel(_) => {
                 Err(Error::argument(name, "a channel gate is a vector, one value per channel, and not a map"))
             }
-            MapName::GradCam => {
-                let map = self.class_activation.as_ref();
-                let map = map.ok_or_else(|| Error::argument(name, "this run made no class activation map"))?;
-                AttentionMap::new(map.clone(), MapRange::Positive)
+            MapName::Rollout => {
+                let rollout = self.rollout.as_ref();
+                let rollout = rollout.ok_or_else(|| Error::argument(name, NO_ROLLOUT))?;
+                AttentionMap::new(rollout.clone(), MapRange::Relative)
+            }
+            MapName::Explain { method, stage } => {
+                let made = self.explanations.iter().find(|made| made.method == *method && made.stage == *stage);
+                let made = made.ok_or_else(|| Error::argument(name, "this run made no such explanation"))?;
+                AttentionMap::new(made.map.clone(), MapRange::Positive)
             }
         }
     }
@@ -58,8 +67,16 @@ impl Readout {
         let patch = heads.map(|heads| {
             std::iter::once(MapName::Patch(None)).chain((0..heads).map(|head| MapName::Patch(Some(head))))
         });
-        let gradcam = self.class_activation.as_ref().map(|_| MapName::GradCam);
-        fused.into_iter().chain(spatial).chain(patch.into_iter().flatten()).chain(gradcam).collect()
+        let rollout = self.rollout.as_ref().map(|_| MapName::Rollout);
+        let explained = self.explanations.iter();
+        let explained = explained.map(|made| MapName::Explain { method: made.method, stage: made.stage.clone() });
+        fused.into_iter().chain(spatial).chain(patch.into_iter().flatten()).chain(rollout).chain(explained).collect()
+    }
+
+    /// Adds an explanation, in the place of one of the same method at the same stage.
+    pub fn explained(&mut self, new: Explanation) {
+        self.explanations.retain(|old| (old.method, &old.stage) != (new.method, &new.stage));
+        self.explanations.push(new);
     }
 
     /// The channel gate of a stage, `[C]`, each in `[0, 1]`.

@@ -3,6 +3,8 @@
 use ndarray::{Array1, Array2, Array3};
 use serde::{Deserialize, Serialize};
 
+use crate::explain::Method;
+
 /// Everything that the network says about one picture.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Readout {
@@ -12,8 +14,25 @@ pub struct Readout {
     pub gates: Vec<GateReadout>,
     /// The patch self-attention, if the network has one.
     pub patch: Option<PatchReadout>,
-    /// Grad-CAM of the likeliest class at the features of the last convolution, `[h, w]`, at least 0.
-    pub class_activation: Option<Array2<f32>>,
+    /// Attention rollout over the patch self-attentions, if the network has several of them on one grid: attention
+    /// received in the end, `[rows, columns]`, where uniform attention is 1.
+    pub rollout: Option<Array2<f32>>,
+    /// The explanations that were made; of one method at one stage only one.
+    pub explanations: Vec<Explanation>,
+}
+
+/// What an explanation method says about the decision for a class.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The method.
+    pub method: Method,
+    /// The stage whose features it looked at; none is the last convolution, and none for a method that looks at no
+    /// stage.
+    pub stage: Option<String>,
+    /// The class.
+    pub class: usize,
+    /// Its map, on its own grid, at least 0.
+    pub map: Array2<f32>,
 }
 
 /// The two gates of one CBAM block.

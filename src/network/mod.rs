@@ -5,6 +5,7 @@
 
 mod config;
 mod load;
+mod places;
 mod run;
 
 use tch::{Tensor, nn};
@@ -14,6 +15,7 @@ use crate::backbone::Backbone;
 use crate::{Error, Result};
 
 pub use config::{NetworkConfig, StageAttention};
+pub use places::{HEAD, Place};
 
 /// The most classes that a configuration may ask for.
 const MAX_CLASSES: i64 = 1_000_000;
@@ -156,15 +158,19 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
+        let stem = self.stem(xs)?;
+        Ok((0..=self.trunk_end()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, false)))
+    }
+
+    /// Pictures `[N, 3, H, W]` to the input of the first stage.
+    fn stem(&self, xs: &Tensor) -> Result<Tensor> {
         match xs.size()[..] {
-            [_, 3, height, width] if height > 0 && width > 0 => {}
+            [_, 3, height, width] if height > 0 && width > 0 => Ok(self.backbone.stem(xs, false)),
             ref size => {
                 let (expected, got) = ("[N, 3, H, W]".to_owned(), format!("{size:?}"));
-                return Err(Error::Input { layer: "Network", expected, got });
+                Err(Error::Input { layer: "Network", expected, got })
             }
         }
-        let stem = self.backbone.stem(xs, false);
-        Ok((0..=self.trunk_end()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, false)))
     }
 
     /// The part from the first attention on; takes what [`Self::trunk`] returns.
@@ -178,15 +184,21 @@ impl Network {
             if stage > self.trunk_end() {
                 xs = self.backbone.stage(stage, &xs, false);
             }
-            if let Some(block) = self.blocks.iter().find(|block| block.stage == stage) {
-                let (gated, maps) = block.forward(&xs, train)?;
-                xs = gated;
-                attention.push(maps);
-            }
+            let (attended, maps) = self.attend(stage, &xs, train)?;
+            xs = attended;
+            attention.extend(maps);
         }
         let features = self.backbone.head_conv(&xs, false);
         let logits = self.backbone.classify(&self.backbone.head_activation(&features), false);
         Ok(Output { logits, features, attention })
+    }
+
+    /// The attention after a stage, if it has any.
+    fn attend(&self, stage: usize, xs: &Tensor, train: bool) -> Result<(Tensor, Option<BlockOutput>)> {
+        match self.blocks.iter().find(|block| block.stage == stage) {
+            Some(block) => block.forward(xs, train).map(|(xs, maps)| (xs, Some(maps))),
+            None => Ok((xs.shallow_clone(), None)),
+        }
     }
 
     /// The last stage before any attention.

@@ -3,9 +3,9 @@
 use ndarray::{Array, ArrayD, ArrayView4, Axis, Dimension, Ix2, Ix3, Ix4};
 use tch::{Kind, Tensor};
 
-use super::{Network, Output};
-use crate::explain::grad_cam;
-use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout};
+use super::{BlockOutput, Network, Output};
+use crate::explain::{Method, grad_cam};
+use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, rollout};
 use crate::{Error, Result};
 
 /// The most that the weights of one patch attention may take.
@@ -57,11 +57,12 @@ impl Network {
         let mut readouts: Vec<Readout> = grad_cam(&output.features, &first, classify)?
             .into_iter()
             .enumerate()
-            .map(|(i, class_activation)| Readout {
+            .map(|(i, map)| Readout {
                 probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
                 gates: Vec::new(),
                 patch: None,
-                class_activation: Some(class_activation),
+                rollout: None,
+                explanations: vec![Explanation { method: Method::GradCam, stage: None, class: first[i] as usize, map }],
             })
             .collect();
         for block in &output.attention {
@@ -105,11 +106,30 @@ impl Network {
                 }
             }
         }
+        roll_out(&output.attention, &mut readouts)?;
         if !queries.is_empty() && readouts.iter().any(|readout| readout.patch.is_none()) {
             return Err(Error::argument("patch@X,Y", "these weights have no patch attention"));
         }
         Ok(readouts)
     }
+}
+
+/// Attention rollout, if there are several patch self-attentions and all are on one grid.
+fn roll_out(attention: &[BlockOutput], readouts: &mut [Readout]) -> Result<()> {
+    let patches: Vec<_> = attention.iter().filter_map(|block| block.patch.as_ref()).collect();
+    let Some(&[rows, columns]) = patches.first().map(|patch| &patch.grid) else { return Ok(()) };
+    if patches.len() < 2 || patches.iter().any(|patch| patch.grid != [rows, columns]) {
+        return Ok(());
+    }
+    let layers = patches.iter().map(|patch| host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
+    for (i, readout) in readouts.iter_mut().enumerate() {
+        let layers: Vec<_> = layers.iter().map(|layer| layer.index_axis(Axis(0), i)).collect();
+        // Sum over the queries: what each key receives, 1 if attention is uniform.
+        let received = rollout(&layers)?.sum_axis(Axis(0));
+        let map = received.into_shape_with_order((rows as usize, columns as usize));
+        readout.rollout = Some(map.map_err(|error| Error::argument("attention rollout", error))?);
+    }
+    Ok(())
 }
 
 /// The index of the patch at a fraction of the width and height.

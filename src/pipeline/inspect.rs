@@ -2,6 +2,7 @@
 
 use ndarray::ArrayView4;
 
+use crate::explain::Method;
 use crate::maps::{MapName, Readout};
 use crate::network::{Network, StageAttention};
 use crate::photo::Preprocess;
@@ -59,7 +60,7 @@ impl Inspect for Network {
             names.push(MapName::Patch(None));
             names.extend((0..heads as usize).map(|head| MapName::Patch(Some(head))));
         }
-        names.push(MapName::GradCam);
+        names.push(MapName::explain(Method::GradCam));
         names.extend(cbam().map(|(block, _)| MapName::Channel(stage(block))));
         names
     }
@@ -117,7 +118,7 @@ mod tests {
         ] {
             assert_eq!(choose_maps(&[name.parse().unwrap()], &held).is_ok(), ok, "{name}");
         }
-        let error = choose_maps(&[MapName::GradCam], &held).unwrap_err().to_string();
+        let error = choose_maps(&[MapName::explain(Method::GradCam)], &held).unwrap_err().to_string();
         assert!(error.contains("gradcam") && error.contains("spatial:stage5"), "{error}");
         assert_eq!(choose_maps(&[], &held).unwrap(), [MapName::Fused]);
         assert!(choose_maps(&[MapName::PatchAt(0, 0)], &[MapName::Fused]).is_err());

@@ -126,7 +126,8 @@ mod tests {
                 spatial: Some(array![[0.1, 0.2], [0.3, 0.4]]),
             }],
             patch: None,
-            class_activation: None,
+            rollout: None,
+            explanations: Vec::new(),
         }
     }
 

@@ -63,7 +63,8 @@ fn readout(b: f32, queries: &[[f32; 2]]) -> Readout {
             received: Array3::from_elem((1, 1, 3), 1.0),
             rows: queries.iter().map(row).collect(),
         }),
-        class_activation: None,
+        rollout: None,
+        explanations: Vec::new(),
     }
 }
 

@@ -2,8 +2,10 @@
 
 #![allow(clippy::float_cmp)] // exact values are meant to be exact
 
+use cbam::explain::Method;
 use cbam::maps::{
-    AttentionMap, GateReadout, MapName, MapRange, PatchReadout, QueryRow, Readout, Resample, Scale, ScaleLimits, fuse,
+    AttentionMap, Explanation, GateReadout, MapName, MapRange, PatchReadout, QueryRow, Readout, Resample, Scale,
+    ScaleLimits, fuse,
 };
 use cbam::photo::{Geometry, ImageSize};
 use ndarray::{Array1, Array2, Array3, Axis, array};
@@ -169,8 +171,12 @@ fn names_are_written_and_read() {
         ("patch:3", MapName::Patch(Some(3))),
         ("patch@12,340", MapName::PatchAt(12, 340)),
         ("channel:stage7", MapName::Channel("stage7".to_owned())),
-        ("gradcam", MapName::GradCam),
+        ("rollout", MapName::Rollout),
+        ("gradcam", MapName::explain(Method::GradCam)),
+        ("gradcam++:stage2", MapName::Explain { method: Method::GradCamPlusPlus, stage: Some("stage2".to_owned()) }),
+        ("rise", MapName::explain(Method::Rise)),
     ];
+    assert_eq!("layercam:head".parse::<MapName>().unwrap(), MapName::explain(Method::LayerCam));
     for (text, name) in names {
         assert_eq!(text.parse::<MapName>().unwrap(), name);
         assert_eq!(name.to_string(), text);
@@ -187,6 +193,10 @@ fn names_are_written_and_read() {
         "patch@-1,2",
         "channel",
         "fused:1",
+        "rollout:stage5",
+        "gradcam:",
+        "gradcam+:head",
+        "rise:stage5",
     ] {
         let message = text.parse::<MapName>().unwrap_err().to_string();
         assert!(message.contains(&format!("{text:?}")), "{message}");
@@ -194,6 +204,10 @@ fn names_are_written_and_read() {
 }
 
 const GEOMETRY: Geometry = Geometry { picture: ImageSize::new(40, 30), network: ImageSize::new(64, 32) };
+
+fn explanation(stage: Option<&str>, map: Array2<f32>) -> Explanation {
+    Explanation { method: Method::GradCam, stage: stage.map(str::to_owned), class: 1, map }
+}
 
 fn readout() -> Readout {
     let gate = |stage: &str, channels: usize, spatial: Option<Array2<f32>>| GateReadout {
@@ -214,7 +228,8 @@ fn readout() -> Readout {
             received,
             rows: vec![QueryRow { query: GEOMETRY.fraction(12, 20).unwrap(), weights: Array2::from_elem((2, 4), 1.5) }],
         }),
-        class_activation: Some(array![[0.0, 2.0]]),
+        rollout: Some(array![[1.5, 0.5]]),
+        explanations: vec![explanation(None, array![[0.0, 2.0]]), explanation(Some("stage2"), array![[3.0]])],
     }
 }
 
@@ -228,7 +243,9 @@ fn maps_by_name() {
     assert_eq!(map("patch:1").values(), &patch.received.index_axis(Axis(0), 1));
     assert_eq!(map("patch").values()[[1, 2]], (6.0 + 14.0) / 16.0);
     assert_eq!(map("patch@12,20").values()[[0, 0]], 1.5);
+    assert_eq!(map("rollout").values(), &array![[1.5, 0.5]]);
     assert_eq!(map("gradcam").values(), &array![[0.0, 2.0]]);
+    assert_eq!(map("gradcam:stage2").values(), &array![[3.0]]);
     assert_eq!(map("fused").values(), &fuse(map("spatial").values(), map("patch").values()));
     assert_eq!(
         [map("spatial").range(), map("patch").range(), map("fused").range()],
@@ -236,7 +253,8 @@ fn maps_by_name() {
     );
 
     let names: Vec<_> = readout.map_names().iter().map(ToString::to_string).collect();
-    assert_eq!(names, ["fused", "spatial:stage5", "spatial:stage7", "patch", "patch:0", "patch:1", "gradcam"]);
+    let gates_and_heads = ["fused", "spatial:stage5", "spatial:stage7", "patch", "patch:0", "patch:1"];
+    assert_eq!(names, [&gates_and_heads[..], &["rollout", "gradcam", "gradcam:stage2"]].concat());
     for name in readout.map_names() {
         assert!(readout.map(&name, &GEOMETRY).is_ok(), "{name}");
     }
@@ -259,10 +277,10 @@ fn maps_that_are_not_there_are_named() {
     assert!(message(&full, "channel:stage5").contains("vector"));
     assert!(full.channel("stage6").unwrap_err().to_string().contains("stage5, stage7, head"));
 
-    let plain = Readout { gates: Vec::new(), patch: None, class_activation: None, ..full };
+    let plain = Readout { gates: Vec::new(), patch: None, rollout: None, explanations: Vec::new(), ..full };
     assert!(plain.map_names().is_empty());
     assert!(message(&plain, "spatial").contains("none"));
-    for text in ["patch", "patch:0", "patch@1,1", "fused", "gradcam"] {
+    for text in ["patch", "patch:0", "patch@1,1", "fused", "rollout", "gradcam", "layercam:stage5"] {
         message(&plain, text);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cbam::eval::{Accuracy, Localisation, PictureScore, PictureSource, TruthRow};
+use cbam::explain::Method;
 use cbam::maps::{MapName, Readout, Resample};
 use cbam::network::Network;
 use cbam::photo::{Geometry, Limits, Prepared, Preprocess, decode};
@@ -179,7 +180,7 @@ fn available(network: &Network, wanted: &[MapName]) -> Result<Vec<MapName>> {
     let readout = network.run(&blank.view(), &[])?.remove(0);
     let geometry = Geometry { picture: size, network: size };
     if wanted.is_empty() {
-        let usual = [MapName::Fused, MapName::Spatial(None), MapName::Patch(None), MapName::GradCam];
+        let usual = [MapName::Fused, MapName::Spatial(None), MapName::Patch(None), MapName::explain(Method::GradCam)];
         return Ok(usual.into_iter().filter(|name| readout.map(name, &geometry).is_ok()).collect());
     }
     let mut maps: Vec<MapName> = Vec::new();

@@ -1,0 +1,3 @@
+//! Explanation methods.
+
+mod golden;

@@ -84,6 +84,11 @@ impl ScoreCache {
         hex(&hash.finalize())
     }
 
+    /// The state of the sources that maps and scores depend on: a part of every key.
+    pub const fn sources() -> &'static str {
+        env!("CBAM_SCORED_SOURCES")
+    }
+
     /// The score under `key`, if there is one of this type.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         serde_json::from_str(self.scores.get(key)?).ok()

@@ -76,25 +76,32 @@ pub struct Cluttered {
 }
 
 impl Clutter {
-    /// A generator whose pictures have a short side of at most `short_side`. The grounds are made from `others`, pictures
-    /// by name, never one from itself, and from `wallpapers`, of which there may be none.
+    /// A generator whose pictures have a short side of at most `short_side`. It needs [other pictures](Self::add_other).
+    pub fn new(seed: u64, short_side: u32) -> Self {
+        Self { seed, short_side: short_side.max(1), others: Vec::new(), wallpapers: Vec::new() }
+    }
+
+    /// Adds a picture that grounds are made from, never one for itself: it is told by its name.
     ///
     /// # Errors
-    /// If there are fewer than two other pictures.
-    pub fn new(
-        seed: u64,
-        short_side: u32,
-        others: Vec<(String, DynamicImage)>,
-        wallpapers: Vec<DynamicImage>,
-    ) -> Result<Self> {
-        if others.len() < 2 {
-            return Err(Error::argument("clutter", "needs at least two pictures, to put one on what is left of the other"));
-        }
-        let shrink = |picture: &DynamicImage| canvas::shrink(picture, short_side);
-        let others = others.into_iter().map(|(name, picture)| Ok((name, shrink(&picture)?)));
-        let others = others.collect::<Result<_>>()?;
-        let wallpapers = wallpapers.iter().map(shrink).collect::<Result<_>>()?;
-        Ok(Self { seed, short_side, others, wallpapers })
+    /// [`Error::Argument`] if it cannot be resized.
+    pub fn add_other(&mut self, name: &str, picture: &DynamicImage) -> Result<()> {
+        self.others.push((name.to_owned(), canvas::shrink(picture, self.short_side)?));
+        Ok(())
+    }
+
+    /// Adds a wallpaper.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if it cannot be resized.
+    pub fn add_wallpaper(&mut self, picture: &DynamicImage) -> Result<()> {
+        self.wallpapers.push(canvas::shrink(picture, self.short_side)?);
+        Ok(())
+    }
+
+    /// How many other pictures and wallpapers there are.
+    pub fn grounds(&self) -> (usize, usize) {
+        (self.others.len(), self.wallpapers.len())
     }
 
     /// The picture called `name` on a ground that training uses, or on [`ClutterKind::Shapes`] if `untrained`.
@@ -103,8 +110,11 @@ impl Clutter {
     /// takes 0.4 to 1 of each side; with chance 0.4 a rectangle of 15 to 40 % of its sides hides a part of it.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the picture cannot be resized.
+    /// [`Error::Argument`] if there are fewer than two other pictures, or the picture cannot be resized.
     pub fn make(&self, name: &str, picture: &DynamicImage, untrained: bool) -> Result<Cluttered> {
+        if self.others.len() < 2 {
+            return Err(Error::argument("clutter", "needs at least two pictures, to put one on what is left of the other"));
+        }
         let picture = canvas::shrink(picture, self.short_side)?;
         let size = ImageSize::new(picture.width(), picture.height());
         let mut rng = self.rng(name, untrained);

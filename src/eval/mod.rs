@@ -31,7 +31,7 @@ mod sanity;
 mod source;
 mod truth;
 
-pub use accuracy::{Accuracy, AccuracySummary};
+pub use accuracy::{Accuracy, AccuracySummary, rank};
 pub use baseline::{centre_gaussian, centre_point};
 pub use bootstrap::{Difference, RESAMPLES};
 pub use cache::ScoreCache;

@@ -49,7 +49,7 @@ class Extractor:
         return contextlib.nullcontext()
 
 
-matrix = (random.normal(size=(CLASSES, 48)) * 12).round(3).astype(np.float32)
+matrix = (random.normal(size=(CLASSES, 48)) * 3).round(3).astype(np.float32)
 pixels = gaussian_filter(random.normal(size=(PICTURES, 3, HEIGHT, WIDTH)), (0, 0, 2, 2)) * 5
 pixels = pixels.round(3).astype(np.float32)
 maps = gaussian_filter(random.random((PICTURES, HEIGHT, WIDTH)), (0, 3, 3))

@@ -59,6 +59,9 @@ pub enum Error {
         /// Why not, and what to do.
         message: String,
     },
+    /// Long work was told to stop before its end.
+    #[error("interrupted")]
+    Interrupted,
     /// libtorch refused an operation.
     #[error(transparent)]
     Torch(#[from] tch::TchError),

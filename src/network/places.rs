@@ -44,6 +44,16 @@ impl Network {
         Ok(if place.0 < stages { features } else { self.backbone.head_conv(&features, false) })
     }
 
+    /// The features at `place` as what follows sees them: those of the last convolution after their activation, others as
+    /// they are.
+    pub fn activated(&self, place: Place, features: &Tensor) -> Tensor {
+        if place.0 < self.backbone.stages().len() {
+            features.shallow_clone()
+        } else {
+            self.backbone.head_activation(features)
+        }
+    }
+
     /// The rest: what [`features_at`](Self::features_at) returns, or something in its stead, to logits `[N, classes]`,
     /// out of training.
     ///

@@ -34,7 +34,7 @@ impl Network {
     }
 
     /// Refuses a batch whose patch attention, which grows with the fourth power of the side, would not fit.
-    fn check_patch_memory(&self, shape: &[i64]) -> Result<()> {
+    pub(crate) fn check_patch_memory(&self, shape: &[i64]) -> Result<()> {
         let [pictures, _, height, width] = shape else { return Ok(()) };
         for (attention, block) in self.config.attention.iter().zip(&self.blocks) {
             let Some(patch) = &attention.patch else { continue };

@@ -1,3 +1,4 @@
 //! Explanation methods.
 
 mod golden;
+mod laws;

@@ -9,7 +9,8 @@ grad_cam.safetensors
 
 methods.safetensors: METHOD.STAGE.CLASS, the same piece of the photo under the bundled weights (f16, widened to f32), at
 the last convolution's BatchNorm (head) and what leaves the last block of stage 5, for the same classes. The pixels are those of
-lite0.pixels. Score-CAM at the head, which runs the network 1,280 times, sees the middle 64×96 pixels only.
+lite0.pixels. Score-CAM at the head looks at the features after their activation (before it, they are mostly below 0, and
+so is any sum of them without negative weights), and at the middle 64×96 pixels only: it runs the network 1,280 times.
 
 Maps are on the features' own grid, scaled as that package scales them: minimum to 0, then maximum to 1. Eigen-CAM's is the
 projection itself, with the sign that the decomposition happened to give.
@@ -86,7 +87,8 @@ class Ablation(AblationLayer):
         return super().__call__(x)
 
 
-layers = {"head": "_bn1", "stage5": "_blocks.10"}
+layers = {"head": "_bn1.0", "stage5": "_blocks.10"}
+model._bn1 = torch.nn.Sequential(model._bn1, torch.nn.ReLU6())  # a second ReLU6 after it changes nothing
 methods = {
     "gradcam": GradCAM, "gradcam++": GradCAMPlusPlus, "hirescam": HiResCAM, "layercam": LayerCAM, "xgradcam": XGradCAM,
     "scorecam": ScoreCAM, "ablationcam": AblationCAM,
@@ -95,9 +97,9 @@ out = {}
 for stage, layer in layers.items():
     layer = model.get_submodule(layer)
     for name, method in methods.items():
-        seen = inputs[:, :, 32:96, 32:128] if (name, stage) == ("scorecam", "head") else inputs
+        at, seen = (model._bn1, inputs[:, :, 32:96, 32:128]) if (name, stage) == ("scorecam", "head") else (layer, inputs)
         for c in classes:
-            out[f"{name}.{stage}.{c}"] = native(method, model, layer, seen, [c])[0]
+            out[f"{name}.{stage}.{c}"] = native(method, model, at, seen, [c])[0]
     with EigenCAM(model=model, target_layers=[layer]) as cam:
         cam(input_tensor=inputs, targets=[ClassifierOutputTarget(likely)])
         activations = cam.activations_and_grads.activations[0].numpy()

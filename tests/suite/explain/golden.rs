@@ -14,7 +14,7 @@ fn golden(file: &str, name: &str) -> Tensor {
     Checkpoint::open(path).unwrap().tensors[name].shallow_clone()
 }
 
-fn pixels() -> Tensor {
+pub(super) fn pixels() -> Tensor {
     (golden("grad_cam", "lite0.pixels").to_kind(Kind::Float) - 127.0) / 128.0
 }
 
@@ -56,6 +56,17 @@ fn gradient_methods_agree() {
     use Method::{GradCam, GradCamPlusPlus, HiResCam, LayerCam, XGradCam};
     let network = Network::plain(Device::Cpu).unwrap();
     agrees(&network, &[GradCam, GradCamPlusPlus, HiResCam, LayerCam, XGradCam], &STAGES, &pixels());
+}
+
+#[test]
+fn score_cam_and_ablation_cam_agree() {
+    use Method::{AblationCam, ScoreCam};
+    let network = Network::plain(Device::Cpu).unwrap();
+    agrees(&network, &[AblationCam], &STAGES, &pixels());
+    agrees(&network, &[ScoreCam], &["stage5"], &pixels());
+    // All 1,280 channels of the head, each with a run of its own, on a piece of the picture.
+    let middle = pixels().narrow(2, 32, 64).narrow(3, 32, 96);
+    agrees(&network, &[ScoreCam], &["head"], &middle);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! of the network turns each view into features once, the plain network's own answer on the clean picture is the
 //! teacher, and only the attention learns.
 
-mod canvas;
+pub(crate) mod canvas;
 mod distill;
 mod features;
 mod loss;

@@ -140,7 +140,11 @@ fn ten_kills(training: &Training) {
         let resume = training.path(&checkpoint(&out)).exists();
         let same = training.finish(&out, resume) == whole;
         let how = if resume { "resumed" } else { "started anew" };
-        println!("killed after {:.2} s, {how}: {}", moment.as_secs_f64(), if same { "same bytes" } else { "DIFFERENT" });
+        println!(
+            "killed after {:.2} s, {how}: {}",
+            moment.as_secs_f64(),
+            if same { "same bytes" } else { "DIFFERENT" }
+        );
         assert!(same);
     }
 }

@@ -61,8 +61,8 @@ impl Network {
     pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let probabilities = host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
         let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
-        let classify = |features: &Tensor| self.backbone.classify(&self.backbone.head_activation(features), false);
-        let mut readouts: Vec<Readout> = grad_cam(&output.features, &first, classify)?
+        let features = self.backbone.head_activation(&output.features);
+        let mut readouts: Vec<Readout> = grad_cam(&features, &first, |xs| self.backbone.classify(xs, false))?
             .into_iter()
             .enumerate()
             .map(|(i, map)| Readout {

@@ -435,7 +435,9 @@ fn a_comparison_stands_where_the_overlay_would() {
     bench.options.maps = ["gradcam", "fused", "spatial", "channel:stage5"].map(|name| name.parse().unwrap()).into();
     let mut jobs = many(&bench);
     jobs.truncate(3);
-    jobs.iter_mut().for_each(|job| job.maps.clear());
+    for job in &mut jobs {
+        job.maps.clear();
+    }
     let mut sheets = |compare, scale| {
         bench.options = Options { compare, scale, ..bench.options.clone() };
         for (_, outcome) in bench.run(&jobs, &mut Fake::default()) {

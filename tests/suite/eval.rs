@@ -2,7 +2,6 @@
 
 mod accuracy;
 mod command;
-mod grad_cam;
 mod localisation;
 mod source;
 mod truth;

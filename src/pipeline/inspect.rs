@@ -140,11 +140,13 @@ impl Inspect for Network {
         let Explain { methods, class, options } = ask.explain;
         for (picture, readout) in readouts.iter_mut().enumerate() {
             let likeliest = readout.explanations.first().map_or(0, |grad_cam| grad_cam.class);
+            // That of another class gives way; `fused` needs one.
+            let of_class = class.map(|_| (Method::GradCam, None));
             if class.is_some() {
-                readout.explanations.clear(); // it is of another class
+                readout.explanations.clear();
             }
             let class = class.unwrap_or(likeliest);
-            for (method, stage) in methods {
+            for (method, stage) in methods.iter().chain(&of_class) {
                 let map = MapName::Explain { method: *method, stage: stage.clone() };
                 if readout.explanations.iter().any(|made| made.method == *method && made.stage == *stage) {
                     continue;
@@ -208,6 +210,7 @@ pub(super) fn choose_explanations(options: &Options, maps: &[MapName], network: 
     }
     let methods = maps.iter().filter_map(|name| match name {
         MapName::Explain { method, stage } => Some((*method, stage.clone())),
+        MapName::Fused => Some((Method::GradCam, None)),
         _ => None,
     });
     Ok(Explain { methods: methods.collect(), class, options: options.explain.clone() })

@@ -58,6 +58,12 @@ impl Network {
         Ok(())
     }
 
+    /// The side of each patch self-attention's cells, in pixels of the input: those of one side are on one grid.
+    pub(crate) fn patch_cells(&self) -> Vec<i64> {
+        let blocks = self.config.attention.iter().zip(&self.blocks);
+        blocks.filter_map(|(attention, block)| Some(block.stride * attention.patch.as_ref()?.patch_size)).collect()
+    }
+
     pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let probabilities = host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
         let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;

@@ -108,11 +108,7 @@ impl Inspect for Network {
         }
         names.extend(spatial);
         names.extend(patch);
-        let patches = attention.iter().filter_map(|block| {
-            let stage = self.backbone().stages().iter().find(|stage| stage.name == block.stage)?;
-            Some(stage.stride * block.patch.as_ref()?.patch_size)
-        });
-        let cells: Vec<i64> = patches.collect();
+        let cells = self.patch_cells();
         if cells.len() > 1 && cells.iter().all(|cell| *cell == cells[0]) {
             names.push(MapName::Rollout);
         }
@@ -298,12 +294,13 @@ mod tests {
     fn a_class_needs_a_map_that_depends_on_it() {
         let network = Holds(Vec::new());
         let options = |class: &str| Options { class: Some(ClassChoice::Name(class.into())), ..Options::default() };
-        let maps = names(&["fused", "eigencam", "layercam:stage5"]);
+        let maps = names(&["spatial", "eigencam", "layercam:stage5", "fused"]);
         let chosen = choose_explanations(&options("Blue"), &maps, &network).unwrap();
         assert_eq!(chosen.class, Some(2));
-        assert_eq!(chosen.methods, [(Method::EigenCam, None), (Method::LayerCam, Some("stage5".into()))]);
+        let stage5 = Some("stage5".to_owned());
+        assert_eq!(chosen.methods, [(Method::EigenCam, None), (Method::LayerCam, stage5), (Method::GradCam, None)]);
         let error = choose_explanations(&options("blue"), &maps[..2], &network).unwrap_err().to_string();
-        assert!(error.contains("fused, eigencam") && error.contains("gradcam"), "{error}");
+        assert!(error.contains("spatial, eigencam") && error.contains("gradcam"), "{error}");
         let error = choose_explanations(&options("yellow"), &maps, &network).unwrap_err().to_string();
         assert!(error.contains("yellow"), "{error}");
         assert_eq!(choose_explanations(&Options::default(), &maps, &network).unwrap().class, None);

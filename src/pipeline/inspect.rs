@@ -108,12 +108,7 @@ impl Inspect for Network {
         }
         names.extend(spatial);
         names.extend(patch);
-        let patches = attention.iter().filter_map(|block| {
-            let stage = self.backbone().stages().iter().find(|stage| stage.name == block.stage)?;
-            Some(stage.stride * block.patch.as_ref()?.patch_size)
-        });
-        let cells: Vec<i64> = patches.collect();
-        if cells.len() > 1 && cells.iter().all(|cell| *cell == cells[0]) {
+        if attention.iter().filter(|block| block.patch.is_some()).count() > 1 {
             names.push(MapName::Rollout);
         }
         names.extend(Method::ALL.map(MapName::explain));

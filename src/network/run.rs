@@ -1,11 +1,11 @@
 //! From a batch of prepared photos to what the network says about each: the one crossing into tensors for inference.
 
-use ndarray::{Array, ArrayD, ArrayView4, Axis, Dimension, Ix2, Ix3, Ix4};
+use ndarray::{Array, ArrayBase, ArrayD, ArrayView4, Axis, Dimension, Ix2, Ix3, Ix4};
 use tch::{Kind, Tensor};
 
-use super::{BlockOutput, Network, Output};
+use super::{BlockOutput, Network, Output, PatchMaps};
 use crate::explain::{Method, grad_cam};
-use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, rollout};
+use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
 use crate::{Error, Result};
 
 /// The most that the weights of one patch attention may take.
@@ -56,12 +56,6 @@ impl Network {
             }
         }
         Ok(())
-    }
-
-    /// The side of each patch self-attention's cells, in pixels of the input: those of one side are on one grid.
-    pub(crate) fn patch_cells(&self) -> Vec<i64> {
-        let blocks = self.config.attention.iter().zip(&self.blocks);
-        blocks.filter_map(|(attention, block)| Some(block.stride * attention.patch.as_ref()?.patch_size)).collect()
     }
 
     pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
@@ -131,20 +125,21 @@ impl Network {
     }
 }
 
-/// Attention rollout, if there are several patch self-attentions and all are on one grid.
+/// Attention rollout, if there are several patch self-attentions; on the grid of the first.
 fn roll_out(attention: &[BlockOutput], readouts: &mut [Readout]) -> Result<()> {
     let patches: Vec<_> = attention.iter().filter_map(|block| block.patch.as_ref()).collect();
-    let Some(&[rows, columns]) = patches.first().map(|patch| &patch.grid) else { return Ok(()) };
-    if patches.len() < 2 || patches.iter().any(|patch| patch.grid != [rows, columns]) {
+    if patches.len() < 2 {
         return Ok(());
     }
-    let layers = patches.iter().map(|patch| host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
+    let weights = patches.iter().map(|patch| host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
+    let size = |grid: [i64; 2]| grid.map(|side| side as usize);
     for (i, readout) in readouts.iter_mut().enumerate() {
-        let layers: Vec<_> = layers.iter().map(|layer| layer.index_axis(Axis(0), i)).collect();
-        // Sum over the queries: what each key receives, 1 if attention is uniform.
-        let received = rollout(&layers)?.sum_axis(Axis(0));
-        let map = received.into_shape_with_order((rows as usize, columns as usize));
-        readout.rollout = Some(map.map_err(|error| Error::argument("attention rollout", error))?);
+        let layer = |(weights, patch): (_, &&PatchMaps)| {
+            let weights = ArrayBase::index_axis(weights, Axis(0), i);
+            RolloutLayer { weights, grid: size(patch.grid) }
+        };
+        let layers: Vec<_> = weights.iter().zip(&patches).map(layer).collect();
+        readout.rollout = Some(rollout_received(&layers)?);
     }
     Ok(())
 }

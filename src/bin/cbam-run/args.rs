@@ -96,8 +96,8 @@ pub(crate) struct Args {
     /// `fused` joins the last spatial gate, the patch attention and `gradcam`. `spatial:STAGE` is that stage's gate,
     /// `spatial` the last one. `patch` is the attention that each patch receives on the finest grid, `patch:HEAD` that of
     /// one head, `patch:STAGE` that of another stage; `patch@X,Y` is where the patch at that pixel of the upright picture
-    /// looks. `channel:STAGE` is the channel gate, drawn as a bar chart. `rollout` joins several patch attentions on one
-    /// grid, for networks that have them.
+    /// looks. `channel:STAGE` is the channel gate, drawn as a bar chart. `rollout` joins several patch attentions, for
+    /// networks that have them.
     ///
     /// Explanations say what speaks for a class (--class): gradcam, gradcam++, hirescam, layercam, xgradcam, eigencam
     /// (which is of no class), and, running the network hundreds of times, scorecam, ablationcam, occlusion and rise. All

@@ -25,6 +25,7 @@ mod statistics;
 pub use attention_map::{AttentionMap, MapRange};
 pub use fuse::fuse;
 pub use name::MapName;
+pub(crate) use named::NO_ROLLOUT;
 pub use readout::{Explanation, GateReadout, PatchReadout, QueryRow, Readout};
 pub use resample::Resample;
 pub use rollout::rollout;

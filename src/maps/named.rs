@@ -6,7 +6,7 @@ use super::{AttentionMap, Explanation, MapName, MapRange, PatchReadout, Readout,
 use crate::{Error, Result, photo::Geometry};
 
 /// Why a network has no attention rollout.
-const NO_ROLLOUT: &str =
+pub(crate) const NO_ROLLOUT: &str =
     "rolls several patch self-attentions into one, and this network does not have two or more of them on one grid";
 
 impl Readout {

@@ -46,7 +46,7 @@ pub struct Output {
     /// Class scores before the softmax, `[N, classes]`.
     pub logits: Tensor,
     /// The features of the backbone's last convolution, normalised, before their activation, `[N, C, h, w]`: what the
-    /// classifier activates and pools, and what Grad-CAM weighs.
+    /// classifier activates and pools.
     pub features: Tensor,
     /// The attention, block by block.
     pub attention: Vec<BlockOutput>,

@@ -21,6 +21,15 @@ impl Network {
     /// to a network without patch attention or for pictures whose patch attention would take over 4 GiB,
     /// [`Error::Torch`] if libtorch fails.
     pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+        let input = self.input(batch)?;
+        tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
+    }
+
+    /// Photos `[N, 3, H, W]` as a tensor on the network's device.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if their patch attention would take over 4 GiB, [`Error::Torch`] if libtorch fails.
+    pub fn input(&self, batch: &ArrayView4<f32>) -> Result<Tensor> {
         let shape = batch.shape().iter().map(|&side| side as i64).collect::<Vec<_>>();
         self.check_patch_memory(&shape)?;
         let batch = batch.as_standard_layout();
@@ -29,8 +38,7 @@ impl Network {
             expected: "a batch in standard layout".into(),
             got: format!("{:?}", batch.strides()),
         })?;
-        let input = Tensor::f_from_slice(pixels)?.f_view(&shape[..])?.f_to_device(self.device())?;
-        tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
+        Ok(Tensor::f_from_slice(pixels)?.f_view(&shape[..])?.f_to_device(self.device())?)
     }
 
     /// Refuses a batch whose patch attention, which grows with the fourth power of the side, would not fit.
@@ -53,8 +61,8 @@ impl Network {
     pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let probabilities = host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
         let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
-        let classify = |features: &Tensor| self.backbone.classify(&self.backbone.head_activation(features), false);
-        let mut readouts: Vec<Readout> = grad_cam(&output.features, &first, classify)?
+        let features = self.backbone.head_activation(&output.features);
+        let mut readouts: Vec<Readout> = grad_cam(&features, &first, |xs| self.backbone.classify(xs, false))?
             .into_iter()
             .enumerate()
             .map(|(i, map)| Readout {

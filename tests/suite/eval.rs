@@ -10,6 +10,7 @@ mod grad_cam;
 mod localisation;
 mod max_box;
 mod measures;
+mod report;
 mod source;
 mod truth;
 

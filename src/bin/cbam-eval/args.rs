@@ -118,10 +118,11 @@ pub(crate) enum Measure {
 
 fn map_name(text: &str) -> std::result::Result<MapName, String> {
     match text.parse() {
-        Ok(MapName::PatchAt(..) | MapName::Channel(_)) => Err(
-            "not a map that can be scored: a point's map depends on the point, and a channel gate is no map".to_owned(),
-        ),
+        Ok(MapName::Channel(_)) => Err("not a map that can be scored: a channel gate is a vector".to_owned()),
+        Ok(MapName::PatchAt(..)) => Err("not a map that can be scored: it depends on the point".to_owned()),
         Ok(name) => Ok(name),
+        // The commas of the list have cut a point in two.
+        Err(_) if text.starts_with("patch@") => Err("not a map that can be scored: it depends on the point".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 /// The sources that maps and scores depend on.
-const SCORED: [&str; 9] = ["attention", "backbone", "eval", "explain", "maps", "network", "photo", "train/canvas.rs", "weights"];
+const SCORED: [&str; 9] =
+    ["attention", "backbone", "eval", "explain", "maps", "network", "photo", "train/canvas.rs", "weights"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -30,9 +31,8 @@ fn sources() -> u64 {
         collect(path, &mut files);
     }
     files.sort();
-    let bytes = files.iter().flat_map(|file| {
-        std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-    });
+    let bytes =
+        files.iter().flat_map(|file| std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -59,7 +59,7 @@ pub enum Error {
         /// Why not, and what to do.
         message: String,
     },
-    /// Long work was told to stop before its end.
+    /// The caller ended the work before it was done.
     #[error("interrupted")]
     Interrupted,
     /// libtorch refused an operation.

@@ -113,16 +113,16 @@ impl Clutter {
     /// [`Error::Argument`] if there are fewer than two other pictures, or the picture cannot be resized.
     pub fn make(&self, name: &str, picture: &DynamicImage, untrained: bool) -> Result<Cluttered> {
         if self.others.len() < 2 {
-            return Err(Error::argument("clutter", "needs at least two pictures, to put one on what is left of the other"));
+            return Err(Error::argument(
+                "clutter",
+                "needs at least two pictures, to put one on what is left of the other",
+            ));
         }
         let picture = canvas::shrink(picture, self.short_side)?;
         let size = ImageSize::new(picture.width(), picture.height());
         let mut rng = self.rng(name, untrained);
-        let (mut view, kind) = if untrained {
-            (stripes(size, &mut rng), ClutterKind::Shapes)
-        } else {
-            self.ground(name, size, &mut rng)?
-        };
+        let (mut view, kind) =
+            if untrained { (stripes(size, &mut rng), ClutterKind::Shapes) } else { self.ground(name, size, &mut rng)? };
         if untrained {
             (0..40).for_each(|_| Shape::draw(&mut view, [0, 0, size.width, size.height], 0.03..0.09, &mut rng));
         }

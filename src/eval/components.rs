@@ -59,8 +59,7 @@ impl Growing {
         let (row, column) = (index / self.width, index % self.width);
         let (x, y) = (column as u32, row as u32);
         self.parent[index] = index as u32;
-        self.parts[index] =
-            Part { pixels: 1, first: index as u32, left: x, top: y, right: x + 1, bottom: y + 1 };
+        self.parts[index] = Part { pixels: 1, first: index as u32, left: x, top: y, right: x + 1, bottom: y + 1 };
         let mut root = index;
         for near_row in row.saturating_sub(1)..(row + 2).min(self.height) {
             for near_column in column.saturating_sub(1)..(column + 2).min(self.width) {

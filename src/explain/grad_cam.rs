@@ -17,20 +17,20 @@ pub(super) fn map(Slope { features, gradient }: &Slope) -> Result<Tensor> {
 /// One Grad-CAM map per picture, `[h, w]` on the features' own grid: 0 or more, not scaled.
 ///
 /// `features` are those of the last convolution, `[N, C, h, w]`, as [`Backbone::head`] gives them; `classes` names one
-/// class per picture; `classify` turns features into class scores, `[N, classes]`, as [`Backbone::classify`] does, out of
+/// class per picture; `classify` turns features into class scores, `[N, classes]`, as [`Network::classify`] does, out of
 /// training, so that no picture touches another. The features are taken out of their graph: the gradient reaches them
 /// and goes no further.
 ///
 /// [`Backbone::head`]: crate::backbone::Backbone::head
-/// [`Backbone::classify`]: crate::backbone::Backbone::classify
+/// [`Network::classify`]: crate::network::Network::classify
 ///
 /// # Errors
 /// If the shapes do not fit one another, a class does not exist, or the scores do not depend on the features.
 pub fn grad_cam(
     features: &Tensor,
     classes: &[i64],
-    classify: impl FnOnce(&Tensor) -> Tensor,
+    classify: impl FnOnce(&Tensor) -> Result<Tensor>,
 ) -> Result<Vec<Array2<f32>>> {
-    let gradient = gradient(features, classes, |features| Ok(classify(features)))?;
+    let gradient = gradient(features, classes, classify)?;
     to_arrays(&map(&Slope { features: features.detach(), gradient })?)
 }

@@ -5,9 +5,9 @@
 //! | name ([`MapName`]) | what it is | range |
 //! |---|---|---|
 //! | `spatial:STAGE` | that stage's spatial gate; `spatial` is the last one | [`MapRange::Unit`] |
-//! | `patch` | attention received per patch, the mean over heads and queries; `patch:H` is head `H` | [`MapRange::Relative`] |
+//! | `patch` | attention received per patch, the mean over heads and queries, on the finest grid; `patch:HEAD` is one head, `patch:STAGE` and `patch:STAGE:HEAD` are those of another stage | [`MapRange::Relative`] |
 //! | `patch@X,Y` | where the patch at pixel `X`, `Y` of the upright picture looks, the mean over heads | [`MapRange::Relative`] |
-//! | `fused` | [`fuse`] of `spatial` and `patch` | [`MapRange::Positive`] |
+//! | `fused` | [`fuse`] of `spatial`, all patch attentions and `gradcam` | [`MapRange::Positive`] |
 //! | `rollout` | [`rollout`] over several patch self-attentions: attention received in the end | [`MapRange::Relative`] |
 //! | `METHOD:STAGE` | an explanation ([`Method`](crate::explain::Method)), such as `gradcam` or `layercam:stage5` | [`MapRange::Positive`] |
 //! | `channel:STAGE` | the channel gate, a vector: [`Readout::channel`] | [`MapRange::Unit`] |

@@ -3,8 +3,10 @@
 use ndarray::{Array1, Array2, Axis};
 
 use super::{AttentionMap, Explanation, MapName, MapRange, PatchReadout, Readout, fuse};
+use crate::explain::Method;
 use crate::{Error, Result, photo::Geometry};
 
+const NO_PATCH: &str = "the network has no patch self-attention";
 /// Why a network has no attention rollout.
 pub(crate) const NO_ROLLOUT: &str =
     "rolls several patch self-attentions into one, and this network does not have two or more of them on one grid";
@@ -19,26 +21,30 @@ impl Readout {
     pub fn map(&self, name: &MapName, geometry: &Geometry) -> Result<AttentionMap> {
         match name {
             MapName::Fused => {
-                let fused = fuse(self.gate(name, None)?, &self.patches(name)?.mean());
-                AttentionMap::new(fused, MapRange::Positive)
+                let patches: Vec<_> = self.patches.iter().map(PatchReadout::mean).collect();
+                if patches.is_empty() {
+                    return Err(Error::argument(name, NO_PATCH));
+                }
+                let class_activation = self.explanation(name, Method::GradCam, None)?;
+                AttentionMap::new(fuse(self.gate(name, None)?, &patches, class_activation), MapRange::Positive)
             }
             MapName::Spatial(stage) => AttentionMap::new(self.gate(name, stage.as_deref())?.clone(), MapRange::Unit),
-            MapName::Patch(None) => AttentionMap::new(self.patches(name)?.mean(), MapRange::Relative),
-            MapName::Patch(Some(head)) => {
-                let patch = self.patches(name)?;
+            MapName::Patch { stage, head: None } => {
+                AttentionMap::new(self.patch(name, stage.as_deref())?.mean(), MapRange::Relative)
+            }
+            MapName::Patch { stage, head: Some(head) } => {
+                let patch = self.patch(name, stage.as_deref())?;
                 let heads = patch.received.len_of(Axis(0));
                 if *head >= heads {
-                    return Err(Error::argument(
-                        name,
-                        format!("the network has heads 0 to {}", heads.saturating_sub(1)),
-                    ));
+                    let message = format!("{} has heads 0 to {}", patch.stage, heads.saturating_sub(1));
+                    return Err(Error::argument(name, message));
                 }
                 AttentionMap::new(patch.received.index_axis(Axis(0), *head).to_owned(), MapRange::Relative)
             }
             MapName::PatchAt(..) => {
                 // A point has one query; rows are found by it, as it was asked for.
                 let query = name.query(geometry)?;
-                let row = self.patches(name)?.rows.iter().find(|row| Some(row.query) == query);
+                let row = self.patch(name, None)?.rows.iter().find(|row| Some(row.query) == query);
                 let row = row.ok_or_else(|| Error::argument(name, "this point was not asked of the network"))?;
                 AttentionMap::new(row.weights.clone(), MapRange::Relative)
             }
@@ -51,9 +57,7 @@ impl Readout {
                 AttentionMap::new(rollout.clone(), MapRange::Relative)
             }
             MapName::Explain { method, stage } => {
-                let made = self.explanations.iter().find(|made| made.method == *method && made.stage == *stage);
-                let made = made.ok_or_else(|| Error::argument(name, "this run made no such explanation"))?;
-                AttentionMap::new(made.map.clone(), MapRange::Positive)
+                AttentionMap::new(self.explanation(name, *method, stage.as_deref())?.clone(), MapRange::Positive)
             }
         }
     }
@@ -62,15 +66,14 @@ impl Readout {
     pub fn map_names(&self) -> Vec<MapName> {
         let stages = self.gates.iter().filter(|gate| gate.spatial.is_some());
         let spatial: Vec<_> = stages.map(|gate| MapName::Spatial(Some(gate.stage.clone()))).collect();
-        let heads = self.patch.as_ref().map(|patch| patch.received.len_of(Axis(0)));
-        let fused = (!spatial.is_empty() && heads.is_some()).then_some(MapName::Fused);
-        let patch = heads.map(|heads| {
-            std::iter::once(MapName::Patch(None)).chain((0..heads).map(|head| MapName::Patch(Some(head))))
-        });
+        let heads = self.patches.iter().map(|patch| (patch.stage.as_str(), patch.received.len_of(Axis(0))));
+        let patch = MapName::patches(heads);
+        let class_activation = self.explanation(&MapName::Fused, Method::GradCam, None).is_ok();
+        let fused = (!spatial.is_empty() && !patch.is_empty() && class_activation).then_some(MapName::Fused);
         let rollout = self.rollout.as_ref().map(|_| MapName::Rollout);
         let explained = self.explanations.iter();
         let explained = explained.map(|made| MapName::Explain { method: made.method, stage: made.stage.clone() });
-        fused.into_iter().chain(spatial).chain(patch.into_iter().flatten()).chain(rollout).chain(explained).collect()
+        fused.into_iter().chain(spatial).chain(patch).chain(rollout).chain(explained).collect()
     }
 
     /// Adds an explanation, in the place of one of the same method at the same stage.
@@ -91,6 +94,15 @@ impl Readout {
         })
     }
 
+    /// The explanation of a method at a stage, which the map `name` needs.
+    fn explanation(&self, name: &MapName, method: Method, stage: Option<&str>) -> Result<&Array2<f32>> {
+        let made = self.explanations.iter().find(|made| made.method == method && made.stage.as_deref() == stage);
+        made.map(|made| &made.map).ok_or_else(|| {
+            let needed = MapName::Explain { method, stage: stage.map(str::to_owned) };
+            Error::argument(name, format!("this run made no {needed}"))
+        })
+    }
+
     /// A stage's spatial gate, `[H, W]`; the last one's if `stage` is none.
     fn gate(&self, name: &MapName, stage: Option<&str>) -> Result<&Array2<f32>> {
         let gates = || self.gates.iter().filter_map(|gate| Some((gate.stage.as_str(), gate.spatial.as_ref()?)));
@@ -101,8 +113,16 @@ impl Readout {
         })
     }
 
-    fn patches(&self, name: &MapName) -> Result<&PatchReadout> {
-        self.patch.as_ref().ok_or_else(|| Error::argument(name, "the network has no patch self-attention"))
+    /// The patch self-attention of a stage; the first, whose grid is the finest, if `stage` is none.
+    fn patch(&self, name: &MapName, stage: Option<&str>) -> Result<&PatchReadout> {
+        let found = self.patches.iter().find(|patch| stage.is_none_or(|stage| stage == patch.stage));
+        found.ok_or_else(|| {
+            let stages: Vec<_> = self.patches.iter().map(|patch| patch.stage.as_str()).collect();
+            match stages[..] {
+                [] => Error::argument(name, NO_PATCH),
+                _ => Error::argument(name, format!("stages with a patch self-attention: {}", list(&stages))),
+            }
+        })
     }
 }
 

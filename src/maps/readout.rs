@@ -12,8 +12,8 @@ pub struct Readout {
     pub probabilities: Array1<f32>,
     /// The CBAM gates, in the order in which the network applies them.
     pub gates: Vec<GateReadout>,
-    /// The patch self-attention, if the network has one.
-    pub patch: Option<PatchReadout>,
+    /// The patch self-attentions, in the order in which the network applies them.
+    pub patches: Vec<PatchReadout>,
     /// Attention rollout over the patch self-attentions, if the network has several of them on one grid: attention
     /// received in the end, `[rows, columns]`, where uniform attention is 1.
     pub rollout: Option<Array2<f32>>,
@@ -46,7 +46,7 @@ pub struct GateReadout {
     pub spatial: Option<Array2<f32>>,
 }
 
-/// The patch self-attention.
+/// A patch self-attention.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PatchReadout {
     /// The stage that it follows.
@@ -54,7 +54,8 @@ pub struct PatchReadout {
     /// Attention received, `[heads, rows, columns]`: the mean over queries of the weights, times the number of patches,
     /// so that uniform attention is 1.
     pub received: Array3<f32>,
-    /// The rows of weights that were asked for, averaged over heads and times the number of patches.
+    /// The rows of weights that were asked for, averaged over heads and times the number of patches; only of the finest
+    /// grid, the first of the network's.
     pub rows: Vec<QueryRow>,
 }
 

@@ -19,12 +19,13 @@ pub struct NetworkConfig {
     pub attention: Vec<StageAttention>,
 }
 
-/// The attention after one stage: CBAM, then patch self-attention.
+/// The attention at one place of the backbone: CBAM, then patch self-attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageAttention {
-    /// The stage, by the name that the backbone gives it.
+    /// Where: after a stage, by the name that the backbone gives it (`stage5`); on the widened features inside a stage's
+    /// first block (`stage6.expansion`); or on the activated features that the classifier averages (`head`).
     pub stage: String,
-    /// The CBAM block after it.
+    /// The CBAM block there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cbam: Option<CbamConfig>,
     /// What the gated features are multiplied with. Gates that start at ½ · ½ leave the network's function as it was
@@ -46,8 +47,8 @@ impl NetworkConfig {
         Self { arch, classes: 1000, short_side: arch.input_size(), attention: Vec::new() }
     }
 
-    /// The attention of the bundled model: after stage 5 (stride 16) CBAM with r = 8 and patch self-attention, after
-    /// stage 7 (stride 32) CBAM with r = 16; 7×7 convolutions padded by replication, so that a gate cannot tell the
+    /// The attention of the bundled model: after stage 5 (stride 16) CBAM with r = 8, after stage 7 (stride 32) CBAM with
+    /// r = 16, each with patch self-attention behind it; 7×7 convolutions padded by replication, so that a gate cannot tell the
     /// border from the middle, and no normalisation.
     pub fn attentive(arch: Arch) -> Self {
         let cbam = |reduction| CbamConfig {
@@ -58,16 +59,13 @@ impl NetworkConfig {
                 ..Default::default()
             }),
         };
-        let attention = vec![
-            StageAttention {
-                stage: "stage5".into(),
-                cbam: Some(cbam(8)),
-                gain: 4.0,
-                patch: Some(PatchAttentionConfig { patch_size: 1, heads: 4, head_dim: 16 }),
-            },
-            StageAttention { stage: "stage7".into(), cbam: Some(cbam(16)), gain: 4.0, patch: None },
-        ];
-        Self { attention, ..Self::plain(arch) }
+        let attention = |stage: &str, reduction| StageAttention {
+            stage: stage.into(),
+            cbam: Some(cbam(reduction)),
+            gain: 4.0,
+            patch: Some(PatchAttentionConfig { patch_size: 1, heads: 4, head_dim: 16 }),
+        };
+        Self { attention: vec![attention("stage5", 8), attention("stage7", 16)], ..Self::plain(arch) }
     }
 
     /// How a photo becomes this network's input.

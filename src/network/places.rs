@@ -39,7 +39,7 @@ impl Network {
         let stages = self.backbone.stages().len();
         let mut features = self.stem(xs)?;
         for stage in 0..=place.0.min(stages - 1) {
-            features = self.attend(stage, &self.backbone.stage(stage, &features, false), false)?.0;
+            features = self.stage(stage, &features, false, &mut Vec::new())?;
         }
         Ok(if place.0 < stages { features } else { self.backbone.head(&features, false) })
     }
@@ -61,11 +61,11 @@ impl Network {
         }
         let mut features = features.shallow_clone();
         for stage in place.0 + 1..stages {
-            features = self.attend(stage, &self.backbone.stage(stage, &features, false), false)?.0;
+            features = self.stage(stage, &features, false, &mut Vec::new())?;
         }
         if place.0 < stages {
             features = self.backbone.head(&features, false);
         }
-        Ok(self.backbone.classify(&features, false))
+        self.classify(&features)
     }
 }

@@ -46,7 +46,7 @@ impl Network {
         let [pictures, _, height, width] = shape else { return Ok(()) };
         for (attention, block) in self.config.attention.iter().zip(&self.blocks) {
             let Some(patch) = &attention.patch else { continue };
-            let cell = self.backbone.stages()[block.stage].stride * patch.patch_size;
+            let cell = block.stride * patch.patch_size;
             let patches = i128::from(height.div_euclid(cell) + 1) * i128::from(width.div_euclid(cell) + 1);
             // Scores and their softmax, in f32.
             if 2 * 4 * i128::from(*pictures) * i128::from(patch.heads) * patches * patches > MAX_PATCH_BYTES {
@@ -62,13 +62,13 @@ impl Network {
         let probabilities = host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
         let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
         let features = self.backbone.head_activation(&output.features);
-        let mut readouts: Vec<Readout> = grad_cam(&features, &first, |xs| self.backbone.classify(xs, false))?
+        let mut readouts: Vec<Readout> = grad_cam(&features, &first, |features| self.classify(features))?
             .into_iter()
             .enumerate()
             .map(|(i, map)| Readout {
                 probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
                 gates: Vec::new(),
-                patch: None,
+                patches: Vec::new(),
                 rollout: None,
                 explanations: vec![Explanation { method: Method::GradCam, stage: None, class: first[i] as usize, map }],
             })
@@ -91,8 +91,11 @@ impl Network {
                 // Mean over the queries, times T: what each key receives, 1 if attention is uniform.
                 let received = patch.weights.f_sum_dim_intlist([2i64].as_slice(), false, Kind::Float)?;
                 let received = host::<Ix4>(&received.f_reshape([-1, received.size()[1], rows, columns])?)?;
+                // Points are asked of the first layer alone, whose grid is the finest.
+                let first = readouts.iter().all(|readout| readout.patches.is_empty());
                 let asked = queries
                     .iter()
+                    .filter(|_| first)
                     .map(|&query| {
                         let index = patch_index(query, patch.grid)?;
                         let weights = patch.weights.f_select(2, index)?.f_mean_dim(1, false, Kind::Float)?;
@@ -100,7 +103,7 @@ impl Network {
                     })
                     .collect::<Result<Vec<_>>>()?;
                 for (i, readout) in readouts.iter_mut().enumerate() {
-                    readout.patch = Some(PatchReadout {
+                    readout.patches.push(PatchReadout {
                         stage: block.stage.clone(),
                         received: received.index_axis(Axis(0), i).to_owned(),
                         rows: asked
@@ -115,7 +118,7 @@ impl Network {
             }
         }
         roll_out(&output.attention, &mut readouts)?;
-        if !queries.is_empty() && readouts.iter().any(|readout| readout.patch.is_none()) {
+        if !queries.is_empty() && readouts.iter().any(|readout| readout.patches.is_empty()) {
             return Err(Error::argument("patch@X,Y", "these weights have no patch attention"));
         }
         Ok(readouts)

@@ -41,7 +41,8 @@ impl FromStr for ClassChoice {
 impl ClassChoice {
     /// The number of the class, of a network of so many `classes` whose names are `labels` (none if they are unknown).
     ///
-    /// A class whose whole name it is goes first, then one of whose words it is, then one of whose name it is a part.
+    /// A class whose whole name it is goes first (in that very case, then in any), then one of whose words it is, then
+    /// one of whose name it is a part.
     ///
     /// # Errors
     /// [`Error::Argument`] if there is no such class (with the names that come nearest), or more than one (with their
@@ -49,10 +50,10 @@ impl ClassChoice {
     pub fn resolve(&self, classes: usize, labels: &[String]) -> Result<usize> {
         let wrong = |message: String| Error::argument(format!("class {self}"), message);
         let last = classes.saturating_sub(1);
-        let wanted = match self {
+        let (given, wanted) = match self {
             Self::Number(number) if *number < classes => return Ok(*number),
             Self::Number(_) => return Err(wrong(format!("the network's classes have the numbers 0 to {last}"))),
-            Self::Name(name) => name.to_lowercase(),
+            Self::Name(name) => (name, name.to_lowercase()),
         };
         if labels.is_empty() {
             return Err(wrong(format!("this network's classes have no names; give a number, 0 to {last}")));
@@ -72,8 +73,9 @@ impl ClassChoice {
             let more = if found.len() > NAMED { ", …" } else { "" };
             named.collect::<Vec<_>>().join(", ") + more
         };
+        let same = (0..labels.len()).filter(|&class| labels[class] == *given).collect();
         let whole = matching(&|name| name == wanted);
-        let tiers = [whole, matching(&as_words), matching(&|name| !wanted.is_empty() && name.contains(&wanted))];
+        let tiers = [same, whole, matching(&as_words), matching(&|name| !wanted.is_empty() && name.contains(&wanted))];
         match tiers.into_iter().find(|found| !found.is_empty()).as_deref() {
             Some(&[class]) => Ok(class),
             Some(found) => {
@@ -109,6 +111,9 @@ mod tests {
             ("TIGER CAT", 282),
             ("espresso", 967), // and not the espresso maker
             ("espresso maker", 550),
+            ("crane", 517),    // and not the crane bird
+            ("Cardigan", 264), // a dog
+            ("cardigan", 474), // and not the dog
             ("Egyptian", 285),
             ("siames", 284), // a part of a word
         ] {
@@ -121,7 +126,7 @@ mod tests {
         for (text, parts) in [
             ("1000", &["class 1000", "0 to 999"][..]),
             ("-1", &["none"]),
-            ("crane", &["2 classes", "(134)", "(517)"]),
+            ("CARDIGAN", &["2 classes", "Cardigan (264)", "cardigan (474)"]),
             ("retriever", &["golden retriever (207)", "number"]),
             ("tigercat", &["tiger cat (282)", "none"]),
             ("xylofone", &["nearest"]),

@@ -99,16 +99,15 @@ impl Inspect for Network {
             .filter(|(_, cbam)| cbam.spatial.is_some())
             .map(|(block, _)| MapName::Spatial(Some(stage(block))))
             .collect();
-        let heads = attention.iter().rev().find_map(|block| Some(block.patch.as_ref()?.heads));
+        let patch =
+            attention.iter().filter_map(|block| Some((block.stage.as_str(), block.patch.as_ref()?.heads as usize)));
+        let patch = MapName::patches(patch);
         let mut names = Vec::new();
-        if !spatial.is_empty() && heads.is_some() {
+        if !spatial.is_empty() && !patch.is_empty() {
             names.push(MapName::Fused);
         }
         names.extend(spatial);
-        if let Some(heads) = heads {
-            names.push(MapName::Patch(None));
-            names.extend((0..heads as usize).map(|head| MapName::Patch(Some(head))));
-        }
+        names.extend(patch);
         let patches = attention.iter().filter_map(|block| {
             let stage = self.backbone().stages().iter().find(|stage| stage.name == block.stage)?;
             Some(stage.stride * block.patch.as_ref()?.patch_size)
@@ -141,11 +140,13 @@ impl Inspect for Network {
         let Explain { methods, class, options } = ask.explain;
         for (picture, readout) in readouts.iter_mut().enumerate() {
             let likeliest = readout.explanations.first().map_or(0, |grad_cam| grad_cam.class);
+            // That of another class gives way; `fused` needs one.
+            let of_class = class.map(|_| (Method::GradCam, None));
             if class.is_some() {
-                readout.explanations.clear(); // it is of another class
+                readout.explanations.clear();
             }
             let class = class.unwrap_or(likeliest);
-            for (method, stage) in methods {
+            for (method, stage) in methods.iter().chain(&of_class) {
                 let map = MapName::Explain { method: *method, stage: stage.clone() };
                 if readout.explanations.iter().any(|made| made.method == *method && made.stage == *stage) {
                     continue;
@@ -172,7 +173,7 @@ pub(super) fn choose_maps(wanted: &[MapName], network: &impl Inspect) -> Result<
     for name in wanted {
         let has = match name {
             MapName::Spatial(None) => held.iter().any(|held| matches!(held, MapName::Spatial(_))),
-            MapName::PatchAt(..) => held.contains(&MapName::Patch(None)),
+            MapName::PatchAt(..) => held.contains(&MapName::PATCH),
             MapName::Explain { method, stage: Some(stage) } => {
                 let places = network.places();
                 if !places.contains(stage) {
@@ -209,6 +210,7 @@ pub(super) fn choose_explanations(options: &Options, maps: &[MapName], network: 
     }
     let methods = maps.iter().filter_map(|name| match name {
         MapName::Explain { method, stage } => Some((*method, stage.clone())),
+        MapName::Fused => Some((Method::GradCam, None)),
         _ => None,
     });
     Ok(Explain { methods: methods.collect(), class, options: options.explain.clone() })

@@ -87,11 +87,11 @@ fn readout(b: f32, queries: &[[f32; 2]]) -> Readout {
             channel: Array1::linspace(0.0, b, 7),
             spatial: Some(array![[b, 0.0, 0.0]]),
         }],
-        patch: Some(PatchReadout {
+        patches: vec![PatchReadout {
             stage: "stage5".into(),
             received: Array3::from_elem((1, 1, 3), 1.0),
             rows: queries.iter().map(row).collect(),
-        }),
+        }],
         rollout: None,
         explanations: Vec::new(),
     }
@@ -435,7 +435,9 @@ fn a_comparison_stands_where_the_overlay_would() {
     bench.options.maps = ["gradcam", "fused", "spatial", "channel:stage5"].map(|name| name.parse().unwrap()).into();
     let mut jobs = many(&bench);
     jobs.truncate(3);
-    jobs.iter_mut().for_each(|job| job.maps.clear());
+    for job in &mut jobs {
+        job.maps.clear();
+    }
     let mut sheets = |compare, scale| {
         bench.options = Options { compare, scale, ..bench.options.clone() };
         for (_, outcome) in bench.run(&jobs, &mut Fake::default()) {

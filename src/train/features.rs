@@ -9,8 +9,8 @@ use tch::{Device, Kind, Tensor};
 
 use super::views::{Placement, Studio};
 use super::{Observer, teacher};
-use crate::Result;
 use crate::network::Network;
+use crate::{Error, Result};
 
 /// How many pictures are drawn and run at a time.
 const CHUNK: usize = 16;
@@ -88,10 +88,13 @@ pub(super) fn prepare(
         let drawn = keep_good(drawn, observer);
         if !drawn.is_empty() {
             let features = trunk(network, drawn.iter().map(|drawn| &drawn.clean))?;
-            let lesson = teacher::teach(network.backbone(), network.trunk_end(), &features)?;
-            let nowhere = vec![Array2::zeros(studio.mask_grid()); drawn.len()];
-            clean.push(&features, &lesson.log_probabilities, to_tensor(&nowhere)?)?;
-            let evidence = to_maps(&lesson.evidence)?;
+            let lesson = teacher::teach(network.backbone(), network.trunk_stages(), &features)?;
+            let closer = trunk(network, drawn.iter().map(|drawn| &drawn.closer))?;
+            let closer = teacher::teach(network.backbone(), network.trunk_stages(), &closer)?;
+            let target = teacher::agree(&lesson.evidence, &closer.evidence, studio.mask_grid())?;
+            let target = target.f_to_device(Device::Cpu)?;
+            let evidence = to_maps(&target)?;
+            clean.push(&features, &lesson.log_probabilities, target)?;
             for view in 0..views {
                 let features = trunk(network, drawn.iter().map(|drawn| &drawn.views[view].0))?;
                 let targets: Vec<_> = drawn
@@ -102,8 +105,7 @@ pub(super) fn prepare(
                 cluttered.push(&features, &lesson.log_probabilities, to_tensor(&targets)?)?;
             }
         }
-        observer.prepared(size, total);
-        Ok(())
+        told(size, total, observer)
     })?;
     let composed = |chunk: Range<usize>| -> Vec<Result<(RgbImage, Array2<f32>)>> {
         chunk.into_par_iter().map(|number| studio.composite(number as u64)).collect()
@@ -113,12 +115,11 @@ pub(super) fn prepare(
         let drawn = keep_good(drawn, observer);
         if !drawn.is_empty() {
             let features = trunk(network, drawn.iter().map(|(view, _)| view))?;
-            let lesson = teacher::teach(network.backbone(), network.trunk_end(), &features)?;
+            let lesson = teacher::teach(network.backbone(), network.trunk_stages(), &features)?;
             let masks: Vec<_> = drawn.into_iter().map(|(_, mask)| mask).collect();
             composite.push(&features, &lesson.log_probabilities, to_tensor(&masks)?)?;
         }
-        observer.prepared(size, total);
-        Ok(())
+        told(size, total, observer)
     })?;
     if [&clean, &cluttered, &composite].iter().any(|parts| parts.features.is_empty()) {
         return Ok(None);
@@ -126,17 +127,25 @@ pub(super) fn prepare(
     Ok(Some(Banks { clean: clean.bank()?, cluttered: cluttered.bank()?, composite: composite.bank()? }))
 }
 
+/// So many more views are drawn; the observer may end it here.
+fn told(count: usize, total: usize, observer: &mut dyn Observer) -> Result<()> {
+    observer.prepared(count, total);
+    if observer.cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+}
+
 /// A picture, clean and in clutter.
 struct Drawn {
     clean: RgbImage,
+    /// Mirrored, and larger.
+    closer: RgbImage,
     views: Vec<(RgbImage, Placement)>,
 }
 
 fn draw(studio: &Studio, picture: usize, views: usize) -> Result<Drawn> {
-    let clean = studio.clean(picture)?;
+    let [clean, closer] = studio.clean(picture)?;
     let views =
         (0..views).map(|view| studio.cluttered(&clean, (picture * views + view) as u64)).collect::<Result<_>>()?;
-    Ok(Drawn { clean, views })
+    Ok(Drawn { clean, closer, views })
 }
 
 /// Draws the next chunk while the one before is worked on.

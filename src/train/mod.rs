@@ -8,13 +8,31 @@ pub(crate) mod canvas;
 mod distill;
 mod features;
 mod loss;
+pub mod optim;
+mod run;
 mod schedule;
 mod source;
 mod teacher;
 mod validate;
 mod views;
 
-pub use distill::{DistillOptions, DistillReport, Losses, Observer, distill};
+use std::collections::BTreeSet;
+
+pub use distill::{DistillOptions, DistillReport, Losses, distill};
+pub use run::{ComputePrecision, Observer, RunOptions, StepReport};
 pub use schedule::Schedule;
 pub use source::Pictures;
 pub use validate::{MapScore, Validation};
+
+use crate::Result;
+use crate::network::Network;
+
+/// Lets only the parameters of these names learn; running statistics are no parameters.
+fn trainable(network: &Network, learns: impl Fn(&str) -> bool) -> Result<()> {
+    let parameters: BTreeSet<_> =
+        network.variables().trainable_variables().iter().map(|value| value.data_ptr()).collect();
+    for (name, value) in network.variables().variables() {
+        let _ = value.f_set_requires_grad(parameters.contains(&value.data_ptr()) && learns(&name))?;
+    }
+    Ok(())
+}

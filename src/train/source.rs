@@ -68,6 +68,13 @@ impl Pictures {
         Self { entries: indices.iter().map(|&index| self.entries[index].clone()).collect() }
     }
 
+    /// How many pictures there are, and a number that their names (and those of their folders) give: the same wherever
+    /// they lie.
+    pub(super) fn fingerprint(&self) -> String {
+        let hash = self.entries.iter().fold(0u64, |hash, entry| hash.rotate_left(5) ^ name_hash(&entry.name));
+        format!("{} pictures ({hash:016x})", self.len())
+    }
+
     /// Reads and decodes one.
     ///
     /// # Errors

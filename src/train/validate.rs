@@ -1,6 +1,6 @@
 //! How well the attention does on pictures and stamps that it was not trained on.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use super::features::{Bank, Banks, to_maps};
@@ -11,7 +11,7 @@ use crate::network::{Network, Output};
 use crate::photo::{Geometry, ImageSize};
 
 /// Figures on held-out views.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Validation {
     /// How many pictures; there is one clean and one cluttered view of each.
     pub pictures: usize,
@@ -30,7 +30,7 @@ pub struct Validation {
 }
 
 /// How well a map finds the stamps of the composites.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct MapScore {
     /// The map's name.
     pub map: String,

@@ -75,6 +75,8 @@ pub(super) fn write(path: &Path, tensors: &BTreeMap<&str, Tensor>, metadata: &BT
     }
     out.flush().map_err(Error::io(path))?;
     drop(out);
+    // On the disk before it takes the name: a power cut must not leave the name with nothing behind it.
+    file.as_file().sync_all().map_err(Error::io(path))?;
     file.persist(path).map_err(|error| Error::io(path)(error.error))?;
     Ok(())
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use cbam::attention::PatchAttentionConfig;
 use cbam::backbone::Arch;
 use cbam::maps::{MapName, Readout};
 use cbam::network::{Network, NetworkConfig, StageAttention};
-use cbam::photo::{Geometry, Limits, open};
+use cbam::photo::{Geometry, ImageSize, Limits, open};
+use cbam::pipeline::Inspect;
 use cbam::weights::{Checkpoint, Precision, imagenet_classes};
-use ndarray::Axis;
+use ndarray::{Array4, Axis};
 use tch::{Device, Kind, Tensor};
 
 fn picture(name: &str) -> std::path::PathBuf {
@@ -74,6 +76,42 @@ fn a_run_may_be_taken_up_at_any_place() {
 }
 
 #[test]
+fn patch_attention_on_one_grid_rolls_out() {
+    let patch = |size| Some(PatchAttentionConfig { patch_size: size, heads: 2, head_dim: 8 });
+    let with = |blocks: &[(&str, i64)]| {
+        let attention = blocks.iter().map(|(stage, size)| StageAttention {
+            stage: (*stage).to_owned(),
+            cbam: None,
+            gain: 1.0,
+            patch: patch(*size),
+        });
+        let config = NetworkConfig { attention: attention.collect(), ..NetworkConfig::plain(Arch::EfficientNetLite0) };
+        Network::new(config, Device::Cpu).unwrap()
+    };
+    let geometry = |size| Geometry { picture: size, network: size };
+    let batch = Array4::from_shape_fn((2, 3, 64, 96), |(n, c, y, x)| ((n + c + y * x) % 7) as f32 / 7.0);
+    for (blocks, rolls) in [
+        (&[("stage4", 1), ("stage5", 1)][..], true),
+        (&[("stage3", 2), ("stage4", 1), ("stage5", 1)], true),
+        (&[("stage4", 1), ("stage5", 2)], false),
+        (&[("stage5", 1)], false),
+    ] {
+        let network = with(blocks);
+        let readout = network.run(&batch.view(), &[]).unwrap().remove(1);
+        assert_eq!(Inspect::map_names(&network).contains(&MapName::Rollout), rolls, "{blocks:?}");
+        let map = readout.map(&MapName::Rollout, &geometry(ImageSize::new(96, 64)));
+        match map {
+            Ok(map) if rolls => {
+                assert_eq!(map.values().dim(), (4, 6));
+                assert!((map.values().mean().unwrap() - 1.0).abs() < 1e-4, "uniform attention is 1");
+            }
+            Err(error) if !rolls => assert!(error.to_string().contains("two or more"), "{error}"),
+            other => panic!("{blocks:?}: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn the_bundled_network_knows_its_pictures_and_its_maps_are_maps() {
     let network = Network::pretrained(Device::Cpu).unwrap();
     let (coffee, geometry) = look(&network, "coffee.jpg", &[[0.1, 0.9]]);
@@ -93,7 +131,7 @@ fn the_bundled_network_knows_its_pictures_and_its_maps_are_maps() {
         assert!(spatial.iter().chain(&gate.channel).all(|value| (0.0..=1.0).contains(value)));
         assert!(spatial.iter().any(|value| (value - spatial[[0, 0]]).abs() > 1e-3), "a trained gate is not flat");
     }
-    let patch = coffee.patch.as_ref().unwrap();
+    let patch = &coffee.patches[0];
     assert_eq!(patch.received.dim(), (4, rows, columns));
     for head in patch.received.outer_iter() {
         assert!((head.mean().unwrap() - 1.0).abs() < 1e-4, "uniform attention is 1");
@@ -128,7 +166,7 @@ fn queries_outside_the_picture_or_without_patches_are_refused() {
     }
     let plain = Network::plain(Device::Cpu).unwrap();
     assert!(plain.run(&batch.view(), &[[0.5, 0.5]]).is_err());
-    assert!(plain.run(&batch.view(), &[]).unwrap()[0].patch.is_none());
+    assert!(plain.run(&batch.view(), &[]).unwrap()[0].patches.is_empty());
 }
 
 #[test]

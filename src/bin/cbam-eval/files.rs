@@ -6,6 +6,7 @@ use cbam::Result;
 use cbam::eval::thresholds;
 use cbam::pipeline::write_whole;
 
+use crate::record::Faithful;
 use crate::report::Report;
 use crate::summary::{Figures, Set};
 
@@ -19,8 +20,23 @@ pub(crate) fn scores(path: &Path, set: &Set<'_>, all: &Figures) -> Result<()> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let failed = |error: csv::Error| cbam::Error::io(path)(error.into());
     let header = [
-        "image", "view", "map", "class", "confidence", "true_class_rank", "object_share", "pointing", "energy", "iou",
-        "box_iou", "insertion", "deletion", "drop", "increase", "road", "seconds",
+        "image",
+        "view",
+        "map",
+        "class",
+        "confidence",
+        "true_class_rank",
+        "object_share",
+        "pointing",
+        "energy",
+        "iou",
+        "box_iou",
+        "insertion",
+        "deletion",
+        "drop",
+        "increase",
+        "road",
+        "seconds",
     ];
     csv.write_record(header).map_err(failed)?;
     let steps = thresholds();
@@ -37,9 +53,10 @@ pub(crate) fn scores(path: &Path, set: &Set<'_>, all: &Figures) -> Result<()> {
                 if located.is_none() && faithful.is_none() {
                     continue;
                 }
-                let best = all.maps.get(i).map_or((0, 0), |(_, map)| {
-                    (place(map.summary.threshold), place(map.boxes[1].threshold))
-                });
+                let best = all
+                    .maps
+                    .get(i)
+                    .map_or((0, 0), |(_, map)| (place(map.summary.threshold), place(map.boxes[1].threshold)));
                 csv.write_record([
                     image.clone(),
                     view.to_owned(),
@@ -52,8 +69,8 @@ pub(crate) fn scores(path: &Path, set: &Set<'_>, all: &Figures) -> Result<()> {
                     field(located.map(|l| l.energy)),
                     field(located.and_then(|l| l.iou.get(best.0))),
                     field(located.and_then(|l| l.boxes.get(best.1))),
-                    field(faithful.map(|f| f.insertion_auc())),
-                    field(faithful.map(|f| f.deletion_auc())),
+                    field(faithful.map(Faithful::insertion_auc)),
+                    field(faithful.map(Faithful::deletion_auc)),
                     field(faithful.map(|f| f.drop)),
                     field(faithful.map(|f| u8::from(f.increase))),
                     field(faithful.map(|f| f.road)),
@@ -71,12 +88,13 @@ pub(crate) fn summary(path: &Path, report: &Report) -> Result<()> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let failed = |error: csv::Error| cbam::Error::io(path)(error.into());
     csv.write_record(["set", "map", "figure", "n", "value", "standard_error", "low", "high"]).map_err(failed)?;
-    let mut row = |set: &str, map: &str, figure: &str, n: usize, value: f64, error: Option<f64>, ends: Option<[f64; 2]>| {
-        let [low, high] = ends.map_or([None; 2], |ends| ends.map(Some));
-        let fields = [field(Some(n)), field(Some(value)), field(error), field(low), field(high)];
-        let texts = [set, map, figure].map(str::to_owned);
-        csv.write_record(texts.iter().chain(&fields)).map_err(failed)
-    };
+    let mut row =
+        |set: &str, map: &str, figure: &str, n: usize, value: f64, error: Option<f64>, ends: Option<[f64; 2]>| {
+            let [low, high] = ends.map_or([None; 2], |ends| ends.map(Some));
+            let fields = [field(Some(n)), field(Some(value)), field(error), field(low), field(high)];
+            let texts = [set, map, figure].map(str::to_owned);
+            csv.write_record(texts.iter().chain(&fields)).map_err(failed)
+        };
     for group in [&report.all, &report.small].into_iter().chain(&report.groups).chain(&report.clutter) {
         let accuracy = &group.accuracy;
         if accuracy.n > 0 {
@@ -124,7 +142,15 @@ pub(crate) fn summary(path: &Path, report: &Report) -> Result<()> {
     }
     for found in &report.differences {
         let (name, difference) = (format!("{} minus {}", found.figure, found.against), &found.difference);
-        row("difference", &found.map, &name, difference.n, difference.mean, None, Some([difference.low, difference.high]))?;
+        row(
+            "difference",
+            &found.map,
+            &name,
+            difference.n,
+            difference.mean,
+            None,
+            Some([difference.low, difference.high]),
+        )?;
     }
     write_whole(path, &csv.into_inner().map_err(|error| failed(error.into_error().into()))?)
 }

@@ -109,10 +109,9 @@ fn gallery(
         Ok(())
     })?;
     let mut drawn = drawn.into_iter();
-    let rows = parts.into_iter().map(|(title, range)| GalleryRow {
-        title,
-        shots: drawn.by_ref().take(range.len()).flatten().collect(),
-    });
+    let rows = parts
+        .into_iter()
+        .map(|(title, range)| GalleryRow { title, shots: drawn.by_ref().take(range.len()).flatten().collect() });
     let by = match best {
         Some(best) => format!("IoU at {:.2}, the best threshold of the set", steps[best]),
         None => "insertion less deletion".to_owned(),
@@ -134,7 +133,8 @@ fn draw(
         f64::from(picture.width()) / f64::from(photo.size().width),
         f64::from(picture.height()) / f64::from(photo.size().height),
     );
-    let scaled = |b: &BoundingBox| BoundingBox { x0: b.x0 * across, y0: b.y0 * down, x1: b.x1 * across, y1: b.y1 * down };
+    let scaled =
+        |b: &BoundingBox| BoundingBox { x0: b.x0 * across, y0: b.y0 * down, x1: b.x1 * across, y1: b.y1 * down };
     for found in region.iter().flat_map(|region| &region.boxes) {
         outline(&mut picture, scaled(found), Rgb([255; 3]));
     }

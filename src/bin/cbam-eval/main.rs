@@ -30,6 +30,10 @@ use study::Study;
 use subject::Subject;
 use summary::Set;
 
+/// libtorch takes and gives back large blocks with every layer; this keeps them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(0) => ExitCode::SUCCESS,
@@ -83,8 +87,7 @@ fn conclude(
     let Outcome { measured, missing, missing_rows } = outcome;
     let config = study.network.config();
     let set = Set { rows: &rows.rows, subjects: &study.subjects, measured: &measured, missing: &missing_rows };
-    let time =
-        if cli.measures(Measure::Time) { run::clock(study, source, &rows.rows, &measured)? } else { Vec::new() };
+    let time = if cli.measures(Measure::Time) { run::clock(study, source, &rows.rows, &measured)? } else { Vec::new() };
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
         arch: config.arch,

@@ -87,9 +87,17 @@ impl Report {
         match &figures.calibration {
             Some(calibration) => {
                 let of = if *n == pictures { String::new() } else { format!("   (n = {n}: their class is known)") };
-                writeln!(f, "  top-1 {}   top-5 {}   (95 % interval)   ECE {:.1}{of}", share(top1), share(top5), 100.0 * calibration.ece)?;
+                writeln!(
+                    f,
+                    "  top-1 {}   top-5 {}   (95 % interval)   ECE {:.1}{of}",
+                    share(top1),
+                    share(top5),
+                    100.0 * calibration.ece
+                )?;
             }
-            None if self.truth.is_some() => writeln!(f, "  no class of the truth is one of the network's: localisation alone")?,
+            None if self.truth.is_some() => {
+                writeln!(f, "  no class of the truth is one of the network's: localisation alone")?;
+            }
             None => {}
         }
         if figures.maps.is_empty() {
@@ -164,7 +172,8 @@ impl Report {
         writeln!(f, "  {:<18}{:<14}{:>5}{:>12}{:>20}", "map", "figure", "n", "difference", "interval")?;
         for DifferenceFigures { map, figure, difference, .. } in &self.differences {
             let star = if difference.is_clear() { " *" } else { "" };
-            let [mean, low, high] = [difference.mean, difference.low, difference.high].map(|d| format!("{:+.1}", 100.0 * d));
+            let [mean, low, high] =
+                [difference.mean, difference.low, difference.high].map(|d| format!("{:+.1}", 100.0 * d));
             let interval = format!("[{low}, {high}]");
             writeln!(f, "  {map:<18}{figure:<14}{:>5}{mean:>12}{interval:>20}{star}", difference.n)?;
         }

@@ -40,7 +40,9 @@ pub(crate) fn pictures(study: &mut Study<'_>, source: &PictureSource, rows: &[Ro
         })
         .collect();
     let mut left = [0; KINDS];
-    kinds.iter().for_each(|kind| left[*kind] += 1);
+    for kind in &kinds {
+        left[*kind] += 1;
+    }
     let mut console = Console::new(left, quiet);
     if study.cache.broken() > 0 {
         console.say(&format!("{} broken lines of the cache are left out and measured anew", study.cache.broken()));
@@ -119,12 +121,12 @@ fn expected_runs(study: &Study<'_>, left: [u32; KINDS]) -> f64 {
 /// The seconds of one run of the network, of several at a time.
 fn one_run(study: &Study<'_>) -> Result<f64> {
     let side = study.preprocess.short_side.div_ceil(32) as usize * 32;
-    let batch = ndarray::Array4::zeros((8, 3, side, side * 4 / 3 / 32 * 32));
+    let batch = ndarray::Array4::zeros((4, 3, side, side * 4 / 3 / 32 * 32));
     let mut seconds = f64::INFINITY;
     for _ in 0..2 {
         let start = Instant::now();
         classify(study.network, &batch.view())?;
-        seconds = seconds.min(start.elapsed().as_secs_f64() / 8.0);
+        seconds = seconds.min(start.elapsed().as_secs_f64() / 4.0);
     }
     Ok(seconds)
 }

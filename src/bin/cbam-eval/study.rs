@@ -80,7 +80,8 @@ impl Study<'_> {
         let truth = truth_key(row).map_err(Fault::Picture)?;
         let base = ScoreCache::key(&[self.context.as_bytes(), bytes]);
         let base = |parts: &[&str]| {
-            let parts: Vec<&[u8]> = std::iter::once(base.as_bytes()).chain(parts.iter().map(|p| p.as_bytes())).collect();
+            let parts: Vec<&[u8]> =
+                std::iter::once(base.as_bytes()).chain(parts.iter().map(|p| p.as_bytes())).collect();
             ScoreCache::key(&parts)
         };
         let seen: Seen = self.recall(&base(&["seen", &truth]), |study| {
@@ -122,9 +123,7 @@ impl Study<'_> {
         if row.truth.is_some() {
             let key = |i: usize| base(&["located", &self.subjects[i].to_string(), &truth]);
             let keys = made.iter().map(|i| (*i, key(*i))).collect();
-            self.locate(keys, &mut measured.located, |study, i| {
-                Ok((scene.map(study, i, class)?, scene.region()?))
-            })?;
+            self.locate(keys, &mut measured.located, |study, i| Ok((scene.map(study, i, class)?, scene.region()?)))?;
         }
         if let Some(options) = self.faithfulness.clone().filter(|_| in_subset) {
             for i in self.places(|subject| *subject != Subject::Centre) {
@@ -238,7 +237,8 @@ impl Study<'_> {
 
     /// A picture that was measured and one of its maps, to draw them.
     pub(crate) fn again(&self, of: &Measured, row: &Row, bytes: &[u8], i: usize) -> Result<(Arc<Photo>, AttentionMap)> {
-        let mut scene = Scene { row, bytes, photo: None, look: None, region: None, maps: vec![None; self.subjects.len()] };
+        let mut scene =
+            Scene { row, bytes, photo: None, look: None, region: None, maps: vec![None; self.subjects.len()] };
         if self.subjects[i].is_costly() {
             let base = ScoreCache::key(&[self.context.as_bytes(), bytes]);
             let key = ScoreCache::key(&[base.as_bytes(), b"made", self.subjects[i].to_string().as_bytes()]);

@@ -67,19 +67,28 @@ fn point(x: f64, y: f64) -> String {
 
 /// The axes; the vertical one ends at `top`.
 fn frame(title: &str, across: &str, up: &str, top: f64) -> String {
-    let mut svg =
-        format!(r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{}">"#, escape(title));
+    let mut svg = format!(r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{}">"#, escape(title));
     for step in 0..=5 {
         let share = f64::from(step) / 5.0;
         let (from, to, at) = (point(0.0, share), point(1.0, share), place(0.0, share));
         let _ = write!(svg, r#"<polyline class="rule" points="{from} {to}"/>"#);
-        let _ = write!(svg, r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{:.2}</text>"#, at.0 - 5.0, at.1 + 4.0, share * top);
+        let _ = write!(
+            svg,
+            r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{:.2}</text>"#,
+            at.0 - 5.0,
+            at.1 + 4.0,
+            share * top
+        );
         let at = place(share, 0.0);
         let _ = write!(svg, r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">{share:.1}</text>"#, at.0, at.1 + 15.0);
     }
     let (middle, foot) = (place(0.5, 0.0).0, HEIGHT - 5.0);
     let _ = write!(svg, r#"<text x="{middle:.1}" y="{foot:.1}" text-anchor="middle">{}</text>"#, escape(across));
-    let _ = write!(svg, r#"<text transform="translate(10 {:.1}) rotate(-90)" text-anchor="middle">{up}</text>"#, HEIGHT / 2.0 - 12.0);
+    let _ = write!(
+        svg,
+        r#"<text transform="translate(10 {:.1}) rotate(-90)" text-anchor="middle">{up}</text>"#,
+        HEIGHT / 2.0 - 12.0
+    );
     svg
 }
 

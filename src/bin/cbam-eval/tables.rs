@@ -85,12 +85,18 @@ fn table(title: &str, note: String, header: &[&str], rows: Vec<(String, Vec<Valu
         let cells = values.into_iter().zip(&best).map(cell).collect();
         TableRow { baseline: baseline(&name), cells, name }
     });
-    Table { title: title.to_owned(), note, header: header.iter().map(ToString::to_string).collect(), rows: rows.collect() }
+    Table {
+        title: title.to_owned(),
+        note,
+        header: header.iter().map(ToString::to_string).collect(),
+        rows: rows.collect(),
+    }
 }
 
 /// The tables of a report, in the order of the page: localisation, clutter, faithfulness, sanity, differences.
 pub(crate) fn tables(report: &Report) -> [Vec<Table>; 5] {
-    let groups = |groups: &mut dyn Iterator<Item = &Figures>| groups.filter_map(|group| localisation(report, group)).collect();
+    let groups =
+        |groups: &mut dyn Iterator<Item = &Figures>| groups.filter_map(|group| localisation(report, group)).collect();
     [
         groups(&mut [&report.all, &report.small].into_iter().chain(&report.groups)),
         groups(&mut report.clutter.iter()),
@@ -133,8 +139,7 @@ fn localisation(report: &Report, group: &Figures) -> Option<Table> {
         None if !rows.is_empty() => "no class of the truth is one of the network's: localisation alone".to_owned(),
         None => return None,
     };
-    let header =
-        ["map", "n", "pointing", "energy", "IoU", "at", "MaxBoxAcc 0.3", "0.5", "0.7", "seconds"];
+    let header = ["map", "n", "pointing", "energy", "IoU", "at", "MaxBoxAcc 0.3", "0.5", "0.7", "seconds"];
     let timed = !report.time.is_empty() && std::ptr::eq(group, &raw const report.all);
     let header = if timed { &header[..] } else { &header[..9] };
     let rows = rows.into_iter().map(|(name, mut values)| {

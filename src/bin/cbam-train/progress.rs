@@ -1,35 +1,42 @@
-//! The progress bar, and the checkpoints.
+//! The progress bar, and what is said on the way.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use cbam::network::Network;
-use cbam::train::{Losses, Observer};
-use cbam::{Error, Result};
+use cbam::Error;
+use cbam::train::{Observer, StepReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::interrupt;
 
 pub(crate) struct Progress {
     bar: ProgressBar,
     training: bool,
     quiet: bool,
     last: String,
-    out: PathBuf,
-    notes: BTreeMap<String, String>,
+    cancel: &'static AtomicBool,
 }
 
 impl Progress {
-    pub(crate) fn new(out: &Path, notes: BTreeMap<String, String>, quiet: bool) -> Self {
+    pub(crate) fn new(quiet: bool) -> Result<Self, ctrlc::Error> {
         let bar = ProgressBar::new(0);
         if quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let template = "{prefix:10} {bar:30} {pos}/{len} {per_sec} {eta} {msg}";
+        let template = "{prefix:10} {bar:30} {pos}/{len} {eta} {msg}";
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, training: false, quiet, last: String::new(), out: out.to_owned(), notes }
+        Ok(Self { bar, training: false, quiet, last: String::new(), cancel: interrupt::flag()? })
     }
 
     pub(crate) fn finish(&self) {
         self.bar.finish();
+    }
+
+    /// Says something where there is no bar to see.
+    fn say(&self, text: impl FnOnce() -> String) {
+        if !self.quiet && self.bar.is_hidden() {
+            eprintln!("{}", text());
+        }
     }
 }
 
@@ -39,8 +46,8 @@ impl Observer for Progress {
         self.bar.set_length(total as u64);
         self.bar.inc(count as u64);
         let (before, done) = (self.bar.position() - count as u64, self.bar.position());
-        if !self.quiet && self.bar.is_hidden() && before / 1000 < done / 1000 {
-            eprintln!("{done} of {total} views drawn");
+        if before / 1000 < done / 1000 {
+            self.say(|| format!("{done} of {total} views drawn"));
         }
     }
 
@@ -48,26 +55,45 @@ impl Observer for Progress {
         self.bar.suspend(|| eprintln!("cbam-train: left out: {error}"));
     }
 
-    fn stepped(&mut self, step: usize, steps: usize, views: usize, losses: &Losses) {
+    fn trouble(&mut self, error: &Error) {
+        self.bar.suspend(|| eprintln!("cbam-train: going on without it: {error}"));
+    }
+
+    fn stepped(&mut self, report: &StepReport<'_>) {
         if !self.training {
             self.training = true;
             self.bar.finish();
             self.bar.reset();
             self.bar.set_prefix("training");
-            self.bar.set_length((steps * views) as u64);
+            self.bar.set_length(report.steps as u64);
         }
-        self.bar.set_position((step * views) as u64);
-        let Losses { total, clean, cluttered, composite, focus } = losses;
-        let parts = format!("clean {clean:.3}, cluttered {cluttered:.3}, composite {composite:.3}, focus {focus:.3}");
-        self.last = format!("loss {total:.3} ({parts})");
+        self.bar.set_position(report.step as u64);
+        self.last = message(report);
         self.bar.set_message(self.last.clone());
     }
 
-    fn checkpoint(&mut self, network: &Network, step: usize) -> Result<()> {
-        if !self.quiet && self.bar.is_hidden() {
-            eprintln!("step {step}: {}", self.last);
+    fn saved(&mut self, _: &Path, step: usize) {
+        if step > 0 {
+            self.say(|| format!("step {step}: {}", self.last));
         }
-        let step = ("step".to_owned(), step.to_string());
-        network.save(&self.out, &self.notes.clone().into_iter().chain([step]).collect())
     }
+
+    fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+}
+
+/// `loss 1.234 (clean 0.020, focus 1.100), 31 images/s`
+fn message(report: &StepReport<'_>) -> String {
+    let figure = |(name, value): &(&str, f64)| format!("{name} {value:.3}");
+    let mut message = report.figures.first().map(figure).unwrap_or_default();
+    if let [_, terms @ ..] = report.figures
+        && !terms.is_empty()
+    {
+        message += &format!(" ({})", terms.iter().map(figure).collect::<Vec<_>>().join(", "));
+    }
+    if report.images_per_second.is_finite() {
+        message += &format!(", {:.0} images/s", report.images_per_second);
+    }
+    message
 }

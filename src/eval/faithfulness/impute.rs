@@ -101,7 +101,8 @@ impl System {
         let mut x: Vec<f64> = self.missing.iter().map(|place| start[*place as usize]).chain([0.0]).collect();
         let mut applied = vec![0.0; count];
         self.apply(&x, &mut applied);
-        let wanted = |i: usize| self.from[i].iter().map(|(place, weight)| weight * values[*place as usize]).sum::<f64>();
+        let wanted =
+            |i: usize| self.from[i].iter().map(|(place, weight)| weight * values[*place as usize]).sum::<f64>();
         let mut residual: Vec<f64> = (0..count).map(|i| wanted(i) - applied[i]).collect();
         // The diagonal hardly varies, so it is no use as a preconditioner.
         let mut direction: Vec<f64> = residual.iter().copied().chain([0.0]).collect();
@@ -144,5 +145,10 @@ fn pull(values: &[f64], known: &[bool], width: usize) -> Vec<f64> {
     let any: Vec<bool> = sums.iter().map(|(_, count)| *count > 0).collect();
     let coarse = pull(&means, &any, columns);
     let at = |place: usize| coarse[place / width / 2 * columns + place % width / 2];
-    values.iter().zip(known).enumerate().map(|(place, (value, known))| if *known { *value } else { at(place) }).collect()
+    values
+        .iter()
+        .zip(known)
+        .enumerate()
+        .map(|(place, (value, known))| if *known { *value } else { at(place) })
+        .collect()
 }

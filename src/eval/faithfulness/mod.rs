@@ -81,6 +81,11 @@ impl FaithfulnessOptions {
         Self { seed, ..self }
     }
 
+    /// With another number of pictures at a time.
+    pub fn with_batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
+
     /// Runs of the classifier that one map takes, in pictures.
     pub fn pictures(&self) -> usize {
         2 * (self.steps + 1) + 2 + 2 * self.road_percentiles.len()
@@ -162,7 +167,9 @@ fn descending(pixels: ArrayView3<'_, f32>, map: ArrayView2<'_, f32>) -> Result<V
     let (_, height, width) = pixels.dim();
     if map.dim() != (height, width) || map.is_empty() || map.iter().any(|value| !value.is_finite()) {
         let got = format!("{:?}", map.dim());
-        return Err(Error::Input { layer: "faithfulness", expected: format!("a finite map of {height}×{width}"), got });
+        return Err(Error::Input {
+            layer: "faithfulness", expected: format!("a finite map of {height}×{width}"), got
+        });
     }
     let values: Vec<f32> = map.iter().copied().collect();
     let mut order: Vec<usize> = (0..values.len()).collect();

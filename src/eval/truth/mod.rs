@@ -13,7 +13,7 @@ mod names;
 mod tsv;
 mod voc;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -116,10 +116,9 @@ impl TruthRow {
     /// [`Error::Io`] or [`Error::Photo`] if the mask cannot be read, is of another size or is black.
     pub fn region(&self) -> Result<Region> {
         match &self.object {
-            Object::Boxes(boxes) => Ok(Region {
-                inside: fill(boxes, self.size),
-                boxes: boxes.iter().map(|b| b.cut(self.size)).collect(),
-            }),
+            Object::Boxes(boxes) => {
+                Ok(Region { inside: fill(boxes, self.size), boxes: boxes.iter().map(|b| b.cut(self.size)).collect() })
+            }
             Object::Mask(path) => masks::region(path, self.size),
         }
     }
@@ -240,7 +239,7 @@ fn wrong(path: &Path, message: impl Into<String>) -> Error {
 
 /// The pictures that there are, by path and by stem.
 struct Pictures<'a> {
-    paths: HashMap<&'a str, ()>,
+    paths: HashSet<&'a str>,
     /// None for a stem that several pictures share.
     stems: HashMap<&'a str, Option<&'a str>>,
 }
@@ -252,12 +251,12 @@ impl<'a> Pictures<'a> {
             let stem = Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or(path);
             stems.entry(stem).and_modify(|found| *found = None).or_insert(Some(path.as_str()));
         }
-        Self { paths: paths.iter().map(|path| (path.as_str(), ())).collect(), stems }
+        Self { paths: paths.iter().map(String::as_str).collect(), stems }
     }
 
     /// The picture called `name`, or else the one with this stem; why there is none.
     fn find(&self, name: &str, stem: &str) -> std::result::Result<String, String> {
-        if self.paths.contains_key(name) {
+        if self.paths.contains(name) {
             return Ok(name.to_owned());
         }
         match self.stems.get(stem) {

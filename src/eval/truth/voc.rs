@@ -20,7 +20,8 @@ pub(super) fn read(files: &[PathBuf], classes: &ClassNames, pictures: &Pictures<
             rows.push(row);
         }
     }
-    let nowhere = || wrong(files.first().map_or(Path::new(""), PathBuf::as_path), "neither it nor the others: no object");
+    let nowhere =
+        || wrong(files.first().map_or(Path::new(""), PathBuf::as_path), "neither it nor the others: no object");
     if rows.is_empty() { Err(nowhere()) } else { Ok(rows) }
 }
 

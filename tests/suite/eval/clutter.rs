@@ -106,7 +106,8 @@ fn shapes_are_their_own_kind_and_wallpapers_take_part() {
 #[test]
 fn large_pictures_are_shrunk_with_their_regions() {
     let large = DynamicImage::from(RgbImage::new(400, 1000));
-    let region = Region::of_boxes(&[BoundingBox { x0: 0.0, y0: 0.0, x1: 400.0, y1: 1000.0 }], ImageSize::new(400, 1000));
+    let region =
+        Region::of_boxes(&[BoundingBox { x0: 0.0, y0: 0.0, x1: 400.0, y1: 1000.0 }], ImageSize::new(400, 1000));
     let view = clutter(1, 100, false).make("x", &large, true).unwrap();
     assert_eq!(view.picture.dimensions(), (100, 250));
     let moved = view.region(&region).boxes[0];

@@ -70,7 +70,9 @@ fn figures_maps_and_bad_pictures() {
         assert!(stderr.contains(bad), "{stderr}");
     }
     assert!(stderr.contains("3 pictures could not be scored"), "{stderr}");
-    for part in ["all, n = 2", "small boxes, n = 1", "centre point", "centre Gaussian", "fused", "spatial:stage5", "gradcam"] {
+    for part in
+        ["all, n = 2", "small boxes, n = 1", "centre point", "centre Gaussian", "fused", "spatial:stage5", "gradcam"]
+    {
         assert!(stdout.contains(part), "{stdout}");
     }
 

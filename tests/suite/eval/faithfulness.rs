@@ -1,4 +1,4 @@
-//! Insertion, deletion, drop, increase and ROAD: known answers, and what grad-cam, torch-cam, SciPy and RISE measure.
+//! Insertion, deletion, drop, increase and ROAD: known answers, and what grad-cam, torch-cam, `SciPy` and RISE measure.
 
 use cbam::Result;
 use cbam::eval::{FaithfulnessOptions, area_under, faithfulness, gaussian_blur, impute, rank_correlation};
@@ -13,6 +13,7 @@ fn floats(value: &Value) -> Vec<f32> {
 }
 
 /// Confidence in class 1 is the share of pixels that are over ½ in the block of rows 2 to 4 and columns 1 to 3.
+#[expect(clippy::unnecessary_wraps, reason = "it stands for a classifier, which can fail")]
 fn sees_the_block(batch: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
     let seen = |picture: ndarray::ArrayView3<'_, f32>| {
         picture.slice(s![.., 2..5, 1..4]).iter().filter(|value| **value > 0.5).count() as f32 / 27.0
@@ -60,7 +61,8 @@ fn a_perfect_map_keeps_all_and_an_inverted_one_nothing() -> Result<()> {
 #[test]
 fn a_uniform_map_goes_in_row_order_and_a_row_off_costs_a_third() -> Result<()> {
     let picture = picture();
-    let uniform = faithfulness(picture.view(), Array2::from_elem((8, 6), 0.3).view(), 1, &options(), &mut sees_the_block)?;
+    let uniform =
+        faithfulness(picture.view(), Array2::from_elem((8, 6), 0.3).view(), 1, &options(), &mut sees_the_block)?;
     // The block begins at pixel 13 and ends at pixel 27: untouched after 4 steps, gone after 10.
     assert_eq!((uniform.curves.deletion[4], uniform.curves.deletion[10]), (1.0, 0.0));
     assert_eq!(uniform.confidence.drop(), 1.0, "scaled, it is 0 everywhere");
@@ -239,7 +241,7 @@ proptest! {
         let flat = a.iter().all(|value| *value == a[[0, 0]]);
         let one = if flat { 0.0 } else { 1.0 };
         prop_assert!((rank_correlation(a.view(), a.view()).unwrap() - one).abs() < 1e-12);
-        prop_assert!((rank_correlation(a.view(), a.mapv(|v| v.exp()).view()).unwrap() - one).abs() < 1e-12);
+        prop_assert!((rank_correlation(a.view(), a.mapv(f32::exp).view()).unwrap() - one).abs() < 1e-12);
         prop_assert!((rank_correlation(a.view(), (-&a).view()).unwrap() + one).abs() < 1e-12);
     }
 }

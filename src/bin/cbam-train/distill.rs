@@ -1,0 +1,126 @@
+//! `cbam-train distill`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use cbam::network::Network;
+use cbam::train::{DistillOptions, DistillReport, distill};
+use clap::Args;
+
+use crate::progress::Progress;
+use crate::run::Run;
+
+#[derive(Debug, Args)]
+pub(crate) struct Distill {
+    /// Folders and tar archives of pictures
+    #[arg(long, required = true, num_args = 1.., value_name = "DIR|TAR")]
+    images: Vec<PathBuf>,
+    /// Folders and tar archives of backgrounds
+    #[arg(long, required = true, num_args = 1.., value_name = "DIR|TAR")]
+    backgrounds: Vec<PathBuf>,
+    /// Folders and tar archives of cut-out objects (pictures with an alpha channel)
+    #[arg(long, required = true, num_args = 1.., value_name = "DIR|TAR")]
+    stamps: Vec<PathBuf>,
+    /// Weights of the backbone; the bundled EfficientNet-Lite0 by default
+    #[arg(long, value_name = "FILE")]
+    backbone: Option<PathBuf>,
+    /// Use only so many pictures, chosen by the seed
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Cluttered views of each picture
+    #[arg(long, default_value_t = DistillOptions::default().views, value_name = "N")]
+    views: usize,
+    /// Composites of a cut-out object on a background
+    #[arg(long, default_value_t = DistillOptions::default().composites, value_name = "N")]
+    composites: usize,
+    /// Steps of 32 views
+    #[arg(long, default_value_t = DistillOptions::default().steps, value_name = "N")]
+    steps: usize,
+    /// The highest learning rate
+    #[arg(long, default_value_t = DistillOptions::default().learning_rate, value_name = "RATE")]
+    learning_rate: f64,
+    /// What the divergence on a clean picture counts, beside that on a view
+    #[arg(long, default_value_t = DistillOptions::default().clean_weight, value_name = "WEIGHT")]
+    clean_weight: f64,
+    /// The weight of looking in the right place, beside that of the right answer
+    #[arg(long, default_value_t = DistillOptions::default().focus_weight, value_name = "WEIGHT")]
+    focus_weight: f64,
+    /// At most so many held-out pictures, and as many composites, to validate on
+    #[arg(long, default_value_t = DistillOptions::default().validation, value_name = "N")]
+    validation: usize,
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+impl Distill {
+    fn options(&self) -> DistillOptions {
+        DistillOptions {
+            images: self.images.clone(),
+            backgrounds: self.backgrounds.clone(),
+            stamps: self.stamps.clone(),
+            limit: self.limit,
+            views: self.views,
+            composites: self.composites,
+            steps: self.steps,
+            learning_rate: self.learning_rate,
+            clean_weight: self.clean_weight,
+            focus_weight: self.focus_weight,
+            validation: self.validation,
+            seed: self.run.seed,
+        }
+    }
+
+    /// What the weights file says of its making.
+    fn notes(&self) -> BTreeMap<String, String> {
+        let made_by = format!(
+            "cbam-train {} distill --views {} --composites {} --steps {} --learning-rate {} --clean-weight {} --focus-weight {} --seed {}{}",
+            env!("CARGO_PKG_VERSION"),
+            self.views,
+            self.composites,
+            self.steps,
+            self.learning_rate,
+            self.clean_weight,
+            self.focus_weight,
+            self.run.seed,
+            self.limit.map_or_else(String::new, |limit| format!(" --limit {limit}")),
+        );
+        BTreeMap::from([("made_by".to_owned(), made_by)])
+    }
+}
+
+/// Trains, saves, and prints the figures.
+pub(crate) fn run(arguments: &Distill) -> Result<()> {
+    let device = arguments.run.prepare()?;
+    let mut network = Network::untrained(arguments.backbone.as_deref(), device)?;
+    let mut progress = Progress::new(arguments.run.quiet)?;
+    let report = distill(&mut network, &arguments.options(), &arguments.run.options(), &mut progress)?;
+    progress.finish();
+    let mut notes = arguments.notes();
+    notes.insert("report".to_owned(), serde_json::to_string(&report)?);
+    network.save(&arguments.run.out, &notes).context("the trained network")?;
+    print!("{}", table(&report));
+    arguments.run.finish()
+}
+
+/// The validation figures, before and after.
+fn table(report: &DistillReport) -> String {
+    let [clean, cluttered, composites] = report.views;
+    let (a, b) = (&report.before, &report.after);
+    let row = |name: &str, a: f64, b: f64| format!("{name:<44}{a:>10.4}{b:>10.4}\n");
+    let mut table = format!(
+        "trained on {clean} pictures, {cluttered} cluttered views, {composites} composites\n{:<44}{:>10}{:>10}\n",
+        format!("held out: {} pictures, {} composites", a.pictures, a.composites),
+        "before",
+        "after"
+    );
+    table += &row("divergence from the teacher, clean (nats)", a.clean, b.clean);
+    table += &row("divergence from the teacher, cluttered", a.cluttered, b.cluttered);
+    table += &row("same class as the teacher, clean", a.clean_agreement, b.clean_agreement);
+    table += &row("same class as the teacher, cluttered", a.cluttered_agreement, b.cluttered_agreement);
+    for (a, b) in a.maps.iter().zip(&b.maps) {
+        table += &row(&format!("{}: peaks on the stamp", a.map), a.pointing, b.pointing);
+        table += &row(&format!("{}: share on the stamp", a.map), a.energy, b.energy);
+    }
+    table
+}

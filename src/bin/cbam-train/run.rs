@@ -1,0 +1,82 @@
+//! What every kind of training is told: where it saves, how it goes on, what it runs on.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use cbam::pipeline::WholeFile;
+use cbam::sys::DeviceSpec;
+use cbam::train::{ComputePrecision, RunOptions};
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Where to write the trained weights (safetensors)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Go on with an unfinished training from its checkpoint; everything else as it was given then
+    #[arg(long, value_name = "FILE", help_heading = "Checkpoints and logs")]
+    resume: Option<PathBuf>,
+    /// Where to keep the state, for --resume; removed when the training is done [default: beside --out, as NAME.checkpoint.safetensors]
+    #[arg(long, value_name = "FILE", conflicts_with = "resume", help_heading = "Checkpoints and logs")]
+    checkpoint: Option<PathBuf>,
+    /// Save the state after so many steps
+    #[arg(long, default_value_t = 100, value_name = "N", help_heading = "Checkpoints and logs")]
+    checkpoint_every: usize,
+    /// The seed of everything random
+    #[arg(long, default_value_t = 0, value_name = "SEED")]
+    pub(crate) seed: u64,
+    /// f32, or f16: mixed precision, on CUDA
+    #[arg(long, default_value_t, value_name = "PRECISION")]
+    precision: ComputePrecision,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value_t, value_name = "DEVICE")]
+    device: DeviceSpec,
+    /// Threads; all cores by default
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// No progress bar
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+impl Run {
+    /// Opens the device, bounds the threads and seeds libtorch.
+    pub(crate) fn prepare(&self) -> Result<tch::Device> {
+        ensure!(self.out != self.checkpoint(), "--out and the checkpoint are one file");
+        let device = cbam::sys::resolve(self.device)?;
+        cbam::sys::set_all_threads(self.threads)?;
+        tch::manual_seed(self.seed as i64);
+        // A place that cannot be written to shows before the hours of work, not after.
+        drop(WholeFile::create(&self.out)?);
+        Ok(device)
+    }
+
+    /// Where the state is kept.
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        let given = self.resume.as_ref().or(self.checkpoint.as_ref());
+        given.cloned().unwrap_or_else(|| beside(&self.out))
+    }
+
+    pub(crate) fn options(&self) -> RunOptions {
+        let options = RunOptions::default()
+            .with_checkpoint(self.checkpoint(), self.checkpoint_every)
+            .with_precision(self.precision);
+        match &self.resume {
+            Some(path) => options.with_resume(path),
+            None => options,
+        }
+    }
+
+    /// The weights are saved: the checkpoint has done its work.
+    pub(crate) fn finish(&self) -> Result<()> {
+        println!("{}", self.out.display());
+        std::fs::remove_file(self.checkpoint())?;
+        Ok(())
+    }
+}
+
+/// `a/b.safetensors` → `a/b.checkpoint.safetensors`.
+fn beside(out: &Path) -> PathBuf {
+    out.with_extension("checkpoint.safetensors")
+}

@@ -1,0 +1,58 @@
+//! The machinery of a training, whatever it teaches: steps, checkpoints, logs, an end at any moment.
+//!
+//! | module | what |
+//! |---|---|
+//! | `trainer` | gradients, clipping, the optimizer's step, and what follows it |
+//! | `state`, `settings` | the checkpoint, and that it belongs to this training |
+//! | `observer` | who follows a training |
+//! | `precision` | f16 on CUDA |
+
+mod observer;
+mod precision;
+mod settings;
+mod state;
+mod trainer;
+
+use std::path::PathBuf;
+
+pub use observer::{Observer, StepReport};
+pub use precision::ComputePrecision;
+pub(super) use settings::Settings;
+pub(super) use trainer::{Setup, Trainer};
+
+/// How a training is kept and followed; nothing here changes what is computed but [`precision`](Self::precision).
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RunOptions {
+    /// The file that the state is saved to, at the start, after so many steps, and before an end; none saves nothing.
+    /// It must not exist yet, unless it is resumed from.
+    pub checkpoint: Option<PathBuf>,
+    /// Save the state after so many steps; 0 saves it only at both ends.
+    pub checkpoint_every: usize,
+    /// Go on from this checkpoint.
+    pub resume: Option<PathBuf>,
+    /// The precision of the forward pass.
+    pub precision: ComputePrecision,
+}
+
+impl RunOptions {
+    /// Saves to this file, after every so many steps.
+    pub fn with_checkpoint(mut self, path: impl Into<PathBuf>, every: usize) -> Self {
+        (self.checkpoint, self.checkpoint_every) = (Some(path.into()), every);
+        self
+    }
+
+    /// Goes on from this checkpoint, and saves to it.
+    pub fn with_resume(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        self.checkpoint.get_or_insert_with(|| path.clone());
+        self.resume = Some(path);
+        self
+    }
+
+    /// With this precision.
+    pub fn with_precision(mut self, precision: ComputePrecision) -> Self {
+        self.precision = precision;
+        self
+    }
+}

@@ -1,0 +1,256 @@
+//! One training: its optimizer, its state, and what happens after each step.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tch::{Tensor, no_grad};
+
+use super::precision::LossScale;
+use super::state::State;
+use super::{Observer, RunOptions, Settings, StepReport};
+use crate::network::Network;
+use crate::train::optim::{Ema, Group, Optimizer, ParameterInfo, Rule, clip_norm};
+use crate::{Error, Result};
+
+/// The note that holds the scale of the loss.
+const LOSS_SCALE: &str = "loss_scale";
+
+/// What a training tells the machinery about itself.
+pub(in crate::train) struct Setup<'a> {
+    /// Its name.
+    pub(in crate::train) training: &'static str,
+    /// What a checkpoint must have in common with it.
+    pub(in crate::train) settings: Settings,
+    /// How many steps there are.
+    pub(in crate::train) steps: usize,
+    /// The optimizer of all variables that require a gradient.
+    pub(in crate::train) rule: Rule,
+    /// The groups of the parameters.
+    pub(in crate::train) group: &'a dyn Fn(ParameterInfo) -> Group,
+    /// The most that the gradients' norm may be.
+    pub(in crate::train) clip: f64,
+    /// The decay of a moving average of the weights, if there is to be one.
+    pub(in crate::train) ema: Option<f64>,
+}
+
+/// A training under way.
+pub(in crate::train) struct Trainer<'a> {
+    options: &'a RunOptions,
+    training: &'static str,
+    settings: Settings,
+    variables: BTreeMap<String, Tensor>,
+    optimizer: Optimizer,
+    clip: f64,
+    ema: Option<Ema>,
+    loss_scale: LossScale,
+    notes: BTreeMap<String, String>,
+    step: usize,
+    steps: usize,
+    rate: f64,
+    /// When the last step ended, and seconds per picture, averaged.
+    clock: Option<(Instant, f64)>,
+}
+
+impl<'a> Trainer<'a> {
+    /// Begins a training of those variables of `network` that require a gradient, or goes on with one: the network
+    /// then takes over the checkpoint's weights. A new training is saved at once: a place that cannot be written to
+    /// shows before the hours of work.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the checkpoint is another training's, or exists and is not to be resumed; what opening, saving and
+    /// libtorch return.
+    pub(in crate::train) fn begin(
+        network: &mut Network,
+        setup: Setup<'_>,
+        options: &'a RunOptions,
+        observer: &mut dyn Observer,
+    ) -> Result<Self> {
+        let network_config = serde_json::to_string(network.config());
+        let network_config = network_config.map_err(|error| Error::argument("network", error))?;
+        let settings = setup
+            .settings
+            .with("training", setup.training)
+            .with("version of cbam", env!("CARGO_PKG_VERSION"))
+            .with("precision", options.precision)
+            .with("network", network_config);
+        let variables: BTreeMap<_, _> = network.variables().variables().into_iter().collect();
+        let ema = setup.ema.map(|decay| {
+            let variables = variables.iter().map(|(name, value)| (name.clone(), value.shallow_clone()));
+            Ema::new(variables, decay)
+        });
+        let mut trainer = Self {
+            options,
+            training: setup.training,
+            settings,
+            optimizer: Optimizer::new(network.variables(), setup.rule, setup.group)?,
+            variables,
+            clip: setup.clip,
+            ema: ema.transpose()?,
+            loss_scale: LossScale::new(options.precision, network.device())?,
+            notes: BTreeMap::new(),
+            step: 0,
+            steps: setup.steps,
+            rate: 0.0,
+            clock: None,
+        };
+        match (&options.resume, &options.checkpoint) {
+            (Some(path), _) => trainer.restore(path)?,
+            (None, Some(path)) if path.exists() => {
+                let message = "an unfinished training: --resume goes on with it; remove the file to start anew";
+                return Err(Error::argument(path.display(), message));
+            }
+            (None, Some(path)) => trainer.save(path, observer)?,
+            (None, None) => {}
+        }
+        Ok(trainer)
+    }
+
+    fn restore(&mut self, path: &Path) -> Result<()> {
+        let state = State::open(path)?;
+        self.settings.check(&state.settings, path)?;
+        let fault = |error: Error| Error::weights(path, error);
+        let averages = self.ema.as_ref().map(Ema::averages).unwrap_or_default();
+        for (own, saved) in [(&self.variables, &state.variables), (&averages, &state.averages)] {
+            if !own.keys().eq(saved.keys()) {
+                return Err(Error::weights(path, "its variables are not those of this network"));
+            }
+            for (name, value) in own {
+                if value.size() != saved[name].size() {
+                    return Err(Error::weights(path, format!("{name} has another shape in this network")));
+                }
+                no_grad(|| value.shallow_clone().f_copy_(&saved[name]))?;
+            }
+        }
+        self.optimizer.restore(&state.moments, state.optimizer_step).map_err(fault)?;
+        self.notes = state.notes;
+        if let Some(note) = self.notes.get(LOSS_SCALE) {
+            let restored = self.loss_scale.restore(note);
+            restored.ok_or_else(|| Error::weights(path, format!("the note {LOSS_SCALE}: {note:?}")))?;
+        }
+        self.step = state.step;
+        Ok(())
+    }
+
+    fn save(&self, path: &Path, observer: &mut dyn Observer) -> Result<()> {
+        let clone = |(name, value): (&String, &Tensor)| (name.clone(), value.shallow_clone());
+        let mut notes = self.notes.clone();
+        notes.insert(LOSS_SCALE.to_owned(), self.loss_scale.note());
+        let state = State {
+            training: self.training.to_owned(),
+            step: self.step,
+            optimizer_step: self.optimizer.steps(),
+            settings: self.settings.clone(),
+            notes,
+            variables: self.variables.iter().map(clone).collect(),
+            moments: self.optimizer.moments(),
+            averages: self.ema.as_ref().map(Ema::averages).unwrap_or_default(),
+        };
+        state.save(path)?;
+        observer.saved(path, self.step);
+        Ok(())
+    }
+
+    /// Steps done; the number, counted from 0, of the next one.
+    pub(in crate::train) fn step(&self) -> usize {
+        self.step
+    }
+
+    /// The next step's number, counted from 0; none when all are done.
+    pub(in crate::train) fn next_step(&self) -> Option<usize> {
+        (self.step < self.steps).then_some(self.step)
+    }
+
+    /// What `work` returns, worked out once in a training: whoever goes on with it is told what was found at first.
+    pub(in crate::train) fn once<T: Serialize + DeserializeOwned>(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let wrong = |error: serde_json::Error| Error::argument(format!("the checkpoint's note {name}"), error);
+        if !self.notes.contains_key(name) {
+            self.notes.insert(name.to_owned(), serde_json::to_string(&work()?).map_err(wrong)?);
+        }
+        // Read back at once too: a decimal number may lose its last bit, and then it should for everybody.
+        serde_json::from_str(&self.notes[name]).map_err(wrong)
+    }
+
+    /// Runs a forward pass in the precision of this training.
+    pub(in crate::train) fn forward<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.loss_scale.forward(work)
+    }
+
+    /// Changes the parameters by the gradients of a loss, clipped.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the loss is not finite.
+    pub(in crate::train) fn learn(&mut self, loss: &Tensor, rate: f64) -> Result<()> {
+        let value = loss.f_double_value(&[])?;
+        if !value.is_finite() {
+            let message = format!("too high: the loss is {value} at step {}", self.step + 1);
+            return Err(Error::argument("learning rate", message));
+        }
+        self.rate = rate;
+        if let Some(mut gradients) = self.loss_scale.gradients(&self.optimizer, loss)? {
+            clip_norm(&mut gradients, self.clip)?;
+            self.optimizer.step(&gradients, rate)?;
+            if let Some(ema) = &mut self.ema {
+                ema.update(self.optimizer.steps())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a step: tells of it, and saves the state if it is time to, if it was the last one, or if the training is to end.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if the observer ends the training, after saving; what saving returns if that was
+    /// necessary. A checkpoint on the way that cannot be written is told to the observer, and the one before stays.
+    pub(in crate::train) fn finish_step(
+        &mut self,
+        pictures: usize,
+        figures: &[(&'static str, f64)],
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
+        self.step += 1;
+        let report = StepReport {
+            step: self.step,
+            steps: self.steps,
+            pictures,
+            images_per_second: self.speed(pictures),
+            rate: self.rate,
+            figures,
+        };
+        observer.stepped(&report);
+        let (last, ends) = (self.step == self.steps, observer.cancelled());
+        if let Some(path) = &self.options.checkpoint {
+            if last || ends {
+                self.save(path, observer)?;
+            } else if self.options.checkpoint_every > 0 && self.step.is_multiple_of(self.options.checkpoint_every) {
+                let saved = self.save(path, observer);
+                saved.unwrap_or_else(|error| observer.trouble(&error));
+            }
+        }
+        if ends && !last { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// Pictures per second, averaged over about ten steps.
+    fn speed(&mut self, pictures: usize) -> f64 {
+        let now = Instant::now();
+        let Some((last, average)) = self.clock else {
+            self.clock = Some((now, f64::NAN));
+            return f64::NAN;
+        };
+        let seconds = (now - last).as_secs_f64() / pictures.max(1) as f64;
+        let average = if average.is_nan() { seconds } else { 0.9 * average + 0.1 * seconds };
+        self.clock = Some((now, average));
+        average.recip()
+    }
+
+    /// Puts the moving average of the weights in their place, if there is one; twice, and all is as before.
+    pub(in crate::train) fn swap_average(&mut self) -> Result<()> {
+        self.ema.as_mut().map_or(Ok(()), Ema::swap)
+    }
+}

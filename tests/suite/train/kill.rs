@@ -1,0 +1,150 @@
+//! Trainings that are killed, interrupted, and run out of disk: they go on, and end with the very bytes of one that was left
+//! alone.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::distill::make_data;
+
+/// A training in a folder of its own; each of its runs writes the weights to a name of its own.
+struct Training {
+    folder: tempfile::TempDir,
+    arguments: Vec<String>,
+}
+
+impl Training {
+    fn distill(steps: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        make_data(folder.path());
+        let line = format!(
+            "distill --images pictures more.tar --backgrounds backgrounds --stamps stamps --limit 8 --views 1 \
+             --composites 8 --validation 2 --seed 3 --steps {steps}"
+        );
+        Self { folder, arguments: line.split_whitespace().map(str::to_owned).collect() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, out: &str, resume: bool) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-train"));
+        command.current_dir(self.folder.path()).args(&self.arguments).args(["--out", out]);
+        command.args(["--device", "cpu", "--threads", "1", "--checkpoint-every", "1"]);
+        if resume {
+            command.args(["--resume", &checkpoint(out)]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs to the end; returns the bytes of the weights.
+    fn finish(&self, out: &str, resume: bool) -> Vec<u8> {
+        let output = self.command(out, resume).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(!self.path(&checkpoint(out)).exists(), "a finished training needs no checkpoint");
+        fs::read(self.path(out)).unwrap()
+    }
+}
+
+fn checkpoint(out: &str) -> String {
+    out.replace(".safetensors", ".checkpoint.safetensors")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Reads what the child says until it has saved its state after `step`; returns the rest to be read.
+fn wait_for_step(child: &mut Child, step: usize) -> BufReader<impl Read + use<>> {
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let (mut line, start) = (String::new(), Instant::now());
+    while !line.starts_with(&format!("step {step}:")) {
+        line.clear();
+        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "ended before step {step}");
+        assert!(start.elapsed() < Duration::from_secs(120));
+    }
+    lines
+}
+
+#[test]
+fn a_distillation_survives_a_kill_an_interrupt_and_a_full_disk() {
+    let training = Training::distill(5);
+    let whole = training.finish("whole.safetensors", false);
+    survive(&training, &whole);
+}
+
+fn survive(training: &Training, whole: &[u8]) {
+    let out = "cut.safetensors";
+    let mut killed = training.command(out, false).spawn().unwrap();
+    let _lines = wait_for_step(&mut killed, 1);
+    signal(&killed, "-KILL");
+    killed.wait().unwrap();
+
+    let mut interrupted = training.command(out, true).spawn().unwrap();
+    let mut lines = wait_for_step(&mut interrupted, 3);
+    signal(&interrupted, "-INT");
+    let mut said = String::new();
+    lines.read_to_string(&mut said).unwrap();
+    let status = interrupted.wait().unwrap();
+    assert_eq!(status.code(), Some(130), "{said}");
+    assert!(said.contains(&format!("--resume {}", checkpoint(out))), "{said}");
+
+    // A file may be of 1 MB at most: no checkpoint fits.
+    let saved = fs::read(training.path(&checkpoint(out))).unwrap();
+    let command = training.command(out, true);
+    let mut limited = Command::new("bash");
+    limited.current_dir(training.folder.path()).args(["-c", "trap '' XFSZ; ulimit -f 1000; exec \"$0\" \"$@\""]);
+    let output = limited.arg(command.get_program()).args(command.get_args()).output().unwrap();
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains(&checkpoint(out)), "{}", stderr(&output));
+    assert!(fs::read(training.path(&checkpoint(out))).unwrap() == saved, "the last good checkpoint stays");
+
+    assert!(training.finish(out, true) == whole, "the weights differ from those of an uninterrupted training");
+    let left: Vec<_> = files(training.folder.path()).into_iter().filter(|name| name.contains("partial")).collect();
+    assert!(left.len() <= 1, "only the kill may leave an unfinished file: {left:?}");
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Ten trainings, each killed at a random moment:
+/// `cargo test --release --test suite -- --ignored --nocapture killed_at_ten_random_moments`.
+#[test]
+#[ignore = "takes minutes"]
+fn killed_at_ten_random_moments() {
+    ten_kills(&Training::distill(12));
+}
+
+fn ten_kills(training: &Training) {
+    let start = Instant::now();
+    let whole = training.finish("whole.safetensors", false);
+    let duration = start.elapsed();
+    println!("uninterrupted: {:.1} s", duration.as_secs_f64());
+    let mut rng = rand::rng();
+    for number in 0..10 {
+        let out = format!("killed{number}.safetensors");
+        let moment = duration.mul_f64(rand::Rng::random_range(&mut rng, 0.05..0.98));
+        let mut child = training.command(&out, false).spawn().unwrap();
+        std::thread::sleep(moment);
+        signal(&child, "-KILL");
+        child.wait().unwrap();
+        let resume = training.path(&checkpoint(&out)).exists();
+        let same = training.finish(&out, resume) == whole;
+        let how = if resume { "resumed" } else { "started anew" };
+        println!(
+            "killed after {:.2} s, {how}: {}",
+            moment.as_secs_f64(),
+            if same { "same bytes" } else { "DIFFERENT" }
+        );
+        assert!(same);
+    }
+}

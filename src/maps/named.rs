@@ -9,7 +9,7 @@ use crate::{Error, Result, photo::Geometry};
 const NO_PATCH: &str = "the network has no patch self-attention";
 /// Why a network has no attention rollout.
 pub(crate) const NO_ROLLOUT: &str =
-    "rolls several patch self-attentions into one, and this network does not have two or more of them on one grid";
+    "rolls several patch self-attentions into one, and this network does not have two or more of them";
 
 impl Readout {
     /// The map called `name`, on its native grid, unscaled.

@@ -97,7 +97,7 @@ mod tests {
 
     use super::*;
 
-    fn on<'a>(weights: &'a Array3<f32>, grid: [usize; 2]) -> RolloutLayer<'a> {
+    fn on(weights: &Array3<f32>, grid: [usize; 2]) -> RolloutLayer<'_> {
         RolloutLayer { weights: weights.view(), grid }
     }
 

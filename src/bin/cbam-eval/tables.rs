@@ -53,6 +53,14 @@ impl Value {
     fn low(estimate: &Estimate) -> Self {
         Self::Low(estimate.value, percent(estimate))
     }
+
+    /// The text alone.
+    fn plain(self) -> Self {
+        match self {
+            Self::High(_, text) | Self::Low(_, text) => Self::Text(text),
+            other => other,
+        }
+    }
 }
 
 fn table(title: &str, note: String, header: &[&str], rows: Vec<(String, Vec<Value>)>) -> Table {
@@ -113,6 +121,7 @@ fn seconds(report: &Report, map: &str) -> Value {
 }
 
 fn localisation(report: &Report, group: &Figures) -> Option<Table> {
+    let most = group.maps.iter().map(|(_, map)| map.summary.n).max().unwrap_or(0);
     let rows = group.maps.iter().filter(|(_, map)| map.summary.n > 0).map(|(name, map)| {
         let summary = &map.summary;
         let mut values = vec![Value::Text(summary.n.to_string()), Value::high(&summary.pointing)];
@@ -123,6 +132,10 @@ fn localisation(report: &Report, group: &Figures) -> Option<Table> {
             let boxes = map.boxes.iter().map(|b| Value::High(b.share.value, format!("{:.1}", 100.0 * b.share.value)));
             values.extend(boxes);
             values.push(seconds(report, name));
+        }
+        // What was measured on fewer pictures is not compared: the table of the subset does that.
+        if summary.n < most {
+            values = values.into_iter().map(Value::plain).collect();
         }
         (name.clone(), values)
     });

@@ -60,42 +60,42 @@ fn stderr(output: &Output) -> String {
 fn a_report_holds_every_measure_and_is_the_same_again_from_the_cache() {
     let folder = prepared();
     let folder = folder.path();
-    let asked = ["--truth", "truth.tsv", "--maps", "fused,gradcam,layercam:stage5", "--report", "r"];
+    let asked = ["--truth", "truth.tsv", "--maps", "spatial,gradcam,layercam:stage5", "--report", "r"];
     let output = ran(folder, &asked);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let report = json(&folder.join("r/report.json"));
     assert_eq!((&report["n"], &report["truth"]), (&Value::from(4), &Value::from("table")));
-    for map in ["centre point", "centre Gaussian", "fused", "gradcam", "layercam:stage5"] {
+    for map in ["centre point", "centre Gaussian", "spatial", "gradcam", "layercam:stage5"] {
         let figures = &report["all"]["maps"][map];
         assert_eq!((&figures["n"], &figures["boxes"][2]["iou"]), (&Value::from(4), &Value::from(0.7)), "{map}");
     }
     assert_eq!(report["all"]["calibration"]["n"], 4);
-    assert_eq!(report["small"]["maps"]["fused"]["n"], 1);
+    assert_eq!(report["small"]["maps"]["spatial"]["n"], 1);
     let names = |list: &str| -> Vec<String> {
         let rows = report[list].as_array().unwrap().iter();
         rows.map(|row| row["map"].as_str().unwrap().to_owned()).collect()
     };
-    assert_eq!(names("faithfulness"), ["centre Gaussian", "fused", "gradcam", "layercam:stage5"]);
+    assert_eq!(names("faithfulness"), ["centre Gaussian", "spatial", "gradcam", "layercam:stage5"]);
     assert_eq!(report["faithfulness"][0]["insertion_curve"].as_array().unwrap().len(), 4);
-    assert_eq!(names("sanity"), ["fused", "gradcam", "layercam:stage5"]);
+    assert_eq!(names("sanity"), ["spatial", "gradcam", "layercam:stage5"]);
     let sane = &report["sanity"][0]["correlation"];
-    assert!((sane[0]["value"].as_f64().unwrap() - 1.0).abs() < 1e-9, "the attention does not look at the classifier");
+    assert!((sane[0]["value"].as_f64().unwrap() - 1.0).abs() < 1e-9, "a gate does not look at the classifier");
     assert!(report["sanity"][1]["correlation"][0]["value"].as_f64().unwrap() < 0.999, "Grad-CAM does");
-    assert_eq!(names("time"), ["fused", "gradcam", "layercam:stage5"]);
+    assert_eq!(names("time"), ["spatial", "gradcam", "layercam:stage5"]);
     let clutter = report["clutter"].as_array().unwrap();
     assert!(clutter.iter().any(|group| group["name"] == "clutter never trained on: shapes"), "{clutter:?}");
     assert_eq!(clutter[0]["accuracy"]["n"], 4);
     let differences = report["differences"].as_array().unwrap();
     let found = differences.iter().find(|d| d["map"] == "gradcam" && d["figure"] == "energy").unwrap();
     let energy = |map: &str| report["all"]["maps"][map]["energy"]["value"].as_f64().unwrap();
-    assert!((found["mean"].as_f64().unwrap() - (energy("gradcam") - energy("fused"))).abs() < 1e-12);
+    assert!((found["mean"].as_f64().unwrap() - (energy("gradcam") - energy("spatial"))).abs() < 1e-12);
 
     let page = fs::read_to_string(folder.join("r/report.html")).unwrap();
     assert!(page.contains("data:image/jpeg;base64,") && page.contains("<polyline"));
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"), "self-contained");
     let scores = fs::read_to_string(folder.join("r/scores.csv")).unwrap();
     assert_eq!(scores.lines().count(), 1 + 4 * 3 * 5, "pictures × views × subjects");
-    assert!(fs::read_to_string(folder.join("r/summary.csv")).unwrap().contains("all,fused,pointing,4,"));
+    assert!(fs::read_to_string(folder.join("r/summary.csv")).unwrap().contains("all,spatial,pointing,4,"));
 
     let first = figures(&folder.join("r/report.json"));
     let kept = fs::read(folder.join("r/cache/scores.cache")).unwrap();

@@ -17,8 +17,8 @@ use clap::{Parser, ValueEnum};
 /// rests on what they name.
 ///
 /// Prints top-1 and top-5 accuracy and calibration; for each map the pointing game, the energy in the boxes, the IoU at
-/// the best threshold and `MaxBoxAcc`, beside the centre of the picture and a Gaussian around it; and what --measure asks
-/// for. With --report, a folder gets report.html, report.json, summary.csv and scores.csv.
+/// the best threshold and how often its box is right, beside the centre of the picture and a Gaussian around it; and what
+/// --measure asks for. With --report, a folder gets report.html, report.json, summary.csv and scores.csv.
 #[derive(Debug, Parser)]
 #[command(
     version,

@@ -186,7 +186,8 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// Reads the truth at `path`, in the format that the path tells: see [the table](self).
+    /// Reads the truth at `path`, in the format that the path tells: a table (a file, such as `.tsv`), COCO instances (a
+    /// file `.json`), Pascal VOC (a folder of `.xml`) or masks (a folder of `.png`).
     ///
     /// `classes` are the network's; `pictures` are the paths of the pictures that there are, which masks and VOC files
     /// are matched with by their stems.

@@ -25,6 +25,8 @@ pub struct Network {
     variables: nn::VarStore,
     backbone: Box<dyn Backbone>,
     blocks: Vec<Block>,
+    /// Whether the backbone trains too, its BatchNorm and dropout with it.
+    backbone_trains: bool,
 }
 
 /// The attention after one stage.
@@ -84,6 +86,10 @@ impl Network {
             let message = format!("{} classes; there must be 1 to {MAX_CLASSES}", config.classes);
             return Err(Error::argument("network", message));
         }
+        if !config.labels.is_empty() && config.labels.len() as i64 != config.classes {
+            let message = format!("{} names for {} classes", config.labels.len(), config.classes);
+            return Err(Error::argument("labels", message));
+        }
         let variables = nn::VarStore::new(device);
         let root = variables.root();
         let backbone = config.arch.build(&root / "backbone", config.classes);
@@ -112,7 +118,7 @@ impl Network {
             }
             blocks.push(block);
         }
-        Ok(Self { config, variables, backbone, blocks })
+        Ok(Self { config, variables, backbone, blocks, backbone_trains: false })
     }
 
     /// Its configuration.
@@ -135,6 +141,12 @@ impl Network {
         &mut self.variables
     }
 
+    /// Whether a training forward pass trains the backbone too: its BatchNorm then takes, and learns, the batch's statistics,
+    /// and dropout and stochastic depth are on. At first it does not: a frozen backbone stays in evaluation.
+    pub fn train_backbone(&mut self, trains: bool) {
+        self.backbone_trains = trains;
+    }
+
     /// The device that its weights are on.
     pub fn device(&self) -> tch::Device {
         self.variables.device()
@@ -142,12 +154,13 @@ impl Network {
 
     /// Pictures `[N, 3, H, W]`, normalised, H and W multiples of 32 → logits and every attention map.
     ///
-    /// `train` switches the attention's BatchNorm; the backbone's stays in evaluation.
+    /// `train` switches the attention's BatchNorm; the backbone stays in evaluation unless
+    /// [`train_backbone`](Self::train_backbone) said that it trains.
     ///
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
-        self.tail(&self.trunk(xs)?, train)
+        self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train)
     }
 
     /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features. It has no attention and
@@ -156,6 +169,10 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
+        self.run_trunk(xs, false)
+    }
+
+    fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
         match xs.size()[..] {
             [_, 3, height, width] if height > 0 && width > 0 => {}
             ref size => {
@@ -163,8 +180,8 @@ impl Network {
                 return Err(Error::Input { layer: "Network", expected, got });
             }
         }
-        let stem = self.backbone.stem(xs, false);
-        Ok((0..=self.trunk_end()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, false)))
+        let stem = self.backbone.stem(xs, train);
+        Ok((0..=self.trunk_end()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, train)))
     }
 
     /// The part from the first attention on; takes what [`Self::trunk`] returns.
@@ -172,20 +189,22 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
+        let backbone_trains = train && self.backbone_trains;
         let mut xs = features.shallow_clone();
         let mut attention = Vec::with_capacity(self.blocks.len());
         for stage in self.trunk_end()..self.backbone.stages().len() {
             if stage > self.trunk_end() {
-                xs = self.backbone.stage(stage, &xs, false);
+                xs = self.backbone.stage(stage, &xs, backbone_trains);
             }
             if let Some(block) = self.blocks.iter().find(|block| block.stage == stage) {
-                let (gated, maps) = block.forward(&xs, train)?;
+                // Under autocast the backbone gives out f16; the attention computes in the kind of its weights.
+                let (gated, maps) = block.forward(&xs.f_to_kind(self.variables.kind())?, train)?;
                 xs = gated;
                 attention.push(maps);
             }
         }
-        let features = self.backbone.head_conv(&xs, false);
-        let logits = self.backbone.classify(&self.backbone.head_activation(&features), false);
+        let features = self.backbone.head_conv(&xs, backbone_trains);
+        let logits = self.backbone.classify(&self.backbone.head_activation(&features), backbone_trains);
         Ok(Output { logits, features, attention })
     }
 

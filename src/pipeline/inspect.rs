@@ -36,6 +36,9 @@ impl Inspect for Network {
     }
 
     fn labels(&self) -> Vec<String> {
+        if !self.config().labels.is_empty() {
+            return self.config().labels.clone();
+        }
         let imagenet = imagenet_classes();
         let known = usize::try_from(self.config().classes).is_ok_and(|classes| classes == imagenet.len());
         if known { imagenet.iter().map(ToString::to_string).collect() } else { Vec::new() }

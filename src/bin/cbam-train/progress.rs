@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cbam::Error;
+use cbam::eval::AccuracySummary;
 use cbam::train::{Observer, StepReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -78,9 +79,21 @@ impl Observer for Progress {
         }
     }
 
+    fn evaluated(&mut self, epoch: usize, epochs: usize, accuracy: &AccuracySummary) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("epoch {epoch} of {epochs}: held-out {}", top1(accuracy)));
+        }
+    }
+
     fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
+}
+
+/// `top-1 71.2 % (n = 812, 95 % interval 68.0 to 74.2)`
+pub(crate) fn top1(accuracy: &AccuracySummary) -> String {
+    let [value, low, high] = [accuracy.top1.value, accuracy.top1.low, accuracy.top1.high].map(|share| 100.0 * share);
+    format!("top-1 {value:.1} % (n = {}, 95 % interval {low:.1} to {high:.1})", accuracy.n)
 }
 
 /// `loss 1.234 (clean 0.020, focus 1.100), 31 images/s`

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::distill::make_data;
+use super::supervised::make_classes;
 
 /// A training in a folder of its own; each of its runs writes the weights to a name of its own.
 struct Training {
@@ -22,6 +23,16 @@ impl Training {
         let line = format!(
             "distill --images pictures more.tar --backgrounds backgrounds --stamps stamps --limit 8 --views 1 \
              --composites 8 --validation 2 --seed 3 --steps {steps}"
+        );
+        Self { folder, arguments: line.split_whitespace().map(str::to_owned).collect() }
+    }
+
+    /// Everything learns, from random views, mixed in pairs, with dropout and a moving average.
+    fn supervised(epochs: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        make_classes(&folder.path().join("classes"));
+        let line = format!(
+            "supervised --images classes --size 64 --batch 8 --train all --mixup 0.3 --ema 0.9 --seed 3 --epochs {epochs}"
         );
         Self { folder, arguments: line.split_whitespace().map(str::to_owned).collect() }
     }
@@ -81,6 +92,13 @@ fn a_distillation_survives_a_kill_an_interrupt_and_a_full_disk() {
     survive(&training, &whole);
 }
 
+#[test]
+fn a_supervised_training_survives_a_kill_an_interrupt_and_a_full_disk() {
+    let training = Training::supervised(2);
+    let whole = training.finish("whole.safetensors", false);
+    survive(&training, &whole);
+}
+
 fn survive(training: &Training, whole: &[u8]) {
     let out = "cut.safetensors";
     let mut killed = training.command(out, false).spawn().unwrap();
@@ -122,6 +140,7 @@ fn files(folder: &Path) -> Vec<String> {
 #[ignore = "takes minutes"]
 fn killed_at_ten_random_moments() {
     ten_kills(&Training::distill(12));
+    ten_kills(&Training::supervised(6));
 }
 
 fn ten_kills(training: &Training) {
@@ -140,7 +159,11 @@ fn ten_kills(training: &Training) {
         let resume = training.path(&checkpoint(&out)).exists();
         let same = training.finish(&out, resume) == whole;
         let how = if resume { "resumed" } else { "started anew" };
-        println!("killed after {:.2} s, {how}: {}", moment.as_secs_f64(), if same { "same bytes" } else { "DIFFERENT" });
+        println!(
+            "killed after {:.2} s, {how}: {}",
+            moment.as_secs_f64(),
+            if same { "same bytes" } else { "DIFFERENT" }
+        );
         assert!(same);
     }
 }

@@ -10,7 +10,8 @@ use tch::nn::{self, BatchNorm, Init, LinearConfig, Module, ModuleT};
 use tch::{Kind, Tensor};
 
 use super::conv::{SameConv2d, batch_norm, norm_relu6};
-use super::{Arch, Backbone, Stage};
+use super::{Arch, Backbone, Expansion, GateExpansion, Stage};
+use crate::Result;
 
 /// The channels that the stem gives out.
 const STEM: i64 = 32;
@@ -100,7 +101,7 @@ impl EfficientNetLite {
         let mut stages = Vec::with_capacity(ROWS.len());
         let mut blocks = Vec::with_capacity(ROWS.len());
         for (index, row) in ROWS.iter().enumerate() {
-            let channels = scaling.channels(row.channels);
+            let (before, channels) = (input, scaling.channels(row.channels));
             let mut stage = Vec::new();
             for repeat in 0..scaling.repeats(index) {
                 let stride = if repeat == 0 { row.stride } else { 1 };
@@ -110,8 +111,10 @@ impl EfficientNetLite {
                 input = channels;
                 number += 1;
             }
+            let expansion =
+                (row.expand != 1).then(|| Expansion { channels: before * row.expand, stride: total_stride });
             total_stride *= row.stride;
-            stages.push(Stage { name: format!("stage{}", index + 1), channels, stride: total_stride });
+            stages.push(Stage { name: format!("stage{}", index + 1), channels, stride: total_stride, expansion });
             blocks.push(stage);
         }
 
@@ -142,6 +145,16 @@ impl Backbone for EfficientNetLite {
 
     fn stage(&self, index: usize, xs: &Tensor, train: bool) -> Tensor {
         self.blocks[index].iter().fold(xs.shallow_clone(), |xs, block| block.forward(&xs, train))
+    }
+
+    fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateExpansion<'_>) -> Result<Tensor> {
+        let [first, rest @ ..] = &self.blocks[index][..] else { return Ok(xs.shallow_clone()) };
+        let mut expanded = first.expand(xs, train);
+        if first.expand.is_some() {
+            expanded = gate(&expanded)?;
+        }
+        let first = first.filter(xs, &expanded, train);
+        Ok(rest.iter().fold(first, |xs, block| block.forward(&xs, train)))
     }
 
     fn head_conv(&self, xs: &Tensor, train: bool) -> Tensor {
@@ -202,11 +215,20 @@ impl Block {
     }
 
     fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
-        let expanded = match &self.expand {
+        self.filter(xs, &self.expand(xs, train), train)
+    }
+
+    /// The widened features, `[N, hidden, h, w]`; the input itself if nothing is widened.
+    fn expand(&self, xs: &Tensor, train: bool) -> Tensor {
+        match &self.expand {
             Some((conv, norm)) => norm_relu6(norm, &conv.forward(xs), train),
             None => xs.shallow_clone(),
-        };
-        let filtered = norm_relu6(&self.bn1, &self.depthwise_conv.forward(&expanded), train);
+        }
+    }
+
+    /// From the widened features to the block's output; `xs` is its input.
+    fn filter(&self, xs: &Tensor, expanded: &Tensor, train: bool) -> Tensor {
+        let filtered = norm_relu6(&self.bn1, &self.depthwise_conv.forward(expanded), train);
         let projected = self.bn2.forward_t(&self.project_conv.forward(&filtered), train);
         if !self.residual {
             return projected;

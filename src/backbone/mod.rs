@@ -17,7 +17,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
-use crate::error::Error;
+use crate::{Error, Result};
 pub use efficientnet_lite::EfficientNetLite;
 
 /// One stage of a backbone: a run of blocks at one resolution.
@@ -29,7 +29,22 @@ pub struct Stage {
     pub channels: i64,
     /// How many input pixels one of its cells covers along a side: the product of all strides up to here.
     pub stride: i64,
+    /// The widened features inside its first block, if that block has any.
+    pub expansion: Option<Expansion>,
 }
+
+/// The widened features inside the first block of a [`Stage`]: what an inverted residual block (Sandler et al. 2018)
+/// filters channel by channel, after its 1×1 convolution, normalisation and activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expansion {
+    /// Their channels.
+    pub channels: i64,
+    /// How many input pixels one of their cells covers along a side.
+    pub stride: i64,
+}
+
+/// What [`Backbone::stage_gated`] hands its expanded features to.
+pub type GateExpansion<'a> = dyn FnMut(&Tensor) -> Result<Tensor> + 'a;
 
 /// A convolutional network whose stages can be run one by one.
 ///
@@ -47,6 +62,17 @@ pub trait Backbone: Debug + Send {
     /// # Panics
     /// If there is no stage `index`.
     fn stage(&self, index: usize, xs: &Tensor, train: bool) -> Tensor;
+
+    /// Runs stage `index` as [`stage`](Self::stage) does, and hands the [`Expansion`] inside its first block to `gate`,
+    /// `[N, channels, h, w]`, to go on with what that returns, of the same shape. A stage without an expansion never
+    /// calls it.
+    ///
+    /// # Errors
+    /// What `gate` returns.
+    ///
+    /// # Panics
+    /// If there is no stage `index`.
+    fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateExpansion<'_>) -> Result<Tensor>;
 
     /// The last stage's output through the last convolution and its normalisation, before the activation:
     /// `[N, features, h, w]`. The features that Grad-CAM weighs.
@@ -130,7 +156,7 @@ impl Display for Arch {
 impl FromStr for Arch {
     type Err = Error;
 
-    fn from_str(name: &str) -> Result<Self, Error> {
+    fn from_str(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|arch| arch.name() == name).ok_or_else(|| {
             let known = Self::ALL.map(Self::name).join(", ");
             Error::argument("backbone", format!("there is none named {name:?}; the names are {known}"))

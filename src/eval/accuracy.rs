@@ -26,23 +26,20 @@ pub struct AccuracySummary {
 }
 
 impl Accuracy {
-    /// Counts one picture, given the score of every class (probabilities or logits) and the true class.
-    /// Among equal scores the lower index comes first.
+    /// Counts one picture, given the score of every class (probabilities or logits) and the true class; see [`rank`].
     ///
     /// # Errors
-    /// If `class` is no index of `scores`, or a score is not a number.
+    /// As [`rank`].
     pub fn add(&mut self, scores: ArrayView1<'_, f32>, class: usize) -> Result<()> {
-        let Some(&own) = scores.get(class) else {
-            return Err(Error::argument("class", format!("{class} is not below the {} classes", scores.len())));
-        };
-        if scores.iter().any(|score| score.is_nan()) {
-            return Err(Error::argument("scores", "a class's score is not a number"));
-        }
-        let rank = scores.iter().enumerate().filter(|&(i, &s)| s > own || (s >= own && i < class)).count();
+        self.add_rank(rank(scores, class)?);
+        Ok(())
+    }
+
+    /// Counts one picture, given how many classes come before the true one.
+    pub fn add_rank(&mut self, rank: usize) {
         self.count += 1;
         self.top1 += u64::from(rank < 1);
         self.top5 += u64::from(rank < 5);
-        Ok(())
     }
 
     /// The shares so far.
@@ -53,4 +50,19 @@ impl Accuracy {
             top5: Proportion::new(self.top5, self.count),
         }
     }
+}
+
+/// How many classes come before `class`, given the score of every class (probabilities or logits). Among equal scores the
+/// lower index comes first.
+///
+/// # Errors
+/// If `class` is no index of `scores`, or a score is not a number.
+pub fn rank(scores: ArrayView1<'_, f32>, class: usize) -> Result<usize> {
+    let Some(&own) = scores.get(class) else {
+        return Err(Error::argument("class", format!("{class} is not below the {} classes", scores.len())));
+    };
+    if scores.iter().any(|score| score.is_nan()) {
+        return Err(Error::argument("scores", "a class's score is not a number"));
+    }
+    Ok(scores.iter().enumerate().filter(|&(i, &s)| s > own || (s >= own && i < class)).count())
 }

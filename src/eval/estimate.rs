@@ -37,26 +37,29 @@ impl Proportion {
     }
 }
 
-/// Sums from which an [`Estimate`] is made. All its values are in `[0, 1]`, so plain sums of squares are exact enough.
+/// Adds up values from which an [`Estimate`] is made; plain sums of squares, exact enough for values about `[-1, 1]`.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Sums {
+pub struct Mean {
     count: u64,
     sum: f64,
     squares: f64,
 }
 
-impl Sums {
-    pub(super) fn add(&mut self, value: f64) {
+impl Mean {
+    /// Adds one value.
+    pub fn add(&mut self, value: f64) {
         self.count += 1;
         self.sum += value;
         self.squares += value * value;
     }
 
-    pub(super) fn mean(&self) -> f64 {
+    /// The mean so far; 0 without a value.
+    pub fn mean(&self) -> f64 {
         if self.count == 0 { 0.0 } else { self.sum / self.count as f64 }
     }
 
-    pub(super) fn estimate(&self) -> Estimate {
+    /// The mean with its standard error.
+    pub fn estimate(&self) -> Estimate {
         let n = self.count as f64;
         let value = self.mean();
         let variance = if self.count < 2 { 0.0 } else { ((self.squares - n * value * value) / (n - 1.0)).max(0.0) };

@@ -12,8 +12,7 @@
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::Estimate;
-use super::estimate::Sums;
+use super::{Estimate, Mean};
 use crate::{Error, Result};
 
 /// The number of thresholds at which the IoU is measured.
@@ -91,15 +90,15 @@ impl PictureScore {
 pub struct Localisation {
     count: u64,
     missing: u64,
-    pointing: Sums,
-    energy: Sums,
-    iou: [Sums; THRESHOLDS],
-    centre: Sums,
+    pointing: Mean,
+    energy: Mean,
+    iou: [Mean; THRESHOLDS],
+    centre: Mean,
 }
 
 impl Default for Localisation {
     fn default() -> Self {
-        let none = Sums::default();
+        let none = Mean::default();
         Self { count: 0, missing: 0, pointing: none, energy: none, iou: [none; THRESHOLDS], centre: none }
     }
 }

@@ -27,6 +27,44 @@ impl PictureSource {
         Ok(if about.is_dir() { Self::Folder(path) } else { Self::Tar(path) })
     }
 
+    /// The paths of the pictures that there are, told by their extensions, with `/` between the parts: a folder's sorted,
+    /// an archive's in its order.
+    ///
+    /// # Errors
+    /// If the folder or the archive cannot be read.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let is_picture = |path: &Path| image::ImageFormat::from_path(path).is_ok();
+        let plain = |name: &str| name.strip_prefix("./").unwrap_or(name).to_owned();
+        let mut names = Vec::new();
+        match self {
+            Self::Folder(folder) => {
+                for entry in walkdir::WalkDir::new(folder).follow_links(true).sort_by_file_name() {
+                    let entry = match entry {
+                        // A link to nowhere, or round in circles, below the folder.
+                        Err(error) if error.depth() > 0 => continue,
+                        entry => entry.map_err(|error| Error::io(folder)(error.into()))?,
+                    };
+                    if entry.file_type().is_file() && is_picture(entry.path()) {
+                        let below = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+                        names.push(below.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/"));
+                    }
+                }
+            }
+            Self::Tar(archive) => {
+                let file = File::open(archive).map_err(Error::io(archive))?;
+                let mut tar = tar::Archive::new(BufReader::new(file));
+                for entry in tar.entries_with_seek().map_err(Error::io(archive))? {
+                    let entry = entry.map_err(Error::io(archive))?;
+                    let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+                    if entry.header().entry_type().is_file() && is_picture(Path::new(&name)) {
+                        names.push(plain(&name));
+                    }
+                }
+            }
+        }
+        Ok(names)
+    }
+
     /// Reads every picture of `names` and gives its place in `names` and its bytes, or why it could not be read, to `take`.
     /// Each name is given once: a folder's in the order of `names`, an archive's as they come, those not found last.
     /// One picture is held at a time; none may be longer than `max_bytes`.

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::explain::Method;
+use crate::network::HEAD;
 use crate::{Error, Result, photo::Geometry};
 
 /// The name of a map, as a command line writes it.
@@ -12,17 +14,53 @@ pub enum MapName {
     Fused,
     /// `spatial:STAGE`, or `spatial` for the last stage that has a spatial gate.
     Spatial(Option<String>),
-    /// `patch:HEAD`, or `patch` for the mean over heads. Heads count from 0.
-    Patch(Option<usize>),
-    /// `patch@X,Y`: where the patch at this pixel of the upright picture looks.
+    /// `patch`, `patch:HEAD`, `patch:STAGE`, `patch:STAGE:HEAD`: the attention that patches receive.
+    Patch {
+        /// The stage behind which it stands; none is the one of the finest grid, the first of them.
+        stage: Option<String>,
+        /// The head, from 0; none is the mean over heads.
+        head: Option<usize>,
+    },
+    /// `patch@X,Y`: where the patch at this pixel of the upright picture looks, on the finest grid.
     PatchAt(u32, u32),
     /// `channel:STAGE`: a channel gate, a vector.
     Channel(String),
-    /// `gradcam`.
-    GradCam,
+    /// `rollout`: attention rollout over several patch self-attentions.
+    Rollout,
+    /// `METHOD:STAGE`, or `METHOD` at the last convolution: an explanation of the decision for a class.
+    Explain {
+        /// The method.
+        method: Method,
+        /// The stage whose features it looks at; none is the last convolution, and none for a method that looks at no
+        /// stage.
+        stage: Option<String>,
+    },
 }
 
 impl MapName {
+    /// The patch attention of the finest grid, the mean over heads.
+    pub const PATCH: Self = Self::Patch { stage: None, head: None };
+
+    /// The map of an explanation method at the last convolution.
+    pub const fn explain(method: Method) -> Self {
+        Self::Explain { method, stage: None }
+    }
+
+    /// The maps of patch self-attentions, each a stage and how many heads it has: the mean of the first as
+    /// [`PATCH`](Self::PATCH), and its heads; the others by their stages, if there are several.
+    pub fn patches<'a>(attentions: impl IntoIterator<Item = (&'a str, usize)>) -> Vec<Self> {
+        let named = |(i, (stage, heads)): (usize, (&str, usize))| {
+            let stage = (i > 0).then(|| stage.to_owned());
+            [None].into_iter().chain((0..heads).map(Some)).map(move |head| Self::Patch { stage: stage.clone(), head })
+        };
+        attentions.into_iter().enumerate().flat_map(named).collect()
+    }
+
+    /// Whether the map depends on the class that is asked for.
+    pub const fn needs_class(&self) -> bool {
+        matches!(self, Self::Explain { method, .. } if method.needs_class())
+    }
+
     /// The query point of [`PatchAt`](Self::PatchAt) as fractions of the picture; none for other maps.
     ///
     /// # Errors
@@ -43,11 +81,16 @@ impl fmt::Display for MapName {
             Self::Fused => f.write_str("fused"),
             Self::Spatial(None) => f.write_str("spatial"),
             Self::Spatial(Some(stage)) => write!(f, "spatial:{stage}"),
-            Self::Patch(None) => f.write_str("patch"),
-            Self::Patch(Some(head)) => write!(f, "patch:{head}"),
+            Self::Patch { stage, head } => {
+                f.write_str("patch")?;
+                stage.iter().try_for_each(|stage| write!(f, ":{stage}"))?;
+                head.iter().try_for_each(|head| write!(f, ":{head}"))
+            }
             Self::PatchAt(x, y) => write!(f, "patch@{x},{y}"),
             Self::Channel(stage) => write!(f, "channel:{stage}"),
-            Self::GradCam => f.write_str("gradcam"),
+            Self::Rollout => f.write_str("rollout"),
+            Self::Explain { method, stage: None } => method.fmt(f),
+            Self::Explain { method, stage: Some(stage) } => write!(f, "{method}:{stage}"),
         }
     }
 }
@@ -62,24 +105,43 @@ impl FromStr for MapName {
             let pixel = |text: &str| text.trim().parse().map_err(|_| wrong("X and Y are whole pixels, from 0"));
             return Ok(Self::PatchAt(pixel(x)?, pixel(y)?));
         }
-        match text.split_once(':') {
-            None => match text {
-                "fused" => Ok(Self::Fused),
-                "spatial" => Ok(Self::Spatial(None)),
-                "patch" => Ok(Self::Patch(None)),
-                "gradcam" => Ok(Self::GradCam),
-                "channel" => Err(wrong("name a stage: channel:STAGE")),
-                _ => Err(wrong(
-                    "not a map; there are fused, spatial[:STAGE], patch[:HEAD], patch@X,Y, channel:STAGE and gradcam",
-                )),
+        let (name, part) = text.split_once(':').map_or((text, None), |(name, part)| (name, Some(part)));
+        if part == Some("") {
+            return Err(wrong("nothing follows the colon"));
+        }
+        let method = Method::ALL.into_iter().find(|method| method.name() == name);
+        match (name, part) {
+            ("fused", None) => Ok(Self::Fused),
+            ("spatial", stage) => Ok(Self::Spatial(stage.map(str::to_owned))),
+            ("patch", None) => Ok(Self::PATCH),
+            ("patch", Some(part)) => match (part.parse(), part.split_once(':')) {
+                (Ok(head), _) => Ok(Self::Patch { stage: None, head: Some(head) }),
+                (_, None) => Ok(Self::Patch { stage: Some(part.to_owned()), head: None }),
+                (_, Some(("", _))) => Err(wrong("write patch:STAGE:HEAD")),
+                (_, Some((stage, head))) => {
+                    let head = head.parse().map_err(|_| wrong("HEAD is a whole number, from 0"))?;
+                    Ok(Self::Patch { stage: Some(stage.to_owned()), head: Some(head) })
+                }
             },
-            Some((_, "")) => Err(wrong("nothing follows the colon")),
-            Some(("spatial", stage)) => Ok(Self::Spatial(Some(stage.to_owned()))),
-            Some(("channel", stage)) => Ok(Self::Channel(stage.to_owned())),
-            Some(("patch", head)) => {
-                head.parse().map(|head| Self::Patch(Some(head))).map_err(|_| wrong("HEAD is a whole number, from 0"))
-            }
-            Some(_) => Err(wrong("only spatial, patch and channel take a part after a colon")),
+            ("channel", Some(stage)) => Ok(Self::Channel(stage.to_owned())),
+            ("channel", None) => Err(wrong("name a stage: channel:STAGE")),
+            ("rollout", None) => Ok(Self::Rollout),
+            (_, stage) => match method {
+                Some(method) if stage.is_none() || method.needs_stage() => {
+                    Ok(Self::Explain { method, stage: stage.filter(|stage| *stage != HEAD).map(str::to_owned) })
+                }
+                Some(_) => Err(wrong("takes no stage: it changes the picture and looks at the answer")),
+                None if matches!(name, "fused" | "rollout") => Err(wrong("takes no part after a colon")),
+                None => {
+                    let methods = Method::ALL.map(|method| {
+                        if method.needs_stage() { format!("{method}[:STAGE]") } else { method.to_string() }
+                    });
+                    Err(wrong(&format!(
+                        "not a map; there are fused, spatial[:STAGE], patch[:STAGE][:HEAD], patch@X,Y, channel:STAGE, rollout, {}",
+                        methods.join(", ")
+                    )))
+                }
+            },
         }
     }
 }

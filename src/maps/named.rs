@@ -2,8 +2,13 @@
 
 use ndarray::{Array1, Array2, Axis};
 
-use super::{AttentionMap, MapName, MapRange, PatchReadout, Readout, fuse};
+use super::{AttentionMap, Explanation, MapName, MapRange, PatchReadout, Readout, fuse};
 use crate::{Error, Result, photo::Geometry};
+
+const NO_PATCH: &str = "the network has no patch self-attention";
+/// Why a network has no attention rollout.
+const NO_ROLLOUT: &str =
+    "rolls several patch self-attentions into one, and this network does not have two or more of them on one grid";
 
 impl Readout {
     /// The map called `name`, on its native grid, unscaled.
@@ -15,36 +20,44 @@ impl Readout {
     pub fn map(&self, name: &MapName, geometry: &Geometry) -> Result<AttentionMap> {
         match name {
             MapName::Fused => {
-                let fused = fuse(self.gate(name, None)?, &self.patches(name)?.mean());
-                AttentionMap::new(fused, MapRange::Positive)
+                let patches: Vec<_> = self.patches.iter().map(PatchReadout::mean).collect();
+                if patches.is_empty() {
+                    return Err(Error::argument(name, NO_PATCH));
+                }
+                AttentionMap::new(fuse(self.gate(name, None)?, &patches), MapRange::Positive)
             }
             MapName::Spatial(stage) => AttentionMap::new(self.gate(name, stage.as_deref())?.clone(), MapRange::Unit),
-            MapName::Patch(None) => AttentionMap::new(self.patches(name)?.mean(), MapRange::Relative),
-            MapName::Patch(Some(head)) => {
-                let patch = self.patches(name)?;
+            MapName::Patch { stage, head: None } => {
+                AttentionMap::new(self.patch(name, stage.as_deref())?.mean(), MapRange::Relative)
+            }
+            MapName::Patch { stage, head: Some(head) } => {
+                let patch = self.patch(name, stage.as_deref())?;
                 let heads = patch.received.len_of(Axis(0));
                 if *head >= heads {
-                    return Err(Error::argument(
-                        name,
-                        format!("the network has heads 0 to {}", heads.saturating_sub(1)),
-                    ));
+                    let message = format!("{} has heads 0 to {}", patch.stage, heads.saturating_sub(1));
+                    return Err(Error::argument(name, message));
                 }
                 AttentionMap::new(patch.received.index_axis(Axis(0), *head).to_owned(), MapRange::Relative)
             }
             MapName::PatchAt(..) => {
                 // A point has one query; rows are found by it, as it was asked for.
                 let query = name.query(geometry)?;
-                let row = self.patches(name)?.rows.iter().find(|row| Some(row.query) == query);
+                let row = self.patch(name, None)?.rows.iter().find(|row| Some(row.query) == query);
                 let row = row.ok_or_else(|| Error::argument(name, "this point was not asked of the network"))?;
                 AttentionMap::new(row.weights.clone(), MapRange::Relative)
             }
             MapName::Channel(_) => {
                 Err(Error::argument(name, "a channel gate is a vector, one value per channel, and not a map"))
             }
-            MapName::GradCam => {
-                let map = self.class_activation.as_ref();
-                let map = map.ok_or_else(|| Error::argument(name, "this run made no class activation map"))?;
-                AttentionMap::new(map.clone(), MapRange::Positive)
+            MapName::Rollout => {
+                let rollout = self.rollout.as_ref();
+                let rollout = rollout.ok_or_else(|| Error::argument(name, NO_ROLLOUT))?;
+                AttentionMap::new(rollout.clone(), MapRange::Relative)
+            }
+            MapName::Explain { method, stage } => {
+                let made = self.explanations.iter().find(|made| made.method == *method && made.stage == *stage);
+                let made = made.ok_or_else(|| Error::argument(name, "this run made no such explanation"))?;
+                AttentionMap::new(made.map.clone(), MapRange::Positive)
             }
         }
     }
@@ -53,13 +66,19 @@ impl Readout {
     pub fn map_names(&self) -> Vec<MapName> {
         let stages = self.gates.iter().filter(|gate| gate.spatial.is_some());
         let spatial: Vec<_> = stages.map(|gate| MapName::Spatial(Some(gate.stage.clone()))).collect();
-        let heads = self.patch.as_ref().map(|patch| patch.received.len_of(Axis(0)));
-        let fused = (!spatial.is_empty() && heads.is_some()).then_some(MapName::Fused);
-        let patch = heads.map(|heads| {
-            std::iter::once(MapName::Patch(None)).chain((0..heads).map(|head| MapName::Patch(Some(head))))
-        });
-        let gradcam = self.class_activation.as_ref().map(|_| MapName::GradCam);
-        fused.into_iter().chain(spatial).chain(patch.into_iter().flatten()).chain(gradcam).collect()
+        let heads = self.patches.iter().map(|patch| (patch.stage.as_str(), patch.received.len_of(Axis(0))));
+        let patch = MapName::patches(heads);
+        let fused = (!spatial.is_empty() && !patch.is_empty()).then_some(MapName::Fused);
+        let rollout = self.rollout.as_ref().map(|_| MapName::Rollout);
+        let explained = self.explanations.iter();
+        let explained = explained.map(|made| MapName::Explain { method: made.method, stage: made.stage.clone() });
+        fused.into_iter().chain(spatial).chain(patch).chain(rollout).chain(explained).collect()
+    }
+
+    /// Adds an explanation, in the place of one of the same method at the same stage.
+    pub fn explained(&mut self, new: Explanation) {
+        self.explanations.retain(|old| (old.method, &old.stage) != (new.method, &new.stage));
+        self.explanations.push(new);
     }
 
     /// The channel gate of a stage, `[C]`, each in `[0, 1]`.
@@ -84,8 +103,16 @@ impl Readout {
         })
     }
 
-    fn patches(&self, name: &MapName) -> Result<&PatchReadout> {
-        self.patch.as_ref().ok_or_else(|| Error::argument(name, "the network has no patch self-attention"))
+    /// The patch self-attention of a stage; the first, whose grid is the finest, if `stage` is none.
+    fn patch(&self, name: &MapName, stage: Option<&str>) -> Result<&PatchReadout> {
+        let found = self.patches.iter().find(|patch| stage.is_none_or(|stage| stage == patch.stage));
+        found.ok_or_else(|| {
+            let stages: Vec<_> = self.patches.iter().map(|patch| patch.stage.as_str()).collect();
+            match stages[..] {
+                [] => Error::argument(name, NO_PATCH),
+                _ => Error::argument(name, format!("stages with a patch self-attention: {}", list(&stages))),
+            }
+        })
     }
 }
 

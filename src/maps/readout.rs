@@ -3,6 +3,8 @@
 use ndarray::{Array1, Array2, Array3};
 use serde::{Deserialize, Serialize};
 
+use crate::explain::Method;
+
 /// Everything that the network says about one picture.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Readout {
@@ -10,10 +12,27 @@ pub struct Readout {
     pub probabilities: Array1<f32>,
     /// The CBAM gates, in the order in which the network applies them.
     pub gates: Vec<GateReadout>,
-    /// The patch self-attention, if the network has one.
-    pub patch: Option<PatchReadout>,
-    /// Grad-CAM of the likeliest class at the features of the last convolution, `[h, w]`, at least 0.
-    pub class_activation: Option<Array2<f32>>,
+    /// The patch self-attentions, in the order in which the network applies them.
+    pub patches: Vec<PatchReadout>,
+    /// Attention rollout over the patch self-attentions, if the network has several of them on one grid: attention
+    /// received in the end, `[rows, columns]`, where uniform attention is 1.
+    pub rollout: Option<Array2<f32>>,
+    /// The explanations that were made; of one method at one stage only one.
+    pub explanations: Vec<Explanation>,
+}
+
+/// What an explanation method says about the decision for a class.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The method.
+    pub method: Method,
+    /// The stage whose features it looked at; none is the last convolution, and none for a method that looks at no
+    /// stage.
+    pub stage: Option<String>,
+    /// The class.
+    pub class: usize,
+    /// Its map, on its own grid, at least 0.
+    pub map: Array2<f32>,
 }
 
 /// The two gates of one CBAM block.
@@ -27,7 +46,7 @@ pub struct GateReadout {
     pub spatial: Option<Array2<f32>>,
 }
 
-/// The patch self-attention.
+/// A patch self-attention.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct PatchReadout {
     /// The stage that it follows.
@@ -35,7 +54,8 @@ pub struct PatchReadout {
     /// Attention received, `[heads, rows, columns]`: the mean over queries of the weights, times the number of patches,
     /// so that uniform attention is 1.
     pub received: Array3<f32>,
-    /// The rows of weights that were asked for, averaged over heads and times the number of patches.
+    /// The rows of weights that were asked for, averaged over heads and times the number of patches; only of the finest
+    /// grid, the first of the network's.
     pub rows: Vec<QueryRow>,
 }
 

@@ -22,12 +22,13 @@ pub struct NetworkConfig {
     pub labels: Vec<String>,
 }
 
-/// The attention after one stage: CBAM, then patch self-attention.
+/// The attention at one place of the backbone: CBAM, then patch self-attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageAttention {
-    /// The stage, by the name that the backbone gives it.
+    /// Where: after a stage, by the name that the backbone gives it (`stage5`); on the widened features inside a stage's
+    /// first block (`stage6.expansion`); or on the activated features that the classifier averages (`head`).
     pub stage: String,
-    /// The CBAM block after it.
+    /// The CBAM block there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cbam: Option<CbamConfig>,
     /// What the gated features are multiplied with. Gates that start at ½ · ½ leave the network's function as it was

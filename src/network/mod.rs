@@ -5,7 +5,9 @@
 
 mod config;
 mod load;
+mod places;
 mod run;
+mod site;
 
 use tch::{Tensor, nn};
 
@@ -14,6 +16,8 @@ use crate::backbone::Backbone;
 use crate::{Error, Result};
 
 pub use config::{NetworkConfig, StageAttention};
+pub use places::{HEAD, Place};
+use site::Site;
 
 /// The most classes that a configuration may ask for.
 const MAX_CLASSES: i64 = 1_000_000;
@@ -29,11 +33,13 @@ pub struct Network {
     backbone_trains: bool,
 }
 
-/// The attention after one stage.
+/// The attention at one site.
 #[derive(Debug)]
 struct Block {
     name: String,
-    stage: usize,
+    site: Site,
+    /// How many input pixels one cell covers along a side.
+    stride: i64,
     cbam: Option<Cbam>,
     gain: f64,
     patch: Option<PatchAttention>,
@@ -56,7 +62,7 @@ pub struct Output {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BlockOutput {
-    /// The stage that the block follows.
+    /// Where the block stands: `stage5`, `stage6.expansion`, `head` (see [`StageAttention::stage`]).
     pub stage: String,
     /// The channel gate, `[N, C]`.
     pub channel: Option<Gate>,
@@ -95,17 +101,15 @@ impl Network {
         let backbone = config.arch.build(&root / "backbone", config.classes);
         let mut blocks: Vec<Block> = Vec::new();
         for attention in &config.attention {
-            let position = backbone.stages().iter().position(|stage| stage.name == attention.stage);
-            let stage =
-                position.filter(|stage| blocks.last().is_none_or(|last| last.stage < *stage)).ok_or_else(|| {
-                    let names: Vec<_> = backbone.stages().iter().map(|stage| stage.name.as_str()).collect();
-                    let message = format!("'{}' is none of {}, or not in order", attention.stage, names.join(", "));
-                    Error::argument("attention stage", message)
-                })?;
-            let path = &root / "attention" / attention.stage.as_str();
-            let channels = backbone.stages()[stage].channels;
-            let mut block =
-                Block { name: attention.stage.clone(), stage, cbam: None, gain: attention.gain, patch: None };
+            let (site, channels, stride) = Site::find(&attention.stage, &*backbone)?;
+            if blocks.last().is_some_and(|last| !last.site.is_before(site)) {
+                let message = format!("'{}' is not behind the one before it", attention.stage);
+                return Err(Error::argument("attention stage", message));
+            }
+            // A dot would part the path.
+            let path = &root / "attention" / attention.stage.replace('.', "_").as_str();
+            let (name, gain) = (attention.stage.clone(), attention.gain);
+            let mut block = Block { name, site, stride, cbam: None, gain, patch: None };
             if let Some(config) = &attention.cbam {
                 let cbam = Cbam::new(&path / "cbam", channels, config)?;
                 cbam.identity_start()?;
@@ -173,15 +177,19 @@ impl Network {
     }
 
     fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
+        let stem = self.stem(xs, train)?;
+        Ok((0..self.trunk_stages()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, train)))
+    }
+
+    /// Pictures `[N, 3, H, W]` to the input of the first stage.
+    fn stem(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
         match xs.size()[..] {
-            [_, 3, height, width] if height > 0 && width > 0 => {}
+            [_, 3, height, width] if height > 0 && width > 0 => Ok(self.backbone.stem(xs, train)),
             ref size => {
                 let (expected, got) = ("[N, 3, H, W]".to_owned(), format!("{size:?}"));
-                return Err(Error::Input { layer: "Network", expected, got });
+                Err(Error::Input { layer: "Network", expected, got })
             }
         }
-        let stem = self.backbone.stem(xs, train);
-        Ok((0..=self.trunk_end()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, train)))
     }
 
     /// The part from the first attention on; takes what [`Self::trunk`] returns.
@@ -190,27 +198,54 @@ impl Network {
     /// [`Error::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
         let backbone_trains = train && self.backbone_trains;
-        let mut xs = features.shallow_clone();
         let mut attention = Vec::with_capacity(self.blocks.len());
-        for stage in self.trunk_end()..self.backbone.stages().len() {
-            if stage > self.trunk_end() {
-                xs = self.backbone.stage(stage, &xs, backbone_trains);
-            }
-            if let Some(block) = self.blocks.iter().find(|block| block.stage == stage) {
-                // Under autocast the backbone gives out f16; the attention computes in the kind of its weights.
-                let (gated, maps) = block.forward(&xs.f_to_kind(self.variables.kind())?, train)?;
-                xs = gated;
-                attention.push(maps);
-            }
+        let mut xs = features.shallow_clone();
+        let first = self.trunk_stages();
+        if let Some(before) = first.checked_sub(1) {
+            xs = self.attend(Site::Stage(before), &xs, train, &mut attention)?;
+        }
+        for stage in first..self.backbone.stages().len() {
+            xs = self.stage(stage, &xs, train, &mut attention)?;
         }
         let features = self.backbone.head_conv(&xs, backbone_trains);
-        let logits = self.backbone.classify(&self.backbone.head_activation(&features), backbone_trains);
-        Ok(Output { logits, features, attention })
+        let activated = self.backbone.head_activation(&features);
+        let attended = self.attend(Site::Head, &activated, train, &mut attention)?;
+        Ok(Output { logits: self.backbone.classify(&attended, backbone_trains), features, attention })
     }
 
-    /// The last stage before any attention.
-    pub(crate) fn trunk_end(&self) -> usize {
-        self.blocks.first().map_or(self.backbone.stages().len() - 1, |block| block.stage)
+    /// One stage, with the attention in it and behind it, whose maps go to `maps`.
+    fn stage(&self, stage: usize, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
+        let backbone_trains = train && self.backbone_trains;
+        let mut attend = |xs: &Tensor| self.attend(Site::Expansion(stage), xs, train, maps);
+        let xs = self.backbone.stage_gated(stage, xs, backbone_trains, &mut attend)?;
+        self.attend(Site::Stage(stage), &xs, train, maps)
+    }
+
+    /// The attention at a site, if there is any; its maps go to `maps`.
+    fn attend(&self, site: Site, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
+        let Some(block) = self.blocks.iter().find(|block| block.site == site) else { return Ok(xs.shallow_clone()) };
+        // Under autocast the backbone gives out f16; the attention computes in the kind of its weights.
+        let (attended, of_block) = block.forward(&xs.f_to_kind(self.variables.kind())?, train)?;
+        maps.push(of_block);
+        Ok(attended)
+    }
+
+    /// Class scores, `[N, classes]`, from [`Output::features`], through the head's attention if there is any.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the features are not those of the last convolution.
+    pub fn classify(&self, features: &Tensor) -> Result<Tensor> {
+        let activated = self.backbone.head_activation(features);
+        Ok(self.backbone.classify(&self.attend(Site::Head, &activated, false, &mut Vec::new())?, false))
+    }
+
+    /// How many stages run before any attention.
+    pub(crate) fn trunk_stages(&self) -> usize {
+        match self.blocks.first().map(|block| block.site) {
+            Some(Site::Expansion(stage)) => stage,
+            Some(Site::Stage(stage)) => stage + 1,
+            Some(Site::Head) | None => self.backbone.stages().len(),
+        }
     }
 }
 

@@ -3,9 +3,9 @@
 use ndarray::{Array, ArrayD, ArrayView4, Axis, Dimension, Ix2, Ix3, Ix4};
 use tch::{Kind, Tensor};
 
-use super::{Network, Output};
-use crate::explain::grad_cam;
-use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout};
+use super::{BlockOutput, Network, Output};
+use crate::explain::{Method, grad_cam};
+use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, rollout};
 use crate::{Error, Result};
 
 /// The most that the weights of one patch attention may take.
@@ -34,11 +34,11 @@ impl Network {
     }
 
     /// Refuses a batch whose patch attention, which grows with the fourth power of the side, would not fit.
-    fn check_patch_memory(&self, shape: &[i64]) -> Result<()> {
+    pub(crate) fn check_patch_memory(&self, shape: &[i64]) -> Result<()> {
         let [pictures, _, height, width] = shape else { return Ok(()) };
         for (attention, block) in self.config.attention.iter().zip(&self.blocks) {
             let Some(patch) = &attention.patch else { continue };
-            let cell = self.backbone.stages()[block.stage].stride * patch.patch_size;
+            let cell = block.stride * patch.patch_size;
             let patches = i128::from(height.div_euclid(cell) + 1) * i128::from(width.div_euclid(cell) + 1);
             // Scores and their softmax, in f32.
             if 2 * 4 * i128::from(*pictures) * i128::from(patch.heads) * patches * patches > MAX_PATCH_BYTES {
@@ -53,15 +53,15 @@ impl Network {
     pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let probabilities = host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
         let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
-        let classify = |features: &Tensor| self.backbone.classify(&self.backbone.head_activation(features), false);
-        let mut readouts: Vec<Readout> = grad_cam(&output.features, &first, classify)?
+        let mut readouts: Vec<Readout> = grad_cam(&output.features, &first, |features| self.classify(features))?
             .into_iter()
             .enumerate()
-            .map(|(i, class_activation)| Readout {
+            .map(|(i, map)| Readout {
                 probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
                 gates: Vec::new(),
-                patch: None,
-                class_activation: Some(class_activation),
+                patches: Vec::new(),
+                rollout: None,
+                explanations: vec![Explanation { method: Method::GradCam, stage: None, class: first[i] as usize, map }],
             })
             .collect();
         for block in &output.attention {
@@ -82,8 +82,11 @@ impl Network {
                 // Mean over the queries, times T: what each key receives, 1 if attention is uniform.
                 let received = patch.weights.f_sum_dim_intlist([2i64].as_slice(), false, Kind::Float)?;
                 let received = host::<Ix4>(&received.f_reshape([-1, received.size()[1], rows, columns])?)?;
+                // Points are asked of the first layer alone, whose grid is the finest.
+                let first = readouts.iter().all(|readout| readout.patches.is_empty());
                 let asked = queries
                     .iter()
+                    .filter(|_| first)
                     .map(|&query| {
                         let index = patch_index(query, patch.grid)?;
                         let weights = patch.weights.f_select(2, index)?.f_mean_dim(1, false, Kind::Float)?;
@@ -91,7 +94,7 @@ impl Network {
                     })
                     .collect::<Result<Vec<_>>>()?;
                 for (i, readout) in readouts.iter_mut().enumerate() {
-                    readout.patch = Some(PatchReadout {
+                    readout.patches.push(PatchReadout {
                         stage: block.stage.clone(),
                         received: received.index_axis(Axis(0), i).to_owned(),
                         rows: asked
@@ -105,11 +108,30 @@ impl Network {
                 }
             }
         }
-        if !queries.is_empty() && readouts.iter().any(|readout| readout.patch.is_none()) {
+        roll_out(&output.attention, &mut readouts)?;
+        if !queries.is_empty() && readouts.iter().any(|readout| readout.patches.is_empty()) {
             return Err(Error::argument("patch@X,Y", "these weights have no patch attention"));
         }
         Ok(readouts)
     }
+}
+
+/// Attention rollout, if there are several patch self-attentions and all are on one grid.
+fn roll_out(attention: &[BlockOutput], readouts: &mut [Readout]) -> Result<()> {
+    let patches: Vec<_> = attention.iter().filter_map(|block| block.patch.as_ref()).collect();
+    let Some(&[rows, columns]) = patches.first().map(|patch| &patch.grid) else { return Ok(()) };
+    if patches.len() < 2 || patches.iter().any(|patch| patch.grid != [rows, columns]) {
+        return Ok(());
+    }
+    let layers = patches.iter().map(|patch| host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
+    for (i, readout) in readouts.iter_mut().enumerate() {
+        let layers: Vec<_> = layers.iter().map(|layer| layer.index_axis(Axis(0), i)).collect();
+        // Sum over the queries: what each key receives, 1 if attention is uniform.
+        let received = rollout(&layers)?.sum_axis(Axis(0));
+        let map = received.into_shape_with_order((rows as usize, columns as usize));
+        readout.rollout = Some(map.map_err(|error| Error::argument("attention rollout", error))?);
+    }
+    Ok(())
 }
 
 /// The index of the patch at a fraction of the width and height.

@@ -108,7 +108,8 @@ fn npy(readout: &Readout, name: &MapName, geometry: &Geometry, path: &Path) -> R
 /// The maps of a panel: the one asked for, `fused`, every spatial gate, every head.
 fn panel_maps(readout: &Readout, maps: &[MapName]) -> Vec<MapName> {
     let asked = maps.first().filter(|name| !matches!(name, MapName::Channel(_)));
-    let shown = |name: &MapName| matches!(name, MapName::Fused | MapName::Spatial(_) | MapName::Patch(Some(_)));
+    let shown =
+        |name: &MapName| matches!(name, MapName::Fused | MapName::Spatial(_) | MapName::Patch { head: Some(_), .. });
     let held = readout.map_names().into_iter().filter(|name| shown(name) && Some(name) != asked);
     asked.into_iter().cloned().chain(held).collect()
 }

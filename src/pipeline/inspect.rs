@@ -2,6 +2,7 @@
 
 use ndarray::ArrayView4;
 
+use crate::explain::Method;
 use crate::maps::{MapName, Readout};
 use crate::network::{Network, StageAttention};
 use crate::photo::Preprocess;
@@ -52,17 +53,16 @@ impl Inspect for Network {
             .filter(|(_, cbam)| cbam.spatial.is_some())
             .map(|(block, _)| MapName::Spatial(Some(stage(block))))
             .collect();
-        let heads = attention.iter().rev().find_map(|block| Some(block.patch.as_ref()?.heads));
+        let patch =
+            attention.iter().filter_map(|block| Some((block.stage.as_str(), block.patch.as_ref()?.heads as usize)));
+        let patch = MapName::patches(patch);
         let mut names = Vec::new();
-        if !spatial.is_empty() && heads.is_some() {
+        if !spatial.is_empty() && !patch.is_empty() {
             names.push(MapName::Fused);
         }
         names.extend(spatial);
-        if let Some(heads) = heads {
-            names.push(MapName::Patch(None));
-            names.extend((0..heads as usize).map(|head| MapName::Patch(Some(head))));
-        }
-        names.push(MapName::GradCam);
+        names.extend(patch);
+        names.push(MapName::explain(Method::GradCam));
         names.extend(cbam().map(|(block, _)| MapName::Channel(stage(block))));
         names
     }
@@ -87,7 +87,7 @@ pub(super) fn choose_maps(wanted: &[MapName], held: &[MapName]) -> Result<Vec<Ma
     }
     let has = |name: &MapName| match name {
         MapName::Spatial(None) => held.iter().any(|held| matches!(held, MapName::Spatial(_))),
-        MapName::PatchAt(..) => held.contains(&MapName::Patch(None)),
+        MapName::PatchAt(..) => held.contains(&MapName::PATCH),
         name => held.contains(name),
     };
     match wanted.iter().find(|name| !has(name)) {
@@ -120,7 +120,7 @@ mod tests {
         ] {
             assert_eq!(choose_maps(&[name.parse().unwrap()], &held).is_ok(), ok, "{name}");
         }
-        let error = choose_maps(&[MapName::GradCam], &held).unwrap_err().to_string();
+        let error = choose_maps(&[MapName::explain(Method::GradCam)], &held).unwrap_err().to_string();
         assert!(error.contains("gradcam") && error.contains("spatial:stage5"), "{error}");
         assert_eq!(choose_maps(&[], &held).unwrap(), [MapName::Fused]);
         assert!(choose_maps(&[MapName::PatchAt(0, 0)], &[MapName::Fused]).is_err());

@@ -45,7 +45,7 @@ pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// The maps to save; the overlay shows the first. Default: none, which means the network's first map. That is
-    /// [`MapName::Fused`] if it has attention, else [`MapName::GradCam`].
+    /// [`MapName::Fused`] if it has attention, else Grad-CAM.
     pub maps: Vec<MapName>,
     /// What spans the colours. Default: each map's own range.
     pub scale: Scale,

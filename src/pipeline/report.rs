@@ -125,8 +125,9 @@ mod tests {
                 channel: array![0.2, 0.9, 0.5],
                 spatial: Some(array![[0.1, 0.2], [0.3, 0.4]]),
             }],
-            patch: None,
-            class_activation: None,
+            patches: Vec::new(),
+            rollout: None,
+            explanations: Vec::new(),
         }
     }
 

@@ -58,12 +58,13 @@ fn readout(b: f32, queries: &[[f32; 2]]) -> Readout {
             channel: Array1::linspace(0.0, b, 7),
             spatial: Some(array![[b, 0.0, 0.0]]),
         }],
-        patch: Some(PatchReadout {
+        patches: vec![PatchReadout {
             stage: "stage5".into(),
             received: Array3::from_elem((1, 1, 3), 1.0),
             rows: queries.iter().map(row).collect(),
-        }),
-        class_activation: None,
+        }],
+        rollout: None,
+        explanations: Vec::new(),
     }
 }
 

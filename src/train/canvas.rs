@@ -10,7 +10,7 @@ use crate::photo::ImageSize;
 use crate::{Error, Result};
 
 /// Resizes the part `[left, top, width, height]` of a picture, in pixels.
-pub(super) fn resize_part(picture: &RgbImage, part: [f64; 4], width: u32, height: u32) -> Result<RgbImage> {
+pub(crate) fn resize_part(picture: &RgbImage, part: [f64; 4], width: u32, height: u32) -> Result<RgbImage> {
     let [left, top] = [part[0].max(0.0), part[1].max(0.0)];
     // A part that was computed may reach past the border by a rounding error.
     let part_width = part[2].min(f64::from(picture.width()) - left);
@@ -21,13 +21,13 @@ pub(super) fn resize_part(picture: &RgbImage, part: [f64; 4], width: u32, height
 }
 
 /// Resizes a whole picture.
-pub(super) fn resize_to(picture: &RgbImage, width: u32, height: u32) -> Result<RgbImage> {
+pub(crate) fn resize_to(picture: &RgbImage, width: u32, height: u32) -> Result<RgbImage> {
     let (from_width, from_height) = picture.dimensions();
     resize_part(picture, [0.0, 0.0, f64::from(from_width), f64::from(from_height)], width, height)
 }
 
 /// Resizes a whole picture with its alpha.
-pub(super) fn resize_rgba(picture: &RgbaImage, width: u32, height: u32) -> Result<RgbaImage> {
+pub(crate) fn resize_rgba(picture: &RgbaImage, width: u32, height: u32) -> Result<RgbaImage> {
     let (from_width, from_height) = picture.dimensions();
     let whole = [0.0, 0.0, f64::from(from_width), f64::from(from_height)];
     let pixels = resize(picture.as_raw(), picture.dimensions(), PixelType::U8x4, whole, (width, height))?;
@@ -55,14 +55,14 @@ fn wrong_size() -> Error {
 }
 
 /// The largest part in the middle of a picture that has the shape of `size`, resized to it.
-pub(super) fn centre(picture: &RgbImage, size: ImageSize) -> Result<RgbImage> {
+pub(crate) fn centre(picture: &RgbImage, size: ImageSize) -> Result<RgbImage> {
     let [width, height] = largest_part(picture, size);
     let (left, top) = ((f64::from(picture.width()) - width) / 2.0, (f64::from(picture.height()) - height) / 2.0);
     resize_part(picture, [left, top, width, height], size.width, size.height)
 }
 
 /// A part anywhere in a picture with `share` of the sides of the largest that has the shape of `size`, resized to it.
-pub(super) fn random_part(picture: &RgbImage, share: f64, size: ImageSize, rng: &mut impl Rng) -> Result<RgbImage> {
+pub(crate) fn random_part(picture: &RgbImage, share: f64, size: ImageSize, rng: &mut impl Rng) -> Result<RgbImage> {
     let [width, height] = largest_part(picture, size).map(|side| (side * share).max(1.0));
     let left = rng.random_range(0.0..=(f64::from(picture.width()) - width).max(0.0));
     let top = rng.random_range(0.0..=(f64::from(picture.height()) - height).max(0.0));
@@ -77,7 +77,7 @@ fn largest_part(picture: &RgbImage, size: ImageSize) -> [f64; 2] {
 }
 
 /// A picture no larger than it needs to be: its short side at most `side`.
-pub(super) fn shrink(picture: &DynamicImage, side: u32) -> Result<RgbImage> {
+pub(crate) fn shrink(picture: &DynamicImage, side: u32) -> Result<RgbImage> {
     let rgb = picture.to_rgb8();
     let (width, height) = rgb.dimensions();
     let factor = f64::from(side) / f64::from(width.min(height));
@@ -89,14 +89,14 @@ pub(super) fn shrink(picture: &DynamicImage, side: u32) -> Result<RgbImage> {
 }
 
 /// A picture of which only the large patches of colour are left.
-pub(super) fn blurred(picture: &RgbImage, rng: &mut impl Rng) -> Result<RgbImage> {
+pub(crate) fn blurred(picture: &RgbImage, rng: &mut impl Rng) -> Result<RgbImage> {
     let (width, height) = picture.dimensions();
     let coarse = rng.random_range(6..=16);
     resize_to(&resize_to(picture, coarse, coarse)?, width, height)
 }
 
 /// A picture cut into 4×4 or 8×8 tiles that are put back in random order.
-pub(super) fn shuffled_tiles(picture: &RgbImage, rng: &mut impl Rng) -> RgbImage {
+pub(crate) fn shuffled_tiles(picture: &RgbImage, rng: &mut impl Rng) -> RgbImage {
     let count = if rng.random_bool(0.5) { 4 } else { 8 };
     let (width, height) = (picture.width() / count, picture.height() / count);
     let mut order: Vec<u32> = (0..count * count).collect();
@@ -110,7 +110,7 @@ pub(super) fn shuffled_tiles(picture: &RgbImage, rng: &mut impl Rng) -> RgbImage
 }
 
 /// Lays a picture with alpha over another, its corner at `left`, `top`.
-pub(super) fn lay_over(picture: &mut RgbImage, stamp: &RgbaImage, left: u32, top: u32) {
+pub(crate) fn lay_over(picture: &mut RgbImage, stamp: &RgbaImage, left: u32, top: u32) {
     for (x, y, &Rgba([r, g, b, alpha])) in stamp.enumerate_pixels() {
         if let Some(pixel) = picture.get_pixel_mut_checked(left + x, top + y) {
             let mut blended = Rgba([pixel[0], pixel[1], pixel[2], 255]);
@@ -121,7 +121,7 @@ pub(super) fn lay_over(picture: &mut RgbImage, stamp: &RgbaImage, left: u32, top
 }
 
 /// Brightness, contrast and colour, each changed by up to 30 % with chance ½.
-pub(super) fn jitter(picture: &mut RgbImage, rng: &mut impl Rng) {
+pub(crate) fn jitter(picture: &mut RgbImage, rng: &mut impl Rng) {
     let mut factor = || if rng.random_bool(0.5) { rng.random_range(0.7..=1.3) } else { 1.0f32 };
     let (brightness, contrast, colour) = (factor(), factor(), factor());
     let luma = |[r, g, b]: [f32; 3]| 0.299 * r + 0.587 * g + 0.114 * b;

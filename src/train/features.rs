@@ -88,7 +88,7 @@ pub(super) fn prepare(
         let drawn = keep_good(drawn, observer);
         if !drawn.is_empty() {
             let features = trunk(network, drawn.iter().map(|drawn| &drawn.clean))?;
-            let lesson = teacher::teach(network.backbone(), network.trunk_end(), &features)?;
+            let lesson = teacher::teach(network.backbone(), network.trunk_stages(), &features)?;
             let nowhere = vec![Array2::zeros(studio.mask_grid()); drawn.len()];
             clean.push(&features, &lesson.log_probabilities, to_tensor(&nowhere)?)?;
             let evidence = to_maps(&lesson.evidence)?;
@@ -112,7 +112,7 @@ pub(super) fn prepare(
         let drawn = keep_good(drawn, observer);
         if !drawn.is_empty() {
             let features = trunk(network, drawn.iter().map(|(view, _)| view))?;
-            let lesson = teacher::teach(network.backbone(), network.trunk_end(), &features)?;
+            let lesson = teacher::teach(network.backbone(), network.trunk_stages(), &features)?;
             let masks: Vec<_> = drawn.into_iter().map(|(_, mask)| mask).collect();
             composite.push(&features, &lesson.log_probabilities, to_tensor(&masks)?)?;
         }

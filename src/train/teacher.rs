@@ -16,10 +16,10 @@ pub(super) struct Lesson {
     pub(super) evidence: Tensor,
 }
 
-/// Runs the plain network on from the features behind stage `stage`.
-pub(super) fn teach(backbone: &dyn Backbone, stage: usize, features: &Tensor) -> Result<Lesson> {
-    let last = (stage + 1..backbone.stages().len())
-        .fold(features.shallow_clone(), |xs, index| backbone.stage(index, &xs, false));
+/// Runs the plain network on from the features behind its first `stages` stages.
+pub(super) fn teach(backbone: &dyn Backbone, stages: usize, features: &Tensor) -> Result<Lesson> {
+    let last =
+        (stages..backbone.stages().len()).fold(features.shallow_clone(), |xs, index| backbone.stage(index, &xs, false));
     let head = backbone.head(&last, false);
     let logits = backbone.classify(&head, false);
     let log_probabilities = logits.f_log_softmax(-1, Kind::Float)?;

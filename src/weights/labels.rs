@@ -1,4 +1,4 @@
-//! The names of the 1000 ImageNet classes.
+//! The names and WordNet ids of the 1000 ImageNet classes.
 
 use std::sync::LazyLock;
 
@@ -10,4 +10,11 @@ static CLASSES: LazyLock<Vec<&'static str>> =
 /// order of every classifier's logits here.
 pub fn imagenet_classes() -> &'static [&'static str] {
     &CLASSES
+}
+
+/// The WordNet ids of the 1000 classes of ImageNet (ILSVRC 2012), such as `n01440764`, sorted.
+pub fn imagenet_wordnet_ids() -> impl ExactSizeIterator<Item = &'static str> {
+    static IDS: LazyLock<Vec<&'static str>> =
+        LazyLock::new(|| include_str!("../../assets/imagenet_wordnet_ids.txt").lines().collect());
+    IDS.iter().copied()
 }

@@ -27,7 +27,7 @@ use tch::{Kind, Tensor};
 
 pub use apply::{LoadReport, Mismatch};
 pub use dtype::kind_name;
-pub use labels::imagenet_classes;
+pub use labels::{imagenet_classes, imagenet_wordnet_ids};
 
 use crate::error::{Error, Result};
 

@@ -1,8 +1,19 @@
-//! Accuracy, localisation, the table of truth, Grad-CAM and the command that measures.
+//! Everything that measures, the formats of truth, and the command.
 
 mod accuracy;
+mod cache;
+mod clutter;
 mod command;
+mod faithfulness;
+mod formats;
 mod grad_cam;
 mod localisation;
+mod max_box;
+mod measures;
 mod source;
 mod truth;
+
+/// The numbers of a JSON array.
+fn numbers(value: &serde_json::Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}

@@ -4,6 +4,7 @@ mod attention;
 mod backbone;
 mod command;
 mod eval;
+mod explain;
 mod maps;
 mod network;
 mod photo;

@@ -47,6 +47,33 @@ fn untrained_attention_changes_nothing() {
 }
 
 #[test]
+fn a_run_may_be_taken_up_at_any_place() {
+    let network = Network::pretrained(Device::Cpu).unwrap();
+    let input = Tensor::randn([2, 3, 64, 96], (Kind::Float, Device::Cpu));
+    tch::no_grad(|| {
+        let whole = network.forward(&input, false).unwrap();
+        let places: Vec<_> = network.places().into_iter().map(str::to_owned).collect();
+        assert_eq!((places.len(), places[4].as_str(), places[7].as_str()), (8, "stage5", "head"));
+        for name in places {
+            let place = network.place(Some(&name)).unwrap();
+            let features = network.features_at(place, &input).unwrap();
+            let logits = network.logits_from(place, &features).unwrap();
+            assert!(largest_difference(&logits, &whole.logits) < 1e-4, "{name}");
+            // Other features, another answer: the rest hangs on them alone.
+            let logits = network.logits_from(place, &(features * 0.5)).unwrap();
+            assert!(largest_difference(&logits, &whole.logits) > 1e-2, "{name}");
+        }
+        let head = network.place(None).unwrap();
+        assert!(network.features_at(head, &input).unwrap().equal(&whole.features));
+        let error = network.logits_from(head, &Tensor::zeros([1, 320, 2, 3], (Kind::Float, Device::Cpu))).unwrap_err();
+        assert!(error.to_string().contains("1280"), "{error}");
+        let error = network.place(Some("stage8")).unwrap_err().to_string();
+        assert!(error.contains("stage8") && error.contains("stage7, head"), "{error}");
+        assert!(network.features_at(head, &input.get(0)).is_err());
+    });
+}
+
+#[test]
 fn the_bundled_network_knows_its_pictures_and_its_maps_are_maps() {
     let network = Network::pretrained(Device::Cpu).unwrap();
     let (coffee, geometry) = look(&network, "coffee.jpg", &[[0.1, 0.9]]);
@@ -66,7 +93,7 @@ fn the_bundled_network_knows_its_pictures_and_its_maps_are_maps() {
         assert!(spatial.iter().chain(&gate.channel).all(|value| (0.0..=1.0).contains(value)));
         assert!(spatial.iter().any(|value| (value - spatial[[0, 0]]).abs() > 1e-3), "a trained gate is not flat");
     }
-    let patch = coffee.patch.as_ref().unwrap();
+    let patch = &coffee.patches[0];
     assert_eq!(patch.received.dim(), (4, rows, columns));
     for head in patch.received.outer_iter() {
         assert!((head.mean().unwrap() - 1.0).abs() < 1e-4, "uniform attention is 1");
@@ -101,7 +128,7 @@ fn queries_outside_the_picture_or_without_patches_are_refused() {
     }
     let plain = Network::plain(Device::Cpu).unwrap();
     assert!(plain.run(&batch.view(), &[[0.5, 0.5]]).is_err());
-    assert!(plain.run(&batch.view(), &[]).unwrap()[0].patch.is_none());
+    assert!(plain.run(&batch.view(), &[]).unwrap()[0].patches.is_empty());
 }
 
 #[test]

@@ -4,41 +4,73 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use cbam::eval::{PictureSource, TruthRow, read_truth};
+use cbam::eval::{ClassNames, PictureSource, Truth, TruthRow};
 use cbam::maps::MapName;
 use cbam::network::Network;
 use cbam::photo::Preprocess;
 use cbam::sys::DeviceSpec;
+use cbam::weights::imagenet_classes;
 use cbam::{Error, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
-/// Measure a network: how often its class is right, and how well its maps point at what the truth boxes in.
+/// Measure a network: how often its class is right, how well its maps point at the object, and whether its decision
+/// rests on what they name.
 ///
-/// Prints top-1 and top-5 accuracy; and for each map the pointing game, the energy in the boxes and the IoU at the best
-/// threshold, over all pictures and over those with small boxes, beside the centre of the picture as the baseline.
+/// Prints top-1 and top-5 accuracy and calibration; for each map the pointing game, the energy in the boxes, the IoU at
+/// the best threshold and MaxBoxAcc, beside the centre of the picture and a Gaussian around it; and what --measure asks
+/// for. With --report, a folder gets report.html, report.json, summary.csv and scores.csv.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Examples:\n  \
+    after_help = "Truth: a table (.tsv), COCO instances (.json), a folder of Pascal VOC files (.xml), or a folder of masks \
+        (.png).\nMaps: fused, spatial[:STAGE], patch[:HEAD], rollout, and the explanations gradcam, gradcam++, hirescam, \
+        layercam, xgradcam,\neigencam, scorecam, ablationcam (each [:STAGE]), occlusion, rise.\n\nExamples:\n  \
         cbam-eval --images val.tar --truth val.tsv\n  \
-        cbam-eval --images val/ --truth val.tsv --maps fused,gradcam --json figures.json\n  \
+        cbam-eval --images val/ --truth val.tsv --maps fused,gradcam --report report/\n  \
+        cbam-eval --images photos/ --measure faithfulness         no truth is needed\n  \
         cbam-eval --images val.tar --truth val.tsv --plain        the backbone alone, as the reference"
 )]
 pub(crate) struct Cli {
     /// The pictures: a folder or a tar archive that holds the paths of the truth
     #[arg(long, value_name = "DIR|TAR")]
     pub(crate) images: PathBuf,
-    /// The truth, tab-separated: image, class, width, height, small (0 or 1), boxes (x0,y0,x1,y1;…)
-    #[arg(long, value_name = "TSV")]
-    pub(crate) truth: PathBuf,
-    /// The maps to score: fused, spatial, spatial:STAGE, patch, patch:HEAD, gradcam [default: those of fused, spatial,
-    /// patch and gradcam that the network has]
+    /// The truth: a table, a COCO file, a folder of Pascal VOC files, or a folder of masks
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(crate) truth: Option<PathBuf>,
+    /// The maps to score [default: those of fused, spatial, patch and gradcam that the network has]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = map_name)]
     pub(crate) maps: Vec<MapName>,
+    /// The map that the others are compared with [default: the first of --maps]
+    #[arg(long, value_name = "NAME", value_parser = map_name)]
+    pub(crate) against: Option<MapName>,
+    /// What to measure beside accuracy and localisation [default: all with --report, none without]
+    #[arg(long, value_delimiter = ',', value_name = "WHAT")]
+    pub(crate) measure: Vec<Measure>,
+    /// Write report.html, report.json, summary.csv and scores.csv into DIR
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Keep the scores of each picture in DIR, and go on from there [default: the folder cache in that of --report]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// How many pictures the costly maps (scorecam, ablationcam, occlusion, rise) and faithfulness are measured on
+    #[arg(long, default_value_t = 100, value_name = "N", value_parser = at_least_one)]
+    pub(crate) subset: usize,
+    /// Steps of the insertion and deletion curves
+    #[arg(long, default_value_t = 24, value_name = "N", value_parser = at_least_one)]
+    pub(crate) steps: usize,
+    /// RISE: how many random masks
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = at_least_one)]
+    pub(crate) rise_masks: usize,
+    /// Wallpapers for the clutter: a folder or a tar archive [default: the grounds are made from the pictures alone]
+    #[arg(long, value_name = "DIR|TAR")]
+    pub(crate) backgrounds: Option<PathBuf>,
+    /// What the subset, the clutter, the noise and the resamples are drawn from
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) seed: u64,
     /// Save every map as STEM.npy, in a folder of its own below DIR for each of several maps
     #[arg(long, value_name = "DIR")]
     pub(crate) maps_dir: Option<PathBuf>,
-    /// Only the rows whose boxes are small
+    /// Only the rows that a table of truth calls small
     #[arg(long)]
     pub(crate) small: bool,
     /// Only the first N rows
@@ -62,17 +94,36 @@ pub(crate) struct Cli {
     /// Write the figures, and which pictures could not be scored, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// No progress bar
+    /// No progress bar and no estimate
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
 
+/// What can be measured beside accuracy and localisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Measure {
+    /// Insertion, deletion, average drop, increase in confidence and ROAD, on the subset
+    Faithfulness,
+    /// Whether randomised weights change the maps
+    Sanity,
+    /// Accuracy and localisation on cluttered pictures
+    Clutter,
+    /// The time that each map takes
+    Time,
+    /// All of them
+    All,
+    /// None of them
+    None,
+}
+
 fn map_name(text: &str) -> std::result::Result<MapName, String> {
     match text.parse() {
-        Ok(MapName::PatchAt(..) | MapName::Channel(_)) | Err(_) => {
-            Err("not a map that can be scored: fused, spatial[:STAGE], patch[:HEAD] or gradcam".to_owned())
+        Ok(MapName::PatchAt(..) | MapName::Channel(_)) => {
+            Err("not a map that can be scored: a point's map depends on the point, and a channel gate is no map"
+                .to_owned())
         }
         Ok(name) => Ok(name),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -80,19 +131,70 @@ fn at_least_one(text: &str) -> std::result::Result<usize, String> {
     text.parse().ok().filter(|&value| value > 0).ok_or_else(|| "must be a whole number of at least 1".to_owned())
 }
 
+/// A picture to measure, and what is known about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) image: String,
+    pub(crate) truth: Option<TruthRow>,
+}
+
+/// The pictures to measure.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    pub(crate) rows: Vec<Row>,
+    /// How the truth is written down; none if there is none.
+    pub(crate) format: Option<String>,
+}
+
 impl Cli {
-    /// The rows of the truth that are asked for.
-    pub(crate) fn rows(&self) -> Result<Vec<TruthRow>> {
-        let rows = read_truth(&self.truth)?.into_iter().filter(|row| row.small || !self.small);
-        let rows: Vec<_> = rows.take(self.limit.unwrap_or(usize::MAX)).collect();
+    /// Whether something is to be measured.
+    pub(crate) fn measures(&self, what: Measure) -> bool {
+        let asked = |what| self.measure.contains(&what);
+        (self.measure.is_empty() && self.report.is_some()) || asked(Measure::All) || asked(what)
+    }
+
+    /// The pictures that are asked for.
+    pub(crate) fn rows(&self, source: &PictureSource, network: &Network) -> Result<Rows> {
+        let Some(path) = &self.truth else {
+            if self.small {
+                return Err(Error::argument("--small", "needs a table of truth: --truth"));
+            }
+            let names = source.names()?.into_iter().take(self.limit.unwrap_or(usize::MAX));
+            let rows: Vec<Row> = names.map(|image| Row { image, truth: None }).collect();
+            if rows.is_empty() {
+                return Err(Error::argument("--images", format!("{} holds no picture", self.images.display())));
+            }
+            return self.checked(Rows { rows, format: None });
+        };
+        // Tables and COCO files name their pictures; the others are matched with what there is.
+        let names = if path.is_dir() { source.names()? } else { Vec::new() };
+        let classes = network.config().classes;
+        let known = usize::try_from(classes).is_ok_and(|classes| classes == imagenet_classes().len());
+        let classes_by_name = if known { ClassNames::imagenet() } else { ClassNames::default() };
+        let truth = Truth::open(path, &classes_by_name, &names)?;
+        let format = truth.format.to_string();
+        let rows = truth.rows.into_iter().filter(|row| row.small || !self.small);
+        let rows: Vec<TruthRow> = rows.take(self.limit.unwrap_or(usize::MAX)).collect();
         if rows.is_empty() {
             let rows = if self.small { "row with small = 1" } else { "row" };
-            return Err(Error::argument("--truth", format!("{} has no {rows}", self.truth.display())));
+            return Err(Error::argument("--truth", format!("{} has no {rows}", path.display())));
         }
+        for row in &rows {
+            if let Some(class) = row.class.filter(|class| *class as i64 >= classes) {
+                let message = format!("{} is of class {class}, the network knows {classes}", row.image);
+                return Err(Error::argument("--truth", message));
+            }
+        }
+        let rows = rows.into_iter().map(|row| Row { image: row.image.clone(), truth: Some(row) }).collect();
+        self.checked(Rows { rows, format: Some(format) })
+    }
+
+    /// Refuses rows whose maps would be saved over one another.
+    fn checked(&self, rows: Rows) -> Result<Rows> {
         let mut stems = HashSet::new();
-        let twin = rows.iter().find(|row| self.maps_dir.is_some() && !stems.insert(stem(row)));
+        let twin = rows.rows.iter().find(|row| self.maps_dir.is_some() && !stems.insert(stem(&row.image)));
         twin.map_or(Ok(()), |row| {
-            let message = format!("a second picture would be saved as {}.npy: {}", stem(row), row.image);
+            let message = format!("a second picture would be saved as {}.npy: {}", stem(&row.image), row.image);
             Err(Error::argument("--maps-dir", message))
         })?;
         Ok(rows)
@@ -111,11 +213,16 @@ impl Cli {
             None => Network::pretrained(device),
         }
     }
+
+    /// The folder of the kept scores, if they are kept.
+    pub(crate) fn cache_folder(&self) -> Option<PathBuf> {
+        self.cache.clone().or_else(|| self.report.as_ref().map(|folder| folder.join("cache")))
+    }
 }
 
 /// The name of a picture without its folders and its extension.
-pub(crate) fn stem(row: &TruthRow) -> String {
-    Path::new(&row.image).file_stem().unwrap_or_default().to_string_lossy().into_owned()
+pub(crate) fn stem(image: &str) -> String {
+    Path::new(image).file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -137,17 +244,38 @@ mod tests {
 
     #[test]
     fn maps_are_a_list_of_those_that_can_be_scored() {
-        let cli = parse(&["--maps", "fused,spatial:stage5,patch:2,gradcam"]).unwrap();
+        let cli = parse(&["--maps", "fused,spatial:stage5,patch:2,gradcam,layercam:stage5,rise"]).unwrap();
         let names: Vec<_> = cli.maps.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["fused", "spatial:stage5", "patch:2", "gradcam"]);
+        assert_eq!(names, ["fused", "spatial:stage5", "patch:2", "gradcam", "layercam:stage5", "rise"]);
         for wrong in ["patch@3,4", "channel:stage5", "heat", "fused,"] {
             assert!(parse(&["--maps", wrong]).is_err(), "{wrong}");
         }
     }
 
     #[test]
+    fn a_report_measures_all_unless_told_otherwise() {
+        let measures = |arguments: &[&str]| {
+            let cli = parse(arguments).unwrap();
+            [Measure::Faithfulness, Measure::Sanity, Measure::Clutter, Measure::Time].map(|what| cli.measures(what))
+        };
+        assert_eq!(measures(&[]), [false; 4]);
+        assert_eq!(measures(&["--report", "r"]), [true; 4]);
+        assert_eq!(measures(&["--measure", "all"]), [true; 4]);
+        assert_eq!(measures(&["--report", "r", "--measure", "sanity,time"]), [false, true, false, true]);
+        assert_eq!(measures(&["--report", "r", "--measure", "none"]), [false; 4]);
+    }
+
+    #[test]
     fn contradictions_and_impossible_numbers_are_refused() {
-        for wrong in [&["--plain", "--weights", "w"][..], &["--size", "0"], &["--limit", "0"], &["--threads", "0"]] {
+        for wrong in [
+            &["--plain", "--weights", "w"][..],
+            &["--size", "0"],
+            &["--limit", "0"],
+            &["--threads", "0"],
+            &["--subset", "0"],
+            &["--steps", "0"],
+            &["--measure", "beauty"],
+        ] {
             assert!(parse(wrong).is_err(), "{wrong:?}");
         }
     }

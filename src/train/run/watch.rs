@@ -61,7 +61,7 @@ fn stem(path: &Path) -> String {
 
 /// Every map but single heads, each on its own scale.
 fn tiles(readout: &Readout, geometry: &Geometry) -> Result<Vec<PanelTile>> {
-    let names = readout.map_names().into_iter().filter(|name| !matches!(name, MapName::Patch(Some(_))));
+    let names = readout.map_names().into_iter().filter(|name| !matches!(name, MapName::Patch { head: Some(_), .. }));
     let tile = |name: MapName| {
         let map = readout.map(&name, geometry)?;
         let limits = Scale::default().limits(&map);

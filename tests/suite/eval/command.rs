@@ -86,7 +86,7 @@ fn figures_maps_and_bad_pictures() {
             let file = std::fs::File::open(folder.join("maps").join(folder_name).join(format!("{stem}.npy"))).unwrap();
             let map = AttentionMap::new(Array2::<f32>::read_npy(file).unwrap(), MapRange::Positive).unwrap();
             let full = map.resample(row.size, Resample::Bilinear).unwrap();
-            localisation.add(&PictureScore::new(full.values().view(), &row.inside()).unwrap());
+            localisation.add(&PictureScore::new(full.values().view(), &row.region().unwrap().inside).unwrap());
         }
         let expected = localisation.summary();
         let got = &report["all"]["maps"][name];

@@ -143,7 +143,7 @@ fn figures_are_those_of_numpy_and_pillow() -> Result<()> {
         let values: Vec<Vec<f64>> = map.as_array().unwrap().iter().map(numbers).collect();
         let values = Array2::from_shape_fn((values.len(), values[0].len()), |(y, x)| values[y][x] as f32);
         let map = AttentionMap::new(values, MapRange::Positive)?.resample(row.size, Resample::Bilinear)?;
-        scores.push((row.small, PictureScore::new(map.values().view(), &row.inside())?));
+        scores.push((row.small, PictureScore::new(map.values().view(), &row.region()?.inside)?));
     }
     for (name, small_only) in [("all", false), ("small", true)] {
         let chosen: Vec<_> =

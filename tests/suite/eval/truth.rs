@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cbam::eval::{BoundingBox, read_truth};
+use cbam::eval::{BoundingBox, Object, read_truth};
 use cbam::photo::ImageSize;
 use tempfile::TempDir;
 
@@ -21,9 +21,10 @@ fn rows_are_read_whatever_the_order_of_the_columns() {
                 1.5,2,3,4.25;0,0,9,9\t1\t./a/b.jpg\t10\t20\twhatever\t65\r\n\r\n";
     let (_folder, path) = written(text);
     let [row] = &read_truth(path).unwrap()[..] else { panic!("one row") };
-    assert_eq!((row.image.as_str(), row.class, row.small), ("a/b.jpg", 65, true));
+    assert_eq!((row.image.as_str(), row.class, row.small), ("a/b.jpg", Some(65), true));
     assert_eq!(row.size, ImageSize::new(20, 10));
-    let [a, b] = row.boxes[..] else { panic!("two boxes") };
+    let Object::Boxes(boxes) = &row.object else { panic!("boxes") };
+    let [a, b] = boxes[..] else { panic!("two boxes") };
     assert_eq!(a, BoundingBox { x0: 1.5, y0: 2.0, x1: 3.0, y1: 4.25 });
     assert_eq!(b, BoundingBox { x0: 0.0, y0: 0.0, x1: 9.0, y1: 9.0 });
 }
@@ -31,7 +32,7 @@ fn rows_are_read_whatever_the_order_of_the_columns() {
 #[test]
 fn a_box_covers_whole_pixels_and_ends_with_the_picture() {
     let (_folder, path) = written(&format!("{HEADER}\na.jpg\t0\t6\t5\t0\t0\t1.9,2.0,3.1,3.0;4.5,-7,99,1.01\n"));
-    let inside = read_truth(path).unwrap()[0].inside();
+    let inside = read_truth(path).unwrap()[0].region().unwrap().inside;
     assert_eq!(inside.dim(), (5, 6));
     let pixels: Vec<_> = inside.indexed_iter().filter(|(_, inside)| **inside).map(|(place, _)| place).collect();
     assert_eq!(pixels, [(0, 4), (0, 5), (1, 4), (1, 5), (2, 1), (2, 2), (2, 3)]);

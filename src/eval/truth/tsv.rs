@@ -1,61 +1,12 @@
-//! The truth about a set of pictures: a table with one class and its boxes per picture.
+//! A table of truth: tab-separated, one class and its boxes per picture.
 
 use std::collections::HashSet;
-use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
-use ndarray::Array2;
-
+use super::{BoundingBox, Object, TruthRow, wrong};
 use crate::photo::ImageSize;
 use crate::{Error, Result};
-
-/// A box in pixels of the upright picture; the low corner belongs to it, the high corner does not.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BoundingBox {
-    /// The left edge.
-    pub x0: f64,
-    /// The top edge.
-    pub y0: f64,
-    /// The right edge, greater than `x0`.
-    pub x1: f64,
-    /// The bottom edge, greater than `y0`.
-    pub y1: f64,
-}
-
-/// One picture of the truth.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TruthRow {
-    /// The picture's path inside its folder or archive, with `/` between the parts.
-    pub image: String,
-    /// The true class (ImageNet: its place among the sorted WordNet ids).
-    pub class: usize,
-    /// The size of the picture whose pixels the boxes count.
-    pub size: ImageSize,
-    /// Whether the picture belongs to the rows where the boxes are small, so that the centre alone is a weak guess.
-    pub small: bool,
-    /// The boxes around every object of the class; at least one.
-    pub boxes: Vec<BoundingBox>,
-}
-
-impl TruthRow {
-    /// The pixels that lie in any of the boxes, `[height, width]`.
-    ///
-    /// A box covers whole pixels: the floor of its low corner up to the ceiling of its high corner.
-    pub fn inside(&self) -> Array2<bool> {
-        let (width, height) = (self.size.width as usize, self.size.height as usize);
-        let mut inside = Array2::from_elem((height, width), false);
-        for b in &self.boxes {
-            // A float cast saturates, so what lies left of or above the picture is cut at 0.
-            let (left, top) = (b.x0.floor() as usize, b.y0.floor() as usize);
-            let (right, bottom) = ((b.x1.ceil() as usize).min(width), (b.y1.ceil() as usize).min(height));
-            if left < right && top < bottom {
-                inside.slice_mut(ndarray::s![top..bottom, left..right]).fill(true);
-            }
-        }
-        inside
-    }
-}
 
 /// Reads a table of truth: tab-separated text whose first line names the columns `image`, `class`, `width`, `height`,
 /// `small` (0 or 1) and `boxes` (`x0,y0,x1,y1`, with `;` between boxes). Their order is free, further columns are ignored.
@@ -66,7 +17,7 @@ impl TruthRow {
 pub fn read_truth(path: impl AsRef<Path>) -> Result<Vec<TruthRow>> {
     let path = path.as_ref();
     let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    parse(&text).map_err(|message| Error::io(path)(io::Error::new(io::ErrorKind::InvalidData, message)))
+    parse(&text).map_err(|message| wrong(path, message))
 }
 
 const COLUMNS: [&str; 6] = ["image", "class", "width", "height", "small", "boxes"];
@@ -110,7 +61,7 @@ fn row(fields: &[&str], places: &[usize; COLUMNS.len()]) -> Result<TruthRow, Str
     };
     let boxes = boxes.split(';').map(|text| bounding_box(text, size)).collect::<Result<_, _>>()?;
     let image = image.strip_prefix("./").unwrap_or(image).to_owned();
-    Ok(TruthRow { image, class: number("class", class)?, size, small, boxes })
+    Ok(TruthRow { image, class: Some(number("class", class)?), size, small, object: Object::Boxes(boxes) })
 }
 
 fn number<T: FromStr>(name: &str, text: &str) -> Result<T, String> {
@@ -122,11 +73,6 @@ fn bounding_box(text: &str, size: ImageSize) -> Result<BoundingBox, String> {
     let [x0, y0, x1, y1] = numbers[..] else {
         return Err(format!("the box {text:?} is not x0,y0,x1,y1"));
     };
-    let (width, height) = (f64::from(size.width), f64::from(size.height));
-    if numbers.iter().all(|v| v.is_finite()) && x0 < x1 && y0 < y1 && x0 < width && y0 < height && x1 > 0.0 && y1 > 0.0
-    {
-        Ok(BoundingBox { x0, y0, x1, y1 })
-    } else {
-        Err(format!("the box {text:?} covers nothing of a picture of {width}×{height} pixels"))
-    }
+    let found = BoundingBox { x0, y0, x1, y1 };
+    found.fault(size).map_or(Ok(found), |fault| Err(format!("the box {text:?} {fault}")))
 }

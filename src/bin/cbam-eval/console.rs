@@ -1,0 +1,123 @@
+//! What the user sees while it runs: a bar, an estimate, and what goes wrong.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// How much is done with a picture: nothing special, the subset's work, or the sanity check's too.
+pub(crate) const KINDS: usize = 3;
+
+/// Follows the pictures and foretells how long the rest takes.
+pub(crate) struct Console {
+    bar: ProgressBar,
+    quiet: bool,
+    begun: Instant,
+    kinds: [Kind; KINDS],
+    told: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Kind {
+    left: u32,
+    /// Pictures of which something was measured, and was not in the cache.
+    timed: u32,
+    seconds: f64,
+}
+
+impl Console {
+    pub(crate) fn new(left: [u32; KINDS], quiet: bool) -> Self {
+        let count: u32 = left.iter().sum();
+        let bar = ProgressBar::new(u64::from(count)); // on standard error, if that is a terminal
+        if quiet {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let kinds = left.map(|left| Kind { left, ..Kind::default() });
+        Self { bar, quiet, begun: Instant::now(), kinds, told: false }
+    }
+
+    /// A picture is done; `fresh` if something of it was not in the cache.
+    pub(crate) fn done(&mut self, kind: usize, took: Duration, fresh: bool) {
+        self.bar.inc(1);
+        let of = &mut self.kinds[kind];
+        of.left = of.left.saturating_sub(1);
+        if fresh {
+            of.timed += 1;
+            of.seconds += took.as_secs_f64();
+        }
+        if let Some(left) = self.left() {
+            self.bar.set_message(format!("{} left", duration(left)));
+            if !self.told && left > 5.0 && !self.quiet {
+                self.told = true;
+                let parts = self.kinds.iter().zip(["", " of the subset", " with the sanity check"]);
+                let parts: Vec<_> = parts
+                    .filter(|(kind, _)| kind.left > 0)
+                    .map(|(kind, what)| format!("{} pictures{what} at {:.2} s", kind.left, kind.mean()))
+                    .collect();
+                self.say(&format!("at most about {} more: {}", duration(left), parts.join(", ")));
+            }
+        }
+    }
+
+    /// Seconds that the rest takes, if nothing of it is in the cache; none until every kind of picture was timed.
+    fn left(&self) -> Option<f64> {
+        let known = self.kinds.iter().all(|kind| kind.left == 0 || kind.timed > 0);
+        known.then(|| self.kinds.iter().map(|kind| f64::from(kind.left) * kind.mean()).sum())
+    }
+
+    /// Tells something above the bar.
+    pub(crate) fn say(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("cbam-eval: {text}"));
+    }
+
+    /// Tells something that is no fault.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            self.say(text);
+        }
+    }
+
+    pub(crate) fn finish(&self) -> Duration {
+        self.bar.finish_and_clear();
+        self.begun.elapsed()
+    }
+}
+
+impl Kind {
+    fn mean(&self) -> f64 {
+        self.seconds / f64::from(self.timed.max(1))
+    }
+}
+
+/// Seconds in words.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    match whole {
+        0..=99 => format!("{whole} s"),
+        100..=5999 => format!("{} min", (whole + 30) / 60),
+        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_in_words() {
+        let words = [0.4, 99.4, 100.0, 3599.0, 6000.0, 9000.0].map(duration);
+        assert_eq!(words, ["0 s", "99 s", "2 min", "60 min", "1 h 40 min", "2 h 30 min"]);
+    }
+
+    #[test]
+    fn the_rest_is_foretold_once_every_kind_was_timed() {
+        let mut console = Console::new([3, 2, 0], true);
+        console.done(0, Duration::from_secs(2), true);
+        assert_eq!(console.left(), None, "the subset was not timed");
+        console.done(1, Duration::from_millis(1), false);
+        assert_eq!(console.left(), None, "a kept picture tells nothing");
+        console.done(1, Duration::from_secs(7), true);
+        assert_eq!(console.left(), Some(4.0));
+    }
+}

@@ -1,0 +1,146 @@
+//! From the command line to a study that is ready to run.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use cbam::eval::{Clutter, FaithfulnessOptions, PictureSource, ScoreCache};
+use cbam::explain::ExplainOptions;
+use cbam::network::Network;
+use cbam::photo::{Limits, decode};
+use cbam::{Error, Result};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+
+use crate::args::{Cli, Measure, Row};
+use crate::randomise::cascade;
+use crate::study::Study;
+use crate::subject::{Subject, subjects};
+
+/// Pictures of the sanity check: every map is made once more for each level of randomisation.
+const SANE: usize = 25;
+/// Other pictures that the grounds of clutter are made from, and wallpapers.
+const GROUNDS: usize = 64;
+/// The short side of cluttered pictures, in the network's short sides.
+const CLUTTER_SIDES: u32 = 2;
+
+/// A study of `rows`, with the subset chosen, networks randomised and grounds read.
+pub(crate) fn study<'a>(
+    cli: &Cli,
+    network: &'a Network,
+    source: &PictureSource,
+    rows: &[Row],
+) -> anyhow::Result<Study<'a>> {
+    let mut preprocess = network.config().preprocess();
+    preprocess.short_side = cli.size.unwrap_or(preprocess.short_side);
+    let subjects = subjects(network, &cli.maps)?;
+    let maps = subjects.iter().filter(|subject| !subject.is_baseline()).count();
+    let folder = |subject: &Subject| -> Option<PathBuf> {
+        let folder = cli.maps_dir.as_ref().filter(|_| !subject.is_baseline())?;
+        Some(if maps == 1 { folder.clone() } else { folder.join(subject.to_string().replace(':', "-")) })
+    };
+    let folders = subjects.iter().map(folder).collect();
+    let explain = ExplainOptions::default().with_masks(cli.rise_masks).with_seed(cli.seed);
+    let faithfulness = FaithfulnessOptions::default().with_steps(cli.steps).with_seed(cli.seed);
+    let faithfulness = cli.measures(Measure::Faithfulness).then_some(faithfulness);
+
+    let mut drawn: Vec<usize> = (0..rows.len()).collect();
+    drawn.shuffle(&mut ChaCha8Rng::seed_from_u64(cli.seed));
+    drawn.truncate(cli.subset);
+    let sanity = cli.measures(Measure::Sanity);
+    let sane: HashSet<usize> = if sanity { drawn.iter().take(SANE).copied().collect() } else { HashSet::new() };
+    let device = network.device();
+    let randomised = if sanity { cascade(|| cli.network(device), cli.seed)? } else { Vec::new() };
+
+    let clutter =
+        if cli.measures(Measure::Clutter) { Some(clutter(cli, source, rows, preprocess.short_side)?) } else { None };
+    let clutter_key = clutter.as_ref().map_or_else(String::new, |clutter| ScoreCache::key(&[&clutter.fingerprint()]));
+    let context = format!(
+        "{} {} {:?} {preprocess:?} {explain:?}",
+        ScoreCache::sources(),
+        fingerprint(network)?,
+        matches!(device, tch::Device::Cpu)
+    );
+    let cache = cli.cache_folder().map_or_else(|| Ok(ScoreCache::in_memory()), |folder| ScoreCache::open(&folder))?;
+    Ok(Study {
+        network,
+        subjects,
+        preprocess,
+        explain,
+        folders,
+        subset: drawn.into_iter().collect(),
+        faithfulness,
+        sane,
+        randomised,
+        seed: cli.seed,
+        clutter,
+        context,
+        clutter_key,
+        cache,
+        limits: Limits::default(),
+        fresh: 0,
+    })
+}
+
+/// The grounds: some of the pictures themselves, and wallpapers if there are any. What cannot be read is passed over
+/// here; the pictures' own faults are told when they are measured.
+fn clutter(cli: &Cli, source: &PictureSource, rows: &[Row], short_side: u32) -> anyhow::Result<Clutter> {
+    let mut clutter = Clutter::new(cli.seed, CLUTTER_SIDES * short_side);
+    let names: Vec<String> = rows.iter().map(|row| row.image.clone()).collect();
+    read_some(source, names, cli.seed, |name, picture| clutter.add_other(name, &picture))?;
+    if let Some(path) = &cli.backgrounds {
+        let wallpapers = PictureSource::at(path)?;
+        let names = wallpapers.names()?;
+        read_some(&wallpapers, names, cli.seed, |_, picture| clutter.add_wallpaper(&picture))?;
+        if clutter.grounds().1 == 0 {
+            anyhow::bail!("--backgrounds: {} holds no picture that can be read", path.display());
+        }
+    }
+    if clutter.grounds().0 < 2 {
+        anyhow::bail!("--measure clutter: needs at least two pictures, to put one on what is left of the other");
+    }
+    Ok(clutter)
+}
+
+/// Gives some pictures of a source to `take`, the same ones for a seed, in the order of their names.
+fn read_some(
+    source: &PictureSource,
+    mut names: Vec<String>,
+    seed: u64,
+    mut take: impl FnMut(&str, image::DynamicImage) -> Result<()>,
+) -> Result<()> {
+    names.sort();
+    names.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    names.truncate(GROUNDS);
+    let chosen: Vec<&str> = names.iter().map(String::as_str).collect();
+    let limits = Limits::default();
+    let mut taken: Vec<(usize, image::DynamicImage)> = Vec::new();
+    source.visit(&chosen, limits.max_bytes, |place, bytes| {
+        if let Ok(photo) = bytes.and_then(|bytes| decode(Path::new(chosen[place]), &bytes, &limits)) {
+            // Held small: an archive gives its pictures in its own order, and there may be large ones.
+            taken.push((place, photo.image.thumbnail(1024, 1024)));
+        }
+        Ok(())
+    })?;
+    taken.sort_by_key(|(place, _)| *place);
+    taken.into_iter().try_for_each(|(place, picture)| take(chosen[place], picture))
+}
+
+/// A hash of the network's configuration and weights.
+fn fingerprint(network: &Network) -> Result<String> {
+    let mut hash = Sha256::new();
+    let config = serde_json::to_vec(network.config()).map_err(|error| Error::argument("network", error))?;
+    hash.update(config);
+    let mut variables: Vec<_> = network.variables().variables().into_iter().collect();
+    variables.sort_by(|a, b| a.0.cmp(&b.0));
+    for (name, tensor) in variables {
+        hash.update(name.as_bytes());
+        let tensor = tensor.f_to_device(tch::Device::Cpu)?.f_to_kind(tch::Kind::Float)?.f_contiguous()?;
+        let mut values = vec![0_f32; tensor.numel()];
+        let count = values.len();
+        tensor.f_copy_data(&mut values, count)?;
+        values.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

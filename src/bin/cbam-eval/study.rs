@@ -1,0 +1,354 @@
+//! Every picture through the network, and everything measured on it; what was measured before is taken from the cache.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use cbam::eval::{Clutter, FaithfulnessOptions, Object, Region, ScoreCache, faithfulness, rank_correlation};
+use cbam::explain::ExplainOptions;
+use cbam::maps::AttentionMap;
+use cbam::network::Network;
+use cbam::photo::{Limits, Photo, Preprocess, decode};
+use cbam::pipeline::write_whole;
+use cbam::{Error, Result};
+use ndarray::ArrayView4;
+use ndarray_npy::WriteNpyExt;
+use rayon::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::args::{Row, stem};
+use crate::record::{InClutter, Located, Made, Measured, Seen};
+use crate::subject::{Look, Subject, at_size, classify};
+
+/// Who is at fault when something fails.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// This picture: the others can still be measured.
+    Picture(Error),
+    /// A file that all need.
+    Run(Error),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Picture(error)
+    }
+}
+
+/// What is measured, and how.
+pub(crate) struct Study<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) subjects: Vec<Subject>,
+    pub(crate) preprocess: Preprocess,
+    pub(crate) explain: ExplainOptions,
+    /// The folder for the maps of each subject.
+    pub(crate) folders: Vec<Option<PathBuf>>,
+    /// Rows on which the costly maps and faithfulness are measured.
+    pub(crate) subset: HashSet<usize>,
+    pub(crate) faithfulness: Option<FaithfulnessOptions>,
+    /// Rows for the sanity check, and the networks that were randomised.
+    pub(crate) sane: HashSet<usize>,
+    pub(crate) randomised: Vec<Network>,
+    pub(crate) seed: u64,
+    pub(crate) clutter: Option<Clutter>,
+    /// What every score depends on.
+    pub(crate) context: String,
+    pub(crate) clutter_key: String,
+    pub(crate) cache: ScoreCache,
+    pub(crate) limits: Limits,
+    /// Scores that were measured, and not found in the cache.
+    pub(crate) fresh: usize,
+}
+
+/// A picture that is decoded, looked at and drawn on only as far as it is needed.
+struct Scene<'a> {
+    row: &'a Row,
+    bytes: &'a [u8],
+    photo: Option<Arc<Photo>>,
+    look: Option<Arc<Look>>,
+    region: Option<Arc<Region>>,
+    maps: Vec<Option<AttentionMap>>,
+}
+
+impl Study<'_> {
+    /// Measures one picture.
+    pub(crate) fn measure(&mut self, index: usize, row: &Row, bytes: &[u8]) -> Result<Measured, Fault> {
+        let count = self.subjects.len();
+        let mut scene = Scene { row, bytes, photo: None, look: None, region: None, maps: vec![None; count] };
+        let truth = truth_key(row).map_err(Fault::Picture)?;
+        let base = ScoreCache::key(&[self.context.as_bytes(), bytes]);
+        let base = |parts: &[&str]| {
+            let parts: Vec<&[u8]> =
+                std::iter::once(base.as_bytes()).chain(parts.iter().map(|p| p.as_bytes())).collect();
+            ScoreCache::key(&parts)
+        };
+        let seen: Seen = self.recall(&base(&["seen", &truth]), |study| {
+            let look = scene.look(study)?;
+            let class = row.truth.as_ref().and_then(|truth| truth.class);
+            let share = if row.truth.is_some() { Some(scene.region()?.share()) } else { None };
+            Seen::new(look.readout.probabilities.view(), class, share)
+        })?;
+        let in_subset = self.subset.contains(&index);
+        let mut measured = Measured {
+            row: index,
+            located: vec![None; count],
+            faithful: vec![None; count],
+            sane: vec![None; count],
+            seconds: vec![None; count],
+            clutter: Vec::new(),
+            seen,
+        };
+        let class = measured.seen.class;
+        for i in self.places(|subject| in_subset && subject.is_costly()) {
+            let name = self.subjects[i].to_string();
+            let made: Made = self.recall(&base(&["made", &name]), |study| {
+                let look = scene.look(study)?;
+                let start = Instant::now();
+                let map = look.map(study.network, &study.subjects[i], class, &study.explain)?;
+                Ok(Made::new(map.values(), start.elapsed().as_secs_f64()))
+            })?;
+            let map = made.map().ok_or_else(|| Error::argument(&name, "the kept map is not whole"))?;
+            scene.maps[i] = Some(AttentionMap::new(map, cbam::maps::MapRange::Positive)?);
+            measured.seconds[i] = Some(made.seconds);
+        }
+        let made = self.places(|subject| in_subset || !subject.is_costly());
+        for i in made.iter().copied() {
+            if let Some(folder) = &self.folders[i] {
+                let map = scene.map(self, i, class)?;
+                save(&folder.join(format!("{}.npy", stem(&row.image))), &map).map_err(Fault::Run)?;
+            }
+        }
+        if row.truth.is_some() {
+            let key = |i: usize| base(&["located", &self.subjects[i].to_string(), &truth]);
+            let keys = made.iter().map(|i| (*i, key(*i))).collect();
+            self.locate(keys, &mut measured.located, |study, i| Ok((scene.map(study, i, class)?, scene.region()?)))?;
+        }
+        if let Some(options) = self.faithfulness.clone().filter(|_| in_subset) {
+            for i in self.places(|subject| *subject != Subject::Centre) {
+                let how = format!("{options:?}");
+                let key = base(&["faithful", &self.subjects[i].to_string(), &how]);
+                measured.faithful[i] = Some(self.recall(&key, |study| {
+                    let look = scene.look(study)?;
+                    let map = at_size(&scene.map(study, i, class)?, look.geometry.network)?;
+                    let mut ask = |batch: ArrayView4<'_, f32>| classify(study.network, &batch);
+                    Ok(faithfulness(look.pixels.view(), map.view(), class, &options, &mut ask)?.into())
+                })?);
+            }
+        }
+        if self.sane.contains(&index) {
+            self.check_sanity(&base, &mut scene, class, &mut measured.sane)?;
+        }
+        if self.clutter.is_some() {
+            for untrained in [false, true] {
+                measured.clutter.push(self.see_cluttered(&base, &mut scene, &truth, untrained)?);
+            }
+        }
+        Ok(measured)
+    }
+
+    /// The places of the subjects that are chosen.
+    fn places(&self, choose: impl Fn(&Subject) -> bool) -> Vec<usize> {
+        self.subjects.iter().enumerate().filter(|(_, subject)| choose(subject)).map(|(i, _)| i).collect()
+    }
+
+    fn check_sanity(
+        &mut self,
+        base: &dyn Fn(&[&str]) -> String,
+        scene: &mut Scene<'_>,
+        class: usize,
+        sane: &mut [Option<Vec<f64>>],
+    ) -> Result<(), Fault> {
+        let wanted = |subject: &Subject| !subject.is_baseline() && !subject.is_costly();
+        let seed = self.seed.to_string();
+        let keys: Vec<Option<String>> = self
+            .subjects
+            .iter()
+            .map(|subject| wanted(subject).then(|| base(&["sane", &subject.to_string(), &seed])))
+            .collect();
+        let mut randomised: Option<Vec<Look>> = None;
+        for (i, key) in keys.iter().enumerate().filter_map(|(i, key)| Some((i, key.as_ref()?))) {
+            sane[i] = Some(self.recall(key, |study| {
+                if randomised.is_none() {
+                    let photo = scene.photo(study)?;
+                    let look = |network: &Network| Look::at(network, study.preprocess.apply(&photo)?);
+                    randomised = Some(study.randomised.iter().map(look).collect::<Result<_>>()?);
+                }
+                let own = scene.map(study, i, class)?;
+                let looks = randomised.iter().flatten().zip(&study.randomised);
+                looks
+                    .map(|(look, network)| {
+                        let map = look.map(network, &study.subjects[i], class, &study.explain)?;
+                        rank_correlation(own.values().view(), map.values().view())
+                    })
+                    .collect()
+            })?);
+        }
+        Ok(())
+    }
+
+    fn see_cluttered(
+        &mut self,
+        base: &dyn Fn(&[&str]) -> String,
+        scene: &mut Scene<'_>,
+        truth: &str,
+        untrained: bool,
+    ) -> Result<InClutter, Fault> {
+        // What is drawn depends on the picture's name, too.
+        let which = if untrained { "untrained" } else { "trained" };
+        let drawn = format!("{} {which} {}", self.clutter_key, scene.row.image);
+        let mut view: Option<(String, Arc<Look>, Arc<Region>)> = None;
+        let class = scene.row.truth.as_ref().and_then(|truth| truth.class);
+        let row = scene.row;
+        let mut draw = |study: &Self| -> Result<(String, Arc<Look>, Arc<Region>)> {
+            if let Some(view) = &view {
+                return Ok(view.clone());
+            }
+            let photo = scene.photo(study)?;
+            let clutter = study.clutter.as_ref().ok_or_else(|| Error::argument("clutter", "is not asked for"))?;
+            let cluttered = clutter.make(&row.image, &photo.image, untrained)?;
+            let region = match &row.truth {
+                Some(_) => cluttered.region(&*scene.region()?),
+                None => Region { inside: ndarray::Array2::from_elem((1, 1), false), boxes: Vec::new() },
+            };
+            let kind = cluttered.kind.to_string();
+            let photo = Photo::from(image::DynamicImage::from(cluttered.picture));
+            let look = Look::at(study.network, study.preprocess.apply(&photo)?)?;
+            Ok(view.insert((kind, Arc::new(look), Arc::new(region))).clone())
+        };
+        let (kind, seen): (String, Seen) = self.recall(&base(&["clutter", &drawn, truth]), |study| {
+            let (kind, look, region) = draw(study)?;
+            let share = row.truth.as_ref().map(|_| region.share());
+            Ok((kind, Seen::new(look.readout.probabilities.view(), class, share)?))
+        })?;
+        let mut located = vec![None; self.subjects.len()];
+        if row.truth.is_some() {
+            let wanted = self.subjects.iter().enumerate().filter(|(_, subject)| !subject.is_costly());
+            let key = |subject: &Subject| base(&["clutter", &drawn, &subject.to_string(), truth]);
+            let keys = wanted.map(|(i, subject)| (i, key(subject))).collect();
+            self.locate(keys, &mut located, |study, i| {
+                let (_, look, region) = draw(study)?;
+                Ok((look.map(study.network, &study.subjects[i], seen.class, &study.explain)?, region))
+            })?;
+        }
+        Ok(InClutter { kind, seen, located })
+    }
+
+    /// A picture that was measured and one of its maps, to draw them.
+    pub(crate) fn again(&self, of: &Measured, row: &Row, bytes: &[u8], i: usize) -> Result<(Arc<Photo>, AttentionMap)> {
+        let mut scene =
+            Scene { row, bytes, photo: None, look: None, region: None, maps: vec![None; self.subjects.len()] };
+        if self.subjects[i].is_costly() {
+            let base = ScoreCache::key(&[self.context.as_bytes(), bytes]);
+            let key = ScoreCache::key(&[base.as_bytes(), b"made", self.subjects[i].to_string().as_bytes()]);
+            let made: Option<Made> = self.cache.get(&key);
+            let map = made.and_then(|made| made.map());
+            scene.maps[i] = map.map(|map| AttentionMap::new(map, cbam::maps::MapRange::Positive)).transpose()?;
+        }
+        Ok((scene.photo(self)?, scene.map(self, i, of.seen.class)?))
+    }
+
+    /// Recalls how well maps point, or scores those that were not kept, side by side.
+    fn locate(
+        &mut self,
+        keys: Vec<(usize, String)>,
+        located: &mut [Option<Located>],
+        mut map: impl FnMut(&Self, usize) -> Result<(AttentionMap, Arc<Region>)>,
+    ) -> Result<(), Fault> {
+        let mut missing = Vec::new();
+        for (i, key) in keys {
+            located[i] = self.cache.get(&key);
+            if located[i].is_none() {
+                let (map, region) = map(self, i)?;
+                missing.push((i, key, map, region));
+            }
+        }
+        let scored = missing.into_par_iter().map(|(i, key, map, region)| {
+            let (height, width) = region.inside.dim();
+            let map = at_size(&map, cbam::photo::ImageSize::new(width as u32, height as u32))?;
+            Ok((i, key, Located::new(map.view(), &region)?))
+        });
+        for (i, key, score) in scored.collect::<Result<Vec<_>>>()? {
+            self.keep(&key, &score)?;
+            located[i] = Some(score);
+        }
+        Ok(())
+    }
+
+    /// A score from the cache, or else measured and kept.
+    fn recall<T: Serialize + DeserializeOwned>(
+        &mut self,
+        key: &str,
+        measure: impl FnOnce(&Self) -> Result<T>,
+    ) -> Result<T, Fault> {
+        if let Some(score) = self.cache.get(key) {
+            return Ok(score);
+        }
+        let score = measure(self)?;
+        self.keep(key, &score)?;
+        Ok(score)
+    }
+
+    fn keep(&mut self, key: &str, score: &impl Serialize) -> Result<(), Fault> {
+        self.fresh += 1;
+        self.cache.put(key, score).map_err(Fault::Run)
+    }
+}
+
+impl Scene<'_> {
+    /// The decoded picture, if it is the one that the truth was drawn on.
+    fn photo(&mut self, study: &Study<'_>) -> Result<Arc<Photo>> {
+        if let Some(photo) = &self.photo {
+            return Ok(photo.clone());
+        }
+        let photo = decode(Path::new(&self.row.image), self.bytes, &study.limits)?;
+        if let Some(truth) = self.row.truth.as_ref().filter(|truth| truth.size != photo.size()) {
+            let message = format!("{} pixels, where the truth has {}", photo.size(), truth.size);
+            return Err(Error::photo(&self.row.image, message));
+        }
+        Ok(self.photo.insert(Arc::new(photo)).clone())
+    }
+
+    fn look(&mut self, study: &Study<'_>) -> Result<Arc<Look>> {
+        if let Some(look) = &self.look {
+            return Ok(look.clone());
+        }
+        let prepared = study.preprocess.apply(&*self.photo(study)?)?;
+        Ok(self.look.insert(Arc::new(Look::at(study.network, prepared)?)).clone())
+    }
+
+    fn region(&mut self) -> Result<Arc<Region>> {
+        if let Some(region) = &self.region {
+            return Ok(region.clone());
+        }
+        let truth = self.row.truth.as_ref();
+        let truth = truth.ok_or_else(|| Error::argument("truth", format!("{} has none", self.row.image)))?;
+        Ok(self.region.insert(Arc::new(truth.region()?)).clone())
+    }
+
+    fn map(&mut self, study: &Study<'_>, i: usize, class: usize) -> Result<AttentionMap> {
+        if let Some(map) = &self.maps[i] {
+            return Ok(map.clone());
+        }
+        let map = self.look(study)?.map(study.network, &study.subjects[i], class, &study.explain)?;
+        Ok(self.maps[i].insert(map).clone())
+    }
+}
+
+/// What a score depends on in the truth.
+fn truth_key(row: &Row) -> Result<String> {
+    let Some(truth) = &row.truth else { return Ok(String::new()) };
+    let object = match &truth.object {
+        Object::Boxes(boxes) => format!("{boxes:?}"),
+        Object::Mask(path) => ScoreCache::key(&[&std::fs::read(path).map_err(Error::io(path))?]),
+    };
+    Ok(format!("{:?} {} {object}", truth.class, truth.size))
+}
+
+fn save(path: &Path, map: &AttentionMap) -> Result<()> {
+    let mut bytes = Vec::new();
+    let written = map.values().write_npy(&mut bytes);
+    written.map_err(|error| Error::io(path)(std::io::Error::other(error)))?;
+    write_whole(path, &bytes)
+}

@@ -1,0 +1,81 @@
+//! Places inside the network: running up to one, and from one on.
+
+use tch::Tensor;
+
+use super::Network;
+use crate::{Error, Result};
+
+/// A place inside a network, by its index among [`Network::places`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Place(usize);
+
+/// The name of the last place: the features of the last convolution.
+pub const HEAD: &str = "head";
+
+impl Network {
+    /// The names of the places whose features can be had, in their order: every stage of the backbone (what leaves it,
+    /// after its attention if it has any), and [`HEAD`], the features of the last convolution, normalised, before their
+    /// activation ([`Output::features`](super::Output::features)).
+    pub fn places(&self) -> Vec<&str> {
+        self.backbone.stages().iter().map(|stage| stage.name.as_str()).chain([HEAD]).collect()
+    }
+
+    /// The place of this name; [`HEAD`] if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the network has no such place.
+    pub fn place(&self, name: Option<&str>) -> Result<Place> {
+        let (name, places) = (name.unwrap_or(HEAD), self.places());
+        places.iter().position(|place| *place == name).map(Place).ok_or_else(|| {
+            Error::argument(format!("stage {name:?}"), format!("this network has {}", places.join(", ")))
+        })
+    }
+
+    /// The first part: pictures `[N, 3, H, W]` to the features at `place`, `[N, C, h, w]`, out of training.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
+    pub fn features_at(&self, place: Place, xs: &Tensor) -> Result<Tensor> {
+        let stages = self.backbone.stages().len();
+        let mut features = self.stem(xs, false)?;
+        for stage in 0..=place.0.min(stages - 1) {
+            features = self.stage(stage, &features, false, &mut Vec::new())?;
+        }
+        Ok(if place.0 < stages { features } else { self.backbone.head_conv(&features, false) })
+    }
+
+    /// The features at `place` as what follows sees them: those of the last convolution after their activation, others as
+    /// they are.
+    pub fn activated(&self, place: Place, features: &Tensor) -> Tensor {
+        if place.0 < self.backbone.stages().len() {
+            features.shallow_clone()
+        } else {
+            self.backbone.head_activation(features)
+        }
+    }
+
+    /// The rest: what [`features_at`](Self::features_at) returns, or something in its stead, to logits `[N, classes]`,
+    /// out of training.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the features are not those of `place`.
+    pub fn logits_from(&self, place: Place, features: &Tensor) -> Result<Tensor> {
+        let stages = self.backbone.stages().len();
+        let channels = self.backbone.stages().get(place.0).map_or_else(
+            || self.backbone.classifier_weight().size()[1], // [classes, features]
+            |stage| stage.channels,
+        );
+        if !matches!(features.size()[..], [_, c, height, width] if c == channels && height > 0 && width > 0) {
+            let (expected, got) = (format!("[N, {channels}, h, w]"), format!("{:?}", features.size()));
+            return Err(Error::Input { layer: "Network", expected, got });
+        }
+        let mut features = features.shallow_clone();
+        for stage in place.0 + 1..stages {
+            features = self.stage(stage, &features, false, &mut Vec::new())?;
+        }
+        if place.0 < stages {
+            features = self.backbone.head_conv(&features, false);
+        }
+        self.classify(&features)
+    }
+}

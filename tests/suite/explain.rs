@@ -1,0 +1,4 @@
+//! Explanation methods.
+
+mod golden;
+mod laws;

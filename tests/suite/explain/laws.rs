@@ -1,0 +1,93 @@
+//! What holds for every method, on the network with attention.
+
+use cbam::explain::{ExplainOptions, Method, explain};
+use cbam::network::Network;
+use ndarray::Array2;
+use tch::{Device, Tensor};
+
+use super::golden::pixels;
+
+const CAT: i64 = 285;
+const SHOE: i64 = 770;
+
+fn few() -> ExplainOptions {
+    ExplainOptions::default().with_masks(24).with_window(64).with_stride(32)
+}
+
+fn map(network: &Network, method: Method, stage: Option<&str>, class: i64, options: &ExplainOptions) -> Array2<f32> {
+    explain(network, &pixels(), method, stage, class, options, &mut |_, _| {}).unwrap()
+}
+
+#[test]
+fn maps_are_finite_not_negative_and_on_their_grid() {
+    let network = Network::pretrained(Device::Cpu).unwrap();
+    for method in Method::ALL {
+        // At stage 3 a picture of 128×160 has 16×20 places of 40 channels; stage 5 comes with attention behind it.
+        let stages: &[(Option<&str>, (usize, usize))] = match method {
+            Method::Occlusion => &[(None, (4, 5))],
+            Method::Rise => &[(None, (128, 160))],
+            Method::ScoreCam | Method::AblationCam => &[(Some("stage3"), (16, 20))],
+            _ => &[(None, (4, 5)), (Some("stage7"), (4, 5)), (Some("stage5"), (8, 10)), (Some("stage1"), (64, 80))],
+        };
+        for (stage, grid) in stages {
+            let mut steps = Vec::new();
+            let tell = &mut |done, total| steps.push((done, total));
+            let map = explain(&network, &pixels(), method, *stage, CAT, &few(), tell).unwrap();
+            assert_eq!(map.dim(), *grid, "{method} at {stage:?}");
+            assert!(map.iter().all(|value| value.is_finite() && *value >= 0.0), "{method} at {stage:?}");
+            assert!(map.iter().any(|value| *value > 0.0), "{method} at {stage:?}");
+            let total = steps[0].1;
+            assert_eq!(steps.last(), Some(&(total, total)), "{method}");
+            assert!(steps.is_sorted() && steps.iter().all(|step| step.1 == total), "{method}: {steps:?}");
+            assert_eq!(method.is_costly(), total > 1, "{method}");
+        }
+    }
+}
+
+#[test]
+fn the_class_matters_where_it_should_and_the_batch_does_not() {
+    let network = Network::pretrained(Device::Cpu).unwrap();
+    for method in Method::ALL {
+        let stage = if method.is_costly() { "stage3" } else { "stage5" };
+        let stage = method.needs_stage().then_some(stage);
+        let cat = map(&network, method, stage, CAT, &few());
+        assert_eq!(cat != map(&network, method, stage, SHOE, &few()), method.needs_class(), "{method}");
+        let top = cat.iter().copied().fold(0.0, f32::max);
+        let again = map(&network, method, stage, CAT, &few().with_batch(7));
+        let difference = (&cat - &again).iter().map(|difference| difference.abs()).fold(0.0, f32::max);
+        assert!(difference < 1e-3 * top, "{method}: {difference} of {top}");
+    }
+}
+
+#[test]
+fn only_rise_is_random_and_it_follows_its_seed() {
+    let network = Network::plain(Device::Cpu).unwrap();
+    let rise = |seed| map(&network, Method::Rise, None, CAT, &few().with_seed(seed));
+    assert_eq!(rise(3), rise(3));
+    assert_ne!(rise(3), rise(4));
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let network = Network::plain(Device::Cpu).unwrap();
+    let refused = |pixels: &Tensor, method, stage, class, options: &ExplainOptions| {
+        explain(&network, pixels, method, stage, class, options, &mut |_, _| {}).unwrap_err().to_string()
+    };
+    let usual = ExplainOptions::default();
+    assert!(refused(&pixels(), Method::LayerCam, Some("stage9"), CAT, &usual).contains("stage1, stage2"));
+    assert!(refused(&pixels(), Method::Rise, Some("stage5"), CAT, &usual).contains("no stage"));
+    for class in [-1, 1000] {
+        assert!(refused(&pixels(), Method::GradCam, None, class, &usual).contains("0 to 999"));
+    }
+    assert!(refused(&pixels().get(0), Method::GradCam, None, CAT, &usual).contains("[1, 3, H, W]"));
+    assert!(refused(&pixels().repeat([2, 1, 1, 1]), Method::GradCam, None, CAT, &usual).contains("[1, 3, H, W]"));
+    assert!(refused(&pixels(), Method::Rise, None, CAT, &usual.with_masks(0)).contains("masks"));
+}
+
+#[test]
+fn names_go_there_and_back() {
+    for method in Method::ALL {
+        assert_eq!(method.to_string().parse::<Method>().unwrap(), method);
+    }
+    assert!("gradcam+".parse::<Method>().unwrap_err().to_string().contains("gradcam++"));
+}

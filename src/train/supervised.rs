@@ -69,7 +69,9 @@ pub fn loader_speed(
 ) -> Result<LoaderReport> {
     options.check()?;
     let data = Data::find(options)?;
-    Batches::new(&data.training, network, options).run(0, 0, observer, &mut |_, _| Ok(()))
+    Batches::new(&data.training, network, options).run(0, 0, observer, &mut |_, observer| {
+        if observer.cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+    })
 }
 
 /// Trains `network` on the classes that its labels name; its weights are then those after the last step, or their moving
@@ -135,6 +137,8 @@ pub fn supervised(
             trainer.learn(&loss, schedule.at(step))?;
             trainer.finish_step(network, batch.classes.len(), &figures, observer)
         })?);
+        // An end during the measurement finds the state saved.
+        trainer.checkpoint(observer);
         let summary = measure(&mut trainer, network, &mut held_out, observer)?;
         let figures = [("epoch", (epoch + 1) as f64), ("top1", summary.top1.value), ("top5", summary.top5.value)];
         trainer.log("validation", &figures, observer);

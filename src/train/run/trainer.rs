@@ -203,6 +203,12 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
+    /// Saves the state on the way. If it cannot be written, the observer is told, and the one before stays.
+    pub(in crate::train) fn checkpoint(&self, observer: &mut dyn Observer) {
+        let saved = self.options.checkpoint.as_ref().map_or(Ok(()), |path| self.save(path, observer));
+        saved.unwrap_or_else(|error| observer.trouble(&error));
+    }
+
     /// Steps done; the number, counted from 0, of the next one.
     pub(in crate::train) fn step(&self) -> usize {
         self.step
@@ -281,13 +287,10 @@ impl<'a> Trainer<'a> {
         if last || is_time(self.step, self.options.watch_every) {
             self.draw(network, observer);
         }
-        if let Some(path) = &self.options.checkpoint {
-            if last || ends {
-                self.save(path, observer)?;
-            } else if is_time(self.step, self.options.checkpoint_every) {
-                let saved = self.save(path, observer);
-                saved.unwrap_or_else(|error| observer.trouble(&error));
-            }
+        if let Some(path) = self.options.checkpoint.as_ref().filter(|_| last || ends) {
+            self.save(path, observer)?;
+        } else if is_time(self.step, self.options.checkpoint_every) {
+            self.checkpoint(observer);
         }
         if ends && !last { Err(Error::Interrupted) } else { Ok(()) }
     }

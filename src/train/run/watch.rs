@@ -4,10 +4,12 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageFormat};
-use ndarray::Axis;
+use ndarray::{Array3, Axis};
+use tch::Tensor;
 
 use super::log::Log;
-use crate::maps::{MapName, Readout, Scale};
+use crate::explain::{ExplainOptions, Method, explain};
+use crate::maps::{Explanation, MapName, Readout, Scale};
 use crate::network::Network;
 use crate::photo::{Geometry, Photo};
 use crate::pipeline::{Inspect, write_whole};
@@ -40,7 +42,8 @@ impl Watch {
         let labels = network.labels();
         for (name, photo) in &self.pictures {
             let input = network.config().preprocess().apply(photo)?;
-            let readout = network.run(&input.pixels.view().insert_axis(Axis(0)), &[])?.remove(0);
+            let mut readout = network.run(&input.pixels.view().insert_axis(Axis(0)), &[])?.remove(0);
+            readout.explained(grad_cam(network, &input.pixels, &readout)?);
             let tiles = tiles(&readout, &input.geometry)?;
             let sheet = panel(photo, &tiles, &top(&readout, &labels), &Overlay::default())?;
             let (width, height) = sheet.dimensions();
@@ -53,6 +56,18 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+/// Grad-CAM of the likeliest class: what there is to see without attention, and to compare it with.
+fn grad_cam(network: &Network, pixels: &Array3<f32>, readout: &Readout) -> Result<Explanation> {
+    let shape: Vec<i64> = [1].into_iter().chain(pixels.shape().iter().map(|&side| side as i64)).collect();
+    let values: Vec<f32> = pixels.iter().copied().collect();
+    let pixels = Tensor::f_from_slice(&values)?.f_view(&shape[..])?.f_to_device(network.device())?;
+    let likeliest = readout.probabilities.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+    let class = likeliest.map_or(0, |(class, _)| class);
+    let (method, options) = (Method::GradCam, ExplainOptions::default());
+    let map = explain(network, &pixels, method, None, class as i64, &options, &mut |_, _| ())?;
+    Ok(Explanation { method, stage: None, class, map })
 }
 
 fn stem(path: &Path) -> String {

@@ -87,7 +87,7 @@ fn wait_for_step(child: &mut Child, step: usize) -> BufReader<impl Read + use<>>
 
 #[test]
 fn a_distillation_survives_a_kill_an_interrupt_and_a_full_disk() {
-    let training = Training::distill(5);
+    let training = Training::distill(4);
     let whole = training.finish("whole.safetensors", false);
     survive(&training, &whole);
 }
@@ -107,7 +107,7 @@ fn survive(training: &Training, whole: &[u8]) {
     killed.wait().unwrap();
 
     let mut interrupted = training.command(out, true).spawn().unwrap();
-    let mut lines = wait_for_step(&mut interrupted, 3);
+    let mut lines = wait_for_step(&mut interrupted, 2);
     signal(&interrupted, "-INT");
     let mut said = String::new();
     lines.read_to_string(&mut said).unwrap();

@@ -43,12 +43,12 @@ impl Progress {
 
 impl Observer for Progress {
     fn prepared(&mut self, count: usize, total: usize) {
-        self.bar.set_prefix("views");
+        self.bar.set_prefix("preparing");
         self.bar.set_length(total as u64);
         self.bar.inc(count as u64);
         let (before, done) = (self.bar.position() - count as u64, self.bar.position());
         if before / 1000 < done / 1000 {
-            self.say(|| format!("{done} of {total} views drawn"));
+            self.say(|| format!("{done} of {total} prepared"));
         }
     }
 

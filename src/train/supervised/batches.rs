@@ -76,7 +76,7 @@ impl<'a> Batches<'a> {
         let batches = order.chunks(self.options.batch).skip(first);
         if let Some(kept) = &self.kept {
             for indices in batches {
-                step(self.from_features(kept, indices)?, observer)?;
+                step(self.of_features(kept, indices)?, observer)?;
             }
             return Ok(LoaderReport::default());
         }
@@ -103,7 +103,7 @@ impl<'a> Batches<'a> {
         )
     }
 
-    fn from_features(&self, kept: &Kept, indices: &[usize]) -> Result<Batch> {
+    fn of_features(&self, kept: &Kept, indices: &[usize]) -> Result<Batch> {
         let readable = indices.iter().filter_map(|&index| Some((kept.rows[index]?, self.pictures.classes[index])));
         let (rows, classes): (Vec<i64>, Vec<usize>) = readable.unzip();
         let xs = kept.features.f_index_select(0, &Tensor::f_from_slice(&rows)?)?;

@@ -68,13 +68,12 @@ impl Data {
         let classes = below.iter().filter_map(|path| place(&class(path)?)).collect();
         let all = Labelled { pictures: all, classes };
 
-        let (training, held_out) = match &options.validation {
-            Some(path) => (all, validation(path, &labels)?),
-            None => {
-                let held_out = |index: &usize| is_held_out(all.pictures.name(*index), options.hold_out);
-                let (held_out, training): (Vec<_>, Vec<_>) = (0..all.len()).partition(held_out);
-                (all.select(&training), all.select(&held_out))
-            }
+        let (training, held_out) = if let Some(path) = &options.validation {
+            (all, validation(path, &labels)?)
+        } else {
+            let held_out = |index: &usize| is_held_out(all.pictures.name(*index), options.hold_out);
+            let (held_out, training): (Vec<_>, Vec<_>) = (0..all.len()).partition(held_out);
+            (all.select(&training), all.select(&held_out))
         };
         let training = sample(&training, options.limit.unwrap_or(usize::MAX), options.seed);
         for (what, part) in [("to train on", &training), ("held out", &held_out)] {

@@ -75,7 +75,7 @@ pub trait Backbone: Debug + Send {
     fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateExpansion<'_>) -> Result<Tensor>;
 
     /// The last stage's output through the last convolution and its normalisation, before the activation:
-    /// `[N, features, h, w]`. The features that Grad-CAM weighs.
+    /// `[N, features, h, w]`.
     fn head_conv(&self, xs: &Tensor, train: bool) -> Tensor;
 
     /// The activation of [`head_conv`](Self::head_conv)'s features.

@@ -51,7 +51,7 @@ pub use options::ExplainOptions;
 /// One map of one picture, on its native grid, not scaled: 0 or more, and higher where more speaks for the class.
 ///
 /// `pixels` are one picture as the network takes it, `[1, 3, H, W]`. `stage` names one of [`Network::places`]; none
-/// is `head`, the last convolution. [`Method::Occlusion`] and [`Method::Rise`] look at no stage. `class` counts from 0.
+/// is `head`, the last convolution after its activation. [`Method::Occlusion`] and [`Method::Rise`] look at no stage. `class` counts from 0.
 /// What speaks against the class counts as 0.
 ///
 /// `progress` is told how many steps are done, of how many; the last call has both equal. Methods that run the network
@@ -115,7 +115,7 @@ pub fn explain_while(
         Method::LayerCam => layer_cam::map(&slope()?)?,
         Method::XGradCam => xgrad_cam::map(&slope()?)?,
         Method::EigenCam => eigen_cam::projection(&features()?)?.f_relu()?,
-        Method::ScoreCam => score_cam::map(&subject, &network.activated(place, &features()?), go_on)?,
+        Method::ScoreCam => score_cam::map(&subject, &features()?, go_on)?,
         Method::AblationCam => {
             let rest = |features: &Tensor| network.logits_from(place, features);
             ablation_cam::map(&subject, &features()?, &rest, go_on)?

@@ -1,8 +1,7 @@
 //! Score-CAM (Wang et al. 2020): a channel weighs by the score of the picture seen through it.
 //!
 //! Each channel `A_k` is enlarged to the picture, scaled to [0, 1] and multiplied with it; `w` is the softmax over
-//! channels of the class's scores before their softmax, and the map is `ReLU(Σ_k w_k A_k)`. No weight is below 0, so at the
-//! last convolution the channels are those after the activation.
+//! channels of the class's scores before their softmax, and the map is `ReLU(Σ_k w_k A_k)`.
 
 use tch::{Kind, Tensor};
 

@@ -93,7 +93,7 @@ fn rise_finds_the_only_place_that_matters_and_follows_its_seed() {
         let values: Vec<f32> = values.map(|(_, value)| *value).collect();
         values.iter().sum::<f32>() / values.len() as f32
     };
-    assert!(mean(true) > 1.05 * mean(false), "{} inside, {} outside", mean(true), mean(false));
+    assert!(mean(true) > mean(false) + 0.02, "{} inside, {} outside", mean(true), mean(false));
     assert_eq!(first, map(1, 16));
     assert_ne!(first, map(2, 16));
     let rebatched = map(1, 7); // the same masks; sums round otherwise

@@ -9,7 +9,7 @@ use crate::{Error, Result, photo::Geometry};
 /// The name of a map, as a command line writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum MapName {
-    /// `fused`: the last spatial gate and the patch attention in one.
+    /// `fused`: the last spatial gate, the patch attention and the class activation (Grad-CAM) in one.
     #[default]
     Fused,
     /// `spatial:STAGE`, or `spatial` for the last stage that has a spatial gate.
@@ -58,7 +58,11 @@ impl MapName {
 
     /// Whether the map depends on the class that is asked for.
     pub const fn needs_class(&self) -> bool {
-        matches!(self, Self::Explain { method, .. } if method.needs_class())
+        match self {
+            Self::Fused => true,
+            Self::Explain { method, .. } => method.needs_class(),
+            _ => false,
+        }
     }
 
     /// The query point of [`PatchAt`](Self::PatchAt) as fractions of the picture; none for other maps.

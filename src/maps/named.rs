@@ -3,12 +3,13 @@
 use ndarray::{Array1, Array2, Axis};
 
 use super::{AttentionMap, Explanation, MapName, MapRange, PatchReadout, Readout, fuse};
+use crate::explain::Method;
 use crate::{Error, Result, photo::Geometry};
 
 const NO_PATCH: &str = "the network has no patch self-attention";
 /// Why a network has no attention rollout.
-const NO_ROLLOUT: &str =
-    "rolls several patch self-attentions into one, and this network does not have two or more of them on one grid";
+pub(crate) const NO_ROLLOUT: &str =
+    "rolls several patch self-attentions into one, and this network does not have two or more of them";
 
 impl Readout {
     /// The map called `name`, on its native grid, unscaled.
@@ -24,7 +25,8 @@ impl Readout {
                 if patches.is_empty() {
                     return Err(Error::argument(name, NO_PATCH));
                 }
-                AttentionMap::new(fuse(self.gate(name, None)?, &patches), MapRange::Positive)
+                let class_activation = self.explanation(name, Method::GradCam, None)?;
+                AttentionMap::new(fuse(self.gate(name, None)?, &patches, class_activation), MapRange::Positive)
             }
             MapName::Spatial(stage) => AttentionMap::new(self.gate(name, stage.as_deref())?.clone(), MapRange::Unit),
             MapName::Patch { stage, head: None } => {
@@ -55,9 +57,7 @@ impl Readout {
                 AttentionMap::new(rollout.clone(), MapRange::Relative)
             }
             MapName::Explain { method, stage } => {
-                let made = self.explanations.iter().find(|made| made.method == *method && made.stage == *stage);
-                let made = made.ok_or_else(|| Error::argument(name, "this run made no such explanation"))?;
-                AttentionMap::new(made.map.clone(), MapRange::Positive)
+                AttentionMap::new(self.explanation(name, *method, stage.as_deref())?.clone(), MapRange::Positive)
             }
         }
     }
@@ -68,7 +68,8 @@ impl Readout {
         let spatial: Vec<_> = stages.map(|gate| MapName::Spatial(Some(gate.stage.clone()))).collect();
         let heads = self.patches.iter().map(|patch| (patch.stage.as_str(), patch.received.len_of(Axis(0))));
         let patch = MapName::patches(heads);
-        let fused = (!spatial.is_empty() && !patch.is_empty()).then_some(MapName::Fused);
+        let class_activation = self.explanation(&MapName::Fused, Method::GradCam, None).is_ok();
+        let fused = (!spatial.is_empty() && !patch.is_empty() && class_activation).then_some(MapName::Fused);
         let rollout = self.rollout.as_ref().map(|_| MapName::Rollout);
         let explained = self.explanations.iter();
         let explained = explained.map(|made| MapName::Explain { method: made.method, stage: made.stage.clone() });
@@ -90,6 +91,15 @@ impl Readout {
         gate.map(|gate| &gate.channel).ok_or_else(|| {
             let stages: Vec<_> = self.gates.iter().map(|gate| gate.stage.as_str()).collect();
             Error::argument(MapName::Channel(stage.to_owned()), format!("stages with a gate: {}", list(&stages)))
+        })
+    }
+
+    /// The explanation of a method at a stage, which the map `name` needs.
+    fn explanation(&self, name: &MapName, method: Method, stage: Option<&str>) -> Result<&Array2<f32>> {
+        let made = self.explanations.iter().find(|made| made.method == method && made.stage.as_deref() == stage);
+        made.map(|made| &made.map).ok_or_else(|| {
+            let needed = MapName::Explain { method, stage: stage.map(str::to_owned) };
+            Error::argument(name, format!("this run made no {needed}"))
         })
     }
 

@@ -14,8 +14,8 @@ pub struct Readout {
     pub gates: Vec<GateReadout>,
     /// The patch self-attentions, in the order in which the network applies them.
     pub patches: Vec<PatchReadout>,
-    /// Attention rollout over the patch self-attentions, if the network has several of them on one grid: attention
-    /// received in the end, `[rows, columns]`, where uniform attention is 1.
+    /// Attention rollout over the patch self-attentions, if the network has several of them: attention received in the
+    /// end, `[rows, columns]` of the first one's grid, where uniform attention is 1.
     pub rollout: Option<Array2<f32>>,
     /// The explanations that were made; of one method at one stage only one.
     pub explanations: Vec<Explanation>,

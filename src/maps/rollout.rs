@@ -4,31 +4,122 @@ use ndarray::{Array2, ArrayView3, Axis};
 
 use crate::{Error, Result};
 
-/// How much of each position's final features comes from each position of the first layer, `[T, T]`: rows are final
-/// positions, and each sums to 1.
+/// The weights of one self-attention over patches, to be rolled out.
+#[derive(Debug, Clone, Copy)]
+pub struct RolloutLayer<'a> {
+    /// `[heads, T, T]`, queries before keys; each row sums to 1.
+    pub weights: ArrayView3<'a, f32>,
+    /// Rows and columns of patches; their product is T.
+    pub grid: [usize; 2],
+}
+
+/// How much of each position's final features comes from each position of the first layer, `[T last, T first]`: rows are
+/// final positions, and each sums to 1.
 ///
-/// Each of `layers` are the weights of one self-attention, `[heads, T, T]`, queries before keys, in the order in which the
-/// network applies them. With `A` a layer's mean over heads and a residual beside the attention, the layer passes
-/// `½ A + ½ I` on; the product of all layers, the last one first, is the rollout.
+/// `layers` stand in the order in which the network applies them. With `A` a layer's mean over heads and a residual
+/// beside the attention, the layer passes `½ A + ½ I` on; the product of all layers, the last one first, is the rollout.
+/// Between two grids each position takes the mean of what lies under it, as the strides of a CNN do.
 ///
 /// # Errors
-/// [`Error::Input`] if there are no layers, or they are not over the same positions.
-pub fn rollout(layers: &[ArrayView3<'_, f32>]) -> Result<Array2<f32>> {
-    let positions = layers.first().map_or(0, |layer| layer.len_of(Axis(2)));
-    let mut passed = Array2::eye(positions);
-    for layer in layers {
-        let mean = layer.mean_axis(Axis(0)).filter(|mean| mean.dim() == (positions, positions) && positions > 0);
-        let mut mean = mean.ok_or_else(|| wrong(format!("{:?}", layer.shape()), positions))?;
+/// [`Error::Input`] if there are no layers, or weights do not fit their grid.
+pub fn rollout(layers: &[RolloutLayer<'_>]) -> Result<Array2<f32>> {
+    let mut passed = Array2::eye(layers.first().map_or(0, |layer| layer.weights.len_of(Axis(2))));
+    let mut before = None;
+    for RolloutLayer { weights, grid } in layers {
+        let positions = grid[0] * grid[1];
+        let mean = weights.mean_axis(Axis(0)).filter(|mean| mean.dim() == (positions, positions) && positions > 0);
+        let mut mean = mean.ok_or_else(|| wrong(format!("{:?}", weights.shape()), positions))?;
         mean.diag_mut().mapv_inplace(|weight| weight + 1.0);
         for mut row in mean.rows_mut() {
             let sum = row.sum(); // 2, but for rounding
             row.mapv_inplace(|weight| weight / sum);
         }
+        if let Some(before) = before.filter(|before| before != grid) {
+            passed = pooling(before, *grid).dot(&passed);
+        }
         passed = mean.dot(&passed);
+        before = Some(*grid);
     }
-    if layers.is_empty() { Err(wrong("no layer".to_owned(), positions)) } else { Ok(passed) }
+    if layers.is_empty() { Err(wrong("no layer".to_owned(), 0)) } else { Ok(passed) }
+}
+
+/// What each position of the grid `to` takes of each of `from`, `[T to, T from]`: its share of the area.
+fn pooling(from: [usize; 2], to: [usize; 2]) -> Array2<f32> {
+    let overlap = |axis: usize, to_cell: usize, from_cell: usize| {
+        let (from, to) = (from[axis] as f32, to[axis] as f32);
+        let (low, high) = (to_cell as f32 / to, (to_cell + 1) as f32 / to);
+        let shared = high.min((from_cell + 1) as f32 / from) - low.max(from_cell as f32 / from);
+        shared.max(0.0) * to
+    };
+    Array2::from_shape_fn((to[0] * to[1], from[0] * from[1]), |(i, j)| {
+        overlap(0, i / to[1], j / from[1]) * overlap(1, i % to[1], j % from[1])
+    })
 }
 
 fn wrong(got: String, positions: usize) -> Error {
     Error::Input { layer: "attention rollout", expected: format!("weights [heads, T, T] with T = {positions}"), got }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array3, array};
+
+    use super::*;
+
+    fn on<'a>(weights: &'a Array3<f32>, grid: [usize; 2]) -> RolloutLayer<'a> {
+        RolloutLayer { weights: weights.view(), grid }
+    }
+
+    #[test]
+    fn two_layers_are_their_product_the_last_one_first() {
+        // Two heads whose mean is [[0, 1], [0.5, 0.5]], then one head.
+        let first = array![[[0.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]];
+        let second = array![[[1.0, 0.0], [0.5, 0.5]]];
+        let expected_first: Array2<f32> = array![[0.5, 0.5], [0.25, 0.75]];
+        assert_eq!(rollout(&[on(&first, [1, 2])]).unwrap(), expected_first);
+        let expected = array![[1.0, 0.0], [0.25, 0.75]].dot(&expected_first);
+        assert_eq!(rollout(&[on(&first, [1, 2]), on(&second, [1, 2])]).unwrap(), expected);
+        assert_ne!(rollout(&[on(&second, [1, 2]), on(&first, [1, 2])]).unwrap(), expected);
+    }
+
+    #[test]
+    fn rows_sum_to_one() {
+        let layer = |seed: usize| {
+            let mut layer =
+                Array3::from_shape_fn((3, 5, 5), |(h, q, k)| ((seed + 7 * h + 3 * q + k * k) % 11) as f32 + 0.1);
+            for mut row in layer.rows_mut() {
+                let sum = row.sum();
+                row.mapv_inplace(|weight| weight / sum);
+            }
+            layer
+        };
+        let layers = [layer(1), layer(4), layer(6)];
+        let rolled = rollout(&layers.each_ref().map(|layer| on(layer, [5, 1]))).unwrap();
+        assert!(rolled.sum_axis(Axis(1)).iter().all(|sum| (sum - 1.0).abs() < 1e-5), "{rolled}");
+        assert!(rolled.iter().all(|weight| *weight > 0.0));
+    }
+
+    #[test]
+    fn layers_that_do_not_fit_are_refused() {
+        assert!(rollout(&[]).is_err());
+        let square = |heads: usize, side: usize| Array3::<f32>::ones((heads, side, side));
+        assert!(rollout(&[on(&square(1, 3), [1, 3]), on(&square(1, 2), [1, 3])]).is_err());
+        assert!(rollout(&[on(&square(1, 4), [2, 3])]).is_err());
+        assert!(rollout(&[on(&Array3::ones((1, 2, 3)), [1, 2])]).is_err());
+        assert!(rollout(&[on(&square(0, 2), [1, 2])]).is_err());
+    }
+
+    #[test]
+    fn a_coarser_layer_looks_at_what_lies_under_it() {
+        // Four fine patches in a row that keep to themselves, under two coarse ones that look at the second alone.
+        let fine = Array3::from_shape_fn((1, 4, 4), |(_, q, k)| f32::from(u8::from(q == k)));
+        let coarse = array![[[0.0, 1.0], [0.0, 1.0]]];
+        let rolled = rollout(&[on(&fine, [1, 4]), on(&coarse, [1, 2])]).unwrap();
+        assert_eq!(rolled, array![[0.25, 0.25, 0.25, 0.25], [0.0, 0.0, 0.5, 0.5]]);
+        // Grids whose cells do not nest share by area: 3 columns to 2.
+        let thirds = pooling([1, 3], [1, 2]);
+        let expected = array![[2.0 / 3.0, 1.0 / 3.0, 0.0], [0.0, 1.0 / 3.0, 2.0 / 3.0]];
+        assert!((thirds - expected).iter().all(|difference: &f32| difference.abs() < 1e-6));
+        assert_eq!(pooling([4, 6], [2, 3]).row(4).sum(), 1.0);
+    }
 }

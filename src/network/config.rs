@@ -50,8 +50,8 @@ impl NetworkConfig {
         Self { arch, classes: 1000, short_side: arch.input_size(), attention: Vec::new(), labels: Vec::new() }
     }
 
-    /// The attention of the bundled model: after stage 5 (stride 16) CBAM with r = 8 and patch self-attention, after
-    /// stage 7 (stride 32) CBAM with r = 16; 7×7 convolutions padded by replication, so that a gate cannot tell the
+    /// The attention of the bundled model: after stage 5 (stride 16) CBAM with r = 8, after stage 7 (stride 32) CBAM with
+    /// r = 16, each with patch self-attention behind it; 7×7 convolutions padded by replication, so that a gate cannot tell the
     /// border from the middle, and no normalisation.
     pub fn attentive(arch: Arch) -> Self {
         let cbam = |reduction| CbamConfig {
@@ -62,16 +62,13 @@ impl NetworkConfig {
                 ..Default::default()
             }),
         };
-        let attention = vec![
-            StageAttention {
-                stage: "stage5".into(),
-                cbam: Some(cbam(8)),
-                gain: 4.0,
-                patch: Some(PatchAttentionConfig { patch_size: 1, heads: 4, head_dim: 16 }),
-            },
-            StageAttention { stage: "stage7".into(), cbam: Some(cbam(16)), gain: 4.0, patch: None },
-        ];
-        Self { attention, ..Self::plain(arch) }
+        let attention = |stage: &str, reduction| StageAttention {
+            stage: stage.into(),
+            cbam: Some(cbam(reduction)),
+            gain: 4.0,
+            patch: Some(PatchAttentionConfig { patch_size: 1, heads: 4, head_dim: 16 }),
+        };
+        Self { attention: vec![attention("stage5", 8), attention("stage7", 16)], ..Self::plain(arch) }
     }
 
     /// How a photo becomes this network's input.

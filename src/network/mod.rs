@@ -52,7 +52,7 @@ pub struct Output {
     /// Class scores before the softmax, `[N, classes]`.
     pub logits: Tensor,
     /// The features of the backbone's last convolution, normalised, before their activation, `[N, C, h, w]`: what the
-    /// classifier activates and pools, and what Grad-CAM weighs.
+    /// classifier activates and pools.
     pub features: Tensor,
     /// The attention, block by block.
     pub attention: Vec<BlockOutput>,
@@ -230,13 +230,13 @@ impl Network {
         Ok(attended)
     }
 
-    /// Class scores, `[N, classes]`, from [`Output::features`], through the head's attention if there is any.
+    /// Class scores, `[N, classes]`, from the activated features of the last convolution, `[N, C, h, w]`, through the
+    /// head's attention if there is any.
     ///
     /// # Errors
     /// [`Error::Input`] if the features are not those of the last convolution.
     pub fn classify(&self, features: &Tensor) -> Result<Tensor> {
-        let activated = self.backbone.head_activation(features);
-        Ok(self.backbone.classify(&self.attend(Site::Head, &activated, false, &mut Vec::new())?, false))
+        Ok(self.backbone.classify(&self.attend(Site::Head, features, false, &mut Vec::new())?, false))
     }
 
     /// How many stages run before any attention.

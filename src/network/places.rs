@@ -9,13 +9,13 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Place(usize);
 
-/// The name of the last place: the features of the last convolution.
+/// The name of the last place: the features of the last convolution, normalised and activated, which the classifier
+/// pools.
 pub const HEAD: &str = "head";
 
 impl Network {
     /// The names of the places whose features can be had, in their order: every stage of the backbone (what leaves it,
-    /// after its attention if it has any), and [`HEAD`], the features of the last convolution, normalised, before their
-    /// activation ([`Output::features`](super::Output::features)).
+    /// after its attention if it has any), and [`HEAD`].
     pub fn places(&self) -> Vec<&str> {
         self.backbone.stages().iter().map(|stage| stage.name.as_str()).chain([HEAD]).collect()
     }
@@ -41,17 +41,7 @@ impl Network {
         for stage in 0..=place.0.min(stages - 1) {
             features = self.stage(stage, &features, false, &mut Vec::new())?;
         }
-        Ok(if place.0 < stages { features } else { self.backbone.head_conv(&features, false) })
-    }
-
-    /// The features at `place` as what follows sees them: those of the last convolution after their activation, others as
-    /// they are.
-    pub fn activated(&self, place: Place, features: &Tensor) -> Tensor {
-        if place.0 < self.backbone.stages().len() {
-            features.shallow_clone()
-        } else {
-            self.backbone.head_activation(features)
-        }
+        Ok(if place.0 < stages { features } else { self.backbone.head(&features, false) })
     }
 
     /// The rest: what [`features_at`](Self::features_at) returns, or something in its stead, to logits `[N, classes]`,
@@ -74,7 +64,7 @@ impl Network {
             features = self.stage(stage, &features, false, &mut Vec::new())?;
         }
         if place.0 < stages {
-            features = self.backbone.head_conv(&features, false);
+            features = self.backbone.head(&features, false);
         }
         self.classify(&features)
     }

@@ -1,11 +1,11 @@
 //! From a batch of prepared photos to what the network says about each: the one crossing into tensors for inference.
 
-use ndarray::{Array, ArrayD, ArrayView4, Axis, Dimension, Ix2, Ix3, Ix4};
+use ndarray::{Array, ArrayBase, ArrayD, ArrayView4, Axis, Dimension, Ix2, Ix3, Ix4};
 use tch::{Kind, Tensor};
 
-use super::{BlockOutput, Network, Output};
+use super::{BlockOutput, Network, Output, PatchMaps};
 use crate::explain::{Method, grad_cam};
-use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, rollout};
+use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout};
 use crate::{Error, Result};
 
 /// The most that the weights of one patch attention may take.
@@ -21,6 +21,15 @@ impl Network {
     /// to a network without patch attention or for pictures whose patch attention would take over 4 GiB,
     /// [`Error::Torch`] if libtorch fails.
     pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+        let input = self.input(batch)?;
+        tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
+    }
+
+    /// Photos `[N, 3, H, W]` as a tensor on the network's device.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if their patch attention would take over 4 GiB, [`Error::Torch`] if libtorch fails.
+    pub fn input(&self, batch: &ArrayView4<f32>) -> Result<Tensor> {
         let shape = batch.shape().iter().map(|&side| side as i64).collect::<Vec<_>>();
         self.check_patch_memory(&shape)?;
         let batch = batch.as_standard_layout();
@@ -29,8 +38,7 @@ impl Network {
             expected: "a batch in standard layout".into(),
             got: format!("{:?}", batch.strides()),
         })?;
-        let input = Tensor::f_from_slice(pixels)?.f_view(&shape[..])?.f_to_device(self.device())?;
-        tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
+        Ok(Tensor::f_from_slice(pixels)?.f_view(&shape[..])?.f_to_device(self.device())?)
     }
 
     /// Refuses a batch whose patch attention, which grows with the fourth power of the side, would not fit.
@@ -53,7 +61,8 @@ impl Network {
     pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let probabilities = host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
         let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
-        let mut readouts: Vec<Readout> = grad_cam(&output.features, &first, |features| self.classify(features))?
+        let features = self.backbone.head_activation(&output.features);
+        let mut readouts: Vec<Readout> = grad_cam(&features, &first, |features| self.classify(features))?
             .into_iter()
             .enumerate()
             .map(|(i, map)| Readout {
@@ -116,19 +125,24 @@ impl Network {
     }
 }
 
-/// Attention rollout, if there are several patch self-attentions and all are on one grid.
+/// Attention rollout, if there are several patch self-attentions; on the grid of the first.
 fn roll_out(attention: &[BlockOutput], readouts: &mut [Readout]) -> Result<()> {
     let patches: Vec<_> = attention.iter().filter_map(|block| block.patch.as_ref()).collect();
-    let Some(&[rows, columns]) = patches.first().map(|patch| &patch.grid) else { return Ok(()) };
-    if patches.len() < 2 || patches.iter().any(|patch| patch.grid != [rows, columns]) {
-        return Ok(());
-    }
-    let layers = patches.iter().map(|patch| host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
+    let [first, _, ..] = patches[..] else { return Ok(()) };
+    let weights = patches.iter().map(|patch| host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
+    let size = |grid: [i64; 2]| grid.map(|side| side as usize);
     for (i, readout) in readouts.iter_mut().enumerate() {
-        let layers: Vec<_> = layers.iter().map(|layer| layer.index_axis(Axis(0), i)).collect();
-        // Sum over the queries: what each key receives, 1 if attention is uniform.
-        let received = rollout(&layers)?.sum_axis(Axis(0));
-        let map = received.into_shape_with_order((rows as usize, columns as usize));
+        let layer = |(weights, patch): (_, &&PatchMaps)| {
+            let weights = ArrayBase::index_axis(weights, Axis(0), i);
+            RolloutLayer { weights, grid: size(patch.grid) }
+        };
+        let layers: Vec<_> = weights.iter().zip(&patches).map(layer).collect();
+        let rolled = rollout(&layers)?;
+        // Mean over the final positions, times T: what each patch gives in the end, 1 if attention is uniform.
+        let (last, patches) = rolled.dim();
+        let received = rolled.sum_axis(Axis(0)) * (patches as f32 / last as f32);
+        let [rows, columns] = size(first.grid);
+        let map = received.into_shape_with_order((rows, columns));
         readout.rollout = Some(map.map_err(|error| Error::argument("attention rollout", error))?);
     }
     Ok(())

@@ -11,10 +11,10 @@ use ndarray_npy::WriteNpyExt;
 use super::look::NetworkFacts;
 use super::report::{self, PictureReport, milliseconds};
 use super::run::Seen;
-use super::{Destination, Job, Options, Target, encode, write_whole};
+use super::{Destination, Job, Options, Target, TopClass, encode, write_whole};
 use crate::maps::{AttentionMap, MapName, Readout, Scale, ScaleLimits};
 use crate::photo::{Geometry, Photo};
-use crate::render::{PanelTile, TileContent, bar_chart, panel};
+use crate::render::{Legend, PanelTile, TileContent, bar_chart, compare, panel};
 use crate::{Error, Result};
 
 /// Which values span the colours of a map.
@@ -36,10 +36,17 @@ impl Spans {
 }
 
 /// Widens the run's spans by the maps of one picture that will be drawn.
-pub(super) fn widen(spans: &mut HashMap<MapName, ScaleLimits>, job: &Job, maps: &[MapName], seen: &Seen) -> Result<()> {
-    let overlay = job.overlay.as_ref().and(maps.first()).cloned();
+pub(super) fn widen(
+    spans: &mut HashMap<MapName, ScaleLimits>,
+    job: &Job,
+    compare: bool,
+    maps: &[MapName],
+    seen: &Seen,
+) -> Result<()> {
+    let shown = if compare { maps.len() } else { 1 };
+    let overlay = maps.iter().take(if job.overlay.is_some() { shown } else { 0 }).cloned();
     let panel = job.panel.as_ref().map(|_| panel_maps(&seen.readout, maps)).unwrap_or_default();
-    for name in overlay.into_iter().chain(panel).filter(|name| !matches!(name, MapName::Channel(_))) {
+    for name in overlay.chain(panel).filter(|name| !matches!(name, MapName::Channel(_))) {
         let limits = Scale::Run.limits(&seen.readout.map(&name, &seen.geometry)?);
         spans.entry(name).and_modify(|span| *span = span.union(limits)).or_insert(limits);
     }
@@ -58,6 +65,7 @@ pub(super) fn finish(
     let start = Instant::now();
     let Seen { geometry, readout, mut timings } = seen;
     let top = report::top(&readout, labels);
+    let explained = report::explained(&readout, labels);
     let mut outputs = Vec::new();
     for (name, path) in maps.iter().zip(&job.maps) {
         write_whole(path, &npy(&readout, name, &geometry, path)?)?;
@@ -66,6 +74,13 @@ pub(super) fn finish(
     if let Some(photo) = photo {
         if let (Some(to), Some(name)) = (&job.overlay, maps.first()) {
             let picture = match name {
+                _ if options.compare => {
+                    let tiles: Vec<_> =
+                        maps.iter().map(|name| tile(&readout, &geometry, name, spans)).collect::<Result<_>>()?;
+                    let legend =
+                        legend(options.scale, explained.as_ref().filter(|_| maps.iter().any(MapName::needs_class)));
+                    compare(photo, &tiles, &legend, &options.overlay)?.into()
+                }
                 MapName::Channel(stage) => bar_chart(readout.channel(stage)?, photo.size())?.into(),
                 name => {
                     let map = readout.map(name, &geometry)?;
@@ -75,7 +90,7 @@ pub(super) fn finish(
             outputs.extend(write_picture(to, &picture, options.jpeg_quality)?);
         }
         if let Some(to) = &job.panel {
-            let tiles = tiles(&readout, &geometry, maps, spans)?;
+            let tiles = tiles(&readout, &geometry, maps, explained.as_ref(), spans)?;
             let labels: Vec<_> = top.iter().map(|class| (class.label.clone(), class.probability)).collect();
             let picture = panel(photo, &tiles, &labels, &options.overlay)?.into();
             outputs.extend(write_picture(to, &picture, options.jpeg_quality)?);
@@ -87,6 +102,7 @@ pub(super) fn finish(
         size: geometry.picture,
         network_size: geometry.network,
         top,
+        explained,
         maps: report::statistics(&readout, &geometry, maps)?,
         channels: report::channels(&readout),
         outputs: outputs.iter().map(|path: &PathBuf| path.display().to_string()).collect(),
@@ -114,17 +130,47 @@ fn panel_maps(readout: &Readout, maps: &[MapName]) -> Vec<MapName> {
     asked.into_iter().cloned().chain(held).collect()
 }
 
-fn tiles(readout: &Readout, geometry: &Geometry, maps: &[MapName], spans: &Spans) -> Result<Vec<PanelTile>> {
+fn tiles(
+    readout: &Readout,
+    geometry: &Geometry,
+    maps: &[MapName],
+    explained: Option<&TopClass>,
+    spans: &Spans,
+) -> Result<Vec<PanelTile>> {
     let maps = panel_maps(readout, maps).into_iter().map(|name| {
-        let map = readout.map(&name, geometry)?;
-        let limits = spans.of(&name, &map);
-        Ok(PanelTile { title: name.to_string(), content: TileContent::Map { map, limits } })
+        let tile = tile(readout, geometry, &name, spans)?;
+        Ok(match explained.filter(|_| name.needs_class()) {
+            Some(class) => PanelTile { title: format!("{} for {}", tile.title, class.label), ..tile },
+            None => tile,
+        })
     });
-    let gates = readout.gates.iter().map(|gate| {
-        let title = MapName::Channel(gate.stage.clone()).to_string();
-        Ok(PanelTile { title, content: TileContent::Channels(gate.channel.clone()) })
-    });
+    let gates = readout.gates.iter().map(|gate| tile(readout, geometry, &MapName::Channel(gate.stage.clone()), spans));
     maps.chain(gates).collect()
+}
+
+/// A map or a channel gate as a tile.
+fn tile(readout: &Readout, geometry: &Geometry, name: &MapName, spans: &Spans) -> Result<PanelTile> {
+    let content = match name {
+        MapName::Channel(stage) => TileContent::Channels(readout.channel(stage)?.clone()),
+        name => {
+            let map = readout.map(name, geometry)?;
+            let limits = spans.of(name, &map);
+            TileContent::Map { map, limits }
+        }
+    };
+    Ok(PanelTile { title: name.to_string(), content })
+}
+
+/// The words of a comparison: the class that is explained, and what the ends of the colours are.
+fn legend(scale: Scale, explained: Option<&TopClass>) -> Legend {
+    let ends = match scale {
+        Scale::Image => ["each map's least value".to_owned(), "each map's greatest value".to_owned()],
+        Scale::Percentile(low, high) => [low, high].map(|percent| format!("each map's percentile {percent}")),
+        Scale::Fixed(low, high) => [low, high].map(|value| value.to_string()),
+        Scale::Run => ["least of the run, map by map".to_owned(), "greatest of the run, map by map".to_owned()],
+    };
+    let heading = explained.map(|class| format!("class: {}, {:.1} %", class.label, 100.0 * class.probability));
+    Legend { heading, ends }
 }
 
 /// Writes a picture; returns its path if it has one.

@@ -1,34 +1,80 @@
 //! What the pipeline needs of a network.
 
-use ndarray::ArrayView4;
+use ndarray::{ArrayView4, s};
 
-use crate::explain::Method;
-use crate::maps::{MapName, Readout};
+use super::Options;
+use crate::explain::{ExplainOptions, Method, explain_while};
+use crate::maps::{Explanation, MapName, NO_ROLLOUT, Readout};
 use crate::network::{Network, StageAttention};
 use crate::photo::Preprocess;
 use crate::weights::imagenet_classes;
 use crate::{Error, Result};
+
+/// The explanations that a run asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Explain {
+    /// The methods, each with its stage; none is the last convolution.
+    pub methods: Vec<(Method, Option<String>)>,
+    /// The class; none is each picture's likeliest.
+    pub class: Option<usize>,
+    /// How they are made.
+    pub options: ExplainOptions,
+}
+
+/// What a network is asked about every picture of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The points, as fractions of width and height, whose rows of attention weights are wanted.
+    pub queries: &'a [[f32; 2]],
+    /// The explanations that are wanted.
+    pub explain: &'a Explain,
+}
+
+/// How far a costly explanation is.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a> {
+    /// The picture, by its place in the batch.
+    pub picture: usize,
+    /// The map.
+    pub map: &'a MapName,
+    /// How many runs of the network are done.
+    pub done: usize,
+    /// Of how many.
+    pub total: usize,
+}
 
 /// A network that looks at pictures. One thread owns it, so it need not be [`Send`].
 pub trait Inspect {
     /// How a picture becomes its input.
     fn preprocess(&self) -> Preprocess;
 
+    /// How many classes it knows.
+    fn classes(&self) -> usize;
+
     /// The names of its classes, in the order of [`Readout::probabilities`]; classes beyond them have numbers.
     fn labels(&self) -> Vec<String>;
 
-    /// The maps that its readouts hold, with every stage and head by name, channel gates included.
+    /// The maps that it can make, with every stage and head of its attention by name, channel gates included, and every
+    /// explanation method once, without a stage.
     fn map_names(&self) -> Vec<MapName>;
+
+    /// The stages at which explanations may look.
+    fn places(&self) -> Vec<String>;
 
     /// How many pictures at once serve it best.
     fn batch_size(&self) -> usize;
 
-    /// Looks at a batch, `[N, 3, H, W]`, normalised; `queries` are the points, as fractions of width and height, whose
-    /// rows of attention weights are wanted. Returns one readout per picture.
+    /// Looks at a batch, `[N, 3, H, W]`, normalised. Returns one readout per picture, with what is asked for. `go_on` is
+    /// told about costly explanations, and says whether to go on.
     ///
     /// # Errors
-    /// What the network refuses.
-    fn inspect(&mut self, batch: ArrayView4<'_, f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>>;
+    /// What the network refuses; [`Error::Interrupted`] once `go_on` has returned false.
+    fn inspect(
+        &mut self,
+        batch: ArrayView4<'_, f32>,
+        ask: Ask<'_>,
+        go_on: &mut dyn FnMut(Step<'_>) -> bool,
+    ) -> Result<Vec<Readout>>;
 }
 
 impl Inspect for Network {
@@ -36,13 +82,16 @@ impl Inspect for Network {
         self.config().preprocess()
     }
 
+    fn classes(&self) -> usize {
+        usize::try_from(self.config().classes).unwrap_or(0)
+    }
+
     fn labels(&self) -> Vec<String> {
         if !self.config().labels.is_empty() {
             return self.config().labels.clone();
         }
         let imagenet = imagenet_classes();
-        let known = usize::try_from(self.config().classes).is_ok_and(|classes| classes == imagenet.len());
-        if known { imagenet.iter().map(ToString::to_string).collect() } else { Vec::new() }
+        if self.classes() == imagenet.len() { imagenet.iter().map(ToString::to_string).collect() } else { Vec::new() }
     }
 
     fn map_names(&self) -> Vec<MapName> {
@@ -62,9 +111,16 @@ impl Inspect for Network {
         }
         names.extend(spatial);
         names.extend(patch);
-        names.push(MapName::explain(Method::GradCam));
+        if attention.iter().filter(|block| block.patch.is_some()).count() > 1 {
+            names.push(MapName::Rollout);
+        }
+        names.extend(Method::ALL.map(MapName::explain));
         names.extend(cbam().map(|(block, _)| MapName::Channel(stage(block))));
         names
+    }
+
+    fn places(&self) -> Vec<String> {
+        Network::places(self).into_iter().map(str::to_owned).collect()
     }
 
     /// On a CPU a batch costs as much as its pictures one by one, and more memory; it only occupies many threads better.
@@ -72,8 +128,34 @@ impl Inspect for Network {
         if self.device() == tch::Device::Cpu { (tch::get_num_threads() as usize / 4).clamp(1, 8) } else { 16 }
     }
 
-    fn inspect(&mut self, batch: ArrayView4<'_, f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
-        self.run(&batch, queries)
+    fn inspect(
+        &mut self,
+        batch: ArrayView4<'_, f32>,
+        ask: Ask<'_>,
+        go_on: &mut dyn FnMut(Step<'_>) -> bool,
+    ) -> Result<Vec<Readout>> {
+        let mut readouts = self.run(&batch, ask.queries)?;
+        let Explain { methods, class, options } = ask.explain;
+        for (picture, readout) in readouts.iter_mut().enumerate() {
+            let likeliest = readout.explanations.first().map_or(0, |grad_cam| grad_cam.class);
+            // That of another class gives way; `fused` needs one.
+            let of_class = class.map(|_| (Method::GradCam, None));
+            if class.is_some() {
+                readout.explanations.clear();
+            }
+            let class = class.unwrap_or(likeliest);
+            for (method, stage) in methods.iter().chain(&of_class) {
+                let map = MapName::Explain { method: *method, stage: stage.clone() };
+                if readout.explanations.iter().any(|made| made.method == *method && made.stage == *stage) {
+                    continue;
+                }
+                let pixels = self.input(&batch.slice(s![picture..=picture, .., .., ..]))?;
+                let mut told = |done, total| !method.is_costly() || go_on(Step { picture, map: &map, done, total });
+                let made = explain_while(self, &pixels, *method, stage.as_deref(), class as i64, options, &mut told)?;
+                readout.explained(Explanation { method: *method, stage: stage.clone(), class, map: made });
+            }
+        }
+        Ok(readouts)
     }
 }
 
@@ -81,32 +163,107 @@ impl Inspect for Network {
 ///
 /// # Errors
 /// [`Error::Argument`] if the network lacks one of them.
-pub(super) fn choose_maps(wanted: &[MapName], held: &[MapName]) -> Result<Vec<MapName>> {
+pub(super) fn choose_maps(wanted: &[MapName], network: &impl Inspect) -> Result<Vec<MapName>> {
+    let held = network.map_names();
     if wanted.is_empty() {
         return Ok(held.first().cloned().into_iter().collect());
     }
-    let has = |name: &MapName| match name {
-        MapName::Spatial(None) => held.iter().any(|held| matches!(held, MapName::Spatial(_))),
-        MapName::PatchAt(..) => held.contains(&MapName::PATCH),
-        name => held.contains(name),
-    };
-    match wanted.iter().find(|name| !has(name)) {
-        None => Ok(wanted.to_vec()),
-        Some(name) => {
+    for name in wanted {
+        let has = match name {
+            MapName::Spatial(None) => held.iter().any(|held| matches!(held, MapName::Spatial(_))),
+            MapName::PatchAt(..) => held.contains(&MapName::PATCH),
+            MapName::Explain { method, stage: Some(stage) } => {
+                let places = network.places();
+                if !places.contains(stage) {
+                    let message = format!("this network's stages are {}", places.join(", "));
+                    return Err(Error::argument(format!("map {name}"), message));
+                }
+                held.contains(&MapName::explain(*method))
+            }
+            name => held.contains(name),
+        };
+        if !has && *name == MapName::Rollout {
+            return Err(Error::argument(format!("map {name}"), NO_ROLLOUT));
+        }
+        if !has {
             let held: Vec<_> = held.iter().map(ToString::to_string).collect();
-            Err(Error::argument(format!("map {name}"), format!("this network has {}", held.join(", "))))
+            return Err(Error::argument(format!("map {name}"), format!("this network has {}", held.join(", "))));
         }
     }
+    Ok(wanted.to_vec())
+}
+
+/// The explanations among the maps of a run, and the class that they are of.
+///
+/// # Errors
+/// [`Error::Argument`] if there is no such class, or no map depends on it.
+pub(super) fn choose_explanations(options: &Options, maps: &[MapName], network: &impl Inspect) -> Result<Explain> {
+    options.explain.check()?;
+    let class = options.class.as_ref().map(|class| class.resolve(network.classes(), &network.labels())).transpose()?;
+    if let (Some(choice), false) = (&options.class, maps.iter().any(MapName::needs_class)) {
+        let maps: Vec<_> = maps.iter().map(ToString::to_string).collect();
+        let message =
+            format!("no map here depends on a class ({}); choose one that does, such as gradcam", maps.join(", "));
+        return Err(Error::argument(format!("class {choice}"), message));
+    }
+    let methods = maps.iter().filter_map(|name| match name {
+        MapName::Explain { method, stage } => Some((*method, stage.clone())),
+        MapName::Fused => Some((Method::GradCam, None)),
+        _ => None,
+    });
+    Ok(Explain { methods: methods.collect(), class, options: options.explain.clone() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::ClassChoice;
+
+    /// A network that only says what it has.
+    struct Holds(Vec<MapName>);
+
+    impl Inspect for Holds {
+        fn preprocess(&self) -> Preprocess {
+            Preprocess::default()
+        }
+
+        fn classes(&self) -> usize {
+            3
+        }
+
+        fn labels(&self) -> Vec<String> {
+            ["red", "green", "blue"].map(str::to_owned).into()
+        }
+
+        fn map_names(&self) -> Vec<MapName> {
+            self.0.clone()
+        }
+
+        fn places(&self) -> Vec<String> {
+            ["stage5", "head"].map(str::to_owned).into()
+        }
+
+        fn batch_size(&self) -> usize {
+            1
+        }
+
+        fn inspect(
+            &mut self,
+            _: ArrayView4<'_, f32>,
+            _: Ask<'_>,
+            _: &mut dyn FnMut(Step<'_>) -> bool,
+        ) -> Result<Vec<Readout>> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn names(names: &[&str]) -> Vec<MapName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
 
     #[test]
     fn short_names_and_points_stand_for_held_maps() {
-        let held: Vec<MapName> =
-            ["fused", "spatial:stage5", "patch", "patch:0", "channel:stage5"].map(|name| name.parse().unwrap()).into();
+        let network = Holds(names(&["fused", "spatial:stage5", "patch", "patch:0", "layercam", "channel:stage5"]));
         for (name, ok) in [
             ("fused", true),
             ("spatial", true),
@@ -114,16 +271,39 @@ mod tests {
             ("spatial:stage4", false),
             ("patch@3,4", true),
             ("patch:1", false),
+            ("layercam", true),
+            ("layercam:stage5", true),
+            ("layercam:stage4", false),
             ("channel:stage5", true),
             ("channel:stage1", false),
+            ("rollout", false),
             ("gradcam", false),
+            ("gradcam:stage5", false),
         ] {
-            assert_eq!(choose_maps(&[name.parse().unwrap()], &held).is_ok(), ok, "{name}");
+            assert_eq!(choose_maps(&names(&[name]), &network).is_ok(), ok, "{name}");
         }
-        let error = choose_maps(&[MapName::explain(Method::GradCam)], &held).unwrap_err().to_string();
-        assert!(error.contains("gradcam") && error.contains("spatial:stage5"), "{error}");
-        assert_eq!(choose_maps(&[], &held).unwrap(), [MapName::Fused]);
-        assert!(choose_maps(&[MapName::PatchAt(0, 0)], &[MapName::Fused]).is_err());
-        assert!(choose_maps(&[MapName::Spatial(None)], &[MapName::Fused]).is_err());
+        let refused = |name: &str| choose_maps(&names(&[name]), &network).unwrap_err().to_string();
+        assert!(refused("gradcam").contains("gradcam") && refused("gradcam").contains("spatial:stage5"));
+        assert!(refused("layercam:stage4").contains("stage5, head"));
+        assert!(refused("rollout").contains("two or more"));
+        assert_eq!(choose_maps(&[], &network).unwrap(), [MapName::Fused]);
+        let fused = Holds(names(&["fused"]));
+        assert!(choose_maps(&names(&["patch@0,0"]), &fused).is_err());
+        assert!(choose_maps(&names(&["spatial"]), &fused).is_err());
+    }
+
+    #[test]
+    fn a_class_needs_a_map_that_depends_on_it() {
+        let network = Holds(Vec::new());
+        let options = |class: &str| Options { class: Some(ClassChoice::Name(class.into())), ..Options::default() };
+        let maps = names(&["fused", "eigencam", "layercam:stage5"]);
+        let chosen = choose_explanations(&options("Blue"), &maps, &network).unwrap();
+        assert_eq!(chosen.class, Some(2));
+        assert_eq!(chosen.methods, [(Method::EigenCam, None), (Method::LayerCam, Some("stage5".into()))]);
+        let error = choose_explanations(&options("blue"), &maps[..2], &network).unwrap_err().to_string();
+        assert!(error.contains("fused, eigencam") && error.contains("gradcam"), "{error}");
+        let error = choose_explanations(&options("yellow"), &maps, &network).unwrap_err().to_string();
+        assert!(error.contains("yellow"), "{error}");
+        assert_eq!(choose_explanations(&Options::default(), &maps, &network).unwrap().class, None);
     }
 }

@@ -6,15 +6,15 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
-use ndarray::{Array3, ArrayView4, Axis};
+use ndarray::{Array3, Axis};
 use rayon::{Scope, ThreadPool};
 
 use super::batch::Bins;
 use super::gate::{Gate, Ticket};
-use super::inspect::choose_maps;
+use super::inspect::{Explain, choose_explanations, choose_maps};
 use super::report::milliseconds;
 use super::run::{Run, Seen, bytes, guarded, pictures};
-use super::{Event, Inspect, Timings};
+use super::{Ask, Event, Inspect, Step, Timings};
 use crate::maps::{MapName, Readout};
 use crate::photo::{Geometry, ImageSize, Photo, Preprocess};
 use crate::{Error, Result};
@@ -24,6 +24,7 @@ pub(super) struct NetworkFacts {
     preprocess: Preprocess,
     pub(super) labels: Vec<String>,
     pub(super) maps: Vec<MapName>,
+    explain: Explain,
 }
 
 /// A decoded picture on its way to the network.
@@ -70,12 +71,13 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
                     }
                 });
                 let mut network = load()?;
-                let maps = choose_maps(&self.options.maps, &network.map_names())?;
+                let maps = choose_maps(&self.options.maps, &network)?;
+                let explain = choose_explanations(self.options, &maps, &network)?;
                 let mut preprocess = network.preprocess();
                 preprocess.short_side = self.options.short_side.unwrap_or(preprocess.short_side);
                 let batch_size = self.options.batch_size.map_or_else(|| network.batch_size(), NonZeroUsize::get);
                 gate.widen(pictures(self.options, batch_size));
-                let facts = NetworkFacts { preprocess, labels: network.labels(), maps };
+                let facts = NetworkFacts { preprocess, labels: network.labels(), maps, explain };
                 let _ = self.network.set(Some(facts)); // set nowhere else but on release
                 self.infer(&mut network, batch_size, &decoded, tasks, then);
                 Ok(())
@@ -140,7 +142,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
                 continue;
             }
             let start = Instant::now();
-            let outcomes = inspect(network, &batch, &queries);
+            let outcomes = self.inspect(network, &batch, &queries);
             let network_ms = milliseconds(start.elapsed()) / batch.len() as f64;
             for (picture, readout) in batch.into_iter().zip(outcomes) {
                 let Decoded { index, photo, geometry, decode_ms, ticket, .. } = picture;
@@ -157,33 +159,40 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
             }
         }
     }
-}
-
-/// Runs a batch; if that fails, its pictures one by one, so that one cannot fail the others.
-fn inspect(network: &mut impl Inspect, batch: &[Decoded<'_>], queries: &[[f32; 2]]) -> Vec<Result<Readout>> {
-    if let [one] = batch {
-        let readouts = inspect_caught(network, one.pixels.view().insert_axis(Axis(0)), queries);
-        return vec![readouts.and_then(|readouts| exactly(readouts, 1)).map(|mut readouts| readouts.remove(0))];
+    /// Runs a batch; if that fails, its pictures one by one, so that one cannot fail the others.
+    fn inspect(&self, network: &mut impl Inspect, batch: &[Decoded<'_>], queries: &[[f32; 2]]) -> Vec<Result<Readout>> {
+        match self.inspect_together(network, batch, queries) {
+            Ok(readouts) => readouts.into_iter().map(Ok).collect(),
+            Err(error) if batch.len() == 1 => vec![Err(error)],
+            Err(_) => batch.chunks(1).flat_map(|one| self.inspect(network, one, queries)).collect(),
+        }
     }
-    let views: Vec<_> = batch.iter().map(|picture| picture.pixels.view()).collect();
-    let together = ndarray::stack(Axis(0), &views)
-        .map_err(|error| Error::argument("batch", error))
-        .and_then(|pixels| inspect_caught(network, pixels.view(), queries))
-        .and_then(|readouts| exactly(readouts, batch.len()));
-    match together {
-        Ok(readouts) => readouts.into_iter().map(Ok).collect(),
-        Err(_) => batch.chunks(1).flat_map(|one| inspect(network, one, queries)).collect(),
-    }
-}
 
-/// Most of tch's methods panic where libtorch fails, for want of memory say: that is an error of the batch, no more.
-fn inspect_caught(
-    network: &mut impl Inspect,
-    pixels: ArrayView4<'_, f32>,
-    queries: &[[f32; 2]],
-) -> Result<Vec<Readout>> {
-    catch_unwind(AssertUnwindSafe(|| network.inspect(pixels, queries)))
-        .unwrap_or_else(|_| Err(Error::argument("network", "libtorch failed on it, for want of memory perhaps")))
+    /// Most of tch's methods panic where libtorch fails, for want of memory say: that is an error of the batch, no more.
+    fn inspect_together(
+        &self,
+        network: &mut impl Inspect,
+        batch: &[Decoded<'_>],
+        queries: &[[f32; 2]],
+    ) -> Result<Vec<Readout>> {
+        if self.cancelled() {
+            return Err(Error::Interrupted);
+        }
+        let stacked;
+        let pixels = if let [one] = batch {
+            one.pixels.view().insert_axis(Axis(0)) // not copied
+        } else {
+            let views: Vec<_> = batch.iter().map(|picture| picture.pixels.view()).collect();
+            stacked = ndarray::stack(Axis(0), &views).map_err(|error| Error::argument("batch", error))?;
+            stacked.view()
+        };
+        let ask = Ask { queries, explain: &self.facts().explain };
+        let go_on = &mut |step: Step<'_>| self.explaining(batch[step.picture].index, step);
+        let readouts = catch_unwind(AssertUnwindSafe(|| network.inspect(pixels, ask, go_on)));
+        let readouts = readouts
+            .unwrap_or_else(|_| Err(Error::argument("network", "libtorch failed on it, for want of memory perhaps")))?;
+        exactly(readouts, batch.len())
+    }
 }
 
 fn exactly(readouts: Vec<Readout>, count: usize) -> Result<Vec<Readout>> {

@@ -13,6 +13,7 @@
 //! range of values of each map; the second decodes the pictures again and draws.
 
 mod batch;
+mod class;
 mod draw;
 mod encode;
 mod file;
@@ -31,13 +32,15 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
 use crate::Result;
+use crate::explain::ExplainOptions;
 use crate::maps::{MapName, Scale};
 use crate::photo::Limits;
 use crate::render::Overlay;
 
+pub use class::ClassChoice;
 pub use encode::{PictureFormat, encode};
 pub use file::{WholeFile, write_whole};
-pub use inspect::Inspect;
+pub use inspect::{Ask, Explain, Inspect, Step};
 pub use job::{Destination, Job, Source, Target};
 pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
 
@@ -47,6 +50,12 @@ pub struct Options {
     /// The maps to save; the overlay shows the first. Default: none, which means the network's first map. That is
     /// [`MapName::Fused`] if it has attention, else Grad-CAM.
     pub maps: Vec<MapName>,
+    /// The overlay shows every one of the maps side by side, and not only the first. Default: no.
+    pub compare: bool,
+    /// The class that explanations explain. Default: each picture's likeliest.
+    pub class: Option<ClassChoice>,
+    /// How explanations are made.
+    pub explain: ExplainOptions,
     /// What spans the colours. Default: each map's own range.
     pub scale: Scale,
     /// How overlays look.
@@ -69,6 +78,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             maps: Vec::new(),
+            compare: false,
+            class: None,
+            explain: ExplainOptions::default(),
             scale: Scale::Image,
             overlay: Overlay::default(),
             short_side: None,
@@ -86,6 +98,17 @@ impl Default for Options {
 pub enum Event<'a> {
     /// The first of two passes is done with a picture; told in any order.
     Looked,
+    /// A costly explanation of a picture goes on.
+    Explaining {
+        /// The picture.
+        job: &'a Job,
+        /// The map.
+        map: &'a MapName,
+        /// How many runs of the network are done.
+        done: usize,
+        /// Of how many.
+        total: usize,
+    },
     /// A picture is done; told in the order of the jobs.
     Done {
         /// The picture.
@@ -102,8 +125,8 @@ pub enum Event<'a> {
 /// under way are dropped and not told, and no file is left half-written.
 ///
 /// # Errors
-/// What `load` returns; [`Error::Argument`](crate::Error::Argument) if the network has no map of that name or an option
-/// is out of range; [`Error::Io`](crate::Error::Io) if the temporary file of [`Scale::Run`] or the threads cannot be
+/// What `load` returns; [`Error::Argument`](crate::Error::Argument) if the network has no map of that name or no such
+/// class, a class is asked for and no map depends on it, or an option is out of range; [`Error::Io`](crate::Error::Io) if the temporary file of [`Scale::Run`] or the threads cannot be
 /// made. What is wrong with one picture is told, not returned.
 pub fn run<M: Inspect>(
     jobs: &[Job],

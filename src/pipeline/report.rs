@@ -24,6 +24,9 @@ pub struct PictureReport {
     pub network_size: ImageSize,
     /// The five likeliest classes, the likeliest first.
     pub top: Vec<TopClass>,
+    /// The class that the explanations among the maps are of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explained: Option<TopClass>,
     /// The statistics of every map, and of the rows that were asked for, by name.
     pub maps: BTreeMap<String, MapStatistics>,
     /// The five strongest channels of every channel gate, by stage.
@@ -72,12 +75,18 @@ pub(super) fn milliseconds(duration: Duration) -> f64 {
 
 /// The five likeliest classes.
 pub(super) fn top(readout: &Readout, labels: &[String]) -> Vec<TopClass> {
-    strongest(&readout.probabilities)
-        .map(|(class, probability)| {
-            let label = labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
-            TopClass { class, label, probability }
-        })
-        .collect()
+    strongest(&readout.probabilities).map(|(class, probability)| named(class, probability, labels)).collect()
+}
+
+/// The class that the readout's explanations are of.
+pub(super) fn explained(readout: &Readout, labels: &[String]) -> Option<TopClass> {
+    let class = readout.explanations.first()?.class;
+    Some(named(class, *readout.probabilities.get(class)?, labels))
+}
+
+fn named(class: usize, probability: f32, labels: &[String]) -> TopClass {
+    let label = labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
+    TopClass { class, label, probability }
 }
 
 /// The five strongest channels of every gate.

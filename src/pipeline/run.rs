@@ -13,7 +13,7 @@ use super::gate::{Bounds, Gate};
 use super::look::NetworkFacts;
 use super::spool::Spool;
 use super::tell::InOrder;
-use super::{Event, Inspect, Job, Options, PictureReport, Timings};
+use super::{Event, Inspect, Job, Options, PictureReport, Step, Timings};
 use crate::maps::{Readout, Scale};
 use crate::photo::{Geometry, Photo};
 use crate::{Error, Result};
@@ -73,7 +73,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         self.look(pool, &gate, false, load, &|index, _, seen| {
             let job = &self.jobs[index];
             let seen = seen.and_then(|seen| {
-                let widened = draw::widen(&mut lock(&spans), job, &self.facts().maps, &seen);
+                let widened = draw::widen(&mut lock(&spans), job, self.options.compare, &self.facts().maps, &seen);
                 widened.map_err(|error| job.blame(error)).map(|()| seen)
             });
             let record = seen.map_err(|error| reason(job, error));
@@ -125,7 +125,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     }
 
     /// What the network says about itself; asked only where it has seen a picture, so it is open.
-    fn facts(&self) -> &NetworkFacts {
+    pub(super) fn facts(&self) -> &NetworkFacts {
         self.network.get().and_then(Option::as_ref).expect("the network has seen a picture")
     }
 
@@ -135,6 +135,12 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         let told = order.put(index, outcome, |index, outcome| tell(Event::Done { job: &self.jobs[index], outcome }));
         drop(telling);
         gate.told(told);
+    }
+
+    /// Tells how far a costly explanation of picture `index` is, and says whether to go on.
+    pub(super) fn explaining(&self, index: usize, Step { map, done, total, .. }: Step<'_>) -> bool {
+        (lock(&self.telling).1)(Event::Explaining { job: &self.jobs[index], map, done, total });
+        !self.cancelled()
     }
 
     pub(super) fn cancelled(&self) -> bool {

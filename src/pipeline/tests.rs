@@ -9,7 +9,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView4, Axis, array};
 use ndarray_npy::ReadNpyExt;
 
 use super::*;
-use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout};
+use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout};
 use crate::photo::Preprocess;
 use crate::{Error, Result};
 
@@ -27,8 +27,16 @@ impl Inspect for &mut Fake {
         Preprocess { short_side: 32, mean: [0.0; 3], std: [255.0; 3], ..Preprocess::default() }
     }
 
+    fn classes(&self) -> usize {
+        3
+    }
+
     fn labels(&self) -> Vec<String> {
         self.labels.clone()
+    }
+
+    fn places(&self) -> Vec<String> {
+        ["stage5", "head"].map(str::to_owned).into()
     }
 
     fn batch_size(&self) -> usize {
@@ -36,16 +44,37 @@ impl Inspect for &mut Fake {
     }
 
     fn map_names(&self) -> Vec<MapName> {
-        ["fused", "spatial:stage5", "patch", "patch:0", "channel:stage5"].map(|name| name.parse().unwrap()).into()
+        ["fused", "spatial:stage5", "patch", "patch:0", "gradcam", "rise", "channel:stage5"]
+            .map(|name| name.parse().unwrap())
+            .into()
     }
 
-    fn inspect(&mut self, batch: ArrayView4<'_, f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+    fn inspect(
+        &mut self,
+        batch: ArrayView4<'_, f32>,
+        ask: Ask<'_>,
+        go_on: &mut dyn FnMut(Step<'_>) -> bool,
+    ) -> Result<Vec<Readout>> {
         self.batches.push(batch.len_of(Axis(0)));
         let brightness: Vec<f32> = batch.outer_iter().map(|picture| picture.mean().unwrap().clamp(0.0, 1.0)).collect();
         if self.too_bright.is_some_and(|limit| brightness.iter().any(|b| *b > limit)) {
             return Err(Error::argument("network", "too bright"));
         }
-        Ok(brightness.into_iter().map(|b| readout(b, queries)).collect())
+        let mut readouts: Vec<_> = brightness.iter().map(|b| readout(*b, ask.queries)).collect();
+        for (picture, (readout, b)) in readouts.iter_mut().zip(&brightness).enumerate() {
+            for (method, stage) in &ask.explain.methods {
+                let map = MapName::Explain { method: *method, stage: stage.clone() };
+                for done in (0..=4).take_while(|_| method.is_costly()) {
+                    if !go_on(Step { picture, map: &map, done, total: 4 }) {
+                        return Err(Error::Interrupted);
+                    }
+                }
+                let class = ask.explain.class.unwrap_or(2);
+                let map = array![[*b, class as f32]];
+                readout.explained(Explanation { method: *method, stage: stage.clone(), class, map });
+            }
+        }
+        Ok(readouts)
     }
 }
 
@@ -249,6 +278,7 @@ fn two_passes_tell_their_progress() {
             assert_eq!(done, 0);
             looked += 1;
         }
+        Event::Explaining { .. } => panic!("{event:?}"),
         Event::Done { .. } => done += 1,
     };
     run(&jobs, &bench.options, || Ok(&mut network), &bench.cancel, tell).unwrap();
@@ -345,4 +375,82 @@ fn a_panic_while_loading_ends_the_run() {
 fn no_pictures_are_no_trouble() {
     let bench = Bench::new();
     assert!(bench.run(&[], &mut Fake::default()).is_empty());
+}
+
+#[test]
+fn explanations_are_of_the_class_asked_for() {
+    let mut bench = Bench::new();
+    bench.options.maps = vec!["gradcam:stage5".parse().unwrap()];
+    let jobs = many(&bench);
+    let mut network = Fake { labels: ["red", "green", "blue"].map(str::to_owned).into(), ..Fake::default() };
+    for (class, number) in [(None, 2), (Some(ClassChoice::Name("green".into())), 1)] {
+        bench.options.class = class;
+        for (index, (_, outcome)) in bench.run(&jobs, &mut network).into_iter().enumerate() {
+            let report = outcome.unwrap();
+            let map = npy(&bench.path(&format!("out/{index:02}.png.npy")));
+            assert_eq!(map[(0, 1)], number as f32);
+            assert_eq!(report.explained.unwrap().class, number);
+            assert_eq!(report.maps["gradcam:stage5"].max, map.iter().copied().fold(0.0, f32::max));
+        }
+    }
+    bench.options.class = Some(ClassChoice::Number(3));
+    let error = run(&jobs, &bench.options, || Ok(&mut network), &bench.cancel, |_| {}).unwrap_err();
+    assert!(matches!(error, Error::Argument { .. }) && error.to_string().contains("0 to 2"), "{error}");
+}
+
+#[test]
+fn costly_explanations_tell_their_steps_and_can_be_stopped() {
+    let mut bench = Bench::new();
+    bench.options.maps = vec!["rise".parse().unwrap()];
+    let jobs = many(&bench);
+    let (mut steps, mut done) = (0, 0);
+    let mut network = Fake::default();
+    let count = |event: Event<'_>| match event {
+        Event::Explaining { job, map, total, .. } => {
+            assert_eq!((map.to_string().as_str(), total), ("rise", 4));
+            assert!(job.overlay.is_some());
+            steps += 1;
+        }
+        Event::Done { outcome, .. } => done += usize::from(outcome.is_ok()),
+        Event::Looked => {}
+    };
+    run(&jobs, &bench.options, || Ok(&mut network), &bench.cancel, count).unwrap();
+    assert_eq!((steps, done), (24 * 5, 24));
+
+    let mut steps = 0;
+    let stop = |event: Event<'_>| match event {
+        Event::Explaining { .. } => {
+            steps += 1;
+            bench.cancel.store(true, Ordering::Relaxed);
+        }
+        _ => panic!("{event:?}"),
+    };
+    run(&jobs, &bench.options, || Ok(&mut network), &bench.cancel, stop).unwrap();
+    assert_eq!(steps, 1, "nothing is begun again");
+}
+
+#[test]
+fn a_comparison_stands_where_the_overlay_would() {
+    let mut bench = Bench::new();
+    bench.options.maps = ["gradcam", "fused", "spatial", "channel:stage5"].map(|name| name.parse().unwrap()).into();
+    let mut jobs = many(&bench);
+    jobs.truncate(3);
+    for job in &mut jobs {
+        job.maps.clear();
+    }
+    let mut sheets = |compare, scale| {
+        bench.options = Options { compare, scale, ..bench.options.clone() };
+        for (_, outcome) in bench.run(&jobs, &mut Fake::default()) {
+            assert_eq!(outcome.unwrap().outputs.len(), 1);
+        }
+        picture(&bench.path("out/01.png"))
+    };
+    let overlay = sheets(false, Scale::Image);
+    assert_eq!((overlay.width(), overlay.height()), (50, 70));
+    let each = sheets(true, Scale::Image);
+    assert!(each.width() > 600 && each.height() > 300, "{}x{}", each.width(), each.height());
+    let (run, fixed) = (sheets(true, Scale::Run), sheets(true, Scale::Fixed(0.0, 2.0)));
+    assert_eq!((run.width(), fixed.width()), (each.width(), each.width()));
+    assert_ne!(run, each, "every map has the run's limits, not only the first");
+    assert_ne!(fixed, each);
 }

@@ -20,6 +20,9 @@ const CHART: ImageSize = ImageSize::new(270, 130);
 /// The least width of a tile, so that its title can be read.
 const LEAST_WIDTH: u32 = 150;
 
+/// The least width of the one colour bar of a comparison, so that the words under it fit.
+const LEAST_BAR: u32 = 420;
+
 /// Where everything on a panel stands.
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -72,6 +75,41 @@ impl Layout {
         let charts = flow(bottom + GAP, inner, chart, charts);
         bottom = bottom.max(end(&charts));
         Self { sheet: ImageSize::new(width, bottom + MARGIN), large, small, main, labels, maps, charts }
+    }
+}
+
+/// Where everything on a sheet of equal tiles stands.
+#[derive(Debug)]
+pub(super) struct Even {
+    /// The whole sheet.
+    pub(super) sheet: ImageSize,
+    /// The picture in a tile.
+    pub(super) content: ImageSize,
+    /// The line above the tiles.
+    pub(super) heading: Option<Area>,
+    /// The tiles, with their titles.
+    pub(super) tiles: Vec<Area>,
+    /// The colour bar and its words, under all tiles.
+    pub(super) bar: Area,
+}
+
+impl Even {
+    /// The widest sheet, without its margins.
+    const WIDEST: u32 = 1270;
+
+    /// Lays out `count` tiles (at least one) of a picture of size `picture`.
+    pub(super) fn new(picture: ImageSize, count: usize, heading: bool) -> Self {
+        let ratio = (f64::from(picture.width) / f64::from(picture.height)).clamp(0.2, 5.0);
+        let content = of_shape(ratio, 70_000.0);
+        let size = ImageSize::new(content.width.max(LEAST_WIDTH), TITLE + content.height);
+        let columns = columns(Self::WIDEST, size.width, count);
+        let inner = (columns * (size.width + GAP) - GAP).max(LEAST_BAR);
+        let heading = heading.then_some(Area { x: MARGIN, y: MARGIN, width: inner, height: TITLE });
+        let top = heading.map_or(MARGIN, |heading| heading.y + heading.height + 6);
+        let tiles = flow(top, inner, size, count);
+        let bar = Area { x: MARGIN, y: end(&tiles) + GAP, width: inner, height: FOOT };
+        let sheet = ImageSize::new(inner + 2 * MARGIN, bar.y + bar.height + MARGIN / 2);
+        Self { sheet, content, heading, tiles, bar }
     }
 }
 

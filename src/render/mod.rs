@@ -3,6 +3,7 @@
 mod bars;
 mod canvas;
 mod colormap;
+mod compare;
 mod contour;
 mod layout;
 mod overlay;
@@ -11,5 +12,6 @@ mod text;
 
 pub use bars::bar_chart;
 pub use colormap::Colormap;
+pub use compare::{Legend, compare};
 pub use overlay::{Opacity, Overlay};
 pub use panel::{PanelTile, TileContent, panel};

@@ -38,9 +38,9 @@ pub enum TileContent {
     Channels(Array1<f32>),
 }
 
-const HEADING: Style = Style { height: 17.0, colour: INK };
+pub(super) const HEADING: Style = Style { height: 17.0, colour: INK };
 const TEXT: Style = Style { height: 17.0, colour: INK };
-const SMALL: Style = Style { height: 14.0, colour: GREY };
+pub(super) const SMALL: Style = Style { height: 14.0, colour: GREY };
 
 /// Draws a panel: the picture and the first map large, the labels with their probabilities beside them, then the other
 /// maps, then the channel gates; maps lie over the picture as `overlay` says.
@@ -92,7 +92,7 @@ pub fn panel(photo: &Photo, tiles: &[PanelTile], labels: &[(String, f32)], overl
 }
 
 /// The name on the left and a note on the right, above a tile; the note gives way to the name.
-fn title(sheet: &mut RgbImage, area: Area, name: &str, note: &str) {
+pub(super) fn title(sheet: &mut RgbImage, area: Area, name: &str, note: &str) {
     let right = (area.x + area.width) as f32;
     let room = area.width as f32 - SMALL.width(note) - 8.0;
     if HEADING.width(name) <= room {
@@ -102,7 +102,7 @@ fn title(sheet: &mut RgbImage, area: Area, name: &str, note: &str) {
 }
 
 /// What is left of a tile under its title and above `foot`.
-fn below_title(area: Area, foot: u32) -> Area {
+pub(super) fn below_title(area: Area, foot: u32) -> Area {
     Area { y: area.y + TITLE, height: area.height - TITLE - foot, ..area }
 }
 

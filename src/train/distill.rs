@@ -127,8 +127,7 @@ fn loss(network: &Network, banks: &Banks, picks: &[Tensor; 3], options: &Distill
         (&composed.log_probabilities, composite),
         (&bare.log_probabilities, clean),
     ])?;
-    // Clean pictures come last: they say nothing of where to look.
-    let targets = gather(&[(&in_clutter.targets, cluttered), (&composed.targets, composite)])?;
+    let targets = gather(&[(&in_clutter.targets, cluttered), (&composed.targets, composite), (&bare.targets, clean)])?;
     let output = network.tail(&features, true)?;
     let divergence = class_divergence(&teacher, &output.logits)?;
     let parts = divergence.f_split_with_sizes(BATCH.map(|size| size as i64).as_slice(), 0)?;

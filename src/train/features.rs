@@ -89,9 +89,12 @@ pub(super) fn prepare(
         if !drawn.is_empty() {
             let features = trunk(network, drawn.iter().map(|drawn| &drawn.clean))?;
             let lesson = teacher::teach(network.backbone(), network.trunk_stages(), &features)?;
-            let nowhere = vec![Array2::zeros(studio.mask_grid()); drawn.len()];
-            clean.push(&features, &lesson.log_probabilities, to_tensor(&nowhere)?)?;
-            let evidence = to_maps(&lesson.evidence)?;
+            let closer = trunk(network, drawn.iter().map(|drawn| &drawn.closer))?;
+            let closer = teacher::teach(network.backbone(), network.trunk_stages(), &closer)?;
+            let target = teacher::agree(&lesson.evidence, &closer.evidence, studio.mask_grid())?;
+            let target = target.f_to_device(Device::Cpu)?;
+            let evidence = to_maps(&target)?;
+            clean.push(&features, &lesson.log_probabilities, target)?;
             for view in 0..views {
                 let features = trunk(network, drawn.iter().map(|drawn| &drawn.views[view].0))?;
                 let targets: Vec<_> = drawn
@@ -133,14 +136,16 @@ fn told(count: usize, total: usize, observer: &mut dyn Observer) -> Result<()> {
 /// A picture, clean and in clutter.
 struct Drawn {
     clean: RgbImage,
+    /// Mirrored, and larger.
+    closer: RgbImage,
     views: Vec<(RgbImage, Placement)>,
 }
 
 fn draw(studio: &Studio, picture: usize, views: usize) -> Result<Drawn> {
-    let clean = studio.clean(picture)?;
+    let [clean, closer] = studio.clean(picture)?;
     let views =
         (0..views).map(|view| studio.cluttered(&clean, (picture * views + view) as u64)).collect::<Result<_>>()?;
-    Ok(Drawn { clean, views })
+    Ok(Drawn { clean, closer, views })
 }
 
 /// Draws the next chunk while the one before is worked on.

@@ -11,28 +11,23 @@ pub(super) fn class_divergence(teacher: &Tensor, logits: &Tensor) -> Result<Tens
     Ok((teacher.f_exp()? * (teacher - student)).f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?)
 }
 
-/// How far the attention on the first N pictures is from their targets `[N, side, side]`, `[N]`.
+/// How far the attention is from its targets `[N, rows, columns]`, `[N]`.
 ///
 /// On every spatial gate, KL(target ‖ softmax of the gate's logits over the positions): that leaves the gate's level
-/// to the classifier, and 0.05 · (mean logit)² holds it near ½. On the patch attention, KL(target ‖ attention
-/// received). The first gate counts 1, the later ones and the patch attention ½.
+/// to the classifier, and 0.05 · (mean logit)² holds it near ½. On every patch attention, KL(target ‖ attention
+/// received). All count the same.
 pub(super) fn focus_divergence(output: &Output, targets: &Tensor) -> Result<Tensor> {
-    let count = targets.size()[0];
-    let mut total = Tensor::f_zeros([count], (Kind::Float, targets.device()))?;
-    let mut weight = 1.0;
+    let mut total = Tensor::f_zeros([targets.size()[0]], (Kind::Float, targets.device()))?;
     for block in &output.attention {
         if let Some(gate) = &block.spatial {
             let [height, width] = [gate.logits.size()[1], gate.logits.size()[2]];
-            let logits = gate.logits.f_narrow(0, 0, count)?.f_flatten(1, 2)?;
+            let logits = gate.logits.f_flatten(1, 2)?;
             let level = logits.f_mean_dim([1i64].as_slice(), false, Kind::Float)?.f_square()?;
-            let divergence = divergence(targets, [height, width], &logits.f_log_softmax(-1, Kind::Float)?)?;
-            total += (divergence + level * 0.05) * weight;
-            weight = 0.5;
+            total += divergence(targets, [height, width], &logits.f_log_softmax(-1, Kind::Float)?)? + level * 0.05;
         }
         if let Some(patch) = &block.patch {
-            let weights = patch.weights.f_narrow(0, 0, count)?;
-            let received = weights.f_mean_dim([1i64, 2].as_slice(), false, Kind::Float)?; // [N, T], sums to 1
-            total += divergence(targets, patch.grid, &received.f_log()?)? * 0.5;
+            let received = patch.weights.f_mean_dim([1i64, 2].as_slice(), false, Kind::Float)?; // [N, T], sums to 1
+            total += divergence(targets, patch.grid, &received.f_log()?)?;
         }
     }
     Ok(total)

@@ -7,12 +7,15 @@ use super::views::Placement;
 use crate::Result;
 use crate::backbone::Backbone;
 
+/// How much narrower than the evidence its target is: the power to which it is raised.
+const SHARPNESS: f64 = 1.5;
+
 /// The plain network's answer to a batch.
 pub(super) struct Lesson {
     /// Log-probabilities, `[N, classes]`.
     pub(super) log_probabilities: Tensor,
-    /// Where its evidence lies, `[N, h, w]`, each map from 0 to 1: the mean of the class activation map of the three
-    /// likeliest classes and of Eigen-CAM.
+    /// Where its evidence lies, `[N, h, w]`, at least 0: the class activation map of the three likeliest classes, each
+    /// as likely as it is, and Eigen-CAM of the last stage and, at half the weight, of the head.
     pub(super) evidence: Tensor,
 }
 
@@ -23,13 +26,24 @@ pub(super) fn teach(backbone: &dyn Backbone, stages: usize, features: &Tensor) -
     let head = backbone.head(&last, false);
     let logits = backbone.classify(&head, false);
     let log_probabilities = logits.f_log_softmax(-1, Kind::Float)?;
-    let (_, top) = logits.f_topk(3, -1, true, true)?;
     let [batch, channels, height, width] = last_four(&head);
-    let weights = backbone.classifier_weight().f_index_select(0, &top.f_view([-1])?)?.f_view([batch, 3, -1])?;
-    let activation = weights.f_bmm(&head.f_view([batch, channels, -1])?)?.f_relu()?; // [N, 3, h·w]
-    let activation = activation.f_mean_dim(1, false, Kind::Float)?;
-    let evidence = (unit_range(&activation)? + unit_range(&eigen_cam(&last)?)?) / 2.0;
+    let count = 3.min(logits.size()[1]);
+    let (likely, top) = log_probabilities.f_exp()?.f_topk(count, -1, true, true)?;
+    let weights = backbone.classifier_weight().f_index_select(0, &top.f_view([-1])?)?.f_view([batch, count, -1])?;
+    let activation = weights.f_bmm(&head.f_reshape([batch, channels, -1])?)?.f_relu()?; // [N, 3, h·w]
+    let activation = likely.f_unsqueeze(1)?.f_bmm(&activation)?.f_squeeze_dim(1)?;
+    let evidence = unit_range(&activation)? + unit_range(&eigen_cam(&last)?)? + unit_range(&eigen_cam(&head)?)? * 0.5;
     Ok(Lesson { log_probabilities, evidence: evidence.f_view([batch, height, width])? })
+}
+
+/// The target of a batch from two looks at it, each the evidence on its own grid, `[N, h, w]`: the second saw it
+/// mirrored. `[N, rows, columns]`, each from 0 to 1.
+pub(super) fn agree(look: &Tensor, mirrored: &Tensor, (rows, columns): (usize, usize)) -> Result<Tensor> {
+    let size = [rows as i64, columns as i64];
+    let on_grid = |evidence: &Tensor| evidence.f_unsqueeze(1)?.f_upsample_bilinear2d(size, false, None, None);
+    let evidence = on_grid(look)? + on_grid(&mirrored.f_flip([2])?)?; // [N, 1, rows, columns]
+    let target = unit_range(&evidence.f_flatten(1, 3)?)?.f_pow_tensor_scalar(SHARPNESS)?;
+    Ok(target.f_view([-1, size[0], size[1]])?)
 }
 
 /// Eigen-CAM (Muhammad and Yeasin 2020) of features `[N, C, h, w]`: each position's coordinate along the first
@@ -110,6 +124,20 @@ mod tests {
         let hidden = moved(evidence.view(), &Placement { occluder: Some([0.5, 0.5, 0.75, 0.75]), ..placed }, grid);
         assert_eq!(hidden[[half, half]], 0.0);
         assert!(hidden.sum() < map.sum());
+    }
+
+    #[test]
+    fn two_looks_agree_where_both_see_it() {
+        let look = |columns: i64, column: i64| {
+            let map = Tensor::zeros([1, 2, columns], (Kind::Float, tch::Device::Cpu));
+            let _ = map.get(0).get(1).get(column).fill_(3.0);
+            map
+        };
+        // The second look is mirrored, and finer.
+        let target = agree(&look(3, 2), &look(6, 0), (8, 12)).unwrap();
+        assert_eq!(target.size(), [1, 8, 12]);
+        assert_eq!(target.argmax(-1, false).get(0).int64_value(&[7]), 11);
+        assert_eq!([target.min(), target.max()].map(|value| value.double_value(&[])), [0.0, 1.0]);
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::{Error, Result};
 
 /// The side in pixels of a cell of the masks and targets; it divides the strides of all gates.
 pub(super) const CELL: u32 = 4;
+/// How much closer the teacher's second look at a picture is: 320 pixels for 224.
+const CLOSER: f64 = 10.0 / 7.0;
 
 /// The random numbers of one purpose and one number.
 pub(super) fn rng(seed: u64, purpose: u64, number: u64) -> ChaCha8Rng {
@@ -77,9 +79,15 @@ impl Studio<'_> {
         ((self.size.height / CELL) as usize, (self.size.width / CELL) as usize)
     }
 
-    /// The middle of a picture.
-    pub(super) fn clean(&self, picture: usize) -> Result<RgbImage> {
-        canvas::centre(&self.pictures.open(picture)?.image.to_rgb8(), self.size)
+    /// The picture itself, its middle in the shape of the views; and the same mirrored and [closer](CLOSER), for the
+    /// teacher.
+    pub(super) fn clean(&self, picture: usize) -> Result<[RgbImage; 2]> {
+        let picture = self.pictures.open(picture)?.image.to_rgb8();
+        let closer = |side: u32| ((f64::from(side) * CLOSER / 32.0).round() as u32).max(1) * 32;
+        let size = ImageSize { width: closer(self.size.width), height: closer(self.size.height) };
+        let mut mirrored = canvas::centre(&picture, size)?;
+        imageops::flip_horizontal_in_place(&mut mirrored);
+        Ok([canvas::centre(&picture, self.size)?, mirrored])
     }
 
     /// A clean picture pasted into clutter; `number` tells one view of it from another.

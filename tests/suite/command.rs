@@ -244,11 +244,14 @@ fn a_reader_that_goes_away_is_no_panic() {
 fn every_listed_map_can_be_saved_and_drawn() {
     let place = Place::with(&[("chelsea.jpg", "cat.jpg")]);
     let listed = place.succeed("--list-maps");
-    let names: Vec<_> = listed.lines().map(|name| name.replace("X,Y", "200,100")).collect();
-    for name in ["fused", "patch", "patch@200,100"] {
+    let (last, names) = listed.lines().collect::<Vec<_>>().split_last().map(|(l, n)| (*l, n.to_vec())).unwrap();
+    assert!(last.starts_with("STAGE is one of stage1, ") && last.contains("stage7, head"), "{last}");
+    let names: Vec<_> =
+        names.into_iter().map(|name| name.replace("X,Y", "200,100").replace("[:STAGE]", ":stage5")).collect();
+    for name in ["fused", "patch", "patch@200,100", "gradcam:stage5", "gradcam++:stage5", "occlusion", "rise"] {
         assert!(names.iter().any(|listed| listed == name), "{listed}");
     }
-    place.succeed(&format!("cat.jpg --maps-dir m --map {}", names.join(" --map ")));
+    place.succeed(&format!("cat.jpg --size 64 --masks 40 --maps-dir m --map {}", names.join(" --map ")));
     for name in &names {
         let file = format!("m/cat.{}.npy", name.replace('@', "-at-").replace([':', ','], "-"));
         if name.starts_with("channel") {
@@ -269,13 +272,67 @@ fn every_listed_map_can_be_saved_and_drawn() {
 fn a_backbone_without_attention_shows_grad_cam() {
     let place = Place::with(&[("coffee.jpg", "coffee.jpg")]);
     let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/weights/efficientnet-lite0.safetensors");
-    assert_eq!(place.succeed(&format!("--list-maps --weights {weights}")), "gradcam\n");
+    let listed = place.succeed(&format!("--list-maps --weights {weights}"));
+    assert!(listed.starts_with("gradcam[:STAGE]\n") && !listed.contains("fused"), "{listed}");
     let said = place.succeed(&format!("coffee.jpg --weights {weights} --overlay o.png --panel p.png --maps-dir m"));
     assert!(said.contains("espresso"), "{said}");
     let default = place.map("m/coffee.npy");
     place.succeed(&format!("coffee.jpg --weights {weights} --map gradcam --maps-dir m"));
     assert_eq!(default, place.map("m/coffee.npy"));
     assert_eq!(status(&place.run(&format!("coffee.jpg --weights {weights} --map fused"))), 2);
+}
+
+#[test]
+fn explanations_are_of_a_class_at_a_stage() {
+    let place = Place::with(&[("chelsea.jpg", "cat.jpg")]);
+    let map = |line: &str| {
+        place.succeed(&format!("cat.jpg --maps-dir m --json r.json {line}"));
+        (place.map("m/cat.npy"), place.json("r.json")[0]["explained"]["class"].as_u64().unwrap())
+    };
+    let (tabby, number) = map("--map layercam:stage5 --class 281");
+    assert_eq!(number, 281);
+    assert_eq!(map("--map layercam:stage5 --class TABBY").0, tabby);
+    let (shoe, number) = map("--map layercam:stage5 --class 770");
+    assert_eq!(number, 770);
+    assert_ne!(shoe, tabby);
+    let (likeliest, number) = map("--map layercam:stage5");
+    assert!((281..=285).contains(&number));
+    assert_eq!(map(&format!("--map layercam:stage5 --class {number}")).0, likeliest);
+    assert_eq!((tabby.dim(), map("--map layercam").0.dim()), ((14, 22), (7, 11)));
+
+    for (line, part) in [
+        ("--map gradcam --class retriever", "golden retriever (207)"),
+        ("--map gradcam --class tigercat", "tiger cat (282)"),
+        ("--map gradcam --class 1000", "0 to 999"),
+        ("--map gradcam:stage9", "stage7, head"),
+        ("--map rise:stage5", "no stage"),
+        ("--map rollout", "two or more"),
+        ("--class tabby", "fused"),
+    ] {
+        let output = place.run(&format!("cat.jpg --overlay never.png {line}"));
+        assert_eq!(status(&output), 2, "{line}");
+        assert!(stderr(&output).contains(part), "{line}: {}", stderr(&output));
+    }
+    assert!(!place.path("never.png").exists());
+}
+
+#[test]
+fn maps_are_compared_side_by_side() {
+    let place = Place::with(&[("chelsea.jpg", "in/cat.jpg"), ("rocket.jpg", "in/rocket.jpg")]);
+    place.put("in/broken.jpg", b"no picture");
+    let output = place.run("in --compare gradcam,gradcam:stage5,patch@5,9,fused --out-dir sheets --maps-dir m");
+    assert_eq!(status(&output), 1, "{}", stderr(&output));
+    assert!(stderr(&output).contains("broken.jpg"));
+    for name in ["cat", "rocket"] {
+        let (width, height) = place.size(&format!("sheets/{name}.png"));
+        assert!(width > 900 && height > 300, "{width}x{height}");
+        assert!(place.path(&format!("m/{name}.gradcam-stage5.npy")).is_file());
+    }
+    place.succeed("in/cat.jpg --compare gradcam,fused");
+    place.succeed("in/cat.jpg in/rocket.jpg --compare occlusion,spatial --window 96 --stride 96 --quiet");
+    assert!(place.path("in/cat-compare.png").is_file() && !place.path("in/cat-overlay.png").exists());
+    assert!(!place.run("in --out-dir o").stderr.is_empty());
+    assert!(!place.path("o/cat-compare.png").exists(), "a scan takes no sheet for a picture");
 }
 
 #[test]

@@ -6,7 +6,6 @@ mod clutter;
 mod command;
 mod faithfulness;
 mod formats;
-mod grad_cam;
 mod localisation;
 mod max_box;
 mod measures;

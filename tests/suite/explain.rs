@@ -1,4 +1,5 @@
 //! Explanation methods.
 
 mod golden;
+mod grad_cam;
 mod laws;

@@ -103,12 +103,26 @@ fn mass_thresholds_of_a_known_map() {
 fn fusing_as_defined() {
     let patch = array![[1.0, 4.0], [0.25, 0.0]];
     let gate = array![[0.5]]; // one cell: the same everywhere
+    let class = array![[3.0]];
     // m = 0.5 sqrt(p) = 0.5 1 0.25 0, mean 0.4375
-    assert_eq!(fuse(&gate, &[patch.clone()]), array![[0.0625, 0.5625], [0.0, 0.0]]);
+    assert_eq!(fuse(&gate, &[patch.clone()], &class), array![[0.0625, 0.5625], [0.0, 0.0]]);
     // The gate is resampled to the patches' grid, linearly.
-    let fused = fuse(&array![[0.0, 1.0]], &[Array2::ones((1, 4))]);
-    assert_eq!(fused, array![[0.0, 0.0, 0.25, 0.5]]);
-    assert_eq!(fuse(&Array2::zeros((0, 0)), &[patch]), Array2::<f32>::zeros((2, 2)));
+    let flat = [Array2::ones((1, 4))];
+    assert_eq!(fuse(&array![[0.0, 1.0]], &flat, &class), array![[0.0, 0.0, 0.25, 0.5]]);
+    // So is the class activation, which counts as a share of its peak.
+    assert_eq!(fuse(&array![[1.0]], &flat, &array![[0.0, 7.0]]), array![[0.0, 0.0, 0.25, 0.5]]);
+    // Of several patch attentions the geometric mean counts, on the finest grid.
+    let fused = fuse(&gate, &[array![[16.0]], patch.clone()], &class); // m = 1 √2 √½ 0
+    let expected = array![[0.219_669_9, 0.633_883_5], [0.0, 0.0]];
+    assert!((fused - expected).iter().all(|difference| difference.abs() < 1e-6));
+    for empty in [
+        fuse(&Array2::zeros((0, 0)), &[patch.clone()], &class),
+        fuse(&gate, &[patch.clone()], &Array2::zeros((0, 0))),
+        fuse(&gate, &[patch], &array![[0.0]]),
+    ] {
+        assert_eq!(empty, Array2::<f32>::zeros((2, 2)));
+    }
+    assert_eq!(fuse(&gate, &[], &class).len(), 0);
 }
 
 #[test]
@@ -259,7 +273,7 @@ fn maps_by_name() {
     assert_eq!(map("gradcam").values(), &array![[0.0, 2.0]]);
     assert_eq!(map("gradcam:stage2").values(), &array![[3.0]]);
     let received = [map("patch"), map("patch:stage7")].map(|map| map.values().clone());
-    assert_eq!(map("fused").values(), &fuse(map("spatial").values(), &received));
+    assert_eq!(map("fused").values(), &fuse(map("spatial").values(), &received, map("gradcam").values()));
     assert_eq!(
         [map("spatial").range(), map("patch").range(), map("fused").range()],
         [MapRange::Unit, MapRange::Relative, MapRange::Positive]
@@ -355,8 +369,8 @@ proptest! {
     }
 
     #[test]
-    fn fused_maps_are_not_negative(gate in grid(), patch in grid()) {
-        let fused = fuse(&gate, &[patch.clone()]);
+    fn fused_maps_are_not_negative(gate in grid(), patch in grid(), class in grid()) {
+        let fused = fuse(&gate, &[patch.clone()], &class);
         prop_assert_eq!(fused.dim(), patch.dim());
         prop_assert!(AttentionMap::new(fused.clone(), MapRange::Positive).is_ok());
         // Something is under the mean, or everything is at it.

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use cbam::attention::PatchAttentionConfig;
 use cbam::backbone::Arch;
 use cbam::maps::{MapName, Readout};
 use cbam::network::{Network, NetworkConfig, StageAttention};
-use cbam::photo::{Geometry, Limits, open};
+use cbam::photo::{Geometry, ImageSize, Limits, open};
+use cbam::pipeline::Inspect;
 use cbam::weights::{Checkpoint, Precision, imagenet_classes};
-use ndarray::Axis;
+use ndarray::{Array4, Axis};
 use tch::{Device, Kind, Tensor};
 
 fn picture(name: &str) -> std::path::PathBuf {
@@ -64,13 +66,49 @@ fn a_run_may_be_taken_up_at_any_place() {
             assert!(largest_difference(&logits, &whole.logits) > 1e-2, "{name}");
         }
         let head = network.place(None).unwrap();
-        assert!(network.features_at(head, &input).unwrap().equal(&whole.features));
+        assert!(network.features_at(head, &input).unwrap().equal(&network.backbone().head_activation(&whole.features)));
         let error = network.logits_from(head, &Tensor::zeros([1, 320, 2, 3], (Kind::Float, Device::Cpu))).unwrap_err();
         assert!(error.to_string().contains("1280"), "{error}");
         let error = network.place(Some("stage8")).unwrap_err().to_string();
         assert!(error.contains("stage8") && error.contains("stage7, head"), "{error}");
         assert!(network.features_at(head, &input.get(0)).is_err());
     });
+}
+
+#[test]
+fn patch_attention_on_one_grid_rolls_out() {
+    let patch = |size| Some(PatchAttentionConfig { patch_size: size, heads: 2, head_dim: 8 });
+    let with = |blocks: &[(&str, i64)]| {
+        let attention = blocks.iter().map(|(stage, size)| StageAttention {
+            stage: (*stage).to_owned(),
+            cbam: None,
+            gain: 1.0,
+            patch: patch(*size),
+        });
+        let config = NetworkConfig { attention: attention.collect(), ..NetworkConfig::plain(Arch::EfficientNetLite0) };
+        Network::new(config, Device::Cpu).unwrap()
+    };
+    let geometry = |size| Geometry { picture: size, network: size };
+    let batch = Array4::from_shape_fn((2, 3, 64, 96), |(n, c, y, x)| ((n + c + y * x) % 7) as f32 / 7.0);
+    for (blocks, rolls) in [
+        (&[("stage4", 1), ("stage5", 1)][..], true),
+        (&[("stage3", 2), ("stage4", 1), ("stage5", 1)], true),
+        (&[("stage4", 1), ("stage5", 2)], false),
+        (&[("stage5", 1)], false),
+    ] {
+        let network = with(blocks);
+        let readout = network.run(&batch.view(), &[]).unwrap().remove(1);
+        assert_eq!(Inspect::map_names(&network).contains(&MapName::Rollout), rolls, "{blocks:?}");
+        let map = readout.map(&MapName::Rollout, &geometry(ImageSize::new(96, 64)));
+        match map {
+            Ok(map) if rolls => {
+                assert_eq!(map.values().dim(), (4, 6));
+                assert!((map.values().mean().unwrap() - 1.0).abs() < 1e-4, "uniform attention is 1");
+            }
+            Err(error) if !rolls => assert!(error.to_string().contains("two or more"), "{error}"),
+            other => panic!("{blocks:?}: {other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cbam::maps::{AttentionMap, MapRange, Resample, Scale, ScaleLimits};
 use cbam::photo::{ImageSize, Photo};
-use cbam::render::{Colormap, Opacity, Overlay, PanelTile, TileContent, bar_chart, panel};
+use cbam::render::{Colormap, Legend, Opacity, Overlay, PanelTile, TileContent, bar_chart, compare, panel};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{DynamicImage, GenericImageView, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
 use ndarray::{Array1, Array2, array};
@@ -228,6 +228,24 @@ fn panels_of_any_picture() {
     assert!(panel(&photo, &tiles()[4..], &labels(), &Overlay::default()).is_ok());
 }
 
+#[test]
+fn comparisons_of_any_picture() {
+    let legend = Legend { heading: Some("class: ".repeat(99)), ends: ["least".to_owned(), "greatest".to_owned()] };
+    for (width, height) in [(1, 1), (1, 5000), (5000, 1), (60, 240), (240, 60), (600, 400)] {
+        for (image, count) in pictures(width, height).into_iter().zip([0, 1, 2, 3, 4, 5, 5, 5]) {
+            let sheet = compare(&Photo::from(image), &tiles()[..count], &legend, &Overlay::default()).unwrap();
+            assert!((400..=1_400).contains(&sheet.width()) && sheet.height() < 2_500, "{:?}", sheet.dimensions());
+            // A margin of white on every side: nothing sticks out.
+            let (right, bottom) = (sheet.width() - 1, sheet.height() - 1);
+            for (x, y, pixel) in sheet.enumerate_pixels() {
+                if x < 12 || y < 12 || x > right - 12 || y > bottom - 4 {
+                    assert_eq!(pixel.0, [255; 3], "{width}x{height}: something at {x},{y}");
+                }
+            }
+        }
+    }
+}
+
 /// A picture in soft colours, the same on every machine.
 fn scene() -> Photo {
     Photo::from(DynamicImage::ImageRgb8(RgbImage::from_fn(120, 90, |x, y| {
@@ -269,6 +287,8 @@ fn pictures_are_as_they_were() {
     compare_with_truth("overlay", &plain.apply(&scene(), map, *limits).unwrap().to_rgb8());
     compare_with_truth("overlay-attention-contour", &clear.apply(&scene(), map, *limits).unwrap().to_rgb8());
     compare_with_truth("panel", &panel(&scene(), &tiles, &labels(), &plain).unwrap());
+    let legend = Legend { heading: Some("class: disc, 75.0 %".to_owned()), ends: ["0".to_owned(), "1".to_owned()] };
+    compare_with_truth("compare", &compare(&scene(), &tiles[2..], &legend, &plain).unwrap());
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use cbam::maps::{MapName, Resample, Scale};
-use cbam::pipeline::PictureFormat;
+use cbam::pipeline::{ClassChoice, PictureFormat};
 use cbam::render::{Colormap, Opacity};
 use cbam::sys::DeviceSpec;
 use clap::error::ErrorKind;
@@ -34,6 +34,12 @@ Examples:
   curl -s https://example.org/photo.jpg | cbam-run - --overlay - > out.png
       From a pipe into a pipe.
 
+  cbam-run photo.jpg --map layercam:stage5 --class 281 --overlay tabby.png
+      What speaks for class 281, at stage 5, by LayerCAM. A name will do: --class tabby
+
+  cbam-run photos/ --out-dir sheets/ --compare gradcam,layercam:stage5,scorecam,fused
+      For every picture one sheet with these maps side by side, under one colour bar.
+
   cbam-run --list-maps
       The maps that this network has.
 
@@ -53,8 +59,8 @@ const RUN: &str = "Network and machine";
 pub(crate) struct Args {
     /// Pictures, folders (everything below them) and `-` for standard input
     ///
-    /// A scan of a folder takes the files whose extension is that of a picture, and skips `*-overlay.*` and the output
-    /// folders.
+    /// A scan of a folder takes the files whose extension is that of a picture, and skips `*-overlay.*`, `*-compare.*`
+    /// and the output folders.
     #[arg(required_unless_present_any = ["list_maps", "completions"], value_hint = ValueHint::AnyPath, help_heading = INPUT)]
     pub(crate) inputs: Vec<PathBuf>,
 
@@ -84,14 +90,45 @@ pub(crate) struct Args {
     #[arg(long, value_name = "1..100", default_value = "90", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = OUTPUT)]
     pub(crate) jpeg_quality: u8,
 
-    /// The map: fused, spatial, spatial:STAGE, patch, patch:HEAD, patch@X,Y, channel:STAGE, gradcam [default: fused]
+    /// The map: fused, spatial, spatial:STAGE, patch, patch:HEAD, patch@X,Y, channel:STAGE, rollout, or an explanation
+    /// [default: fused, or gradcam without attention]
     ///
     /// `fused` joins the last spatial gate and the patch attention. `spatial:STAGE` is that stage's gate, `spatial` the
     /// last one. `patch` is the attention that each patch receives, `patch:HEAD` that of one head, `patch@X,Y` where
     /// the patch at that pixel of the upright picture looks. `channel:STAGE` is the channel gate, drawn as a bar chart.
-    /// `gradcam` is Grad-CAM of the likeliest class, the default for a network without attention. May be repeated with --maps-dir, which then writes each; overlays show the first.
+    /// `rollout` joins several patch attentions on one grid, for networks that have them.
+    ///
+    /// Explanations say what speaks for a class (--class): gradcam, gradcam++, hirescam, layercam, xgradcam, eigencam
+    /// (which is of no class), and, running the network hundreds of times, scorecam, ablationcam, occlusion and rise. All
+    /// but the last two look at a stage: `layercam:stage5`; without one, at the last convolution (`head`).
+    ///
+    /// May be repeated with --maps-dir, which then writes each; overlays show the first.
     #[arg(long, short, value_name = "NAME", value_parser = parsed::<MapName>, help_heading = MAP)]
     pub(crate) map: Vec<MapName>,
+    /// Maps to draw side by side, separated by commas, on one sheet in the stead of the overlay
+    ///
+    /// The sheet goes where the overlay would (--overlay, --out-dir; none named: IMAGE-compare.png beside the picture).
+    /// Maps have no common unit, so each is scaled by itself as --scale says, and all share one bar of colours: with `image`, the
+    /// lowest colour is each map's own least value and the highest its greatest, as in its overlay; `fixed:LO,HI` draws
+    /// all maps on the same numbers.
+    #[arg(long, value_name = "NAME,NAME,…", value_parser = map_list, conflicts_with = "map", help_heading = MAP)]
+    pub(crate) compare: Option<MapList>,
+    /// The class that explanations explain, by number (281) or name ("tiger cat"; a part that is in one name only will
+    /// do) [default: the likeliest, picture by picture]
+    #[arg(long, value_name = "CLASS", value_parser = parsed::<ClassChoice>, help_heading = MAP)]
+    pub(crate) class: Option<ClassChoice>,
+    /// How many random masks rise draws
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = MAP)]
+    pub(crate) masks: u32,
+    /// What rise draws its masks from; the same seed gives the same masks
+    #[arg(long, value_name = "N", default_value = "0", help_heading = MAP)]
+    pub(crate) seed: u64,
+    /// The side of occlusion's grey square, in pixels of what the network sees
+    #[arg(long, value_name = "PIXELS", default_value = "32", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = MAP)]
+    pub(crate) window: u32,
+    /// How far that square moves at a time; at most its side [default: half of it]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = MAP)]
+    pub(crate) stride: Option<u32>,
     /// List the names of this network's maps
     #[arg(long, conflicts_with = "inputs", help_heading = MAP)]
     pub(crate) list_maps: bool,
@@ -155,6 +192,30 @@ pub(crate) fn usage(message: impl std::fmt::Display) -> clap::Error {
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// The maps of a comparison.
+#[derive(Debug, Clone)]
+pub(crate) struct MapList(pub(crate) Vec<MapName>);
+
+/// Names separated by commas; the comma of `patch@X,Y` belongs to its name.
+fn map_list(text: &str) -> Result<MapList, String> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        match parts.last_mut() {
+            Some(point) if point.starts_with("patch@") && !point.contains(',') => *point = format!("{point},{part}"),
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    let mut names = Vec::with_capacity(parts.len());
+    for part in parts {
+        let name: MapName = parsed(&part)?;
+        if names.contains(&name) {
+            return Err(format!("{name} is named twice"));
+        }
+        names.push(name);
+    }
+    Ok(MapList(names))
 }
 
 fn batch_size(text: &str) -> Result<NonZeroUsize, String> {

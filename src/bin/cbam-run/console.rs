@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cbam::Error;
-use cbam::pipeline::{Event, PictureReport, Target};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use cbam::maps::MapName;
+use cbam::pipeline::{Event, Job, PictureReport, Target};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::interrupt;
 use crate::json::Report;
@@ -15,7 +16,10 @@ use crate::request::Request;
 
 /// Follows a run.
 pub(crate) struct Console<'a> {
+    bars: MultiProgress,
     bar: ProgressBar,
+    /// How far a costly explanation is.
+    steps: ProgressBar,
     report: Option<Report>,
     /// A report that cannot be written ends the run.
     broken_report: Option<Error>,
@@ -29,21 +33,30 @@ pub(crate) struct Console<'a> {
 impl<'a> Console<'a> {
     /// Begins the report, if one is asked for: a folder that cannot be written shows before the work, not after.
     pub(crate) fn new(request: &Request, pictures: usize, cancel: &'a AtomicBool) -> cbam::Result<Self> {
-        let bar = ProgressBar::new(pictures as u64); // on standard error, if that is a terminal
-        if request.quiet || pictures < 2 {
+        let bars = MultiProgress::new(); // on standard error, if that is a terminal
+        if request.quiet {
+            bars.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let bar = ProgressBar::new(pictures as u64);
+        let bar = if pictures < 2 { bar } else { bars.add(bar) };
+        if pictures < 2 {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
+        let steps = ProgressBar::no_length();
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}");
+        steps.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        steps.set_draw_target(ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let report = request.json.as_ref().map(Report::create).transpose()?;
         let talks = !request.quiet && pictures == 1 && !request.writes_stdout();
-        Ok(Self { bar, report, broken_report: None, cancel, failed: 0, drawing: false, talks })
+        Ok(Self { bars, bar, steps, report, broken_report: None, cancel, failed: 0, drawing: false, talks })
     }
 
     /// An input that gave no picture.
     pub(crate) fn problem(&mut self, error: &Error) {
         self.failed += 1;
-        self.bar.suspend(|| complain(error));
+        self.bars.suspend(|| complain(error));
         let path = match error {
             Error::Io { path, .. } | Error::Photo { path, .. } => path.as_path(),
             _ => Path::new(""),
@@ -57,6 +70,7 @@ impl<'a> Console<'a> {
                 self.bar.set_message("looking");
                 self.bar.inc(1);
             }
+            Event::Explaining { job, map, done, total } => self.step(job, map, done as u64, total as u64),
             Event::Done { job, outcome } => {
                 if !self.drawing {
                     // In two passes, the bar has gone to its end once.
@@ -74,7 +88,7 @@ impl<'a> Console<'a> {
                     }
                     Err(error) => {
                         self.failed += 1;
-                        self.bar.suspend(|| complain(&error));
+                        self.bars.suspend(|| complain(&error));
                         self.record(|report| report.failure(job.source.name(), &error));
                     }
                 }
@@ -82,8 +96,23 @@ impl<'a> Console<'a> {
         }
     }
 
+    /// Moves the bar of costly explanations, which is there as long as one goes on.
+    fn step(&mut self, job: &Job, map: &MapName, done: u64, total: u64) {
+        if done == 0 {
+            self.steps.reset();
+            self.steps.set_length(total);
+            self.steps.set_message(format!("{map} of {}", job.source.name().display()));
+            self.steps = self.bars.add(self.steps.clone());
+        }
+        self.steps.set_position(done);
+        if done == total {
+            self.bars.remove(&self.steps);
+        }
+    }
+
     /// Ends the report and chooses the exit status.
     pub(crate) fn finish(self, cancelled: bool) -> anyhow::Result<ExitCode> {
+        self.steps.finish_and_clear();
         self.bar.finish_and_clear();
         if let Some(error) = self.broken_report {
             return Err(error.into());

@@ -1,7 +1,8 @@
 //! Opening the network.
 
 use cbam::Result;
-use cbam::network::Network;
+use cbam::maps::MapName;
+use cbam::network::{HEAD, Network};
 use cbam::pipeline::Inspect;
 
 use crate::request::Model;
@@ -19,9 +20,14 @@ pub(crate) fn open(model: &Model) -> Result<Network> {
 /// The names of the network's maps, one a line.
 pub(crate) fn list_maps(model: &Model) -> Result<String> {
     let network = open(model)?;
-    let mut names: Vec<_> = network.map_names().iter().map(ToString::to_string).collect();
+    let name = |name: &MapName| match name {
+        MapName::Explain { method, .. } if method.needs_stage() => format!("{method}[:STAGE]"),
+        name => name.to_string(),
+    };
+    let mut names: Vec<_> = network.map_names().iter().map(name).collect();
     if names.iter().any(|name| name == "patch") {
         names.push("patch@X,Y".into());
     }
-    Ok(names.join("\n") + "\n")
+    let stages = Inspect::places(&network).join(", ");
+    Ok(format!("{}\nSTAGE is one of {stages}; without one it is {HEAD}.\n", names.join("\n")))
 }

@@ -56,7 +56,8 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
         let in_folder = |folder: &PathBuf| file(append(&folder.join(&base), ".", format.extension()), *format);
         let mut overlay = overlay.clone().or_else(|| out_dir.as_ref().map(in_folder));
         if *beside {
-            overlay = Some(file(append(&base, "-overlay.", format.extension()), *format));
+            let kind = if request.options.compare { "-compare." } else { "-overlay." };
+            overlay = Some(file(append(&base, kind, format.extension()), *format));
         }
         let panel = panel.clone().or_else(|| panel_dir.as_ref().map(in_folder));
         let maps: Vec<_> =

@@ -74,6 +74,16 @@ fn folders_are_mirrored_and_files_go_to_the_top() {
 }
 
 #[test]
+fn a_comparison_goes_beside_the_picture_or_where_the_overlay_would() {
+    let tree = Tree::new(&["in/a.jpg"]);
+    assert_eq!(tree.outputs("@in --compare fused,gradcam"), ["in/a-compare.png"]);
+    assert_eq!(
+        tree.outputs("@in/a.jpg --compare fused,gradcam:stage5 --overlay @s.webp --maps-dir @m"),
+        ["s.webp", "m/a.fused.npy", "m/a.gradcam-stage5.npy"]
+    );
+}
+
+#[test]
 fn pictures_of_one_stem_keep_their_extension() {
     let tree = Tree::new(&["in/x.jpg", "in/x.png", "in/y.png", "in/sub/x.png"]);
     assert_eq!(tree.outputs("@in --maps-dir @m"), ["m/sub/x.npy", "m/x.jpg.npy", "m/x.png.npy", "m/y.npy"]);

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use cbam::explain::ExplainOptions;
 use cbam::pipeline::{Destination, Options, PictureFormat, Target};
 use cbam::render::Overlay;
 use cbam::sys::DeviceSpec;
@@ -112,6 +113,15 @@ impl Args {
             format,
         };
         let beside = !outputs.any() && self.json.is_none();
+        let drawn = beside || outputs.overlay.is_some() || outputs.out_dir.is_some();
+        if self.compare.is_some() && !drawn {
+            return Err(usage("--compare draws a sheet: name a place for it with --overlay FILE or --out-dir DIR"));
+        }
+        let stride = self.stride.unwrap_or(self.window.div_ceil(2));
+        if stride > self.window {
+            let message = format!("--stride {stride} is over --window {}: it would leave gaps", self.window);
+            return Err(usage(message));
+        }
         if beside && stdin > 0 {
             return Err(usage("standard input has no place of its own: name an output, such as --overlay FILE"));
         }
@@ -120,7 +130,14 @@ impl Args {
             outputs: Outputs { beside, ..outputs },
             json: self.json.map(target),
             options: Options {
-                maps: self.map,
+                compare: self.compare.is_some(),
+                maps: self.compare.map_or(self.map, |list| list.0),
+                class: self.class,
+                explain: ExplainOptions::default()
+                    .with_masks(self.masks as usize)
+                    .with_seed(self.seed)
+                    .with_window(self.window as usize)
+                    .with_stride(stride as usize),
                 scale: self.scale,
                 overlay: Overlay {
                     colormap: self.colormap,

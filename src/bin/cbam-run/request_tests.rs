@@ -1,4 +1,5 @@
 use cbam::maps::MapName;
+use cbam::pipeline::ClassChoice;
 use clap::{CommandFactory, Parser};
 
 use super::*;
@@ -91,6 +92,25 @@ fn maps_repeat_only_for_files_of_maps() {
     assert_eq!(request.options.maps, [MapName::PatchAt(3, 4), MapName::Channel("stage5".into())]);
     assert!(refused("a.jpg --overlay o.png --map fused --map patch").contains("--maps-dir"));
     assert!(refused("a.jpg --map attention").contains("attention"));
+}
+
+#[test]
+fn a_comparison_names_its_maps_and_has_a_place() {
+    let request = request("a.jpg --compare gradcam++,patch@3,4,layercam:stage5,patch@5,6 --class 281 --seed 7");
+    let names: Vec<_> = request.options.maps.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["gradcam++", "patch@3,4", "layercam:stage5", "patch@5,6"]);
+    assert!(request.options.compare && request.outputs.beside);
+    assert_eq!(request.options.class, Some(ClassChoice::Number(281)));
+    assert_eq!(request.options.explain.seed, 7);
+    assert_eq!(self::request("a.jpg --map occlusion --window 9").options.explain.stride, 5);
+    assert!(self::request("a.jpg b.jpg --compare fused --out-dir d").options.compare);
+    assert!(refused("a.jpg --compare fused,gradcam --map fused").contains("--map"));
+    assert!(refused("a.jpg --compare fused,gradcam --panel p.png").contains("--out-dir"));
+    assert!(refused("a.jpg --compare fused,,gradcam").contains("not a map"));
+    assert!(refused("a.jpg --compare fused,fused").contains("twice"));
+    assert!(refused("a.jpg --compare gradcam:head,gradcam").contains("twice"));
+    assert!(refused("a.jpg --map rise --masks 0").contains("--masks"));
+    assert!(refused("a.jpg --map occlusion --window 8 --stride 9").contains("gaps"));
 }
 
 #[test]

@@ -87,9 +87,10 @@ fn has_picture_extension(path: &Path) -> bool {
     path.extension().and_then(ImageFormat::from_extension).is_some_and(|format| format.reading_enabled())
 }
 
-/// Whether the name is that of an overlay written beside its picture.
+/// Whether the name is that of an overlay or a comparison written beside its picture.
 fn is_overlay(path: &Path) -> bool {
-    path.file_stem().is_some_and(|stem| stem.as_encoded_bytes().ends_with(b"-overlay"))
+    let ours = |stem: &[u8]| stem.ends_with(b"-overlay") || stem.ends_with(b"-compare");
+    path.file_stem().is_some_and(|stem| ours(stem.as_encoded_bytes()))
 }
 
 #[cfg(test)]
@@ -114,8 +115,17 @@ mod tests {
 
     #[test]
     fn a_walk_takes_pictures_in_order_and_skips_outputs() {
-        let folder =
-            tree(&["b.JPG", "a.png", "a-overlay.png", "notes.txt", "out/a.png", "sub/out/c.webp", "sub/d.tif", ".x"]);
+        let folder = tree(&[
+            "b.JPG",
+            "a.png",
+            "a-overlay.png",
+            "a-compare.png",
+            "notes.txt",
+            "out/a.png",
+            "sub/out/c.webp",
+            "sub/d.tif",
+            ".x",
+        ]);
         let found = scan(&[Input::Path(folder.path().into())], &[&folder.path().join("out"), Path::new("/nowhere")]);
         assert_eq!(relatives(&found), ["a.png", "b.JPG", "sub/d.tif", "sub/out/c.webp"]);
         assert!(found.problems.is_empty());

@@ -44,12 +44,12 @@ impl Default for DistillOptions {
             stamps: Vec::new(),
             limit: None,
             views: 2,
-            composites: 1500,
-            steps: 340,
-            learning_rate: 2e-3,
-            clean_weight: 6.0,
+            composites: 2500,
+            steps: 1500,
+            learning_rate: 3e-3,
+            clean_weight: 10.0,
             focus_weight: 0.3,
-            validation: 200,
+            validation: 300,
             seed: 0,
         }
     }

@@ -10,7 +10,7 @@ use crate::train::views::rng;
 use crate::{Error, Result};
 
 /// How many of a batch are cluttered views, composites and clean pictures.
-pub(super) const BATCH: [usize; 3] = [12, 8, 12];
+pub(super) const BATCH: [usize; 3] = [14, 6, 12];
 /// Which random numbers are whose.
 const STEPS_STREAM: u64 = 1;
 const ORDER_STREAM: u64 = 2;

@@ -8,9 +8,9 @@ grad_cam.safetensors
    the last convolution's BatchNorm, for a class that is likely and one that is not.
 
 methods.safetensors: METHOD.STAGE.CLASS, the same piece of the photo under the bundled weights (f16, widened to f32), at
-the last convolution's BatchNorm (head) and what leaves the last block of stage 5, for the same classes. The pixels are those of
-lite0.pixels. Score-CAM at the head looks at the features after their activation (before it, they are mostly below 0, and
-so is any sum of them without negative weights), and at the middle 64×96 pixels only: it runs the network 1,280 times.
+what leaves the last convolution after its BatchNorm and ReLU6 (head) and what leaves the last block of stage 5, for the same
+classes. The pixels are those of lite0.pixels. Score-CAM at the head, which runs the network 1,280 times, sees the middle
+64×96 pixels only.
 
 Maps are on the features' own grid, scaled as that package scales them: minimum to 0, then maximum to 1. Eigen-CAM's is the
 projection itself, with the sign that the decomposition happened to give.
@@ -87,8 +87,12 @@ class Ablation(AblationLayer):
         return super().__call__(x)
 
 
-layers = {"head": "_bn1.0", "stage5": "_blocks.10"}
-model._bn1 = torch.nn.Sequential(model._bn1, torch.nn.ReLU6())  # a second ReLU6 after it changes nothing
+layers = {"head": "_bn1", "stage5": "_blocks.10"}
+# The activations of stem and head, which are one module in that package, become a part of what goes before each.
+model._bn0 = torch.nn.Sequential(model._bn0, torch.nn.ReLU6())
+model._bn1 = torch.nn.Sequential(model._bn1, torch.nn.ReLU6())
+model._swish = torch.nn.Identity()
+assert int(model(inputs).argmax()) == likely
 methods = {
     "gradcam": GradCAM, "gradcam++": GradCAMPlusPlus, "hirescam": HiResCAM, "layercam": LayerCAM, "xgradcam": XGradCAM,
     "scorecam": ScoreCAM, "ablationcam": AblationCAM,
@@ -97,9 +101,9 @@ out = {}
 for stage, layer in layers.items():
     layer = model.get_submodule(layer)
     for name, method in methods.items():
-        at, seen = (model._bn1, inputs[:, :, 32:96, 32:128]) if (name, stage) == ("scorecam", "head") else (layer, inputs)
+        seen = inputs[:, :, 32:96, 32:128] if (name, stage) == ("scorecam", "head") else inputs
         for c in classes:
-            out[f"{name}.{stage}.{c}"] = native(method, model, at, seen, [c])[0]
+            out[f"{name}.{stage}.{c}"] = native(method, model, layer, seen, [c])[0]
     with EigenCAM(model=model, target_layers=[layer]) as cam:
         cam(input_tensor=inputs, targets=[ClassifierOutputTarget(likely)])
         activations = cam.activations_and_grads.activations[0].numpy()

@@ -49,8 +49,7 @@ use crate::network::Network;
 
 /// Lets only the parameters of these names learn; running statistics are no parameters.
 fn trainable(network: &Network, learns: impl Fn(&str) -> bool) -> Result<()> {
-    let parameters: BTreeSet<_> =
-        network.variables().trainable_variables().iter().map(Tensor::data_ptr).collect();
+    let parameters: BTreeSet<_> = network.variables().trainable_variables().iter().map(Tensor::data_ptr).collect();
     for (name, value) in network.variables().variables() {
         let _ = value.f_set_requires_grad(parameters.contains(&value.data_ptr()) && learns(&name))?;
     }

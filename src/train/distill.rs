@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 use super::features::{Bank, Banks};
 use super::loss::{class_divergence, focus_divergence};
 use super::optim::{AdamW, Group, ParameterInfo, Rule};
-use super::run::{Setup, Trainer};
+use super::run::{Setup, Trainer, WATCHED};
 use super::validate::{Validation, validate};
 use super::{Observer, RunOptions, Schedule, trainable};
 use crate::network::Network;
@@ -93,7 +93,7 @@ pub fn distill(
 
     let watched = sources.held_out();
     let (banks, held_out) = tch::no_grad(|| draw(network, sources, options, observer))?;
-    trainer.watch(network, watched.photos(), observer);
+    trainer.watch(network, watched.spread(WATCHED), observer);
     let before = trainer.once("before", || validate(network, &held_out))?;
     let schedule = Schedule { peak: options.learning_rate, warm_up: 20, steps: options.steps };
     let mut plan = Plan::new(&banks, options.seed)?;

@@ -83,9 +83,10 @@ impl Pictures {
         &self.entries[index].name
     }
 
-    /// All of them in turn, with their paths.
-    pub(super) fn photos(&self) -> impl Iterator<Item = Result<(PathBuf, Photo)>> {
-        (0..self.len()).map(|index| Ok((self.name(index).to_owned(), self.open(index)?)))
+    /// About `count` pictures from all over the list, with their paths.
+    pub(super) fn spread(&self, count: usize) -> impl Iterator<Item = Result<(PathBuf, Photo)>> {
+        let step = (self.len() / count.max(1)).max(1);
+        (step / 2..self.len()).step_by(step).map(|index| Ok((self.name(index).to_owned(), self.open(index)?)))
     }
 
     /// Reads and decodes one.

@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 
 use super::loader::LoaderReport;
 use super::optim::{Group, ParameterInfo};
-use super::run::{Setup, Trainer};
+use super::run::{Setup, Trainer, WATCHED};
 use super::views::rng;
 use super::{Observer, RunOptions, Schedule, trainable};
 use crate::eval::AccuracySummary;
@@ -122,7 +122,7 @@ pub fn supervised(
     } else {
         HeldOut::Pictures(&data.held_out, false)
     };
-    trainer.watch(network, data.held_out.pictures.photos(), observer);
+    trainer.watch(network, data.held_out.pictures.spread(WATCHED), observer);
     let (mut loader, mut accuracy) = (LoaderReport::default(), None);
     while let Some(step) = trainer.next_step() {
         let (epoch, first) = (step / batches.len(), step % batches.len());
@@ -140,7 +140,8 @@ pub fn supervised(
         // An end during the measurement finds the state saved.
         trainer.checkpoint(observer);
         let summary = measure(&mut trainer, network, &mut held_out, observer)?;
-        let figures = [("epoch", (epoch + 1) as f64), ("top1", summary.top1.value), ("top5", summary.top5.value)];
+        let (n, top1, top5) = (summary.n as f64, summary.top1.value, summary.top5.value);
+        let figures = [("epoch", (epoch + 1) as f64), ("n", n), ("top1", top1), ("top5", top5)];
         trainer.log("validation", &figures, observer);
         observer.evaluated(epoch + 1, options.epochs, &summary);
         accuracy = Some(summary);

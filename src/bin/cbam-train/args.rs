@@ -22,7 +22,7 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  cbam-train distill --images photos/ more.tar --backgrounds wallpapers/ \
                             --stamps cutouts/ --out attention.safetensors\n  cbam-run photo.jpg --weights \
                             attention.safetensors")]
-    Distill(Distill),
+    Distill(Box<Distill>),
     /// Train a classifier on folders of pictures, one for each class.
     ///
     /// From the bundled backbone, a file's, or from scratch; all of it or the new parts alone; with attention or without.

@@ -96,17 +96,17 @@ pub(crate) fn top1(accuracy: &AccuracySummary) -> String {
     format!("top-1 {value:.1} % (n = {}, 95 % interval {low:.1} to {high:.1})", accuracy.n)
 }
 
-/// `loss 1.234 (clean 0.020, focus 1.100), 31 images/s`
+/// `loss 1.234 (clean 0.020, focus 1.100) 31 images/s`
 fn message(report: &StepReport<'_>) -> String {
     let figure = |(name, value): &(&str, f64)| format!("{name} {value:.3}");
-    let mut message = report.figures.first().map(figure).unwrap_or_default();
+    let mut parts: Vec<String> = report.figures.first().map(figure).into_iter().collect();
     if let [_, terms @ ..] = report.figures
         && !terms.is_empty()
     {
-        message += &format!(" ({})", terms.iter().map(figure).collect::<Vec<_>>().join(", "));
+        parts.push(format!("({})", terms.iter().map(figure).collect::<Vec<_>>().join(", ")));
     }
     if report.images_per_second.is_finite() {
-        message += &format!(", {:.0} images/s", report.images_per_second);
+        parts.push(format!("{:.0} images/s", report.images_per_second));
     }
-    message
+    parts.join(" ")
 }

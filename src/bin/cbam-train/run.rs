@@ -26,7 +26,7 @@ pub(crate) struct Run {
     /// A folder of its own for logs: log.jsonl, a TensorBoard event file, panels of watched pictures
     #[arg(long, value_name = "DIR", help_heading = "Checkpoints and logs")]
     log_dir: Option<PathBuf>,
-    /// Draw the attention on these pictures while the network learns [default: the first held-out ones]
+    /// Draw the attention on these pictures while the network learns [default: some held-out ones]
     #[arg(long, num_args = 1.., value_name = "PICTURE", requires = "log_dir", help_heading = "Checkpoints and logs")]
     watch: Vec<PathBuf>,
     /// Draw it after so many steps

@@ -214,14 +214,16 @@ pub(crate) fn run(arguments: &Supervised) -> Result<()> {
 
 fn summary(report: &SupervisedReport) -> String {
     let [training, held_out] = report.pictures;
-    let mut text = format!(
+    let trained = format!(
         "{} values trained on {training} pictures of {} classes; {held_out} held out\n",
         report.parameters, report.classes
     );
-    if report.loader.pictures > 0 {
-        text += &format!("{}; the network waited for it {:.1} s\n", loader(&report.loader), report.loader.waited);
-    }
-    text + &format!("held-out {}\n", top1(&report.accuracy))
+    let speed = if report.loader.pictures > 0 {
+        format!("{}; the network waited for it {:.1} s\n", loader(&report.loader), report.loader.waited)
+    } else {
+        String::new()
+    };
+    format!("{trained}{speed}held-out {}\n", top1(&report.accuracy))
 }
 
 fn loader(report: &LoaderReport) -> String {

@@ -4,10 +4,11 @@
 //! |---|---|
 //! | `trainer` | gradients, clipping, the optimizer's step, and what follows it |
 //! | `state`, `settings` | the checkpoint, and that it belongs to this training |
-//! | `observer` | who follows a training |
+//! | `observer`, `clock` | who follows a training, and how fast it is |
 //! | `precision` | f16 on CUDA |
 //! | `log`, `watch` | figures for people and for TensorBoard, attention maps of fixed pictures |
 
+mod clock;
 mod log;
 mod observer;
 mod precision;
@@ -21,7 +22,7 @@ use std::path::PathBuf;
 pub use observer::{Observer, StepReport};
 pub use precision::ComputePrecision;
 pub(super) use settings::Settings;
-pub(super) use trainer::{Setup, Trainer};
+pub(super) use trainer::{Setup, Trainer, WATCHED};
 
 /// How a training is kept and followed; nothing here changes what is computed but [`precision`](Self::precision).
 #[derive(Debug, Clone, Default)]
@@ -39,7 +40,7 @@ pub struct RunOptions {
     /// A folder of this training's own for its logs: `log.jsonl`, an event file for TensorBoard, panels of the watched
     /// pictures under `watch/`.
     pub log_dir: Option<PathBuf>,
-    /// Pictures whose attention maps are drawn into the logs while the network learns; if none are named, the first held-out
+    /// Pictures whose attention maps are drawn into the logs while the network learns; if none are named, some held-out
     /// ones.
     pub watch: Vec<PathBuf>,
     /// Draw them after so many steps, before the first step and after the last; 0 draws them only at both ends.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::{Tensor, no_grad};
 
+use super::clock::Clock;
 use super::log::Log;
 use super::precision::LossScale;
 use super::state::State;
@@ -21,7 +21,7 @@ use crate::{Error, Result};
 /// The note that holds the scale of the loss.
 const LOSS_SCALE: &str = "loss_scale";
 /// How many held-out pictures are watched if none are named.
-const WATCHED: usize = 3;
+pub(in crate::train) const WATCHED: usize = 3;
 /// The folder of their panels, in that of the logs.
 const WATCH: &str = "watch";
 
@@ -57,8 +57,7 @@ pub(in crate::train) struct Trainer<'a> {
     step: usize,
     steps: usize,
     rate: f64,
-    /// When the last step ended, and seconds per picture, averaged.
-    clock: Option<(Instant, f64)>,
+    clock: Clock,
     log: Option<Log>,
     watch: Option<Watch>,
 }
@@ -103,7 +102,7 @@ impl<'a> Trainer<'a> {
             step: 0,
             steps: setup.steps,
             rate: 0.0,
-            clock: None,
+            clock: Clock::default(),
             log: None,
             watch: None,
         };
@@ -276,7 +275,7 @@ impl<'a> Trainer<'a> {
             step: self.step,
             steps: self.steps,
             pictures,
-            images_per_second: self.speed(pictures),
+            images_per_second: self.clock.images_per_second(pictures),
             rate: self.rate,
             figures,
         };
@@ -293,19 +292,6 @@ impl<'a> Trainer<'a> {
             self.checkpoint(observer);
         }
         if ends && !last { Err(Error::Interrupted) } else { Ok(()) }
-    }
-
-    /// Pictures per second, averaged over about ten steps.
-    fn speed(&mut self, pictures: usize) -> f64 {
-        let now = Instant::now();
-        let Some((last, average)) = self.clock else {
-            self.clock = Some((now, f64::NAN));
-            return f64::NAN;
-        };
-        let seconds = (now - last).as_secs_f64() / pictures.max(1) as f64;
-        let average = if average.is_nan() { seconds } else { 0.9 * average + 0.1 * seconds };
-        self.clock = Some((now, average));
-        average.recip()
     }
 
     /// How many values learn.

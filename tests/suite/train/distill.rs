@@ -81,6 +81,7 @@ pub(super) fn make_data(folder: &Path) -> DistillOptions {
         views: 1,
         composites: 8,
         steps: 3,
+        learning_rate: 1e-3,
         validation: 2,
         seed: 5,
         ..DistillOptions::default()
@@ -195,7 +196,7 @@ fn an_interrupted_training_saves_and_goes_on_with_the_same_settings_only() {
     let mut other = Network::pretrained(Device::Cpu).unwrap();
     let changed = DistillOptions { learning_rate: 0.5, ..options.clone() };
     let error = distill(&mut other, &changed, &run, &mut Log::default()).unwrap_err().to_string();
-    assert!(error.starts_with("learning-rate: 0.5 now, but 0.002"), "{error}");
+    assert!(error.starts_with("learning-rate: 0.5 now, but 0.001"), "{error}");
 
     let mut log = Log::default();
     let report = distill(&mut other, &options, &run, &mut log).unwrap();

@@ -1,7 +1,7 @@
-//! MaxBoxAcc (Choe et al. 2020, "Evaluating Weakly Supervised Object Localization Methods Right").
+//! `MaxBoxAcc` (Choe et al. 2020, "Evaluating Weakly Supervised Object Localization Methods Right").
 //!
 //! A map is scaled, minimum to 0 and maximum to 1, and cut at a threshold `t`; the box around the largest connected part
-//! of `map ≥ t` is the map's answer. It is right if its IoU with any box of the truth is at least `δ`. MaxBoxAcc(δ) is
+//! of `map ≥ t` is the map's answer. It is right if its IoU with any box of the truth is at least `δ`. `MaxBoxAcc(δ)` is
 //! the share of pictures that are right at the one `t` that is best for the set.
 //!
 //! The thresholds are those of the other figures ([`thresholds`], 49), where the paper takes 1000; the largest part is
@@ -77,7 +77,7 @@ impl Default for MaxBoxAcc {
     }
 }
 
-/// MaxBoxAcc at one of [`BOX_IOUS`].
+/// `MaxBoxAcc` at one of [`BOX_IOUS`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct BoxAccuracy {
     /// The IoU from which a box is right.

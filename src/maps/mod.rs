@@ -28,6 +28,6 @@ pub use name::MapName;
 pub(crate) use named::NO_ROLLOUT;
 pub use readout::{Explanation, GateReadout, PatchReadout, QueryRow, Readout};
 pub use resample::Resample;
-pub use rollout::{RolloutLayer, rollout};
+pub use rollout::{RolloutLayer, rollout, rollout_received};
 pub use scale::{Scale, ScaleLimits};
 pub use statistics::MapStatistics;

@@ -1,6 +1,6 @@
 //! Attention rollout (Abnar & Zuidema 2020): several layers of self-attention as one.
 
-use ndarray::{Array2, ArrayView3, Axis};
+use ndarray::{Array1, Array2, ArrayView3, Axis};
 
 use crate::{Error, Result};
 
@@ -23,24 +23,55 @@ pub struct RolloutLayer<'a> {
 /// # Errors
 /// [`Error::Input`] if there are no layers, or weights do not fit their grid.
 pub fn rollout(layers: &[RolloutLayer<'_>]) -> Result<Array2<f32>> {
-    let mut passed = Array2::eye(layers.first().map_or(0, |layer| layer.weights.len_of(Axis(2))));
-    let mut before = None;
-    for RolloutLayer { weights, grid } in layers {
-        let positions = grid[0] * grid[1];
-        let mean = weights.mean_axis(Axis(0)).filter(|mean| mean.dim() == (positions, positions) && positions > 0);
-        let mut mean = mean.ok_or_else(|| wrong(format!("{:?}", weights.shape()), positions))?;
+    let mut passed: Option<(Array2<f32>, [usize; 2])> = None;
+    for layer in layers {
+        let on = layer.passes_on()?;
+        let all = match passed {
+            None => on,
+            Some((passed, grid)) if grid == layer.grid => on.dot(&passed),
+            Some((passed, grid)) => on.dot(&pooling(grid, layer.grid).dot(&passed)),
+        };
+        passed = Some((all, layer.grid));
+    }
+    passed.map(|(passed, _)| passed).ok_or_else(|| wrong("no layer".to_owned(), 0))
+}
+
+/// How much each position of the first layer gives in the end, `[rows, columns]` of its grid: the mean over final
+/// positions of [`rollout`], times the number of first positions, so that 1 is an even share.
+///
+/// It costs as much as the layers have weights, and [`rollout`] itself as much as multiplying them.
+///
+/// # Errors
+/// As [`rollout`].
+pub fn rollout_received(layers: &[RolloutLayer<'_>]) -> Result<Array2<f32>> {
+    let mut given: Option<(Array1<f32>, [usize; 2])> = None;
+    for layer in layers.iter().rev() {
+        let positions = layer.grid[0] * layer.grid[1];
+        let of_layer = match given {
+            None => Array1::from_elem(positions, 1.0 / positions as f32),
+            Some((given, grid)) if grid == layer.grid => given,
+            Some((given, grid)) => given.dot(&pooling(layer.grid, grid)),
+        };
+        given = Some((of_layer.dot(&layer.passes_on()?), layer.grid));
+    }
+    let (given, [rows, columns]) = given.ok_or_else(|| wrong("no layer".to_owned(), 0))?;
+    let even = given * (rows * columns) as f32;
+    even.into_shape_with_order((rows, columns)).map_err(|error| wrong(error.to_string(), rows * columns))
+}
+
+impl RolloutLayer<'_> {
+    /// `½ A + ½ I`, `[T, T]`, each row summing to 1.
+    fn passes_on(&self) -> Result<Array2<f32>> {
+        let positions = self.grid[0] * self.grid[1];
+        let mean = self.weights.mean_axis(Axis(0)).filter(|mean| mean.dim() == (positions, positions) && positions > 0);
+        let mut mean = mean.ok_or_else(|| wrong(format!("{:?}", self.weights.shape()), positions))?;
         mean.diag_mut().mapv_inplace(|weight| weight + 1.0);
         for mut row in mean.rows_mut() {
             let sum = row.sum(); // 2, but for rounding
             row.mapv_inplace(|weight| weight / sum);
         }
-        if let Some(before) = before.filter(|before| before != grid) {
-            passed = pooling(before, *grid).dot(&passed);
-        }
-        passed = mean.dot(&passed);
-        before = Some(*grid);
+        Ok(mean)
     }
-    if layers.is_empty() { Err(wrong("no layer".to_owned(), 0)) } else { Ok(passed) }
 }
 
 /// What each position of the grid `to` takes of each of `from`, `[T to, T from]`: its share of the area.
@@ -97,11 +128,17 @@ mod tests {
         let rolled = rollout(&layers.each_ref().map(|layer| on(layer, [5, 1]))).unwrap();
         assert!(rolled.sum_axis(Axis(1)).iter().all(|sum| (sum - 1.0).abs() < 1e-5), "{rolled}");
         assert!(rolled.iter().all(|weight| *weight > 0.0));
+        let received = rollout_received(&layers.each_ref().map(|layer| on(layer, [5, 1]))).unwrap();
+        assert_eq!(received.dim(), (5, 1));
+        assert!(
+            (received.column(0).to_owned() - rolled.sum_axis(Axis(0))).iter().all(|d| d.abs() < 1e-5),
+            "{received}"
+        );
     }
 
     #[test]
     fn layers_that_do_not_fit_are_refused() {
-        assert!(rollout(&[]).is_err());
+        assert!(rollout(&[]).is_err() && rollout_received(&[]).is_err());
         let square = |heads: usize, side: usize| Array3::<f32>::ones((heads, side, side));
         assert!(rollout(&[on(&square(1, 3), [1, 3]), on(&square(1, 2), [1, 3])]).is_err());
         assert!(rollout(&[on(&square(1, 4), [2, 3])]).is_err());
@@ -118,6 +155,8 @@ mod tests {
         assert_eq!(rolled, array![[0.25, 0.25, 0.25, 0.25], [0.0, 0.0, 0.5, 0.5]]);
         // Grids whose cells do not nest share by area: 3 columns to 2.
         let thirds = pooling([1, 3], [1, 2]);
+        let received = rollout_received(&[on(&fine, [1, 4]), on(&coarse, [1, 2])]).unwrap();
+        assert_eq!(received, array![[0.5, 0.5, 1.5, 1.5]]);
         let expected = array![[2.0 / 3.0, 1.0 / 3.0, 0.0], [0.0, 1.0 / 3.0, 2.0 / 3.0]];
         assert!((thirds - expected).iter().all(|difference: &f32| difference.abs() < 1e-6));
         assert_eq!(pooling([4, 6], [2, 3]).row(4).sum(), 1.0);

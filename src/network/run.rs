@@ -5,7 +5,7 @@ use tch::{Kind, Tensor};
 
 use super::{BlockOutput, Network, Output, PatchMaps};
 use crate::explain::{Method, grad_cam};
-use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout};
+use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
 use crate::{Error, Result};
 
 /// The most that the weights of one patch attention may take.
@@ -128,7 +128,9 @@ impl Network {
 /// Attention rollout, if there are several patch self-attentions; on the grid of the first.
 fn roll_out(attention: &[BlockOutput], readouts: &mut [Readout]) -> Result<()> {
     let patches: Vec<_> = attention.iter().filter_map(|block| block.patch.as_ref()).collect();
-    let [first, _, ..] = patches[..] else { return Ok(()) };
+    if patches.len() < 2 {
+        return Ok(());
+    }
     let weights = patches.iter().map(|patch| host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
     let size = |grid: [i64; 2]| grid.map(|side| side as usize);
     for (i, readout) in readouts.iter_mut().enumerate() {
@@ -137,13 +139,7 @@ fn roll_out(attention: &[BlockOutput], readouts: &mut [Readout]) -> Result<()> {
             RolloutLayer { weights, grid: size(patch.grid) }
         };
         let layers: Vec<_> = weights.iter().zip(&patches).map(layer).collect();
-        let rolled = rollout(&layers)?;
-        // Mean over the final positions, times T: what each patch gives in the end, 1 if attention is uniform.
-        let (last, patches) = rolled.dim();
-        let received = rolled.sum_axis(Axis(0)) * (patches as f32 / last as f32);
-        let [rows, columns] = size(first.grid);
-        let map = received.into_shape_with_order((rows, columns));
-        readout.rollout = Some(map.map_err(|error| Error::argument("attention rollout", error))?);
+        readout.rollout = Some(rollout_received(&layers)?);
     }
     Ok(())
 }

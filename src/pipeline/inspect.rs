@@ -296,12 +296,15 @@ mod tests {
     fn a_class_needs_a_map_that_depends_on_it() {
         let network = Holds(Vec::new());
         let options = |class: &str| Options { class: Some(ClassChoice::Name(class.into())), ..Options::default() };
-        let maps = names(&["fused", "eigencam", "layercam:stage5"]);
+        let maps = names(&["patch", "eigencam", "layercam:stage5"]);
         let chosen = choose_explanations(&options("Blue"), &maps, &network).unwrap();
         assert_eq!(chosen.class, Some(2));
         assert_eq!(chosen.methods, [(Method::EigenCam, None), (Method::LayerCam, Some("stage5".into()))]);
         let error = choose_explanations(&options("blue"), &maps[..2], &network).unwrap_err().to_string();
-        assert!(error.contains("fused, eigencam") && error.contains("gradcam"), "{error}");
+        assert!(error.contains("patch, eigencam") && error.contains("gradcam"), "{error}");
+        // The fused map is of a class, through its Grad-CAM.
+        let chosen = choose_explanations(&options("Blue"), &names(&["fused"]), &network).unwrap();
+        assert_eq!(chosen.methods, [(Method::GradCam, None)]);
         let error = choose_explanations(&options("yellow"), &maps, &network).unwrap_err().to_string();
         assert!(error.contains("yellow"), "{error}");
         assert_eq!(choose_explanations(&Options::default(), &maps, &network).unwrap().class, None);

@@ -52,7 +52,7 @@ pub struct Options {
     pub maps: Vec<MapName>,
     /// The overlay shows every one of the maps side by side, and not only the first. Default: no.
     pub compare: bool,
-    /// The class that explanations explain. Default: each picture's likeliest.
+    /// The class that explanations, and the fused map, are of. Default: each picture's likeliest.
     pub class: Option<ClassChoice>,
     /// How explanations are made.
     pub explain: ExplainOptions,

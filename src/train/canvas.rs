@@ -1,7 +1,6 @@
 //! RGB pictures of the training size, and what the views do to them.
 
-use fast_image_resize::images::Image;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, IntoImageView, IntoImageViewMut, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, Pixel, RgbImage, Rgba, RgbaImage, imageops};
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -9,49 +8,35 @@ use rand::seq::SliceRandom;
 use crate::photo::ImageSize;
 use crate::{Error, Result};
 
-/// Resizes the part `[left, top, width, height]` of a picture, in pixels.
+/// Resizes the part `[left, top, width, height]` of a picture, to the nearest whole pixel.
+///
+/// The part is cut out first: with a crop box between pixels, `fast_image_resize` 6.1 can read past the end of a row.
 pub(crate) fn resize_part(picture: &RgbImage, part: [f64; 4], width: u32, height: u32) -> Result<RgbImage> {
-    let [left, top] = [part[0].max(0.0), part[1].max(0.0)];
-    // A part that was computed may reach past the border by a rounding error.
-    let part_width = part[2].min(f64::from(picture.width()) - left);
-    let part_height = part[3].min(f64::from(picture.height()) - top);
-    let part = [left, top, part_width, part_height];
-    let pixels = resize(picture.as_raw(), picture.dimensions(), PixelType::U8x3, part, (width, height))?;
-    RgbImage::from_raw(width, height, pixels).ok_or_else(wrong_size)
+    let [left, top, part_width, part_height] = part.map(|length| length.round().max(0.0) as u32);
+    let left = left.min(picture.width().saturating_sub(1));
+    let top = top.min(picture.height().saturating_sub(1));
+    // It ends where the picture does.
+    let part = imageops::crop_imm(picture, left, top, part_width.max(1), part_height.max(1)).to_image();
+    resize_to(&part, width, height)
 }
 
 /// Resizes a whole picture.
 pub(crate) fn resize_to(picture: &RgbImage, width: u32, height: u32) -> Result<RgbImage> {
-    let (from_width, from_height) = picture.dimensions();
-    resize_part(picture, [0.0, 0.0, f64::from(from_width), f64::from(from_height)], width, height)
+    let mut out = RgbImage::new(width, height);
+    resize(picture, &mut out)?;
+    Ok(out)
 }
 
 /// Resizes a whole picture with its alpha.
 pub(crate) fn resize_rgba(picture: &RgbaImage, width: u32, height: u32) -> Result<RgbaImage> {
-    let (from_width, from_height) = picture.dimensions();
-    let whole = [0.0, 0.0, f64::from(from_width), f64::from(from_height)];
-    let pixels = resize(picture.as_raw(), picture.dimensions(), PixelType::U8x4, whole, (width, height))?;
-    RgbaImage::from_raw(width, height, pixels).ok_or_else(wrong_size)
+    let mut out = RgbaImage::new(width, height);
+    resize(picture, &mut out)?;
+    Ok(out)
 }
 
-fn resize(
-    pixels: &[u8],
-    from: (u32, u32),
-    kind: PixelType,
-    [left, top, width, height]: [f64; 4],
-    to: (u32, u32),
-) -> Result<Vec<u8>> {
-    let failed = |error: &dyn std::fmt::Display| Error::argument("resize", error);
-    let source = fast_image_resize::images::ImageRef::new(from.0, from.1, pixels, kind).map_err(|e| failed(&e))?;
-    let mut target = Image::new(to.0, to.1, kind);
-    let options =
-        ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).crop(left, top, width, height);
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
-    Ok(target.into_vec())
-}
-
-fn wrong_size() -> Error {
-    Error::argument("resize", "the resizer returned a picture of another size")
+fn resize(picture: &impl IntoImageView, out: &mut impl IntoImageViewMut) -> Result<()> {
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+    Resizer::new().resize(picture, out, &options).map_err(|error| Error::argument("resize", error))
 }
 
 /// The largest part in the middle of a picture that has the shape of `size`, resized to it.
@@ -132,5 +117,22 @@ pub(crate) fn jitter(picture: &mut RgbImage, rng: &mut impl Rng) {
         let contrasted = bright.map(|value| mean + (value - mean) * contrast);
         let grey = luma(contrasted);
         pixel.0 = contrasted.map(|value| (grey + (value - grey) * colour).round().clamp(0.0, 255.0) as u8);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_between_pixels_is_resized_like_one_on_them() {
+        // A crop box of these lengths puts the first sample where the filter is 0 at the border.
+        let picture = RgbImage::from_fn(8, 6, |x, y| image::Rgb([(20 * x) as u8, (20 * y) as u8, 7]));
+        let out = resize_part(&picture, [1.25, 1.25, 4.0, 4.0], 8, 8).unwrap();
+        assert_eq!(out, resize_part(&picture, [1.0, 1.0, 4.0, 4.0], 8, 8).unwrap());
+        assert!(out.rows().next().unwrap().is_sorted_by_key(|pixel| pixel[0]));
+        assert!(out.pixels().all(|pixel| (15..=85).contains(&pixel[0]) && pixel[2] == 7));
+        // Parts that reach over the border end there.
+        assert_eq!(resize_part(&picture, [7.9, 5.9, 9.0, 9.0], 2, 2).unwrap().get_pixel(1, 1)[0], 140);
     }
 }

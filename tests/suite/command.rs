@@ -307,7 +307,7 @@ fn explanations_are_of_a_class_at_a_stage() {
         ("--map gradcam:stage9", "stage7, head"),
         ("--map rise:stage5", "no stage"),
         ("--map rollout", "two or more"),
-        ("--class tabby", "fused"),
+        ("--map spatial --class tabby", "spatial"),
     ] {
         let output = place.run(&format!("cat.jpg --overlay never.png {line}"));
         assert_eq!(status(&output), 2, "{line}");

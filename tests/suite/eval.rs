@@ -9,6 +9,7 @@ mod formats;
 mod localisation;
 mod max_box;
 mod measures;
+mod report;
 mod source;
 mod truth;
 

@@ -17,7 +17,7 @@ use clap::{Parser, ValueEnum};
 /// rests on what they name.
 ///
 /// Prints top-1 and top-5 accuracy and calibration; for each map the pointing game, the energy in the boxes, the IoU at
-/// the best threshold and MaxBoxAcc, beside the centre of the picture and a Gaussian around it; and what --measure asks
+/// the best threshold and `MaxBoxAcc`, beside the centre of the picture and a Gaussian around it; and what --measure asks
 /// for. With --report, a folder gets report.html, report.json, summary.csv and scores.csv.
 #[derive(Debug, Parser)]
 #[command(
@@ -118,11 +118,11 @@ pub(crate) enum Measure {
 
 fn map_name(text: &str) -> std::result::Result<MapName, String> {
     match text.parse() {
-        Ok(MapName::PatchAt(..) | MapName::Channel(_)) => {
-            Err("not a map that can be scored: a point's map depends on the point, and a channel gate is no map"
-                .to_owned())
-        }
+        Ok(MapName::Channel(_)) => Err("not a map that can be scored: a channel gate is a vector".to_owned()),
+        Ok(MapName::PatchAt(..)) => Err("not a map that can be scored: it depends on the point".to_owned()),
         Ok(name) => Ok(name),
+        // The commas of the list have cut a point in two.
+        Err(_) if text.starts_with("patch@") => Err("not a map that can be scored: it depends on the point".to_owned()),
         Err(error) => Err(error.to_string()),
     }
 }

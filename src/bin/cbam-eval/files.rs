@@ -6,6 +6,7 @@ use cbam::Result;
 use cbam::eval::thresholds;
 use cbam::pipeline::write_whole;
 
+use crate::record::Faithful;
 use crate::report::Report;
 use crate::summary::{Figures, Set};
 
@@ -68,8 +69,8 @@ pub(crate) fn scores(path: &Path, set: &Set<'_>, all: &Figures) -> Result<()> {
                     field(located.map(|l| l.energy)),
                     field(located.and_then(|l| l.iou.get(best.0))),
                     field(located.and_then(|l| l.boxes.get(best.1))),
-                    field(faithful.map(|f| f.insertion_auc())),
-                    field(faithful.map(|f| f.deletion_auc())),
+                    field(faithful.map(Faithful::insertion_auc)),
+                    field(faithful.map(Faithful::deletion_auc)),
                     field(faithful.map(|f| f.drop)),
                     field(faithful.map(|f| u8::from(f.increase))),
                     field(faithful.map(|f| f.road)),

@@ -30,6 +30,10 @@ use study::Study;
 use subject::Subject;
 use summary::Set;
 
+/// libtorch takes and gives back large blocks with every layer; this keeps them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
         Ok(0) => ExitCode::SUCCESS,

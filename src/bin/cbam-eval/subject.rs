@@ -2,7 +2,7 @@
 
 use cbam::eval::centre_gaussian;
 use cbam::explain::{ExplainOptions, Method, explain};
-use cbam::maps::{AttentionMap, MapName, MapRange, Readout, Resample};
+use cbam::maps::{AttentionMap, Explanation, MapName, MapRange, Readout, Resample};
 use cbam::network::Network;
 use cbam::photo::{Geometry, ImageSize, Prepared};
 use cbam::{Error, Result};
@@ -75,8 +75,24 @@ impl Look {
                 }
                 explanation(network, self.pixels.view(), *method, stage.as_deref(), class, options)
             }
+            // The readout is of the class that comes first; another's needs its own Grad-CAM.
+            Subject::Map(name) if name.needs_class() && self.explained_class() != Some(class) => {
+                let map = explanation(network, self.pixels.view(), Method::GradCam, None, class, options)?;
+                let mut readout = self.readout.clone();
+                let map = map.into_values();
+                readout.explained(Explanation { method: Method::GradCam, stage: None, class, map });
+                readout.map(name, &self.geometry)
+            }
             Subject::Map(name) => self.readout.map(name, &self.geometry),
         }
+    }
+}
+
+impl Look {
+    /// The class whose Grad-CAM the readout has.
+    fn explained_class(&self) -> Option<usize> {
+        let mut made = self.readout.explanations.iter().filter(|e| e.method == Method::GradCam && e.stage.is_none());
+        made.next().map(|explanation| explanation.class)
     }
 }
 

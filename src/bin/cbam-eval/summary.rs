@@ -72,6 +72,9 @@ fn as_object<S: Serializer>(maps: &[(String, MapFigures)], serializer: S) -> Res
     serializer.collect_map(maps.iter().map(|(name, figures)| (name, figures)))
 }
 
+/// One figure of one map on one picture.
+type Value<'a> = Box<dyn Fn(&Measured, usize) -> Option<f64> + 'a>;
+
 /// Everything that was measured, in the order of the rows.
 pub(crate) struct Set<'a> {
     pub(crate) rows: &'a [Row],
@@ -109,13 +112,13 @@ impl Set<'_> {
         ];
         let subset = self.figures("the subset of the costly maps", subset);
         let costly = self.subjects.iter().any(Subject::is_costly);
-        let whole = |figures: &Figures| self.pictures(figures) == self.measured.len();
+        let whole = |figures: &Figures| Self::pictures(figures) == self.measured.len();
         let groups = sizes.into_iter().chain(costly.then_some(subset));
-        groups.filter(|figures| self.pictures(figures) > 0 && !whole(figures)).collect()
+        groups.filter(|figures| Self::pictures(figures) > 0 && !whole(figures)).collect()
     }
 
     /// How many pictures a selection has.
-    fn pictures(&self, figures: &Figures) -> usize {
+    fn pictures(figures: &Figures) -> usize {
         figures.maps.iter().map(|(_, map)| map.summary.n as usize).max().unwrap_or(0)
     }
 
@@ -147,12 +150,11 @@ impl Set<'_> {
             let mut kinds: Vec<String> = kinds.collect();
             kinds.sort();
             kinds.dedup();
-            match &kinds[..] {
-                [only] => figures.extend(of(None, format!("{name}: {only}"))),
-                _ => {
-                    figures.extend(of(None, name.to_owned()));
-                    figures.extend(kinds.iter().filter_map(|kind| of(Some(kind), format!("of it {kind}"))));
-                }
+            if let [only] = &kinds[..] {
+                figures.extend(of(None, format!("{name}: {only}")));
+            } else {
+                figures.extend(of(None, name.to_owned()));
+                figures.extend(kinds.iter().filter_map(|kind| of(Some(kind), format!("of it {kind}"))));
             }
         }
         figures
@@ -199,7 +201,9 @@ impl Set<'_> {
             let all: Vec<&Faithful> = self.measured.iter().filter_map(|m| m.faithful[i].as_ref()).collect();
             let mean = |value: &dyn Fn(&Faithful) -> f64| {
                 let mut mean = Mean::default();
-                all.iter().for_each(|faithful| mean.add(value(faithful)));
+                for faithful in &all {
+                    mean.add(value(faithful));
+                }
                 mean.estimate()
             };
             let curve = |curve: &dyn Fn(&Faithful) -> &[f32]| -> Vec<f64> {
@@ -228,7 +232,9 @@ impl Set<'_> {
             let levels = all.first()?.len();
             let level = |level: usize| {
                 let mut mean = Mean::default();
-                all.iter().for_each(|correlations| mean.add(correlations[level]));
+                for correlations in &all {
+                    mean.add(correlations[level]);
+                }
                 mean.estimate()
             };
             let correlation = (0..levels).map(level).collect();
@@ -246,7 +252,6 @@ impl Set<'_> {
             .iter()
             .map(|(_, map)| thresholds().iter().position(|t| *t == map.summary.threshold).unwrap_or(0))
             .collect();
-        type Value<'a> = Box<dyn Fn(&Measured, usize) -> Option<f64> + 'a>;
         let located = |value: fn(&Located) -> f64| -> Value<'_> {
             Box::new(move |measured, i| measured.located[i].as_ref().map(value))
         };

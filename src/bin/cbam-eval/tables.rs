@@ -29,6 +29,8 @@ struct TableRow {
 #[derive(Debug, Serialize)]
 struct Cell {
     text: String,
+    /// A smaller line under it.
+    under: String,
     /// Whether it is the best of its column, among maps.
     best: bool,
 }
@@ -36,6 +38,8 @@ struct Cell {
 /// A column's value, and which is best.
 enum Value {
     Text(String),
+    /// Two lines.
+    Lines(String, String),
     /// What is compared, and its text; high is good, or low.
     High(f64, String),
     Low(f64, String),
@@ -54,23 +58,29 @@ impl Value {
 fn table(title: &str, note: String, header: &[&str], rows: Vec<(String, Vec<Value>)>) -> Table {
     let baseline = |name: &str| name.starts_with("centre ");
     let score = |value: &Value| match value {
-        Value::Text(_) => None,
+        Value::Text(_) | Value::Lines(..) => None,
         Value::High(value, _) => Some(*value),
         Value::Low(value, _) => Some(-value),
     };
     let columns = rows.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
+    // Where all maps are equal, none is best.
     let best: Vec<Option<f64>> = (0..columns)
         .map(|column| {
-            let own = rows.iter().filter(|(name, _)| !baseline(name));
-            own.filter_map(|(_, values)| score(values.get(column)?)).reduce(f64::max)
+            let own = || rows.iter().filter(|(name, _)| !baseline(name));
+            let scores = || own().filter_map(|(_, values)| score(values.get(column)?));
+            scores().reduce(f64::max).filter(|best| scores().any(|score| score < *best))
         })
         .collect();
-    let alone = rows.iter().filter(|(name, _)| !baseline(name)).count() < 2;
-    let rows = rows.into_iter().map(|(name, values)| {
+    let rows = rows.into_iter().map(|(name, mut values)| {
+        values.resize_with(columns, || Value::Text(String::new()));
         let cell = |(value, best): (Value, &Option<f64>)| {
-            let is_best = !alone && !baseline(&name) && score(&value).is_some_and(|score| Some(score) == *best);
-            let (Value::Text(text) | Value::High(_, text) | Value::Low(_, text)) = value;
-            Cell { text, best: is_best }
+            let is_best = !baseline(&name) && best.is_some() && score(&value) == *best;
+            match value {
+                Value::Lines(text, under) => Cell { text, under, best: is_best },
+                Value::Text(text) | Value::High(_, text) | Value::Low(_, text) => {
+                    Cell { text, under: String::new(), best: is_best }
+                }
+            }
         };
         let cells = values.into_iter().zip(&best).map(cell).collect();
         TableRow { baseline: baseline(&name), cells, name }
@@ -130,7 +140,8 @@ fn localisation(report: &Report, group: &Figures) -> Option<Table> {
         None => return None,
     };
     let header = ["map", "n", "pointing", "energy", "IoU", "at", "MaxBoxAcc 0.3", "0.5", "0.7", "seconds"];
-    let header = if report.time.is_empty() { &header[..9] } else { &header[..] };
+    let timed = !report.time.is_empty() && std::ptr::eq(group, &raw const report.all);
+    let header = if timed { &header[..] } else { &header[..9] };
     let rows = rows.into_iter().map(|(name, mut values)| {
         values.truncate(header.len() - 1);
         (name, values)
@@ -184,12 +195,11 @@ fn differences(report: &Report) -> Vec<Table> {
     }
     let cell = |map: &str, figure: &str| {
         let found = report.differences.iter().find(|found| found.map == map && found.figure == figure);
-        Value::Text(found.map_or_else(String::new, |found| {
-            let Difference { n, mean, low, high } = found.difference;
-            let [mean, low, high] = [mean, low, high].map(|d| format!("{:+.1}", 100.0 * d));
-            let star = if found.difference.is_clear() { " *" } else { "" };
-            format!("{mean} [{low}, {high}]{star} n = {n}")
-        }))
+        let Some(found) = found else { return Value::Text(String::new()) };
+        let Difference { n, mean, low, high } = found.difference;
+        let [mean, low, high] = [mean, low, high].map(|d| format!("{:+.1}", 100.0 * d));
+        let star = if found.difference.is_clear() { " *" } else { "" };
+        Value::Lines(format!("{mean}{star}"), format!("[{low}, {high}] n = {n}"))
     };
     let rows = maps.iter().map(|map| ((*map).to_owned(), figures.iter().map(|figure| cell(map, figure)).collect()));
     let header: Vec<&str> = std::iter::once("map").chain(figures.iter().copied()).collect();
@@ -223,7 +233,7 @@ pub(crate) fn notes(study: &Study<'_>, rows: &Rows) -> Vec<String> {
     }
     if !study.sane.is_empty() {
         add(format!(
-            "sanity check (cascading, n = {}): each weight tensor's entries are shuffled from the classifier down; a map that tells about the network changes, so its rank correlation falls to 0; the costly maps are left out",
+            "sanity check (cascading, n = {}): fresh weights from the classifier down, the attention's shuffled; a map that tells about the network changes, so its rank correlation falls to 0 (a map that becomes flat has none, and counts as 0); the costly maps are left out",
             study.sane.len()
         ));
     }

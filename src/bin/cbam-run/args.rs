@@ -90,13 +90,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "1..100", default_value = "90", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = OUTPUT)]
     pub(crate) jpeg_quality: u8,
 
-    /// The map: fused, spatial, spatial:STAGE, patch, patch:HEAD, patch@X,Y, channel:STAGE, rollout, or an explanation
+    /// The map: fused, spatial[:STAGE], patch[:STAGE][:HEAD], patch@X,Y, channel:STAGE, rollout, or an explanation
     /// [default: fused, or gradcam without attention]
     ///
-    /// `fused` joins the last spatial gate and the patch attention. `spatial:STAGE` is that stage's gate, `spatial` the
-    /// last one. `patch` is the attention that each patch receives, `patch:HEAD` that of one head, `patch@X,Y` where
-    /// the patch at that pixel of the upright picture looks. `channel:STAGE` is the channel gate, drawn as a bar chart.
-    /// `rollout` joins several patch attentions on one grid, for networks that have them.
+    /// `fused` joins the last spatial gate, the patch attention and `gradcam`. `spatial:STAGE` is that stage's gate,
+    /// `spatial` the last one. `patch` is the attention that each patch receives on the finest grid, `patch:HEAD` that of
+    /// one head, `patch:STAGE` that of another stage; `patch@X,Y` is where the patch at that pixel of the upright picture
+    /// looks. `channel:STAGE` is the channel gate, drawn as a bar chart. `rollout` joins several patch attentions, for
+    /// networks that have them.
     ///
     /// Explanations say what speaks for a class (--class): gradcam, gradcam++, hirescam, layercam, xgradcam, eigencam
     /// (which is of no class), and, running the network hundreds of times, scorecam, ablationcam, occlusion and rise. All
@@ -108,13 +109,13 @@ pub(crate) struct Args {
     /// Maps to draw side by side, separated by commas, on one sheet in the stead of the overlay
     ///
     /// The sheet goes where the overlay would (--overlay, --out-dir; none named: IMAGE-compare.png beside the picture).
-    /// Maps have no common unit, so each is scaled by itself as --scale says, and all share one bar of colours: with `image`, the
-    /// lowest colour is each map's own least value and the highest its greatest, as in its overlay; `fixed:LO,HI` draws
-    /// all maps on the same numbers.
+    /// Maps have no common unit, so each is scaled by itself as --scale says, and all share one bar of colours: with
+    /// `image`, the lowest colour is each map's own least value and the highest its greatest, as in its overlay;
+    /// `fixed:LO,HI` draws all maps on the same numbers.
     #[arg(long, value_name = "NAME,NAME,…", value_parser = map_list, conflicts_with = "map", help_heading = MAP)]
     pub(crate) compare: Option<MapList>,
-    /// The class that explanations explain, by number (281) or name ("tiger cat"; a part that is in one name only will
-    /// do) [default: the likeliest, picture by picture]
+    /// The class that explanations and `fused` are of, by number (281) or name ("tiger cat"; a part that is in one name
+    /// only will do) [default: the likeliest, picture by picture]
     #[arg(long, value_name = "CLASS", value_parser = parsed::<ClassChoice>, help_heading = MAP)]
     pub(crate) class: Option<ClassChoice>,
     /// How many random masks rise draws

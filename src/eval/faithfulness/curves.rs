@@ -73,7 +73,7 @@ pub fn area_under(curve: &[f32]) -> f64 {
         [only] => wide(only),
         [first, .., last] => {
             let sum: f64 = curve.iter().map(wide).sum();
-            (sum - (wide(first) + wide(last)) / 2.0) / (curve.len() - 1) as f64
+            (sum - f64::midpoint(wide(first), wide(last))) / (curve.len() - 1) as f64
         }
     }
 }

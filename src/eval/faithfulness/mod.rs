@@ -81,6 +81,11 @@ impl FaithfulnessOptions {
         Self { seed, ..self }
     }
 
+    /// With another number of pictures at a time.
+    pub fn with_batch(self, batch: usize) -> Self {
+        Self { batch, ..self }
+    }
+
     /// Runs of the classifier that one map takes, in pictures.
     pub fn pictures(&self) -> usize {
         2 * (self.steps + 1) + 2 + 2 * self.road_percentiles.len()

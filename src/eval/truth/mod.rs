@@ -13,7 +13,7 @@ mod names;
 mod tsv;
 mod voc;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -239,7 +239,7 @@ fn wrong(path: &Path, message: impl Into<String>) -> Error {
 
 /// The pictures that there are, by path and by stem.
 struct Pictures<'a> {
-    paths: HashMap<&'a str, ()>,
+    paths: HashSet<&'a str>,
     /// None for a stem that several pictures share.
     stems: HashMap<&'a str, Option<&'a str>>,
 }
@@ -251,12 +251,12 @@ impl<'a> Pictures<'a> {
             let stem = Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or(path);
             stems.entry(stem).and_modify(|found| *found = None).or_insert(Some(path.as_str()));
         }
-        Self { paths: paths.iter().map(|path| (path.as_str(), ())).collect(), stems }
+        Self { paths: paths.iter().map(String::as_str).collect(), stems }
     }
 
     /// The picture called `name`, or else the one with this stem; why there is none.
     fn find(&self, name: &str, stem: &str) -> std::result::Result<String, String> {
-        if self.paths.contains_key(name) {
+        if self.paths.contains(name) {
             return Ok(name.to_owned());
         }
         match self.stems.get(stem) {

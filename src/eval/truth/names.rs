@@ -21,9 +21,9 @@ impl ClassNames {
                 shared.push(plain(name));
             }
         }
-        shared.iter().for_each(|name| {
+        for name in &shared {
             places.remove(name);
-        });
+        }
         Self { places }
     }
 

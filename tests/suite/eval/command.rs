@@ -70,7 +70,9 @@ fn figures_maps_and_bad_pictures() {
         assert!(stderr.contains(bad), "{stderr}");
     }
     assert!(stderr.contains("3 pictures could not be scored"), "{stderr}");
-    for part in ["all, n = 2", "small boxes, n = 1", "centre", "fused", "spatial:stage5", "gradcam"] {
+    for part in
+        ["all, n = 2", "small boxes, n = 1", "centre point", "centre Gaussian", "fused", "spatial:stage5", "gradcam"]
+    {
         assert!(stdout.contains(part), "{stdout}");
     }
 
@@ -120,7 +122,7 @@ fn a_folder_a_limit_and_the_plain_network() {
     let report = json(folder, "a.json");
     assert_eq!((&report["attention"], &report["short_side"]), (&Value::from(false), &Value::from(160)));
     let maps: Vec<_> = report["all"]["maps"].as_object().unwrap().keys().collect();
-    assert_eq!(maps, ["gradcam"], "the plain network has no other");
+    assert_eq!(maps, ["centre Gaussian", "centre point", "gradcam"], "the plain network has no other");
     let map = Array2::<f32>::read_npy(std::fs::File::open(folder.join("maps/coffee.npy")).unwrap()).unwrap();
     assert_eq!(map.dim(), (5, 8), "160×256 at stride 32");
     assert_eq!(report["small"]["accuracy"]["n"], 0);

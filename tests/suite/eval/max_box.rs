@@ -1,4 +1,4 @@
-//! MaxBoxAcc: known answers, and SciPy's labelling.
+//! `MaxBoxAcc`: known answers, and `SciPy`'s labelling.
 
 use cbam::eval::{BoundingBox, MaxBoxAcc, THRESHOLDS, box_iou, drawn_box};
 use ndarray::{Array2, s};

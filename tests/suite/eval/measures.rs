@@ -26,7 +26,9 @@ fn calibration_by_hand() {
 #[test]
 fn a_confidence_on_the_edge_of_a_bin_belongs_below() {
     let mut calibration = Calibration::default();
-    [0.0, 1.0 / 15.0, 1.0].iter().for_each(|confidence| calibration.add(*confidence, true, 1.0));
+    for confidence in [0.0, 1.0 / 15.0, 1.0] {
+        calibration.add(confidence, true, 1.0);
+    }
     let bins = calibration.summary().bins;
     assert_eq!((bins[0].n, bins[14].n), (2, 1));
 }
@@ -80,7 +82,9 @@ proptest! {
     #[test]
     fn calibration_errors_are_shares(pictures in prop::collection::vec((0.0_f64..1.0, any::<bool>()), 1..60)) {
         let mut calibration = Calibration::default();
-        pictures.iter().for_each(|(confidence, right)| calibration.add(*confidence, *right, *confidence));
+        for (confidence, right) in pictures {
+            calibration.add(confidence, right, confidence);
+        }
         let summary = calibration.summary();
         prop_assert!((0.0..=1.0).contains(&summary.ece) && summary.nll >= 0.0);
         prop_assert!(summary.overconfidence.abs() <= summary.ece + 1e-12);

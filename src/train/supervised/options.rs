@@ -120,7 +120,8 @@ pub struct SupervisedOptions {
     pub batch: usize,
     /// The optimizer.
     pub optimizer: OptimizerKind,
-    /// The highest learning rate; that of the spatial convolutions is three times it.
+    /// The highest learning rate; that of the spatial convolutions is three times it. With new attention on a trained backbone,
+    /// much over 10⁻³ may close its gates for good.
     pub learning_rate: f64,
     /// The weight decay of convolutions and matrices; biases and normalisations have none.
     pub weight_decay: f64,

@@ -193,7 +193,9 @@ fn an_interrupted_training_saves_and_goes_on_with_the_same_settings_only() {
     assert!(again.contains("--resume"), "an unfinished training is not written over: {again}");
 
     let run = RunOptions::default().with_resume(&checkpoint);
-    let mut other = Network::pretrained(Device::Cpu).unwrap();
+    let mut other = untrained();
+    let conv = "attention.stage5.cbam.spatial.conv.weight";
+    let _ = tch::no_grad(|| other.variables().variables()[conv].shallow_clone().fill_(0.3)); // taken from the checkpoint
     let changed = DistillOptions { learning_rate: 0.5, ..options.clone() };
     let error = distill(&mut other, &changed, &run, &mut Log::default()).unwrap_err().to_string();
     assert!(error.starts_with("learning-rate: 0.5 now, but 0.001"), "{error}");

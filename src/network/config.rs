@@ -17,6 +17,9 @@ pub struct NetworkConfig {
     pub short_side: u32,
     /// The attention, in the order of the stages; none for a plain network.
     pub attention: Vec<StageAttention>,
+    /// The names of the classes, in the order of the logits; none where they are ImageNet's, or unknown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
 }
 
 /// The attention at one place of the backbone: CBAM, then patch self-attention.
@@ -44,7 +47,7 @@ fn one() -> f64 {
 impl NetworkConfig {
     /// The backbone alone, with its ImageNet classifier.
     pub fn plain(arch: Arch) -> Self {
-        Self { arch, classes: 1000, short_side: arch.input_size(), attention: Vec::new() }
+        Self { arch, classes: 1000, short_side: arch.input_size(), attention: Vec::new(), labels: Vec::new() }
     }
 
     /// The attention of the bundled model: after stage 5 (stride 16) CBAM with r = 8, after stage 7 (stride 32) CBAM with

@@ -29,6 +29,8 @@ pub struct Network {
     variables: nn::VarStore,
     backbone: Box<dyn Backbone>,
     blocks: Vec<Block>,
+    /// Whether the backbone trains too, its BatchNorm and dropout with it.
+    backbone_trains: bool,
 }
 
 /// The attention at one site.
@@ -90,6 +92,10 @@ impl Network {
             let message = format!("{} classes; there must be 1 to {MAX_CLASSES}", config.classes);
             return Err(Error::argument("network", message));
         }
+        if !config.labels.is_empty() && config.labels.len() as i64 != config.classes {
+            let message = format!("{} names for {} classes", config.labels.len(), config.classes);
+            return Err(Error::argument("labels", message));
+        }
         let variables = nn::VarStore::new(device);
         let root = variables.root();
         let backbone = config.arch.build(&root / "backbone", config.classes);
@@ -116,7 +122,7 @@ impl Network {
             }
             blocks.push(block);
         }
-        Ok(Self { config, variables, backbone, blocks })
+        Ok(Self { config, variables, backbone, blocks, backbone_trains: false })
     }
 
     /// Its configuration.
@@ -139,6 +145,12 @@ impl Network {
         &mut self.variables
     }
 
+    /// Whether a training forward pass trains the backbone too: its BatchNorm then takes, and learns, the batch's statistics,
+    /// and dropout and stochastic depth are on. At first it does not: a frozen backbone stays in evaluation.
+    pub fn train_backbone(&mut self, trains: bool) {
+        self.backbone_trains = trains;
+    }
+
     /// The device that its weights are on.
     pub fn device(&self) -> tch::Device {
         self.variables.device()
@@ -146,12 +158,13 @@ impl Network {
 
     /// Pictures `[N, 3, H, W]`, normalised, H and W multiples of 32 → logits and every attention map.
     ///
-    /// `train` switches the attention's BatchNorm; the backbone's stays in evaluation.
+    /// `train` switches the attention's BatchNorm; the backbone stays in evaluation unless
+    /// [`train_backbone`](Self::train_backbone) said that it trains.
     ///
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
-        self.tail(&self.trunk(xs)?, train)
+        self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train)
     }
 
     /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features. It has no attention and
@@ -160,14 +173,18 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
-        let stem = self.stem(xs)?;
-        Ok((0..self.trunk_stages()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, false)))
+        self.run_trunk(xs, false)
+    }
+
+    fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
+        let stem = self.stem(xs, train)?;
+        Ok((0..self.trunk_stages()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, train)))
     }
 
     /// Pictures `[N, 3, H, W]` to the input of the first stage.
-    fn stem(&self, xs: &Tensor) -> Result<Tensor> {
+    fn stem(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
         match xs.size()[..] {
-            [_, 3, height, width] if height > 0 && width > 0 => Ok(self.backbone.stem(xs, false)),
+            [_, 3, height, width] if height > 0 && width > 0 => Ok(self.backbone.stem(xs, train)),
             ref size => {
                 let (expected, got) = ("[N, 3, H, W]".to_owned(), format!("{size:?}"));
                 Err(Error::Input { layer: "Network", expected, got })
@@ -180,6 +197,7 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
+        let backbone_trains = train && self.backbone_trains;
         let mut attention = Vec::with_capacity(self.blocks.len());
         let mut xs = features.shallow_clone();
         let first = self.trunk_stages();
@@ -189,23 +207,25 @@ impl Network {
         for stage in first..self.backbone.stages().len() {
             xs = self.stage(stage, &xs, train, &mut attention)?;
         }
-        let features = self.backbone.head_conv(&xs, false);
+        let features = self.backbone.head_conv(&xs, backbone_trains);
         let activated = self.backbone.head_activation(&features);
         let attended = self.attend(Site::Head, &activated, train, &mut attention)?;
-        Ok(Output { logits: self.backbone.classify(&attended, false), features, attention })
+        Ok(Output { logits: self.backbone.classify(&attended, backbone_trains), features, attention })
     }
 
     /// One stage, with the attention in it and behind it, whose maps go to `maps`.
     fn stage(&self, stage: usize, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
+        let backbone_trains = train && self.backbone_trains;
         let mut attend = |xs: &Tensor| self.attend(Site::Expansion(stage), xs, train, maps);
-        let xs = self.backbone.stage_gated(stage, xs, false, &mut attend)?;
+        let xs = self.backbone.stage_gated(stage, xs, backbone_trains, &mut attend)?;
         self.attend(Site::Stage(stage), &xs, train, maps)
     }
 
     /// The attention at a site, if there is any; its maps go to `maps`.
     fn attend(&self, site: Site, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
         let Some(block) = self.blocks.iter().find(|block| block.site == site) else { return Ok(xs.shallow_clone()) };
-        let (attended, of_block) = block.forward(xs, train)?;
+        // Under autocast the backbone gives out f16; the attention computes in the kind of its weights.
+        let (attended, of_block) = block.forward(&xs.f_to_kind(self.variables.kind())?, train)?;
         maps.push(of_block);
         Ok(attended)
     }

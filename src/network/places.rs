@@ -37,7 +37,7 @@ impl Network {
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn features_at(&self, place: Place, xs: &Tensor) -> Result<Tensor> {
         let stages = self.backbone.stages().len();
-        let mut features = self.stem(xs)?;
+        let mut features = self.stem(xs, false)?;
         for stage in 0..=place.0.min(stages - 1) {
             features = self.stage(stage, &features, false, &mut Vec::new())?;
         }

@@ -87,6 +87,9 @@ impl Inspect for Network {
     }
 
     fn labels(&self) -> Vec<String> {
+        if !self.config().labels.is_empty() {
+            return self.config().labels.clone();
+        }
         let imagenet = imagenet_classes();
         if self.classes() == imagenet.len() { imagenet.iter().map(ToString::to_string).collect() } else { Vec::new() }
     }

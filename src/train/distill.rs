@@ -10,7 +10,7 @@ use tch::{Kind, Tensor};
 use super::features::{Bank, Banks};
 use super::loss::{class_divergence, focus_divergence};
 use super::optim::{AdamW, Group, ParameterInfo, Rule};
-use super::run::{Setup, Trainer};
+use super::run::{Setup, Trainer, WATCHED};
 use super::validate::{Validation, validate};
 use super::{Observer, RunOptions, Schedule, trainable};
 use crate::network::Network;
@@ -91,7 +91,9 @@ pub fn distill(
     };
     let mut trainer = Trainer::begin(network, setup, run, observer)?;
 
+    let watched = sources.held_out();
     let (banks, held_out) = tch::no_grad(|| draw(network, sources, options, observer))?;
+    trainer.watch(network, watched.spread(WATCHED), observer);
     let before = trainer.once("before", || validate(network, &held_out))?;
     let schedule = Schedule { peak: options.learning_rate, warm_up: 20, steps: options.steps };
     let mut plan = Plan::new(&banks, options.seed)?;
@@ -101,11 +103,13 @@ pub fn distill(
         let (shape, picks) = plan.next(step);
         let (loss, losses) = trainer.forward(|| loss(network, &banks[shape], &picks, options))?;
         trainer.learn(&loss, schedule.at(step))?;
-        trainer.finish_step(BATCH.iter().sum(), &losses.figures(), observer)?;
+        trainer.finish_step(network, BATCH.iter().sum(), &losses.figures(), observer)?;
     }
     let count = |kind: fn(&Banks) -> &Bank| banks.iter().map(|banks| kind(banks).len()).sum();
     let views = [count(|banks| &banks.clean), count(|banks| &banks.cluttered), count(|banks| &banks.composite)];
-    Ok(DistillReport { views, before, after: validate(network, &held_out)? })
+    let after = validate(network, &held_out)?;
+    trainer.log("validation", &after.figures(), observer);
+    Ok(DistillReport { views, before, after })
 }
 
 /// The loss of one batch, from positions in the cluttered, composite and clean banks.

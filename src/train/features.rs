@@ -175,6 +175,11 @@ fn keep_good<T>(results: Vec<Result<T>>, observer: &mut dyn Observer) -> Vec<T> 
 
 /// The frozen part of the network on a batch of pictures of one size.
 fn trunk<'a>(network: &Network, pictures: impl Iterator<Item = &'a RgbImage>) -> Result<Tensor> {
+    network.trunk(&input(network, pictures)?)
+}
+
+/// A batch of pictures of one size as the network takes it, `[N, 3, H, W]`.
+pub(super) fn input<'a>(network: &Network, pictures: impl Iterator<Item = &'a RgbImage>) -> Result<Tensor> {
     let preprocess = network.config().preprocess();
     let pictures = pictures
         .map(|picture| {
@@ -186,7 +191,7 @@ fn trunk<'a>(network: &Network, pictures: impl Iterator<Item = &'a RgbImage>) ->
     let statistic = |values: [f32; 3]| Tensor::f_from_slice(&values)?.f_to_device(network.device());
     let batch = (batch - statistic(preprocess.mean)?) / statistic(preprocess.std)?;
     // A permuted view is the channels-last layout, in which libtorch's convolutions are fastest.
-    network.trunk(&batch.f_permute([0, 3, 1, 2])?)
+    Ok(batch.f_permute([0, 3, 1, 2])?)
 }
 
 /// `[N, h, w]` as one array each.

@@ -59,7 +59,7 @@ impl Pictures {
 
     /// Parts the list in two: about one in `part` of the pictures, chosen by their names alone, is held out.
     pub fn split(self, part: u64) -> (Self, Self) {
-        let (held_out, rest) = self.entries.into_iter().partition(|entry| name_hash(&entry.name).is_multiple_of(part));
+        let (held_out, rest) = self.entries.into_iter().partition(|entry| is_held_out(&entry.name, part));
         (Self { entries: rest }, Self { entries: held_out })
     }
 
@@ -73,6 +73,20 @@ impl Pictures {
     pub(super) fn fingerprint(&self) -> String {
         let hash = self.entries.iter().fold(0u64, |hash, entry| hash.rotate_left(5) ^ name_hash(&entry.name));
         format!("{} pictures ({hash:016x})", self.len())
+    }
+
+    /// The file's path, or the archive's and the member's path within it.
+    ///
+    /// # Panics
+    /// If there is no picture `index`.
+    pub fn name(&self, index: usize) -> &Path {
+        &self.entries[index].name
+    }
+
+    /// About `count` pictures from all over the list, with their paths.
+    pub(super) fn spread(&self, count: usize) -> impl Iterator<Item = Result<(PathBuf, Photo)>> {
+        let step = (self.len() / count.max(1)).max(1);
+        (step / 2..self.len()).step_by(step).map(|index| Ok((self.name(index).to_owned(), self.open(index)?)))
     }
 
     /// Reads and decodes one.
@@ -121,6 +135,11 @@ fn list_archive(path: &Path, entries: &mut Vec<Entry>) -> Result<()> {
 
 fn is_picture(path: &Path) -> bool {
     ImageFormat::from_path(path).is_ok()
+}
+
+/// Whether a picture of this name is one of about one in `part` that are held out.
+pub(super) fn is_held_out(name: &Path, part: u64) -> bool {
+    name_hash(name).is_multiple_of(part)
 }
 
 /// FNV-1a of the last two parts of a path: the same wherever the data lies.

@@ -40,6 +40,18 @@ pub struct MapScore {
     pub energy: f64,
 }
 
+impl Validation {
+    /// The figures of the answers, by name.
+    pub(super) fn figures(&self) -> [(&'static str, f64); 4] {
+        [
+            ("clean", self.clean),
+            ("cluttered", self.cluttered),
+            ("clean_agreement", self.clean_agreement),
+            ("cluttered_agreement", self.cluttered_agreement),
+        ]
+    }
+}
+
 pub(super) fn validate(network: &Network, held_out: &[Banks]) -> Result<Validation> {
     tch::no_grad(|| {
         let clean: Vec<&Bank> = held_out.iter().map(|banks| &banks.clean).collect();

@@ -3,3 +3,4 @@
 mod distill;
 mod kill;
 mod optim;
+mod supervised;

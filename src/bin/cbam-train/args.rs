@@ -3,8 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::distill::Distill;
+use crate::supervised::Supervised;
 
-/// Train the attention of a network.
+/// Train a network, or its attention alone.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 pub(crate) struct Cli {
@@ -21,7 +22,16 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  cbam-train distill --images photos/ more.tar --backgrounds wallpapers/ \
                             --stamps cutouts/ --out attention.safetensors\n  cbam-run photo.jpg --weights \
                             attention.safetensors")]
-    Distill(Distill),
+    Distill(Box<Distill>),
+    /// Train a classifier on folders of pictures, one for each class.
+    ///
+    /// From the bundled backbone, a file's, or from scratch; all of it or the new parts alone; with attention or without.
+    #[command(
+        after_help = "Examples:\n  cbam-train supervised --images flowers/ --out flowers.safetensors\n  cbam-train \
+                            supervised --images flowers.tar --train all --learning-rate 2e-4 --ema 0.999 --out \
+                            flowers.safetensors --log-dir logs/\n  cbam-run photo.jpg --weights flowers.safetensors"
+    )]
+    Supervised(Box<Supervised>),
 }
 
 #[cfg(test)]

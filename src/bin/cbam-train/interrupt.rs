@@ -20,8 +20,11 @@ pub(crate) fn flag() -> Result<&'static AtomicBool, ctrlc::Error> {
     Ok(&CANCEL)
 }
 
-/// What is said at the end: how to go on.
+/// What is said at the end: how to go on, if there is something to go on with.
 pub(crate) fn message(checkpoint: &Path) -> String {
+    if !checkpoint.exists() {
+        return "interrupted".to_owned();
+    }
     let command = resume_command(std::env::args(), &checkpoint.display().to_string());
     format!("interrupted; the state is saved. To go on:\n  {command}")
 }

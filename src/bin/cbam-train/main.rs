@@ -5,6 +5,7 @@ mod distill;
 mod interrupt;
 mod progress;
 mod run;
+mod supervised;
 
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let (done, run) = match &command {
         Command::Distill(arguments) => (distill::run(arguments), &arguments.run),
+        Command::Supervised(arguments) => (supervised::run(arguments), &arguments.run),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cbam::Error;
+use cbam::eval::AccuracySummary;
 use cbam::train::{Observer, StepReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -42,12 +43,12 @@ impl Progress {
 
 impl Observer for Progress {
     fn prepared(&mut self, count: usize, total: usize) {
-        self.bar.set_prefix("views");
+        self.bar.set_prefix("preparing");
         self.bar.set_length(total as u64);
         self.bar.inc(count as u64);
         let (before, done) = (self.bar.position() - count as u64, self.bar.position());
         if before / 1000 < done / 1000 {
-            self.say(|| format!("{done} of {total} views drawn"));
+            self.say(|| format!("{done} of {total} prepared"));
         }
     }
 
@@ -78,22 +79,34 @@ impl Observer for Progress {
         }
     }
 
+    fn evaluated(&mut self, epoch: usize, epochs: usize, accuracy: &AccuracySummary) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("epoch {epoch} of {epochs}: held-out {}", top1(accuracy)));
+        }
+    }
+
     fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
 }
 
-/// `loss 1.234 (clean 0.020, focus 1.100), 31 images/s`
+/// `top-1 71.2 % (n = 812, 95 % interval 68.0 to 74.2)`
+pub(crate) fn top1(accuracy: &AccuracySummary) -> String {
+    let [value, low, high] = [accuracy.top1.value, accuracy.top1.low, accuracy.top1.high].map(|share| 100.0 * share);
+    format!("top-1 {value:.1} % (n = {}, 95 % interval {low:.1} to {high:.1})", accuracy.n)
+}
+
+/// `loss 1.234 (clean 0.020, focus 1.100) 31 images/s`
 fn message(report: &StepReport<'_>) -> String {
     let figure = |(name, value): &(&str, f64)| format!("{name} {value:.3}");
-    let mut message = report.figures.first().map(figure).unwrap_or_default();
+    let mut parts: Vec<String> = report.figures.first().map(figure).into_iter().collect();
     if let [_, terms @ ..] = report.figures
         && !terms.is_empty()
     {
-        message += &format!(" ({})", terms.iter().map(figure).collect::<Vec<_>>().join(", "));
+        parts.push(format!("({})", terms.iter().map(figure).collect::<Vec<_>>().join(", ")));
     }
     if report.images_per_second.is_finite() {
-        message += &format!(", {:.0} images/s", report.images_per_second);
+        parts.push(format!("{:.0} images/s", report.images_per_second));
     }
-    message
+    parts.join(" ")
 }

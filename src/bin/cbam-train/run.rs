@@ -23,6 +23,15 @@ pub(crate) struct Run {
     /// Save the state after so many steps
     #[arg(long, default_value_t = 100, value_name = "N", help_heading = "Checkpoints and logs")]
     checkpoint_every: usize,
+    /// A folder of its own for logs: log.jsonl, a TensorBoard event file, panels of watched pictures
+    #[arg(long, value_name = "DIR", help_heading = "Checkpoints and logs")]
+    log_dir: Option<PathBuf>,
+    /// Draw the attention on these pictures while the network learns [default: some held-out ones]
+    #[arg(long, num_args = 1.., value_name = "PICTURE", requires = "log_dir", help_heading = "Checkpoints and logs")]
+    watch: Vec<PathBuf>,
+    /// Draw it after so many steps
+    #[arg(long, default_value_t = 100, value_name = "N", help_heading = "Checkpoints and logs")]
+    watch_every: usize,
     /// The seed of everything random
     #[arg(long, default_value_t = 0, value_name = "SEED")]
     pub(crate) seed: u64,
@@ -61,7 +70,12 @@ impl Run {
     pub(crate) fn options(&self) -> RunOptions {
         let options = RunOptions::default()
             .with_checkpoint(self.checkpoint(), self.checkpoint_every)
+            .with_watch(self.watch.clone(), self.watch_every)
             .with_precision(self.precision);
+        let options = match &self.log_dir {
+            Some(folder) => options.with_log_dir(folder),
+            None => options,
+        };
         match &self.resume {
             Some(path) => options.with_resume(path),
             None => options,

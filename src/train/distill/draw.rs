@@ -41,6 +41,11 @@ impl Sources {
             stamps: Pictures::find(&options.stamps)?,
         })
     }
+
+    /// The pictures that are not trained on.
+    pub(super) fn held_out(&self) -> Pictures {
+        self.images.clone().split(HELD_OUT).1
+    }
 }
 
 /// Draws all views, to train on and held out, for each shape; runs the frozen part of the network on them.

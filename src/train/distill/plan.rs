@@ -5,7 +5,7 @@ use rand::prelude::Distribution;
 use rand::seq::SliceRandom;
 use tch::Tensor;
 
-use crate::train::features::Banks;
+use crate::train::features::{Bank, Banks};
 use crate::train::views::rng;
 use crate::{Error, Result};
 
@@ -29,7 +29,7 @@ pub(super) struct Plan {
 impl Plan {
     /// A plan for these banks, one of each shape.
     pub(super) fn new(banks: &[Banks], seed: u64) -> Result<Self> {
-        let lengths = |banks: &Banks| [&banks.cluttered, &banks.composite, &banks.clean].map(|bank| bank.len());
+        let lengths = |banks: &Banks| [&banks.cluttered, &banks.composite, &banks.clean].map(Bank::len);
         Self::of_lengths(&banks.iter().map(lengths).collect::<Vec<_>>(), seed)
     }
 

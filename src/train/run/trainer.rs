@@ -1,22 +1,29 @@
 //! One training: its optimizer, its state, and what happens after each step.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::{Tensor, no_grad};
 
+use super::clock::Clock;
+use super::log::Log;
 use super::precision::LossScale;
 use super::state::State;
+use super::watch::Watch;
 use super::{Observer, RunOptions, Settings, StepReport};
 use crate::network::Network;
+use crate::photo::{self, Limits, Photo};
 use crate::train::optim::{Ema, Group, Optimizer, ParameterInfo, Rule, clip_norm};
 use crate::{Error, Result};
 
 /// The note that holds the scale of the loss.
 const LOSS_SCALE: &str = "loss_scale";
+/// How many held-out pictures are watched if none are named.
+pub(in crate::train) const WATCHED: usize = 3;
+/// The folder of their panels, in that of the logs.
+const WATCH: &str = "watch";
 
 /// What a training tells the machinery about itself.
 pub(in crate::train) struct Setup<'a> {
@@ -50,8 +57,9 @@ pub(in crate::train) struct Trainer<'a> {
     step: usize,
     steps: usize,
     rate: f64,
-    /// When the last step ended, and seconds per picture, averaged.
-    clock: Option<(Instant, f64)>,
+    clock: Clock,
+    log: Option<Log>,
+    watch: Option<Watch>,
 }
 
 impl<'a> Trainer<'a> {
@@ -63,7 +71,7 @@ impl<'a> Trainer<'a> {
     /// [`Error::Argument`] if the checkpoint is another training's, or exists and is not to be resumed; what opening, saving and
     /// libtorch return.
     pub(in crate::train) fn begin(
-        network: &mut Network,
+        network: &Network,
         setup: Setup<'_>,
         options: &'a RunOptions,
         observer: &mut dyn Observer,
@@ -94,8 +102,12 @@ impl<'a> Trainer<'a> {
             step: 0,
             steps: setup.steps,
             rate: 0.0,
-            clock: None,
+            clock: Clock::default(),
+            log: None,
+            watch: None,
         };
+        let watched = options.watch.iter().map(|path| Ok((path.clone(), photo::open(path, &Limits::default())?)));
+        let watched = watched.collect::<Result<Vec<_>>>()?;
         match (&options.resume, &options.checkpoint) {
             (Some(path), _) => trainer.restore(path)?,
             (None, Some(path)) if path.exists() => {
@@ -105,7 +117,44 @@ impl<'a> Trainer<'a> {
             (None, Some(path)) => trainer.save(path, observer)?,
             (None, None) => {}
         }
+        if let Some(folder) = &options.log_dir {
+            trainer.log = Some(Log::begin(folder, options.resume.is_some().then_some(trainer.step))?);
+            trainer.watch = (!watched.is_empty()).then(|| Watch::new(&folder.join(WATCH), watched));
+        } else if !watched.is_empty() {
+            return Err(Error::argument("watch", "the panels go to the logs: name a folder with log-dir"));
+        }
         Ok(trainer)
+    }
+
+    /// Draws the watched pictures as they are before the first step. Where none were named, `held_out` gives some.
+    pub(in crate::train) fn watch(
+        &mut self,
+        network: &Network,
+        held_out: impl Iterator<Item = Result<(PathBuf, Photo)>>,
+        observer: &mut dyn Observer,
+    ) {
+        if let (Some(folder), None) = (&self.options.log_dir, &self.watch) {
+            let pictures = held_out.filter_map(Result::ok).take(WATCHED).collect();
+            self.watch = Some(Watch::new(&folder.join(WATCH), pictures));
+        }
+        if self.step == 0 {
+            self.draw(network, observer);
+        }
+    }
+
+    fn draw(&mut self, network: &Network, observer: &mut dyn Observer) {
+        if let (Some(log), Some(watch)) = (&mut self.log, &self.watch) {
+            watch.draw(network, self.step, log).unwrap_or_else(|error| observer.trouble(&error));
+        }
+    }
+
+    /// Logs figures of this moment under the name of a group. A log that cannot be written is given up, and told of.
+    pub(in crate::train) fn log(&mut self, group: &str, figures: &[(&str, f64)], observer: &mut dyn Observer) {
+        let written = self.log.as_mut().map_or(Ok(()), |log| log.figures(self.step, group, figures));
+        if let Err(error) = written {
+            self.log = None;
+            observer.trouble(&error);
+        }
     }
 
     fn restore(&mut self, path: &Path) -> Result<()> {
@@ -151,6 +200,12 @@ impl<'a> Trainer<'a> {
         state.save(path)?;
         observer.saved(path, self.step);
         Ok(())
+    }
+
+    /// Saves the state on the way. If it cannot be written, the observer is told, and the one before stays.
+    pub(in crate::train) fn checkpoint(&self, observer: &mut dyn Observer) {
+        let saved = self.options.checkpoint.as_ref().map_or(Ok(()), |path| self.save(path, observer));
+        saved.unwrap_or_else(|error| observer.trouble(&error));
     }
 
     /// Steps done; the number, counted from 0, of the next one.
@@ -210,6 +265,7 @@ impl<'a> Trainer<'a> {
     /// necessary. A checkpoint on the way that cannot be written is told to the observer, and the one before stays.
     pub(in crate::train) fn finish_step(
         &mut self,
+        network: &Network,
         pictures: usize,
         figures: &[(&'static str, f64)],
         observer: &mut dyn Observer,
@@ -219,38 +275,37 @@ impl<'a> Trainer<'a> {
             step: self.step,
             steps: self.steps,
             pictures,
-            images_per_second: self.speed(pictures),
+            images_per_second: self.clock.images_per_second(pictures),
             rate: self.rate,
             figures,
         };
         observer.stepped(&report);
+        let speed = [("rate", report.rate), ("images_per_second", report.images_per_second)];
+        self.log("train", &[figures, &speed].concat(), observer);
         let (last, ends) = (self.step == self.steps, observer.cancelled());
-        if let Some(path) = &self.options.checkpoint {
-            if last || ends {
-                self.save(path, observer)?;
-            } else if self.options.checkpoint_every > 0 && self.step.is_multiple_of(self.options.checkpoint_every) {
-                let saved = self.save(path, observer);
-                saved.unwrap_or_else(|error| observer.trouble(&error));
-            }
+        if last || is_time(self.step, self.options.watch_every) {
+            self.draw(network, observer);
+        }
+        if let Some(path) = self.options.checkpoint.as_ref().filter(|_| last || ends) {
+            self.save(path, observer)?;
+        } else if is_time(self.step, self.options.checkpoint_every) {
+            self.checkpoint(observer);
         }
         if ends && !last { Err(Error::Interrupted) } else { Ok(()) }
     }
 
-    /// Pictures per second, averaged over about ten steps.
-    fn speed(&mut self, pictures: usize) -> f64 {
-        let now = Instant::now();
-        let Some((last, average)) = self.clock else {
-            self.clock = Some((now, f64::NAN));
-            return f64::NAN;
-        };
-        let seconds = (now - last).as_secs_f64() / pictures.max(1) as f64;
-        let average = if average.is_nan() { seconds } else { 0.9 * average + 0.1 * seconds };
-        self.clock = Some((now, average));
-        average.recip()
+    /// How many values learn.
+    pub(in crate::train) fn parameters(&self) -> usize {
+        self.optimizer.len()
     }
 
     /// Puts the moving average of the weights in their place, if there is one; twice, and all is as before.
     pub(in crate::train) fn swap_average(&mut self) -> Result<()> {
         self.ema.as_mut().map_or(Ok(()), Ema::swap)
     }
+}
+
+/// Whether something is due that is done after every so many steps.
+fn is_time(step: usize, every: usize) -> bool {
+    every > 0 && step.is_multiple_of(every)
 }

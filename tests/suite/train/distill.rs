@@ -81,6 +81,7 @@ pub(super) fn make_data(folder: &Path) -> DistillOptions {
         views: 1,
         composites: 8,
         steps: 3,
+        learning_rate: 1e-3,
         validation: 2,
         seed: 5,
         ..DistillOptions::default()
@@ -175,7 +176,7 @@ fn failing(network: &mut Network, options: &DistillOptions) -> String {
     distill(network, options, &RunOptions::default(), &mut Log::default()).unwrap_err().to_string()
 }
 
-/// Runs in this process: on other threads' business beside it, so the bits are compared in `kill.rs`, in processes of their own.
+/// The bits are compared in `kill.rs`, in processes of their own: here, other tests share libtorch.
 #[test]
 fn an_interrupted_training_saves_and_goes_on_with_the_same_settings_only() {
     let folder = tempfile::tempdir().unwrap();
@@ -192,19 +193,17 @@ fn an_interrupted_training_saves_and_goes_on_with_the_same_settings_only() {
     assert!(again.contains("--resume"), "an unfinished training is not written over: {again}");
 
     let run = RunOptions::default().with_resume(&checkpoint);
-    let mut other = Network::pretrained(Device::Cpu).unwrap();
+    let mut other = untrained();
+    let conv = "attention.stage5.cbam.spatial.conv.weight";
+    let _ = tch::no_grad(|| other.variables().variables()[conv].shallow_clone().fill_(0.3)); // taken from the checkpoint
     let changed = DistillOptions { learning_rate: 0.5, ..options.clone() };
     let error = distill(&mut other, &changed, &run, &mut Log::default()).unwrap_err().to_string();
-    assert!(error.starts_with("learning-rate: 0.5 now, but 0.002"), "{error}");
+    assert!(error.starts_with("learning-rate: 0.5 now, but 0.001"), "{error}");
 
     let mut log = Log::default();
     let report = distill(&mut other, &options, &run, &mut log).unwrap();
     assert_eq!((log.losses.len(), log.saved), (1, vec![3]));
     assert!(report.before.clean.abs() < 1e-3, "the figures before the first step are those of the start: {report:?}");
-    let (whole, ..) = train(&options);
-    for ((name, a), (_, b)) in with_prefix(&whole, "attention.").iter().zip(&with_prefix(&other, "attention.")) {
-        assert!(a.allclose(b, 1e-3, 1e-5, false), "{name}");
-    }
 }
 
 #[test]

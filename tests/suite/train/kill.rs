@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::distill::make_data;
+use super::supervised::make_classes;
 
 /// A training in a folder of its own; each of its runs writes the weights to a name of its own.
 struct Training {
@@ -22,6 +23,16 @@ impl Training {
         let line = format!(
             "distill --images pictures more.tar --backgrounds backgrounds --stamps stamps --limit 8 --views 1 \
              --composites 8 --validation 2 --seed 3 --steps {steps}"
+        );
+        Self { folder, arguments: line.split_whitespace().map(str::to_owned).collect() }
+    }
+
+    /// Everything learns, from random views, mixed in pairs, with dropout and a moving average.
+    fn supervised(epochs: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        make_classes(&folder.path().join("classes"));
+        let line = format!(
+            "supervised --images classes --size 64 --batch 8 --train all --mixup 0.3 --ema 0.9 --seed 3 --epochs {epochs}"
         );
         Self { folder, arguments: line.split_whitespace().map(str::to_owned).collect() }
     }
@@ -76,7 +87,14 @@ fn wait_for_step(child: &mut Child, step: usize) -> BufReader<impl Read + use<>>
 
 #[test]
 fn a_distillation_survives_a_kill_an_interrupt_and_a_full_disk() {
-    let training = Training::distill(5);
+    let training = Training::distill(4);
+    let whole = training.finish("whole.safetensors", false);
+    survive(&training, &whole);
+}
+
+#[test]
+fn a_supervised_training_survives_a_kill_an_interrupt_and_a_full_disk() {
+    let training = Training::supervised(2);
     let whole = training.finish("whole.safetensors", false);
     survive(&training, &whole);
 }
@@ -89,7 +107,7 @@ fn survive(training: &Training, whole: &[u8]) {
     killed.wait().unwrap();
 
     let mut interrupted = training.command(out, true).spawn().unwrap();
-    let mut lines = wait_for_step(&mut interrupted, 3);
+    let mut lines = wait_for_step(&mut interrupted, 2);
     signal(&interrupted, "-INT");
     let mut said = String::new();
     lines.read_to_string(&mut said).unwrap();
@@ -116,35 +134,39 @@ fn files(folder: &Path) -> Vec<String> {
     fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }
 
-/// Ten trainings, each killed at a random moment:
+/// Ten trainings of each kind, each killed at a random moment:
 /// `cargo test --release --test suite -- --ignored --nocapture killed_at_ten_random_moments`.
 #[test]
 #[ignore = "takes minutes"]
 fn killed_at_ten_random_moments() {
-    ten_kills(&Training::distill(12));
+    ten_kills(&Training::distill(6), 6);
+    ten_kills(&Training::supervised(2), 6);
 }
 
-fn ten_kills(training: &Training) {
+fn ten_kills(training: &Training, steps: usize) {
     let start = Instant::now();
     let whole = training.finish("whole.safetensors", false);
-    let duration = start.elapsed();
-    println!("uninterrupted: {:.1} s", duration.as_secs_f64());
+    let step_time = start.elapsed() / steps as u32;
     let mut rng = rand::rng();
     for number in 0..10 {
         let out = format!("killed{number}.safetensors");
-        let moment = duration.mul_f64(rand::Rng::random_range(&mut rng, 0.05..0.98));
+        // Before the first step, or within the one after this.
+        let step = rand::Rng::random_range(&mut rng, 0..steps);
         let mut child = training.command(&out, false).spawn().unwrap();
-        std::thread::sleep(moment);
+        let _lines = (step > 0).then(|| wait_for_step(&mut child, step));
+        let delay = step_time.mul_f64(rand::Rng::random_range(&mut rng, 0.0..1.0));
+        std::thread::sleep(delay);
         signal(&child, "-KILL");
         child.wait().unwrap();
         let resume = training.path(&checkpoint(&out)).exists();
+        let how = match (resume, training.path(&out).exists()) {
+            (true, _) => "resumed",
+            (false, false) => "started anew: it had not begun",
+            (false, true) => "started anew: it had finished",
+        };
         let same = training.finish(&out, resume) == whole;
-        let how = if resume { "resumed" } else { "started anew" };
-        println!(
-            "killed after {:.2} s, {how}: {}",
-            moment.as_secs_f64(),
-            if same { "same bytes" } else { "DIFFERENT" }
-        );
-        assert!(same);
+        let (moment, same) = (delay.as_secs_f64(), if same { "same bytes" } else { "DIFFERENT" });
+        println!("killed {moment:.2} s after step {step} of {steps}, {how}: {same}");
+        assert_eq!(same, "same bytes");
     }
 }

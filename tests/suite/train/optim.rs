@@ -81,9 +81,9 @@ fn moments_saved_and_restored_go_on_bit_for_bit() {
         let (whole, first) = (store(&golden), store(&golden));
         let mut optimizer_of_whole = optimizer(&whole, rule, 0.1);
         let mut optimizer_of_first = optimizer(&first, rule, 0.1);
-        for step in 0..3 {
-            optimizer_of_whole.step(&gradients(&golden, step), RATES[step]).unwrap();
-            optimizer_of_first.step(&gradients(&golden, step), RATES[step]).unwrap();
+        for (step, rate) in RATES.into_iter().enumerate().take(3) {
+            optimizer_of_whole.step(&gradients(&golden, step), rate).unwrap();
+            optimizer_of_first.step(&gradients(&golden, step), rate).unwrap();
         }
         let saved: BTreeMap<_, _> = optimizer_of_first.moments().iter().map(|(k, v)| (k.clone(), v.copy())).collect();
         let second = store(&golden);
@@ -92,9 +92,9 @@ fn moments_saved_and_restored_go_on_bit_for_bit() {
         }
         let mut optimizer_of_second = optimizer(&second, rule, 0.1);
         optimizer_of_second.restore(&saved, 3).unwrap();
-        for step in 3..6 {
-            optimizer_of_whole.step(&gradients(&golden, step), RATES[step]).unwrap();
-            optimizer_of_second.step(&gradients(&golden, step), RATES[step]).unwrap();
+        for (step, rate) in RATES.into_iter().enumerate().skip(3) {
+            optimizer_of_whole.step(&gradients(&golden, step), rate).unwrap();
+            optimizer_of_second.step(&gradients(&golden, step), rate).unwrap();
         }
         for (name, value) in whole.variables() {
             assert!(value.equal(&second.variables()[&name]), "{name}, {rule:?}");

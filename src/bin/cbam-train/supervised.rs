@@ -1,0 +1,232 @@
+//! `cbam-train supervised`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use cbam::backbone::Arch;
+use cbam::network::{Network, NetworkConfig};
+use cbam::train::{
+    LoaderReport, OptimizerKind, Start, SupervisedOptions, SupervisedReport, TrainPart, class_names, loader_speed,
+    supervised, supervised_network,
+};
+use clap::{Args, ValueEnum};
+
+use crate::progress::{Progress, top1};
+use crate::run::Run;
+
+#[derive(Debug, Args)]
+pub(crate) struct Supervised {
+    /// A folder, or a tar archive, with a folder of pictures for each class
+    #[arg(long, value_name = "DIR|TAR")]
+    images: PathBuf,
+    /// The same of held-out pictures, to measure the accuracy on [default: some of --images]
+    #[arg(long, value_name = "DIR|TAR")]
+    validation: Option<PathBuf>,
+    /// Hold out one picture in about so many, chosen by its name alone
+    #[arg(long, default_value_t = SupervisedOptions::default().hold_out, value_name = "N", conflicts_with = "validation")]
+    hold_out: u64,
+    /// At most so many training pictures of each class, chosen by the seed
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+
+    /// The network
+    #[arg(long, default_value_t, value_name = "ARCH", help_heading = "The network")]
+    arch: Arch,
+    /// Weights of the backbone; the bundled EfficientNet-Lite0 by default
+    #[arg(long, value_name = "FILE", conflicts_with = "from_scratch", help_heading = "The network")]
+    backbone: Option<PathBuf>,
+    /// Start with fresh weights, and train all of them
+    #[arg(long, help_heading = "The network")]
+    from_scratch: bool,
+    /// The attention
+    #[arg(long, value_enum, default_value_t = Attention::Cbam, help_heading = "The network")]
+    attention: Attention,
+    /// all, attention, head or head+attention [default: head+attention, head without attention, all from scratch]
+    #[arg(long, value_name = "PART", help_heading = "The network")]
+    train: Option<TrainPart>,
+    /// The short side of the pictures that the network sees, in pixels [default: the network's own]
+    #[arg(long, value_name = "PIXELS", help_heading = "The network")]
+    size: Option<u32>,
+
+    /// How often every picture is seen
+    #[arg(long, default_value_t = SupervisedOptions::default().epochs, value_name = "N", help_heading = "Learning")]
+    epochs: usize,
+    /// Pictures a step
+    #[arg(long, default_value_t = SupervisedOptions::default().batch, value_name = "N", help_heading = "Learning")]
+    batch: usize,
+    /// adamw or sgd
+    #[arg(long, default_value_t, value_name = "NAME", help_heading = "Learning")]
+    optimizer: OptimizerKind,
+    /// The highest learning rate
+    #[arg(long, default_value_t = SupervisedOptions::default().learning_rate, value_name = "RATE", help_heading = "Learning")]
+    learning_rate: f64,
+    /// The weight decay of matrices
+    #[arg(long, default_value_t = SupervisedOptions::default().weight_decay, value_name = "DECAY", help_heading = "Learning")]
+    weight_decay: f64,
+    /// The share of all steps in which the learning rate rises; a cosine falls to zero after that
+    #[arg(long, default_value_t = SupervisedOptions::default().warm_up, value_name = "SHARE", help_heading = "Learning")]
+    warm_up: f64,
+    /// The most that the gradients' norm may be
+    #[arg(long, default_value_t = SupervisedOptions::default().clip, value_name = "NORM", help_heading = "Learning")]
+    clip: f64,
+    /// How much of a class's certainty is spread over all classes
+    #[arg(long, default_value_t = SupervisedOptions::default().label_smoothing, value_name = "SHARE", help_heading = "Learning")]
+    label_smoothing: f64,
+    /// Mix pictures in pairs: the alpha of mixup; 0 mixes none
+    #[arg(long, default_value_t = SupervisedOptions::default().mixup, value_name = "ALPHA", help_heading = "Learning")]
+    mixup: f64,
+    /// Keep a moving average of the weights with this decay, 0.999 say, and measure and save that
+    #[arg(long, value_name = "DECAY", help_heading = "Learning")]
+    ema: Option<f64>,
+    /// Show every picture by its middle, not by random parts in random colours; with a frozen backbone its features are then worked out once
+    #[arg(long, help_heading = "Learning")]
+    no_augment: bool,
+    /// The least share of a picture's area that a random part has
+    #[arg(long, default_value_t = SupervisedOptions::default().min_area, value_name = "SHARE", help_heading = "Learning")]
+    min_area: f64,
+    /// Only read and prepare the pictures of one epoch, and tell how fast that is
+    #[arg(long, help_heading = "Learning")]
+    loader_only: bool,
+
+    #[command(flatten)]
+    pub(crate) run: Run,
+}
+
+/// Which attention the network has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Attention {
+    /// The plain backbone.
+    None,
+    /// CBAM after stages 5 and 7.
+    Cbam,
+    /// CBAM, and self-attention among the patches of stage 5, as in the bundled network.
+    #[value(name = "cbam+patch")]
+    CbamPatch,
+}
+
+impl Supervised {
+    fn options(&self) -> SupervisedOptions {
+        SupervisedOptions {
+            images: self.images.clone(),
+            validation: self.validation.clone(),
+            hold_out: self.hold_out,
+            limit: self.limit,
+            train: self.train_part(),
+            epochs: self.epochs,
+            batch: self.batch,
+            optimizer: self.optimizer,
+            learning_rate: self.learning_rate,
+            weight_decay: self.weight_decay,
+            warm_up: self.warm_up,
+            label_smoothing: self.label_smoothing,
+            mixup: self.mixup,
+            ema: self.ema,
+            clip: self.clip,
+            augment: !self.no_augment,
+            min_area: self.min_area,
+            seed: self.run.seed,
+        }
+    }
+
+    fn train_part(&self) -> TrainPart {
+        self.train.unwrap_or(match self.attention {
+            _ if self.from_scratch => TrainPart::All,
+            Attention::None => TrainPart::Head,
+            _ => TrainPart::HeadAndAttention,
+        })
+    }
+
+    fn network(&self, labels: Vec<String>, device: tch::Device) -> Result<Network> {
+        let start = match &self.backbone {
+            _ if self.from_scratch => Start::Scratch,
+            Some(path) => Start::File(path),
+            None => Start::Bundled,
+        };
+        let mut config = match self.attention {
+            Attention::None => NetworkConfig::plain(self.arch),
+            _ => NetworkConfig::attentive(self.arch),
+        };
+        if self.attention == Attention::Cbam {
+            config.attention.iter_mut().for_each(|stage| stage.patch = None);
+        }
+        config.classes = labels.len() as i64;
+        config.labels = labels;
+        config.short_side = self.size.unwrap_or(config.short_side);
+        let (network, new_classifier) = supervised_network(config, start, device)?;
+        ensure!(
+            !new_classifier || self.train_part() != TrainPart::Attention,
+            "--train attention: the classifier is new and must learn too; choose head+attention, or give --backbone a \
+             network that was trained on these classes"
+        );
+        Ok(network)
+    }
+
+    fn check(&self) -> Result<()> {
+        let part = self.train_part();
+        ensure!(!self.from_scratch || part == TrainPart::All, "--from-scratch: fresh weights must all be trained");
+        let attention = matches!(part, TrainPart::Attention | TrainPart::HeadAndAttention);
+        ensure!(!attention || self.attention != Attention::None, "--train {part}: there is no attention to train");
+        Ok(())
+    }
+
+    /// What the weights file says of its making.
+    fn made_by(&self, options: &SupervisedOptions) -> String {
+        let SupervisedOptions { train, epochs, batch, optimizer, learning_rate, weight_decay, seed, .. } = options;
+        let SupervisedOptions { warm_up, label_smoothing, mixup, clip, min_area, .. } = options;
+        let mut text = format!(
+            "cbam-train {} supervised --train {train} --epochs {epochs} --batch {batch} --optimizer {optimizer} \
+             --learning-rate {learning_rate} --weight-decay {weight_decay} --warm-up {warm_up} --clip {clip} \
+             --label-smoothing {label_smoothing} --mixup {mixup} --min-area {min_area} --seed {seed}",
+            env!("CARGO_PKG_VERSION"),
+        );
+        let optional = [
+            (options.limit.map(|limit| format!(" --limit {limit}"))),
+            (options.ema.map(|decay| format!(" --ema {decay}"))),
+            (!options.augment).then(|| " --no-augment".to_owned()),
+            self.from_scratch.then(|| " --from-scratch".to_owned()),
+        ];
+        optional.into_iter().flatten().for_each(|option| text += &option);
+        text
+    }
+}
+
+/// Trains, saves, and prints the accuracy.
+pub(crate) fn run(arguments: &Supervised) -> Result<()> {
+    arguments.check()?;
+    let device = arguments.run.prepare()?;
+    let options = arguments.options();
+    let mut network = arguments.network(class_names(&options)?, device)?;
+    let mut progress = Progress::new(arguments.run.quiet)?;
+    if arguments.loader_only {
+        let report = loader_speed(&network, &options, &mut progress)?;
+        println!("{}", loader(&report));
+        return Ok(());
+    }
+    let report = supervised(&mut network, &options, &arguments.run.options(), &mut progress)?;
+    progress.finish();
+    let notes = [("made_by", arguments.made_by(&options)), ("accuracy", serde_json::to_string(&report.accuracy)?)];
+    let notes: BTreeMap<String, String> = notes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    network.save(&arguments.run.out, &notes).context("the trained network")?;
+    print!("{}", summary(&report));
+    arguments.run.finish()
+}
+
+fn summary(report: &SupervisedReport) -> String {
+    let [training, held_out] = report.pictures;
+    let trained = format!(
+        "{} values trained on {training} pictures of {} classes; {held_out} held out\n",
+        report.parameters, report.classes
+    );
+    let speed = if report.loader.pictures > 0 {
+        format!("{}; the network waited for it {:.1} s\n", loader(&report.loader), report.loader.waited)
+    } else {
+        String::new()
+    };
+    format!("{trained}{speed}held-out {}\n", top1(&report.accuracy))
+}
+
+fn loader(report: &LoaderReport) -> String {
+    let LoaderReport { pictures, seconds, .. } = report;
+    format!("the loader alone: {:.0} images/s ({pictures} pictures in {seconds:.1} s)", report.images_per_second())
+}

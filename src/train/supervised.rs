@@ -1,0 +1,199 @@
+//! Classes from folders: the usual training, with attention or without, of everything or of the new parts alone.
+
+mod augment;
+mod batches;
+mod evaluate;
+mod folder;
+mod mix;
+mod options;
+mod start;
+
+use serde::Serialize;
+use tch::{Kind, Tensor};
+
+use super::loader::LoaderReport;
+use super::optim::{Group, ParameterInfo};
+use super::run::{Setup, Trainer, WATCHED};
+use super::views::rng;
+use super::{Observer, RunOptions, Schedule, trainable};
+use crate::eval::AccuracySummary;
+use crate::network::Network;
+use crate::{Error, Result};
+use batches::{Batch, Batches};
+use evaluate::HeldOut;
+use folder::Data;
+
+pub use options::{OptimizerKind, SupervisedOptions, TrainPart};
+pub use start::{Start, supervised_network};
+
+/// What the names of the classifier's variables begin with.
+const HEAD: &str = "backbone._fc.";
+/// The parameter group of the 7×7 convolutions, which learn faster.
+const CONVOLUTION_GROUP: usize = 1;
+/// Which random numbers are whose.
+const TORCH_STREAM: u64 = 33;
+const MIX_STREAM: u64 = 34;
+
+/// What was done.
+#[derive(Debug, Clone, Serialize)]
+pub struct SupervisedReport {
+    /// The classes.
+    pub classes: usize,
+    /// The pictures trained on, and those held out.
+    pub pictures: [usize; 2],
+    /// The number of values that learned.
+    pub parameters: usize,
+    /// The accuracy on the held-out pictures at the end.
+    pub accuracy: AccuracySummary,
+    /// How fast the loader was; nothing if the features were kept.
+    pub loader: LoaderReport,
+}
+
+/// The names of the classes of a folder or archive, in the order of the network's logits.
+///
+/// # Errors
+/// [`Error::Argument`] or [`Error::Io`], as [`supervised`].
+pub fn class_names(options: &SupervisedOptions) -> Result<Vec<String>> {
+    options.check()?;
+    Ok(Data::find(options)?.labels)
+}
+
+/// How fast the pictures of one epoch are read and augmented, with no network behind them.
+///
+/// # Errors
+/// As [`supervised`].
+pub fn loader_speed(
+    network: &Network,
+    options: &SupervisedOptions,
+    observer: &mut dyn Observer,
+) -> Result<LoaderReport> {
+    options.check()?;
+    let data = Data::find(options)?;
+    Batches::new(&data.training, network, options).run(0, 0, observer, &mut |_, observer| {
+        if observer.cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+    })
+}
+
+/// Trains `network` on the classes that its labels name; its weights are then those after the last step, or their moving
+/// average.
+///
+/// # Errors
+/// [`Error::Argument`] if an option is out of range, the folders are not the classes of the network, nothing is there to
+/// train, the training diverges or the checkpoint is not of this training; [`Error::Interrupted`] if the observer ends it;
+/// [`Error::Io`] if a folder cannot be listed, [`Error::Torch`] if libtorch fails. Single pictures that cannot be read go
+/// to [`Observer::skipped`].
+pub fn supervised(
+    network: &mut Network,
+    options: &SupervisedOptions,
+    run: &RunOptions,
+    observer: &mut dyn Observer,
+) -> Result<SupervisedReport> {
+    options.check()?;
+    let data = Data::find(options)?;
+    if network.config().labels != data.labels {
+        return Err(Error::argument("images", "the folders are not the classes of the network"));
+    }
+    trainable(network, |name| options.train.has(name))?;
+    network.train_backbone(options.train == TrainPart::All);
+    let network = &*network;
+    let mut batches = Batches::new(&data.training, network, options);
+    let steps = options.epochs * batches.len();
+    let setup = Setup {
+        training: "supervised",
+        settings: options.settings(&data),
+        steps,
+        rule: options.optimizer.rule(),
+        group: &|parameter: ParameterInfo| Group {
+            rate: if parameter.store_group == CONVOLUTION_GROUP { 3.0 } else { 1.0 },
+            weight_decay: if parameter.axes > 1 { options.weight_decay } else { 0.0 },
+        },
+        clip: options.clip,
+        ema: options.ema,
+    };
+    let mut trainer = Trainer::begin(network, setup, run, observer)?;
+    let warm_up = (options.warm_up * steps as f64).round() as usize;
+    let schedule = Schedule { peak: options.learning_rate, warm_up, steps };
+
+    // Behind a frozen trunk, pictures that always look the same are run through it once.
+    let keeps_features = !options.augment && options.train != TrainPart::All;
+    let mut held_out = if keeps_features {
+        tch::no_grad(|| batches.keep_features(observer))?;
+        tch::no_grad(|| HeldOut::cached(network, &data.held_out, observer))?
+    } else {
+        HeldOut::Pictures(&data.held_out, false)
+    };
+    trainer.watch(network, data.held_out.pictures.spread(WATCHED), observer);
+    let (mut loader, mut accuracy) = (LoaderReport::default(), None);
+    while let Some(step) = trainer.next_step() {
+        let (epoch, first) = (step / batches.len(), step % batches.len());
+        loader.add(batches.run(epoch, first, observer, &mut |batch, observer| {
+            if batch.classes.is_empty() {
+                return trainer.finish_step(network, 0, &[], observer);
+            }
+            let step = trainer.step();
+            // Dropout and stochastic depth draw from libtorch's generator.
+            tch::manual_seed(rand::Rng::random(&mut rng(options.seed, TORCH_STREAM, step as u64)));
+            let (loss, figures) = trainer.forward(|| loss(network, &batch, options, step))?;
+            trainer.learn(&loss, schedule.at(step))?;
+            trainer.finish_step(network, batch.classes.len(), &figures, observer)
+        })?);
+        // An end during the measurement finds the state saved.
+        trainer.checkpoint(observer);
+        let summary = measure(&mut trainer, network, &mut held_out, observer)?;
+        let (n, top1, top5) = (summary.n as f64, summary.top1.value, summary.top5.value);
+        let figures = [("epoch", (epoch + 1) as f64), ("n", n), ("top1", top1), ("top5", top5)];
+        trainer.log("validation", &figures, observer);
+        observer.evaluated(epoch + 1, options.epochs, &summary);
+        accuracy = Some(summary);
+    }
+    let accuracy = match accuracy {
+        Some(accuracy) => accuracy,
+        // Killed after the last step, before this.
+        None => measure(&mut trainer, network, &mut held_out, observer)?,
+    };
+    trainer.swap_average()?;
+    Ok(SupervisedReport {
+        classes: data.labels.len(),
+        pictures: [data.training.len(), data.held_out.len()],
+        parameters: trainer.parameters(),
+        accuracy,
+        loader,
+    })
+}
+
+/// The accuracy of the moving average of the weights, or of the weights if there is none.
+fn measure(
+    trainer: &mut Trainer<'_>,
+    network: &Network,
+    held_out: &mut HeldOut<'_>,
+    observer: &mut dyn Observer,
+) -> Result<AccuracySummary> {
+    trainer.swap_average()?;
+    let summary = held_out.evaluate(network, observer);
+    trainer.swap_average()?;
+    summary
+}
+
+/// The loss of one batch, and how many of its pictures were right (of those that are not mixed).
+fn loss(
+    network: &Network,
+    batch: &Batch,
+    options: &SupervisedOptions,
+    step: usize,
+) -> Result<(Tensor, Vec<(&'static str, f64)>)> {
+    let mut xs = batch.xs.shallow_clone();
+    let mut targets = mix::targets(&batch.classes, network.config().classes, options.label_smoothing)?;
+    targets = targets.f_to_device(network.device())?;
+    if options.mixup > 0.0 {
+        let rng = &mut rng(options.seed, MIX_STREAM, step as u64);
+        [xs, targets] = mix::mixup(&xs, &targets, options.mixup, rng)?;
+    }
+    let output = if batch.is_features { network.tail(&xs, true)? } else { network.forward(&xs, true)? };
+    let loss = mix::cross_entropy(&output.logits, &targets)?;
+    let mut figures = vec![("loss", loss.f_double_value(&[])?)];
+    if options.mixup == 0.0 {
+        let right = output.logits.f_argmax(-1, false)?.f_eq_tensor(&targets.f_argmax(-1, false)?)?;
+        figures.push(("top1", right.f_to_kind(Kind::Float)?.f_mean(Kind::Float)?.f_double_value(&[])?));
+    }
+    Ok((loss, figures))
+}

@@ -1,0 +1,145 @@
+//! Pictures with a class each: a folder per class, or an archive of such folders.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use rand::seq::SliceRandom;
+
+use super::SupervisedOptions;
+use crate::train::Pictures;
+use crate::train::source::is_held_out;
+use crate::train::views::rng;
+use crate::{Error, Result};
+
+/// Which random numbers are whose.
+const SAMPLE_STREAM: u64 = 32;
+
+/// Pictures, and the class of each.
+#[derive(Debug, Clone)]
+pub(super) struct Labelled {
+    pub(super) pictures: Pictures,
+    /// By picture: the place of its class among the names.
+    pub(super) classes: Vec<usize>,
+}
+
+impl Labelled {
+    pub(super) fn len(&self) -> usize {
+        self.classes.len()
+    }
+
+    fn select(&self, indices: &[usize]) -> Self {
+        let classes = indices.iter().map(|&index| self.classes[index]).collect();
+        Self { pictures: self.pictures.select(indices), classes }
+    }
+}
+
+/// What to train on, what is held out, and the names of the classes.
+#[derive(Debug)]
+pub(super) struct Data {
+    pub(super) training: Labelled,
+    pub(super) held_out: Labelled,
+    pub(super) labels: Vec<String>,
+}
+
+impl Data {
+    /// Finds the pictures and parts them: about one in [`SupervisedOptions::hold_out`], chosen by names alone, is held out,
+    /// unless there is a folder of them.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there are fewer than two classes, or no picture to train on or to hold out.
+    pub(super) fn find(options: &SupervisedOptions) -> Result<Self> {
+        let all = Pictures::find(std::slice::from_ref(&options.images))?;
+        let below: Vec<PathBuf> = (0..all.len()).map(|index| below(all.name(index), &options.images)).collect();
+        let depth = common_folders(&below);
+        let class = |path: &Path| {
+            let name = path.iter().nth(depth).filter(|_| path.iter().count() > depth + 1);
+            name.map(|name| name.to_string_lossy().into_owned())
+        };
+        let labels: BTreeSet<String> = below.iter().filter_map(|path| class(path)).collect();
+        let labels: Vec<String> = labels.into_iter().collect();
+        let fault = |message: String| Error::argument(options.images.display(), message);
+        if labels.len() < 2 {
+            return Err(fault(format!("there must be a folder for each class, at least two; found {}", labels.len())));
+        }
+        if let Some(stray) = below.iter().find(|path| class(path).is_none()) {
+            return Err(fault(format!("{} lies in no class's folder", stray.display())));
+        }
+        let place = |label: &str| labels.iter().position(|known| known == label);
+        let classes = below.iter().filter_map(|path| place(&class(path)?)).collect();
+        let all = Labelled { pictures: all, classes };
+
+        let (training, held_out) = if let Some(path) = &options.validation {
+            (all, validation(path, &labels)?)
+        } else {
+            let held_out = |index: &usize| is_held_out(all.pictures.name(*index), options.hold_out);
+            let (held_out, training): (Vec<_>, Vec<_>) = (0..all.len()).partition(held_out);
+            (all.select(&training), all.select(&held_out))
+        };
+        let training = sample(&training, options.limit.unwrap_or(usize::MAX), options.seed);
+        for (what, part) in [("to train on", &training), ("held out", &held_out)] {
+            if part.len() == 0 {
+                return Err(fault(format!("no picture is left {what}; see hold-out and validation")));
+            }
+        }
+        Ok(Self { training, held_out, labels })
+    }
+}
+
+/// The pictures of a folder of held-out ones; each class is the first of its folders that is known.
+fn validation(path: &PathBuf, labels: &[String]) -> Result<Labelled> {
+    let pictures = Pictures::find(std::slice::from_ref(path))?;
+    let class = |index: usize| {
+        let below = below(pictures.name(index), path);
+        let known = |part: &std::ffi::OsStr| labels.iter().position(|label| part.to_str() == Some(label));
+        below
+            .parent()
+            .and_then(|folders| folders.iter().find_map(known))
+            .ok_or_else(|| Error::argument(path.display(), format!("{} lies in no class's folder", below.display())))
+    };
+    let classes = (0..pictures.len()).map(class).collect::<Result<_>>()?;
+    Ok(Labelled { pictures, classes })
+}
+
+/// A picture's path below the folder or archive.
+fn below(name: &Path, root: &Path) -> PathBuf {
+    let below = name.strip_prefix(root).unwrap_or(name);
+    // An archive's members may begin with "./".
+    below.components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect()
+}
+
+/// How many folders all paths begin with.
+fn common_folders(paths: &[PathBuf]) -> usize {
+    let Some(first) = paths.first() else { return 0 };
+    let folders: Vec<_> = first.parent().map(|parent| parent.iter().collect()).unwrap_or_default();
+    let shared = |path: &PathBuf| path.iter().zip(&folders).take_while(|(a, b)| a == *b).count();
+    paths.iter().map(shared).min().unwrap_or(0)
+}
+
+/// At most so many pictures of each class, chosen by the seed.
+fn sample(all: &Labelled, limit: usize, seed: u64) -> Labelled {
+    let mut indices: Vec<usize> = (0..all.len()).collect();
+    indices.shuffle(&mut rng(seed, SAMPLE_STREAM, 0));
+    let mut taken = vec![0; all.classes.iter().max().map_or(0, |last| last + 1)];
+    indices.retain(|&index| {
+        let taken = &mut taken[all.classes[index]];
+        *taken += 1;
+        *taken <= limit
+    });
+    indices.sort_unstable();
+    all.select(&indices)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_all_share_are_no_classes() {
+        let depth = |paths: &[&str]| common_folders(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(depth(&["a/x/1.png", "a/y/2.png"]), 1);
+        assert_eq!(depth(&["x/1.png", "y/2.png"]), 0);
+        assert_eq!(depth(&["a/b/x/1.png", "a/b/y/z/2.png"]), 2);
+        assert_eq!(depth(&["1.png", "y/2.png"]), 0);
+        assert_eq!(below(Path::new("set.tar/./x/1.png"), Path::new("set.tar")), Path::new("x/1.png"));
+    }
+}

@@ -1,0 +1,49 @@
+//! The network that a supervised training starts from.
+
+use std::path::Path;
+
+use tch::{Device, no_grad};
+
+use super::HEAD;
+use crate::network::{Network, NetworkConfig};
+use crate::{Error, Result};
+
+/// Where a network's backbone comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Start<'a> {
+    /// The bundled backbone.
+    Bundled,
+    /// The backbone of a weights file.
+    File(&'a Path),
+    /// Nothing: fresh weights, from libtorch's generator.
+    Scratch,
+}
+
+/// A network of this configuration, ready to be trained on the classes of its labels: the backbone as `start` says, the
+/// attention starting as the identity. And whether the classifier is new: it is, unless the start's labels are the same classes.
+///
+/// # Errors
+/// [`Error::Argument`] if the start is another architecture; what opening a file returns.
+pub fn supervised_network(config: NetworkConfig, start: Start<'_>, device: Device) -> Result<(Network, bool)> {
+    let network = Network::new(config, device)?;
+    let trained = match start {
+        Start::Scratch => return Ok((network, true)),
+        Start::Bundled => Network::plain(device)?,
+        Start::File(path) => Network::open(path, device)?,
+    };
+    let (own, other) = (network.config(), trained.config());
+    if own.arch != other.arch {
+        let message = format!("the weights are {}, the network should be {}", other.arch, own.arch);
+        return Err(Error::argument("arch", message));
+    }
+    let same_classes = !own.labels.is_empty() && own.labels == other.labels;
+    let saved = trained.variables().variables();
+    for (name, mut value) in network.variables().variables() {
+        if name.starts_with("backbone.") && (same_classes || !name.starts_with(HEAD)) {
+            let saved = saved.get(&name).filter(|saved| saved.size() == value.size());
+            let saved = saved.ok_or_else(|| Error::argument("backbone", format!("has no {name} that fits")))?;
+            no_grad(|| value.f_copy_(saved))?;
+        }
+    }
+    Ok((network, !same_classes))
+}

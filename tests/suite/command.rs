@@ -306,7 +306,6 @@ fn explanations_are_of_a_class_at_a_stage() {
         ("--map gradcam --class 1000", "0 to 999"),
         ("--map gradcam:stage9", "stage7, head"),
         ("--map rise:stage5", "no stage"),
-        ("--map rollout", "two or more"),
         ("--map spatial --class tabby", "spatial"),
     ] {
         let output = place.run(&format!("cat.jpg --overlay never.png {line}"));

@@ -105,7 +105,7 @@ fn fusing_as_defined() {
     let gate = array![[0.5]]; // one cell: the same everywhere
     let class = array![[3.0]];
     // m = 0.5 sqrt(p) = 0.5 1 0.25 0, mean 0.4375
-    assert_eq!(fuse(&gate, &[patch.clone()], &class), array![[0.0625, 0.5625], [0.0, 0.0]]);
+    assert_eq!(fuse(&gate, std::slice::from_ref(&patch), &class), array![[0.0625, 0.5625], [0.0, 0.0]]);
     // The gate is resampled to the patches' grid, linearly.
     let flat = [Array2::ones((1, 4))];
     assert_eq!(fuse(&array![[0.0, 1.0]], &flat, &class), array![[0.0, 0.0, 0.25, 0.5]]);
@@ -116,8 +116,8 @@ fn fusing_as_defined() {
     let expected = array![[0.219_669_9, 0.633_883_5], [0.0, 0.0]];
     assert!((fused - expected).iter().all(|difference| difference.abs() < 1e-6));
     for empty in [
-        fuse(&Array2::zeros((0, 0)), &[patch.clone()], &class),
-        fuse(&gate, &[patch.clone()], &Array2::zeros((0, 0))),
+        fuse(&Array2::zeros((0, 0)), std::slice::from_ref(&patch), &class),
+        fuse(&gate, std::slice::from_ref(&patch), &Array2::zeros((0, 0))),
         fuse(&gate, &[patch], &array![[0.0]]),
     ] {
         assert_eq!(empty, Array2::<f32>::zeros((2, 2)));
@@ -370,7 +370,7 @@ proptest! {
 
     #[test]
     fn fused_maps_are_not_negative(gate in grid(), patch in grid(), class in grid()) {
-        let fused = fuse(&gate, &[patch.clone()], &class);
+        let fused = fuse(&gate, std::slice::from_ref(&patch), &class);
         prop_assert_eq!(fused.dim(), patch.dim());
         prop_assert!(AttentionMap::new(fused.clone(), MapRange::Positive).is_ok());
         // Something is under the mean, or everything is at it.

@@ -90,7 +90,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "1..100", default_value = "90", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = OUTPUT)]
     pub(crate) jpeg_quality: u8,
 
-    /// The map: fused, spatial[:STAGE], patch[:STAGE][:HEAD], patch@X,Y, channel:STAGE, rollout, or an explanation
+    /// The map: fused, `spatial[:STAGE]`, `patch[:STAGE][:HEAD]`, patch@X,Y, channel:STAGE, rollout, or an explanation
     /// [default: fused, or gradcam without attention]
     ///
     /// `fused` joins the last spatial gate, the patch attention and `gradcam`. `spatial:STAGE` is that stage's gate,

@@ -13,6 +13,11 @@ use clap::Parser;
 
 use args::{Cli, Command};
 
+/// libtorch takes and gives back large blocks with every layer, and glibc's heap hands each back to the system: page
+/// faults then take more time than the training.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let (done, run) = match &command {

@@ -21,7 +21,7 @@
 
 mod ablation_cam;
 mod base;
-mod eigen_cam;
+pub(crate) mod eigen_cam;
 mod grad_cam;
 mod grad_cam_plus_plus;
 mod hires_cam;

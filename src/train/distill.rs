@@ -12,16 +12,13 @@ use super::loss::{class_divergence, focus_divergence};
 use super::optim::{AdamW, Group, ParameterInfo, Rule};
 use super::run::{Setup, Trainer, WATCHED};
 use super::validate::{Validation, validate};
-use super::{Observer, RunOptions, Schedule, trainable};
+use super::{CONVOLUTION_GROUP, Observer, RunOptions, Schedule, trainable};
 use crate::network::Network;
 use crate::{Error, Result};
 use draw::{Sources, draw};
 use plan::{BATCH, Plan};
 
 pub use options::DistillOptions;
-
-/// The parameter group of the 7×7 convolutions, which learn faster.
-const CONVOLUTION_GROUP: usize = 1;
 
 /// The terms of the loss at one step, each a mean over its views.
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -7,6 +7,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
+use super::loader::prefetch;
 use super::views::{Placement, Studio};
 use super::{Observer, teacher};
 use crate::network::Network;
@@ -148,25 +149,14 @@ fn draw(studio: &Studio, picture: usize, views: usize) -> Result<Drawn> {
     Ok(Drawn { clean, closer, views })
 }
 
-/// Draws the next chunk while the one before is worked on.
+/// Draws the next chunks while the one before is worked on.
 fn for_each_chunk<T: Send>(
     count: usize,
     draw: impl Fn(Range<usize>) -> Vec<T> + Send,
-    mut work: impl FnMut(Vec<T>) -> Result<()>,
+    work: impl FnMut(Vec<T>) -> Result<()>,
 ) -> Result<()> {
-    let (sender, receiver) = crossbeam_channel::bounded(1);
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for start in (0..count).step_by(CHUNK) {
-                if sender.send(draw(start..(start + CHUNK).min(count))).is_err() {
-                    break;
-                }
-            }
-        });
-        // Owned here, so that an error ends the drawing too.
-        let receiver = receiver;
-        receiver.iter().try_for_each(&mut work)
-    })
+    let chunks = (0..count).step_by(CHUNK).map(|start| start..(start + CHUNK).min(count));
+    prefetch(chunks, ExactSizeIterator::len, draw, work).map(drop)
 }
 
 fn keep_good<T>(results: Vec<Result<T>>, observer: &mut dyn Observer) -> Vec<T> {

@@ -47,6 +47,9 @@ use tch::Tensor;
 use crate::Result;
 use crate::network::Network;
 
+/// The parameter group of the 7×7 convolutions of spatial attention, which learn faster than the rest of it.
+const CONVOLUTION_GROUP: usize = 1;
+
 /// Lets only the parameters of these names learn; running statistics are no parameters.
 fn trainable(network: &Network, learns: impl Fn(&str) -> bool) -> Result<()> {
     let parameters: BTreeSet<_> = network.variables().trainable_variables().iter().map(Tensor::data_ptr).collect();

@@ -15,7 +15,7 @@ use super::loader::LoaderReport;
 use super::optim::{Group, ParameterInfo};
 use super::run::{Setup, Trainer, WATCHED};
 use super::views::rng;
-use super::{Observer, RunOptions, Schedule, trainable};
+use super::{CONVOLUTION_GROUP, Observer, RunOptions, Schedule, trainable};
 use crate::eval::AccuracySummary;
 use crate::network::Network;
 use crate::{Error, Result};
@@ -28,8 +28,6 @@ pub use start::{Start, supervised_network};
 
 /// What the names of the classifier's variables begin with.
 const HEAD: &str = "backbone._fc.";
-/// The parameter group of the 7×7 convolutions, which learn faster.
-const CONVOLUTION_GROUP: usize = 1;
 /// Which random numbers are whose.
 const TORCH_STREAM: u64 = 33;
 const MIX_STREAM: u64 = 34;

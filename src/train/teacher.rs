@@ -6,6 +6,7 @@ use tch::{Kind, Tensor};
 use super::views::Placement;
 use crate::Result;
 use crate::backbone::Backbone;
+use crate::explain::eigen_cam::projection;
 
 /// How much narrower than the evidence its target is: the power to which it is raised.
 const SHARPNESS: f64 = 1.5;
@@ -26,13 +27,14 @@ pub(super) fn teach(backbone: &dyn Backbone, stages: usize, features: &Tensor) -
     let head = backbone.head(&last, false);
     let logits = backbone.classify(&head, false);
     let log_probabilities = logits.f_log_softmax(-1, Kind::Float)?;
-    let [batch, channels, height, width] = last_four(&head);
+    let (batch, channels, height, width) = head.size4()?;
     let count = 3.min(logits.size()[1]);
     let (likely, top) = log_probabilities.f_exp()?.f_topk(count, -1, true, true)?;
     let weights = backbone.classifier_weight().f_index_select(0, &top.f_view([-1])?)?.f_view([batch, count, -1])?;
     let activation = weights.f_bmm(&head.f_reshape([batch, channels, -1])?)?.f_relu()?; // [N, 3, h·w]
     let activation = likely.f_unsqueeze(1)?.f_bmm(&activation)?.f_squeeze_dim(1)?;
-    let evidence = unit_range(&activation)? + unit_range(&eigen_cam(&last)?)? + unit_range(&eigen_cam(&head)?)? * 0.5;
+    let eigen_cam = |features: &Tensor| unit_range(&projection(features)?.f_relu()?.f_flatten(1, 2)?);
+    let evidence = unit_range(&activation)? + eigen_cam(&last)? + eigen_cam(&head)? * 0.5;
     Ok(Lesson { log_probabilities, evidence: evidence.f_view([batch, height, width])? })
 }
 
@@ -46,30 +48,11 @@ pub(super) fn agree(look: &Tensor, mirrored: &Tensor, (rows, columns): (usize, u
     Ok(target.f_view([-1, size[0], size[1]])?)
 }
 
-/// Eigen-CAM (Muhammad and Yeasin 2020) of features `[N, C, h, w]`: each position's coordinate along the first
-/// principal component, `[N, h·w]`, negative parts cut off. An eigenvector has no sign of its own: the one taken lets
-/// the map rise with the features' energy.
-fn eigen_cam(features: &Tensor) -> Result<Tensor> {
-    let positions = features.f_flatten(2, 3)?.f_transpose(1, 2)?; // [N, h·w, C]
-    let centred = &positions - positions.f_mean_dim([1i64].as_slice(), true, Kind::Float)?;
-    let (_, vectors) = centred.f_bmm(&centred.f_transpose(1, 2)?)?.f_linalg_eigh("L")?;
-    let first = vectors.f_select(-1, -1)?; // [N, h·w], the largest eigenvalue's
-    let energy = positions.f_square()?.f_sum_dim_intlist([2i64].as_slice(), false, Kind::Float)?;
-    let energy = &energy - energy.f_mean_dim([1i64].as_slice(), true, Kind::Float)?;
-    let sign = (&first * energy).f_sum_dim_intlist([1i64].as_slice(), true, Kind::Float)?.f_sign()?;
-    Ok((first * sign).f_relu()?)
-}
-
 /// Each row of `[N, positions]` scaled from 0 to 1.
 fn unit_range(rows: &Tensor) -> Result<Tensor> {
     let low = rows.f_amin([1i64].as_slice(), true)?;
     let span = (rows.f_amax([1i64].as_slice(), true)? - &low).f_clamp_min(1e-6)?;
     Ok((rows - low) / span)
-}
-
-fn last_four(tensor: &Tensor) -> [i64; 4] {
-    let size = tensor.size();
-    [size[0], size[1], size[2], size[3]]
 }
 
 /// The evidence of a clean picture moved to where a view shows it, on a grid of rows and columns: zero outside the
@@ -138,15 +121,5 @@ mod tests {
         assert_eq!(target.size(), [1, 8, 12]);
         assert_eq!(target.argmax(-1, false).get(0).int64_value(&[7]), 11);
         assert_eq!([target.min(), target.max()].map(|value| value.double_value(&[])), [0.0, 1.0]);
-    }
-
-    #[test]
-    fn eigen_cam_finds_the_bright_patch_whatever_the_sign() {
-        for sign in [1.0, -1.0] {
-            let features = Tensor::zeros([1, 3, 4, 5], (Kind::Float, tch::Device::Cpu));
-            let _ = features.get(0).get(1).get(2).get(3).fill_(5.0 * sign);
-            let map = eigen_cam(&features).unwrap();
-            assert_eq!(map.argmax(1, false).int64_value(&[0]), 2 * 5 + 3);
-        }
     }
 }

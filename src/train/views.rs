@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{Pictures, canvas};
-use crate::photo::ImageSize;
+use crate::photo::{ImageSize, Preprocess};
 use crate::{Error, Result};
 
 /// The side in pixels of a cell of the masks and targets; it divides the strides of all gates.
@@ -83,9 +83,9 @@ impl Studio<'_> {
     /// teacher.
     pub(super) fn clean(&self, picture: usize) -> Result<[RgbImage; 2]> {
         let picture = self.pictures.open(picture)?.image.to_rgb8();
-        let closer = |side: u32| ((f64::from(side) * CLOSER / 32.0).round() as u32).max(1) * 32;
-        let size = ImageSize { width: closer(self.size.width), height: closer(self.size.height) };
-        let mut mirrored = canvas::centre(&picture, size)?;
+        let short_side = (f64::from(self.size.short_side()) * CLOSER).round() as u32;
+        let closer = Preprocess { short_side, ..Preprocess::default() }.network_size(self.size);
+        let mut mirrored = canvas::centre(&picture, closer)?;
         imageops::flip_horizontal_in_place(&mut mirrored);
         Ok([canvas::centre(&picture, self.size)?, mirrored])
     }

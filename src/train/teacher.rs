@@ -87,13 +87,13 @@ pub(super) fn consensus(log_probabilities: &[Tensor]) -> Result<Tensor> {
 /// batch mirrored: `[N, rows, columns]`, each from 0 to 1.
 pub(super) fn agree(evidence: &[(Tensor, bool)], (rows, columns): (usize, usize)) -> Result<Tensor> {
     let size = [rows as i64, columns as i64];
-    let mut sum =
-        Tensor::f_zeros([1], (Kind::Float, evidence.first().map_or(tch::Device::Cpu, |(look, _)| look.device())))?;
-    for (look, mirrored) in evidence {
+    let on_grid = |(look, mirrored): &(Tensor, bool)| -> Result<Tensor> {
         let look = if *mirrored { look.f_flip([2])? } else { look.shallow_clone() };
-        sum = sum + look.f_unsqueeze(1)?.f_upsample_bilinear2d(size, false, None, None)?; // [N, 1, rows, columns]
-    }
-    let target = unit_range(&sum.f_flatten(1, 3)?)?.f_pow_tensor_scalar(SHARPNESS)?;
+        Ok(look.f_unsqueeze(1)?.f_upsample_bilinear2d(size, false, None, None)?) // [N, 1, rows, columns]
+    };
+    let looks = evidence.iter().map(on_grid).collect::<Result<Vec<_>>>()?;
+    let sum = Tensor::f_cat(&looks, 1)?.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
+    let target = unit_range(&sum.f_flatten(1, 2)?)?.f_pow_tensor_scalar(SHARPNESS)?;
     Ok(target.f_view([-1, size[0], size[1]])?)
 }
 

@@ -50,9 +50,9 @@ impl NetworkConfig {
         Self { arch, classes: 1000, short_side: arch.input_size(), attention: Vec::new(), labels: Vec::new() }
     }
 
-    /// The attention of the bundled model: after stage 5 (stride 16) CBAM with r = 8, after stage 7 (stride 32) CBAM with
-    /// r = 16, each with patch self-attention behind it; 7×7 convolutions padded by replication, so that a gate cannot tell the
-    /// border from the middle, and no normalisation.
+    /// The attention of the bundled model: CBAM after stage 5 (stride 16, r = 8), on the expanded features of stage 6 (r = 16)
+    /// and after stage 7 (stride 32, r = 16), the first and the last with patch self-attention behind it; 7×7 convolutions
+    /// padded by replication, so that a gate cannot tell the border from the middle, and no normalisation.
     pub fn attentive(arch: Arch) -> Self {
         let cbam = |reduction| CbamConfig {
             channel: ChannelAttentionConfig { reduction, ..Default::default() },
@@ -62,13 +62,16 @@ impl NetworkConfig {
                 ..Default::default()
             }),
         };
-        let attention = |stage: &str, reduction| StageAttention {
+        let patch = Some(PatchAttentionConfig { patch_size: 1, heads: 4, head_dim: 16 });
+        let attention = |stage: &str, reduction, patch| StageAttention {
             stage: stage.into(),
             cbam: Some(cbam(reduction)),
             gain: 4.0,
-            patch: Some(PatchAttentionConfig { patch_size: 1, heads: 4, head_dim: 16 }),
+            patch,
         };
-        Self { attention: vec![attention("stage5", 8), attention("stage7", 16)], ..Self::plain(arch) }
+        let sites = [("stage5", 8, patch.clone()), ("stage6.expansion", 16, None), ("stage7", 16, patch)];
+        let attention = sites.map(|(stage, reduction, patch)| attention(stage, reduction, patch)).into();
+        Self { attention, ..Self::plain(arch) }
     }
 
     /// How a photo becomes this network's input.

@@ -42,7 +42,7 @@ fn untrained_attention_changes_nothing() {
         let plain = plain.forward(&input, false).unwrap();
         let attentive = attentive.forward(&input, false).unwrap();
         assert!(plain.attention.is_empty());
-        assert_eq!(attentive.attention.len(), 2);
+        assert_eq!(attentive.attention.len(), 3);
         let difference = largest_difference(&plain.logits, &attentive.logits);
         assert!(difference < 1e-4, "{difference}");
     });
@@ -121,11 +121,11 @@ fn the_bundled_network_knows_its_pictures_and_its_maps_are_maps() {
 
     assert!((coffee.probabilities.sum() - 1.0).abs() < 1e-5);
     let stages: Vec<_> = coffee.gates.iter().map(|gate| gate.stage.as_str()).collect();
-    assert_eq!(stages, ["stage5", "stage7"]);
+    assert_eq!(stages, ["stage5", "stage6.expansion", "stage7"]);
     let rows = geometry.network.height as usize / 16;
     let columns = geometry.network.width as usize / 16;
     assert_ne!(rows, columns);
-    for (gate, shrink) in coffee.gates.iter().zip([1, 2]) {
+    for (gate, shrink) in coffee.gates.iter().zip([1, 1, 2]) {
         let spatial = gate.spatial.as_ref().unwrap();
         assert_eq!(spatial.dim(), (rows / shrink, columns / shrink));
         assert!(spatial.iter().chain(&gate.channel).all(|value| (0.0..=1.0).contains(value)));

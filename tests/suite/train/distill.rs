@@ -138,7 +138,7 @@ fn the_attention_learns_and_the_backbone_stays() {
     // The 7×7 convolutions and the output projections start at zero.
     let moved = with_prefix(&after, "attention.");
     let moved = moved.iter().filter(|(name, _)| name.ends_with("spatial.conv.weight"));
-    assert_eq!(moved.filter(|(_, value)| value.abs().max().double_value(&[]) > 1e-4).count(), 2);
+    assert_eq!(moved.filter(|(_, value)| value.abs().max().double_value(&[]) > 1e-4).count(), 3);
 }
 
 #[test]

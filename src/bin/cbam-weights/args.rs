@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 
 /// Look into weights files and convert them.
 ///
-/// Reads safetensors and what torch.save wrote before PyTorch 1.6 (nothing in the file is executed); writes safetensors.
+/// Reads safetensors and what torch.save wrote, in any version of PyTorch, training scripts' dictionaries too (nothing
+/// in the file is executed); writes safetensors.
 #[derive(Debug, Parser)]
 #[command(name = "cbam-weights", version)]
 pub(crate) struct Cli {

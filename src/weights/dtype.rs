@@ -55,5 +55,10 @@ pub(super) fn tensor(kind: Kind, shape: &[i64], data: &[u8]) -> Result<Tensor, S
     if kind == Kind::Bool && data.iter().any(|&byte| byte > 1) {
         return Err("a bool is neither 0 nor 1".to_owned());
     }
-    Tensor::f_from_data_size(data, shape, kind).map_err(|error| error.to_string())
+    Tensor::f_from_data_size(data, shape, kind).map_err(|error| first_line(&error))
+}
+
+/// What libtorch says, without the list of its own functions that follows.
+pub(super) fn first_line(error: &tch::TchError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }

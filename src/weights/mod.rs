@@ -8,16 +8,20 @@
 //! | `pickle`, `machine`, `opcode`, `globals`, `reader` | the pickles in both, read without executing anything |
 //! | `part`, `view` | which dictionary of a pickle holds the weights; its tensors |
 //! | `origin` | how to read, and what a file held around the tensors |
+//! | `layout` | which network the tensors are of |
 //! | `apply` | a checkpoint into a network's variables, with a report |
+//! | `compare` | two checkpoints, tensor by tensor |
 //! | `dtype` | element types |
 //! | `labels` | the names of the ImageNet classes |
 //!
 //! A reader trusts nothing that a file says about sizes before it has compared it with the file's length.
 
 mod apply;
+mod compare;
 mod dtype;
 mod globals;
 mod labels;
+mod layout;
 mod legacy;
 mod machine;
 mod opcode;
@@ -38,8 +42,10 @@ use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
 pub use apply::{LoadReport, Mismatch};
+pub use compare::{Change, Difference};
 pub use dtype::kind_name;
 pub use labels::{imagenet_classes, imagenet_wordnet_ids};
+pub use layout::{AttentionKind, Layout, Recognised, SiteAttention};
 pub use origin::{ReadOptions, Wrapping};
 
 use crate::error::{Error, Result};

@@ -1,5 +1,7 @@
 //! How a file is to be read, and what it held around the tensors.
 
+use std::fmt::{self, Display, Formatter};
+
 use super::Checkpoint;
 
 /// How a weights file is read.
@@ -41,6 +43,15 @@ pub struct Wrapping {
     /// The prefixes taken off every name, outermost first: `module.` of `DataParallel`, `_orig_mod.` of
     /// `torch.compile`, `model.` of Lightning.
     pub prefixes: Vec<String>,
+}
+
+impl Display for Wrapping {
+    /// In one line: the part, the prefixes; nothing if there are neither.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let part = self.part.iter().map(|part| format!("the tensors of {part:?}"));
+        let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix} taken off every name"));
+        f.write_str(&part.chain(prefixes).collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// What wrappers put before every name.

@@ -224,6 +224,7 @@ impl View<'_> {
             return dtype::tensor(self.kind, &self.size, &[]);
         }
         let storage = storages.get(self.storage.key).ok_or("its storage is not stored")?;
-        storage.f_as_strided(&self.size, &self.stride, self.offset).map_err(|error| error.to_string())
+        let tensor = storage.f_as_strided(&self.size, &self.stride, self.offset);
+        tensor.map_err(|error| dtype::first_line(&error))
     }
 }

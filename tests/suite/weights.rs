@@ -8,6 +8,7 @@ mod apply;
 mod command;
 mod damage;
 mod hostile;
+mod layouts;
 mod legacy;
 mod pytorch;
 mod save;

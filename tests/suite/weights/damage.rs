@@ -98,6 +98,7 @@ fn rebuilt(bytes: &[u8], random: &mut ChaCha8Rng) -> Option<Vec<u8>> {
 fn try_to_read(bytes: &[u8]) -> bool {
     match read(bytes) {
         Ok(checkpoint) => {
+            let _ = checkpoint.recognise();
             let size = |tensor: &Tensor| tensor.numel() * tensor.kind().elt_size_in_bytes();
             let total: usize = checkpoint.tensors.values().map(size).sum();
             assert!(total <= 4 * bytes.len(), "{total} bytes of tensors from {} bytes", bytes.len());

@@ -111,7 +111,7 @@ const DICTS: [(&str, &[&str]); 8] = [
 ];
 
 /// What training runs keep beside the tensors, by module.
-const INERT: [(&str, &[&str]); 31] = [
+const INERT: [(&str, &[&str]); 33] = [
     ("argparse", &["Namespace"]),
     ("types", &["SimpleNamespace"]),
     ("_codecs", &["encode"]),
@@ -162,6 +162,8 @@ const INERT: [(&str, &[&str]); 31] = [
     ("torch.optim.lr_scheduler", SCHEDULERS),
     ("torch.cuda.amp.grad_scaler", GRAD_SCALERS),
     ("torch.amp.grad_scaler", GRAD_SCALERS),
+    ("pytorch_lightning.callbacks.model_checkpoint", &["ModelCheckpoint"]),
+    ("pytorch_lightning.callbacks.early_stopping", &["EarlyStopping"]),
     ("torch.nn.modules.loss", &["CrossEntropyLoss", "BCEWithLogitsLoss", "MSELoss"]),
 ];
 

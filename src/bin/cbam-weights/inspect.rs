@@ -54,10 +54,10 @@ fn network(checkpoint: &Checkpoint) -> Vec<String> {
 fn kind(kind: &AttentionKind) -> String {
     match kind {
         AttentionKind::Cbam(config) => cbam(config),
-        AttentionKind::Bam { reduction, dilated } => {
-            format!("bam, reduction {reduction}, {dilated} dilated convolutions")
+        AttentionKind::Bam { reduction } => format!("bam, reduction {reduction}"),
+        AttentionKind::SqueezeExcite { reduction, bias } => {
+            format!("se, reduction {reduction}, {}", bias_words(*bias))
         }
-        AttentionKind::SqueezeExcite { hidden, bias } => format!("se, {hidden} hidden, {}", bias_words(*bias)),
         AttentionKind::Eca { kernel_size } => format!("eca, kernel {kernel_size}"),
         other => other.name().to_owned(),
     }

@@ -163,7 +163,7 @@ fn squeeze_excite(modules: &Modules, block: &str, channels: i64, names: [&str; 2
     if linear(modules, &fc2, &ours(block, "se", "fc2"), channels, hidden)? != bias {
         return Err(format!("of {fc1} and {fc2} only one has a bias"));
     }
-    Ok(AttentionKind::SqueezeExcite { hidden, bias })
+    Ok(AttentionKind::SqueezeExcite { reduction: reduction(&fc1, channels, hidden)?, bias })
 }
 
 fn eca(modules: &Modules, block: &str) -> Result<AttentionKind, String> {
@@ -200,13 +200,12 @@ pub(super) fn bam(modules: &Modules, module: &str, site: &str, channels: i64) ->
     };
     conv("gate_s_conv_reduce0", "spatial.reduce", [hidden, channels, 1, 1])?;
     norm(modules, &format!("{gate_s}.gate_s_bn_reduce0"), &ours("spatial.reduce_bn"))?;
-    let mut dilated = 0;
-    while modules.has(&format!("{gate_s}.gate_s_conv_di_{dilated}.weight")) {
-        conv(&format!("gate_s_conv_di_{dilated}"), &format!("spatial.dilated{dilated}"), [hidden, hidden, 3, 3])?;
-        norm(modules, &format!("{gate_s}.gate_s_bn_di_{dilated}"), &ours(&format!("spatial.dilated{dilated}_bn")))?;
-        dilated += 1;
+    for number in 0..2 {
+        let next = number + 1;
+        conv(&format!("gate_s_conv_di_{number}"), &format!("spatial.conv{next}"), [hidden, hidden, 3, 3])?;
+        norm(modules, &format!("{gate_s}.gate_s_bn_di_{number}"), &ours(&format!("spatial.bn{next}")))?;
     }
-    conv("gate_s_conv_final", "spatial.last", [1, hidden, 1, 1])?;
-    let kind = AttentionKind::Bam { reduction: reduction(&fc1, channels, hidden)?, dilated };
+    conv("gate_s_conv_final", "spatial.out", [1, hidden, 1, 1])?;
+    let kind = AttentionKind::Bam { reduction: reduction(&fc1, channels, hidden)? };
     Ok(Some((Layout::Official, SiteAttention { site: site.to_owned(), channels, kind })))
 }

@@ -83,13 +83,11 @@ pub enum AttentionKind {
     Bam {
         /// The reduction r of both branches: their width is C / r, rounded down.
         reduction: i64,
-        /// How many dilated convolutions the spatial branch has.
-        dilated: usize,
     },
     /// Squeeze-and-excitation.
     SqueezeExcite {
-        /// The width between its two layers.
-        hidden: i64,
+        /// The reduction r: the width between its two layers is C / r, rounded down.
+        reduction: i64,
         /// Whether the layers have biases.
         bias: bool,
     },

@@ -4,7 +4,8 @@ torchvision, timm and pytorchcv speak for themselves; the official code (Jongcha
 (luuuyi/CBAM.PyTorch) are written down here from what they compute.
 
     gen.py                  writes layouts.txt: per network a line `= name`, then a line per tensor (its name and shape);
-                            `~ name channels` is a BatchNorm, whose tensors are known
+                            `~ name channels` is a BatchNorm, whose tensors are known; and gates.safetensors: the
+                            attention of each layout's layer1.0 with random weights, and its gates on one input
     gen.py --write FOLDER   writes for every layout a checkpoint with random weights, as zip and as a legacy training
                             dictionary, and the logits and gates that it gives on one picture that is not square
 """
@@ -14,6 +15,7 @@ import warnings
 
 import torch
 import torch.nn.functional as F
+from timm.layers.activations import Sigmoid as SigmoidOfTimm
 from torch import nn
 
 warnings.filterwarnings("ignore")
@@ -257,12 +259,20 @@ def randomise(network):
             value.uniform_(0.5, 1.5)
 
 
-def gates(network, picture):
-    """The logits, and what every sigmoid gave: channel gates [C], spatial gates [h, w], BAM's [C, h, w]."""
+def hook(network, place=""):
+    """Handles on every sigmoid under `place`, and where their first outputs go: channel gates [C], spatial gates [h, w],
+    BAM's [C, h, w]."""
     found, handles = {}, []
     for name, module in network.named_modules():
-        if isinstance(module, (Keep, nn.Sigmoid)) or type(module).__name__ in ("Sigmoid", "SigmoidMe"):
-            handles.append(module.register_forward_hook(lambda _, __, out, name=name: found.__setitem__("gate:" + name, out[0].squeeze().contiguous())))
+        if name.startswith(place) and isinstance(module, (Keep, nn.Sigmoid, SigmoidOfTimm)):
+            keep = lambda _, __, out, name=name: found.__setitem__("gate:" + name, out[0].squeeze().contiguous())
+            handles.append(module.register_forward_hook(keep))
+    return handles, found
+
+
+def gates(network, picture):
+    """The logits, and every gate."""
+    handles, found = hook(network)
     with torch.no_grad():
         found["logits"] = network(picture)[0]
     for handle in handles:
@@ -289,9 +299,43 @@ def write(folder):
         save_file({"picture": picture[0]} | gates(network, picture), folder / f"{stem}.safetensors")
 
 
+# Where each layout keeps the attention of its first block.
+FIRST = {
+    "official cbam resnet18": "layer1.0.cbam",
+    "casa fc resnet18": "layer1.0",
+    "timm cbam resnet18": "layer1.0.se",
+    "pytorchcv cbam resnet18": "features.stage1.unit1.cbam",
+}
+
+
+def first_gates():
+    from safetensors.torch import save_file
+
+    tensors = {}
+    for number, (name, place) in enumerate(FIRST.items()):
+        torch.manual_seed(number)
+        network = NETWORKS[name]().eval()
+        with torch.no_grad():
+            randomise(network)
+        block = network.get_submodule(place)
+        picture = torch.randn(1, 64, 5, 7)
+        attend = block if not hasattr(block, "ca") else lambda x: block.sa(y := block.ca(x) * x) * y
+        wanted = ("cbam", "se", "ca", "sa") if attend is not block else ()
+        _, found = hook(network, place)
+        with torch.no_grad():
+            attend(picture)
+        tensors |= {f"{name}|{key}": value for key, value in found.items()} | {f"{name}|input": picture}
+        for key, value in network.state_dict().items():
+            part = key.removeprefix(place + ".")
+            if part != key and part.split(".")[0] in (wanted or (part.split(".")[0],)) and "num_batches" not in key:
+                tensors[f"{name}|{key}"] = value.clone()
+    save_file(tensors, here / "gates.safetensors")
+
+
 if len(sys.argv) == 3 and sys.argv[1] == "--write":
     write(pathlib.Path(sys.argv[2]))
 else:
     with torch.device("meta"):
         text = "".join(f"= {name}\n" + "".join(line + "\n" for line in lines(make())) for name, make in NETWORKS.items())
     (here / "layouts.txt").write_text(text)
+    first_gates()

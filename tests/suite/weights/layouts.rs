@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::backbone::pretrained;
-use cbam::attention::{ChannelAttentionConfig, PoolOrder, SpatialAttentionConfig};
+use cbam::attention::{Cbam, ChannelAttentionConfig, PoolOrder, SpatialAttentionConfig};
 use cbam::backbone::Arch;
 use cbam::weights::{AttentionKind, Layout, Recognised};
 use proptest::prelude::*;
+use tch::nn::VarStore;
 use tch::{Device, Kind};
 
 type Tensors = BTreeMap<String, Tensor>;
@@ -128,10 +129,10 @@ fn the_configuration_of_every_layout_is_told() {
     }
     let AttentionKind::Cbam(config) = first("official no_spatial resnet34").kind else { panic!() };
     assert_eq!(config.spatial, None);
-    assert_eq!(first("official bam resnet50").kind, AttentionKind::Bam { reduction: 16, dilated: 2 });
-    assert_eq!(first("pytorchcv bam resnet18").kind, AttentionKind::Bam { reduction: 16, dilated: 2 });
-    assert_eq!(first("timm se resnet18").kind, AttentionKind::SqueezeExcite { hidden: 8, bias: true });
-    assert_eq!(first("pytorchcv se resnet18").kind, AttentionKind::SqueezeExcite { hidden: 4, bias: true });
+    assert_eq!(first("official bam resnet50").kind, AttentionKind::Bam { reduction: 16 });
+    assert_eq!(first("pytorchcv bam resnet18").kind, AttentionKind::Bam { reduction: 16 });
+    assert_eq!(first("timm se resnet18").kind, AttentionKind::SqueezeExcite { reduction: 8, bias: true });
+    assert_eq!(first("pytorchcv se resnet18").kind, AttentionKind::SqueezeExcite { reduction: 16, bias: true });
     assert_eq!(first("timm eca resnet18").kind, AttentionKind::Eca { kernel_size: 3 });
 }
 
@@ -186,6 +187,49 @@ fn values_keep_their_places() {
         let found = recognise(tensors).unwrap().tensors;
         assert!(found["attention.layer1_1.cbam.channel.fc1.weight"].equal(&ramp(&[4, 64])), "{name}");
         assert!(found["attention.layer1_1.cbam.spatial.conv.weight"].equal(&ramp(&[1, 2, 7, 7])), "{name}");
+    }
+}
+
+/// The attention of a layout's first block, recognised and renamed, gives the gates that its own code gives.
+#[test]
+fn the_gates_of_every_layout_come_out() {
+    const SITE: &str = "attention.layer1_0.cbam.";
+    let golden = Checkpoint::open(Path::new(ROOT).join("tests/golden/layouts/gates.safetensors")).unwrap().tensors;
+    for (name, channel, spatial) in [
+        ("official cbam resnet18", "layer1.0.cbam.ChannelGate.sigmoid", "layer1.0.cbam.SpatialGate.sigmoid"),
+        ("casa fc resnet18", "layer1.0.ca.sigmoid", "layer1.0.sa.sigmoid"),
+        ("timm cbam resnet18", "layer1.0.se.channel.gate", "layer1.0.se.spatial.gate"),
+        (
+            "pytorchcv cbam resnet18",
+            "features.stage1.unit1.cbam.ch_gate.sigmoid",
+            "features.stage1.unit1.cbam.sp_gate.sigmoid",
+        ),
+    ] {
+        let ours = golden.iter().filter_map(|(key, tensor)| Some((key.strip_prefix(name)?.strip_prefix('|')?, tensor)));
+        let ours: BTreeMap<&str, &Tensor> = ours.collect();
+        let mut tensors = network(name);
+        for (key, tensor) in &ours {
+            if tensors.contains_key(*key) {
+                tensors.insert((*key).to_owned(), tensor.shallow_clone());
+            }
+        }
+        let found = recognise(tensors).unwrap();
+        let AttentionKind::Cbam(config) = &found.attention[0].kind else { panic!("{name}") };
+        let variables = VarStore::new(Device::Cpu);
+        let cbam = Cbam::new(variables.root(), found.attention[0].channels, config).unwrap();
+        let site =
+            found.tensors.into_iter().filter_map(|(key, tensor)| Some((key.strip_prefix(SITE)?.to_owned(), tensor)));
+        Checkpoint::new(site.collect(), BTreeMap::new()).apply(&variables.variables(), "", true).unwrap();
+
+        let output = cbam.forward(ours["input"], false).unwrap();
+        let close = |found: &Tensor, key: &str| {
+            let expected = ours[format!("gate:{key}").as_str()];
+            assert_eq!(found.squeeze_dim(0).size(), expected.size(), "{name} {key}");
+            let difference = (found.squeeze_dim(0) - expected).abs().max().double_value(&[]);
+            assert!(difference < 1e-5, "{name} {key}: {difference}");
+        };
+        close(&output.channel.gate, channel);
+        close(&output.spatial.unwrap().gate, spatial);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{Error, Result};
 
 pub use config::{NetworkConfig, StageAttention};
 pub use places::{HEAD, Place};
+pub(crate) use run::to_host;
 use site::Site;
 
 /// The most classes that a configuration may ask for.

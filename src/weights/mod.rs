@@ -44,7 +44,7 @@ use tch::{Kind, Tensor};
 pub use apply::{LoadReport, Mismatch};
 pub use compare::{Change, Difference};
 pub use dtype::kind_name;
-pub use labels::{imagenet_classes, imagenet_wordnet_ids};
+pub use labels::{imagenet_classes, imagenet_wordnet_ids, read_labels};
 pub use layout::{AttentionKind, Layout, Recognised, SiteAttention};
 pub use origin::{ReadOptions, Wrapping};
 

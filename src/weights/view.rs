@@ -136,6 +136,9 @@ fn dense<'p>(object: &'p Pickle<'_>, function: Global, arguments: &[Id]) -> Resu
 /// Refuses a tensor whose values are the negatives or the conjugates of what is stored.
 fn no_math_bits(object: &Pickle, bits: Id) -> Result<(), String> {
     let Object::Dict(items) = object.get(bits) else { return Ok(()) };
+    if items.len() > MAX_AXES {
+        return Err(format!("a tensor with {} attributes", items.len()));
+    }
     for name in ["neg", "conj"] {
         if object.item(items, name).is_some_and(|id| matches!(object.get(id), Object::Bool(true))) {
             return Err(format!("a tensor with the bit {name:?}, as of a view that was never resolved: not supported"));

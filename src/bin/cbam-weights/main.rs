@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         other => (run(other).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("cbam-weights: {error:#}");
+        eprintln!("cbam-weights: {}", inspect::plain(&format!("{error:#}")));
         trouble
     })
 }

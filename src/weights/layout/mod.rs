@@ -91,7 +91,7 @@ pub enum AttentionKind {
         /// Whether the layers have biases.
         bias: bool,
     },
-    /// Efficient channel attention.
+    /// Efficient channel attention, padded with zeros; timm's circular variant leaves the same trace.
     Eca {
         /// The length of its convolution along the channels.
         kernel_size: i64,

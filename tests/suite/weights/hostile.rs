@@ -77,6 +77,13 @@ fn wide_tensor(axes: usize) -> Vec<u8> {
     [&tensor[..at], b"(", &b"K\x01".repeat(axes), b"t", &tensor[at + size.len()..]].concat()
 }
 
+/// A tensor whose seventh argument is a dictionary of as many entries.
+fn tensor_with_bits(count: usize) -> Vec<u8> {
+    let tensor = one_tensor(3, 0, 2, 1);
+    let end = tensor.len() - b"tRs".len();
+    [&tensor[..end], b"}(", &b"NN".repeat(count), b"utRs"].concat()
+}
+
 #[test]
 fn the_hand_made_file_is_otherwise_sound() {
     let data: Vec<u8> = [1.0_f32, 2.0, 3.0].into_iter().flat_map(f32::to_le_bytes).collect();
@@ -134,6 +141,7 @@ fn a_pickle_that_contradicts_itself_is_refused() {
         (one_tensor_named(b"K\x01"), 3, "name is an integer"),
         (b"}".to_vec(), 3, "not declared"),
         (wide_tensor(65), 3, "65 axes"),
+        (tensor_with_bits(65), 3, "65 attributes"),
         (b"h\x07".to_vec(), 3, "no entry 7"),
         (b"K\x01(0".to_vec(), 3, "holds an integer"),
         (b"(K\x012".to_vec(), 3, "DUP"),

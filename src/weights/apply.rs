@@ -5,7 +5,8 @@ use std::fmt::{self, Display, Formatter};
 
 use tch::{Tensor, no_grad};
 
-use super::dtype::{is_float, kind_name};
+use super::compare::describe;
+use super::dtype::is_float;
 use super::{Checkpoint, is_counter};
 use crate::error::{Error, Result};
 
@@ -111,8 +112,4 @@ impl Checkpoint {
 
 fn fits(variable: &Tensor, tensor: &Tensor) -> bool {
     variable.size() == tensor.size() && is_float(variable.kind()) == is_float(tensor.kind())
-}
-
-fn describe(tensor: &Tensor) -> String {
-    format!("{} {:?}", kind_name(tensor.kind()), tensor.size())
 }

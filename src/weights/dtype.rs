@@ -1,9 +1,9 @@
-//! The element types that weights files hold: one table for both formats.
+//! The element types that weights files hold: one table for all formats.
 
 use safetensors::Dtype;
 use tch::{Kind, Tensor};
 
-/// libtorch's kind, its name in safetensors, and the storage class of a legacy PyTorch file.
+/// libtorch's kind, its name in safetensors, and the storage class of PyTorch.
 const TABLE: [(Kind, Dtype, &str); 10] = [
     (Kind::Double, Dtype::F64, "DoubleStorage"),
     (Kind::Float, Dtype::F32, "FloatStorage"),
@@ -29,9 +29,9 @@ pub(super) fn to_safetensors(kind: Kind) -> Result<Dtype, String> {
     row.map(|row| row.1).ok_or_else(|| format!("safetensors has no name here for elements of kind {kind:?}"))
 }
 
-/// The kind that a storage class of PyTorch, such as `FloatStorage`, holds.
-pub(super) fn from_storage(class: &str) -> Option<Kind> {
-    TABLE.iter().find(|row| row.2 == class).map(|row| row.0)
+/// The kind that a storage class of PyTorch, such as `FloatStorage`, holds, and the name of the class.
+pub(super) fn from_storage(class: &str) -> Option<(Kind, &'static str)> {
+    TABLE.iter().find(|row| row.2 == class).map(|row| (row.0, row.2))
 }
 
 /// The short name of a kind: `f32`, `bf16`, `i64`, `bool`, …
@@ -55,5 +55,10 @@ pub(super) fn tensor(kind: Kind, shape: &[i64], data: &[u8]) -> Result<Tensor, S
     if kind == Kind::Bool && data.iter().any(|&byte| byte > 1) {
         return Err("a bool is neither 0 nor 1".to_owned());
     }
-    Tensor::f_from_data_size(data, shape, kind).map_err(|error| error.to_string())
+    Tensor::f_from_data_size(data, shape, kind).map_err(|error| first_line(&error))
+}
+
+/// What libtorch says, without the list of its own functions that follows.
+pub(super) fn first_line(error: &tch::TchError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
 }

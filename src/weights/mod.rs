@@ -3,36 +3,60 @@
 //! | module | what |
 //! |---|---|
 //! | `safetensors` | the format that this crate writes |
-//! | `legacy`, `pickle`, `opcode`, `reader` | what `torch.save` wrote before PyTorch 1.6, read without executing anything |
+//! | `zip` | what `torch.save` writes since PyTorch 1.6 |
+//! | `legacy` | what `torch.save` wrote before |
+//! | `pickle`, `machine`, `opcode`, `globals`, `reader` | the pickles in both, read without executing anything |
+//! | `part`, `view` | which dictionary of a pickle holds the weights; its tensors |
+//! | `origin` | how to read, and what a file held around the tensors |
+//! | `layout` | which network the tensors are of |
 //! | `apply` | a checkpoint into a network's variables, with a report |
+//! | `compare` | two checkpoints, tensor by tensor |
 //! | `dtype` | element types |
 //! | `labels` | the names of the ImageNet classes |
 //!
 //! A reader trusts nothing that a file says about sizes before it has compared it with the file's length.
 
 mod apply;
+mod compare;
 mod dtype;
+mod globals;
 mod labels;
+mod layout;
 mod legacy;
+mod machine;
 mod opcode;
+mod origin;
+mod part;
 mod pickle;
 mod reader;
 mod safetensors;
+mod view;
+mod zip;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use tch::{Kind, Tensor};
 
 pub use apply::{LoadReport, Mismatch};
+pub use compare::{Change, Difference};
 pub use dtype::kind_name;
 pub use labels::{imagenet_classes, imagenet_wordnet_ids, read_labels};
+pub use layout::{AttentionKind, Layout, Recognised, SiteAttention};
+pub use origin::{ReadOptions, Wrapping};
 
 use crate::error::{Error, Result};
 
 /// The name of BatchNorm's counter of batches, which inference and this crate's training have no use for.
 const COUNTER: &str = "num_batches_tracked";
+/// The counter of `torch.optim.swa_utils.AveragedModel`.
+const AVERAGED: &str = "n_averaged";
+
+/// The longest file that is read, in bytes: 8 GiB.
+const MAX_FILE: u64 = 8 << 30;
 
 /// The named tensors of a weights file, on the CPU.
 #[derive(Debug)]
@@ -42,6 +66,15 @@ pub struct Checkpoint {
     /// What the file says about itself; legacy PyTorch files say nothing.
     pub metadata: BTreeMap<String, String>,
     source: Option<(PathBuf, Format)>,
+    wrapping: Wrapping,
+}
+
+/// What a reader of one format makes of a file.
+#[derive(Debug, Default)]
+struct Contents {
+    tensors: BTreeMap<String, Tensor>,
+    metadata: BTreeMap<String, String>,
+    wrapping: Wrapping,
 }
 
 /// The format of a weights file, told by its first bytes.
@@ -49,6 +82,8 @@ pub struct Checkpoint {
 pub enum Format {
     /// safetensors.
     Safetensors,
+    /// What `torch.save` writes since PyTorch 1.6: a zip archive of a pickle and raw storages.
+    PyTorch,
     /// What `torch.save` wrote before PyTorch 1.6: pickles, then raw storages.
     LegacyPyTorch,
 }
@@ -57,6 +92,7 @@ impl Display for Format {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Safetensors => "safetensors",
+            Self::PyTorch => "PyTorch (zip)",
             Self::LegacyPyTorch => "legacy PyTorch (pickle)",
         })
     }
@@ -76,32 +112,69 @@ pub enum Precision {
 impl Checkpoint {
     /// A checkpoint of these tensors, to be saved.
     pub fn new(tensors: BTreeMap<String, Tensor>, metadata: BTreeMap<String, String>) -> Self {
-        Self { tensors, metadata, source: None }
+        Self { tensors, metadata, source: None, wrapping: Wrapping::default() }
     }
 
-    /// Reads a weights file: safetensors, or legacy PyTorch.
+    /// Reads a weights file: safetensors, or what PyTorch's `torch.save` wrote, with zip or before. Nothing in it is
+    /// executed. Of a training script's dictionary, the weights are read ([`ReadOptions::part`] says which); prefixes
+    /// such as `module.` that all names have are taken off. [`wrapping`](Self::wrapping) tells of both.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read; [`Error::Weights`] as for [`Checkpoint::from_bytes`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(path, &ReadOptions::default())
+    }
+
+    /// Reads a weights file as [`open`](Self::open) does, by these options.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_bytes(path, &std::fs::read(path).map_err(Error::io(path))?)
+        let file = File::open(path).map_err(Error::io(path))?;
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(Error::weights(path, format!("more than {MAX_FILE} bytes; no network here is that large")));
+        }
+        Self::from_bytes_with(path, &bytes, options)
     }
 
     /// Reads a weights file that lies in memory; `name` is what error messages call it.
     ///
     /// # Errors
-    /// [`Error::Weights`] if the bytes are in neither format, are cut short or contradict themselves, or hold anything
-    /// but tensors; a pickle's forbidden opcode or global is named.
+    /// [`Error::Weights`] if the bytes are in no format that is read, are cut short or contradict themselves, or hold no
+    /// dictionary of tensors; a pickle's forbidden opcode or global is named.
     pub fn from_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
+        Self::from_bytes_with(name, bytes, &ReadOptions::default())
+    }
+
+    /// Reads a weights file that lies in memory, by these options.
+    ///
+    /// # Errors
+    /// As for [`from_bytes`](Self::from_bytes); also if a safetensors file is asked for a part, which it does not have.
+    pub fn from_bytes_with(name: impl AsRef<Path>, bytes: &[u8], options: &ReadOptions) -> Result<Self> {
         let name = name.as_ref();
         let fault = |message: String| Error::weights(name, message);
         let format = detect(bytes).map_err(fault)?;
-        let (tensors, metadata) = match format {
-            Format::Safetensors => safetensors::read(bytes).map_err(fault)?,
-            Format::LegacyPyTorch => (legacy::read(bytes).map_err(fault)?, BTreeMap::new()),
+        let part = options.part.as_deref();
+        let contents = match (format, part) {
+            (Format::Safetensors, Some(part)) => Err(format!("a safetensors file, which has no part {part:?}")),
+            (Format::Safetensors, None) => safetensors::read(bytes),
+            (Format::PyTorch, part) => zip::read(bytes, part),
+            (Format::LegacyPyTorch, part) => legacy::read(bytes, part),
         };
-        Ok(Self { tensors, metadata, source: Some((name.to_owned(), format)) })
+        let Contents { tensors, metadata, wrapping } = contents.map_err(fault)?;
+        let mut checkpoint = Self { tensors, metadata, source: Some((name.to_owned(), format)), wrapping };
+        if !options.keep_prefixes {
+            checkpoint.strip_prefixes();
+        }
+        Ok(checkpoint)
+    }
+
+    /// What the file held around the tensors, and the prefixes that were taken off their names.
+    pub fn wrapping(&self) -> &Wrapping {
+        &self.wrapping
     }
 
     /// The format of the file that it was read from, if it was.
@@ -116,7 +189,7 @@ impl Checkpoint {
 
     /// The number of learned values: all elements but BatchNorm's running statistics and counters.
     pub fn parameters(&self) -> usize {
-        let learned = |name: &str| !matches!(last_part(name), "running_mean" | "running_var" | COUNTER);
+        let learned = |name: &str| !matches!(last_part(name), "running_mean" | "running_var") && !is_counter(name);
         self.tensors.iter().filter(|(name, _)| learned(name)).map(|(_, tensor)| tensor.numel()).sum()
     }
 
@@ -152,7 +225,7 @@ impl Checkpoint {
 }
 
 fn is_counter(name: &str) -> bool {
-    last_part(name) == COUNTER
+    last_part(name) == COUNTER || name == AVERAGED
 }
 
 fn last_part(name: &str) -> &str {
@@ -161,16 +234,23 @@ fn last_part(name: &str) -> &str {
 
 /// Tells the format by the first bytes.
 fn detect(bytes: &[u8]) -> Result<Format, String> {
-    if bytes.starts_with(&legacy::FIRST_BYTES) {
+    let starts = |magic: &[u8]| bytes.starts_with(magic);
+    if starts(zip::FIRST_BYTES) {
+        Ok(Format::PyTorch)
+    } else if legacy::is_legacy(bytes) {
         Ok(Format::LegacyPyTorch)
     } else if bytes.get(8) == Some(&b'{') {
         Ok(Format::Safetensors)
-    } else if bytes.starts_with(b"PK\x03\x04") {
-        Err("a zip archive, as torch.save writes since PyTorch 1.6: not supported; save it again with \
-             _use_new_zipfile_serialization=False, or as safetensors"
-            .to_owned())
     } else if bytes.is_empty() {
         Err("the file is empty".to_owned())
+    } else if starts(b"\x1f\x8b") {
+        Err("compressed with gzip: unpack it first".to_owned())
+    } else if bytes.get(257..262) == Some(b"ustar") {
+        Err("a tar archive: unpack it first (what torch.save writes as .pth.tar is none)".to_owned())
+    } else if starts(b"\x89HDF") {
+        Err("an HDF5 file, as Keras writes: neither safetensors nor a PyTorch file".to_owned())
+    } else if starts(&[opcode::PROTO]) {
+        Err("a pickle, but not one that torch.save wrote".to_owned())
     } else {
         Err("neither safetensors nor a PyTorch file".to_owned())
     }

@@ -33,31 +33,36 @@ pub(super) const GLOBAL: u8 = b'c';
 pub(super) const REDUCE: u8 = b'R';
 pub(super) const BUILD: u8 = b'b';
 pub(super) const BINPERSID: u8 = b'Q';
+pub(super) const LONG4: u8 = 0x8b;
+pub(super) const SHORT_BINUNICODE: u8 = 0x8c;
+pub(super) const BINUNICODE8: u8 = 0x8d;
+pub(super) const BINBYTES: u8 = b'B';
+pub(super) const SHORT_BINBYTES: u8 = b'C';
+pub(super) const BINBYTES8: u8 = 0x8e;
+pub(super) const BYTEARRAY8: u8 = 0x96;
+pub(super) const EMPTY_SET: u8 = 0x8f;
+pub(super) const ADDITEMS: u8 = 0x90;
+pub(super) const FROZENSET: u8 = 0x91;
+pub(super) const POP: u8 = b'0';
+pub(super) const POP_MARK: u8 = b'1';
+pub(super) const NEWOBJ: u8 = 0x81;
+pub(super) const NEWOBJ_EX: u8 = 0x92;
+pub(super) const STACK_GLOBAL: u8 = 0x93;
+pub(super) const MEMOIZE: u8 = 0x94;
+pub(super) const FRAME: u8 = 0x95;
 
 /// The name, in Python's `pickletools`, of an opcode that the reader refuses; none if no pickle has such an opcode.
 pub(super) const fn refused_name(code: u8) -> Option<&'static str> {
     Some(match code {
         b'I' => "INT",
         b'L' => "LONG",
-        0x8b => "LONG4",
         b'F' => "FLOAT",
         b'S' => "STRING",
         b'V' => "UNICODE",
-        0x8c => "SHORT_BINUNICODE",
-        0x8d => "BINUNICODE8",
-        b'B' => "BINBYTES",
-        b'C' => "SHORT_BINBYTES",
-        0x8e => "BINBYTES8",
-        0x96 => "BYTEARRAY8",
         0x97 => "NEXT_BUFFER",
         0x98 => "READONLY_BUFFER",
         b'l' => "LIST",
         b'd' => "DICT",
-        0x8f => "EMPTY_SET",
-        0x90 => "ADDITEMS",
-        0x91 => "FROZENSET",
-        b'0' => "POP",
-        b'1' => "POP_MARK",
         b'2' => "DUP",
         b'g' => "GET",
         b'p' => "PUT",
@@ -66,11 +71,6 @@ pub(super) const fn refused_name(code: u8) -> Option<&'static str> {
         0x84 => "EXT4",
         b'i' => "INST",
         b'o' => "OBJ",
-        0x81 => "NEWOBJ",
-        0x92 => "NEWOBJ_EX",
-        0x93 => "STACK_GLOBAL",
-        0x94 => "MEMOIZE",
-        0x95 => "FRAME",
         b'P' => "PERSID",
         _ => return None,
     })

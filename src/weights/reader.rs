@@ -44,6 +44,12 @@ impl<'a> Reader<'a> {
         Ok(u32::from_le_bytes(self.array()?))
     }
 
+    /// A length of eight bytes.
+    pub(super) fn count(&mut self) -> Result<usize, String> {
+        let count = u64::from_le_bytes(self.array()?);
+        usize::try_from(count).map_err(|_| format!("byte {}: a length of {count}", self.at - 8))
+    }
+
     pub(super) fn text(&mut self, count: usize) -> Result<&'a str, String> {
         let at = self.at;
         std::str::from_utf8(self.take(count)?).map_err(|_| format!("byte {at}: a string is not UTF-8"))
@@ -59,10 +65,10 @@ impl<'a> Reader<'a> {
 
     /// A signed little-endian integer of any length up to 16 bytes.
     pub(super) fn long(&mut self, count: usize) -> Result<i128, String> {
-        let bytes = self.take(count)?;
         if count > 16 {
-            return Err(format!("byte {}: an integer of {count} bytes", self.at - count));
+            return Err(format!("byte {}: an integer of {count} bytes", self.at));
         }
+        let bytes = self.take(count)?;
         let sign = bytes.last().is_some_and(|last| last & 0x80 != 0);
         let mut wide = [if sign { 0xff } else { 0 }; 16];
         wide[..count].copy_from_slice(bytes);

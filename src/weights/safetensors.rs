@@ -9,13 +9,11 @@ use safetensors::tensor::TensorInfo;
 use serde::Serialize;
 use tch::Tensor;
 
-use super::dtype;
+use super::{Contents, dtype};
 use crate::error::{Error, Result};
 
 /// The header's key for metadata, which no tensor may have.
 const METADATA: &str = "__metadata__";
-
-type Contents = (BTreeMap<String, Tensor>, BTreeMap<String, String>);
 
 /// Reads tensors and metadata.
 pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
@@ -31,7 +29,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
         let tensor = dtype::tensor(kind, &shape, view.data()).map_err(fault)?;
         tensors.insert(name, tensor);
     }
-    Ok((tensors, metadata))
+    Ok(Contents { tensors, metadata, ..Default::default() })
 }
 
 /// The header, in an order that depends on nothing but its contents (the crate's own writer hashes the metadata).

@@ -6,8 +6,11 @@
 mod apply;
 #[cfg(feature = "cli")]
 mod command;
+mod damage;
 mod hostile;
+mod layouts;
 mod legacy;
+mod pytorch;
 mod save;
 
 use std::collections::BTreeMap;
@@ -21,6 +24,11 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn golden(name: &str) -> PathBuf {
     Path::new(ROOT).join("tests/golden/weights").join(name)
+}
+
+/// A file of every sort of PyTorch checkpoint.
+fn checkpoint(name: &str) -> PathBuf {
+    Path::new(ROOT).join("tests/golden/checkpoints").join(name)
 }
 
 fn read(bytes: &[u8]) -> Result<Checkpoint, Error> {

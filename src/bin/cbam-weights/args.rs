@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use cbam::weights::{Checkpoint, ReadOptions};
+use clap::{Args, Parser, Subcommand};
 
 /// Look into weights files and convert them.
 ///
-/// Reads safetensors and what torch.save wrote before PyTorch 1.6 (nothing in the file is executed); writes safetensors.
+/// Reads safetensors and what torch.save wrote, in any version of PyTorch, training scripts' dictionaries too (nothing
+/// in the file is executed); writes safetensors.
 #[derive(Debug, Parser)]
 #[command(name = "cbam-weights", version)]
 pub(crate) struct Cli {
@@ -16,10 +18,12 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print what a weights file is, and every tensor's name, dtype and shape
+    /// Print what a weights file is, which network it is of, and every tensor's name, dtype and shape
     Inspect {
         /// The weights file
         file: PathBuf,
+        #[command(flatten)]
+        reading: Reading,
     },
     /// Write a weights file as safetensors, without BatchNorm's counters of batches
     Convert {
@@ -28,6 +32,8 @@ pub(crate) enum Command {
         /// The file to write, named *.safetensors; whole or not at all
         #[arg(value_parser = safetensors_path)]
         output: PathBuf,
+        #[command(flatten)]
+        reading: Reading,
         /// Convolution and linear matrices in f16, the rest in f32
         #[arg(long)]
         half_matrices: bool,
@@ -35,6 +41,43 @@ pub(crate) enum Command {
         #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
         metadata: Vec<(String, String)>,
     },
+    /// Compare two weights files, of any format, tensor by tensor. Exits with 0 if they are the same, 1 if they differ,
+    /// 2 if they cannot be compared
+    Diff {
+        /// The first weights file
+        first: PathBuf,
+        /// The second weights file
+        second: PathBuf,
+        /// Values that differ by no more than this are the same
+        #[arg(long, value_name = "DIFFERENCE", default_value_t = 0.0, value_parser = tolerance)]
+        tolerance: f64,
+    },
+}
+
+/// How a file is read.
+#[derive(Debug, Args)]
+pub(crate) struct Reading {
+    /// The entry of a training script's dictionary to read, such as ema or ema.module; the usual names are found without
+    #[arg(long, value_name = "NAME")]
+    pub(crate) part: Option<String>,
+    /// Leave the prefixes that wrappers such as `DataParallel` put before the tensors' names
+    #[arg(long)]
+    pub(crate) keep_prefixes: bool,
+}
+
+impl Reading {
+    /// Opens a file in this way.
+    pub(crate) fn open(&self, path: PathBuf) -> cbam::Result<Checkpoint> {
+        let mut options = ReadOptions::default();
+        options.part.clone_from(&self.part);
+        options.keep_prefixes = self.keep_prefixes;
+        Checkpoint::open_with(path, &options)
+    }
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    let number = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number >= 0.0 { Ok(number) } else { Err("must be 0 or more".to_owned()) }
 }
 
 fn safetensors_path(text: &str) -> Result<PathBuf, String> {

@@ -1,60 +1,63 @@
-//! Looks into weights files and converts them.
+//! Looks into weights files, converts and compares them.
 
 mod args;
+mod inspect;
 
+use std::fmt::Write as _;
 use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use cbam::weights::{Checkpoint, Precision, kind_name};
+use cbam::weights::{Checkpoint, Precision};
 use clap::Parser;
 
 use args::{Cli, Command};
 
+/// What `diff` exits with if it cannot compare; 1 means that the files differ.
+const TROUBLE: u8 = 2;
+
 fn main() -> ExitCode {
-    match run(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("cbam-weights: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let (result, trouble) = match Cli::parse().command {
+        Command::Diff { first, second, tolerance } => (diff(first, second, tolerance), ExitCode::from(TROUBLE)),
+        other => (run(other).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("cbam-weights: {}", inspect::plain(&format!("{error:#}")));
+        trouble
+    })
 }
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Inspect { file } => print(&describe(&Checkpoint::open(file)?)),
-        Command::Convert { input, output, half_matrices, metadata } => {
-            let mut checkpoint = Checkpoint::open(input)?;
+        Command::Inspect { file, reading } => print(&inspect::describe(&reading.open(file)?)),
+        Command::Convert { input, output, reading, half_matrices, metadata } => {
+            let mut checkpoint = reading.open(input)?;
+            let wrapping = checkpoint.wrapping().to_string();
+            if !wrapping.is_empty() {
+                eprintln!("cbam-weights: {}", inspect::plain(&wrapping));
+            }
             checkpoint.drop_counters();
             checkpoint.metadata.extend(metadata);
             checkpoint.save(output, if half_matrices { Precision::HalfMatrices } else { Precision::Keep })?;
             Ok(())
         }
+        Command::Diff { first, second, tolerance } => diff(first, second, tolerance).map(|_| ()),
     }
 }
 
-/// The format, the totals, the metadata, and one line per tensor.
-fn describe(checkpoint: &Checkpoint) -> String {
-    let mut lines: Vec<String> =
-        checkpoint.format().map(|format| format!("format      {format}")).into_iter().collect();
-    lines.push(format!("tensors     {}", checkpoint.tensors.len()));
-    lines.push(format!("parameters  {} (without BatchNorm's running statistics)", checkpoint.parameters()));
-    lines.extend(
-        checkpoint.metadata.iter().map(|(key, value)| format!("metadata    {} = {}", plain(key), plain(value))),
-    );
-
-    let names: Vec<String> = checkpoint.tensors.keys().map(|name| plain(name)).collect();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    for (name, tensor) in names.iter().zip(checkpoint.tensors.values()) {
-        lines.push(format!("{name:width$}  {:5} {:?}", kind_name(tensor.kind()), tensor.size()));
+/// Prints the differences of two files, one a line; the exit code says whether there are any.
+fn diff(first: PathBuf, second: PathBuf, tolerance: f64) -> Result<ExitCode> {
+    let (first, second) = (Checkpoint::open(first)?, Checkpoint::open(second)?);
+    let differences = first.differences(&second, tolerance)?;
+    let mut text = String::new();
+    for difference in &differences {
+        writeln!(text, "{}", inspect::plain(&difference.to_string()))?;
     }
-    lines.join("\n") + "\n"
-}
-
-/// Text from a file, whose control characters must not reach the terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    let all: std::collections::BTreeSet<_> = first.tensors.keys().chain(second.tensors.keys()).collect();
+    writeln!(text, "{} tensors the same, {} differ", all.len() - differences.len(), differences.len())?;
+    print(&text)?;
+    Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Prints to standard output; a reader that has seen enough, such as `head`, is no error.

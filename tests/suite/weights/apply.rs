@@ -14,7 +14,7 @@ fn network() -> VarStore {
     variables
 }
 
-fn checkpoint(tensors: &[(&str, Tensor)]) -> Checkpoint {
+fn in_memory(tensors: &[(&str, Tensor)]) -> Checkpoint {
     let tensors = tensors.iter().map(|(name, tensor)| ((*name).to_owned(), tensor.shallow_clone())).collect();
     Checkpoint::new(tensors, BTreeMap::new())
 }
@@ -24,7 +24,7 @@ fn f16_weights_widen_to_the_networks_dtype() {
     let variables = network();
     let a = Tensor::from_slice2(&[[1.5_f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
     let b = Tensor::from_slice(&[1.0_f64, 2.0, 3.0, 4.0]);
-    let weights = checkpoint(&[
+    let weights = in_memory(&[
         ("a", a.to_kind(Kind::Half)),
         ("b", b.to_kind(Kind::BFloat16)),
         ("bn.num_batches_tracked", Tensor::from(3_i64)),
@@ -41,7 +41,7 @@ fn f16_weights_widen_to_the_networks_dtype() {
 #[test]
 fn a_strict_load_that_does_not_fit_lists_the_keys_and_changes_nothing() {
     let variables = network();
-    let weights = checkpoint(&[
+    let weights = in_memory(&[
         ("a", Tensor::ones([3, 2], (Kind::Float, Device::Cpu))),
         ("c", Tensor::ones([1], (Kind::Float, Device::Cpu))),
         ("b", Tensor::ones([4], (Kind::Float, Device::Cpu))),
@@ -60,7 +60,7 @@ fn a_strict_load_that_does_not_fit_lists_the_keys_and_changes_nothing() {
 #[test]
 fn a_lenient_load_takes_what_fits_and_reports_the_rest() {
     let variables = network();
-    let weights = checkpoint(&[
+    let weights = in_memory(&[
         ("b", Tensor::ones([4], (Kind::Int64, Device::Cpu))),
         ("a", Tensor::ones([2, 3], (Kind::Double, Device::Cpu))),
         ("d", Tensor::ones([1], (Kind::Float, Device::Cpu))),
@@ -80,6 +80,6 @@ fn a_long_report_is_cut() {
     for index in 0..20 {
         let _ = variables.root().var(&format!("v{index:02}"), &[1], Init::Const(0.0));
     }
-    let message = checkpoint(&[]).apply(&variables.variables(), "", true).unwrap_err().to_string();
+    let message = in_memory(&[]).apply(&variables.variables(), "", true).unwrap_err().to_string();
     assert!(message.contains("20 missing: v00, v01,") && message.ends_with("v11 and 8 more"), "{message}");
 }

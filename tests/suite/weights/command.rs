@@ -3,6 +3,8 @@
 use std::process::{Command, Output};
 
 use super::*;
+use crate::backbone::pretrained;
+use cbam::backbone::Arch;
 use tch::Kind;
 
 fn cbam_weights(arguments: &[&str]) -> Output {
@@ -19,6 +21,116 @@ fn inspect_lists_every_tensor() {
     {
         assert!(text.lines().any(|found| found == line), "{line:?} is not in\n{text}");
     }
+}
+
+fn inspect(path: &Path) -> String {
+    let output = cbam_weights(&["inspect", path.to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn inspect_tells_what_lies_around_the_weights_and_which_network_they_are_of() {
+    let text = inspect(&checkpoint("training-2.pth"));
+    for line in [
+        "format      PyTorch (zip)",
+        "part        state_dict",
+        "beside      epoch = 90",
+        "beside      args = Namespace",
+        "prefix      module. taken off every name",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line:?} is not in\n{text}");
+    }
+    assert!(
+        text.contains("network     unknown: no network that is known here: its keys begin with 0.weight"),
+        "{text}"
+    );
+    let text = inspect(&pretrained(Arch::EfficientNetLite1));
+    assert!(text.contains("network     efficientnet-lite1, 1000 classes\nlayout      EfficientNet-Lite\n"), "{text}");
+    let text = inspect(&Path::new(ROOT).join("assets/weights/efficientnet-lite0-attention.safetensors"));
+    assert!(text.contains("network     of this program, configured by its metadata\n"), "{text}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cbam.safetensors");
+    let saved = Checkpoint::new(super::layouts::network("timm cbam resnet18"), BTreeMap::new());
+    saved.save(&path, cbam::weights::Precision::HalfMatrices).unwrap();
+    let text = inspect(&path);
+    for line in [
+        "network     resnet18, 10 classes, cbam at 8 places, layer1.0 to layer4.1",
+        "layout      timm",
+        "attention   layer4.1  512 channels, cbam, reduction 16, no bias; 7×7 over mean, max, BatchNorm",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line:?} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_part_can_be_converted_and_what_was_read_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.safetensors");
+    let (input, output) = (checkpoint("model.pt"), out.to_str().unwrap());
+    let run = cbam_weights(&["convert", input.to_str().unwrap(), output, "--part", "ema"]);
+    assert!(run.status.success(), "{run:?}");
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(said, "cbam-weights: the tensors of \"ema.module\", module. taken off every name\n");
+    assert_same(
+        &Checkpoint::open(&out).unwrap().tensors,
+        &Checkpoint::open(checkpoint("weights.safetensors")).unwrap().tensors,
+    );
+}
+
+#[test]
+fn diff_lists_what_differs_and_says_so_by_its_exit_code() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, tensors: &[(&str, Tensor)]| {
+        let tensors = tensors.iter().map(|(name, tensor)| ((*name).to_owned(), tensor.shallow_clone())).collect();
+        let path = folder.path().join(name).to_str().unwrap().to_owned();
+        Checkpoint::new(tensors, BTreeMap::new()).save(&path, cbam::weights::Precision::Keep).unwrap();
+        path
+    };
+    let row = |values: [f32; 2]| Tensor::from_slice(&values);
+    let first = write(
+        "first.safetensors",
+        &[
+            ("a", row([1.0, f32::NAN])),
+            ("b", row([1.0, f32::INFINITY])),
+            ("c", row([1.0, 2.0])),
+            ("d", row([1.0, 2.0])),
+            ("e", row([1.0, 2.0])),
+            ("f", row([1.0, f32::NAN])),
+        ],
+    );
+    let second = write(
+        "second.safetensors",
+        &[
+            ("a", row([1.0, f32::NAN])),
+            ("b", row([1.5, f32::INFINITY])),
+            ("c", row([1.0, 2.0]).to_kind(Kind::Half)),
+            ("d", row([1.0, 2.0]).unsqueeze(0)),
+            ("f", row([1.0, 2.0])),
+            ("g", row([1.0, 2.0])),
+        ],
+    );
+    let output = cbam_weights(&["diff", &first, &second]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let expected = [
+        "values              b  largest difference 5e-1",
+        "dtype               c  f32 / f16, largest difference 0e0",
+        "shape               d  f32 [2] / f32 [1, 2]",
+        "only in the first   e  f32 [2]",
+        "values              f  largest difference NaN",
+        "only in the second  g  f32 [2]",
+        "1 tensors the same, 6 differ",
+    ];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    let output = cbam_weights(&["diff", &first, &second, "--tolerance", "0.5"]);
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("values              b"));
+    // The same weights, wrapped and in another format.
+    let files = ["training-4.pth.tar", "weights.safetensors"].map(|name| checkpoint(name).to_str().unwrap().to_owned());
+    assert_eq!(cbam_weights(&["diff", &files[0], &files[1]]).status.code(), Some(0));
+    assert_eq!(cbam_weights(&["diff", &first, "/nonexistent"]).status.code(), Some(2));
+    assert_eq!(cbam_weights(&["diff", &first, &second, "--tolerance", "-1"]).status.code(), Some(2));
 }
 
 #[test]

@@ -1,0 +1,84 @@
+//! What `inspect` prints.
+
+use cbam::Error;
+use cbam::attention::{CbamConfig, PoolOrder};
+use cbam::weights::{AttentionKind, Checkpoint, kind_name};
+
+/// The metadata key under which this crate's own networks write their configuration.
+const CONFIG: &str = "network";
+
+/// The format, the totals, what lies around the tensors, the network, the metadata, and one line per tensor.
+pub(crate) fn describe(checkpoint: &Checkpoint) -> String {
+    let mut lines: Vec<String> =
+        checkpoint.format().map(|format| format!("format      {format}")).into_iter().collect();
+    lines.push(format!("tensors     {}", checkpoint.tensors.len()));
+    lines.push(format!("parameters  {} (without BatchNorm's running statistics)", checkpoint.parameters()));
+    let wrapping = checkpoint.wrapping();
+    lines.extend(wrapping.part.iter().map(|part| format!("part        {}", plain(part))));
+    lines.extend(wrapping.beside.iter().map(|(name, value)| format!("beside      {} = {}", plain(name), plain(value))));
+    lines.extend(wrapping.prefixes.iter().map(|prefix| format!("prefix      {prefix} taken off every name")));
+    lines.extend(network(checkpoint));
+    lines.extend(
+        checkpoint.metadata.iter().map(|(key, value)| format!("metadata    {} = {}", plain(key), plain(value))),
+    );
+
+    let names: Vec<String> = checkpoint.tensors.keys().map(|name| plain(name)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    for (name, tensor) in names.iter().zip(checkpoint.tensors.values()) {
+        lines.push(format!("{name:width$}  {:5} {:?}", kind_name(tensor.kind()), tensor.size()));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// Which network the tensors are of, by its configuration or by their names and shapes; or why that cannot be told.
+fn network(checkpoint: &Checkpoint) -> Vec<String> {
+    if checkpoint.metadata.contains_key(CONFIG) {
+        return vec!["network     of this program, configured by its metadata".to_owned()];
+    }
+    let found = match checkpoint.recognise() {
+        Ok(found) => found,
+        Err(Error::Weights { message, .. }) => return vec![format!("network     unknown: {}", plain(&message))],
+        Err(error) => return vec![format!("network     unknown: {}", plain(&error.to_string()))],
+    };
+    let mut lines = vec![format!("network     {found}"), format!("layout      {}", found.layout)];
+    let width = found.attention.iter().map(|site| site.site.len()).max().unwrap_or(0);
+    lines.extend(
+        found
+            .attention
+            .iter()
+            .map(|site| format!("attention   {:width$}  {} channels, {}", site.site, site.channels, kind(&site.kind))),
+    );
+    lines
+}
+
+fn kind(kind: &AttentionKind) -> String {
+    match kind {
+        AttentionKind::Cbam(config) => cbam(config),
+        AttentionKind::Bam { reduction } => format!("bam, reduction {reduction}"),
+        AttentionKind::SqueezeExcite { reduction, bias } => {
+            format!("se, reduction {reduction}, {}", bias_words(*bias))
+        }
+        AttentionKind::Eca { kernel_size } => format!("eca, kernel {kernel_size}"),
+        other => other.name().to_owned(),
+    }
+}
+
+fn cbam(config: &CbamConfig) -> String {
+    let channel = format!("cbam, reduction {}, {}", config.channel.reduction, bias_words(config.channel.bias));
+    let Some(spatial) = &config.spatial else { return format!("{channel}; no spatial attention") };
+    let order = match spatial.order {
+        PoolOrder::MaxMean => "max, mean",
+        PoolOrder::MeanMax => "mean, max",
+    };
+    let norm = if spatial.batch_norm { "BatchNorm" } else { "no BatchNorm" };
+    format!("{channel}; {0}×{0} over {order}, {norm}", spatial.kernel_size)
+}
+
+fn bias_words(bias: bool) -> &'static str {
+    if bias { "bias" } else { "no bias" }
+}
+
+/// Text from a file, whose control characters must not reach the terminal.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}

@@ -1,0 +1,223 @@
+//! The globals that a PyTorch file may name. None of them is ever imported or called.
+
+use tch::Kind;
+
+use super::dtype;
+
+/// What a global stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Global {
+    /// A class of dictionaries.
+    Dict,
+    RebuildTensor,
+    RebuildTensorV2,
+    /// `_rebuild_tensor_v3`, which names its dtype: one of those that have no storage class, so one that is not read.
+    RebuildTensorV3,
+    /// `_rebuild_parameter` and its variant with attributes: the first argument is the tensor.
+    RebuildParameter,
+    /// `_rebuild_from_type_v2`: a function, a class, the function's arguments, attributes.
+    RebuildFromType,
+    /// `torch.Tensor` and its subclasses that are tensors like any other.
+    TensorClass,
+    /// A function that makes tensors of a sort that is not read, and that sort.
+    OtherTensor(&'static str),
+    Storage(Element),
+    /// A dtype, by its name in `torch`.
+    Dtype(&'static str),
+    /// Something that a training run keeps beside the tensors; what is made of it is passed over.
+    Inert(&'static str),
+}
+
+/// What the elements of a storage are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Element {
+    /// None if tensors of it are not read.
+    pub(super) kind: Option<Kind>,
+    /// Bytes.
+    pub(super) size: usize,
+    /// The name of the storage class.
+    pub(super) class: &'static str,
+}
+
+/// Storage classes whose tensors are not read, and the bytes of an element.
+const OTHER_STORAGES: [(&str, usize); 8] = [
+    ("ComplexFloatStorage", 8),
+    ("ComplexDoubleStorage", 16),
+    ("QInt8Storage", 1),
+    ("QUInt8Storage", 1),
+    ("QInt32Storage", 4),
+    ("QUInt4x2Storage", 1),
+    ("QUInt2x4Storage", 1),
+    ("UntypedStorage", 1),
+];
+
+/// Functions of `torch._utils` that make other tensors than dense ones with values.
+const OTHER_TENSORS: [(&str, &str); 7] = [
+    ("_rebuild_qtensor", "a quantised tensor"),
+    ("_rebuild_sparse_tensor", "a sparse tensor"),
+    ("_rebuild_sparse_csr_tensor", "a sparse tensor"),
+    ("_rebuild_nested_tensor", "a nested tensor"),
+    ("_rebuild_meta_tensor_no_storage", "a tensor of the meta device, without values"),
+    ("_rebuild_wrapper_subclass", "a tensor of a wrapper class"),
+    ("_rebuild_device_tensor_from_numpy", "a tensor of an accelerator"),
+];
+
+/// The dtypes of `torch`.
+const DTYPES: [&str; 32] = [
+    "float64",
+    "float32",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+    "double",
+    "float",
+    "half",
+    "long",
+    "int",
+    "short",
+    "uint16",
+    "uint32",
+    "uint64",
+    "complex32",
+    "complex64",
+    "complex128",
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "float8_e4m3fnuz",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "qint8",
+    "quint8",
+    "qint32",
+    "quint4x2",
+    "quint2x4",
+];
+
+/// Classes of dictionaries, by module.
+const DICTS: [(&str, &[&str]); 8] = [
+    ("collections", &["OrderedDict", "defaultdict"]),
+    ("builtins", &["dict"]),
+    ("easydict", &["EasyDict"]),
+    ("addict.addict", &["Dict"]),
+    ("yacs.config", &["CfgNode"]),
+    ("pytorch_lightning.utilities.parsing", &["AttributeDict"]),
+    ("lightning_fabric.utilities.data", &["AttributeDict"]),
+    ("lightning.fabric.utilities.data", &["AttributeDict"]),
+];
+
+/// What training runs keep beside the tensors, by module.
+const INERT: [(&str, &[&str]); 33] = [
+    ("argparse", &["Namespace"]),
+    ("types", &["SimpleNamespace"]),
+    ("_codecs", &["encode"]),
+    (
+        "builtins",
+        &[
+            "set",
+            "frozenset",
+            "list",
+            "tuple",
+            "complex",
+            "slice",
+            "bytearray",
+            "range",
+            "xrange",
+            "int",
+            "float",
+            "bool",
+            "str",
+        ],
+    ),
+    ("collections", &["Counter", "deque"]),
+    ("datetime", &["datetime", "date", "time", "timedelta", "timezone"]),
+    ("decimal", &["Decimal"]),
+    ("uuid", &["UUID"]),
+    ("typing", &["Any"]),
+    ("pathlib", PATHS),
+    ("pathlib._local", PATHS),
+    ("numpy", &["dtype", "ndarray"]),
+    ("numpy.core.multiarray", &["scalar", "_reconstruct"]),
+    ("numpy._core.multiarray", &["scalar", "_reconstruct"]),
+    ("numpy.core.numeric", &["_frombuffer"]),
+    ("numpy._core.numeric", &["_frombuffer"]),
+    ("omegaconf.dictconfig", &["DictConfig"]),
+    ("omegaconf.listconfig", &["ListConfig"]),
+    ("omegaconf.base", &["ContainerMetadata", "Metadata"]),
+    ("omegaconf.nodes", &["AnyNode", "StringNode", "IntegerNode", "FloatNode", "BooleanNode"]),
+    (
+        "torch",
+        &["Size", "device", "per_tensor_affine", "per_tensor_symmetric", "per_channel_affine", "per_channel_symmetric"],
+    ),
+    ("torch.serialization", &["_get_layout"]),
+    ("torch.optim.optimizer", &["_RequiredParameter"]),
+    ("torch.optim.sgd", &["SGD"]),
+    ("torch.optim.adam", &["Adam"]),
+    ("torch.optim.adamw", &["AdamW"]),
+    ("torch.optim.rmsprop", &["RMSprop"]),
+    ("torch.optim.lr_scheduler", SCHEDULERS),
+    ("torch.cuda.amp.grad_scaler", GRAD_SCALERS),
+    ("torch.amp.grad_scaler", GRAD_SCALERS),
+    ("pytorch_lightning.callbacks.model_checkpoint", &["ModelCheckpoint"]),
+    ("pytorch_lightning.callbacks.early_stopping", &["EarlyStopping"]),
+    ("torch.nn.modules.loss", &["CrossEntropyLoss", "BCEWithLogitsLoss", "MSELoss"]),
+];
+
+const PATHS: &[&str] = &["Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath", "PureWindowsPath"];
+const SCHEDULERS: &[&str] = &[
+    "LambdaLR",
+    "StepLR",
+    "MultiStepLR",
+    "ExponentialLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "ReduceLROnPlateau",
+    "OneCycleLR",
+    "CyclicLR",
+    "LinearLR",
+    "SequentialLR",
+];
+const GRAD_SCALERS: &[&str] = &["GradScaler", "OptState", "_refresh_per_optimizer_state"];
+
+impl Global {
+    /// The global of this name, if a file of tensors may name it.
+    pub(super) fn find(module: &str, name: &str) -> Option<Self> {
+        let module = if module == "__builtin__" { "builtins" } else { module };
+        let listed = |table: &[(&str, &'static [&'static str])]| {
+            let row = table.iter().find(|row| row.0 == module)?;
+            row.1.iter().find(|listed| **listed == name).copied()
+        };
+        match (module, name) {
+            ("torch._utils", "_rebuild_tensor") => Some(Self::RebuildTensor),
+            ("torch._utils", "_rebuild_tensor_v2") => Some(Self::RebuildTensorV2),
+            ("torch._utils", "_rebuild_tensor_v3") => Some(Self::RebuildTensorV3),
+            ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Some(Self::RebuildParameter),
+            ("torch._utils", other) => {
+                OTHER_TENSORS.iter().find(|row| row.0 == other).map(|row| Self::OtherTensor(row.1))
+            }
+            ("torch._tensor", "_rebuild_from_type_v2") => Some(Self::RebuildFromType),
+            ("torch" | "torch._tensor", "Tensor") | ("torch.nn.parameter", "Parameter" | "Buffer") => {
+                Some(Self::TensorClass)
+            }
+            _ => (listed(&DICTS).map(|_| Self::Dict))
+                .or_else(|| listed(&INERT).map(Self::Inert))
+                .or_else(|| Self::storage(module, name))
+                .or_else(|| DTYPES.iter().find(|dtype| module == "torch" && **dtype == name).copied().map(Self::Dtype)),
+        }
+    }
+
+    fn storage(module: &str, name: &str) -> Option<Self> {
+        if module != "torch" && !(module == "torch.storage" && name == "UntypedStorage") {
+            return None;
+        }
+        if let Some((kind, class)) = dtype::from_storage(name) {
+            return Some(Self::Storage(Element { kind: Some(kind), size: kind.elt_size_in_bytes(), class }));
+        }
+        let other = OTHER_STORAGES.iter().find(|row| row.0 == name);
+        other.map(|&(class, size)| Self::Storage(Element { kind: None, size, class }))
+    }
+}

@@ -1,0 +1,79 @@
+//! How a file is to be read, and what it held around the tensors.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::Checkpoint;
+
+/// How a weights file is read.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// The entry of a training script's dictionary that holds the weights, such as `state_dict_ema`; names of nested
+    /// dictionaries are joined by dots. Default: the object itself if it is a dictionary of tensors, else the first of
+    /// `state_dict`, `model_state_dict`, `model_state`, `model`, `net`, `network`, `module`, `weights`,
+    /// `state_dict_ema`, `model_ema`, `ema_state_dict`, `ema` that holds tensors.
+    pub part: Option<String>,
+    /// Leave the tensors' names as they are, with the prefixes that wrappers add. Default: false.
+    pub keep_prefixes: bool,
+}
+
+impl ReadOptions {
+    /// With the weights from this entry.
+    pub fn with_part(mut self, part: impl Into<String>) -> Self {
+        self.part = Some(part.into());
+        self
+    }
+
+    /// With the names as they are.
+    pub fn with_prefixes_kept(mut self) -> Self {
+        self.keep_prefixes = true;
+        self
+    }
+}
+
+/// What a file held around the tensors, and what reading it took off their names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Wrapping {
+    /// The entry that the tensors come from, such as `state_dict` or `ema.module`; none if the file holds nothing else.
+    pub part: Option<String>,
+    /// What else there is, such as (`epoch`, `90`) and (`optimizer`, `a dictionary of 2`): the first entries, each as
+    /// its name and its value in few words.
+    pub beside: Vec<(String, String)>,
+    /// The prefixes taken off every name, outermost first: `module.` of `DataParallel`, `_orig_mod.` of
+    /// `torch.compile`, `model.` of Lightning.
+    pub prefixes: Vec<String>,
+}
+
+impl Display for Wrapping {
+    /// In one line: the part, the prefixes; nothing if there are neither.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let part = self.part.iter().map(|part| format!("the tensors of {part:?}"));
+        let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix} taken off every name"));
+        f.write_str(&part.chain(prefixes).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// What wrappers put before every name.
+const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
+
+impl Checkpoint {
+    /// Takes off the prefixes that every name has.
+    pub(super) fn strip_prefixes(&mut self) {
+        let common = |names: &Self| {
+            let mut names = names.tensors.keys();
+            let first = names.next()?;
+            let prefix = PREFIXES.into_iter().find(|prefix| first.starts_with(prefix))?;
+            names.all(|name| name.len() > prefix.len() && name.starts_with(prefix)).then_some(prefix)
+        };
+        // A name gets shorter each time; one that is nothing but a prefix stays.
+        while let Some(prefix) = common(self)
+            && !self.tensors.contains_key(prefix)
+        {
+            let tensors = std::mem::take(&mut self.tensors);
+            self.tensors =
+                tensors.into_iter().map(|(name, tensor)| (name[prefix.len()..].to_owned(), tensor)).collect();
+            self.wrapping.prefixes.push(prefix.to_owned());
+        }
+    }
+}

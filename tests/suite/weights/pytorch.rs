@@ -1,0 +1,122 @@
+//! What torch.save writes since PyTorch 1.6, and what training scripts put into it.
+
+use super::*;
+use cbam::weights::{Format, ReadOptions};
+
+fn open(name: &str) -> Checkpoint {
+    Checkpoint::open(checkpoint(name)).unwrap()
+}
+
+fn expected(name: &str) -> BTreeMap<String, Tensor> {
+    Checkpoint::open(checkpoint(name)).unwrap().tensors
+}
+
+#[test]
+fn every_element_type_and_every_view_is_read() {
+    let found = open("kinds.pt");
+    assert_eq!(found.format(), Some(Format::PyTorch));
+    assert_eq!(found.tensors.len(), 22);
+    assert_same(&found.tensors, &expected("kinds.safetensors"));
+    assert_eq!(found.wrapping(), &cbam::weights::Wrapping::default());
+    let _guard = tch::no_grad_guard();
+    let _ = found.tensors["tied"].get(2).fill_(9.0);
+    assert_eq!(found.tensors["whole"].double_value(&[2, 0]), 9.0);
+}
+
+#[test]
+fn a_training_scripts_dictionary_is_read_in_every_protocol_of_both_formats() {
+    for protocol in [2, 4, 5] {
+        for (name, format) in [("pth", Format::PyTorch), ("pth.tar", Format::LegacyPyTorch)] {
+            let found = open(&format!("training-{protocol}.{name}"));
+            assert_eq!(found.format(), Some(format));
+            assert_same(&found.tensors, &expected("weights.safetensors"));
+            let wrapping = found.wrapping();
+            assert_eq!(wrapping.part.as_deref(), Some("state_dict"));
+            assert_eq!(wrapping.prefixes, ["module."]);
+            let beside = |name: &str| {
+                let entry = wrapping.beside.iter().find(|entry| entry.0 == name);
+                entry.map_or_else(|| panic!("no {name} in {:?}", wrapping.beside), |entry| entry.1.as_str())
+            };
+            assert_eq!((beside("epoch"), beside("arch"), beside("best_prec1")), ("90", "\"resnet50\"", "70.5"));
+            assert_eq!((beside("args"), beside("optimizer")), ("Namespace", "a dictionary of 2"));
+        }
+    }
+}
+
+#[test]
+fn the_weights_are_found_under_every_usual_name() {
+    let weights = expected("weights.safetensors");
+    for (name, part, prefixes) in [
+        ("model_state_dict.pt", Some("model_state_dict"), ["_orig_mod."].as_slice()),
+        ("model.pt", Some("model"), &["module.", "_orig_mod."]),
+        ("net.pt", Some("net"), &[]),
+        ("ema.pt", Some("ema.module"), &["module."]),
+        ("lightning.ckpt", Some("state_dict"), &["model."]),
+        ("mixed.pt", None, &["module."]),
+        ("buffer.pt", None, &[]),
+        ("no-checksums.pt", None, &[]),
+        ("rezipped.pt", None, &[]),
+    ] {
+        let found = open(name);
+        assert_same(&found.tensors, &weights);
+        assert_eq!(found.wrapping().part.as_deref(), part, "{name}");
+        assert_eq!(found.wrapping().prefixes, prefixes, "{name}");
+    }
+    assert!(open("mixed.pt").wrapping().beside.contains(&("epoch".to_owned(), "3".to_owned())));
+    let averaged = open("averaged.pt");
+    assert!(averaged.tensors.contains_key("n_averaged") && averaged.tensors.contains_key("module.0.weight"));
+}
+
+#[test]
+fn another_part_can_be_asked_for() {
+    let weights = expected("weights.safetensors");
+    let part =
+        |file: &str, part: &str| Checkpoint::open_with(checkpoint(file), &ReadOptions::default().with_part(part));
+    for (file, name, found) in [
+        ("model.pt", "ema", "ema.module"),
+        ("model.pt", "ema.module", "ema.module"),
+        ("named.pt", "generator", "generator"),
+    ] {
+        let read = part(file, name).unwrap();
+        assert_same(&read.tensors, &weights);
+        assert_eq!(read.wrapping().part.as_deref(), Some(found));
+    }
+    for (file, name, message) in [
+        ("model.pt", "ema.epoch", "has no \"epoch\"; its entries are \"module\""),
+        ("model.pt", "epoch", "\"epoch\" is an integer, not a dictionary"),
+        ("weights.safetensors", "ema", "has no part \"ema\""),
+    ] {
+        let error = part(file, name).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let kept = Checkpoint::open_with(checkpoint("model.pt"), &ReadOptions::default().with_prefixes_kept()).unwrap();
+    assert!(kept.tensors.keys().all(|name| name.starts_with("module._orig_mod.")));
+}
+
+#[test]
+fn what_is_not_read_is_refused_by_name() {
+    for (name, named) in [
+        ("quantised", "x: a quantised tensor"),
+        ("sparse", "x: a sparse tensor"),
+        ("csr", "x: a sparse tensor"),
+        ("meta", "x: a tensor of the meta device"),
+        ("complex", "x: a tensor of a torch.ComplexFloatStorage"),
+        ("float8", "x: elements of type torch.float8_e4m3fn"),
+        ("negative", "x: a tensor with the bit \"neg\""),
+        ("module", "refused: the global \"torch.nn.modules.linear.Linear\""),
+        ("list", "a list, not a dictionary"),
+        ("empty", "without tensors; its entries are \"epoch\", \"optimizer\""),
+        ("system-2", "refused: the global \"posix.system\""),
+        ("system-4", "refused: the global \"posix.system\""),
+        ("pickle", "a pickle, but not one that torch.save wrote"),
+        ("script", "a TorchScript program"),
+        ("numpy", "a NumPy archive"),
+        ("deflated", "is compressed (deflate)"),
+    ] {
+        let message = refusal(&std::fs::read(checkpoint(&format!("refused-{name}.pt"))).unwrap());
+        assert!(message.contains(named), "{named}: {message}");
+    }
+    let message = Checkpoint::open(checkpoint("named.pt")).unwrap_err().to_string();
+    assert!(message.contains("choose one of \"generator\", \"discriminator\""), "{message}");
+    assert!(!Path::new("harm-was-done").exists());
+}

@@ -25,8 +25,9 @@ pub struct NetworkConfig {
 /// The attention at one place of the backbone: CBAM, then patch self-attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageAttention {
-    /// Where: after a stage, by the name that the backbone gives it (`stage5`); on the widened features inside a stage's
-    /// first block (`stage6.expansion`); or on the activated features that the classifier averages (`head`).
+    /// Where: after a stage, by the name that the backbone gives it (`stage5`); at a place inside a stage (`layer3.5`,
+    /// a residual block's branch before the addition; `stage6.expansion`, the widened features of its first block; see
+    /// [`Stage::inside`](crate::backbone::Stage::inside)); or on the activated features under the classifier (`head`).
     pub stage: String,
     /// The CBAM block there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +74,7 @@ impl NetworkConfig {
 
     /// How a photo becomes this network's input.
     pub fn preprocess(&self) -> Preprocess {
-        Preprocess { short_side: self.short_side, ..Preprocess::default() }
+        let base = if self.arch.is_efficientnet_lite() { Preprocess::default() } else { Preprocess::imagenet() };
+        Preprocess { short_side: self.short_side, ..base }
     }
 }

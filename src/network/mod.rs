@@ -51,8 +51,8 @@ struct Block {
 pub struct Output {
     /// Class scores before the softmax, `[N, classes]`.
     pub logits: Tensor,
-    /// The features of the backbone's last convolution, normalised, before their activation, `[N, C, h, w]`: what the
-    /// classifier activates and pools.
+    /// The features of the backbone's last convolution, normalised, before their activation where that stands alone
+    /// ([`Backbone::head_conv`]), `[N, C, h, w]`: what the classifier activates and pools.
     pub features: Tensor,
     /// The attention, block by block.
     pub attention: Vec<BlockOutput>,
@@ -62,7 +62,7 @@ pub struct Output {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BlockOutput {
-    /// Where the block stands: `stage5`, `stage6.expansion`, `head` (see [`StageAttention::stage`]).
+    /// Where the block stands: `stage5`, `stage6.expansion`, `layer3.5`, `head` (see [`StageAttention::stage`]).
     pub stage: String,
     /// The channel gate, `[N, C]`.
     pub channel: Option<Gate>,
@@ -98,7 +98,7 @@ impl Network {
         }
         let variables = nn::VarStore::new(device);
         let root = variables.root();
-        let backbone = config.arch.build(&root / "backbone", config.classes);
+        let backbone = config.arch.build(&root / "backbone", config.classes)?;
         let mut blocks: Vec<Block> = Vec::new();
         for attention in &config.attention {
             let (site, channels, stride) = Site::find(&attention.stage, &*backbone)?;
@@ -183,10 +183,11 @@ impl Network {
 
     /// Pictures `[N, 3, H, W]` to the input of the first stage.
     fn stem(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
+        let least = self.backbone.smallest_side();
         match xs.size()[..] {
-            [_, 3, height, width] if height > 0 && width > 0 => Ok(self.backbone.stem(xs, train)),
+            [_, 3, height, width] if height.min(width) >= least => Ok(self.backbone.stem(xs, train)),
             ref size => {
-                let (expected, got) = ("[N, 3, H, W]".to_owned(), format!("{size:?}"));
+                let (expected, got) = (format!("[N, 3, H, W], H and W at least {least}"), format!("{size:?}"));
                 Err(Error::Input { layer: "Network", expected, got })
             }
         }
@@ -216,7 +217,7 @@ impl Network {
     /// One stage, with the attention in it and behind it, whose maps go to `maps`.
     fn stage(&self, stage: usize, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
         let backbone_trains = train && self.backbone_trains;
-        let mut attend = |xs: &Tensor| self.attend(Site::Expansion(stage), xs, train, maps);
+        let mut attend = |inner, xs: &Tensor| self.attend(Site::Inside(stage, inner), xs, train, maps);
         let xs = self.backbone.stage_gated(stage, xs, backbone_trains, &mut attend)?;
         self.attend(Site::Stage(stage), &xs, train, maps)
     }
@@ -242,7 +243,7 @@ impl Network {
     /// How many stages run before any attention.
     pub(crate) fn trunk_stages(&self) -> usize {
         match self.blocks.first().map(|block| block.site) {
-            Some(Site::Expansion(stage)) => stage,
+            Some(Site::Inside(stage, _)) => stage,
             Some(Site::Stage(stage)) => stage + 1,
             Some(Site::Head) | None => self.backbone.stages().len(),
         }

@@ -9,5 +9,6 @@ mod maps;
 mod network;
 mod photo;
 mod render;
+mod torchvision;
 mod train;
 mod weights;

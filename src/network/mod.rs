@@ -3,6 +3,7 @@
 //! [`Network::forward`] works on tensors and trains; [`Network::run`] takes a batch of prepared photos and returns
 //! what the network says about each of them, on the host.
 
+mod block;
 mod config;
 mod load;
 mod places;
@@ -11,10 +12,11 @@ mod site;
 
 use tch::{Tensor, nn};
 
-use crate::attention::{Cbam, Gate, PatchAttention, PatchAttentionOutput};
+use crate::attention::Gate;
 use crate::backbone::Backbone;
 use crate::{Error, Result};
 
+use block::Block;
 pub use config::{NetworkConfig, StageAttention};
 pub use places::{HEAD, Place};
 use site::Site;
@@ -31,18 +33,6 @@ pub struct Network {
     blocks: Vec<Block>,
     /// Whether the backbone trains too, its BatchNorm and dropout with it.
     backbone_trains: bool,
-}
-
-/// The attention at one site.
-#[derive(Debug)]
-struct Block {
-    name: String,
-    site: Site,
-    /// How many input pixels one cell covers along a side.
-    stride: i64,
-    cbam: Option<Cbam>,
-    gain: f64,
-    patch: Option<PatchAttention>,
 }
 
 /// What one forward pass returns.
@@ -83,10 +73,12 @@ pub struct PatchMaps {
 }
 
 impl Network {
-    /// A network with freshly initialised weights on `device`, its attention starting as the identity.
+    /// A network with freshly initialised weights on `device`. Attention whose gain is its
+    /// [`identity_gain`](StageAttention::identity_gain), and patch self-attention, start as the identity.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the configuration has no classes or names a stage that the backbone lacks, or out of order.
+    /// [`Error::Argument`] if the configuration has no classes, or names a stage that the backbone lacks, or out of order,
+    /// or puts gates of two kinds at one place.
     pub fn new(config: NetworkConfig, device: tch::Device) -> Result<Self> {
         if !(1..=MAX_CLASSES).contains(&config.classes) {
             let message = format!("{} classes; there must be 1 to {MAX_CLASSES}", config.classes);
@@ -108,19 +100,7 @@ impl Network {
             }
             // A dot would part the path.
             let path = &root / "attention" / attention.stage.replace('.', "_").as_str();
-            let (name, gain) = (attention.stage.clone(), attention.gain);
-            let mut block = Block { name, site, stride, cbam: None, gain, patch: None };
-            if let Some(config) = &attention.cbam {
-                let cbam = Cbam::new(&path / "cbam", channels, config)?;
-                cbam.identity_start()?;
-                block.cbam = Some(cbam);
-            }
-            if let Some(config) = &attention.patch {
-                let patch = PatchAttention::new(&path / "patch", channels, config)?;
-                patch.identity_start()?;
-                block.patch = Some(patch);
-            }
-            blocks.push(block);
+            blocks.push(Block::new(&path, site, channels, stride, attention)?);
         }
         Ok(Self { config, variables, backbone, blocks, backbone_trains: false })
     }
@@ -247,24 +227,5 @@ impl Network {
             Some(Site::Stage(stage)) => stage + 1,
             Some(Site::Head) | None => self.backbone.stages().len(),
         }
-    }
-}
-
-impl Block {
-    fn forward(&self, xs: &Tensor, train: bool) -> Result<(Tensor, BlockOutput)> {
-        let mut xs = xs.shallow_clone();
-        let mut maps = BlockOutput { stage: self.name.clone(), channel: None, spatial: None, patch: None };
-        if let Some(cbam) = &self.cbam {
-            let output = cbam.forward(&xs, train)?;
-            xs = output.features * self.gain;
-            maps.channel = Some(output.channel);
-            maps.spatial = output.spatial;
-        }
-        if let Some(patch) = &self.patch {
-            let PatchAttentionOutput { features, weights, grid, .. } = patch.forward(&xs)?;
-            xs = features;
-            maps.patch = Some(PatchMaps { weights, grid });
-        }
-        Ok((xs, maps))
     }
 }

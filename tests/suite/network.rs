@@ -119,14 +119,9 @@ fn a_run_may_be_taken_up_at_any_place() {
 
 #[test]
 fn several_patch_attentions_roll_out_on_the_grid_of_the_first() {
-    let patch = |size| Some(PatchAttentionConfig { patch_size: size, heads: 2, head_dim: 8 });
+    let patch = |size| PatchAttentionConfig { patch_size: size, heads: 2, head_dim: 8 };
     let with = |blocks: &[(&str, i64)]| {
-        let attention = blocks.iter().map(|(stage, size)| StageAttention {
-            stage: (*stage).to_owned(),
-            cbam: None,
-            gain: 1.0,
-            patch: patch(*size),
-        });
+        let attention = blocks.iter().map(|(stage, size)| StageAttention::at(*stage).with_patch(patch(*size)));
         let config = NetworkConfig { attention: attention.collect(), ..NetworkConfig::plain(Arch::EfficientNetLite0) };
         Network::new(config, Device::Cpu).unwrap()
     };
@@ -222,12 +217,11 @@ fn a_batch_of_another_shape_is_an_error() {
 
 #[test]
 fn a_stage_that_is_not_there_is_an_error() {
-    let block = |stage: &str| StageAttention { stage: stage.to_owned(), cbam: None, gain: 1.0, patch: None };
     let behind = "is not behind";
     for (stages, part) in
         [(vec!["stage9"], "stage1, stage2"), (vec!["stage5", "stage3"], behind), (vec!["stage5", "stage5"], behind)]
     {
-        let attention = stages.into_iter().map(block).collect();
+        let attention = stages.into_iter().map(StageAttention::at).collect();
         let config = NetworkConfig { attention, ..NetworkConfig::plain(Arch::EfficientNetLite0) };
         let error = Network::new(config, Device::Cpu).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");

@@ -1,5 +1,7 @@
 //! torchvision's networks against torchvision: tests/golden/torchvision/gen.py says how the weights are made.
 
+mod placements;
+
 use std::collections::BTreeMap;
 
 use cbam::backbone::{Arch, InnerKind};

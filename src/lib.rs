@@ -5,7 +5,7 @@
 //!
 //! path → [`photo`] (decode, orient, resize) → [`network`] ([`backbone`], CBAM, patch attention) → [`maps`] → [`render`] → file
 //!
-//! [`pipeline`] does all of that for many pictures, [`weights`] reads and writes networks, [`train`] makes them,
+//! [`pipeline`] does all of that for many pictures, [`weights`] reads and writes networks, [`torchscript`] runs those of others, [`train`] makes them,
 //! [`eval`] measures them, and [`explain`] holds the explanation methods that they are compared with.
 //!
 //! ```no_run
@@ -39,6 +39,7 @@ pub mod photo;
 pub mod pipeline;
 pub mod render;
 pub mod sys;
+pub mod torchscript;
 pub mod train;
 pub mod weights;
 

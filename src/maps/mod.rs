@@ -26,7 +26,7 @@ pub use attention_map::{AttentionMap, MapRange};
 pub use fuse::{fuse, fuse_gates};
 pub use name::MapName;
 pub(crate) use named::NO_ROLLOUT;
-pub use readout::{Explanation, GateReadout, PatchReadout, QueryRow, Readout};
+pub use readout::{Explanation, GateReadout, OutputReadout, PatchReadout, QueryRow, Readout};
 pub use resample::Resample;
 pub use rollout::{RolloutLayer, rollout, rollout_received};
 pub use scale::{Scale, ScaleLimits};

@@ -28,6 +28,13 @@ pub enum MapName {
     Channel(String),
     /// `rollout`: attention rollout over several patch self-attentions.
     Rollout,
+    /// `output:N`, `output:N:CHANNEL`: a map that a [scripted network](crate::torchscript) gives out.
+    Output {
+        /// Which output, from 0.
+        index: usize,
+        /// The channel, from 0; none is the mean over channels.
+        channel: Option<usize>,
+    },
     /// `METHOD:STAGE`, or `METHOD` at the last convolution: an explanation of the decision for a class.
     Explain {
         /// The method.
@@ -55,6 +62,12 @@ impl MapName {
             [None].into_iter().chain((0..heads).map(Some)).map(move |head| Self::Patch { stage: stage.clone(), head })
         };
         attentions.into_iter().enumerate().flat_map(named).collect()
+    }
+
+    /// The maps of an output with so many channels: their mean, and each of them if there are several.
+    pub fn outputs(index: usize, channels: usize) -> impl Iterator<Item = Self> {
+        let channels = (0..channels).filter(move |_| channels > 1).map(Some);
+        [None].into_iter().chain(channels).map(move |channel| Self::Output { index, channel })
     }
 
     /// Whether the map depends on the class that is asked for.
@@ -94,6 +107,10 @@ impl fmt::Display for MapName {
             Self::PatchAt(x, y) => write!(f, "patch@{x},{y}"),
             Self::Channel(stage) => write!(f, "channel:{stage}"),
             Self::Rollout => f.write_str("rollout"),
+            Self::Output { index, channel } => {
+                write!(f, "output:{index}")?;
+                channel.iter().try_for_each(|channel| write!(f, ":{channel}"))
+            }
             Self::Explain { method, stage: None } => method.fmt(f),
             Self::Explain { method, stage: Some(stage) } => write!(f, "{method}:{stage}"),
         }
@@ -131,6 +148,12 @@ impl FromStr for MapName {
             ("channel", Some(stage)) => Ok(Self::Channel(stage.to_owned())),
             ("channel", None) => Err(wrong("name a stage: channel:STAGE")),
             ("rollout", None) => Ok(Self::Rollout),
+            ("output", Some(part)) => {
+                let number = |text: &str| text.parse().map_err(|_| wrong("write output:N or output:N:CHANNEL"));
+                let (index, channel) = part.split_once(':').map_or((part, None), |(index, rest)| (index, Some(rest)));
+                Ok(Self::Output { index: number(index)?, channel: channel.map(number).transpose()? })
+            }
+            ("output", None) => Err(wrong("write output:N")),
             (_, stage) => match method {
                 Some(method) if stage.is_none() || method.needs_stage() => {
                     Ok(Self::Explain { method, stage: stage.filter(|stage| *stage != HEAD).map(str::to_owned) })
@@ -142,7 +165,7 @@ impl FromStr for MapName {
                         if method.needs_stage() { format!("{method}[:STAGE]") } else { method.to_string() }
                     });
                     Err(wrong(&format!(
-                        "not a map; there are fused, spatial[:STAGE], patch[:STAGE][:HEAD], patch@X,Y, channel:STAGE, rollout, {}",
+                        "not a map; there are fused, spatial[:STAGE], patch[:STAGE][:HEAD], patch@X,Y, channel:STAGE, rollout, output:N[:CHANNEL], {}",
                         methods.join(", ")
                     )))
                 }

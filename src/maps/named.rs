@@ -60,6 +60,17 @@ impl Readout {
                 let rollout = rollout.ok_or_else(|| Error::argument(name, NO_ROLLOUT))?;
                 AttentionMap::new(rollout.clone(), MapRange::Relative)
             }
+            MapName::Output { index, channel } => {
+                let output = self.outputs.iter().find(|output| output.index == *index);
+                let output = output.ok_or_else(|| Error::argument(name, "this run gave out no such map"))?;
+                let map = match channel {
+                    None => output.maps.mean_axis(Axis(0)),
+                    Some(channel) => output.maps.outer_iter().nth(*channel).map(|map| map.to_owned()),
+                };
+                let channels = output.maps.len_of(Axis(0));
+                let map = map.ok_or_else(|| Error::argument(name, format!("this output has {channels} channels")))?;
+                AttentionMap::new(map, MapRange::Positive)
+            }
             MapName::Explain { method, stage } => {
                 AttentionMap::new(self.explanation(name, *method, stage.as_deref())?.clone(), MapRange::Positive)
             }
@@ -75,9 +86,11 @@ impl Readout {
         let class_activation = self.explanation(&MapName::Fused, Method::GradCam, None).is_ok();
         let fused = (!spatial.is_empty() && class_activation).then_some(MapName::Fused);
         let rollout = self.rollout.as_ref().map(|_| MapName::Rollout);
+        let outputs = self.outputs.iter();
+        let outputs = outputs.flat_map(|output| MapName::outputs(output.index, output.maps.len_of(Axis(0))));
         let explained = self.explanations.iter();
         let explained = explained.map(|made| MapName::Explain { method: made.method, stage: made.stage.clone() });
-        fused.into_iter().chain(spatial).chain(patch).chain(rollout).chain(explained).collect()
+        fused.into_iter().chain(spatial).chain(patch).chain(rollout).chain(outputs).chain(explained).collect()
     }
 
     /// Adds an explanation, in the place of one of the same method at the same stage.

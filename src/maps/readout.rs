@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use crate::explain::Method;
 
 /// Everything that the network says about one picture.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Readout {
-    /// Class probabilities, `[classes]`, summing to 1.
+    /// Class probabilities, `[classes]`, summing to 1; empty for a network that says nothing of classes.
     pub probabilities: Array1<f32>,
     /// The gates, in the order in which the network applies them.
     pub gates: Vec<GateReadout>,
@@ -17,6 +17,8 @@ pub struct Readout {
     /// Attention rollout over the patch self-attentions, if the network has several of them: attention received in the
     /// end, `[rows, columns]` of the first one's grid, where uniform attention is 1.
     pub rollout: Option<Array2<f32>>,
+    /// The maps that a [scripted network](crate::torchscript) gives out.
+    pub outputs: Vec<OutputReadout>,
     /// The explanations that were made; of one method at one stage only one.
     pub explanations: Vec<Explanation>,
 }
@@ -33,6 +35,15 @@ pub struct Explanation {
     pub class: usize,
     /// Its map, on its own grid, at least 0.
     pub map: Array2<f32>,
+}
+
+/// The maps in one output of a scripted network.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OutputReadout {
+    /// Which output, from 0.
+    pub index: usize,
+    /// Its maps, `[C, h, w]`, at least 0.
+    pub maps: Array3<f32>,
 }
 
 /// The gates of one CBAM, squeeze-excite, ECA or BAM block.

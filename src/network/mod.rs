@@ -19,6 +19,7 @@ use crate::{Error, Result};
 use block::Block;
 pub use config::{NetworkConfig, StageAttention};
 pub use places::{HEAD, Place};
+pub(crate) use run::to_host;
 use site::Site;
 
 /// The most classes that a configuration may ask for.

@@ -59,7 +59,7 @@ impl Network {
     }
 
     pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
-        let probabilities = host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
+        let probabilities = to_host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
         let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
         let features = self.backbone.head_activation(&output.features);
         let mut readouts: Vec<Readout> = grad_cam(&features, &first, |features| self.classify(features))?
@@ -67,16 +67,14 @@ impl Network {
             .enumerate()
             .map(|(i, map)| Readout {
                 probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
-                gates: Vec::new(),
-                patches: Vec::new(),
-                rollout: None,
                 explanations: vec![Explanation { method: Method::GradCam, stage: None, class: first[i] as usize, map }],
+                ..Readout::default()
             })
             .collect();
         for block in &output.attention {
             if let Some(channel) = &block.channel {
-                let channel = host::<Ix2>(&channel.gate)?;
-                let spatial = block.spatial.as_ref().map(|spatial| host::<Ix3>(&spatial.gate)).transpose()?;
+                let channel = to_host::<Ix2>(&channel.gate)?;
+                let spatial = block.spatial.as_ref().map(|spatial| to_host::<Ix3>(&spatial.gate)).transpose()?;
                 for (i, readout) in readouts.iter_mut().enumerate() {
                     readout.gates.push(GateReadout {
                         stage: block.stage.clone(),
@@ -90,7 +88,7 @@ impl Network {
                 let patches = rows * columns;
                 // Mean over the queries, times T: what each key receives, 1 if attention is uniform.
                 let received = patch.weights.f_sum_dim_intlist([2i64].as_slice(), false, Kind::Float)?;
-                let received = host::<Ix4>(&received.f_reshape([-1, received.size()[1], rows, columns])?)?;
+                let received = to_host::<Ix4>(&received.f_reshape([-1, received.size()[1], rows, columns])?)?;
                 // Points are asked of the first layer alone, whose grid is the finest.
                 let first = readouts.iter().all(|readout| readout.patches.is_empty());
                 let asked = queries
@@ -99,7 +97,7 @@ impl Network {
                     .map(|&query| {
                         let index = patch_index(query, patch.grid)?;
                         let weights = patch.weights.f_select(2, index)?.f_mean_dim(1, false, Kind::Float)?;
-                        Ok((query, host::<Ix3>(&(weights * patches as f64).f_reshape([-1, rows, columns])?)?))
+                        Ok((query, to_host::<Ix3>(&(weights * patches as f64).f_reshape([-1, rows, columns])?)?))
                     })
                     .collect::<Result<Vec<_>>>()?;
                 for (i, readout) in readouts.iter_mut().enumerate() {
@@ -131,7 +129,7 @@ fn roll_out(attention: &[BlockOutput], readouts: &mut [Readout]) -> Result<()> {
     if patches.len() < 2 {
         return Ok(());
     }
-    let weights = patches.iter().map(|patch| host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
+    let weights = patches.iter().map(|patch| to_host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
     let size = |grid: [i64; 2]| grid.map(|side| side as usize);
     for (i, readout) in readouts.iter_mut().enumerate() {
         let layer = |(weights, patch): (_, &&PatchMaps)| {
@@ -154,7 +152,7 @@ fn patch_index([x, y]: [f32; 2], [rows, columns]: [i64; 2]) -> Result<i64> {
 }
 
 /// A tensor as an array of f32 on the host.
-fn host<D: Dimension>(tensor: &Tensor) -> Result<Array<f32, D>> {
+pub(crate) fn to_host<D: Dimension>(tensor: &Tensor) -> Result<Array<f32, D>> {
     let tensor = tensor.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
     let shape: Vec<usize> = tensor.size().iter().map(|&side| side as usize).collect();
     let mut values = vec![0f32; shape.iter().product()];

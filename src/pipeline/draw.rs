@@ -121,11 +121,14 @@ fn npy(readout: &Readout, name: &MapName, geometry: &Geometry, path: &Path) -> R
     Ok(bytes)
 }
 
-/// The maps of a panel: the one asked for, `fused`, every spatial gate, every head.
+/// The maps of a panel: the one asked for, `fused`, every spatial gate, every head, every output of a scripted network.
 fn panel_maps(readout: &Readout, maps: &[MapName]) -> Vec<MapName> {
     let asked = maps.first().filter(|name| !matches!(name, MapName::Channel(_)));
-    let shown =
-        |name: &MapName| matches!(name, MapName::Fused | MapName::Spatial(_) | MapName::Patch { head: Some(_), .. });
+    let shown = |name: &MapName| match name {
+        MapName::Patch { head, .. } => head.is_some(),
+        MapName::Output { channel, .. } => channel.is_none(),
+        name => matches!(name, MapName::Fused | MapName::Spatial(_)),
+    };
     let held = readout.map_names().into_iter().filter(|name| shown(name) && Some(name) != asked);
     asked.into_iter().cloned().chain(held).collect()
 }

@@ -156,6 +156,41 @@ impl Inspect for Network {
     }
 }
 
+impl<N: Inspect + ?Sized> Inspect for Box<N> {
+    fn preprocess(&self) -> Preprocess {
+        (**self).preprocess()
+    }
+
+    fn classes(&self) -> usize {
+        (**self).classes()
+    }
+
+    fn labels(&self) -> Vec<String> {
+        (**self).labels()
+    }
+
+    fn map_names(&self) -> Vec<MapName> {
+        (**self).map_names()
+    }
+
+    fn places(&self) -> Vec<String> {
+        (**self).places()
+    }
+
+    fn batch_size(&self) -> usize {
+        (**self).batch_size()
+    }
+
+    fn inspect(
+        &mut self,
+        batch: ArrayView4<'_, f32>,
+        ask: Ask<'_>,
+        go_on: &mut dyn FnMut(Step<'_>) -> bool,
+    ) -> Result<Vec<Readout>> {
+        (**self).inspect(batch, ask, go_on)
+    }
+}
+
 /// The maps of a run: those wanted, or the network's first, which is `fused` if it has that.
 ///
 /// # Errors
@@ -190,13 +225,33 @@ pub(super) fn choose_maps(wanted: &[MapName], network: &impl Inspect) -> Result<
     Ok(wanted.to_vec())
 }
 
+/// The names of the classes: those given, or the network's own.
+///
+/// # Errors
+/// [`Error::Argument`] if as many are not given as there are classes.
+pub(super) fn choose_labels(options: &Options, network: &impl Inspect) -> Result<Vec<String>> {
+    match &options.labels {
+        None => Ok(network.labels()),
+        Some(labels) if labels.len() == network.classes() => Ok(labels.clone()),
+        Some(labels) => {
+            let message = format!("{} names, but the network has {} classes", labels.len(), network.classes());
+            Err(Error::argument("labels", message))
+        }
+    }
+}
+
 /// The explanations among the maps of a run, and the class that they are of.
 ///
 /// # Errors
 /// [`Error::Argument`] if there is no such class, or no map depends on it.
-pub(super) fn choose_explanations(options: &Options, maps: &[MapName], network: &impl Inspect) -> Result<Explain> {
+pub(super) fn choose_explanations(
+    options: &Options,
+    maps: &[MapName],
+    network: &impl Inspect,
+    labels: &[String],
+) -> Result<Explain> {
     options.explain.check()?;
-    let class = options.class.as_ref().map(|class| class.resolve(network.classes(), &network.labels())).transpose()?;
+    let class = options.class.as_ref().map(|class| class.resolve(network.classes(), labels)).transpose()?;
     if let (Some(choice), false) = (&options.class, maps.iter().any(MapName::needs_class)) {
         let maps: Vec<_> = maps.iter().map(ToString::to_string).collect();
         let message =
@@ -294,16 +349,18 @@ mod tests {
         let network = Holds(Vec::new());
         let options = |class: &str| Options { class: Some(ClassChoice::Name(class.into())), ..Options::default() };
         let maps = names(&["patch", "eigencam", "layercam:stage5"]);
-        let chosen = choose_explanations(&options("Blue"), &maps, &network).unwrap();
+        let chosen = choose_explanations(&options("Blue"), &maps, &network, &network.labels()).unwrap();
         assert_eq!(chosen.class, Some(2));
         assert_eq!(chosen.methods, [(Method::EigenCam, None), (Method::LayerCam, Some("stage5".into()))]);
-        let error = choose_explanations(&options("blue"), &maps[..2], &network).unwrap_err().to_string();
+        let error =
+            choose_explanations(&options("blue"), &maps[..2], &network, &network.labels()).unwrap_err().to_string();
         assert!(error.contains("patch, eigencam") && error.contains("gradcam"), "{error}");
         // The fused map is of a class, through its Grad-CAM.
-        let chosen = choose_explanations(&options("Blue"), &names(&["fused"]), &network).unwrap();
+        let chosen = choose_explanations(&options("Blue"), &names(&["fused"]), &network, &network.labels()).unwrap();
         assert_eq!(chosen.methods, [(Method::GradCam, None)]);
-        let error = choose_explanations(&options("yellow"), &maps, &network).unwrap_err().to_string();
+        let error =
+            choose_explanations(&options("yellow"), &maps, &network, &network.labels()).unwrap_err().to_string();
         assert!(error.contains("yellow"), "{error}");
-        assert_eq!(choose_explanations(&Options::default(), &maps, &network).unwrap().class, None);
+        assert_eq!(choose_explanations(&Options::default(), &maps, &network, &network.labels()).unwrap().class, None);
     }
 }

@@ -11,7 +11,7 @@ use rayon::{Scope, ThreadPool};
 
 use super::batch::Bins;
 use super::gate::{Gate, Ticket};
-use super::inspect::{Explain, choose_explanations, choose_maps};
+use super::inspect::{Explain, choose_explanations, choose_labels, choose_maps};
 use super::report::milliseconds;
 use super::run::{Run, Seen, bytes, guarded, pictures};
 use super::{Ask, Event, Inspect, Step, Timings};
@@ -72,12 +72,13 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
                 });
                 let mut network = load()?;
                 let maps = choose_maps(&self.options.maps, &network)?;
-                let explain = choose_explanations(self.options, &maps, &network)?;
+                let labels = choose_labels(self.options, &network)?;
+                let explain = choose_explanations(self.options, &maps, &network, &labels)?;
                 let mut preprocess = network.preprocess();
                 preprocess.short_side = self.options.short_side.unwrap_or(preprocess.short_side);
                 let batch_size = self.options.batch_size.map_or_else(|| network.batch_size(), NonZeroUsize::get);
                 gate.widen(pictures(self.options, batch_size));
-                let facts = NetworkFacts { preprocess, labels: network.labels(), maps, explain };
+                let facts = NetworkFacts { preprocess, labels, maps, explain };
                 let _ = self.network.set(Some(facts)); // set nowhere else but on release
                 self.infer(&mut network, batch_size, &decoded, tasks, then);
                 Ok(())

@@ -54,6 +54,8 @@ pub struct Options {
     pub compare: bool,
     /// The class that explanations, and the fused map, are of. Default: each picture's likeliest.
     pub class: Option<ClassChoice>,
+    /// The names of the classes, in the order of the network's. Default: the network's own.
+    pub labels: Option<Vec<String>>,
     /// How explanations are made.
     pub explain: ExplainOptions,
     /// What spans the colours. Default: each map's own range.
@@ -80,6 +82,7 @@ impl Default for Options {
             maps: Vec::new(),
             compare: false,
             class: None,
+            labels: None,
             explain: ExplainOptions::default(),
             scale: Scale::Image,
             overlay: Overlay::default(),
@@ -125,8 +128,8 @@ pub enum Event<'a> {
 /// under way are dropped and not told, and no file is left half-written.
 ///
 /// # Errors
-/// What `load` returns; [`Error::Argument`](crate::Error::Argument) if the network has no map of that name or no such
-/// class, a class is asked for and no map depends on it, or an option is out of range; [`Error::Io`](crate::Error::Io) if the temporary file of [`Scale::Run`] or the threads cannot be
+/// What `load` returns; [`Error::Argument`](crate::Error::Argument) if the network has no map of that name, no such class or
+/// not as many as there are labels, a class is asked for and no map depends on it, or an option is out of range; [`Error::Io`](crate::Error::Io) if the temporary file of [`Scale::Run`] or the threads cannot be
 /// made. What is wrong with one picture is told, not returned.
 pub fn run<M: Inspect>(
     jobs: &[Job],

@@ -136,6 +136,7 @@ mod tests {
             }],
             patches: Vec::new(),
             rollout: None,
+            outputs: Vec::new(),
             explanations: Vec::new(),
         }
     }

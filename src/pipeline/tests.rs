@@ -93,6 +93,7 @@ fn readout(b: f32, queries: &[[f32; 2]]) -> Readout {
             rows: queries.iter().map(row).collect(),
         }],
         rollout: None,
+        outputs: Vec::new(),
         explanations: Vec::new(),
     }
 }

@@ -4,6 +4,8 @@ mod draw;
 mod options;
 mod plan;
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use tch::{Kind, Tensor};
 
@@ -61,7 +63,7 @@ pub struct DistillReport {
 /// # Errors
 /// [`Error::Argument`] if the network has no attention, a source has no pictures, the training diverges or the checkpoint is not
 /// of this training; [`Error::Interrupted`] if the observer ends it; [`Error::Io`] if a source cannot be listed,
-/// [`Error::Torch`] if libtorch fails. Single pictures that cannot be read go to [`Observer::skipped`].
+/// [`Error::Weights`] if a teacher's file is of no network of the same classes, [`Error::Torch`] if libtorch fails. Single pictures that cannot be read go to [`Observer::skipped`].
 pub fn distill(
     network: &mut Network,
     options: &DistillOptions,
@@ -73,10 +75,11 @@ pub fn distill(
     }
     options.check()?;
     let sources = Sources::find(options)?;
+    let teachers = teachers(network, options)?;
     trainable(network, |name| name.starts_with("attention."))?;
     let setup = Setup {
         training: "distill",
-        settings: options.settings(&sources),
+        settings: options.settings(&sources, &teachers),
         steps: options.steps,
         rule: Rule::AdamW(AdamW::default()),
         group: &|parameter: ParameterInfo| Group {
@@ -89,7 +92,7 @@ pub fn distill(
     let mut trainer = Trainer::begin(network, setup, run, observer)?;
 
     let watched = sources.held_out();
-    let (banks, held_out) = tch::no_grad(|| draw(network, sources, options, observer))?;
+    let (banks, held_out) = tch::no_grad(|| draw(network, &teachers, sources, options, observer))?;
     trainer.watch(network, watched.spread(WATCHED), observer);
     let before = trainer.once("before", || validate(network, &held_out))?;
     let schedule = Schedule { peak: options.learning_rate, warm_up: 20, steps: options.steps };
@@ -107,6 +110,20 @@ pub fn distill(
     let after = validate(network, &held_out)?;
     trainer.log("validation", &after.figures(), observer);
     Ok(DistillReport { views, before, after })
+}
+
+/// The other networks that teach.
+fn teachers(network: &Network, options: &DistillOptions) -> Result<Vec<Network>> {
+    let classes = network.config().classes;
+    let open = |path: &PathBuf| {
+        let teacher = Network::open(path, network.device())?;
+        if teacher.config().classes != classes {
+            let message = format!("{} classes, but the network that learns has {classes}", teacher.config().classes);
+            return Err(Error::weights(path, message));
+        }
+        Ok(teacher)
+    };
+    options.teachers.iter().map(open).collect()
 }
 
 /// The loss of one batch, from positions in the cluttered, composite and clean banks.

@@ -7,9 +7,10 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
+use super::Observer;
 use super::loader::prefetch;
+use super::teacher::{self, Framing};
 use super::views::{Placement, Studio};
-use super::{Observer, teacher};
 use crate::network::Network;
 use crate::{Error, Result};
 
@@ -67,9 +68,10 @@ impl Parts {
 
 /// Draws every picture clean and in `views` cluttered views, and `composites` composites; runs the frozen part of the
 /// network on all of them. A picture that cannot be read is reported and left out; none if nothing is left of a kind.
-/// `total` is how many views all studios draw.
+/// The `teachers` look at the clean pictures too. `total` is how many views all studios draw.
 pub(super) fn prepare(
     network: &Network,
+    teachers: &[Network],
     studio: &Studio,
     views: usize,
     composites: usize,
@@ -80,22 +82,30 @@ pub(super) fn prepare(
     if pictures == 0 {
         return Ok(None);
     }
+    let looks = teacher::looks(network, teachers, studio.size);
+    let framings: Vec<_> = looks.iter().map(|look| look.framing).collect();
     let (mut clean, mut cluttered, mut composite) = (Parts::default(), Parts::default(), Parts::default());
     let drawn = |chunk: Range<usize>| -> Vec<Result<Drawn>> {
-        chunk.into_par_iter().map(|picture| draw(studio, picture, views)).collect()
+        chunk.into_par_iter().map(|picture| draw(studio, &framings, picture, views)).collect()
     };
     for_each_chunk(pictures, drawn, |drawn| {
         let size = drawn.len() * (1 + views);
         let drawn = keep_good(drawn, observer);
         if !drawn.is_empty() {
-            let features = trunk(network, drawn.iter().map(|drawn| &drawn.clean))?;
-            let lesson = teacher::teach(network.backbone(), network.trunk_stages(), &features)?;
-            let closer = trunk(network, drawn.iter().map(|drawn| &drawn.closer))?;
-            let closer = teacher::teach(network.backbone(), network.trunk_stages(), &closer)?;
-            let target = teacher::agree(&lesson.evidence, &closer.evidence, studio.mask_grid())?;
-            let target = target.f_to_device(Device::Cpu)?;
+            let (mut features, mut answers, mut evidence) = (Vec::new(), Vec::new(), Vec::new());
+            for (index, look) in looks.iter().enumerate() {
+                let seen = trunk(look.network, drawn.iter().map(|drawn| &drawn.clean[index]))?;
+                let lesson = teacher::teach(look.network, &seen)?;
+                if look.answers {
+                    answers.push(lesson.log_probabilities);
+                }
+                evidence.push((lesson.evidence, look.framing.mirrored));
+                features.push(seen);
+            }
+            let answer = teacher::consensus(&answers)?;
+            let target = teacher::agree(&evidence, studio.mask_grid())?.f_to_device(Device::Cpu)?;
             let evidence = to_maps(&target)?;
-            clean.push(&features, &lesson.log_probabilities, target)?;
+            clean.push(&features[0], &answer, target)?;
             for view in 0..views {
                 let features = trunk(network, drawn.iter().map(|drawn| &drawn.views[view].0))?;
                 let targets: Vec<_> = drawn
@@ -103,7 +113,7 @@ pub(super) fn prepare(
                     .zip(&evidence)
                     .map(|(drawn, evidence)| teacher::moved(evidence.view(), &drawn.views[view].1, studio.mask_grid()))
                     .collect();
-                cluttered.push(&features, &lesson.log_probabilities, to_tensor(&targets)?)?;
+                cluttered.push(&features, &answer, to_tensor(&targets)?)?;
             }
         }
         told(size, total, observer)
@@ -116,7 +126,7 @@ pub(super) fn prepare(
         let drawn = keep_good(drawn, observer);
         if !drawn.is_empty() {
             let features = trunk(network, drawn.iter().map(|(view, _)| view))?;
-            let lesson = teacher::teach(network.backbone(), network.trunk_stages(), &features)?;
+            let lesson = teacher::teach(network, &features)?;
             let masks: Vec<_> = drawn.into_iter().map(|(_, mask)| mask).collect();
             composite.push(&features, &lesson.log_probabilities, to_tensor(&masks)?)?;
         }
@@ -136,17 +146,16 @@ fn told(count: usize, total: usize, observer: &mut dyn Observer) -> Result<()> {
 
 /// A picture, clean and in clutter.
 struct Drawn {
-    clean: RgbImage,
-    /// Mirrored, and larger.
-    closer: RgbImage,
+    /// As each look sees it.
+    clean: Vec<RgbImage>,
     views: Vec<(RgbImage, Placement)>,
 }
 
-fn draw(studio: &Studio, picture: usize, views: usize) -> Result<Drawn> {
-    let [clean, closer] = studio.clean(picture)?;
+fn draw(studio: &Studio, framings: &[Framing], picture: usize, views: usize) -> Result<Drawn> {
+    let clean = studio.clean(picture, framings)?;
     let views =
-        (0..views).map(|view| studio.cluttered(&clean, (picture * views + view) as u64)).collect::<Result<_>>()?;
-    Ok(Drawn { clean, closer, views })
+        (0..views).map(|view| studio.cluttered(&clean[0], (picture * views + view) as u64)).collect::<Result<_>>()?;
+    Ok(Drawn { clean, views })
 }
 
 /// Draws the next chunks while the one before is worked on.

@@ -1,20 +1,55 @@
-//! What the plain network says about a picture, and where its evidence lies: the target of the attention.
+//! What the plain network, and others beside it, say about a picture, and where their evidence lies: the target of the
+//! attention.
 
 use ndarray::{Array2, ArrayView2};
 use tch::{Kind, Tensor};
 
 use super::views::Placement;
-use crate::backbone::Backbone;
 use crate::explain::eigen_cam::projection;
+use crate::network::Network;
+use crate::photo::{ImageSize, Preprocess};
 use crate::{Error, Result};
 
 /// How much narrower than the evidence its target is: the power to which it is raised.
 const SHARPNESS: f64 = 1.5;
+/// How much larger than the network's own size its second look at a picture is.
+const CLOSER: f64 = 10.0 / 7.0;
+/// What the mean of several networks' log-probabilities is multiplied with: a mean is less confident than each of them.
+const CONSENSUS_SHARPNESS: f64 = 1.2;
 
 const NO_CLASS_ACTIVATION: &str = "its classifier is not linear in the features that it pools, as VGG's is not, and \
     the targets are class activation maps, which need that; train it with labels";
 
-/// The plain network's answer to a batch.
+/// How a look sees a picture.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Framing {
+    pub(super) size: ImageSize,
+    pub(super) mirrored: bool,
+}
+
+/// One look at a clean picture.
+pub(super) struct Look<'a> {
+    pub(super) network: &'a Network,
+    pub(super) framing: Framing,
+    /// Whether its answer counts, and not its evidence alone.
+    pub(super) answers: bool,
+}
+
+/// The looks at a picture that `network` sees at `size`: its own first, then a closer one, mirrored, whose answer does
+/// not count; then each of the `others` at a size of its own, every second one mirrored.
+pub(super) fn looks<'a>(network: &'a Network, others: &'a [Network], size: ImageSize) -> Vec<Look<'a>> {
+    let short_side = (f64::from(size.short_side()) * CLOSER).round() as u32;
+    let closer = Preprocess { short_side, ..network.config().preprocess() }.network_size(size);
+    let others = others.iter().enumerate().map(|(index, network)| {
+        let size = network.config().preprocess().network_size(size);
+        Look { network, framing: Framing { size, mirrored: index % 2 == 1 }, answers: true }
+    });
+    let own = Look { network, framing: Framing { size, mirrored: false }, answers: true };
+    let closer = Look { network, framing: Framing { size: closer, mirrored: true }, answers: false };
+    [own, closer].into_iter().chain(others).collect()
+}
+
+/// A network's answer to a batch, without its attention.
 pub(super) struct Lesson {
     /// Log-probabilities, `[N, classes]`.
     pub(super) log_probabilities: Tensor,
@@ -23,8 +58,9 @@ pub(super) struct Lesson {
     pub(super) evidence: Tensor,
 }
 
-/// Runs the plain network on from the features behind its first `stages` stages.
-pub(super) fn teach(backbone: &dyn Backbone, stages: usize, features: &Tensor) -> Result<Lesson> {
+/// Runs the plain network on from the features behind its [trunk](Network::trunk).
+pub(super) fn teach(network: &Network, features: &Tensor) -> Result<Lesson> {
+    let (backbone, stages) = (network.backbone(), network.trunk_stages());
     let last =
         (stages..backbone.stages().len()).fold(features.shallow_clone(), |xs, index| backbone.stage(index, &xs, false));
     let head = backbone.head(&last, false);
@@ -42,13 +78,26 @@ pub(super) fn teach(backbone: &dyn Backbone, stages: usize, features: &Tensor) -
     Ok(Lesson { log_probabilities, evidence: evidence.f_view([batch, height, width])? })
 }
 
-/// The target of a batch from two looks at it, each the evidence on its own grid, `[N, h, w]`: the second saw it
-/// mirrored. `[N, rows, columns]`, each from 0 to 1.
-pub(super) fn agree(look: &Tensor, mirrored: &Tensor, (rows, columns): (usize, usize)) -> Result<Tensor> {
+/// What all answers together say: their geometric mean, sharpened, `[N, classes]`. One answer stays as it is.
+pub(super) fn consensus(log_probabilities: &[Tensor]) -> Result<Tensor> {
+    if let [only] = log_probabilities {
+        return Ok(only.shallow_clone());
+    }
+    let mean = Tensor::f_stack(log_probabilities, 0)?.f_mean_dim([0i64].as_slice(), false, Kind::Float)?;
+    Ok((mean * CONSENSUS_SHARPNESS).f_log_softmax(-1, Kind::Float)?)
+}
+
+/// The target of a batch from several looks at it, each the evidence on its own grid, `[N, h, w]`, and whether it saw the
+/// batch mirrored: `[N, rows, columns]`, each from 0 to 1.
+pub(super) fn agree(evidence: &[(Tensor, bool)], (rows, columns): (usize, usize)) -> Result<Tensor> {
     let size = [rows as i64, columns as i64];
-    let on_grid = |evidence: &Tensor| evidence.f_unsqueeze(1)?.f_upsample_bilinear2d(size, false, None, None);
-    let evidence = on_grid(look)? + on_grid(&mirrored.f_flip([2])?)?; // [N, 1, rows, columns]
-    let target = unit_range(&evidence.f_flatten(1, 3)?)?.f_pow_tensor_scalar(SHARPNESS)?;
+    let on_grid = |(look, mirrored): &(Tensor, bool)| -> Result<Tensor> {
+        let look = if *mirrored { look.f_flip([2])? } else { look.shallow_clone() };
+        Ok(look.f_unsqueeze(1)?.f_upsample_bilinear2d(size, false, None, None)?) // [N, 1, rows, columns]
+    };
+    let looks = evidence.iter().map(on_grid).collect::<Result<Vec<_>>>()?;
+    let sum = Tensor::f_cat(&looks, 1)?.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
+    let target = unit_range(&sum.f_flatten(1, 2)?)?.f_pow_tensor_scalar(SHARPNESS)?;
     Ok(target.f_view([-1, size[0], size[1]])?)
 }
 
@@ -121,9 +170,19 @@ mod tests {
             map
         };
         // The second look is mirrored, and finer.
-        let target = agree(&look(3, 2), &look(6, 0), (8, 12)).unwrap();
+        let target = agree(&[(look(3, 2), false), (look(6, 0), true)], (8, 12)).unwrap();
         assert_eq!(target.size(), [1, 8, 12]);
         assert_eq!(target.argmax(-1, false).get(0).int64_value(&[7]), 11);
         assert_eq!([target.min(), target.max()].map(|value| value.double_value(&[])), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn several_answers_have_a_sharpened_geometric_mean() {
+        let answer = |first: f32| Tensor::from_slice(&[first, 1.0 - first]).view([1, 2]).log();
+        assert!(consensus(&[answer(0.8)]).unwrap().equal(&answer(0.8)));
+        // √(0.8 · 0.5) : √(0.2 · 0.5) = 2, to the power 1.2.
+        let odds = 2f64.powf(CONSENSUS_SHARPNESS);
+        let both = consensus(&[answer(0.8), answer(0.5)]).unwrap().exp();
+        assert!((both.double_value(&[0, 0]) - odds / (1.0 + odds)).abs() < 1e-6);
     }
 }

@@ -10,14 +10,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::teacher::Framing;
 use super::{Pictures, canvas};
-use crate::photo::{ImageSize, Preprocess};
+use crate::photo::ImageSize;
 use crate::{Error, Result};
 
 /// The side in pixels of a cell of the masks and targets; it divides the strides of all gates.
 pub(super) const CELL: u32 = 4;
-/// How much closer the teacher's second look at a picture is: 320 pixels for 224.
-const CLOSER: f64 = 10.0 / 7.0;
 
 /// The random numbers of one purpose and one number.
 pub(super) fn rng(seed: u64, purpose: u64, number: u64) -> ChaCha8Rng {
@@ -79,15 +78,17 @@ impl Studio<'_> {
         ((self.size.height / CELL) as usize, (self.size.width / CELL) as usize)
     }
 
-    /// The picture itself, its middle in the shape of the views; and the same mirrored and [closer](CLOSER), for the
-    /// teacher.
-    pub(super) fn clean(&self, picture: usize) -> Result<[RgbImage; 2]> {
+    /// A picture as each of these looks sees it: the middle of it, in their shape.
+    pub(super) fn clean(&self, picture: usize, framings: &[Framing]) -> Result<Vec<RgbImage>> {
         let picture = self.pictures.open(picture)?.image.to_rgb8();
-        let short_side = (f64::from(self.size.short_side()) * CLOSER).round() as u32;
-        let closer = Preprocess { short_side, ..Preprocess::default() }.network_size(self.size);
-        let mut mirrored = canvas::centre(&picture, closer)?;
-        imageops::flip_horizontal_in_place(&mut mirrored);
-        Ok([canvas::centre(&picture, self.size)?, mirrored])
+        let seen = |framing: &Framing| {
+            let mut seen = canvas::centre(&picture, framing.size)?;
+            if framing.mirrored {
+                imageops::flip_horizontal_in_place(&mut seen);
+            }
+            Ok(seen)
+        };
+        framings.iter().map(seen).collect()
     }
 
     /// A clean picture pasted into clutter; `number` tells one view of it from another.

@@ -1,6 +1,9 @@
 //! The names and WordNet ids of the 1000 ImageNet classes.
 
+use std::path::Path;
 use std::sync::LazyLock;
+
+use crate::{Error, Result};
 
 // From torchvision (`torchvision/models/_meta.py`, BSD 3-Clause), one a line.
 static CLASSES: LazyLock<Vec<&'static str>> =
@@ -10,6 +13,21 @@ static CLASSES: LazyLock<Vec<&'static str>> =
 /// order of every classifier's logits here.
 pub fn imagenet_classes() -> &'static [&'static str] {
     &CLASSES
+}
+
+/// The names of a network's classes from a text file, one a line, in the order of its logits.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be read, [`Error::Weights`] if it is empty or a line is.
+pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<String>> {
+    let path = path.as_ref();
+    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let labels: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
+    match labels.iter().position(String::is_empty) {
+        Some(line) => Err(Error::weights(path, format!("line {} is empty; write one class a line", line + 1))),
+        None if labels.is_empty() => Err(Error::weights(path, "no classes; write one a line")),
+        None => Ok(labels),
+    }
 }
 
 /// The WordNet ids of the 1000 classes of ImageNet (ILSVRC 2012), such as `n01440764`, sorted.

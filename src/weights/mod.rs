@@ -27,7 +27,7 @@ use tch::{Kind, Tensor};
 
 pub use apply::{LoadReport, Mismatch};
 pub use dtype::kind_name;
-pub use labels::{imagenet_classes, imagenet_wordnet_ids};
+pub use labels::{imagenet_classes, imagenet_wordnet_ids, read_labels};
 
 use crate::error::{Error, Result};
 

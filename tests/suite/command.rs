@@ -449,3 +449,41 @@ fn help_and_completions_teach() {
         assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("maps-dir"), "{shell}");
     }
 }
+
+#[test]
+fn a_network_of_ones_own_is_drawn_with_its_own_classes() {
+    let place = Place::with(&[("coffee.jpg", "a.jpg")]);
+    let golden = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torchscript").join(name);
+    place.put("labels.txt", b"red\ngreen\nblue\ngrey\n");
+    let script = format!("--torchscript {} --torchscript-outputs 1,2", golden("gated.pt").display());
+    let maps = place.succeed(&format!("--list-maps {script}"));
+    assert_eq!(maps, "output:1\noutput:2\noutput:2:0\noutput:2:1\noutput:2:2\n");
+    place.succeed(&format!(
+        "a.jpg {script} --size 64 --labels labels.txt --map output:2:1 --overlay o.png --panel p.png --json r.json --quiet"
+    ));
+    assert_eq!(place.size("o.png"), place.size("a.jpg"));
+    let report = &place.json("r.json")[0];
+    assert!(["red", "green", "blue", "grey"].contains(&report["top"][0]["label"].as_str().unwrap()));
+    assert!(report["maps"]["output:1"].is_object());
+    // A map alone, and no classes.
+    place.succeed(&format!(
+        "a.jpg --torchscript {} --overlay o.png --panel p.png --json r.json --quiet",
+        golden("map_alone.pt").display()
+    ));
+    assert_eq!(place.json("r.json")[0]["top"], Value::Array(Vec::new()));
+    // A network of one shape takes squares.
+    let square =
+        format!("a.jpg --torchscript {} --overlay o.png --quiet --size 64", golden("square_only.pt").display());
+    assert!(stderr(&place.run(&square)).contains("one size only"));
+    place.succeed(&format!("{square} --square --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5"));
+
+    let refused = |line: &str| stderr(&place.run(line));
+    let message = refused(&format!("a.jpg --overlay x.png {script} --map fused"));
+    assert!(message.contains("output:1, output:2"), "{message}");
+    place.put("labels.txt", b"red\ngreen\n");
+    let message = refused(&format!("a.jpg --overlay x.png {script} --labels labels.txt"));
+    assert!(message.contains("2 names") && message.contains("4 classes"), "{message}");
+    place.put("labels.txt", b"red\n\ngreen\n");
+    assert!(refused("a.jpg --overlay x.png --labels labels.txt").contains("labels.txt: line 2 is empty"));
+    assert!(!place.path("x.png").exists());
+}

@@ -9,6 +9,7 @@ mod maps;
 mod network;
 mod photo;
 mod render;
+mod torchscript;
 mod torchvision;
 mod train;
 mod weights;

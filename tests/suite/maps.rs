@@ -276,6 +276,7 @@ fn readout() -> Readout {
             PatchReadout { stage: "stage7".to_owned(), received: array![[[0.5, 1.5]]], rows: Vec::new() },
         ],
         rollout: Some(array![[1.5, 0.5]]),
+        outputs: Vec::new(),
         explanations: vec![explanation(None, array![[0.0, 2.0]]), explanation(Some("stage2"), array![[3.0]])],
     }
 }

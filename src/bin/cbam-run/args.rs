@@ -40,6 +40,9 @@ Examples:
   cbam-run photos/ --out-dir sheets/ --compare gradcam,layercam:stage5,scorecam,fused
       For every picture one sheet with these maps side by side, under one colour bar.
 
+  cbam-run photo.jpg --torchscript model.pt --torchscript-outputs 1,2 --map output:1 --overlay out.png
+      A map that a network of your own gives out.
+
   cbam-run --list-maps
       The maps that this network has.
 
@@ -90,7 +93,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "1..100", default_value = "90", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = OUTPUT)]
     pub(crate) jpeg_quality: u8,
 
-    /// The map: fused, `spatial[:STAGE]`, `patch[:STAGE][:HEAD]`, patch@X,Y, channel:STAGE, rollout, or an explanation
+    /// The map: fused, `spatial[:STAGE]`, `patch[:STAGE][:HEAD]`, patch@X,Y, channel:STAGE, rollout, output:N, or an explanation
     /// [default: fused, or gradcam without attention]
     ///
     /// `fused` joins the last spatial gate, the patch attention and `gradcam`. `spatial:STAGE` is that stage's gate,
@@ -160,6 +163,29 @@ pub(crate) struct Args {
     /// A weights file (safetensors or PyTorch) instead of the built-in ones
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
     pub(crate) weights: Option<PathBuf>,
+    /// A network that PyTorch scripted or traced, and that gives out maps; opening it runs its code, so it must be one that
+    /// you trust
+    ///
+    /// Its first output may be the logits, [N, classes]; outputs [N, h, w] and [N, C, h, w] are maps, named output:1,
+    /// output:2 and so on, or output:1:3 for one of several channels.
+    #[arg(long, value_name = "FILE", conflicts_with = "weights", value_hint = ValueHint::FilePath, help_heading = RUN)]
+    pub(crate) torchscript: Option<PathBuf>,
+    /// Which of its outputs are maps, counted from 0 [default: all that have the shape of maps]
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',', requires = "torchscript", help_heading = RUN)]
+    pub(crate) torchscript_outputs: Vec<usize>,
+    /// What it expects to be subtracted from red, green and blue, of values from 0 to 1 [default: ImageNet's,
+    /// 0.485,0.456,0.406]
+    #[arg(long, value_name = "R,G,B", value_parser = three, requires = "torchscript", help_heading = RUN)]
+    pub(crate) mean: Option<[f32; 3]>,
+    /// What they are divided by after that [default: ImageNet's, 0.229,0.224,0.225]
+    #[arg(long, value_name = "R,G,B", value_parser = three, requires = "torchscript", help_heading = RUN)]
+    pub(crate) std: Option<[f32; 3]>,
+    /// Squeeze pictures to squares of exactly --size, for a network that takes nothing else
+    #[arg(long, requires = "torchscript", help_heading = RUN)]
+    pub(crate) square: bool,
+    /// The names of the network's classes, a text file with one a line
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
+    pub(crate) labels: Option<PathBuf>,
     /// auto (a GPU if there is one), cpu, cuda or cuda:N
     #[arg(long, default_value = "auto", value_parser = parsed::<DeviceSpec>, help_heading = RUN)]
     pub(crate) device: DeviceSpec,
@@ -217,6 +243,12 @@ fn map_list(text: &str) -> Result<MapList, String> {
         names.push(name);
     }
     Ok(MapList(names))
+}
+
+fn three(text: &str) -> Result<[f32; 3], String> {
+    let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse()).collect();
+    let values: [f32; 3] = values.ok().and_then(|values| values.try_into().ok()).ok_or("write three numbers: R,G,B")?;
+    if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err("not three numbers".into()) }
 }
 
 fn batch_size(text: &str) -> Result<NonZeroUsize, String> {

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use anyhow::Result;
-use cbam::pipeline;
+use cbam::pipeline::{self, Options};
+use cbam::weights::read_labels;
 use clap::Parser;
 
 use args::Args;
@@ -50,8 +51,10 @@ fn run(request: &Request) -> Result<ExitCode> {
     let mut console = Console::new(request, plan.jobs.len(), cancel)?;
     plan.problems.iter().for_each(|problem| console.problem(problem));
     if !plan.jobs.is_empty() {
+        let labels = request.labels.as_ref().map(read_labels).transpose()?;
+        let options = Options { labels, ..request.options.clone() };
         let load = || model::open(&request.model);
-        pipeline::run(&plan.jobs, &request.options, load, cancel, |event| console.tell(event))?;
+        pipeline::run(&plan.jobs, &options, load, cancel, |event| console.tell(event))?;
     }
     console.finish(cancel.load(Ordering::Relaxed))
 }

@@ -4,17 +4,21 @@ use cbam::Result;
 use cbam::maps::MapName;
 use cbam::network::{HEAD, Network};
 use cbam::pipeline::Inspect;
+use cbam::torchscript::ScriptedNetwork;
 
-use crate::request::Model;
+use crate::request::{Model, ModelKind};
 
 /// Opens the network on the device that is asked for, and bounds libtorch's threads.
-pub(crate) fn open(model: &Model) -> Result<Network> {
+pub(crate) fn open(model: &Model) -> Result<Box<dyn Inspect>> {
     let device = cbam::sys::resolve(model.device)?;
     cbam::sys::set_threads(model.threads);
-    match &model.weights {
-        Some(path) => Network::open(path, device),
-        None => Network::pretrained(device),
-    }
+    Ok(match &model.kind {
+        ModelKind::Bundled => Box::new(Network::pretrained(device)?),
+        ModelKind::Weights(path) => Box::new(Network::open(path, device)?),
+        ModelKind::Script { path, preprocess, outputs } => {
+            Box::new(ScriptedNetwork::open(path, device, preprocess.clone(), outputs.as_deref())?)
+        }
+    })
 }
 
 /// The names of the network's maps, one a line.
@@ -28,6 +32,9 @@ pub(crate) fn list_maps(model: &Model) -> Result<String> {
     if names.iter().any(|name| name == "patch") {
         names.push("patch@X,Y".into());
     }
-    let stages = Inspect::places(&network).join(", ");
-    Ok(format!("{}\nSTAGE is one of {stages}; without one it is {HEAD}.\n", names.join("\n")))
+    let stages = network.places().join(", ");
+    if !stages.is_empty() {
+        names.push(format!("STAGE is one of {stages}; without one it is {HEAD}."));
+    }
+    Ok(names.join("\n") + "\n")
 }

@@ -5,9 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use cbam::explain::ExplainOptions;
+use cbam::photo::Preprocess;
 use cbam::pipeline::{Destination, Options, PictureFormat, Target};
 use cbam::render::Overlay;
 use cbam::sys::DeviceSpec;
+use cbam::torchscript::{IMAGENET_MEAN, IMAGENET_STD};
 
 use crate::args::{Args, usage};
 
@@ -25,9 +27,20 @@ pub(crate) enum Command {
 /// The network and what it runs on.
 #[derive(Debug)]
 pub(crate) struct Model {
-    pub(crate) weights: Option<PathBuf>,
+    pub(crate) kind: ModelKind,
     pub(crate) device: DeviceSpec,
     pub(crate) threads: NonZeroUsize,
+}
+
+/// Where the network comes from.
+#[derive(Debug)]
+pub(crate) enum ModelKind {
+    /// Built in.
+    Bundled,
+    /// A weights file.
+    Weights(PathBuf),
+    /// A scripted network, how it sees pictures, and which of its outputs are maps: none for all that can be.
+    Script { path: PathBuf, preprocess: Preprocess, outputs: Option<Vec<usize>> },
 }
 
 /// A run.
@@ -37,6 +50,8 @@ pub(crate) struct Request {
     pub(crate) outputs: Outputs,
     pub(crate) json: Option<Target>,
     pub(crate) options: Options,
+    /// The names of the classes, one a line.
+    pub(crate) labels: Option<PathBuf>,
     pub(crate) model: Model,
     pub(crate) quiet: bool,
 }
@@ -73,7 +88,8 @@ impl Args {
             return Ok(Command::Completions(shell));
         }
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let model = Model { weights: self.weights, device: self.device, threads };
+        let kind = self.model_kind()?;
+        let model = Model { kind, device: self.device, threads };
         if self.list_maps {
             return Ok(Command::ListMaps(model));
         }
@@ -152,9 +168,32 @@ impl Args {
                 jpeg_quality: self.jpeg_quality,
                 ..Options::default()
             },
+            labels: self.labels,
             model,
             quiet: self.quiet,
         })))
+    }
+}
+
+impl Args {
+    fn model_kind(&self) -> Result<ModelKind, clap::Error> {
+        let Some(path) = &self.torchscript else {
+            return Ok(self.weights.clone().map_or(ModelKind::Bundled, ModelKind::Weights));
+        };
+        let std = self.std.unwrap_or(IMAGENET_STD);
+        if std.contains(&0.0) {
+            return Err(usage("--std holds a 0, and nothing can be divided by it"));
+        }
+        let defaults = Preprocess::default();
+        let preprocess = Preprocess {
+            short_side: self.size.unwrap_or(defaults.short_side),
+            multiple: if self.square { 1 } else { defaults.multiple },
+            max_ratio: if self.square { 1 } else { defaults.max_ratio },
+            mean: self.mean.unwrap_or(IMAGENET_MEAN).map(|value| 255.0 * value),
+            std: std.map(|value| 255.0 * value),
+        };
+        let outputs = (!self.torchscript_outputs.is_empty()).then(|| self.torchscript_outputs.clone());
+        Ok(ModelKind::Script { path: path.clone(), preprocess, outputs })
     }
 }
 

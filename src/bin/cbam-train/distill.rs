@@ -25,6 +25,9 @@ pub(crate) struct Distill {
     /// Weights of the backbone; the bundled EfficientNet-Lite0 by default
     #[arg(long, value_name = "FILE")]
     backbone: Option<PathBuf>,
+    /// Weights of other networks of the same classes: what they say of clean pictures counts beside the backbone's own answer
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    teachers: Vec<PathBuf>,
     /// Use only so many pictures, chosen by the seed
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
@@ -59,6 +62,7 @@ impl Distill {
             images: self.images.clone(),
             backgrounds: self.backgrounds.clone(),
             stamps: self.stamps.clone(),
+            teachers: self.teachers.clone(),
             limit: self.limit,
             views: self.views,
             composites: self.composites,
@@ -74,7 +78,7 @@ impl Distill {
     /// What the weights file says of its making.
     fn notes(&self) -> BTreeMap<String, String> {
         let made_by = format!(
-            "cbam-train {} distill --views {} --composites {} --steps {} --learning-rate {} --clean-weight {} --focus-weight {} --seed {}{}",
+            "cbam-train {} distill --views {} --composites {} --steps {} --learning-rate {} --clean-weight {} --focus-weight {} --seed {}{}{}",
             env!("CARGO_PKG_VERSION"),
             self.views,
             self.composites,
@@ -84,9 +88,20 @@ impl Distill {
             self.focus_weight,
             self.run.seed,
             self.limit.map_or_else(String::new, |limit| format!(" --limit {limit}")),
+            if self.teachers.is_empty() {
+                String::new()
+            } else {
+                format!(" --teachers {}", file_names(&self.teachers))
+            },
         );
         BTreeMap::from([("made_by".to_owned(), made_by)])
     }
+}
+
+/// The files' names, without their folders.
+fn file_names(paths: &[PathBuf]) -> String {
+    let names = paths.iter().filter_map(|path| path.file_name());
+    names.map(|name| name.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// Trains, saves, and prints the figures.

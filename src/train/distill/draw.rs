@@ -51,6 +51,7 @@ impl Sources {
 /// Draws all views, to train on and held out, for each shape; runs the frozen part of the network on them.
 pub(super) fn draw(
     network: &Network,
+    teachers: &[Network],
     sources: Sources,
     options: &DistillOptions,
     observer: &mut dyn Observer,
@@ -84,12 +85,12 @@ pub(super) fn draw(
     let quiet = &mut Quiet(observer);
     let held_out = shapes.clone().filter_map(|shape| {
         let studio = studio(&held_out_images, &held_out_stamps, shape, HELD_OUT_STREAMS);
-        prepare(network, &studio, 1, of(options.validation, shape), 0, quiet).transpose()
+        prepare(network, teachers, &studio, 1, of(options.validation, shape), 0, quiet).transpose()
     });
     let held_out = held_out.collect::<Result<Vec<_>>>()?;
     let banks = shapes.filter_map(|shape| {
         let studio = studio(&images, &stamps, shape, TRAINING_STREAMS);
-        prepare(network, &studio, options.views, of(options.composites, shape), total, observer).transpose()
+        prepare(network, teachers, &studio, options.views, of(options.composites, shape), total, observer).transpose()
     });
     let banks = banks.collect::<Result<Vec<_>>>()?;
     if banks.is_empty() || held_out.is_empty() {

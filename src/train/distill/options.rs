@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::draw::Sources;
+use crate::network::Network;
 use crate::train::run::Settings;
 use crate::{Error, Result};
 
@@ -15,6 +16,9 @@ pub struct DistillOptions {
     pub backgrounds: Vec<PathBuf>,
     /// Folders and tar archives of cut-out objects with an alpha channel.
     pub stamps: Vec<PathBuf>,
+    /// Weights files of other networks of the same classes, whose answers and evidence count beside the network's own on clean
+    /// pictures. Their attention, if they have any, is left out.
+    pub teachers: Vec<PathBuf>,
     /// Use only so many pictures, chosen by the seed; all if none.
     pub limit: Option<usize>,
     /// Cluttered views of each picture.
@@ -42,6 +46,7 @@ impl Default for DistillOptions {
             images: Vec::new(),
             backgrounds: Vec::new(),
             stamps: Vec::new(),
+            teachers: Vec::new(),
             limit: None,
             views: 2,
             composites: 2500,
@@ -71,11 +76,13 @@ impl DistillOptions {
     }
 
     /// What a checkpoint must have been made with.
-    pub(super) fn settings(&self, sources: &Sources) -> Settings {
+    pub(super) fn settings(&self, sources: &Sources, teachers: &[Network]) -> Settings {
+        let teachers = teachers.iter().map(|teacher| teacher.config().arch.name()).collect::<Vec<_>>();
         Settings::default()
             .with("images", sources.images.fingerprint())
             .with("backgrounds", sources.backgrounds.fingerprint())
             .with("stamps", sources.stamps.fingerprint())
+            .with("teachers", teachers.join(" "))
             .with_optional("limit", self.limit)
             .with("views", self.views)
             .with("composites", self.composites)

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use cbam::Error;
-use cbam::network::Network;
+use cbam::backbone::Arch;
+use cbam::network::{Network, NetworkConfig};
 use cbam::train::{DistillOptions, DistillReport, Observer, RunOptions, StepReport, distill};
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
 use tch::{Device, Tensor};
@@ -150,6 +151,25 @@ fn the_same_seed_draws_the_same_views() {
     }
     let other = train(&DistillOptions { seed: 6, ..options }).2;
     assert!((a.losses[0][4] - other.losses[0][4]).abs() > 1e-3);
+}
+
+#[test]
+fn another_network_teaches_too_if_it_knows_the_same_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = folder.path().join("teacher.safetensors");
+    let save = |classes| {
+        let config = NetworkConfig { classes, ..NetworkConfig::plain(Arch::EfficientNetLite1) };
+        Network::new(config, Device::Cpu).unwrap().save(&teacher, &BTreeMap::new()).unwrap();
+    };
+    let options = make_data(folder.path());
+    let taught = DistillOptions { teachers: vec![teacher.clone()], ..options.clone() };
+    save(1000);
+    let (alone, with_teacher) = (train(&options).1, train(&taught).1);
+    assert!(alone.before.clean.abs() < 1e-3, "the untrained attention answers as its own teacher");
+    assert!(with_teacher.before.clean > 0.01, "but not as a second one");
+    save(10);
+    let error = failing(&mut untrained(), &taught);
+    assert!(error.contains("teacher.safetensors") && error.contains("10 classes"), "{error}");
 }
 
 #[test]

@@ -109,13 +109,7 @@ impl ChannelAttention {
     /// [`Error::Argument`] if `channels` or the reduction is under 1, the reduction is over `channels`, or there is no pool.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64, config: &ChannelAttentionConfig) -> Result<Self> {
         let p = p.borrow();
-        check::positive("channels", channels)?;
-        check::positive("reduction", config.reduction)?;
-        let hidden = channels / config.reduction;
-        if hidden == 0 {
-            let message = format!("{} leaves nothing of {channels} channels", config.reduction);
-            return Err(Error::argument("reduction", message));
-        }
+        let hidden = check::reduced(channels, config.reduction)?;
         if config.pools.is_empty() {
             return Err(Error::argument("pools", "needs at least one pool"));
         }

@@ -49,6 +49,16 @@ pub(super) fn floating(layer: &'static str, name: &str, xs: &Tensor) -> Result<(
     }
 }
 
+/// The width of a hidden layer: `channels / reduction`, rounded down.
+pub(super) fn reduced(channels: i64, reduction: i64) -> Result<i64> {
+    positive("channels", channels)?;
+    positive("reduction", reduction)?;
+    match channels / reduction {
+        0 => Err(Error::argument("reduction", format!("{reduction} leaves nothing of {channels} channels"))),
+        hidden => Ok(hidden),
+    }
+}
+
 /// That a number of a configuration is at least 1.
 pub(super) fn positive(argument: &str, value: i64) -> Result<()> {
     if value >= 1 { Ok(()) } else { Err(Error::argument(argument, format!("must be at least 1, not {value}"))) }

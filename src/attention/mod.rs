@@ -8,6 +8,9 @@
 //! | [`channel`] | Woo et al. 2018, *CBAM*, eq. 2 | gated features, gate and logits `[N, C]` |
 //! | [`spatial`] | Woo et al. 2018, *CBAM*, eq. 3 | gated features, gate and logits `[N, H, W]` |
 //! | [`cbam`](mod@cbam) | Woo et al. 2018, *CBAM*, eq. 1 | gated features, both gates with their logits |
+//! | [`squeeze_excite`] | Hu et al. 2018, *Squeeze-and-Excitation*, eqs. 2–4 | gated features, gate and logits `[N, C]` |
+//! | [`eca`](mod@eca) | Wang et al. 2020, *ECA-Net*, eqs. 9, 12 | gated features, gate and logits `[N, C]` |
+//! | [`bam`](mod@bam) | Park et al. 2018, *BAM*, eqs. 1–4 | gated features, gate `[N, C, H, W]`, and its means with their logits |
 //! | [`patch`] | Vaswani et al. 2017 on the patches of a feature map (Dosovitskiy et al. 2021) | features, weights `[N, heads, T, T]`, grid |
 //! | [`positions`] | Vaswani et al. 2017, section 3.5, on two axes | positions `[rows * columns, dim]` |
 //!
@@ -38,9 +41,11 @@
 //! # }
 //! ```
 
+pub mod bam;
 pub mod cbam;
 pub mod channel;
 mod check;
+pub mod eca;
 mod init;
 pub mod multi_head;
 pub mod patch;
@@ -48,12 +53,16 @@ pub mod positions;
 pub mod scaled_dot_product;
 pub mod score;
 pub mod spatial;
+pub mod squeeze_excite;
 
+pub use bam::{Bam, BamConfig, BamForm, BamOutput};
 pub use cbam::{Cbam, CbamConfig, CbamOutput, Gate};
 pub use channel::{ChannelAttention, ChannelAttentionConfig, ChannelAttentionOutput, Pool};
+pub use eca::{Eca, EcaConfig, EcaOutput};
 pub use multi_head::{MultiHeadAttention, MultiHeadConfig, MultiHeadOutput};
 pub use patch::{PatchAttention, PatchAttentionConfig, PatchAttentionOutput, patchify, unpatchify};
 pub use positions::sine_cosine_2d;
 pub use scaled_dot_product::{AttentionOutput, scaled_dot_product, scaled_dot_product_fused};
 pub use score::{Score, ScoreConfig, read_out};
 pub use spatial::{Padding, PoolOrder, SpatialAttention, SpatialAttentionConfig, SpatialAttentionOutput};
+pub use squeeze_excite::{SqueezeExcite, SqueezeExciteConfig, SqueezeExciteOutput};

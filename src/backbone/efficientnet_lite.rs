@@ -10,8 +10,8 @@ use tch::nn::{self, BatchNorm, Init, LinearConfig, Module, ModuleT};
 use tch::{Kind, Tensor};
 
 use super::conv::{SameConv2d, batch_norm, norm_relu6};
-use super::{Arch, Backbone, Expansion, GateExpansion, Stage};
-use crate::Result;
+use super::{Arch, Backbone, GateInside, InnerSite, Stage};
+use crate::{Error, Result};
 
 /// The channels that the stem gives out.
 const STEM: i64 = 32;
@@ -51,12 +51,13 @@ struct Scaling {
 }
 
 impl Scaling {
-    const fn of(arch: Arch) -> Self {
-        match arch {
+    const fn of(arch: Arch) -> Option<Self> {
+        Some(match arch {
             Arch::EfficientNetLite0 => Self { width: 1.0, depth: 1.0, dropout: 0.2 },
             Arch::EfficientNetLite1 => Self { width: 1.0, depth: 1.1, dropout: 0.2 },
             Arch::EfficientNetLite2 => Self { width: 1.1, depth: 1.2, dropout: 0.3 },
-        }
+            _ => return None,
+        })
     }
 
     /// Channels in multiples of 8, never more than 10 % under the scaled number.
@@ -72,6 +73,22 @@ impl Scaling {
         let fixed = index == 0 || index == ROWS.len() - 1;
         if fixed { repeats } else { (repeats as f64 * self.depth).ceil() as i64 }
     }
+}
+
+/// The stages of `arch`; none if it is no EfficientNet-Lite.
+pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
+    let scaling = Scaling::of(arch)?;
+    let (mut input, mut stride) = (STEM, 2);
+    let stage = |(index, row): (usize, &Row)| {
+        let (name, channels) = (format!("stage{}", index + 1), scaling.channels(row.channels));
+        let expansion = (row.expand != 1).then(|| InnerSite::expansion(&name, input * row.expand, stride));
+        (input, stride) = (channels, stride * row.stride);
+        let blocks = 1..scaling.repeats(index) as usize; // the first changes the shape, so it adds nothing
+        let branches = blocks.map(|block| InnerSite::branch(&name, block, channels, stride));
+        let inside = expansion.into_iter().chain(branches).collect();
+        Stage { name, channels, stride, inside }
+    };
+    Some(ROWS.iter().enumerate().map(stage).collect())
 }
 
 /// EfficientNet-Lite0, 1 or 2.
@@ -90,38 +107,38 @@ pub struct EfficientNetLite {
 impl EfficientNetLite {
     /// Builds `arch` under `p`, with PyTorch's default start and a classifier of `classes` classes.
     ///
+    /// # Errors
+    /// [`Error::Argument`] if `arch` is no EfficientNet-Lite.
+    ///
     /// # Panics
     /// If `classes` is negative.
-    pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Self {
+    pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Result<Self> {
         let p = p.borrow();
-        let scaling = Scaling::of(arch);
+        let (Some(scaling), Some(stages)) = (Scaling::of(arch), stages(arch)) else {
+            return Err(Error::argument("backbone", format!("{arch} is no EfficientNet-Lite")));
+        };
         let blocks_in_all: i64 = (0..ROWS.len()).map(|index| scaling.repeats(index)).sum();
 
-        let (mut input, mut total_stride, mut number) = (STEM, 2, 0);
-        let mut stages = Vec::with_capacity(ROWS.len());
+        let (mut input, mut number) = (STEM, 0);
         let mut blocks = Vec::with_capacity(ROWS.len());
         for (index, row) in ROWS.iter().enumerate() {
-            let (before, channels) = (input, scaling.channels(row.channels));
+            let output = stages[index].channels;
             let mut stage = Vec::new();
             for repeat in 0..scaling.repeats(index) {
                 let stride = if repeat == 0 { row.stride } else { 1 };
-                let shape = BlockShape { input, output: channels, kernel: row.kernel, stride, expand: row.expand };
+                let shape = BlockShape { input, output, kernel: row.kernel, stride, expand: row.expand };
                 let drop_connect = DROP_CONNECT * f64::from(number) / blocks_in_all as f64;
                 stage.push(Block::new(&(p / "_blocks" / number), &shape, drop_connect));
-                input = channels;
+                input = output;
                 number += 1;
             }
-            let expansion =
-                (row.expand != 1).then(|| Expansion { channels: before * row.expand, stride: total_stride });
-            total_stride *= row.stride;
-            stages.push(Stage { name: format!("stage{}", index + 1), channels, stride: total_stride, expansion });
             blocks.push(stage);
         }
 
         // PyTorch's default start, which is not tch's.
         let bound = (HEAD as f64).sqrt().recip();
         let linear = LinearConfig { ws_init: Init::Uniform { lo: -bound, up: bound }, ..Default::default() };
-        Self {
+        Ok(Self {
             conv_stem: SameConv2d::new(p / "_conv_stem", 3, STEM, 3, 2),
             bn0: batch_norm(p / "_bn0", STEM),
             blocks,
@@ -130,7 +147,7 @@ impl EfficientNetLite {
             fc: nn::linear(p / "_fc", HEAD, classes, linear),
             dropout: scaling.dropout,
             stages,
-        }
+        })
     }
 }
 
@@ -143,18 +160,29 @@ impl Backbone for EfficientNetLite {
         norm_relu6(&self.bn0, &self.conv_stem.forward(xs), train)
     }
 
-    fn stage(&self, index: usize, xs: &Tensor, train: bool) -> Tensor {
-        self.blocks[index].iter().fold(xs.shallow_clone(), |xs, block| block.forward(&xs, train))
+    fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateInside<'_>) -> Result<Tensor> {
+        let mut site = 0;
+        let mut gate = |xs: &Tensor| {
+            site += 1;
+            gate(site - 1, xs)
+        };
+        let mut xs = xs.shallow_clone();
+        for (number, block) in self.blocks[index].iter().enumerate() {
+            let mut expanded = block.expand(&xs, train);
+            if number == 0 && block.expand.is_some() {
+                expanded = gate(&expanded)?;
+            }
+            let mut branch = block.filter(&expanded, train);
+            if block.residual {
+                branch = gate(&branch)?;
+            }
+            xs = block.join(&xs, branch, train);
+        }
+        Ok(xs)
     }
 
-    fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateExpansion<'_>) -> Result<Tensor> {
-        let [first, rest @ ..] = &self.blocks[index][..] else { return Ok(xs.shallow_clone()) };
-        let mut expanded = first.expand(xs, train);
-        if first.expand.is_some() {
-            expanded = gate(&expanded)?;
-        }
-        let first = first.filter(xs, &expanded, train);
-        Ok(rest.iter().fold(first, |xs, block| block.forward(&xs, train)))
+    fn head_channels(&self) -> i64 {
+        HEAD
     }
 
     fn head_conv(&self, xs: &Tensor, train: bool) -> Tensor {
@@ -170,8 +198,8 @@ impl Backbone for EfficientNetLite {
         self.fc.forward(&pooled.dropout(self.dropout, train))
     }
 
-    fn classifier_weight(&self) -> Tensor {
-        self.fc.ws.shallow_clone()
+    fn classifier_weight(&self) -> Option<Tensor> {
+        Some(self.fc.ws.shallow_clone())
     }
 }
 
@@ -214,10 +242,6 @@ impl Block {
         }
     }
 
-    fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
-        self.filter(xs, &self.expand(xs, train), train)
-    }
-
     /// The widened features, `[N, hidden, h, w]`; the input itself if nothing is widened.
     fn expand(&self, xs: &Tensor, train: bool) -> Tensor {
         match &self.expand {
@@ -226,15 +250,19 @@ impl Block {
         }
     }
 
-    /// From the widened features to the block's output; `xs` is its input.
-    fn filter(&self, xs: &Tensor, expanded: &Tensor, train: bool) -> Tensor {
+    /// From the widened features to what the block would add to its input.
+    fn filter(&self, expanded: &Tensor, train: bool) -> Tensor {
         let filtered = norm_relu6(&self.bn1, &self.depthwise_conv.forward(expanded), train);
-        let projected = self.bn2.forward_t(&self.project_conv.forward(&filtered), train);
-        if !self.residual {
-            return projected;
+        self.bn2.forward_t(&self.project_conv.forward(&filtered), train)
+    }
+
+    /// The block's output, from its input and its branch.
+    fn join(&self, xs: &Tensor, branch: Tensor, train: bool) -> Tensor {
+        match (self.residual, train) {
+            (false, _) => branch,
+            (true, false) => branch + xs,
+            (true, true) => drop_samples(&branch, self.drop_connect) + xs,
         }
-        let branch = if train { drop_samples(&projected, self.drop_connect) } else { projected };
-        branch + xs
     }
 }
 

@@ -3,48 +3,85 @@
 //! | module | network | paper |
 //! |---|---|---|
 //! | [`efficientnet_lite`] | EfficientNet-Lite0, 1, 2 | Tan & Le 2019, "EfficientNet", in its mobile variant without squeeze-excite |
+//! | [`resnet`] | ResNet-18, 34, 50, 101, 152 | He et al. 2016, "Deep Residual Learning for Image Recognition" |
+//! | | ResNeXt-50 32x4d, 101 32x8d | Xie et al. 2017, "Aggregated Residual Transformations" |
+//! | | Wide ResNet-50-2 | Zagoruyko & Komodakis 2016, "Wide Residual Networks" |
+//! | [`vgg`] | VGG-11, 13, 16, 19, with BatchNorm and without | Simonyan & Zisserman 2015, "Very Deep Convolutional Networks" |
+//! | [`mobilenet_v2`] | MobileNetV2 | Sandler et al. 2018, "Inverted Residuals and Linear Bottlenecks" |
 //!
 //! A network reads as stem → stages in their order → head → classifier. As in tch's own layers, a tensor of the wrong
 //! shape, kind or device panics: whoever takes input from outside checks it once, before the backbone.
 
+mod arch;
 mod conv;
 pub mod efficientnet_lite;
+mod layers;
+pub mod mobilenet_v2;
+pub mod resnet;
+pub mod vgg;
 
-use std::borrow::Borrow;
-use std::fmt::{self, Debug, Display, Formatter};
-use std::str::FromStr;
+use std::fmt::Debug;
 
-use serde::{Deserialize, Serialize};
-use tch::{Tensor, nn};
+use tch::Tensor;
 
-use crate::{Error, Result};
+use crate::Result;
+pub use arch::Arch;
 pub use efficientnet_lite::EfficientNetLite;
+pub use mobilenet_v2::MobileNetV2;
+pub use resnet::ResNet;
+pub use vgg::Vgg;
 
 /// One stage of a backbone: a run of blocks at one resolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stage {
-    /// Its name, `stage1`, `stage2`, …
+    /// Its name, `stage1`, `layer1`, …
     pub name: String,
     /// The channels that it gives out.
     pub channels: i64,
     /// How many input pixels one of its cells covers along a side: the product of all strides up to here.
     pub stride: i64,
-    /// The widened features inside its first block, if that block has any.
-    pub expansion: Option<Expansion>,
+    /// The places inside it where attention may stand, in the order in which features pass them.
+    pub inside: Vec<InnerSite>,
 }
 
-/// The widened features inside the first block of a [`Stage`]: what an inverted residual block (Sandler et al. 2018)
-/// filters channel by channel, after its 1×1 convolution, normalisation and activation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expansion {
+/// A place inside a [`Stage`] where attention may stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InnerSite {
+    /// Its name: the stage's, a dot, and the block's number from 0 (`layer3.5`) or `expansion`.
+    pub name: String,
+    /// What the features there are.
+    pub kind: InnerKind,
     /// Their channels.
     pub channels: i64,
     /// How many input pixels one of their cells covers along a side.
     pub stride: i64,
 }
 
-/// What [`Backbone::stage_gated`] hands its expanded features to.
-pub type GateExpansion<'a> = dyn FnMut(&Tensor) -> Result<Tensor> + 'a;
+/// What the features at an [`InnerSite`] are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InnerKind {
+    /// The widened features inside the stage's first block: what an inverted residual block (Sandler et al. 2018)
+    /// filters channel by channel, after its 1×1 convolution, normalisation and activation.
+    Expansion,
+    /// What a residual block adds to its input, normalised, before the addition: where the papers of CBAM and
+    /// squeeze-excite put their attention.
+    Branch,
+}
+
+impl InnerSite {
+    /// The widened features of a stage's first block.
+    fn expansion(stage: &str, channels: i64, stride: i64) -> Self {
+        Self { name: format!("{stage}.expansion"), kind: InnerKind::Expansion, channels, stride }
+    }
+
+    /// The branch of a stage's block number `block`.
+    fn branch(stage: &str, block: usize, channels: i64, stride: i64) -> Self {
+        Self { name: format!("{stage}.{block}"), kind: InnerKind::Branch, channels, stride }
+    }
+}
+
+/// What [`Backbone::stage_gated`] hands features to: the index of the place among [`Stage::inside`], and the features.
+pub type GateInside<'a> = dyn FnMut(usize, &Tensor) -> Result<Tensor> + 'a;
 
 /// A convolutional network whose stages can be run one by one.
 ///
@@ -61,105 +98,56 @@ pub trait Backbone: Debug + Send {
     ///
     /// # Panics
     /// If there is no stage `index`.
-    fn stage(&self, index: usize, xs: &Tensor, train: bool) -> Tensor;
+    fn stage(&self, index: usize, xs: &Tensor, train: bool) -> Tensor {
+        match self.stage_gated(index, xs, train, &mut |_, xs| Ok(xs.shallow_clone())) {
+            Ok(xs) => xs,
+            Err(error) => unreachable!("this gate does not fail: {error}"),
+        }
+    }
 
-    /// Runs stage `index` as [`stage`](Self::stage) does, and hands the [`Expansion`] inside its first block to `gate`,
-    /// `[N, channels, h, w]`, to go on with what that returns, of the same shape. A stage without an expansion never
-    /// calls it.
+    /// Runs stage `index` as [`stage`](Self::stage) does, and hands the features at each place [inside](Stage::inside)
+    /// to `gate`, `[N, channels, h, w]`, once each and in their order, to go on with what that returns, of the same
+    /// shape.
     ///
     /// # Errors
     /// What `gate` returns.
     ///
     /// # Panics
     /// If there is no stage `index`.
-    fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateExpansion<'_>) -> Result<Tensor>;
+    fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateInside<'_>) -> Result<Tensor>;
 
-    /// The last stage's output through the last convolution and its normalisation, before the activation:
-    /// `[N, features, h, w]`.
+    /// The channels of the head's features.
+    fn head_channels(&self) -> i64;
+
+    /// The last stage's output through what convolution and normalisation follow it, before the activation:
+    /// `[N, head channels, h, w]`. Where nothing follows it, it is the last stage's output as it is.
     fn head_conv(&self, xs: &Tensor, train: bool) -> Tensor;
 
-    /// The activation of [`head_conv`](Self::head_conv)'s features.
+    /// The activation of [`head_conv`](Self::head_conv)'s features; nothing if they are activated already.
     fn head_activation(&self, features: &Tensor) -> Tensor;
 
-    /// The last stage's output to the features under the classifier, after their activation: `[N, features, h, w]`.
+    /// The last stage's output to the features under the classifier, after their activation:
+    /// `[N, head channels, h, w]`.
     fn head(&self, xs: &Tensor, train: bool) -> Tensor {
         self.head_activation(&self.head_conv(xs, train))
     }
 
-    /// Averages the head's features over all positions and classifies them: `[N, features, h, w]` to logits
-    /// `[N, classes]`.
+    /// Pools the head's features and classifies them: `[N, head channels, h, w]` to logits `[N, classes]`.
     fn classify(&self, features: &Tensor, train: bool) -> Tensor;
 
-    /// The classifier's matrix, `[classes, features]`: what class activation maps weigh the features with.
-    fn classifier_weight(&self) -> Tensor;
+    /// The classifier's matrix, `[classes, head channels]`: what class activation maps weigh the features with. None
+    /// where the classifier is not linear in the mean of the features, as VGG's.
+    fn classifier_weight(&self) -> Option<Tensor>;
+
+    /// The least height and width of a picture, in pixels.
+    fn smallest_side(&self) -> i64 {
+        1
+    }
 
     /// The plain network, from pictures `[N, 3, H, W]` to logits `[N, classes]`.
     fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
         let stem = self.stem(xs, train);
         let last = (0..self.stages().len()).fold(stem, |xs, index| self.stage(index, &xs, train));
         self.classify(&self.head(&last, train), train)
-    }
-}
-
-/// The backbones that this crate can build, by the names that people know them by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub enum Arch {
-    /// 4.7 million parameters.
-    #[default]
-    #[serde(rename = "efficientnet-lite0")]
-    EfficientNetLite0,
-    /// 5.4 million parameters.
-    #[serde(rename = "efficientnet-lite1")]
-    EfficientNetLite1,
-    /// 6.1 million parameters.
-    #[serde(rename = "efficientnet-lite2")]
-    EfficientNetLite2,
-}
-
-impl Arch {
-    /// Every backbone.
-    pub const ALL: [Self; 3] = [Self::EfficientNetLite0, Self::EfficientNetLite1, Self::EfficientNetLite2];
-
-    /// Its name, such as `efficientnet-lite0`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::EfficientNetLite0 => "efficientnet-lite0",
-            Self::EfficientNetLite1 => "efficientnet-lite1",
-            Self::EfficientNetLite2 => "efficientnet-lite2",
-        }
-    }
-
-    /// The side of the square pictures that it was trained on, in pixels. It takes pictures of any size.
-    pub const fn input_size(self) -> u32 {
-        match self {
-            Self::EfficientNetLite0 => 224,
-            Self::EfficientNetLite1 => 240,
-            Self::EfficientNetLite2 => 260,
-        }
-    }
-
-    /// Builds it under `p`, with fresh weights and a classifier of `classes` classes.
-    ///
-    /// # Panics
-    /// If `classes` is negative.
-    pub fn build<'a>(self, p: impl Borrow<nn::Path<'a>>, classes: i64) -> Box<dyn Backbone> {
-        Box::new(EfficientNetLite::new(p, self, classes))
-    }
-}
-
-impl Display for Arch {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Arch {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|arch| arch.name() == name).ok_or_else(|| {
-            let known = Self::ALL.map(Self::name).join(", ");
-            Error::argument("backbone", format!("there is none named {name:?}; the names are {known}"))
-        })
     }
 }

@@ -7,7 +7,7 @@
 //! | `spatial:STAGE` | that stage's spatial gate; `spatial` is the last one | [`MapRange::Unit`] |
 //! | `patch` | attention received per patch, the mean over heads and queries, on the finest grid; `patch:HEAD` is one head, `patch:STAGE` and `patch:STAGE:HEAD` are those of another stage | [`MapRange::Relative`] |
 //! | `patch@X,Y` | where the patch at pixel `X`, `Y` of the upright picture looks, the mean over heads | [`MapRange::Relative`] |
-//! | `fused` | [`fuse`] of `spatial`, all patch attentions and `gradcam` | [`MapRange::Positive`] |
+//! | `fused` | [`fuse`] of `spatial`, all patch attentions and `gradcam`; without patch attention [`fuse_gates`] of the gates of the last two resolutions and `gradcam` | [`MapRange::Positive`] |
 //! | `rollout` | [`rollout`] over several patch self-attentions: attention received in the end | [`MapRange::Relative`] |
 //! | `METHOD:STAGE` | an explanation ([`Method`](crate::explain::Method)), such as `gradcam` or `layercam:stage5` | [`MapRange::Positive`] |
 //! | `channel:STAGE` | the channel gate, a vector: [`Readout::channel`] | [`MapRange::Unit`] |
@@ -23,7 +23,7 @@ mod scale;
 mod statistics;
 
 pub use attention_map::{AttentionMap, MapRange};
-pub use fuse::fuse;
+pub use fuse::{fuse, fuse_gates};
 pub use name::MapName;
 pub(crate) use named::NO_ROLLOUT;
 pub use readout::{Explanation, GateReadout, OutputReadout, PatchReadout, QueryRow, Readout};

@@ -9,7 +9,8 @@ use crate::{Error, Result, photo::Geometry};
 /// The name of a map, as a command line writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum MapName {
-    /// `fused`: the last spatial gate, the patch attention and the class activation (Grad-CAM) in one.
+    /// `fused`: the last spatial gate, the patch attention and the class activation (Grad-CAM) in one; without patch
+    /// attention the spatial gates of the last stages and the class activation.
     #[default]
     Fused,
     /// `spatial:STAGE`, or `spatial` for the last stage that has a spatial gate.

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, Axis};
 
-use super::{AttentionMap, Explanation, MapName, MapRange, PatchReadout, Readout, fuse};
+use super::{AttentionMap, Explanation, MapName, MapRange, PatchReadout, Readout, fuse, fuse_gates};
 use crate::explain::Method;
 use crate::{Error, Result, photo::Geometry};
 
@@ -22,11 +22,15 @@ impl Readout {
         match name {
             MapName::Fused => {
                 let patches: Vec<_> = self.patches.iter().map(PatchReadout::mean).collect();
-                if patches.is_empty() {
-                    return Err(Error::argument(name, NO_PATCH));
-                }
+                let last = self.gate(name, None)?;
                 let class_activation = self.explanation(name, Method::GradCam, None)?;
-                AttentionMap::new(fuse(self.gate(name, None)?, &patches, class_activation), MapRange::Positive)
+                let fused = if patches.is_empty() {
+                    let gates: Vec<_> = self.gates.iter().filter_map(|gate| gate.spatial.as_ref()).collect();
+                    fuse_gates(&gates, class_activation)
+                } else {
+                    fuse(last, &patches, class_activation)
+                };
+                AttentionMap::new(fused, MapRange::Positive)
             }
             MapName::Spatial(stage) => AttentionMap::new(self.gate(name, stage.as_deref())?.clone(), MapRange::Unit),
             MapName::Patch { stage, head: None } => {
@@ -80,7 +84,7 @@ impl Readout {
         let heads = self.patches.iter().map(|patch| (patch.stage.as_str(), patch.received.len_of(Axis(0))));
         let patch = MapName::patches(heads);
         let class_activation = self.explanation(&MapName::Fused, Method::GradCam, None).is_ok();
-        let fused = (!spatial.is_empty() && !patch.is_empty() && class_activation).then_some(MapName::Fused);
+        let fused = (!spatial.is_empty() && class_activation).then_some(MapName::Fused);
         let rollout = self.rollout.as_ref().map(|_| MapName::Rollout);
         let outputs = self.outputs.iter();
         let outputs = outputs.flat_map(|output| MapName::outputs(output.index, output.maps.len_of(Axis(0))));

@@ -10,7 +10,7 @@ use crate::explain::Method;
 pub struct Readout {
     /// Class probabilities, `[classes]`, summing to 1; empty for a network that says nothing of classes.
     pub probabilities: Array1<f32>,
-    /// The CBAM gates, in the order in which the network applies them.
+    /// The gates, in the order in which the network applies them.
     pub gates: Vec<GateReadout>,
     /// The patch self-attentions, in the order in which the network applies them.
     pub patches: Vec<PatchReadout>,
@@ -46,14 +46,15 @@ pub struct OutputReadout {
     pub maps: Array3<f32>,
 }
 
-/// The two gates of one CBAM block.
+/// The gates of one CBAM, squeeze-excite, ECA or BAM block.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GateReadout {
-    /// The stage that the block follows.
+    /// Where the block stands: `stage5`, `layer3.5`, …
     pub stage: String,
     /// The channel gate, `[C]`, each in `[0, 1]`.
     pub channel: Array1<f32>,
-    /// The spatial gate, `[H, W]`, each in `[0, 1]`; none if the block has no spatial attention.
+    /// The spatial gate, `[H, W]`, each in `[0, 1]`; none if the block has no spatial attention. BAM's gate is of every
+    /// channel and position; here are its means over the positions and over the channels.
     pub spatial: Option<Array2<f32>>,
 }
 

@@ -2,9 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::attention::{CbamConfig, ChannelAttentionConfig, Padding, PatchAttentionConfig, SpatialAttentionConfig};
-use crate::backbone::Arch;
+use crate::attention::{
+    BamConfig, CbamConfig, ChannelAttentionConfig, EcaConfig, Padding, PatchAttentionConfig, SpatialAttentionConfig,
+    SqueezeExciteConfig,
+};
+use crate::backbone::{Arch, InnerKind, Stage};
 use crate::photo::Preprocess;
+use crate::{Error, Result};
 
 /// A network: backbone, attention, classifier. Written as JSON into the metadata of a weights file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,17 +26,28 @@ pub struct NetworkConfig {
     pub labels: Vec<String>,
 }
 
-/// The attention at one place of the backbone: CBAM, then patch self-attention.
+/// The attention at one place of the backbone: a gate of at most one kind (CBAM, squeeze-excite, ECA or BAM), then patch
+/// self-attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageAttention {
-    /// Where: after a stage, by the name that the backbone gives it (`stage5`); on the widened features inside a stage's
-    /// first block (`stage6.expansion`); or on the activated features that the classifier averages (`head`).
+    /// Where: after a stage, by the name that the backbone gives it (`stage5`); at a place inside a stage (`layer3.5`,
+    /// a residual block's branch before the addition; `stage6.expansion`, the widened features of its first block; see
+    /// [`Stage::inside`](crate::backbone::Stage::inside)); or on the activated features under the classifier (`head`).
     pub stage: String,
     /// The CBAM block there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cbam: Option<CbamConfig>,
-    /// What the gated features are multiplied with. Gates that start at ½ · ½ leave the network's function as it was
-    /// if this is 4.
+    /// The squeeze-and-excitation there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub se: Option<SqueezeExciteConfig>,
+    /// The efficient channel attention there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eca: Option<EcaConfig>,
+    /// The BAM block there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bam: Option<BamConfig>,
+    /// What the gated features are multiplied with: 1 in the published networks. With
+    /// [`identity_gain`](Self::identity_gain) the attention of a new network starts as the identity.
     #[serde(default = "one")]
     pub gain: f64,
     /// The self-attention over patches after that.
@@ -42,6 +57,71 @@ pub struct StageAttention {
 
 fn one() -> f64 {
     1.0
+}
+
+impl StageAttention {
+    /// Nothing yet, at this place.
+    pub fn at(stage: impl Into<String>) -> Self {
+        Self { stage: stage.into(), cbam: None, se: None, eca: None, bam: None, gain: 1.0, patch: None }
+    }
+
+    /// With CBAM.
+    pub fn with_cbam(mut self, cbam: CbamConfig) -> Self {
+        self.cbam = Some(cbam);
+        self
+    }
+
+    /// With squeeze-and-excitation.
+    pub fn with_se(mut self, se: SqueezeExciteConfig) -> Self {
+        self.se = Some(se);
+        self
+    }
+
+    /// With efficient channel attention.
+    pub fn with_eca(mut self, eca: EcaConfig) -> Self {
+        self.eca = Some(eca);
+        self
+    }
+
+    /// With BAM.
+    pub fn with_bam(mut self, bam: BamConfig) -> Self {
+        self.bam = Some(bam);
+        self
+    }
+
+    /// With the gated features multiplied by this.
+    pub fn with_gain(mut self, gain: f64) -> Self {
+        self.gain = gain;
+        self
+    }
+
+    /// With patch self-attention behind the gate.
+    pub fn with_patch(mut self, patch: PatchAttentionConfig) -> Self {
+        self.patch = Some(patch);
+        self
+    }
+
+    /// The gain that makes up for gates of ½: 4 for CBAM (2 without spatial attention), 2 for squeeze-excite and ECA, ⅔
+    /// for BAM, 1 without a gate. A new network's gates are ½ at first if its [`gain`](Self::gain) is this, so that they
+    /// leave the network's function as it was; with another gain they start as their papers' code has them.
+    pub fn identity_gain(&self) -> f64 {
+        match self {
+            Self { cbam: Some(CbamConfig { spatial: Some(_), .. }), .. } => 4.0,
+            Self { bam: Some(_), .. } => 2.0 / 3.0,
+            one_gate if one_gate.has_gate() => 2.0,
+            _ => 1.0,
+        }
+    }
+
+    /// Whether there is a gate; each has a channel gate.
+    pub fn has_gate(&self) -> bool {
+        self.cbam.is_some() || self.se.is_some() || self.eca.is_some() || self.bam.is_some()
+    }
+
+    /// Whether there is a spatial gate.
+    pub fn has_spatial_gate(&self) -> bool {
+        self.bam.is_some() || self.cbam.as_ref().is_some_and(|cbam| cbam.spatial.is_some())
+    }
 }
 
 impl NetworkConfig {
@@ -62,20 +142,71 @@ impl NetworkConfig {
                 ..Default::default()
             }),
         };
-        let patch = Some(PatchAttentionConfig { patch_size: 1, heads: 4, head_dim: 16 });
-        let attention = |stage: &str, reduction, patch| StageAttention {
-            stage: stage.into(),
-            cbam: Some(cbam(reduction)),
-            gain: 4.0,
-            patch,
-        };
-        let sites = [("stage5", 8, patch.clone()), ("stage6.expansion", 16, None), ("stage7", 16, patch)];
-        let attention = sites.map(|(stage, reduction, patch)| attention(stage, reduction, patch)).into();
+        let patch = PatchAttentionConfig { patch_size: 1, heads: 4, head_dim: 16 };
+        let gated = |stage: &str, reduction| StageAttention::at(stage).with_cbam(cbam(reduction)).with_gain(4.0);
+        let attention = vec![
+            gated("stage5", 8).with_patch(patch.clone()),
+            gated("stage6.expansion", 16),
+            gated("stage7", 16).with_patch(patch),
+        ];
         Self { attention, ..Self::plain(arch) }
+    }
+
+    /// CBAM as its authors place it: in every residual block, on what the block adds to its input. r = 16, the maximum
+    /// before the mean, BatchNorm after the convolution.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the backbone has no residual blocks.
+    pub fn official_cbam(arch: Arch) -> Result<Self> {
+        Self::in_every_block(arch, |block| block.with_cbam(CbamConfig::default()))
+    }
+
+    /// Squeeze-and-excitation as its authors place it: in every residual block, on what the block adds to its input,
+    /// with r = 16.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the backbone has no residual blocks.
+    pub fn official_se(arch: Arch) -> Result<Self> {
+        Self::in_every_block(arch, |block| block.with_se(SqueezeExciteConfig::default()))
+    }
+
+    /// Efficient channel attention as its authors place it: in every residual block, on what the block adds to its
+    /// input, each kernel as wide as its channels ask for.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the backbone has no residual blocks.
+    pub fn official_eca(arch: Arch) -> Result<Self> {
+        Self::in_every_block(arch, |block| block.with_eca(EcaConfig::default()))
+    }
+
+    /// BAM as its authors place it: after every stage that a coarser one follows, with r = 16, the product of the
+    /// branches, and dilation 4.
+    pub fn official_bam(arch: Arch) -> Self {
+        let stages = arch.stages();
+        let bottlenecks = stages.windows(2).filter(|pair| pair[0].stride < pair[1].stride);
+        let bam = |pair: &[Stage]| StageAttention::at(&pair[0].name).with_bam(BamConfig::default());
+        Self { attention: bottlenecks.map(bam).collect(), ..Self::plain(arch) }
+    }
+
+    /// The same attention in every residual block, on what the block adds to its input ([`InnerKind::Branch`]): `with`
+    /// adds it to each place.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the backbone has no residual blocks.
+    pub fn in_every_block(arch: Arch, with: impl Fn(StageAttention) -> StageAttention) -> Result<Self> {
+        let stages = arch.stages();
+        let sites = stages.iter().flat_map(|stage| &stage.inside).filter(|site| site.kind == InnerKind::Branch);
+        let attention: Vec<_> = sites.map(|site| with(StageAttention::at(&site.name))).collect();
+        if attention.is_empty() {
+            let message = format!("{arch} has no residual blocks for attention to stand in; put it after stages");
+            return Err(Error::argument("backbone", message));
+        }
+        Ok(Self { attention, ..Self::plain(arch) })
     }
 
     /// How a photo becomes this network's input.
     pub fn preprocess(&self) -> Preprocess {
-        Preprocess { short_side: self.short_side, ..Preprocess::default() }
+        let base = if self.arch.is_efficientnet_lite() { Preprocess::default() } else { Preprocess::imagenet() };
+        Preprocess { short_side: self.short_side, ..base }
     }
 }

@@ -33,9 +33,9 @@ impl Network {
         Self::with_bundled_backbone(NetworkConfig::plain(BUNDLED), device)
     }
 
-    /// The network of a weights file: one that [`Network::save`] wrote, or the weights of a backbone alone
-    /// (EfficientNet-Lite0, 1 or 2, such as the published `.pth` files), which is recognised by its tensors
-    /// and has no attention.
+    /// The network of a weights file: one that [`Network::save`] wrote, or the weights of a backbone alone by the names
+    /// that its publishers give them (EfficientNet-Lite's or torchvision's `.pth` files), which is recognised by its
+    /// tensors and has no attention.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Weights`] if the file cannot be read or is of no known network.
@@ -100,13 +100,13 @@ impl Network {
 
     /// A backbone alone: the architecture whose every variable the checkpoint has.
     fn recognise(checkpoint: &Checkpoint, device: Device) -> Result<Self> {
-        let Some(classes) = checkpoint.tensors.get("_fc.bias").and_then(|bias| bias.size().first().copied()) else {
-            let names = Arch::ALL.map(|arch| arch.to_string()).join(", ");
-            let message = format!("no network that is known here: neither one that cbam-train wrote nor {names}");
-            return Err(Error::weights(checkpoint.name(), message));
+        let classes_of = |arch: Arch| {
+            let weight = checkpoint.tensors.get(&format!("{}.weight", arch.classifier()))?;
+            weight.size().first().copied()
         };
         let mut fits = Vec::new();
         for arch in Arch::ALL {
+            let Some(classes) = classes_of(arch) else { continue };
             let config = NetworkConfig { classes, ..NetworkConfig::plain(arch) };
             let network = Self::new(config, device).map_err(|error| Error::weights(checkpoint.name(), error))?;
             let report = checkpoint.apply(&network.variables.variables(), "backbone.", false)?;
@@ -116,7 +116,11 @@ impl Network {
             fits.push((report.applied.len(), arch, report));
         }
         let nearest = fits.iter().max_by_key(|(applied, ..)| *applied);
-        let message = nearest.map_or_else(String::new, |(_, arch, report)| format!("not quite {arch}: {report}"));
+        let unknown = || {
+            let names = Arch::ALL.map(Arch::name).join(", ");
+            format!("no network that is known here: neither one that cbam-train wrote nor {names}")
+        };
+        let message = nearest.map_or_else(unknown, |(_, arch, report)| format!("not quite {arch}: {report}"));
         Err(Error::weights(checkpoint.name(), message))
     }
 

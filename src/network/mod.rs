@@ -3,6 +3,7 @@
 //! [`Network::forward`] works on tensors and trains; [`Network::run`] takes a batch of prepared photos and returns
 //! what the network says about each of them, on the host.
 
+mod block;
 mod config;
 mod load;
 mod places;
@@ -11,10 +12,11 @@ mod site;
 
 use tch::{Tensor, nn};
 
-use crate::attention::{Cbam, Gate, PatchAttention, PatchAttentionOutput};
+use crate::attention::Gate;
 use crate::backbone::Backbone;
 use crate::{Error, Result};
 
+use block::Block;
 pub use config::{NetworkConfig, StageAttention};
 pub use places::{HEAD, Place};
 pub(crate) use run::to_host;
@@ -34,26 +36,14 @@ pub struct Network {
     backbone_trains: bool,
 }
 
-/// The attention at one site.
-#[derive(Debug)]
-struct Block {
-    name: String,
-    site: Site,
-    /// How many input pixels one cell covers along a side.
-    stride: i64,
-    cbam: Option<Cbam>,
-    gain: f64,
-    patch: Option<PatchAttention>,
-}
-
 /// What one forward pass returns.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Output {
     /// Class scores before the softmax, `[N, classes]`.
     pub logits: Tensor,
-    /// The features of the backbone's last convolution, normalised, before their activation, `[N, C, h, w]`: what the
-    /// classifier activates and pools.
+    /// The features of the backbone's last convolution, normalised, before their activation where that stands alone
+    /// ([`Backbone::head_conv`]), `[N, C, h, w]`: what the classifier activates and pools.
     pub features: Tensor,
     /// The attention, block by block.
     pub attention: Vec<BlockOutput>,
@@ -63,7 +53,7 @@ pub struct Output {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct BlockOutput {
-    /// Where the block stands: `stage5`, `stage6.expansion`, `head` (see [`StageAttention::stage`]).
+    /// Where the block stands: `stage5`, `stage6.expansion`, `layer3.5`, `head` (see [`StageAttention::stage`]).
     pub stage: String,
     /// The channel gate, `[N, C]`.
     pub channel: Option<Gate>,
@@ -84,10 +74,12 @@ pub struct PatchMaps {
 }
 
 impl Network {
-    /// A network with freshly initialised weights on `device`, its attention starting as the identity.
+    /// A network with freshly initialised weights on `device`. Attention whose gain is its
+    /// [`identity_gain`](StageAttention::identity_gain), and patch self-attention, start as the identity.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the configuration has no classes or names a stage that the backbone lacks, or out of order.
+    /// [`Error::Argument`] if the configuration has no classes, or names a stage that the backbone lacks, or out of order,
+    /// or puts gates of two kinds at one place.
     pub fn new(config: NetworkConfig, device: tch::Device) -> Result<Self> {
         if !(1..=MAX_CLASSES).contains(&config.classes) {
             let message = format!("{} classes; there must be 1 to {MAX_CLASSES}", config.classes);
@@ -99,7 +91,7 @@ impl Network {
         }
         let variables = nn::VarStore::new(device);
         let root = variables.root();
-        let backbone = config.arch.build(&root / "backbone", config.classes);
+        let backbone = config.arch.build(&root / "backbone", config.classes)?;
         let mut blocks: Vec<Block> = Vec::new();
         for attention in &config.attention {
             let (site, channels, stride) = Site::find(&attention.stage, &*backbone)?;
@@ -109,19 +101,7 @@ impl Network {
             }
             // A dot would part the path.
             let path = &root / "attention" / attention.stage.replace('.', "_").as_str();
-            let (name, gain) = (attention.stage.clone(), attention.gain);
-            let mut block = Block { name, site, stride, cbam: None, gain, patch: None };
-            if let Some(config) = &attention.cbam {
-                let cbam = Cbam::new(&path / "cbam", channels, config)?;
-                cbam.identity_start()?;
-                block.cbam = Some(cbam);
-            }
-            if let Some(config) = &attention.patch {
-                let patch = PatchAttention::new(&path / "patch", channels, config)?;
-                patch.identity_start()?;
-                block.patch = Some(patch);
-            }
-            blocks.push(block);
+            blocks.push(Block::new(&path, site, channels, stride, attention)?);
         }
         Ok(Self { config, variables, backbone, blocks, backbone_trains: false })
     }
@@ -184,10 +164,11 @@ impl Network {
 
     /// Pictures `[N, 3, H, W]` to the input of the first stage.
     fn stem(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
+        let least = self.backbone.smallest_side();
         match xs.size()[..] {
-            [_, 3, height, width] if height > 0 && width > 0 => Ok(self.backbone.stem(xs, train)),
+            [_, 3, height, width] if height.min(width) >= least => Ok(self.backbone.stem(xs, train)),
             ref size => {
-                let (expected, got) = ("[N, 3, H, W]".to_owned(), format!("{size:?}"));
+                let (expected, got) = (format!("[N, 3, H, W], H and W at least {least}"), format!("{size:?}"));
                 Err(Error::Input { layer: "Network", expected, got })
             }
         }
@@ -217,7 +198,7 @@ impl Network {
     /// One stage, with the attention in it and behind it, whose maps go to `maps`.
     fn stage(&self, stage: usize, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
         let backbone_trains = train && self.backbone_trains;
-        let mut attend = |xs: &Tensor| self.attend(Site::Expansion(stage), xs, train, maps);
+        let mut attend = |inner, xs: &Tensor| self.attend(Site::Inside(stage, inner), xs, train, maps);
         let xs = self.backbone.stage_gated(stage, xs, backbone_trains, &mut attend)?;
         self.attend(Site::Stage(stage), &xs, train, maps)
     }
@@ -243,28 +224,9 @@ impl Network {
     /// How many stages run before any attention.
     pub(crate) fn trunk_stages(&self) -> usize {
         match self.blocks.first().map(|block| block.site) {
-            Some(Site::Expansion(stage)) => stage,
+            Some(Site::Inside(stage, _)) => stage,
             Some(Site::Stage(stage)) => stage + 1,
             Some(Site::Head) | None => self.backbone.stages().len(),
         }
-    }
-}
-
-impl Block {
-    fn forward(&self, xs: &Tensor, train: bool) -> Result<(Tensor, BlockOutput)> {
-        let mut xs = xs.shallow_clone();
-        let mut maps = BlockOutput { stage: self.name.clone(), channel: None, spatial: None, patch: None };
-        if let Some(cbam) = &self.cbam {
-            let output = cbam.forward(&xs, train)?;
-            xs = output.features * self.gain;
-            maps.channel = Some(output.channel);
-            maps.spatial = output.spatial;
-        }
-        if let Some(patch) = &self.patch {
-            let PatchAttentionOutput { features, weights, grid, .. } = patch.forward(&xs)?;
-            xs = features;
-            maps.patch = Some(PatchMaps { weights, grid });
-        }
-        Ok((xs, maps))
     }
 }

@@ -51,10 +51,8 @@ impl Network {
     /// [`Error::Input`] if the features are not those of `place`.
     pub fn logits_from(&self, place: Place, features: &Tensor) -> Result<Tensor> {
         let stages = self.backbone.stages().len();
-        let channels = self.backbone.stages().get(place.0).map_or_else(
-            || self.backbone.classifier_weight().size()[1], // [classes, features]
-            |stage| stage.channels,
-        );
+        let channels =
+            self.backbone.stages().get(place.0).map_or_else(|| self.backbone.head_channels(), |stage| stage.channels);
         if !matches!(features.size()[..], [_, c, height, width] if c == channels && height > 0 && width > 0) {
             let (expected, got) = (format!("[N, {channels}, h, w]"), format!("{:?}", features.size()));
             return Err(Error::Input { layer: "Network", expected, got });

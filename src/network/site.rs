@@ -1,13 +1,16 @@
 //! Where in a network attention stands, by name.
 
+use super::HEAD;
 use crate::backbone::Backbone;
 use crate::{Error, Result};
 
 /// A place between two layers of a backbone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Site {
-    /// `stage6.expansion`: the widened features inside a stage's first block.
-    Expansion(usize),
+    /// Inside a stage, such as `layer3.5` or `stage6.expansion`: the stage, and the place among [`Stage::inside`].
+    ///
+    /// [`Stage::inside`]: crate::backbone::Stage::inside
+    Inside(usize, usize),
     /// `stage6`: what a stage gives out.
     Stage(usize),
     /// `head`: the activated features of the last convolution, which the classifier averages.
@@ -19,33 +22,28 @@ impl Site {
     pub(super) fn find(name: &str, backbone: &dyn Backbone) -> Result<(Self, i64, i64)> {
         let stages = backbone.stages();
         let last_stride = stages.last().map_or(1, |stage| stage.stride);
-        if name == "head" {
-            return Ok((Self::Head, backbone.classifier_weight().size()[1], last_stride));
+        if name == HEAD {
+            return Ok((Self::Head, backbone.head_channels(), last_stride));
         }
         for (index, stage) in stages.iter().enumerate() {
-            if let Some(rest) = name.strip_prefix(stage.name.as_str()) {
-                match (rest, stage.expansion) {
-                    ("", _) => return Ok((Self::Stage(index), stage.channels, stage.stride)),
-                    (".expansion", Some(inside)) => {
-                        return Ok((Self::Expansion(index), inside.channels, inside.stride));
-                    }
-                    _ => {}
-                }
+            if stage.name == name {
+                return Ok((Self::Stage(index), stage.channels, stage.stride));
+            }
+            if let Some((inner, site)) = stage.inside.iter().enumerate().find(|(_, site)| site.name == name) {
+                return Ok((Self::Inside(index, inner), site.channels, site.stride));
             }
         }
-        let inside = stages.iter().filter(|stage| stage.expansion.is_some());
-        let names: Vec<_> = (stages.iter().map(|stage| stage.name.clone()))
-            .chain(inside.map(|stage| format!("{}.expansion", stage.name)))
-            .chain(["head".to_owned()])
-            .collect();
+        let names = stages.iter().map(|stage| &stage.name);
+        let names = names.chain(stages.iter().flat_map(|stage| stage.inside.iter().map(|site| &site.name)));
+        let names: Vec<_> = names.map(String::as_str).chain([HEAD]).collect();
         Err(Error::argument("attention stage", format!("'{name}' is none of {}", names.join(", "))))
     }
 
     /// Whether features pass here before they pass `other`.
     pub(super) fn is_before(self, other: Self) -> bool {
         let order = |site| match site {
-            Self::Expansion(index) => (index, 0),
-            Self::Stage(index) => (index, 1),
+            Self::Inside(stage, inner) => (stage, inner),
+            Self::Stage(stage) => (stage, usize::MAX),
             Self::Head => (usize::MAX, 0),
         };
         order(self) < order(other)

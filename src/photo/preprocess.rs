@@ -39,6 +39,12 @@ pub struct Prepared {
 }
 
 impl Preprocess {
+    /// ImageNet's mean and standard deviation, as torchvision's networks take pictures; short side 224.
+    pub const fn imagenet() -> Self {
+        let (mean, std) = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]);
+        Self { short_side: 224, multiple: 32, max_ratio: 4, mean, std }
+    }
+
     /// The largest [`short_side`](Self::short_side), in pixels.
     pub const MAX_SHORT_SIDE: u32 = 8192;
 

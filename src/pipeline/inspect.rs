@@ -5,7 +5,7 @@ use ndarray::{ArrayView4, s};
 use super::Options;
 use crate::explain::{ExplainOptions, Method, explain_while};
 use crate::maps::{Explanation, MapName, NO_ROLLOUT, Readout};
-use crate::network::{Network, StageAttention};
+use crate::network::Network;
 use crate::photo::Preprocess;
 use crate::weights::imagenet_classes;
 use crate::{Error, Result};
@@ -96,17 +96,13 @@ impl Inspect for Network {
 
     fn map_names(&self) -> Vec<MapName> {
         let attention = &self.config().attention;
-        let cbam = || attention.iter().filter_map(|block| Some((block, block.cbam.as_ref()?)));
-        let stage = |block: &StageAttention| block.stage.clone();
-        let spatial: Vec<_> = cbam()
-            .filter(|(_, cbam)| cbam.spatial.is_some())
-            .map(|(block, _)| MapName::Spatial(Some(stage(block))))
-            .collect();
+        let spatial = attention.iter().filter(|block| block.has_spatial_gate());
+        let spatial: Vec<_> = spatial.map(|block| MapName::Spatial(Some(block.stage.clone()))).collect();
         let patch =
             attention.iter().filter_map(|block| Some((block.stage.as_str(), block.patch.as_ref()?.heads as usize)));
         let patch = MapName::patches(patch);
         let mut names = Vec::new();
-        if !spatial.is_empty() && !patch.is_empty() {
+        if !spatial.is_empty() {
             names.push(MapName::Fused);
         }
         names.extend(spatial);
@@ -115,7 +111,8 @@ impl Inspect for Network {
             names.push(MapName::Rollout);
         }
         names.extend(Method::ALL.map(MapName::explain));
-        names.extend(cbam().map(|(block, _)| MapName::Channel(stage(block))));
+        let gated = attention.iter().filter(|block| block.has_gate());
+        names.extend(gated.map(|block| MapName::Channel(block.stage.clone())));
         names
     }
 

@@ -5,10 +5,10 @@ use ndarray::{Array2, ArrayView2};
 use tch::{Kind, Tensor};
 
 use super::views::Placement;
-use crate::Result;
 use crate::explain::eigen_cam::projection;
 use crate::network::Network;
 use crate::photo::{ImageSize, Preprocess};
+use crate::{Error, Result};
 
 /// How much narrower than the evidence its target is: the power to which it is raised.
 const SHARPNESS: f64 = 1.5;
@@ -16,6 +16,9 @@ const SHARPNESS: f64 = 1.5;
 const CLOSER: f64 = 10.0 / 7.0;
 /// What the mean of several networks' log-probabilities is multiplied with: a mean is less confident than each of them.
 const CONSENSUS_SHARPNESS: f64 = 1.2;
+
+const NO_CLASS_ACTIVATION: &str = "its classifier is not linear in the features that it pools, as VGG's is not, and \
+    the targets are class activation maps, which need that; train it with labels";
 
 /// How a look sees a picture.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +69,8 @@ pub(super) fn teach(network: &Network, features: &Tensor) -> Result<Lesson> {
     let (batch, channels, height, width) = head.size4()?;
     let count = 3.min(logits.size()[1]);
     let (likely, top) = log_probabilities.f_exp()?.f_topk(count, -1, true, true)?;
-    let weights = backbone.classifier_weight().f_index_select(0, &top.f_view([-1])?)?.f_view([batch, count, -1])?;
+    let weights = backbone.classifier_weight().ok_or_else(|| Error::argument("backbone", NO_CLASS_ACTIVATION))?;
+    let weights = weights.f_index_select(0, &top.f_view([-1])?)?.f_view([batch, count, -1])?;
     let activation = weights.f_bmm(&head.f_reshape([batch, channels, -1])?)?.f_relu()?; // [N, 3, h·w]
     let activation = likely.f_unsqueeze(1)?.f_bmm(&activation)?.f_squeeze_dim(1)?;
     let eigen_cam = |features: &Tensor| unit_range(&projection(features)?.f_relu()?.f_flatten(1, 2)?);

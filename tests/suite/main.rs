@@ -10,5 +10,6 @@ mod network;
 mod photo;
 mod render;
 mod torchscript;
+mod torchvision;
 mod train;
 mod weights;

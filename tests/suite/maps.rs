@@ -5,7 +5,7 @@
 use cbam::explain::Method;
 use cbam::maps::{
     AttentionMap, Explanation, GateReadout, MapName, MapRange, PatchReadout, QueryRow, Readout, Resample, Scale,
-    ScaleLimits, fuse,
+    ScaleLimits, fuse, fuse_gates,
 };
 use cbam::photo::{Geometry, ImageSize};
 use ndarray::{Array1, Array2, Array3, Axis, array};
@@ -123,6 +123,30 @@ fn fusing_as_defined() {
         assert_eq!(empty, Array2::<f32>::zeros((2, 2)));
     }
     assert_eq!(fuse(&gate, &[], &class).len(), 0);
+}
+
+#[test]
+fn gates_alone_are_fused_on_the_grid_before_the_last() {
+    let close = |fused: Array2<f32>, expected: Array2<f32>| {
+        assert_eq!(fused.dim(), expected.dim());
+        assert!((&fused - &expected).iter().all(|difference| difference.abs() < 1e-6), "{fused}");
+    };
+    let class = array![[0.0, 8.0]]; // over its peak, on two columns: 0 1; on four: 0 ¼ ¾ 1
+    // m = √(a b) c, a the mean of the two on the finer grid, √b = ½: 0 ¼·√½·½ ¾·½·½ 1·½·1.
+    let finer = [array![[1.0, 0.0, 0.5, 1.0]], array![[1.0, 1.0, 0.0, 1.0]]];
+    let coarse = array![[0.25, 0.25]];
+    let m = [0.0, 0.25 * 0.5_f32.sqrt() * 0.5, 0.75 * 0.5 * 0.5, 0.5_f32];
+    let mean = m.iter().sum::<f32>() / 4.0;
+    let expected = array![[0.0, (m[1] - mean).max(0.0), (m[2] - mean).max(0.0), m[3] - mean]];
+    close(fuse_gates(&[&finer[0], &finer[1], &coarse], &class), expected.clone());
+    // What is finer still does not count, and the order does not matter.
+    let finest = Array2::from_shape_fn((2, 8), |(y, x)| (x + y) as f32 / 9.0);
+    close(fuse_gates(&[&coarse, &finest, &finer[1], &finer[0]], &class), expected);
+    // One grid alone: m = b c.
+    close(fuse_gates(&[&array![[0.5, 0.75]], &array![[0.5, 0.25]]], &class), array![[0.0, 0.25]]);
+    assert_eq!(fuse_gates(&[], &class).len(), 0);
+    close(fuse_gates(&[&coarse], &Array2::zeros((0, 0))), array![[0.0, 0.0]]);
+    close(fuse_gates(&[&coarse], &array![[0.0]]), array![[0.0, 0.0]]);
 }
 
 #[test]

@@ -49,6 +49,48 @@ fn untrained_attention_changes_nothing() {
 }
 
 #[test]
+fn attention_stands_inside_stages_too() {
+    let input = Tensor::randn([1, 3, 64, 96], (Kind::Float, Device::Cpu));
+    let plain = Network::plain(Device::Cpu).unwrap();
+    let untrained = NetworkConfig::attentive(Arch::EfficientNetLite0).attention.remove(0);
+    let at = |stage: &str| StageAttention { stage: stage.to_owned(), patch: None, ..untrained.clone() };
+    let sites = ["stage3.1", "stage4.expansion", "stage4.1", "stage4.2", "stage4"];
+    let config = NetworkConfig { attention: sites.map(at).into(), ..plain.config().clone() };
+    let network = Network::new(config.clone(), Device::Cpu).unwrap();
+    let mut named = network.variables().variables();
+    assert_eq!(named["attention.stage4_expansion.cbam.channel.fc1.weight"].size(), [240 / 8, 240]);
+    assert_eq!(named["attention.stage4_2.cbam.channel.fc1.weight"].size(), [80 / 8, 80]);
+    for (name, variable) in plain.variables().variables() {
+        tch::no_grad(|| named.get_mut(&name).unwrap().copy_(&variable));
+    }
+    let run = || tch::no_grad(|| network.forward(&input, false).unwrap());
+    let same = run();
+    let expected = tch::no_grad(|| plain.forward(&input, false).unwrap()).logits;
+    assert!(largest_difference(&same.logits, &expected) < 1e-4, "the identity changes nothing");
+    let found: Vec<_> = same.attention.iter().map(|block| block.stage.as_str()).collect();
+    assert_eq!(found, sites);
+    let grids: Vec<_> = same.attention.iter().map(|block| block.spatial.as_ref().unwrap().gate.size()).collect();
+    assert_eq!(grids, [[1, 8, 12], [1, 8, 12], [1, 4, 6], [1, 4, 6], [1, 4, 6]]);
+    // A gate inside closes a branch: the block hands on its input alone, so its weights do not matter.
+    let bias = named.get_mut("attention.stage4_1.cbam.channel.fc2.bias").unwrap();
+    let _closed = tch::no_grad(|| bias.fill_(-200.0));
+    let closed = run().logits;
+    assert!(largest_difference(&closed, &expected) > 1e-2);
+    let blocks = named.iter_mut().filter(|(name, _)| name.starts_with("backbone._blocks.6.")); // stage4's second
+    tch::no_grad(|| blocks.for_each(|(_, variable)| drop(variable.fill_(0.5))));
+    assert!(largest_difference(&run().logits, &closed) < 1e-4);
+
+    let error = |sites: [&str; 2]| {
+        let attention = sites.map(at).into();
+        Network::new(NetworkConfig { attention, ..config.clone() }, Device::Cpu).unwrap_err().to_string()
+    };
+    assert!(error(["stage4", "stage4.2"]).contains("is not behind"));
+    assert!(error(["stage4.2", "stage4.1"]).contains("is not behind"));
+    let unknown = error(["stage4.0", "stage5"]); // the first block of a stage adds nothing to its input
+    assert!(unknown.contains("stage4.0") && unknown.contains("stage4.expansion, stage4.1, stage4.2"), "{unknown}");
+}
+
+#[test]
 fn a_run_may_be_taken_up_at_any_place() {
     let network = Network::pretrained(Device::Cpu).unwrap();
     let input = Tensor::randn([2, 3, 64, 96], (Kind::Float, Device::Cpu));
@@ -77,14 +119,9 @@ fn a_run_may_be_taken_up_at_any_place() {
 
 #[test]
 fn several_patch_attentions_roll_out_on_the_grid_of_the_first() {
-    let patch = |size| Some(PatchAttentionConfig { patch_size: size, heads: 2, head_dim: 8 });
+    let patch = |size| PatchAttentionConfig { patch_size: size, heads: 2, head_dim: 8 };
     let with = |blocks: &[(&str, i64)]| {
-        let attention = blocks.iter().map(|(stage, size)| StageAttention {
-            stage: (*stage).to_owned(),
-            cbam: None,
-            gain: 1.0,
-            patch: patch(*size),
-        });
+        let attention = blocks.iter().map(|(stage, size)| StageAttention::at(*stage).with_patch(patch(*size)));
         let config = NetworkConfig { attention: attention.collect(), ..NetworkConfig::plain(Arch::EfficientNetLite0) };
         Network::new(config, Device::Cpu).unwrap()
     };
@@ -180,12 +217,11 @@ fn a_batch_of_another_shape_is_an_error() {
 
 #[test]
 fn a_stage_that_is_not_there_is_an_error() {
-    let block = |stage: &str| StageAttention { stage: stage.to_owned(), cbam: None, gain: 1.0, patch: None };
     let behind = "is not behind";
     for (stages, part) in
         [(vec!["stage9"], "stage1, stage2"), (vec!["stage5", "stage3"], behind), (vec!["stage5", "stage5"], behind)]
     {
-        let attention = stages.into_iter().map(block).collect();
+        let attention = stages.into_iter().map(StageAttention::at).collect();
         let config = NetworkConfig { attention, ..NetworkConfig::plain(Arch::EfficientNetLite0) };
         let error = Network::new(config, Device::Cpu).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");

@@ -95,7 +95,7 @@ fn expected_runs(study: &Study<'_>, left: [u32; KINDS]) -> f64 {
     let stage = |stage: Option<&str>| {
         let stages = study.network.backbone().stages();
         let channels = stages.iter().find(|of| Some(of.name.as_str()) == stage).map(|of| of.channels);
-        channels.unwrap_or_else(|| study.network.backbone().classifier_weight().size()[1]) as f64
+        channels.unwrap_or_else(|| study.network.backbone().head_channels()) as f64
     };
     let side = f64::from(study.preprocess.short_side);
     let costs = study.subjects.iter().map(|subject| match subject {

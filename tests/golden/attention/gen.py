@@ -11,6 +11,7 @@ import os
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
+from timm.layers import EcaModule, SEModule
 from timm.layers.cbam import CbamModule
 from torch import nn
 
@@ -233,6 +234,73 @@ def timm_cbam():
     write("cbam_timm", {"xs": filled(2, 8, 5, 7)}, params, forward, buffers)
 
 
+# Squeeze-and-excitation and efficient channel attention, by timm.
+
+
+def squeeze_excite(bias):
+    """timm's 1x1 convolutions are matrices here."""
+    layer = SEModule(8, rd_channels=2, bias=bias)
+
+    def forward(i, p, _b):
+        named = {k: v[:, :, None, None] if k.endswith("weight") else v for k, v in p.items()}
+        assert set(named) == set(layer.state_dict())
+        gate = {}
+        hook = layer.gate.register_forward_hook(lambda _m, x, y: gate.update(logits=x[0].flatten(1), gate=y.flatten(1)))
+        features = torch.func.functional_call(layer, named, (i["xs"],))
+        hook.remove()
+        return {"features": features, **gate}
+
+    write(f"se{'' if bias else '_no_bias'}", {"xs": filled(2, 8, 5, 7)}, mlp_params(8, 2, bias), forward)
+
+
+def eca(case, channels, kernel_size=None):
+    layer = EcaModule(channels) if kernel_size is None else EcaModule(kernel_size=kernel_size)
+    params = {"conv.weight": filled(*layer.conv.weight.shape) * 0.6}
+
+    def forward(i, p, _b):
+        features = torch.func.functional_call(layer, p, (i["xs"],))
+        kernel = p["conv.weight"]
+        logits = F.conv1d(i["xs"].mean((2, 3))[:, None], kernel, padding=kernel.shape[-1] // 2)[:, 0]
+        return {"features": features, "gate": logits.sigmoid(), "logits": logits}
+
+    write(case, {"xs": filled(2, channels, 4, 7)}, params, forward)
+
+
+# BAM, by its paper's equations and the official code's join.
+
+
+def bam(case, form, train):
+    channels, hidden, dilation = 8, 2, 4
+    params = mlp_params(channels, hidden, True, "channel.")
+    buffers = {}
+    shapes = {"reduce": (hidden, channels, 1, 1), "conv1": (hidden, hidden, 3, 3), "conv2": (hidden, hidden, 3, 3)}
+    for name, shape in (shapes | {"out": (1, hidden, 1, 1)}).items():
+        params |= {f"spatial.{name}.weight": filled(*shape) * 0.4, f"spatial.{name}.bias": filled(shape[0]) * 0.3}
+    norms = {"reduce": "spatial.reduce_bn", "conv1": "spatial.bn1", "conv2": "spatial.bn2"}
+    for norm in ("channel.bn", *norms.values()):
+        params |= {f"{norm}.weight": 1 + filled(hidden) * 0.2, f"{norm}.bias": filled(hidden) * 0.3}
+        buffers |= {f"{norm}.running_mean": filled(hidden) * 0.2, f"{norm}.running_var": 0.5 + torch.rand(hidden)}
+
+    def forward(i, p, b):
+        def norm(xs, name):
+            statistics = [b[f"{name}.running_mean"], b[f"{name}.running_var"]]
+            return F.relu(F.batch_norm(xs, *statistics, p[f"{name}.weight"], p[f"{name}.bias"], train, 0.1, 1e-5))
+
+        xs = i["xs"]
+        linear = lambda xs, name: F.linear(xs, p[f"channel.{name}.weight"], p[f"channel.{name}.bias"])  # noqa: E731
+        channel = linear(norm(linear(xs.mean((2, 3)), "fc1"), "channel.bn"), "fc2")[:, :, None, None]
+        spatial = xs
+        for name, shape in shapes.items():
+            weight, bias = p[f"spatial.{name}.weight"], p[f"spatial.{name}.bias"]
+            wide = {"padding": dilation, "dilation": dilation} if shape[-1] == 3 else {}
+            spatial = norm(F.conv2d(spatial, weight, bias, **wide), norms[name])
+        spatial = F.conv2d(spatial, p["spatial.out.weight"], p["spatial.out.bias"])
+        gate = torch.sigmoid(channel * spatial if form == "product" else channel + spatial)
+        return {"features": xs * (1 + gate), "gate": gate, "channel": gate.mean((2, 3)), "spatial": gate.mean(1)}
+
+    write(case, {"xs": filled(3, channels, 5, 9)}, params, forward, buffers)
+
+
 # Patch attention.
 
 
@@ -301,6 +369,13 @@ def main():
     patch("p1", (2, 10, 3, 5), 1)
     patch("p2", (2, 3, 4, 6), 2)
     patch("p2_padded", (2, 3, 5, 7), 2)
+    squeeze_excite(bias=True)
+    squeeze_excite(bias=False)
+    eca("eca", 24)
+    eca("eca_k5", 9, kernel_size=5)
+    bam("bam_product_eval", "product", train=False)
+    bam("bam_product_train", "product", train=True)
+    bam("bam_sum_eval", "sum", train=False)
 
 
 main()

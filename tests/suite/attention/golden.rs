@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use cbam::attention::{
-    AttentionOutput, Cbam, CbamConfig, CbamOutput, ChannelAttention, ChannelAttentionConfig, ChannelAttentionOutput,
-    MultiHeadAttention, MultiHeadConfig, Padding, PatchAttention, PatchAttentionConfig, Pool, PoolOrder, Score,
-    ScoreConfig, SpatialAttention, SpatialAttentionConfig, SpatialAttentionOutput, scaled_dot_product,
-    scaled_dot_product_fused,
+    AttentionOutput, Bam, BamConfig, BamForm, Cbam, CbamConfig, CbamOutput, ChannelAttention, ChannelAttentionConfig,
+    ChannelAttentionOutput, Eca, EcaConfig, MultiHeadAttention, MultiHeadConfig, Padding, PatchAttention,
+    PatchAttentionConfig, Pool, PoolOrder, Score, ScoreConfig, SpatialAttention, SpatialAttentionConfig,
+    SpatialAttentionOutput, SqueezeExcite, SqueezeExciteConfig, scaled_dot_product, scaled_dot_product_fused,
 };
 use tch::{Device, Kind, Tensor, nn};
 
@@ -251,6 +251,60 @@ fn cbam_agrees_with_timm() {
         |p| Cbam::new(p, 8, &config).unwrap(),
         |layer, golden| vec![("features", layer.forward(golden.get("in.xs"), false).unwrap().features)],
     );
+}
+
+#[test]
+fn squeeze_excite_agrees_with_timm() {
+    for (case, bias) in [("se", true), ("se_no_bias", false)] {
+        let config = SqueezeExciteConfig::default().with_reduction(4).with_bias(bias);
+        Golden::check(
+            case,
+            |p| SqueezeExcite::new(p, 8, &config).unwrap(),
+            |layer, golden| {
+                let output = layer.forward(golden.get("in.xs")).unwrap();
+                vec![("features", output.features), ("gate", output.gate), ("logits", output.logits)]
+            },
+        );
+    }
+}
+
+#[test]
+fn eca_agrees_with_timm() {
+    for (case, channels, config) in
+        [("eca", 24, EcaConfig::default()), ("eca_k5", 9, EcaConfig::default().with_kernel_size(5))]
+    {
+        Golden::check(
+            case,
+            |p| Eca::new(p, channels, &config).unwrap(),
+            |layer, golden| {
+                let output = layer.forward(golden.get("in.xs")).unwrap();
+                vec![("features", output.features), ("gate", output.gate), ("logits", output.logits)]
+            },
+        );
+    }
+}
+
+#[test]
+fn bam_agrees_with_its_equations() {
+    for (case, form, train) in [
+        ("bam_product_eval", BamForm::Product, false),
+        ("bam_product_train", BamForm::Product, true),
+        ("bam_sum_eval", BamForm::Sum, false),
+    ] {
+        let config = BamConfig::default().with_reduction(4).with_form(form);
+        Golden::check(
+            case,
+            |p| Bam::new(p, 8, &config).unwrap(),
+            |layer, golden| {
+                let output = layer.forward(golden.get("in.xs"), train).unwrap();
+                for gate in [&output.channel, &output.spatial] {
+                    assert!(difference(&gate.logits.sigmoid(), &gate.gate) < 1e-6);
+                }
+                let (channel, spatial) = (output.channel.gate, output.spatial.gate);
+                vec![("features", output.features), ("gate", output.gate), ("channel", channel), ("spatial", spatial)]
+            },
+        );
+    }
 }
 
 #[test]

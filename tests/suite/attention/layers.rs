@@ -1,9 +1,10 @@
 //! The layers in use: chained and trained, in other kinds, given what they cannot take, as they start.
 
 use cbam::attention::{
-    Cbam, CbamConfig, ChannelAttention, ChannelAttentionConfig, MultiHeadAttention, MultiHeadConfig, Padding,
-    PatchAttention, PatchAttentionConfig, Pool, Score, ScoreConfig, SpatialAttention, SpatialAttentionConfig, patchify,
-    read_out, scaled_dot_product, scaled_dot_product_fused, sine_cosine_2d, unpatchify,
+    Bam, BamConfig, BamForm, Cbam, CbamConfig, ChannelAttention, ChannelAttentionConfig, Eca, EcaConfig,
+    MultiHeadAttention, MultiHeadConfig, Padding, PatchAttention, PatchAttentionConfig, Pool, Score, ScoreConfig,
+    SpatialAttention, SpatialAttentionConfig, SqueezeExcite, SqueezeExciteConfig, patchify, read_out,
+    scaled_dot_product, scaled_dot_product_fused, sine_cosine_2d, unpatchify,
 };
 use cbam::{Error, Result};
 use tch::nn::{self, ModuleT, OptimizerConfig};
@@ -22,6 +23,9 @@ fn network(p: &nn::Path) -> nn::SequentialT {
         .add(ChannelAttention::new(p / "channel", 8, &channel).unwrap())
         .add(SpatialAttention::new(p / "spatial", &spatial).unwrap())
         .add(Cbam::new(p / "cbam", 8, &cbam).unwrap())
+        .add(SqueezeExcite::new(p / "se", 8, &SqueezeExciteConfig::default().with_reduction(4)).unwrap())
+        .add(Eca::new(p / "eca", 8, &EcaConfig::default()).unwrap())
+        .add(Bam::new(p / "bam", 8, &BamConfig::default().with_reduction(4)).unwrap())
         .add(PatchAttention::new(p / "patch", 8, &PatchAttentionConfig::default().with_patch_size(2)).unwrap())
         .add_fn(|xs| xs.flatten(2, 3).transpose(1, 2))
         .add(MultiHeadAttention::new(p / "multi_head", 8, &MultiHeadConfig::default()).unwrap())
@@ -209,6 +213,14 @@ fn wrong_configurations_are_errors() {
     for kernel_size in [0, 4, -3] {
         argument_error(SpatialAttention::new(&p, &SpatialAttentionConfig::default().with_kernel_size(kernel_size)));
     }
+    argument_error(SqueezeExcite::new(&p, 8, &SqueezeExciteConfig::default()));
+    argument_error(SqueezeExcite::new(&p, 8, &SqueezeExciteConfig::default().with_reduction(-1)));
+    argument_error(Bam::new(&p, 8, &BamConfig::default()));
+    argument_error(Bam::new(&p, 16, &BamConfig::default().with_dilation(0)));
+    argument_error(Eca::new(&p, 0, &EcaConfig::default()));
+    for kernel_size in [0, 4, -3] {
+        argument_error(Eca::new(&p, 8, &EcaConfig::default().with_kernel_size(kernel_size)));
+    }
     argument_error(PatchAttention::new(&p, 3, &PatchAttentionConfig::default()));
     argument_error(PatchAttention::new(&p, 8, &PatchAttentionConfig::default().with_patch_size(0)));
     argument_error(MultiHeadAttention::new(&p, 8, &MultiHeadConfig::default().with_heads(0)));
@@ -281,6 +293,51 @@ fn an_identity_start_still_learns() {
             assert!(gradient > 1e-4, "{name}: {gradient}");
         }
     }
+}
+
+#[test]
+fn gates_that_start_at_a_half_still_learn() {
+    let (xs, slope) = (waves(&[2, 8, 5, 7], 5), waves(&[2, 8, 5, 7], 6));
+    let variables = nn::VarStore::new(Device::Cpu);
+    let p = variables.root();
+    let se = SqueezeExcite::new(&p / "se", 8, &SqueezeExciteConfig::default().with_reduction(2)).unwrap();
+    let eca = Eca::new(&p / "eca", 8, &EcaConfig::default()).unwrap();
+    let bam = |form: BamForm, name: &str| {
+        let bam = Bam::new(&p / name, 8, &BamConfig::default().with_reduction(2).with_form(form)).unwrap();
+        bam.identity_start().unwrap();
+        bam.forward(&xs, true).unwrap().features
+    };
+    se.identity_start().unwrap();
+    eca.identity_start().unwrap();
+    for (features, factor) in [
+        (se.forward(&xs).unwrap().features, 0.5),
+        (eca.forward(&xs).unwrap().features, 0.5),
+        (bam(BamForm::Product, "product"), 1.5),
+        (bam(BamForm::Sum, "sum"), 1.5),
+    ] {
+        assert!(difference(&features, &(&xs * factor)) < 1e-6, "{factor}");
+        (features * &slope).sum(None).backward();
+    }
+    let last = ["se.fc2.weight", "eca.conv.weight", "product.channel.fc2.weight", "sum.channel.fc2.weight"];
+    for name in last.into_iter().chain(["sum.spatial.out.weight"]) {
+        let gradient = variables.variables()[name].grad().abs().max().double_value(&[]);
+        assert!(gradient > 1e-4, "{name}: {gradient}");
+    }
+}
+
+#[test]
+fn bam_looks_at_the_whole_map_and_trains_on_several() {
+    let variables = nn::VarStore::new(Device::Cpu);
+    let bam = Bam::new(variables.root(), 16, &BamConfig::default().with_reduction(2)).unwrap();
+    set_parameters(&variables, 3);
+    let xs = waves(&[1, 16, 4, 12], 1);
+    input_error(bam.forward(&xs, true));
+    input_error(bam.forward(&waves(&[1, 8, 4, 12], 1), false));
+    let output = bam.forward(&xs, false).unwrap();
+    assert_eq!((output.channel.gate.size(), output.spatial.gate.size()), (vec![1, 16], vec![1, 4, 12]));
+    // The mean is over all columns; the convolutions of the first column reach as far as the ninth.
+    let far = &xs * Tensor::from_slice(&[1_f32, 1., 1., 1., 1., 1., 1., 1., 1., 1., 1., 5.]);
+    assert!(difference(&bam.forward(&far, false).unwrap().gate.narrow(3, 0, 1), &output.gate.narrow(3, 0, 1)) > 1e-4);
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! Efficient channel attention (Wang et al. 2020, *ECA-Net*, eqs. 9 and 12): which channels matter, each judged with its neighbours.
+//!
+//! `ω = σ(conv1d_k(z))` with `z` the mean of each channel and one kernel of `k` values that slides over the channels;
+//! `k = |log₂ C + 1| / 2`, rounded down, and up to the next odd number. The features are multiplied by `ω`.
+
+use std::borrow::Borrow;
+
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, nn};
+
+use super::{check, init};
+use crate::{Error, Result};
+
+const LAYER: &str = "Eca";
+
+/// How an [`Eca`] is built.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EcaConfig {
+    /// How many channels a gate sees, odd; none is the number that the paper derives from the channels, at least 3 as in
+    /// timm. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_size: Option<i64>,
+}
+
+impl EcaConfig {
+    /// With a kernel of this many channels.
+    pub fn with_kernel_size(mut self, kernel_size: i64) -> Self {
+        self.kernel_size = Some(kernel_size);
+        self
+    }
+
+    /// The kernel for maps of this many channels.
+    fn kernel(&self, channels: i64) -> i64 {
+        let derived = ((channels as f64 * 2.0).log2() / 2.0) as i64; // log₂ 2C = log₂ C + 1
+        self.kernel_size.unwrap_or((derived | 1).max(3))
+    }
+}
+
+/// What an [`Eca`] returns.
+#[derive(Debug)]
+pub struct EcaOutput {
+    /// The input times the gate, `[N, C, H, W]`.
+    pub features: Tensor,
+    /// The gate, `[N, C]`, in `[0, 1]`.
+    pub gate: Tensor,
+    /// The gate before its sigmoid, `[N, C]`.
+    pub logits: Tensor,
+}
+
+/// Efficient channel attention over maps `[N, C, H, W]` of any H and W.
+///
+/// Parameters: `conv.weight` `[1, 1, k]`, padded with zeros; `torch.nn.Conv1d`'s start.
+#[derive(Debug)]
+pub struct Eca {
+    conv: nn::Conv1D,
+    channels: i64,
+}
+
+impl Eca {
+    /// Efficient channel attention for maps of this many channels.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if `channels` is under 1, or the kernel is not odd and positive.
+    pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64, config: &EcaConfig) -> Result<Self> {
+        check::positive("channels", channels)?;
+        let kernel = config.kernel(channels);
+        if kernel < 1 || kernel % 2 == 0 {
+            return Err(Error::argument("kernel_size", format!("must be odd and positive, not {kernel}")));
+        }
+        let config = nn::ConvConfig {
+            padding: kernel / 2,
+            bias: false,
+            ws_init: init::uniform(1.0 / (kernel as f64).sqrt()),
+            ..Default::default()
+        };
+        Ok(Self { conv: nn::conv1d(p.borrow() / "conv", 1, 1, kernel, config), channels })
+    }
+
+    /// Gates the channels of `xs` `[N, C, H, W]`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if shape, kind or device do not fit.
+    pub fn forward(&self, xs: &Tensor) -> Result<EcaOutput> {
+        check::map_size(LAYER, xs, Some(self.channels))?;
+        check::same_place(LAYER, "a map", xs, &self.conv.ws)?;
+        let squeezed = xs.mean_dim(&[2_i64, 3][..], false, None); // [N, C]
+        let logits = squeezed.unsqueeze(1).apply(&self.conv).squeeze_dim(1);
+        let gate = logits.sigmoid();
+        let features = xs * gate.unsqueeze(-1).unsqueeze(-1);
+        Ok(EcaOutput { features, gate, logits })
+    }
+
+    /// Makes the kernel 0, so that the gate is 0.5 everywhere; it still learns.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if libtorch refuses.
+    pub fn identity_start(&self) -> Result<()> {
+        init::zero(&self.conv.ws)
+    }
+}
+
+/// The gated features.
+///
+/// # Panics
+/// `forward` panics on a wrong input.
+impl nn::Module for Eca {
+    fn forward(&self, xs: &Tensor) -> Tensor {
+        match Eca::forward(self, xs) {
+            Ok(output) => output.features,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

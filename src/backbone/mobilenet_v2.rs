@@ -1,0 +1,176 @@
+//! MobileNetV2 (Sandler et al. 2018): inverted residual blocks, which widen, filter each channel, and narrow again.
+//!
+//! Structure and parameter names are torchvision's; the stages are the rows of the paper's table 2, as EfficientNet-Lite's
+//! are. Attention may stand on the widened features of a stage's first block (`stage3.expansion`) and on the branch of
+//! every block that adds its input (`stage3.1`).
+
+use std::borrow::Borrow;
+
+use tch::Tensor;
+use tch::nn::{self, BatchNorm, Conv2D, Linear, Module, ModuleT};
+
+use super::layers::{ConvShape, batch_norm, conv, small_linear};
+use super::{Arch, Backbone, GateInside, InnerSite, Stage};
+use crate::{Error, Result};
+
+/// The channels that the stem gives out.
+const STEM: i64 = 32;
+/// The channels of the head: the features under the classifier.
+const HEAD: i64 = 1280;
+const DROPOUT: f64 = 0.2;
+
+/// A stage: how much its blocks widen, its channels, its blocks, and the stride of the first.
+const ROWS: [(i64, i64, usize, i64); 7] =
+    [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
+
+/// The stages; none if `arch` is no MobileNetV2.
+pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
+    let Arch::MobileNetV2 = arch else { return None };
+    let (mut input, mut stride) = (STEM, 2);
+    let stage = |(index, &(expand, channels, blocks, step)): (usize, &(i64, i64, usize, i64))| {
+        let name = format!("stage{}", index + 1);
+        let expansion = (expand != 1).then(|| InnerSite::expansion(&name, input * expand, stride));
+        (input, stride) = (channels, stride * step);
+        let branches = (1..blocks).map(|block| InnerSite::branch(&name, block, channels, stride));
+        let inside = expansion.into_iter().chain(branches).collect();
+        Stage { name, channels, stride, inside }
+    };
+    Some(ROWS.iter().enumerate().map(stage).collect())
+}
+
+/// MobileNetV2 of width 1.
+#[derive(Debug)]
+pub struct MobileNetV2 {
+    stem: Layer,
+    blocks: Vec<Vec<Block>>, // by stage
+    head: Layer,
+    classifier: Linear,
+    stages: Vec<Stage>,
+}
+
+impl MobileNetV2 {
+    /// Builds it under `p`, with torchvision's start and a classifier of `classes` classes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if `arch` is no MobileNetV2.
+    ///
+    /// # Panics
+    /// If `classes` is negative.
+    pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Result<Self> {
+        let p = p.borrow();
+        let stages = stages(arch).ok_or_else(|| Error::argument("backbone", format!("{arch} is no MobileNetV2")))?;
+        let features = p / "features";
+        let (mut input, mut number) = (STEM, 1);
+        let mut blocks = Vec::new();
+        for &(expand, channels, count, step) in &ROWS {
+            let mut stage = Vec::new();
+            for block in 0..count {
+                let stride = if block == 0 { step } else { 1 };
+                stage.push(Block::new(&(&features / number / "conv"), [input, input * expand, channels], stride));
+                (input, number) = (channels, number + 1);
+            }
+            blocks.push(stage);
+        }
+        let of = |input, output, kernel, stride| ConvShape { input, output, kernel, stride, groups: 1 };
+        Ok(Self {
+            stem: layer(&(&features / 0), &of(3, STEM, 3, 2)),
+            blocks,
+            head: layer(&(&features / number), &of(input, HEAD, 1, 1)),
+            classifier: small_linear(p / "classifier" / 1, HEAD, classes),
+            stages,
+        })
+    }
+}
+
+impl Backbone for MobileNetV2 {
+    fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    fn stem(&self, xs: &Tensor, train: bool) -> Tensor {
+        activated(&self.stem, xs, train)
+    }
+
+    fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateInside<'_>) -> Result<Tensor> {
+        let [first, rest @ ..] = &self.blocks[index][..] else { return Ok(xs.shallow_clone()) };
+        let mut site = 0;
+        let widened = match &first.expand {
+            Some(expand) => {
+                site += 1;
+                gate(0, &activated(expand, xs, train))?
+            }
+            None => xs.shallow_clone(),
+        };
+        let mut xs = first.filter(&widened, train);
+        for block in rest {
+            let widened =
+                block.expand.as_ref().map_or_else(|| xs.shallow_clone(), |layer| activated(layer, &xs, train));
+            xs = gate(site, &block.filter(&widened, train))? + xs;
+            site += 1;
+        }
+        Ok(xs)
+    }
+
+    fn head_channels(&self) -> i64 {
+        HEAD
+    }
+
+    fn head_conv(&self, xs: &Tensor, train: bool) -> Tensor {
+        normalised(&self.head, xs, train)
+    }
+
+    fn head_activation(&self, features: &Tensor) -> Tensor {
+        features.clamp(0.0, 6.0)
+    }
+
+    fn classify(&self, features: &Tensor, train: bool) -> Tensor {
+        let pooled = features.adaptive_avg_pool2d([1, 1]).flatten(1, -1); // [N, features]
+        self.classifier.forward(&pooled.dropout(DROPOUT, train))
+    }
+
+    fn classifier_weight(&self) -> Option<Tensor> {
+        Some(self.classifier.ws.shallow_clone())
+    }
+}
+
+/// A convolution and its normalisation.
+type Layer = (Conv2D, BatchNorm);
+
+fn layer(p: &nn::Path<'_>, shape: &ConvShape) -> Layer {
+    (conv(p / 0, shape, false), batch_norm(p / 1, shape.output))
+}
+
+fn normalised((conv, norm): &Layer, xs: &Tensor, train: bool) -> Tensor {
+    norm.forward_t(&conv.forward(xs), train)
+}
+
+fn activated(layer: &Layer, xs: &Tensor, train: bool) -> Tensor {
+    normalised(layer, xs, train).clamp_(0.0, 6.0)
+}
+
+/// An inverted residual block. All but the first of a stage add their input to their output.
+#[derive(Debug)]
+struct Block {
+    expand: Option<Layer>,
+    depthwise: Layer,
+    project: Layer,
+}
+
+impl Block {
+    fn new(p: &nn::Path<'_>, [input, hidden, output]: [i64; 3], stride: i64) -> Self {
+        let of = |input, output, kernel, stride, groups| ConvShape { input, output, kernel, stride, groups };
+        let expand = (hidden != input).then(|| layer(&(p / 0), &of(input, hidden, 1, 1, 1)));
+        let next = i64::from(expand.is_some());
+        let project = of(hidden, output, 1, 1, 1);
+        Self {
+            expand,
+            depthwise: layer(&(p / next), &of(hidden, hidden, 3, stride, hidden)),
+            project: (conv(p / (next + 1), &project, false), batch_norm(p / (next + 2), output)),
+        }
+    }
+
+    /// From the widened features to the block's output, before any addition.
+    fn filter(&self, widened: &Tensor, train: bool) -> Tensor {
+        normalised(&self.project, &activated(&self.depthwise, widened, train), train)
+    }
+}

@@ -1,0 +1,203 @@
+//! Residual networks (He et al. 2016), and their wider kin: ResNeXt (Xie et al. 2017) and Wide ResNet (Zagoruyko &
+//! Komodakis 2016).
+//!
+//! `y = ReLU(x + F(x))`, with `F` two 3×3 convolutions, or 1×1, 3×3, 1×1 (a bottleneck), each normalised. A stage's first
+//! block halves the resolution (not in `layer1`), on its 3×3 convolution. Structure and parameter names are
+//! torchvision's. Attention may stand on every block's `F(x)`, before the addition: `layer1.0`, `layer3.5`, …
+
+use std::borrow::Borrow;
+
+use tch::Tensor;
+use tch::nn::{self, BatchNorm, Conv2D, Linear, Module, ModuleT};
+
+use super::layers::{ConvShape, batch_norm, conv, linear};
+use super::{Arch, Backbone, GateInside, InnerSite, Stage};
+use crate::{Error, Result};
+
+/// The channels that the stem gives out.
+const STEM: i64 = 64;
+
+/// How a member of the family is built.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    blocks: [usize; 4],
+    bottleneck: bool,
+    groups: i64,
+    /// The channels of a group in the first stage's 3×3 convolutions.
+    width: i64,
+}
+
+impl Shape {
+    const fn of(arch: Arch) -> Option<Self> {
+        let (blocks, bottleneck, groups, width) = match arch {
+            Arch::ResNet18 => ([2, 2, 2, 2], false, 1, 64),
+            Arch::ResNet34 => ([3, 4, 6, 3], false, 1, 64),
+            Arch::ResNet50 => ([3, 4, 6, 3], true, 1, 64),
+            Arch::ResNet101 => ([3, 4, 23, 3], true, 1, 64),
+            Arch::ResNet152 => ([3, 8, 36, 3], true, 1, 64),
+            Arch::ResNeXt50 => ([3, 4, 6, 3], true, 32, 4),
+            Arch::ResNeXt101 => ([3, 4, 23, 3], true, 32, 8),
+            Arch::WideResNet50 => ([3, 4, 6, 3], true, 1, 128),
+            _ => return None,
+        };
+        Some(Self { blocks, bottleneck, groups, width })
+    }
+
+    /// The channels that a stage gives out.
+    const fn channels(&self, stage: usize) -> i64 {
+        (64 << stage) * if self.bottleneck { 4 } else { 1 }
+    }
+
+    /// The channels of a stage's 3×3 convolutions.
+    const fn inner(&self, stage: usize) -> i64 {
+        (self.width << stage) * self.groups
+    }
+
+    fn stages(&self) -> Vec<Stage> {
+        let stage = |(index, blocks): (usize, usize)| {
+            let (name, channels, stride) = (format!("layer{}", index + 1), self.channels(index), 4 << index);
+            let inside = (0..blocks).map(|block| InnerSite::branch(&name, block, channels, stride)).collect();
+            Stage { name, channels, stride, inside }
+        };
+        self.blocks.into_iter().enumerate().map(stage).collect()
+    }
+}
+
+/// The stages of `arch`; none if it is no residual network.
+pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
+    Some(Shape::of(arch)?.stages())
+}
+
+/// A residual network of any depth.
+#[derive(Debug)]
+pub struct ResNet {
+    conv1: Conv2D,
+    bn1: BatchNorm,
+    layers: Vec<Vec<Block>>, // by stage
+    fc: Linear,
+    stages: Vec<Stage>,
+}
+
+impl ResNet {
+    /// Builds `arch` under `p`, with torchvision's start and a classifier of `classes` classes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if `arch` is no residual network.
+    ///
+    /// # Panics
+    /// If `classes` is negative.
+    pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Result<Self> {
+        let p = p.borrow();
+        let shape = Shape::of(arch).ok_or_else(|| Error::argument("backbone", format!("{arch} is no ResNet")))?;
+        let mut input = STEM;
+        let mut layers = Vec::new();
+        for (index, blocks) in shape.blocks.into_iter().enumerate() {
+            let stage = p / format!("layer{}", index + 1);
+            let mut layer = Vec::new();
+            for block in 0..blocks {
+                let stride = if index > 0 && block == 0 { 2 } else { 1 };
+                layer.push(Block::new(&(&stage / block), &shape, index, input, stride));
+                input = shape.channels(index);
+            }
+            layers.push(layer);
+        }
+        let stem = ConvShape { input: 3, output: STEM, kernel: 7, stride: 2, groups: 1 };
+        Ok(Self {
+            conv1: conv(p / "conv1", &stem, false),
+            bn1: batch_norm(p / "bn1", STEM),
+            layers,
+            fc: linear(p / "fc", input, classes),
+            stages: shape.stages(),
+        })
+    }
+}
+
+impl Backbone for ResNet {
+    fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    fn stem(&self, xs: &Tensor, train: bool) -> Tensor {
+        let xs = self.bn1.forward_t(&self.conv1.forward(xs), train).relu_();
+        xs.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)
+    }
+
+    fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateInside<'_>) -> Result<Tensor> {
+        self.layers[index].iter().enumerate().try_fold(xs.shallow_clone(), |xs, (number, block)| {
+            let branch = gate(number, &block.branch(&xs, train))?;
+            Ok((branch + block.shortcut(&xs, train)).relu_())
+        })
+    }
+
+    fn head_channels(&self) -> i64 {
+        self.fc.ws.size()[1]
+    }
+
+    fn head_conv(&self, xs: &Tensor, _train: bool) -> Tensor {
+        xs.shallow_clone()
+    }
+
+    fn head_activation(&self, features: &Tensor) -> Tensor {
+        features.shallow_clone()
+    }
+
+    fn classify(&self, features: &Tensor, _train: bool) -> Tensor {
+        self.fc.forward(&features.adaptive_avg_pool2d([1, 1]).flatten(1, -1)) // [N, features]
+    }
+
+    fn classifier_weight(&self) -> Option<Tensor> {
+        Some(self.fc.ws.shallow_clone())
+    }
+}
+
+/// A convolution and its normalisation.
+type Layer = (Conv2D, BatchNorm);
+
+/// One residual block.
+#[derive(Debug)]
+struct Block {
+    layers: Vec<Layer>,
+    downsample: Option<Layer>,
+}
+
+impl Block {
+    fn new(p: &nn::Path<'_>, shape: &Shape, stage: usize, input: i64, stride: i64) -> Self {
+        let (output, inner) = (shape.channels(stage), shape.inner(stage));
+        let of = |input, output, kernel, stride, groups| ConvShape { input, output, kernel, stride, groups };
+        let shapes = if shape.bottleneck {
+            vec![of(input, inner, 1, 1, 1), of(inner, inner, 3, stride, shape.groups), of(inner, output, 1, 1, 1)]
+        } else {
+            vec![of(input, inner, 3, stride, 1), of(inner, output, 3, 1, 1)]
+        };
+        let layer = |(index, shape): (usize, &ConvShape)| {
+            let number = index + 1;
+            let norm = batch_norm(p / format!("bn{number}"), shape.output);
+            (conv(p / format!("conv{number}"), shape, false), norm)
+        };
+        let downsample = (stride != 1 || input != output).then(|| {
+            let p = p / "downsample";
+            (conv(&p / 0, &of(input, output, 1, stride, 1), false), batch_norm(&p / 1, output))
+        });
+        Self { layers: shapes.iter().enumerate().map(layer).collect(), downsample }
+    }
+
+    /// What the block adds to its input, normalised, before any activation.
+    fn branch(&self, xs: &Tensor, train: bool) -> Tensor {
+        let mut xs = xs.shallow_clone();
+        for (number, (conv, norm)) in self.layers.iter().enumerate() {
+            if number > 0 {
+                xs = xs.relu_();
+            }
+            xs = norm.forward_t(&conv.forward(&xs), train);
+        }
+        xs
+    }
+
+    /// The block's input, in the shape of its output.
+    fn shortcut(&self, xs: &Tensor, train: bool) -> Tensor {
+        match &self.downsample {
+            Some((conv, norm)) => norm.forward_t(&conv.forward(xs), train),
+            None => xs.shallow_clone(),
+        }
+    }
+}

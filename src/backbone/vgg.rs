@@ -1,0 +1,145 @@
+//! VGG (Simonyan & Zisserman 2015): 3×3 convolutions in five stages, and three linear layers.
+//!
+//! A max pooling halves the resolution between two stages, and one more stands behind the last. Here it belongs to the
+//! classifier: `stage5`, and [`head`](Backbone::head) with it, is the last convolution after its ReLU, at stride 16, as
+//! Grad-CAM's authors take it. The classifier averages to 7×7 cells and is not linear in them, so there is no
+//! [`classifier_weight`](Backbone::classifier_weight). Structure and parameter names are torchvision's.
+
+use std::borrow::Borrow;
+
+use tch::Tensor;
+use tch::nn::{self, BatchNorm, Conv2D, Linear, Module};
+
+use super::layers::{ConvShape, batch_norm, conv, small_linear};
+use super::{Arch, Backbone, GateInside, Stage};
+use crate::{Error, Result};
+
+/// The channels of the stages.
+const CHANNELS: [i64; 5] = [64, 128, 256, 512, 512];
+/// The cells a side that the classifier sees.
+const CELLS: i64 = 7;
+/// The width of the classifier.
+const HIDDEN: i64 = 4096;
+const DROPOUT: f64 = 0.5;
+
+/// How many convolutions each stage has, and whether they are normalised.
+const fn shape(arch: Arch) -> Option<([usize; 5], bool)> {
+    Some(match arch {
+        Arch::Vgg11 => ([1, 1, 2, 2, 2], false),
+        Arch::Vgg11Bn => ([1, 1, 2, 2, 2], true),
+        Arch::Vgg13 => ([2, 2, 2, 2, 2], false),
+        Arch::Vgg13Bn => ([2, 2, 2, 2, 2], true),
+        Arch::Vgg16 => ([2, 2, 3, 3, 3], false),
+        Arch::Vgg16Bn => ([2, 2, 3, 3, 3], true),
+        Arch::Vgg19 => ([2, 2, 4, 4, 4], false),
+        Arch::Vgg19Bn => ([2, 2, 4, 4, 4], true),
+        _ => return None,
+    })
+}
+
+/// The stages, which all members of the family share; none if `arch` is no VGG.
+pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
+    shape(arch)?;
+    let stage = |(index, &channels): (usize, &i64)| Stage {
+        name: format!("stage{}", index + 1),
+        channels,
+        stride: 1 << index,
+        inside: Vec::new(),
+    };
+    Some(CHANNELS.iter().enumerate().map(stage).collect())
+}
+
+/// VGG-11, 13, 16 or 19, with BatchNorm or without.
+#[derive(Debug)]
+pub struct Vgg {
+    convs: Vec<Vec<(Conv2D, Option<BatchNorm>)>>, // by stage
+    classifier: [Linear; 3],
+    stages: Vec<Stage>,
+}
+
+impl Vgg {
+    /// Builds `arch` under `p`, with torchvision's start and a classifier of `classes` classes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if `arch` is no VGG.
+    ///
+    /// # Panics
+    /// If `classes` is negative.
+    pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Result<Self> {
+        let p = p.borrow();
+        let (Some((convs, normalised)), Some(stages)) = (shape(arch), stages(arch)) else {
+            return Err(Error::argument("backbone", format!("{arch} is no VGG")));
+        };
+        let features = p / "features";
+        let (mut input, mut number) = (3, 0);
+        let mut layers = Vec::new();
+        for (stage, count) in stages.iter().zip(convs) {
+            let mut layer = Vec::new();
+            for _ in 0..count {
+                let shape = ConvShape { input, output: stage.channels, kernel: 3, stride: 1, groups: 1 };
+                let norm = normalised.then(|| batch_norm(&features / (number + 1), stage.channels));
+                layer.push((conv(&features / number, &shape, true), norm));
+                input = stage.channels;
+                number += if normalised { 3 } else { 2 }; // with the ReLU
+            }
+            layers.push(layer);
+            number += 1; // the pooling
+        }
+        let classifier = p / "classifier";
+        let classifier = [
+            small_linear(&classifier / 0, input * CELLS * CELLS, HIDDEN),
+            small_linear(&classifier / 3, HIDDEN, HIDDEN),
+            small_linear(&classifier / 6, HIDDEN, classes),
+        ];
+        Ok(Self { convs: layers, classifier, stages })
+    }
+}
+
+/// The maximum of each 2×2 cells.
+fn pool(xs: &Tensor) -> Tensor {
+    xs.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)
+}
+
+impl Backbone for Vgg {
+    fn stages(&self) -> &[Stage] {
+        &self.stages
+    }
+
+    /// A picture has at least one cell after five poolings.
+    fn smallest_side(&self) -> i64 {
+        32
+    }
+
+    fn stem(&self, xs: &Tensor, _train: bool) -> Tensor {
+        xs.shallow_clone()
+    }
+
+    fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, _gate: &mut GateInside<'_>) -> Result<Tensor> {
+        let xs = if index == 0 { xs.shallow_clone() } else { pool(xs) };
+        let layers = self.convs[index].iter();
+        Ok(layers.fold(xs, |xs, (conv, norm)| conv.forward(&xs).apply_opt_t(norm, train).relu_()))
+    }
+
+    fn head_channels(&self) -> i64 {
+        CHANNELS[4]
+    }
+
+    fn head_conv(&self, xs: &Tensor, _train: bool) -> Tensor {
+        xs.shallow_clone()
+    }
+
+    fn head_activation(&self, features: &Tensor) -> Tensor {
+        features.shallow_clone()
+    }
+
+    fn classify(&self, features: &Tensor, train: bool) -> Tensor {
+        let [first, second, last] = &self.classifier;
+        let cells = pool(features).adaptive_avg_pool2d([CELLS; 2]).flatten(1, -1); // [N, 512 · 7 · 7]
+        let hidden = first.forward(&cells).relu_().dropout(DROPOUT, train);
+        last.forward(&second.forward(&hidden).relu_().dropout(DROPOUT, train))
+    }
+
+    fn classifier_weight(&self) -> Option<Tensor> {
+        None
+    }
+}

@@ -1,0 +1,116 @@
+//! The attention at one site.
+
+use tch::{Tensor, nn};
+
+use super::site::Site;
+use super::{BlockOutput, PatchMaps, StageAttention};
+use crate::attention::{Bam, Cbam, Eca, Gate, PatchAttention, PatchAttentionOutput, SqueezeExcite};
+use crate::{Error, Result};
+
+/// A gate, and patch self-attention behind it.
+#[derive(Debug)]
+pub(super) struct Block {
+    pub(super) name: String,
+    pub(super) site: Site,
+    /// How many input pixels one cell covers along a side.
+    pub(super) stride: i64,
+    gate: Option<GateLayer>,
+    gain: f64,
+    patch: Option<PatchAttention>,
+}
+
+/// A gate of any kind.
+#[derive(Debug)]
+enum GateLayer {
+    Cbam(Box<Cbam>),
+    SqueezeExcite(SqueezeExcite),
+    Eca(Eca),
+    Bam(Box<Bam>),
+}
+
+impl Block {
+    /// The attention of `config` on features of `channels` channels, its variables under `p`, by its kind.
+    pub(super) fn new(p: &nn::Path, site: Site, channels: i64, stride: i64, config: &StageAttention) -> Result<Self> {
+        let gate = GateLayer::new(p, channels, config)?;
+        if let Some(gate) = gate.as_ref().filter(|_| config.gain == config.identity_gain()) {
+            gate.identity_start()?;
+        }
+        let patch =
+            config.patch.as_ref().map(|config| PatchAttention::new(p / "patch", channels, config)).transpose()?;
+        patch.as_ref().map_or(Ok(()), PatchAttention::identity_start)?;
+        Ok(Self { name: config.stage.clone(), site, stride, gate, gain: config.gain, patch })
+    }
+
+    pub(super) fn forward(&self, xs: &Tensor, train: bool) -> Result<(Tensor, BlockOutput)> {
+        let mut xs = xs.shallow_clone();
+        let mut maps = BlockOutput { stage: self.name.clone(), channel: None, spatial: None, patch: None };
+        if let Some(gate) = &self.gate {
+            let (features, channel, spatial) = gate.forward(&xs, train)?;
+            xs = if self.gain == 1.0 { features } else { features * self.gain };
+            maps.channel = Some(channel);
+            maps.spatial = spatial;
+        }
+        if let Some(patch) = &self.patch {
+            let PatchAttentionOutput { features, weights, grid, .. } = patch.forward(&xs)?;
+            xs = features;
+            maps.patch = Some(PatchMaps { weights, grid });
+        }
+        Ok((xs, maps))
+    }
+}
+
+impl GateLayer {
+    /// The gate of a configuration, if it has one.
+    fn new(p: &nn::Path, channels: i64, config: &StageAttention) -> Result<Option<Self>> {
+        Ok(match config {
+            StageAttention { cbam: None, se: None, eca: None, bam: None, .. } => None,
+            StageAttention { cbam: Some(cbam), se: None, eca: None, bam: None, .. } => {
+                Some(Self::Cbam(Box::new(Cbam::new(p / "cbam", channels, cbam)?)))
+            }
+            StageAttention { cbam: None, se: Some(se), eca: None, bam: None, .. } => {
+                Some(Self::SqueezeExcite(SqueezeExcite::new(p / "se", channels, se)?))
+            }
+            StageAttention { cbam: None, se: None, eca: Some(eca), bam: None, .. } => {
+                Some(Self::Eca(Eca::new(p / "eca", channels, eca)?))
+            }
+            StageAttention { cbam: None, se: None, eca: None, bam: Some(bam), .. } => {
+                Some(Self::Bam(Box::new(Bam::new(p / "bam", channels, bam)?)))
+            }
+            StageAttention { stage, .. } => {
+                let message = "has gates of several kinds; a place has one of cbam, se, eca and bam";
+                return Err(Error::argument(format!("attention stage '{stage}'"), message));
+            }
+        })
+    }
+
+    /// The gated features, the channel gate, and the spatial gate if there is one.
+    fn forward(&self, xs: &Tensor, train: bool) -> Result<(Tensor, Gate, Option<Gate>)> {
+        Ok(match self {
+            Self::Cbam(cbam) => {
+                let output = cbam.forward(xs, train)?;
+                (output.features, output.channel, output.spatial)
+            }
+            Self::SqueezeExcite(se) => {
+                let output = se.forward(xs)?;
+                (output.features, Gate { gate: output.gate, logits: output.logits }, None)
+            }
+            Self::Eca(eca) => {
+                let output = eca.forward(xs)?;
+                (output.features, Gate { gate: output.gate, logits: output.logits }, None)
+            }
+            Self::Bam(bam) => {
+                let output = bam.forward(xs, train)?;
+                (output.features, output.channel, Some(output.spatial))
+            }
+        })
+    }
+
+    fn identity_start(&self) -> Result<()> {
+        match self {
+            Self::Cbam(cbam) => cbam.identity_start(),
+            Self::SqueezeExcite(se) => se.identity_start(),
+            Self::Eca(eca) => eca.identity_start(),
+            Self::Bam(bam) => bam.identity_start(),
+        }
+    }
+}

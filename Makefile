@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install bench-peers evaluation
+.PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install bench-peers evaluation foreign-checkpoints
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -67,8 +67,11 @@ models: ## Fetch the published weights of EfficientNet-Lite0, 1 and 2 into model
 train-data: ## Fill data/ for cbam-train; DATA is the folder of the picture sets
 	@scripts/train-data.sh
 
-evaluation: build ## Every table of docs/EVALUATION.md; IMAGES and TRUTH name the set
+evaluation: build models ## Every table of docs/EVALUATION.md; IMAGES and TRUTH name the set, SUBSET the pictures for costly methods
 	@scripts/evaluation.sh "$(IMAGES)" "$(TRUTH)" target/evaluation "$(TARGET)/release/cbam-eval"
+
+foreign-checkpoints: .venv ## Checkpoints of other people's layouts, by their own code, for the ignored tests
+	.venv/bin/python tests/golden/layouts/gen.py --write target/foreign
 
 bench-peers: build .venv ## Time a cold start against the Python way (needs hyperfine)
 	@command -v hyperfine >/dev/null || { echo "bench-peers needs hyperfine: cargo install hyperfine, or your system's package" >&2; exit 1; }

@@ -130,25 +130,28 @@ impl NetworkConfig {
         Self { arch, classes: 1000, short_side: arch.input_size(), attention: Vec::new(), labels: Vec::new() }
     }
 
-    /// The attention of the bundled model: CBAM after stage 5 (stride 16, r = 8), on the expanded features of stage 6 (r = 16)
-    /// and after stage 7 (stride 32, r = 16), the first and the last with patch self-attention behind it; 7×7 convolutions
-    /// padded by replication, so that a gate cannot tell the border from the middle, and no normalisation.
+    /// The attention of the bundled model: CBAM after the last stage of half the final resolution (r = 8; `stage5` of
+    /// EfficientNet-Lite), on the expanded features of the stage behind it if it has any (r = 16; `stage6.expansion`), and after
+    /// the last stage (r = 16), the first and the last with patch self-attention behind it; 7×7 convolutions padded by
+    /// replication, so that a gate cannot tell the border from the middle, and no normalisation.
     pub fn attentive(arch: Arch) -> Self {
-        let cbam = |reduction| CbamConfig {
-            channel: ChannelAttentionConfig { reduction, ..Default::default() },
-            spatial: Some(SpatialAttentionConfig {
-                batch_norm: false,
-                padding: Padding::Replicate,
-                ..Default::default()
-            }),
+        let gated = |place: &str, reduction| {
+            let channel = ChannelAttentionConfig { reduction, ..Default::default() };
+            let (batch_norm, padding) = (false, Padding::Replicate);
+            let spatial = Some(SpatialAttentionConfig { batch_norm, padding, ..Default::default() });
+            StageAttention::at(place).with_cbam(CbamConfig { channel, spatial }).with_gain(4.0)
         };
         let patch = PatchAttentionConfig { patch_size: 1, heads: 4, head_dim: 16 };
-        let gated = |stage: &str, reduction| StageAttention::at(stage).with_cbam(cbam(reduction)).with_gain(4.0);
-        let attention = vec![
-            gated("stage5", 8).with_patch(patch.clone()),
-            gated("stage6.expansion", 16),
-            gated("stage7", 16).with_patch(patch),
-        ];
+        let stages = arch.stages();
+        let last = &stages[stages.len() - 1];
+        let finer = stages.iter().rposition(|stage| stage.stride < last.stride);
+        let mut attention = Vec::new();
+        if let Some(finer) = finer {
+            attention.push(gated(&stages[finer].name, 8).with_patch(patch.clone()));
+            let inside = stages[finer + 1].inside.iter().filter(|site| site.kind == InnerKind::Expansion);
+            attention.extend(inside.map(|site| gated(&site.name, 16)));
+        }
+        attention.push(gated(&last.name, 16).with_patch(patch));
         Self { attention, ..Self::plain(arch) }
     }
 

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use tch::Device;
 
-use super::{Network, NetworkConfig};
+use super::{Network, NetworkConfig, StageAttention};
+use crate::attention::{BamConfig, EcaConfig, SqueezeExciteConfig};
 use crate::backbone::Arch;
-use crate::weights::{Checkpoint, Precision};
+use crate::weights::{AttentionKind, Checkpoint, Precision, Recognised, SiteAttention};
 use crate::{Error, Result};
 
 const BACKBONE: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0.safetensors");
@@ -33,9 +34,9 @@ impl Network {
         Self::with_bundled_backbone(NetworkConfig::plain(BUNDLED), device)
     }
 
-    /// The network of a weights file: one that [`Network::save`] wrote, or the weights of a backbone alone by the names
-    /// that its publishers give them (EfficientNet-Lite's or torchvision's `.pth` files), which is recognised by its
-    /// tensors and has no attention.
+    /// The network of a weights file: one that [`Network::save`] wrote, or one of somebody else's that its tensors' names and
+    /// shapes tell ([`Checkpoint::recognise`]): torchvision's and EfficientNet-Lite's backbones, and residual networks with
+    /// CBAM, BAM, squeeze-and-excitation or ECA as the usual code bases write them.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Weights`] if the file cannot be read or is of no known network.
@@ -98,30 +99,19 @@ impl Network {
         Ok(network)
     }
 
-    /// A backbone alone: the architecture whose every variable the checkpoint has.
+    /// A network of somebody else's, told by the names and shapes of its tensors.
     fn recognise(checkpoint: &Checkpoint, device: Device) -> Result<Self> {
-        let classes_of = |arch: Arch| {
-            let weight = checkpoint.tensors.get(&format!("{}.weight", arch.classifier()))?;
-            weight.size().first().copied()
-        };
-        let mut fits = Vec::new();
-        for arch in Arch::ALL {
-            let Some(classes) = classes_of(arch) else { continue };
-            let config = NetworkConfig { classes, ..NetworkConfig::plain(arch) };
-            let network = Self::new(config, device).map_err(|error| Error::weights(checkpoint.name(), error))?;
-            let report = checkpoint.apply(&network.variables.variables(), "backbone.", false)?;
-            if report.is_complete() {
-                return Ok(network);
-            }
-            fits.push((report.applied.len(), arch, report));
+        let named = |error: Error| Error::weights(checkpoint.name(), error);
+        let Recognised { arch, classes, width, attention, tensors, .. } = checkpoint.recognise()?;
+        let arch: Arch = arch.parse().map_err(named)?;
+        let attention = attention.into_iter().map(stage_attention).collect();
+        let config = NetworkConfig { classes, attention, ..NetworkConfig::plain(arch) };
+        let network = Self::new(config, device).map_err(named)?;
+        let report = Checkpoint::new(tensors, BTreeMap::new()).apply(&network.variables.variables(), "", false)?;
+        if !report.is_complete() {
+            return Err(named(Error::argument(arch, format!("first convolution of {width} channels; {report}"))));
         }
-        let nearest = fits.iter().max_by_key(|(applied, ..)| *applied);
-        let unknown = || {
-            let names = Arch::ALL.map(Arch::name).join(", ");
-            format!("no network that is known here: neither one that cbam-train wrote nor {names}")
-        };
-        let message = nearest.map_or_else(unknown, |(_, arch, report)| format!("not quite {arch}: {report}"));
-        Err(Error::weights(checkpoint.name(), message))
+        Ok(network)
     }
 
     fn with_bundled_backbone(config: NetworkConfig, device: Device) -> Result<Self> {
@@ -147,6 +137,19 @@ impl Network {
             bundled.is_some_and(|bundled| bundled.equal(tensor))
         };
         Ok(self.backbone_checkpoint().tensors.iter().all(same))
+    }
+}
+
+/// The attention at one place, as this crate configures it.
+fn stage_attention(SiteAttention { site, kind, .. }: SiteAttention) -> StageAttention {
+    let place = StageAttention::at(site);
+    match kind {
+        AttentionKind::Cbam(config) => place.with_cbam(config),
+        AttentionKind::Bam { reduction } => place.with_bam(BamConfig::default().with_reduction(reduction)),
+        AttentionKind::SqueezeExcite { reduction, bias } => {
+            place.with_se(SqueezeExciteConfig::default().with_reduction(reduction).with_bias(bias))
+        }
+        AttentionKind::Eca { kernel_size } => place.with_eca(EcaConfig::default().with_kernel_size(kernel_size)),
     }
 }
 

@@ -5,6 +5,7 @@ mod backbone;
 mod command;
 mod eval;
 mod explain;
+mod foreign;
 mod maps;
 mod network;
 mod photo;

@@ -130,9 +130,10 @@ impl NetworkConfig {
         Self { arch, classes: 1000, short_side: arch.input_size(), attention: Vec::new(), labels: Vec::new() }
     }
 
-    /// The attention of the bundled model: after stage 5 (stride 16) CBAM with r = 8, after stage 7 (stride 32) CBAM with
-    /// r = 16, each with patch self-attention behind it; 7×7 convolutions padded by replication, so that a gate cannot tell the
-    /// border from the middle, and no normalisation.
+    /// The attention of the bundled model: after the last stages of the two coarsest resolutions (stage 5, at stride 16, and
+    /// stage 7, at stride 32; a ResNet's `layer3` and `layer4`) CBAM with r = 8 and r = 16, each with patch self-attention
+    /// behind it; 7×7 convolutions padded by replication, so that a gate cannot tell the border from the middle, and no
+    /// normalisation. It starts as the identity.
     pub fn attentive(arch: Arch) -> Self {
         let cbam = |reduction| CbamConfig {
             channel: ChannelAttentionConfig { reduction, ..Default::default() },
@@ -149,7 +150,13 @@ impl NetworkConfig {
                 head_dim: 16,
             })
         };
-        Self { attention: vec![attention("stage5", 8), attention("stage7", 16)], ..Self::plain(arch) }
+        let stages = arch.stages();
+        let last_of_stride = |index: usize| stages.get(index + 1).is_none_or(|next| next.stride > stages[index].stride);
+        let coarsest = (0..stages.len()).rev().filter(|index| last_of_stride(*index)).take(2);
+        let mut attention: Vec<_> =
+            coarsest.zip([16, 8]).map(|(index, reduction)| attention(&stages[index].name, reduction)).collect();
+        attention.reverse();
+        Self { attention, ..Self::plain(arch) }
     }
 
     /// CBAM as its authors place it: in every residual block, on what the block adds to its input. r = 16, the maximum

@@ -10,7 +10,7 @@ use std::borrow::Borrow;
 
 use serde::{Deserialize, Serialize};
 use tch::nn::{self, Init, Module, ModuleT};
-use tch::{Tensor, nn::init as tch_init};
+use tch::{Kind, Tensor, nn::init as tch_init};
 
 use super::{Gate, check, init};
 use crate::Result;
@@ -163,7 +163,7 @@ impl Bam {
         .sigmoid(); // [N, C, H, W]
         let mean = |axes: &[i64]| {
             let gate = gate.mean_dim(axes, false, None).clamp(0.0, 1.0); // against rounding
-            let logits = gate.logit(1e-6);
+            let logits = gate.to_kind(Kind::Float).logit(1e-6).to_kind(gate.kind()); // f16 has no number so close to 1
             Gate { gate, logits }
         };
         let (channel, spatial) = (mean(&[2, 3]), mean(&[1]));

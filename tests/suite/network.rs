@@ -272,5 +272,5 @@ fn weights_of_no_known_network_are_refused() {
     let tensors = BTreeMap::from([("weight".to_owned(), Tensor::ones([2], (Kind::Float, Device::Cpu)))]);
     Checkpoint::new(tensors, BTreeMap::new()).save(&path, Precision::Keep).unwrap();
     let error = Network::open(&path, Device::Cpu).unwrap_err().to_string();
-    assert!(error.contains("other.safetensors") && error.contains("efficientnet-lite0"), "{error}");
+    assert!(error.contains("other.safetensors") && error.contains("EfficientNet-Lite"), "{error}");
 }

@@ -1,9 +1,10 @@
 //! What must hold for every input.
 
 use cbam::attention::{
-    Cbam, CbamConfig, ChannelAttentionConfig, MultiHeadAttention, MultiHeadConfig, Padding, PatchAttention,
-    PatchAttentionConfig, Pool, PoolOrder, Score, ScoreConfig, SpatialAttentionConfig, patchify, scaled_dot_product,
-    scaled_dot_product_fused, sine_cosine_2d, unpatchify,
+    Bam, BamConfig, BamForm, Cbam, CbamConfig, ChannelAttentionConfig, Eca, EcaConfig, MultiHeadAttention,
+    MultiHeadConfig, Padding, PatchAttention, PatchAttentionConfig, Pool, PoolOrder, Score, ScoreConfig,
+    SpatialAttentionConfig, SqueezeExcite, SqueezeExciteConfig, patchify, scaled_dot_product, scaled_dot_product_fused,
+    sine_cosine_2d, unpatchify,
 };
 use proptest::prelude::*;
 use tch::{Device, Kind, Tensor, nn};
@@ -56,6 +57,44 @@ fn cbam_config() -> impl Strategy<Value = CbamConfig> {
 
 proptest! {
     #![proptest_config(cases())]
+
+    #[test]
+    fn gates_of_the_channels_multiply_the_input(size in map_size(), reduction in 1..4_i64, bias: bool, wide: bool) {
+        let variables = nn::VarStore::new(Device::Cpu);
+        let p = variables.root();
+        let config = SqueezeExciteConfig::default().with_reduction(reduction).with_bias(bias);
+        let se = SqueezeExcite::new(&p / "se", size[1], &config).unwrap();
+        let eca = Eca::new(&p / "eca", size[1], &EcaConfig { kernel_size: wide.then_some(7) }).unwrap();
+        set_parameters(&variables, 2);
+        let xs = waves(&size, 1);
+        let (se, eca) = (se.forward(&xs).unwrap(), eca.forward(&xs).unwrap());
+        for (features, gate, logits) in [(se.features, se.gate, se.logits), (eca.features, eca.gate, eca.logits)] {
+            prop_assert!(is_gate(&gate) && gate.size() == size[..2]);
+            prop_assert!(difference(&gate, &logits.sigmoid()) == 0.0);
+            prop_assert!(difference(&features, &(&xs * gate.view([size[0], size[1], 1, 1]))) == 0.0);
+        }
+    }
+
+    #[test]
+    fn bam_adds_its_gate_to_one(size in map_size(), reduction in 1..4_i64, dilation in 1..5_i64, sum: bool) {
+        let variables = nn::VarStore::new(Device::Cpu);
+        let form = if sum { BamForm::Sum } else { BamForm::Product };
+        let config = BamConfig { reduction, dilation, form };
+        let bam = Bam::new(variables.root(), size[1], &config).unwrap();
+        set_parameters(&variables, 2);
+        let xs = waves(&size, 1);
+        let output = bam.forward(&xs, false).unwrap();
+        prop_assert!(is_gate(&output.gate) && output.gate.size() == size);
+        prop_assert!(difference(&output.features, &(&xs * (&output.gate + 1.0))) == 0.0);
+        for (mean, axes, shape) in [
+            (output.channel, [2, 3].as_slice(), &size[..2]),
+            (output.spatial, [1].as_slice(), &[size[0], size[2], size[3]]),
+        ] {
+            prop_assert!(is_gate(&mean.gate) && mean.gate.size() == shape);
+            prop_assert!(difference(&mean.gate, &output.gate.mean_dim(axes, false, None)) < 1e-6);
+            prop_assert!(difference(&mean.gate, &mean.logits.sigmoid()) < 1e-5);
+        }
+    }
 
     #[test]
     fn gates_are_in_the_unit_interval(

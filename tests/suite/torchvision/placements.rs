@@ -59,6 +59,25 @@ fn networks_without_residual_blocks_take_attention_after_stages_only() {
     assert_eq!(stages.iter().map(|at| at.stage.as_str()).collect::<Vec<_>>(), ["stage1", "stage2", "stage3", "stage4"]);
 }
 
+#[test]
+fn the_bundled_attention_stands_before_the_last_halving_and_at_the_end() {
+    for (arch, stages) in [
+        (Arch::EfficientNetLite0, &["stage5", "stage6.expansion", "stage7"][..]),
+        (Arch::MobileNetV2, &["stage5", "stage6.expansion", "stage7"]),
+        (Arch::ResNeXt50, &["layer3", "layer4"]),
+        (Arch::Vgg13, &["stage4", "stage5"]),
+    ] {
+        let attention = NetworkConfig::attentive(arch).attention;
+        assert_eq!(attention.iter().map(|at| at.stage.as_str()).collect::<Vec<_>>(), stages);
+        let reductions: Vec<_> = attention.iter().map(|at| at.cbam.as_ref().unwrap().channel.reduction).collect();
+        assert_eq!(reductions, [8, 16, 16][..stages.len()]);
+    }
+    let network = Network::new(NetworkConfig::attentive(Arch::ResNet18), Device::Cpu).unwrap();
+    let output = no_grad(|| network.forward(&picture(), false)).unwrap();
+    let grids: Vec<_> = output.attention.iter().map(|block| block.patch.as_ref().unwrap().grid).collect();
+    assert_eq!(grids, [[5, 7], [3, 4]]);
+}
+
 /// The attention of every kind, after a stage, inside one and on the head: it starts as the identity, and its maps have names.
 #[test]
 fn every_kind_of_gate_may_stand_at_every_kind_of_place() {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::{Network, NetworkConfig, StageAttention};
 use crate::attention::{BamConfig, EcaConfig, SqueezeExciteConfig};
 use crate::backbone::Arch;
-use crate::weights::{AttentionKind, Checkpoint, Precision, Recognised, SiteAttention};
+use crate::weights::{AttentionKind, Checkpoint, LoadReport, Precision, Recognised, SiteAttention};
 use crate::{Error, Result};
 
 const BACKBONE: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0.safetensors");
@@ -42,6 +42,25 @@ impl Network {
     /// [`Error::Io`] or [`Error::Weights`] if the file cannot be read or is of no known network.
     pub fn open(path: impl AsRef<Path>, device: Device) -> Result<Self> {
         Self::from_checkpoint(&Checkpoint::open(path)?, device)
+    }
+
+    /// The network of a weights file, taken for `arch` whatever else its names and shapes may tell, and what became of its
+    /// tensors. Those that the network has no use for are left out; attention is recognised as [`open`](Self::open) does, where
+    /// it does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::Weights`] if a variable of the network has no tensor of its shape in the file.
+    pub fn open_as(path: impl AsRef<Path>, arch: Arch, device: Device) -> Result<(Self, LoadReport)> {
+        let checkpoint = Checkpoint::open(path)?;
+        if let Ok(Recognised { classes, attention, tensors, .. }) = checkpoint.recognise() {
+            return Self::foreign(&checkpoint, arch, classes, attention, tensors, device);
+        }
+        let classifier = format!("{}.weight", arch.classifier());
+        let classes = checkpoint.tensors.get(&classifier).and_then(|matrix| matrix.size().first().copied());
+        let missing = || Error::weights(checkpoint.name(), format!("has no {classifier}, the classifier of {arch}"));
+        let tensors =
+            checkpoint.tensors.iter().map(|(name, value)| (format!("backbone.{name}"), value.shallow_clone()));
+        Self::foreign(&checkpoint, arch, classes.ok_or_else(missing)?, Vec::new(), tensors.collect(), device)
     }
 
     /// A backbone with trained weights under attention that starts as the identity, ready to be trained. The backbone
@@ -101,17 +120,33 @@ impl Network {
 
     /// A network of somebody else's, told by the names and shapes of its tensors.
     fn recognise(checkpoint: &Checkpoint, device: Device) -> Result<Self> {
+        let Recognised { arch, classes, attention, tensors, .. } = checkpoint.recognise()?;
+        let arch: Arch = arch.parse().map_err(|error| Error::weights(checkpoint.name(), error))?;
+        let (network, report) = Self::foreign(checkpoint, arch, classes, attention, tensors, device)?;
+        if report.is_complete() {
+            return Ok(network);
+        }
+        Err(Error::weights(checkpoint.name(), format!("not quite {arch}: {report}")))
+    }
+
+    /// A network of `tensors`, in this crate's names, with every variable taken from them.
+    fn foreign(
+        checkpoint: &Checkpoint,
+        arch: Arch,
+        classes: i64,
+        attention: Vec<SiteAttention>,
+        tensors: BTreeMap<String, Tensor>,
+        device: Device,
+    ) -> Result<(Self, LoadReport)> {
         let named = |error: Error| Error::weights(checkpoint.name(), error);
-        let Recognised { arch, classes, width, attention, tensors, .. } = checkpoint.recognise()?;
-        let arch: Arch = arch.parse().map_err(named)?;
         let attention = attention.into_iter().map(stage_attention).collect();
         let config = NetworkConfig { classes, attention, ..NetworkConfig::plain(arch) };
         let network = Self::new(config, device).map_err(named)?;
         let report = Checkpoint::new(tensors, BTreeMap::new()).apply(&network.variables.variables(), "", false)?;
-        if !report.is_complete() {
-            return Err(named(Error::argument(arch, format!("first convolution of {width} channels; {report}"))));
+        if report.missing.is_empty() && report.wrong_shape.is_empty() {
+            return Ok((network, report));
         }
-        Ok(network)
+        Err(Error::weights(checkpoint.name(), format!("not quite {arch}: {report}")))
     }
 
     fn with_bundled_backbone(config: NetworkConfig, device: Device) -> Result<Self> {
@@ -132,7 +167,7 @@ impl Network {
             return Ok(false);
         }
         let bundled = bundled_backbone()?.tensors;
-        let same = |(name, tensor): (&String, &tch::Tensor)| {
+        let same = |(name, tensor): (&String, &Tensor)| {
             let bundled = bundled.get(name).map(|bundled| bundled.to_kind(tensor.kind()).to_device(tensor.device()));
             bundled.is_some_and(|bundled| bundled.equal(tensor))
         };

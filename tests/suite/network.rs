@@ -266,6 +266,32 @@ fn a_saved_network_comes_back() {
 }
 
 #[test]
+fn a_file_may_be_taken_for_a_backbone_and_says_what_it_has_no_use_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("more.safetensors");
+    let config = NetworkConfig { classes: 3, ..NetworkConfig::plain(Arch::ResNet18) };
+    let variables = Network::new(config, Device::Cpu).unwrap().variables().variables();
+    let strip = |(name, value): (String, Tensor)| (name.strip_prefix("backbone.").unwrap().to_owned(), value);
+    let mut tensors: BTreeMap<_, _> = variables.into_iter().map(strip).collect();
+    let save = |tensors: &BTreeMap<String, Tensor>| {
+        let copy = tensors.iter().map(|(name, value)| (name.clone(), value.shallow_clone())).collect();
+        Checkpoint::new(copy, BTreeMap::new()).save(&path, Precision::Keep).unwrap();
+    };
+    save(&tensors);
+    assert_eq!(Network::open(&path, Device::Cpu).unwrap().config().arch, Arch::ResNet18);
+    tensors.insert("auxiliary.weight".to_owned(), Tensor::ones([2, 2], (Kind::Float, Device::Cpu)));
+    save(&tensors);
+    let error = Network::open(&path, Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("auxiliary.weight"), "{error}");
+    let (network, report) = Network::open_as(&path, Arch::ResNet18, Device::Cpu).unwrap();
+    assert_eq!((network.config().classes, report.unused), (3, vec!["backbone.auxiliary.weight".to_owned()]));
+    let error = Network::open_as(&path, Arch::ResNet34, Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("not quite resnet34") && error.contains("layer1.2"), "{error}");
+    let error = Network::open_as(&path, Arch::Vgg11, Device::Cpu).unwrap_err().to_string();
+    assert!(error.contains("more.safetensors") && error.contains("classifier.6.weight"), "{error}");
+}
+
+#[test]
 fn weights_of_no_known_network_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.safetensors");

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use cbam::backbone::Arch;
 use cbam::explain::ExplainOptions;
 use cbam::photo::Preprocess;
 use cbam::pipeline::{Destination, Options, PictureFormat, Target};
@@ -37,8 +38,8 @@ pub(crate) struct Model {
 pub(crate) enum ModelKind {
     /// Built in.
     Bundled,
-    /// A weights file.
-    Weights(PathBuf),
+    /// A weights file, and the backbone to take it for, if it is not to be recognised.
+    Weights { path: PathBuf, arch: Option<Arch> },
     /// A scripted network, how it sees pictures, and which of its outputs are maps: none for all that can be.
     Script { path: PathBuf, preprocess: Preprocess, outputs: Option<Vec<usize>> },
 }
@@ -178,7 +179,8 @@ impl Args {
 impl Args {
     fn model_kind(&self) -> Result<ModelKind, clap::Error> {
         let Some(path) = &self.torchscript else {
-            return Ok(self.weights.clone().map_or(ModelKind::Bundled, ModelKind::Weights));
+            let weights = |path| ModelKind::Weights { path, arch: self.arch };
+            return Ok(self.weights.clone().map_or(ModelKind::Bundled, weights));
         };
         let std = self.std.unwrap_or(IMAGENET_STD);
         if std.contains(&0.0) {

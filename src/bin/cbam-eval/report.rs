@@ -103,12 +103,12 @@ impl Report {
         if figures.maps.is_empty() {
             return Ok(());
         }
-        write!(f, "  {:<18}{:>5}{:>13}{:>13}{:>13}{:>6}", "map", "n", "pointing", "energy", "IoU", "at")?;
+        write!(f, "  {:<25}{:>5}{:>13}{:>13}{:>13}{:>6}", "map", "n", "pointing", "energy", "IoU", "at")?;
         let time = if std::ptr::eq(figures, &raw const self.all) { self.time_title() } else { "" };
         writeln!(f, "{}", format!("{:>8}{:>6}{:>6}{time:>11}", "box .3", ".5", ".7").trim_end())?;
         for (name, MapFigures { summary, boxes }) in figures.maps.iter().filter(|(_, map)| map.summary.n > 0) {
             let LocalisationSummary { n, pointing, energy, iou, threshold, .. } = summary;
-            write!(f, "  {name:<18}{n:>5}{:>13}", percent(pointing))?;
+            write!(f, "  {name:<25}{n:>5}{:>13}", percent(pointing))?;
             if name == "centre point" {
                 writeln!(f)?;
                 continue;
@@ -136,11 +136,11 @@ impl Report {
         }
         let n = self.faithfulness.iter().map(|figures| figures.n).max().unwrap_or(0);
         writeln!(f, "\nfaithfulness, n = {n}")?;
-        write!(f, "  {:<18}{:>5}{:>13}{:>13}", "map", "n", "insertion ↑", "deletion ↓")?;
+        write!(f, "  {:<25}{:>5}{:>13}{:>13}", "map", "n", "insertion ↑", "deletion ↓")?;
         writeln!(f, "{:>13}{:>13}{:>13}{:>11}", "drop ↓", "increase ↑", "ROAD ↑", self.time_title())?;
         for figures in &self.faithfulness {
             let FaithFigures { map, n, insertion, deletion, average_drop, increase, road, .. } = figures;
-            write!(f, "  {map:<18}{n:>5}{:>13}{:>13}", percent(insertion), percent(deletion))?;
+            write!(f, "  {map:<25}{n:>5}{:>13}{:>13}", percent(insertion), percent(deletion))?;
             write!(f, "{:>13}{:>13}{:>13}", percent(average_drop), percent(increase), percent(road))?;
             writeln!(f, "{}", format!("{:>11}", self.time_of(map)).trim_end())?;
         }
@@ -151,11 +151,11 @@ impl Report {
         let Some(first) = self.sanity.first() else { return Ok(()) };
         let n = first.n;
         writeln!(f, "\nsanity check: rank correlation with the map before the weights were randomised, n = {n}")?;
-        write!(f, "  {:<18}", "map")?;
+        write!(f, "  {:<25}", "map")?;
         crate::randomise::LEVELS.iter().try_for_each(|level| write!(f, "{level:>26}"))?;
         writeln!(f)?;
         for SanityFigures { map, correlation, .. } in &self.sanity {
-            write!(f, "  {map:<18}")?;
+            write!(f, "  {map:<25}")?;
             for estimate in correlation {
                 let text = format!("{:.2} ± {:.2}", estimate.value, estimate.standard_error);
                 write!(f, "{text:>26}")?;
@@ -169,13 +169,13 @@ impl Report {
         let Some(first) = self.differences.first() else { return Ok(()) };
         let against = &first.against;
         writeln!(f, "\ndifference to {against}, with its 95 % interval (paired bootstrap); * leaves out 0")?;
-        writeln!(f, "  {:<18}{:<14}{:>5}{:>12}{:>20}", "map", "figure", "n", "difference", "interval")?;
+        writeln!(f, "  {:<25}{:<14}{:>5}{:>12}{:>20}", "map", "figure", "n", "difference", "interval")?;
         for DifferenceFigures { map, figure, difference, .. } in &self.differences {
             let star = if difference.is_clear() { " *" } else { "" };
             let [mean, low, high] =
                 [difference.mean, difference.low, difference.high].map(|d| format!("{:+.1}", 100.0 * d));
             let interval = format!("[{low}, {high}]");
-            writeln!(f, "  {map:<18}{figure:<14}{:>5}{mean:>12}{interval:>20}{star}", difference.n)?;
+            writeln!(f, "  {map:<25}{figure:<14}{:>5}{mean:>12}{interval:>20}{star}", difference.n)?;
         }
         Ok(())
     }

@@ -16,6 +16,7 @@ use super::optim::{Group, ParameterInfo};
 use super::run::{Setup, Trainer, WATCHED};
 use super::views::rng;
 use super::{CONVOLUTION_GROUP, Observer, RunOptions, Schedule, trainable};
+use crate::backbone::Arch;
 use crate::eval::AccuracySummary;
 use crate::network::Network;
 use crate::{Error, Result};
@@ -26,8 +27,12 @@ use folder::Data;
 pub use options::{OptimizerKind, SupervisedOptions, TrainPart};
 pub use start::{Start, supervised_network};
 
-/// What the names of the classifier's variables begin with.
-const HEAD: &str = "backbone._fc.";
+/// Whether a variable of this name is the classifier's.
+fn of_classifier(arch: Arch, name: &str) -> bool {
+    let inside = name.strip_prefix("backbone.").and_then(|name| name.strip_prefix(arch.classifier()));
+    inside.is_some_and(|rest| rest.starts_with('.'))
+}
+
 /// Which random numbers are whose.
 const TORCH_STREAM: u64 = 33;
 const MIX_STREAM: u64 = 34;
@@ -91,7 +96,8 @@ pub fn supervised(
     if network.config().labels != data.labels {
         return Err(Error::argument("images", "the folders are not the classes of the network"));
     }
-    trainable(network, |name| options.train.has(name))?;
+    let arch = network.config().arch;
+    trainable(network, |name| options.train.has(arch, name))?;
     network.train_backbone(options.train == TrainPart::All);
     let network = &*network;
     let mut batches = Batches::new(&data.training, network, options);

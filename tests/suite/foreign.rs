@@ -37,12 +37,11 @@ fn expected_gates(tensors: &BTreeMap<String, Tensor>) -> [Vec<Tensor>; 2] {
     let mut gates = [Vec::new(), Vec::new()];
     // Modules are numbered below 10, so that their names sort as they run.
     for (_, gate) in tensors.iter().filter(|(name, _)| name.starts_with("gate:")) {
-        match gate.dim() {
-            axes @ (1 | 2) => gates[axes - 1].push(gate.shallow_clone()),
-            _ => {
-                gates[0].push(gate.mean_dim(&[1i64, 2][..], false, Kind::Float));
-                gates[1].push(gate.mean_dim(&[0i64][..], false, Kind::Float));
-            }
+        if let axes @ (1 | 2) = gate.dim() {
+            gates[axes - 1].push(gate.shallow_clone());
+        } else {
+            gates[0].push(gate.mean_dim(&[1i64, 2][..], false, Kind::Float));
+            gates[1].push(gate.mean_dim(&[0i64][..], false, Kind::Float));
         }
     }
     gates

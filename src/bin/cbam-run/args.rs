@@ -164,7 +164,7 @@ pub(crate) struct Args {
     /// A weights file (safetensors or PyTorch) instead of the built-in ones
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
     pub(crate) weights: Option<PathBuf>,
-    /// Take --weights for this backbone (resnet50, vgg16_bn, …) instead of what their names and shapes tell; tensors that it
+    /// Take --weights for this backbone (resnet50, vgg16, …) instead of what their names and shapes tell; tensors that it
     /// has no use for are left out, and told
     #[arg(long, value_name = "NAME", value_parser = parsed::<Arch>, requires = "weights", help_heading = RUN)]
     pub(crate) arch: Option<Arch>,

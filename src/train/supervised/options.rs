@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::folder::Data;
+use crate::backbone::Arch;
 use crate::train::optim::{AdamW, Rule, Sgd};
 use crate::train::run::Settings;
 use crate::{Error, Result};
@@ -31,10 +32,10 @@ impl TrainPart {
         (Self::HeadAndAttention, "head+attention"),
     ];
 
-    /// Whether a variable of this name learns.
-    pub(super) fn has(self, name: &str) -> bool {
+    /// Whether a variable of this name learns, of a network with this backbone.
+    pub(super) fn has(self, arch: Arch, name: &str) -> bool {
         let attention = name.starts_with("attention.");
-        let head = name.starts_with(super::HEAD);
+        let head = super::of_classifier(arch, name);
         match self {
             Self::All => true,
             Self::Attention => attention,

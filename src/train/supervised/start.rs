@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tch::{Device, no_grad};
 
-use super::HEAD;
+use super::of_classifier;
 use crate::network::{Network, NetworkConfig};
 use crate::{Error, Result};
 
@@ -37,9 +37,9 @@ pub fn supervised_network(config: NetworkConfig, start: Start<'_>, device: Devic
         return Err(Error::argument("arch", message));
     }
     let same_classes = !own.labels.is_empty() && own.labels == other.labels;
-    let saved = trained.variables().variables();
+    let (saved, arch) = (trained.variables().variables(), own.arch);
     for (name, mut value) in network.variables().variables() {
-        if name.starts_with("backbone.") && (same_classes || !name.starts_with(HEAD)) {
+        if name.starts_with("backbone.") && (same_classes || !of_classifier(arch, &name)) {
             let saved = saved.get(&name).filter(|saved| saved.size() == value.size());
             let saved = saved.ok_or_else(|| Error::argument("backbone", format!("has no {name} that fits")))?;
             no_grad(|| value.f_copy_(saved))?;

@@ -24,7 +24,7 @@ evaluate plain --plain --subset "$subset" --measure time --maps \
     gradcam,gradcam++,hirescam,layercam,layercam:stage5,xgradcam,eigencam,eigencam:stage7,ablationcam,occlusion,rise,scorecam
 evaluate attentive-clutter --maps fused,spatial,gradcam --against gradcam --measure clutter
 evaluate plain-clutter --plain --maps gradcam --measure clutter
-evaluate attentive-faithfulness --maps fused,spatial,patch,gradcam --against gradcam --measure faithfulness --subset 100
+evaluate attentive-faithfulness --maps fused,gradcam --against gradcam --measure faithfulness --subset 100
 evaluate attentive-sanity --maps fused,spatial,patch,gradcam --limit 24 --measure sanity
 for lite in 1 2; do
     evaluate "lite$lite" --weights "assets/weights/efficientnet-lite$lite-attentive.safetensors" \

@@ -73,7 +73,7 @@ impl ScriptedNetwork {
 
     /// Takes classes and maps from the outputs for one picture.
     fn learn(&mut self, probe: &[Option<Tensor>], wanted: Option<&[usize]>) -> Result<()> {
-        let channels = |index: usize| match size(probe.get(index)?.as_ref()?)[..] {
+        let channels = |index: usize| match probe.get(index)?.as_ref()?.size()[..] {
             [1, h, w] if h > 0 && w > 0 => Some(1),
             [1, channels @ 1..=MAX_CHANNELS, h, w] if h > 0 && w > 0 => Some(channels),
             _ => None,
@@ -96,7 +96,7 @@ impl ScriptedNetwork {
             let message = "gives out no map [N, h, w] or [N, C, h, w]; for one picture it gives out";
             return Err(self.wrong(format!("{message} {}", given())));
         }
-        if let Some(&[1, classes]) = probe.first().and_then(Option::as_ref).map(size).as_deref() {
+        if let Some(&[1, classes]) = probe.first().and_then(Option::as_ref).map(Tensor::size).as_deref() {
             self.classes = classes;
         }
         Ok(())
@@ -132,14 +132,13 @@ impl ScriptedNetwork {
     /// The maps of an output for a batch, `[C, h, w]` for each picture.
     fn maps(&self, outputs: &[Option<Tensor>], of: MapOutput, pictures: i64) -> Result<Vec<Array3<f32>>> {
         let found = outputs.get(of.index).and_then(Option::as_ref);
-        let size = found.map(size).unwrap_or_default();
-        let (Some([rows, columns]), Some(found)) = (size.last_chunk(), found) else {
-            return Err(self.changed(of.index, &[pictures, of.channels, -1, -1], found));
+        let maps = match found.map(|found| (found, found.size())) {
+            Some((found, size)) if size.len() == 3 && of.channels == 1 => found.f_unsqueeze(1)?,
+            Some((found, size)) if size.len() == 4 => found.shallow_clone(),
+            _ => return Err(self.changed(of.index, &[pictures, of.channels], found)),
         };
-        let full = [pictures, of.channels, *rows, *columns];
-        let maps = if size.len() == 3 { found.f_unsqueeze(1)? } else { found.shallow_clone() };
-        if maps.size() != full {
-            return Err(self.changed(of.index, &full, Some(found)));
+        if maps.size()[..2] != [pictures, of.channels] || maps.numel() == 0 {
+            return Err(self.changed(of.index, &[pictures, of.channels], found));
         }
         let maps = to_host::<ndarray::Ix4>(&maps)?;
         if let Some(value) = maps.iter().find(|value| !(0.0..=f32::MAX).contains(*value)) {
@@ -157,7 +156,7 @@ impl ScriptedNetwork {
     }
 
     fn changed(&self, index: usize, expected: &[i64], found: Option<&Tensor>) -> Error {
-        self.wrong(format!("output {index} should have the shape {expected:?} here, but is {}", shape(found)))
+        self.wrong(format!("the shape of output {index} should begin with {expected:?} here, but is {}", shape(found)))
     }
 
     fn wrong(&self, message: impl ToString) -> Error {
@@ -217,10 +216,6 @@ fn are_probabilities(rows: &Tensor) -> Result<bool> {
     let sums = rows.f_sum_dim_intlist([1i64].as_slice(), false, Kind::Float)?;
     let off = (sums - 1.0).f_abs()?.f_max()?.f_double_value(&[])?;
     Ok(off < 1e-3 && rows.f_min()?.f_double_value(&[])? >= 0.0)
-}
-
-fn size(tensor: &Tensor) -> Vec<i64> {
-    tensor.size()
 }
 
 /// The shape of an output, for messages.

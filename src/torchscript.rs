@@ -17,12 +17,6 @@ use crate::{Error, Result};
 /// The most channels of an output that is taken for maps; more are features.
 const MAX_CHANNELS: i64 = 64;
 
-/// ImageNet's mean and standard deviation of red, green and blue, of values from 0 to 1: what most networks were trained
-/// with.
-pub const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
-/// See [`IMAGENET_MEAN`].
-pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
-
 /// A TorchScript network, pictures `[N, 3, H, W]` in; out one tensor, or a tuple, list or dictionary of them.
 ///
 /// Its first output may be the classes' logits or probabilities, `[N, classes]`. Outputs `[N, h, w]` and `[N, C, h, w]`, C at

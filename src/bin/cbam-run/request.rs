@@ -10,7 +10,6 @@ use cbam::photo::Preprocess;
 use cbam::pipeline::{Destination, Options, PictureFormat, Target};
 use cbam::render::Overlay;
 use cbam::sys::DeviceSpec;
-use cbam::torchscript::{IMAGENET_MEAN, IMAGENET_STD};
 
 use crate::args::{Args, usage};
 
@@ -182,17 +181,17 @@ impl Args {
             let weights = |path| ModelKind::Weights { path, arch: self.arch };
             return Ok(self.weights.clone().map_or(ModelKind::Bundled, weights));
         };
-        let std = self.std.unwrap_or(IMAGENET_STD);
-        if std.contains(&0.0) {
+        if self.std.is_some_and(|std| std.contains(&0.0)) {
             return Err(usage("--std holds a 0, and nothing can be divided by it"));
         }
-        let defaults = Preprocess::default();
+        let defaults = Preprocess::imagenet();
+        let in_pixels = |values: [f32; 3]| values.map(|value| 255.0 * value);
         let preprocess = Preprocess {
             short_side: self.size.unwrap_or(defaults.short_side),
             multiple: if self.square { 1 } else { defaults.multiple },
             max_ratio: if self.square { 1 } else { defaults.max_ratio },
-            mean: self.mean.unwrap_or(IMAGENET_MEAN).map(|value| 255.0 * value),
-            std: std.map(|value| 255.0 * value),
+            mean: self.mean.map_or(defaults.mean, in_pixels),
+            std: self.std.map_or(defaults.std, in_pixels),
         };
         let outputs = (!self.torchscript_outputs.is_empty()).then(|| self.torchscript_outputs.clone());
         Ok(ModelKind::Script { path: path.clone(), preprocess, outputs })

@@ -7,7 +7,7 @@ torchvision, timm and pytorchcv speak for themselves; the official code (Jongcha
                             `~ name channels` is a BatchNorm, whose tensors are known; and gates.safetensors: the
                             attention of each layout's layer1.0 with random weights, and its gates on one input
     gen.py --write FOLDER   writes for every layout a checkpoint with random weights, as zip and as a legacy training
-                            dictionary, and the logits and gates that it gives on one picture that is not square
+                            dictionary, and the logits and gates that it gives on one photo that is not square
 """
 import pathlib
 import sys
@@ -280,6 +280,16 @@ def gates(network, picture):
     return found
 
 
+def photo():
+    """A bundled photo of 128 by 96 pixels, as ImageNet's networks take it."""
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(here.parents[2] / "assets/images/coffee.jpg").convert("RGB").resize((128, 96)))
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    return ((torch.from_numpy(pixels / 255.0).float() - mean) / std).permute(2, 0, 1)[None].contiguous()
+
+
 def write(folder):
     from safetensors.torch import save_file
 
@@ -291,7 +301,11 @@ def write(folder):
             network.features.final_pool = nn.AdaptiveAvgPool2d(1)
         with torch.no_grad():
             randomise(network)
-        picture = torch.rand(1, 3, 96, 128)
+            if "bam" in name.split():  # nothing gates its branches: sixteen of them would add up to logits of hundreds
+                for block in network.modules():
+                    if isinstance(block, Block):
+                        block.bn3.weight.mul_(0.2)
+        picture = photo()
         stem = name.replace(" ", "-")
         wrapped = {"epoch": 1, "arch": stem, "state_dict": {"module." + key: value for key, value in network.state_dict().items()}, "best_prec1": 0.5}
         torch.save(network.state_dict(), folder / f"{stem}.pt")

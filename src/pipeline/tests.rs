@@ -158,8 +158,13 @@ fn npy(path: &Path) -> Array2<f32> {
 
 /// 24 pictures of three sizes.
 fn many(bench: &Bench) -> Vec<Job> {
+    of_three_sizes(bench, 24)
+}
+
+fn of_three_sizes(bench: &Bench, count: u8) -> Vec<Job> {
     let sizes = [(64, 48), (50, 70), (40, 40)];
-    (0..24).map(|i| bench.grey(&format!("{i:02}.png"), sizes[i % 3], 10 * i as u8)).collect()
+    let grey = |i: u8| bench.grey(&format!("{i:02}.png"), sizes[usize::from(i % 3)], i.wrapping_mul(10));
+    (0..count).map(grey).collect()
 }
 
 #[test]
@@ -324,7 +329,7 @@ fn cancelling_ends_the_run_and_leaves_whole_files() {
     for scale in [Scale::Image, Scale::Run] {
         let mut bench = Bench::new();
         bench.options.scale = scale;
-        let jobs = many(&bench);
+        let jobs = of_three_sizes(&bench, 100);
         let mut told = 0;
         let tell = |event: Event<'_>| {
             if let Event::Done { .. } = event {
@@ -334,7 +339,9 @@ fn cancelling_ends_the_run_and_leaves_whole_files() {
         };
         let mut network = Fake::default();
         run(&jobs, &bench.options, || Ok(&mut network), &bench.cancel, tell).unwrap();
-        assert!((1..24).contains(&told), "{told}");
+        // However the threads are scheduled: so far may the newest picture be ahead of the oldest untold one.
+        let ahead = 4 * (3 + 2 * 4);
+        assert!((1..=ahead).contains(&told), "{told}");
         for entry in fs::read_dir(bench.path("out")).unwrap() {
             let path = entry.unwrap().path();
             match path.extension().and_then(|extension| extension.to_str()) {

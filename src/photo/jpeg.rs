@@ -11,9 +11,12 @@ pub(super) fn is_whole(bytes: &[u8]) -> bool {
     loop {
         // The next marker: in a scan, 0xFF is followed by 0x00 (a stuffed byte) or a restart marker; between segments
         // 0xFF may be repeated as padding.
-        let marker = rest.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0x00 | 0xFF | 0xD0..=0xD7));
-        let Some(at) = marker else { return false };
-        if rest[at + 1] == 0xD9 {
+        let mut candidates = memchr::memchr_iter(0xFF, rest);
+        let is_marker = |at: &usize| !matches!(rest.get(at + 1), Some(0x00 | 0xFF | 0xD0..=0xD7));
+        let Some((at, marker)) = candidates.find(is_marker).and_then(|at| Some((at, *rest.get(at + 1)?))) else {
+            return false;
+        };
+        if marker == 0xD9 {
             return true;
         }
         rest = &rest[at + 2..];

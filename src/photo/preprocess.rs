@@ -87,7 +87,7 @@ impl Preprocess {
         }
         let network = self.network_size(picture);
         let small = resize(&photo.image, network)?;
-        Ok(Prepared { pixels: self.normalise(&small), geometry: Geometry { picture, network } })
+        Ok(Prepared { pixels: self.normalise(small), geometry: Geometry { picture, network } })
     }
 
     fn check(&self) -> Result<()> {
@@ -101,18 +101,22 @@ impl Preprocess {
     }
 
     /// `[3, H, W]` from any picture without alpha.
-    fn normalise(&self, image: &DynamicImage) -> Array3<f32> {
+    fn normalise(&self, image: DynamicImage) -> Array3<f32> {
         let (width, height) = (image.width() as usize, image.height() as usize);
-        let value = |sample: f32, channel: usize| (sample - self.mean[channel]) / self.std[channel];
+        let mut pixels = Array3::zeros((3, height, width));
         match image {
-            DynamicImage::ImageRgb16(pixels) => Array3::from_shape_fn((3, height, width), |(c, y, x)| {
-                value(f32::from(pixels.as_raw()[(y * width + x) * 3 + c]) / 257.0, c)
-            }),
-            other => {
-                let pixels = other.to_rgb8();
-                Array3::from_shape_fn((3, height, width), |(c, y, x)| {
-                    value(f32::from(pixels.as_raw()[(y * width + x) * 3 + c]), c)
-                })
+            DynamicImage::ImageRgb16(image) => self.planes(&image, |sample| f32::from(sample) / 257.0, &mut pixels),
+            other => self.planes(&other.into_rgb8(), f32::from, &mut pixels),
+        }
+        pixels
+    }
+
+    fn planes<T: Copy>(&self, samples: &[T], value: impl Fn(T) -> f32, out: &mut Array3<f32>) {
+        for ((channel, mut plane), (mean, std)) in
+            out.outer_iter_mut().enumerate().zip(self.mean.into_iter().zip(self.std))
+        {
+            for (out, sample) in plane.iter_mut().zip(samples.iter().skip(channel).step_by(3)) {
+                *out = (value(*sample) - mean) / std;
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use super::{MapStatistics, Resample, resample, statistics};
+use super::{MapStatistics, Resample, Rows, statistics};
 use crate::{Error, Result, photo::ImageSize};
 
 /// What the values of a map mean.
@@ -70,12 +70,14 @@ impl AttentionMap {
     /// # Errors
     /// [`Error::Argument`] if `size` is empty.
     pub fn resample(&self, size: ImageSize, resample: Resample) -> Result<Self> {
-        let mut values = resample::resample(&self.values, size, resample)?;
-        if resample == Resample::Bicubic {
-            let top = if self.range == MapRange::Unit { 1.0 } else { f32::MAX };
-            values.mapv_inplace(|value| value.clamp(0.0, top)); // bicubic overshoots at edges
-        }
-        Ok(Self { values, range: self.range })
+        Ok(Self { values: self.rows(size, resample)?.all()?, range: self.range })
+    }
+
+    /// As [`resample`](Self::resample), a few rows at a time.
+    pub(crate) fn rows(&self, size: ImageSize, resample: Resample) -> Result<Rows> {
+        let top = if self.range == MapRange::Unit { 1.0 } else { f32::MAX };
+        let overshoots = resample == Resample::Bicubic; // at edges
+        Rows::new(&self.values, size, resample, overshoots.then_some(top))
     }
 
     /// Where the map is high, and how concentrated it is.

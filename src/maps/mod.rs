@@ -28,6 +28,7 @@ pub use name::MapName;
 pub(crate) use named::NO_ROLLOUT;
 pub use readout::{Explanation, GateReadout, OutputReadout, PatchReadout, QueryRow, Readout};
 pub use resample::Resample;
+pub(crate) use resample::Rows;
 pub use rollout::{RolloutLayer, rollout, rollout_received};
 pub use scale::{Scale, ScaleLimits};
 pub use statistics::MapStatistics;

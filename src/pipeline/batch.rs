@@ -32,11 +32,6 @@ impl<K: PartialEq, T> Bins<K, T> {
         let full = self.bins.iter().position(|(_, items)| items.len() == self.capacity);
         self.bins.remove(full.unwrap_or(0))
     }
-
-    /// Whether nothing waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.bins.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -51,7 +46,6 @@ mod tests {
         }
         let order: Vec<_> = std::iter::from_fn(|| bins.take()).collect();
         assert_eq!(order, [('b', vec![2, 4]), ('a', vec![1]), ('c', vec![3]), ('b', vec![5])]);
-        assert!(bins.is_empty());
     }
 
     #[test]

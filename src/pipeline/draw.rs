@@ -5,13 +5,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use image::DynamicImage;
+use image::{DynamicImage, ImageError};
 use ndarray_npy::WriteNpyExt;
 
+use super::encode::write_encoded;
 use super::look::NetworkFacts;
 use super::report::{self, PictureReport, milliseconds};
 use super::run::Seen;
-use super::{Destination, Job, Options, Target, TopClass, encode, write_whole};
+use super::{Destination, Job, Options, Target, TopClass, WholeFile, encode, write_whole};
 use crate::maps::{AttentionMap, MapName, Readout, Scale, ScaleLimits};
 use crate::photo::{Geometry, Photo};
 use crate::render::{Legend, PanelTile, TileContent, bar_chart, compare, panel};
@@ -58,7 +59,7 @@ pub(super) fn finish(
     job: &Job,
     options: &Options,
     NetworkFacts { labels, maps, .. }: &NetworkFacts,
-    photo: Option<&Photo>,
+    photo: Option<Photo>,
     seen: Seen,
     spans: &Spans,
 ) -> Result<PictureReport> {
@@ -72,6 +73,15 @@ pub(super) fn finish(
         outputs.push(path.clone());
     }
     if let Some(photo) = photo {
+        let panel = match &job.panel {
+            Some(to) => {
+                let tiles = tiles(&readout, &geometry, maps, explained.as_ref(), spans)?;
+                let labels: Vec<_> = top.iter().map(|class| (class.label.clone(), class.probability)).collect();
+                let picture = panel(&photo, &tiles, &labels, &options.overlay)?.into();
+                write_picture(to, &picture, options.jpeg_quality)?
+            }
+            None => None,
+        };
         if let (Some(to), Some(name)) = (&job.overlay, maps.first()) {
             let picture = match name {
                 _ if options.compare => {
@@ -79,22 +89,17 @@ pub(super) fn finish(
                         maps.iter().map(|name| tile(&readout, &geometry, name, spans)).collect::<Result<_>>()?;
                     let legend =
                         legend(options.scale, explained.as_ref().filter(|_| maps.iter().any(MapName::needs_class)));
-                    compare(photo, &tiles, &legend, &options.overlay)?.into()
+                    compare(&photo, &tiles, &legend, &options.overlay)?.into()
                 }
                 MapName::Channel(stage) => bar_chart(readout.channel(stage)?, photo.size())?.into(),
                 name => {
                     let map = readout.map(name, &geometry)?;
-                    options.overlay.apply(photo, &map, spans.of(name, &map))?
+                    options.overlay.paint(photo.image, &map, spans.of(name, &map))?
                 }
             };
             outputs.extend(write_picture(to, &picture, options.jpeg_quality)?);
         }
-        if let Some(to) = &job.panel {
-            let tiles = tiles(&readout, &geometry, maps, explained.as_ref(), spans)?;
-            let labels: Vec<_> = top.iter().map(|class| (class.label.clone(), class.probability)).collect();
-            let picture = panel(photo, &tiles, &labels, &options.overlay)?.into();
-            outputs.extend(write_picture(to, &picture, options.jpeg_quality)?);
-        }
+        outputs.extend(panel);
     }
     timings.draw_ms = milliseconds(start.elapsed());
     Ok(PictureReport {
@@ -178,15 +183,18 @@ fn legend(scale: Scale, explained: Option<&TopClass>) -> Legend {
 
 /// Writes a picture; returns its path if it has one.
 fn write_picture(to: &Destination, picture: &DynamicImage, jpeg_quality: u8) -> Result<Option<PathBuf>> {
-    let path = match &to.target {
-        Target::File(path) => path.as_path(),
-        Target::Stdout => Path::new("-"),
+    let refused = |path: &Path, error| match error {
+        ImageError::IoError(error) => Error::io(path)(error),
+        error => Error::photo(path, format!("cannot be written as {}: {error}", to.format)),
     };
-    let bytes = encode(picture, to.format, jpeg_quality)
-        .map_err(|error| Error::photo(path, format!("cannot be written as {}: {error}", to.format)))?;
     match &to.target {
-        Target::File(path) => write_whole(path, &bytes).map(|()| Some(path.clone())),
+        Target::File(path) => {
+            let mut file = WholeFile::create(path)?;
+            write_encoded(picture, to.format, jpeg_quality, &mut file).map_err(|error| refused(path, error))?;
+            file.commit().map(|()| Some(path.clone()))
+        }
         Target::Stdout => {
+            let bytes = encode(picture, to.format, jpeg_quality).map_err(|error| refused(Path::new("-"), error))?;
             let mut stdout = std::io::stdout().lock();
             stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(Error::io("standard output"))?;
             Ok(None)

@@ -1,14 +1,15 @@
 //! Pictures to bytes.
 
 use std::fmt::{self, Display};
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 use std::str::FromStr;
 
 use image::codecs::jpeg::JpegEncoder;
-use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
-use image::{ColorType, DynamicImage, ImageFormat, RgbImage};
+use image::error::{EncodingError, ImageFormatHint};
+use image::{ColorType, DynamicImage, ImageError, ImageFormat, RgbImage};
 
+use super::png;
 use crate::{Error, Result};
 
 /// The formats that pictures are written in.
@@ -90,15 +91,7 @@ impl FromStr for PictureFormat {
 pub fn encode(image: &DynamicImage, format: PictureFormat, jpeg_quality: u8) -> image::ImageResult<Vec<u8>> {
     let mut bytes = Vec::new();
     match format {
-        PictureFormat::Png => {
-            let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive);
-            let fitting = match image.color() {
-                ColorType::Rgb32F => Some(image.to_rgb16().into()),
-                ColorType::Rgba32F => Some(image.to_rgba16().into()),
-                _ => None,
-            };
-            fitting.as_ref().unwrap_or(image).write_with_encoder(encoder)?;
-        }
+        PictureFormat::Png => write_png(image, &mut bytes)?,
         PictureFormat::Jpeg => {
             flat(image).write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, jpeg_quality))?;
         }
@@ -118,6 +111,31 @@ pub fn encode(image: &DynamicImage, format: PictureFormat, jpeg_quality: u8) -> 
         PictureFormat::Tga => write(&eight_bit(image), ImageFormat::Tga, &mut bytes)?,
     }
     Ok(bytes)
+}
+
+/// As [`encode`], but a PNG, which may be large, is not held in memory as a whole.
+pub(super) fn write_encoded(
+    image: &DynamicImage,
+    format: PictureFormat,
+    jpeg_quality: u8,
+    mut to: impl Write,
+) -> image::ImageResult<()> {
+    match format {
+        PictureFormat::Png => write_png(image, to),
+        other => to.write_all(&encode(image, other, jpeg_quality)?).map_err(ImageError::IoError),
+    }
+}
+
+fn write_png(image: &DynamicImage, to: impl Write) -> image::ImageResult<()> {
+    let fitting = match image.color() {
+        ColorType::Rgb32F => Some(image.to_rgb16().into()),
+        ColorType::Rgba32F => Some(image.to_rgba16().into()),
+        _ => None,
+    };
+    png::write(fitting.as_ref().unwrap_or(image), to).map_err(|error| match error {
+        ::png::EncodingError::IoError(error) => ImageError::IoError(error),
+        other => ImageError::Encoding(EncodingError::new(ImageFormatHint::Exact(ImageFormat::Png), other)),
+    })
 }
 
 fn write(image: &DynamicImage, format: ImageFormat, bytes: &mut Vec<u8>) -> image::ImageResult<()> {

@@ -3,9 +3,9 @@
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use ndarray::{Array3, Axis};
 use rayon::{Scope, ThreadPool};
 
@@ -18,6 +18,9 @@ use super::{Ask, Event, Inspect, Step, Timings};
 use crate::maps::{MapName, Readout};
 use crate::photo::{Geometry, ImageSize, Photo, Preprocess};
 use crate::{Error, Result};
+
+/// How often the network's thread, while it waits for a picture, looks whether there is a task that it could do.
+const TASK_POLL: Duration = Duration::from_micros(500);
 
 /// What the network says about itself, and the maps of this run.
 pub(super) struct NetworkFacts {
@@ -44,17 +47,18 @@ struct Decoded<'g> {
 pub(super) type Then<'a> = dyn Fn(usize, Option<Photo>, Result<Seen>) + Sync + 'a;
 
 impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
-    /// Decodes every picture, runs the network on this thread, and hands over to `then` on the pool.
+    /// Decodes every picture, runs the network, and hands over to `then`, all on the pool; the network stays on one of
+    /// its threads.
     pub(super) fn look<M: Inspect>(
         &self,
         pool: &ThreadPool,
         gate: &Gate<'_>,
         keep_photo: bool,
-        load: impl FnOnce() -> Result<M>,
+        load: impl FnOnce() -> Result<M> + Send,
         then: &Then<'_>,
     ) -> Result<()> {
         let (sender, decoded) = crossbeam_channel::unbounded(); // the gate bounds it
-        pool.in_place_scope(|tasks| {
+        pool.scope(|tasks| {
             std::thread::scope(|threads| {
                 // However this thread leaves, nobody goes on waiting for it.
                 let _release = Release { gate, network: &self.network };
@@ -131,14 +135,21 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
     ) {
         let mut bins = Bins::<(ImageSize, Vec<[f32; 2]>), _>::new(batch_size);
         loop {
-            if bins.is_empty() {
-                let Ok(first) = decoded.recv() else { return };
-                bins.push((first.geometry.network, first.queries.clone()), first);
-            }
             for next in decoded.try_iter() {
                 bins.push((next.geometry.network, next.queries.clone()), next);
             }
-            let Some(((_, queries), batch)) = bins.take() else { continue };
+            let Some(((_, queries), batch)) = bins.take() else {
+                // Nothing for the network: this thread decodes or draws, as any other does.
+                if rayon::yield_now() == Some(rayon::Yield::Executed) {
+                    continue;
+                }
+                match decoded.recv_timeout(TASK_POLL) {
+                    Ok(first) => bins.push((first.geometry.network, first.queries.clone()), first),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+                continue;
+            };
             if self.cancelled() {
                 continue;
             }
@@ -160,6 +171,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
             }
         }
     }
+
     /// Runs a batch; if that fails, its pictures one by one, so that one cannot fail the others.
     fn inspect(&self, network: &mut impl Inspect, batch: &[Decoded<'_>], queries: &[[f32; 2]]) -> Vec<Result<Readout>> {
         match self.inspect_together(network, batch, queries) {

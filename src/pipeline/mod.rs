@@ -2,12 +2,26 @@
 //!
 //! ```text
 //! jobs ─▶ gate ─▶ decode, resample ─▶ batches of one size ─▶ network ─▶ draw, encode, write ─▶ outcomes, in order
-//!        (waits)     (rayon)              (the calling thread)            (rayon)
+//!        (waits)      (pool)            (one thread of the pool)         (pool)
 //! ```
 //!
+//! One pool of [`Options::threads`] threads does everything. The network stays on one of them, and what it shares out
+//! itself goes to the others as they have nothing else to do; when no picture waits for it, its thread decodes and draws
+//! too. So every core has work as long as there is any, and none has two threads that want it.
+//!
 //! The gate is the only place that waits for room: it admits a picture when few enough are under way, by number and by
-//! bytes. Tasks on the rayon pool never wait for one another, so nothing can deadlock, and only the jobs themselves
+//! bytes. Tasks on the pool never wait for one another, so nothing can deadlock, and only the jobs themselves
 //! grow with the number of pictures.
+//!
+//! # Memory
+//! | what | at most |
+//! |---|---|
+//! | pictures under way, from admission to outcome | [`Options::threads`] + 2 batches |
+//! | of these, being decoded: a file and its pixels each | one for each thread |
+//! | decoded pixels, and pictures as the network takes them | [`Options::memory`], and what the threads are decoding |
+//! | a thread that draws, in the picture's own pixels | its part of the map, 128 kB or a row; of a PNG, 128 kB of pixels or a row, and the file |
+//! | the network | its weights and one batch |
+//! | outcomes told late, because an earlier picture takes long | 4 times the pictures under way, without pixels |
 //!
 //! With [`Scale::Run`] there are two passes. The first keeps what the network said in a temporary file, and finds the
 //! range of values of each map; the second decodes the pictures again and draws.
@@ -21,6 +35,7 @@ mod gate;
 mod inspect;
 mod job;
 mod look;
+mod png;
 mod report;
 mod run;
 mod spool;
@@ -64,7 +79,7 @@ pub struct Options {
     pub overlay: Overlay,
     /// Short side of the network's input, in pixels. Default: the network's own.
     pub short_side: Option<u32>,
-    /// Threads for pixels. Default: all cores.
+    /// Threads of the run. Default: all cores.
     pub threads: NonZeroUsize,
     /// The most pictures in one batch. Default: what serves the network best, [`Inspect::batch_size`].
     pub batch_size: Option<NonZeroUsize>,
@@ -123,7 +138,8 @@ pub enum Event<'a> {
 
 /// Looks at every picture and writes what each job asks for; a picture that fails does not stop the others.
 ///
-/// `load` opens the network, while the first pictures are decoded already; the network stays on the calling thread.
+/// `load` opens the network, on a thread of the run's own pool, while the first pictures are decoded already; the network
+/// stays on that thread, which runs its share of rayon's work too. The calling thread waits.
 /// `tell` is called for each picture, from any thread, one call at a time. Setting `cancel` ends the run soon: pictures
 /// under way are dropped and not told, and no file is left half-written.
 ///
@@ -134,7 +150,7 @@ pub enum Event<'a> {
 pub fn run<M: Inspect>(
     jobs: &[Job],
     options: &Options,
-    load: impl FnOnce() -> Result<M>,
+    load: impl FnOnce() -> Result<M> + Send,
     cancel: &AtomicBool,
     tell: impl FnMut(Event<'_>) + Send,
 ) -> Result<()> {

@@ -18,6 +18,10 @@ use crate::maps::{Readout, Scale};
 use crate::photo::{Geometry, Photo};
 use crate::{Error, Result};
 
+/// The stack of a thread of the pool: a main thread's usual size, as networks run on it, and tasks may start within one
+/// another where one waits for its parts.
+const STACK: usize = 8 << 20;
+
 /// One run over all jobs.
 pub(super) struct Run<'a, T> {
     pub(super) jobs: &'a [Job],
@@ -41,10 +45,10 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         Self { jobs, options, cancel, telling: Mutex::new((InOrder::new(), tell)), network: OnceLock::new() }
     }
 
-    pub(super) fn start<M: Inspect>(&self, load: impl FnOnce() -> Result<M>) -> Result<()> {
+    pub(super) fn start<M: Inspect>(&self, load: impl FnOnce() -> Result<M> + Send) -> Result<()> {
         self.options.overlay.check()?;
         let threads = self.options.threads.get();
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build();
         let pool = pool.map_err(|error| Error::argument("threads", error))?;
         if self.options.scale == Scale::Run && self.jobs.iter().any(Job::draws) {
             let (spool, spans) = self.first_pass(&pool, load)?;
@@ -54,8 +58,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         let gate = Gate::new(self.bounds(), self.cancel);
         let spans = Spans::Each(self.options.scale);
         self.look(&pool, &gate, true, load, &|index, photo, seen| {
-            let outcome = seen.and_then(|seen| self.finish(index, photo.as_ref(), seen, &spans));
-            drop(photo);
+            let outcome = seen.and_then(|seen| self.finish(index, photo, seen, &spans));
             self.tell(&gate, index, outcome);
         })
     }
@@ -64,7 +67,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     fn first_pass<M: Inspect>(
         &self,
         pool: &ThreadPool,
-        load: impl FnOnce() -> Result<M>,
+        load: impl FnOnce() -> Result<M> + Send,
     ) -> Result<(Mutex<Spool<Record>>, Spans)> {
         let spool = Mutex::new(Spool::new(self.jobs.len())?);
         let spans = Mutex::new(HashMap::new());
@@ -109,7 +112,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                         if photo.as_ref().is_some_and(|photo| photo.size() != seen.geometry.picture) {
                             return Err(Error::photo(job.source.name(), "the picture changed while the run went on"));
                         }
-                        self.finish(index, photo.as_ref(), seen, spans)
+                        self.finish(index, photo, seen, spans)
                     };
                     let outcome = guarded(job, drawn);
                     self.tell(gate, index, outcome);
@@ -119,7 +122,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         });
     }
 
-    fn finish(&self, index: usize, photo: Option<&Photo>, seen: Seen, spans: &Spans) -> Result<PictureReport> {
+    fn finish(&self, index: usize, photo: Option<Photo>, seen: Seen, spans: &Spans) -> Result<PictureReport> {
         let job = &self.jobs[index];
         guarded(job, || draw::finish(job, self.options, self.facts(), photo, seen, spans))
     }

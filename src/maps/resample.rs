@@ -117,7 +117,9 @@ impl Rows {
         );
         Resizer::new().resize_typed(&self.wide, &mut out, &options).map_err(refusal)?;
         if let Some(top) = self.top {
-            room.iter_mut().for_each(|value| value.0 = value.0.clamp(0.0, top));
+            for value in room.iter_mut() {
+                value.0 = value.0.clamp(0.0, top);
+            }
         }
         Ok(room)
     }

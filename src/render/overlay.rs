@@ -267,7 +267,9 @@ impl Paint<'_> {
         let mut colours = [0; 4 * PIECE];
         let mut shares = [[T::Share::default(); CHANNELS]; PIECE]; // a fourth channel's stay 0
         let of_all = T::share(self.overlay.alpha);
-        shares.iter_mut().for_each(|shares| shares[..3].fill(of_all));
+        for shares in &mut shares {
+            shares[..3].fill(of_all);
+        }
         for (samples, values) in samples.chunks_mut(PIECE * CHANNELS).zip(map.chunks(PIECE)) {
             for (place, value) in places.iter_mut().zip(values) {
                 *place = place_of(self.limits.apply(value.0));

@@ -47,7 +47,9 @@ fn put_lengths(lengths: &[u8; SYMBOLS], bits: &mut Bits<'_>) {
     bits.put(used as u64 - 257, 5);
     bits.put(0, 5); // one distance
     bits.put(ORDER.len() as u64 - 4, 4);
-    ORDER.iter().for_each(|&length| bits.put(u64::from(of_lengths[length]), 3));
+    for length in ORDER {
+        bits.put(u64::from(of_lengths[length]), 3);
+    }
     all().for_each(|length| bits.put_code(codes[usize::from(*length)]));
 }
 
@@ -78,7 +80,9 @@ fn read(bytes: &[u8], pieces: &mut impl Pieces) {
     if zeros > 0 {
         run(zeros, pieces);
     }
-    rest.iter().for_each(|byte| pieces.one(*byte));
+    for byte in rest {
+        pieces.one(*byte);
+    }
 }
 
 #[cold]
@@ -203,7 +207,9 @@ fn code_lengths<const N: usize>(frequencies: &[u32; N], longest: usize) -> [u8; 
     leaves.sort_unstable();
     let count = leaves.len();
     if count < 2 {
-        leaves.iter().for_each(|(_, symbol)| lengths[*symbol] = 1);
+        for (_, symbol) in leaves {
+            lengths[symbol] = 1;
+        }
         return lengths;
     }
     // Leaves first, then their joints in the order in which they are made, which is that of their weights.
@@ -250,8 +256,8 @@ fn code_lengths<const N: usize>(frequencies: &[u32; N], longest: usize) -> [u8; 
 fn codes<const N: usize>(lengths: &[u8; N]) -> [HuffmanCode; N] {
     let mut next = [0_u16; 16];
     let mut code = 0;
-    for length in 1..16 {
-        next[length] = code;
+    for (length, next) in next.iter_mut().enumerate().skip(1) {
+        *next = code;
         code = (code + lengths.iter().filter(|other| usize::from(**other) == length).count() as u16) << 1;
     }
     lengths.map(|length| {
@@ -307,7 +313,9 @@ mod tests {
             pair = (pair.1, pair.0 + pair.1);
         }
         let mut frequencies = [0; SYMBOLS];
-        bytes.iter().for_each(|byte| frequencies[usize::from(*byte)] += 1);
+        for byte in &bytes {
+            frequencies[usize::from(*byte)] += 1;
+        }
         assert!(code_lengths(&frequencies, 30).contains(&20));
         let lengths = code_lengths(&frequencies, LONGEST);
         assert_eq!(lengths.iter().max(), Some(&(LONGEST as u8)));

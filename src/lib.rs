@@ -33,6 +33,7 @@ pub mod backbone;
 mod error;
 pub mod eval;
 pub mod explain;
+mod kernels;
 pub mod maps;
 pub mod network;
 pub mod photo;

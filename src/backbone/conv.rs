@@ -5,6 +5,12 @@ use std::borrow::Borrow;
 use tch::nn::{self, BatchNorm, Init, ModuleT};
 use tch::{Tensor, nn::BatchNormConfig};
 
+use super::prepared;
+use crate::kernels::{Axis, Clamp, Padding, Pointwise};
+
+/// BatchNorm's ε.
+const EPS: f64 = 1e-3;
+
 /// A convolution without bias whose output has ⌈size / stride⌉ cells a side, for any size.
 ///
 /// The padding adds up to max((⌈size / stride⌉ − 1)·stride + kernel − size, 0) along each side; where that is odd, the
@@ -43,6 +49,22 @@ impl SameConv2d {
         Self { weight, kernel, stride, groups }
     }
 
+    /// Its kernel, stride and padding, for inference.
+    pub(super) fn axis(&self) -> Axis {
+        Axis { kernel: self.kernel as usize, stride: self.stride as usize, padding: Padding::Same }
+    }
+
+    /// Its weights and biases with the BatchNorm behind it in them.
+    pub(super) fn fold(&self, norm: &BatchNorm) -> (Vec<f32>, Vec<f32>) {
+        prepared::fold(&self.weight, norm, EPS)
+    }
+
+    /// A 1×1 convolution with the BatchNorm behind it, for inference.
+    pub(super) fn pointwise(&self, norm: &BatchNorm, clamp: Clamp) -> Pointwise {
+        let (weight, bias) = self.fold(norm);
+        Pointwise::new(&weight, &bias, clamp)
+    }
+
     /// `[N, in, H, W]` to `[N, out, ⌈H / stride⌉, ⌈W / stride⌉]`.
     pub(super) fn forward(&self, xs: &Tensor) -> Tensor {
         let size = xs.size();
@@ -67,7 +89,7 @@ fn same_padding(size: i64, kernel: i64, stride: i64) -> i64 {
 
 /// BatchNorm as EfficientNet sets it: ε = 10⁻³, momentum 0.01, weights that start at one.
 pub(super) fn batch_norm<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64) -> BatchNorm {
-    let config = BatchNormConfig { eps: 1e-3, momentum: 0.01, ws_init: Init::Const(1.0), ..Default::default() };
+    let config = BatchNormConfig { eps: EPS, momentum: 0.01, ws_init: Init::Const(1.0), ..Default::default() };
     nn::batch_norm2d(p, channels, config)
 }
 

@@ -10,7 +10,9 @@ use tch::nn::{self, BatchNorm, Init, LinearConfig, Module, ModuleT};
 use tch::{Kind, Tensor};
 
 use super::conv::{SameConv2d, batch_norm, norm_relu6};
-use super::{Arch, Backbone, GateInside, InnerSite, Stage};
+use super::prepared::{Mobile, MobileBlock};
+use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
+use crate::kernels::{Clamp, Depthwise, InvertedResidual, Pointwise, Stem};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -201,6 +203,32 @@ impl Backbone for EfficientNetLite {
     fn classifier_weight(&self) -> Option<Tensor> {
         Some(self.fc.ws.shallow_clone())
     }
+
+    fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
+        if self.fc.ws.device() != tch::Device::Cpu || self.fc.ws.kind() != Kind::Float {
+            return None;
+        }
+        let stage = |(stage, blocks): (usize, &Vec<Block>)| {
+            let mut places = 0;
+            let mut place = |exists: bool| {
+                places += usize::from(exists);
+                (exists && gated(stage, places - 1)).then(|| places - 1)
+            };
+            let block = |(number, block): (usize, &Block)| MobileBlock {
+                kernel: block.kernel(),
+                residual: block.residual,
+                gated_expansion: place(number == 0 && block.expand.is_some()),
+                gated_branch: place(block.residual),
+            };
+            blocks.iter().enumerate().map(block).collect()
+        };
+        let (stem, bias) = self.conv_stem.fold(&self.bn0);
+        Some(Box::new(Mobile {
+            stem: Stem::new(self.conv_stem.axis(), Pointwise::new(&stem, &bias, Clamp::RELU6)),
+            stages: self.blocks.iter().enumerate().map(stage).collect(),
+            head: self.conv_head.pointwise(&self.bn1, Clamp::NONE),
+        }))
+    }
 }
 
 /// What one block turns into what.
@@ -254,6 +282,16 @@ impl Block {
     fn filter(&self, expanded: &Tensor, train: bool) -> Tensor {
         let filtered = norm_relu6(&self.bn1, &self.depthwise_conv.forward(expanded), train);
         self.bn2.forward_t(&self.project_conv.forward(&filtered), train)
+    }
+
+    /// The block for inference.
+    fn kernel(&self) -> InvertedResidual {
+        let (weight, bias) = self.depthwise_conv.fold(&self.bn1);
+        InvertedResidual {
+            expand: self.expand.as_ref().map(|(conv, norm)| conv.pointwise(norm, Clamp::RELU6)),
+            depthwise: Depthwise::new(&weight, &bias, self.depthwise_conv.axis(), Clamp::RELU6),
+            project: self.project_conv.pointwise(&self.bn2, Clamp::NONE),
+        }
     }
 
     /// The block's output, from its input and its branch.

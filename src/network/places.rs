@@ -41,7 +41,7 @@ impl Network {
         for stage in 0..=place.0.min(stages - 1) {
             features = self.stage(stage, &features, false, &mut Vec::new())?;
         }
-        Ok(if place.0 < stages { features } else { self.backbone.head(&features, false) })
+        if place.0 < stages { Ok(features) } else { self.head(&features) }
     }
 
     /// The rest: what [`features_at`](Self::features_at) returns, or something in its stead, to logits `[N, classes]`,
@@ -62,8 +62,13 @@ impl Network {
             features = self.stage(stage, &features, false, &mut Vec::new())?;
         }
         if place.0 < stages {
-            features = self.backbone.head(&features, false);
+            features = self.head(&features)?;
         }
         self.classify(&features)
+    }
+
+    /// The last stage's output to the features at [`HEAD`].
+    fn head(&self, features: &Tensor) -> Result<Tensor> {
+        Ok(self.backbone.head_activation(&self.head_conv(features, false)?))
     }
 }

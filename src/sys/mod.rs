@@ -4,7 +4,9 @@
 
 mod cuda;
 mod device;
+mod grad;
 mod threads;
 
+pub(crate) use grad::grad_enabled;
 pub use device::{DeviceSpec, resolve};
 pub use threads::{set_all_threads, set_threads};

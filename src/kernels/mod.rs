@@ -1,0 +1,72 @@
+//! Kernels for inference on a CPU, where libtorch passes over memory more often than it must.
+//!
+//! They work on f32 maps whose channels lie together, `[N, H, W, C]` in memory ([`Map`]; PyTorch's `channels_last`), with
+//! SIMD of whatever width the machine has (AVX-512, AVX2, NEON; the crate `pulp` chooses at run time) and with rayon's
+//! threads. None of them has a gradient. Together with [`crate::sys`], the only place for `unsafe`: a kernel reads and
+//! writes through pointers, since its tasks write interleaved parts of one buffer.
+//!
+//! | kernel | what it computes in one go |
+//! |---|---|
+//! | [`Pointwise`] | 1×1 convolution, bias, clamp, residual |
+//! | [`Stem`] | 3×3 convolution of a picture, bias, clamp |
+//! | [`InvertedResidual`] | 1×1 convolution → depthwise convolution → 1×1 convolution, the wide features in between never whole |
+#![allow(unsafe_code)]
+
+mod buffer;
+mod depthwise;
+mod inverted_residual;
+mod map;
+mod pointwise;
+mod stem;
+
+use std::sync::OnceLock;
+
+pub(crate) use depthwise::{Axis, Depthwise, Padding};
+pub(crate) use inverted_residual::InvertedResidual;
+pub(crate) use map::Map;
+pub(crate) use pointwise::Pointwise;
+pub(crate) use stem::Stem;
+
+/// The channels that one task works on: whole vectors of every instruction set.
+const PANEL: usize = 32;
+
+/// What SIMD this machine has; found out once.
+fn arch() -> pulp::Arch {
+    static ARCH: OnceLock<pulp::Arch> = OnceLock::new();
+    *ARCH.get_or_init(pulp::Arch::new)
+}
+
+/// Limits that an activation clamps to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Clamp {
+    low: f32,
+    high: f32,
+}
+
+impl Clamp {
+    /// No activation.
+    pub(crate) const NONE: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY };
+    /// ReLU6.
+    pub(crate) const RELU6: Self = Self { low: 0.0, high: 6.0 };
+}
+
+/// Runs `task` for `0..count`, on rayon's threads or on this one.
+fn each(count: usize, parallel: bool, task: impl Fn(usize) + Sync + Send) {
+    use rayon::prelude::*;
+    if parallel && count > 1 {
+        (0..count).into_par_iter().with_max_len(1).for_each(task);
+    } else {
+        (0..count).for_each(task);
+    }
+}
+
+/// Runs `work` for each of `images` images: one image a thread if that occupies every thread, else one after the other,
+/// with every thread on each. `work` is told whether to use threads.
+fn each_image(images: usize, work: impl Fn(usize, bool) + Sync + Send) {
+    let threads = rayon::current_num_threads();
+    if threads > 1 && (images.is_multiple_of(threads) || images > 4 * threads) {
+        each(images, true, |image| work(image, false));
+    } else {
+        each(images, false, |image| work(image, threads > 1));
+    }
+}

@@ -1,0 +1,308 @@
+//! 1×1 convolution: a matrix product over the channels of each position.
+
+use pulp::{Simd, WithSimd};
+
+use super::buffer::{Aligned, Shared, Source};
+use super::{Clamp, Map, PANEL, arch, each, each_image};
+
+/// The positions of one task, at least as many as there are.
+const BLOCK: usize = 128;
+
+/// A 1×1 convolution with bias, then a clamp.
+///
+/// Its matrix lies in panels of 32 outputs: a tile of 8 positions × 32 outputs stays in registers over all inputs.
+#[derive(Debug)]
+pub(crate) struct Pointwise {
+    inputs: usize,
+    outputs: usize,
+    panels: Aligned, // [⌈outputs / PANEL⌉, inputs, PANEL]
+    bias: Aligned,   // [⌈outputs / PANEL⌉, PANEL]
+    clamp: Clamp,
+}
+
+impl Pointwise {
+    /// Of a matrix `[outputs, inputs]`.
+    pub(crate) fn new(weight: &[f32], bias: &[f32], clamp: Clamp) -> Self {
+        let (outputs, inputs) = (bias.len(), weight.len() / bias.len());
+        let count = outputs.div_ceil(PANEL);
+        let (mut panels, mut biases) = (Aligned::zeros(count * inputs * PANEL), Aligned::zeros(count * PANEL));
+        biases.as_mut_slice()[..outputs].copy_from_slice(bias);
+        let packed = panels.as_mut_slice();
+        for (output, row) in weight.chunks_exact(inputs).enumerate() {
+            let start = output / PANEL * inputs * PANEL + output % PANEL;
+            for (input, value) in row.iter().enumerate() {
+                packed[start + input * PANEL] = *value;
+            }
+        }
+        Self { inputs, outputs, panels, bias: biases, clamp }
+    }
+
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// How many panels of outputs there are.
+    pub(super) fn panels(&self) -> usize {
+        self.outputs.div_ceil(PANEL)
+    }
+
+    /// `[N, H, W, inputs]` → `[N, H, W, outputs]`.
+    pub(crate) fn forward(&self, xs: &Map) -> Map {
+        assert_eq!(xs.channels, self.inputs, "channels");
+        let mut ys = Map::empty(xs.images, xs.height, xs.width, self.outputs);
+        let (source, target, positions) = (xs.source(), ys.target(), xs.height * xs.width);
+        each_image(xs.images, |image, parallel| {
+            // SAFETY: one image of each map, no other image's task writes there.
+            unsafe {
+                let source = Source(source.at(image * positions * self.inputs));
+                self.image(source, None, Shared(target.at(image * positions * self.outputs)), positions, parallel);
+            }
+        });
+        ys
+    }
+
+    /// All positions of one image; adds `residual`, which has the shape of what is written, after the clamp.
+    ///
+    /// # Safety
+    /// `xs` must hold `positions` × inputs numbers, `residual` and `ys` `positions` × outputs.
+    pub(super) unsafe fn image(
+        &self,
+        xs: Source,
+        residual: Option<Source>,
+        ys: Shared,
+        positions: usize,
+        parallel: bool,
+    ) {
+        let panels = self.panels();
+        let tasks = if parallel { 4 * rayon::current_num_threads() } else { 1 };
+        let blocks = positions.div_ceil(BLOCK).max(tasks.div_ceil(panels).min(positions.div_ceil(16)));
+        each(panels * blocks, parallel, |task| {
+            let (panel, block) = (task % panels, task / panels);
+            let (from, to) = (positions * block / blocks, positions * (block + 1) / blocks);
+            // SAFETY: the caller's promise; each task writes the positions of its block in the outputs of its panel.
+            unsafe {
+                let tile = Rows {
+                    xs: xs.at(from * self.inputs),
+                    residual: residual.map(|residual| residual.at(from * self.outputs + panel * PANEL)),
+                    ys: ys.at(from * self.outputs + panel * PANEL),
+                    stride: self.outputs,
+                    count: to - from,
+                };
+                arch().dispatch(Panel { matrix: self, panel, rows: tile });
+            }
+        });
+    }
+
+    /// The outputs of one panel for some positions.
+    ///
+    /// # Safety
+    /// As the fields of [`Rows`] say.
+    #[inline(always)]
+    pub(super) unsafe fn panel<S: Simd>(&self, simd: S, panel: usize, rows: Rows) {
+        let columns = PANEL.min(self.outputs - panel * PANEL);
+        let mut column = 0;
+        while column < columns {
+            let vectors = (columns - column).div_ceil(S::F32_LANES);
+            // SAFETY: the panel has PANEL columns, and `column` is one of them.
+            let part = unsafe {
+                Part {
+                    inputs: self.inputs,
+                    weight: self.panels.as_ptr().add(panel * self.inputs * PANEL + column),
+                    bias: self.bias.as_ptr().add(panel * PANEL + column),
+                    clamp: self.clamp,
+                    columns: columns - column,
+                    rows: rows.shifted(column),
+                }
+            };
+            // SAFETY: the caller's promise; as many vectors as fit the panel.
+            let done = unsafe { part.compute(simd, vectors) };
+            column += done * S::F32_LANES;
+        }
+    }
+}
+
+/// Positions, and what is written of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows {
+    /// The first position's inputs; the others follow without a gap.
+    pub(super) xs: *const f32,
+    /// What to add to the first position's outputs of the panel; the others' are `stride` numbers apart.
+    pub(super) residual: Option<*const f32>,
+    /// Where the first position's outputs of the panel go; the others' are `stride` numbers apart.
+    pub(super) ys: *mut f32,
+    /// How far one position's outputs are from the next one's.
+    pub(super) stride: usize,
+    /// How many positions there are.
+    pub(super) count: usize,
+}
+
+impl Rows {
+    /// The same positions, `columns` outputs on.
+    unsafe fn shifted(self, columns: usize) -> Self {
+        // SAFETY: the caller stays within the outputs.
+        unsafe { Self { residual: self.residual.map(|to| to.add(columns)), ys: self.ys.add(columns), ..self } }
+    }
+
+    /// The positions from `first` on, `count` of them, each of so many inputs.
+    unsafe fn block(self, first: usize, count: usize, inputs: usize) -> Self {
+        // SAFETY: the caller stays within the positions.
+        unsafe {
+            Self {
+                xs: self.xs.add(first * inputs),
+                residual: self.residual.map(|residual| residual.add(first * self.stride)),
+                ys: self.ys.add(first * self.stride),
+                stride: self.stride,
+                count,
+            }
+        }
+    }
+}
+
+/// One panel, as a task for whatever SIMD there is.
+struct Panel<'a> {
+    matrix: &'a Pointwise,
+    panel: usize,
+    rows: Rows,
+}
+
+impl WithSimd for Panel<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // SAFETY: as whoever made it promised.
+        unsafe { self.matrix.panel(simd, self.panel, self.rows) }
+    }
+}
+
+/// Some columns of a panel, and the positions that they are computed for.
+#[derive(Clone, Copy)]
+struct Part {
+    inputs: usize,
+    weight: *const f32, // [inputs, PANEL], from the first column on
+    bias: *const f32,
+    clamp: Clamp,
+    /// How many columns there are from the first on.
+    columns: usize,
+    rows: Rows,
+}
+
+impl Part {
+    /// Computes as many of `vectors` vectors of columns as registers hold for enough positions, and returns how many.
+    #[inline(always)]
+    unsafe fn compute<S: Simd>(&self, simd: S, vectors: usize) -> usize {
+        // SAFETY: the callers' promises.
+        unsafe {
+            if S::F32_LANES >= 16 {
+                // 32 registers: 8 positions × 2 vectors, and the operands.
+                match vectors {
+                    1 => self.tiles::<S, 8, 1>(simd),
+                    _ => self.tiles::<S, 8, 2>(simd),
+                }
+            } else {
+                // 16 registers.
+                match vectors {
+                    1 => self.tiles::<S, 8, 1>(simd),
+                    2 => self.tiles::<S, 6, 2>(simd),
+                    3 => self.tiles::<S, 4, 3>(simd),
+                    _ => self.tiles::<S, 3, 4>(simd),
+                }
+            }
+        }
+    }
+
+    /// All positions, in tiles of at most `MOST` ≤ 8 that are about equal.
+    #[inline(always)]
+    unsafe fn tiles<S: Simd, const MOST: usize, const VECTORS: usize>(&self, simd: S) -> usize {
+        let count = self.rows.count;
+        let tiles = count.div_ceil(MOST);
+        let mut first = 0;
+        for tile in 1..=tiles {
+            let next = count * tile / tiles;
+            // SAFETY: the positions first..next are some of those there are.
+            unsafe {
+                let part = Self { rows: self.rows.block(first, next - first, self.inputs), ..*self };
+                match next - first {
+                    1 => part.tile::<S, 1, VECTORS>(simd),
+                    2 => part.tile::<S, 2, VECTORS>(simd),
+                    3 => part.tile::<S, 3, VECTORS>(simd),
+                    4 if MOST >= 4 => part.tile::<S, 4, VECTORS>(simd),
+                    5 if MOST >= 5 => part.tile::<S, 5, VECTORS>(simd),
+                    6 if MOST >= 6 => part.tile::<S, 6, VECTORS>(simd),
+                    7 if MOST >= 7 => part.tile::<S, 7, VECTORS>(simd),
+                    _ => part.tile::<S, MOST, VECTORS>(simd),
+                }
+            }
+            first = next;
+        }
+        VECTORS
+    }
+
+    /// `ROWS` positions × `VECTORS` vectors of columns, in registers.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, simd: S) {
+        // SAFETY: reads `ROWS` positions of `inputs` numbers; of the panel, `VECTORS` vectors, which may reach behind
+        // `columns` but not behind the panel, since PANEL is a multiple of every vector; writes `columns` at most.
+        unsafe {
+            let load = |from: *const f32| from.cast::<S::f32s>().read_unaligned();
+            let (inputs, mut weight) = (self.inputs, self.weight);
+            let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+            for (vector, bias) in (0..VECTORS).map(|vector| (vector, load(self.bias.add(vector * S::F32_LANES)))) {
+                for row in &mut sums {
+                    row[vector] = bias;
+                }
+            }
+            // Every third position has a pointer of its own: the two behind it are reached by scaled indices.
+            let mut bases = [0, 3, 6].map(|row: usize| self.rows.xs.add(row.min(ROWS - 1) * inputs));
+            for _ in 0..inputs {
+                let mut weights = [simd.splat_f32s(0.0); VECTORS];
+                for (vector, weights) in weights.iter_mut().enumerate() {
+                    *weights = load(weight.add(vector * S::F32_LANES));
+                }
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let x = simd.splat_f32s(*bases[row / 3].add(row % 3 * inputs));
+                    for (sum, weights) in sums.iter_mut().zip(&weights) {
+                        *sum = simd.mul_add_e_f32s(x, *weights, *sum);
+                    }
+                }
+                weight = weight.add(PANEL);
+                bases = bases.map(|base| base.add(1));
+            }
+            // In this order a NaN stays one.
+            let [low, high] = [self.clamp.low, self.clamp.high].map(|limit| simd.splat_f32s(limit));
+            for (row, sums) in sums.iter().enumerate() {
+                for (vector, sum) in sums.iter().enumerate() {
+                    let offset = row * self.rows.stride + vector * S::F32_LANES;
+                    let room = self.columns.saturating_sub(vector * S::F32_LANES);
+                    let sum = simd.min_f32s(high, simd.max_f32s(low, *sum));
+                    let residual = self.rows.residual.map(|residual| residual.add(offset));
+                    store(simd, sum, residual, self.rows.ys.add(offset), room);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the first `room` numbers of a vector, or all, with the residual's numbers added.
+///
+/// # Safety
+/// So many must fit there, and be at `residual`.
+#[inline(always)]
+unsafe fn store<S: Simd>(simd: S, ys: S::f32s, residual: Option<*const f32>, to: *mut f32, room: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if room >= S::F32_LANES {
+            let residual = residual.map(|residual| residual.cast::<S::f32s>().read_unaligned());
+            let ys = residual.map_or(ys, |residual| simd.add_f32s(ys, residual));
+            to.cast::<S::f32s>().write_unaligned(ys);
+        } else if room > 0 {
+            let residual = residual.map(|from| simd.partial_load_f32s(std::slice::from_raw_parts(from, room)));
+            let ys = residual.map_or(ys, |residual| simd.add_f32s(ys, residual));
+            simd.partial_store_f32s(std::slice::from_raw_parts_mut(to, room), ys);
+        }
+    }
+}

@@ -10,7 +10,7 @@ use tch::nn::{self, BatchNorm, Init, LinearConfig, Module, ModuleT};
 use tch::{Kind, Tensor};
 
 use super::conv::{SameConv2d, batch_norm, norm_relu6};
-use super::prepared::{Mobile, MobileBlock};
+use super::prepared::{self, Mobile, MobileBlock};
 use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
 use crate::kernels::{Clamp, Depthwise, InvertedResidual, Pointwise, Stem};
 use crate::{Error, Result};
@@ -227,6 +227,8 @@ impl Backbone for EfficientNetLite {
             stem: Stem::new(self.conv_stem.axis(), Pointwise::new(&stem, &bias, Clamp::RELU6)),
             stages: self.blocks.iter().enumerate().map(stage).collect(),
             head: self.conv_head.pointwise(&self.bn1, Clamp::NONE),
+            head_clamp: Clamp::RELU6,
+            classifier: prepared::linear(&self.fc),
         }))
     }
 }

@@ -2,12 +2,12 @@
 
 use std::fmt::Debug;
 
-use tch::nn::BatchNorm;
+use tch::nn::{BatchNorm, Linear};
 use tch::{Kind, Tensor};
 
 use super::GateInside;
 use crate::Result;
-use crate::kernels::{InvertedResidual, Map, Pointwise, Stem};
+use crate::kernels::{Clamp, InvertedResidual, Map, Pointwise, Stem};
 
 /// A backbone with its BatchNorm folded into its convolutions, on the crate's own kernels: f32, without gradients.
 ///
@@ -31,6 +31,18 @@ pub trait Prepared: Debug + Send {
     /// # Errors
     /// [`Error::Input`](crate::Error::Input) for features that are not the last stage's.
     fn head_conv(&self, xs: &Tensor) -> Result<Tensor>;
+
+    /// As [`Backbone::head_activation`](super::Backbone::head_activation).
+    ///
+    /// # Errors
+    /// [`Error::Input`](crate::Error::Input) for features that are not the head's.
+    fn head_activation(&self, features: &Tensor) -> Result<Tensor>;
+
+    /// As [`Backbone::classify`](super::Backbone::classify).
+    ///
+    /// # Errors
+    /// [`Error::Input`](crate::Error::Input) for features that are not the head's.
+    fn classify(&self, features: &Tensor) -> Result<Tensor>;
 }
 
 /// A network of inverted residual blocks.
@@ -39,6 +51,8 @@ pub(super) struct Mobile {
     pub(super) stem: Stem,
     pub(super) stages: Vec<Vec<MobileBlock>>,
     pub(super) head: Pointwise,
+    pub(super) head_clamp: Clamp,
+    pub(super) classifier: Pointwise,
 }
 
 /// One block.
@@ -68,6 +82,15 @@ impl Prepared for Mobile {
 
     fn head_conv(&self, xs: &Tensor) -> Result<Tensor> {
         Ok(self.head.forward(&Map::of("head", xs, self.head.inputs())?).tensor())
+    }
+
+    fn head_activation(&self, features: &Tensor) -> Result<Tensor> {
+        Ok(Map::of("head", features, self.head.outputs())?.clamped(self.head_clamp).tensor())
+    }
+
+    fn classify(&self, features: &Tensor) -> Result<Tensor> {
+        let pooled = Map::of("classifier", features, self.classifier.inputs())?.mean();
+        Ok(self.classifier.forward(&pooled).tensor().flatten(1, -1))
     }
 }
 
@@ -99,6 +122,12 @@ pub(super) fn fold(weight: &Tensor, norm: &BatchNorm, eps: f64) -> (Vec<f32>, Ve
         let weight = wide(weight).flatten(1, -1) * scale.unsqueeze(1);
         (values(&weight), values(&bias))
     })
+}
+
+/// A linear layer.
+pub(super) fn linear(layer: &Linear) -> Pointwise {
+    let bias = layer.bs.as_ref().map_or_else(|| vec![0.0; layer.ws.size()[0] as usize], values);
+    Pointwise::new(&values(&layer.ws), &bias, Clamp::NONE)
 }
 
 fn values(tensor: &Tensor) -> Vec<f32> {

@@ -163,7 +163,7 @@ impl Part<'_> {
                     }
                 }
             }
-            let [low, high] = [self.clamp.low, self.clamp.high].map(|limit| simd.splat_f32s(limit));
+            let (low, high) = (simd.splat_f32s(self.clamp.low), simd.splat_f32s(self.clamp.high));
             for (position, sum) in sums.iter().enumerate() {
                 let ys = simd.min_f32s(high, simd.max_f32s(low, *sum)); // in this order a NaN stays one
                 let to = self.row.ys.add((first + position) * self.row.stride + self.column);

@@ -14,7 +14,7 @@ use tch::{Tensor, nn};
 
 use crate::attention::Gate;
 use crate::backbone::{Backbone, Prepared};
-use crate::{Error, Result, sys};
+use crate::{Error, Result, kernels, sys};
 
 use block::Block;
 pub use config::{NetworkConfig, StageAttention};
@@ -165,7 +165,9 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
-        self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train)
+        let pass = || self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train);
+        // On that thread gradients are on unless it is told.
+        if self.fast(train).is_some() { kernels::in_pool(|| tch::no_grad(pass)) } else { pass() }
     }
 
     /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features. It has no attention and
@@ -216,9 +218,13 @@ impl Network {
             xs = self.stage(stage, &xs, train, &mut attention)?;
         }
         let features = self.head_conv(&xs, backbone_trains)?;
-        let activated = self.backbone.head_activation(&features);
+        let activated = self.head_activation(&features)?;
         let attended = self.attend(Site::Head, &activated, train, &mut attention)?;
-        Ok(Output { logits: self.backbone.classify(&attended, backbone_trains), features, attention })
+        let logits = match self.fast(backbone_trains) {
+            Some(fast) => fast.classify(&attended)?,
+            None => self.backbone.classify(&attended, backbone_trains),
+        };
+        Ok(Output { logits, features, attention })
     }
 
     /// One stage, with the attention in it and behind it, whose maps go to `maps`.
@@ -235,6 +241,11 @@ impl Network {
     /// The last stage's output to the head's features, before their activation.
     fn head_conv(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
         self.fast(train).map_or_else(|| Ok(self.backbone.head_conv(xs, train)), |fast| fast.head_conv(xs))
+    }
+
+    /// The head's features after their activation.
+    fn head_activation(&self, features: &Tensor) -> Result<Tensor> {
+        self.fast(false).map_or_else(|| Ok(self.backbone.head_activation(features)), |fast| fast.head_activation(features))
     }
 
     /// The attention at a site, if there is any; its maps go to `maps`.

@@ -69,6 +69,6 @@ impl Network {
 
     /// The last stage's output to the features at [`HEAD`].
     fn head(&self, features: &Tensor) -> Result<Tensor> {
-        Ok(self.backbone.head_activation(&self.head_conv(features, false)?))
+        self.head_activation(&self.head_conv(features, false)?)
     }
 }

@@ -10,7 +10,7 @@ use tch::nn::{self, BatchNorm, Init, LinearConfig, Module, ModuleT};
 use tch::{Kind, Tensor};
 
 use super::conv::{SameConv2d, batch_norm, norm_relu6};
-use super::prepared::{self, Mobile, MobileBlock};
+use super::prepared::{self, Mobile, MobileBlock, Places};
 use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
 use crate::kernels::{Clamp, Depthwise, InvertedResidual, Pointwise, Stem};
 use crate::{Error, Result};
@@ -205,20 +205,16 @@ impl Backbone for EfficientNetLite {
     }
 
     fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
-        if self.fc.ws.device() != tch::Device::Cpu || self.fc.ws.kind() != Kind::Float {
+        if !prepared::takes(&self.fc.ws) {
             return None;
         }
         let stage = |(stage, blocks): (usize, &Vec<Block>)| {
-            let mut places = 0;
-            let mut place = |exists: bool| {
-                places += usize::from(exists);
-                (exists && gated(stage, places - 1)).then(|| places - 1)
-            };
+            let mut places = Places::of(stage, gated);
             let block = |(number, block): (usize, &Block)| MobileBlock {
                 kernel: block.kernel(),
                 residual: block.residual,
-                gated_expansion: place(number == 0 && block.expand.is_some()),
-                gated_branch: place(block.residual),
+                gated_expansion: places.next(number == 0 && block.expand.is_some()),
+                gated_branch: places.next(block.residual),
             };
             blocks.iter().enumerate().map(block).collect()
         };

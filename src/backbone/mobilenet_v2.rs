@@ -9,8 +9,10 @@ use std::borrow::Borrow;
 use tch::Tensor;
 use tch::nn::{self, BatchNorm, Conv2D, Linear, Module, ModuleT};
 
-use super::layers::{ConvShape, batch_norm, conv, small_linear};
-use super::{Arch, Backbone, GateInside, InnerSite, Stage};
+use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
+use super::prepared::{self, Mobile, MobileBlock, Places};
+use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
+use crate::kernels::{Axis, Clamp, Depthwise, InvertedResidual, Padding, Pointwise, Stem};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -131,6 +133,29 @@ impl Backbone for MobileNetV2 {
     fn classifier_weight(&self) -> Option<Tensor> {
         Some(self.classifier.ws.shallow_clone())
     }
+
+    fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
+        if !prepared::takes(&self.classifier.ws) {
+            return None;
+        }
+        let stage = |(stage, blocks): (usize, &Vec<Block>)| {
+            let mut places = Places::of(stage, gated);
+            let block = |(number, block): (usize, &Block)| MobileBlock {
+                kernel: block.kernel(),
+                residual: number > 0,
+                gated_expansion: places.next(number == 0 && block.expand.is_some()),
+                gated_branch: places.next(number > 0),
+            };
+            blocks.iter().enumerate().map(block).collect()
+        };
+        Some(Box::new(Mobile {
+            stem: Stem::new(axis(2), pointwise(&self.stem, Clamp::RELU6)),
+            stages: self.blocks.iter().enumerate().map(stage).collect(),
+            head: pointwise(&self.head, Clamp::NONE),
+            head_clamp: Clamp::RELU6,
+            classifier: prepared::linear(&self.classifier),
+        }))
+    }
 }
 
 /// A convolution and its normalisation.
@@ -148,12 +173,29 @@ fn activated(layer: &Layer, xs: &Tensor, train: bool) -> Tensor {
     normalised(layer, xs, train).clamp_(0.0, 6.0)
 }
 
+/// The layer's weights and biases, for inference.
+fn fold((conv, norm): &Layer) -> (Vec<f32>, Vec<f32>) {
+    prepared::fold(&conv.ws, norm, NORM_EPS)
+}
+
+/// A layer over the channels of each position, or over the values under the stem's kernel, for inference.
+fn pointwise(layer: &Layer, clamp: Clamp) -> Pointwise {
+    let (weight, bias) = fold(layer);
+    Pointwise::new(&weight, &bias, clamp)
+}
+
+/// A 3×3 convolution's, padded by one.
+fn axis(stride: i64) -> Axis {
+    Axis { kernel: 3, stride: stride as usize, padding: Padding::Each(1) }
+}
+
 /// An inverted residual block. All but the first of a stage add their input to their output.
 #[derive(Debug)]
 struct Block {
     expand: Option<Layer>,
     depthwise: Layer,
     project: Layer,
+    stride: i64,
 }
 
 impl Block {
@@ -166,6 +208,17 @@ impl Block {
             expand,
             depthwise: layer(&(p / next), &of(hidden, hidden, 3, stride, hidden)),
             project: (conv(p / (next + 1), &project, false), batch_norm(p / (next + 2), output)),
+            stride,
+        }
+    }
+
+    /// The block for inference.
+    fn kernel(&self) -> InvertedResidual {
+        let (weight, bias) = fold(&self.depthwise);
+        InvertedResidual {
+            expand: self.expand.as_ref().map(|layer| pointwise(layer, Clamp::RELU6)),
+            depthwise: Depthwise::new(&weight, &bias, axis(self.stride), Clamp::RELU6),
+            project: pointwise(&self.project, Clamp::NONE),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use tch::nn::{BatchNorm, Linear};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::GateInside;
 use crate::Result;
@@ -108,6 +108,31 @@ impl MobileBlock {
         let gated = gate(place, &branch.tensor())?;
         Map::of("branch", &(gated + xs.tensor()), branch.channels)
     }
+}
+
+/// Numbers the places inside a stage as they come.
+pub(super) struct Places<'a> {
+    stage: usize,
+    next: usize,
+    gated: &'a dyn Fn(usize, usize) -> bool,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn of(stage: usize, gated: &'a dyn Fn(usize, usize) -> bool) -> Self {
+        Self { stage, next: 0, gated }
+    }
+
+    /// The next place if `exists` says that there is one, and its features are wanted.
+    pub(super) fn next(&mut self, exists: bool) -> Option<usize> {
+        let place = self.next;
+        self.next += usize::from(exists);
+        (exists && (self.gated)(self.stage, place)).then_some(place)
+    }
+}
+
+/// Whether the kernels take a network of these weights.
+pub(super) fn takes(weight: &Tensor) -> bool {
+    weight.device() == Device::Cpu && weight.kind() == Kind::Float
 }
 
 /// A convolution without bias and the BatchNorm behind it, as one convolution with bias: its weights, `[outputs, …]` row by

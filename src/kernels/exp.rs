@@ -118,7 +118,8 @@ mod tests {
             let sum: f64 = xs.iter().map(|x| f64::from(*x).exp()).sum();
             for (x, y) in xs.iter().zip(ys) {
                 let exact = f64::from(*x).exp() / sum;
-                assert!((f64::from(y) - exact).abs() <= 2e-6 * exact + 1e-37, "{count}, {x}: {y}, not {exact}");
+                // The differences from the highest, of up to 33, are themselves rounded.
+                assert!((f64::from(y) - exact).abs() <= 5e-6 * exact + 1e-37, "{count}, {x}: {y}, not {exact}");
             }
         }
     }

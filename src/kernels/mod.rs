@@ -24,8 +24,8 @@ mod mlp;
 mod pointwise;
 mod self_attention;
 mod stem;
-
-use std::sync::OnceLock;
+#[cfg(test)]
+mod tests;
 
 use buffer::with_scratch;
 pub(crate) use depthwise::{Axis, Depthwise, Padding};
@@ -41,9 +41,29 @@ pub(crate) use stem::Stem;
 const PANEL: usize = 32;
 
 /// What SIMD this machine has; found out once.
+#[cfg(not(test))]
 fn arch() -> pulp::Arch {
-    static ARCH: OnceLock<pulp::Arch> = OnceLock::new();
+    static ARCH: std::sync::OnceLock<pulp::Arch> = std::sync::OnceLock::new();
     *ARCH.get_or_init(pulp::Arch::new)
+}
+
+#[cfg(test)]
+use chosen::{arch, choose};
+
+/// The tests choose.
+#[cfg(test)]
+mod chosen {
+    use std::sync::{PoisonError, RwLock};
+
+    static CHOSEN: RwLock<Option<pulp::Arch>> = RwLock::new(None);
+
+    pub(super) fn arch() -> pulp::Arch {
+        CHOSEN.read().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(pulp::Arch::new)
+    }
+
+    pub(super) fn choose(arch: pulp::Arch) {
+        *CHOSEN.write().unwrap_or_else(PoisonError::into_inner) = Some(arch);
+    }
 }
 
 /// Limits that an activation clamps to.

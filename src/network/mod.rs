@@ -165,9 +165,13 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
-        let pass = || self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train);
-        // On that thread gradients are on unless it is told.
-        if self.fast(train).is_some() { kernels::in_pool(|| tch::no_grad(pass)) } else { pass() }
+        self.pass(train, || self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train))
+    }
+
+    /// Runs `work` where its kernels do, if it has any.
+    fn pass<R>(&self, train: bool, work: impl FnOnce() -> R) -> R {
+        // On the other thread gradients would be on.
+        if self.fast(train).is_some() { kernels::in_pool(|| tch::no_grad(work)) } else { work() }
     }
 
     /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features. It has no attention and
@@ -176,7 +180,7 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
-        self.run_trunk(xs, false)
+        self.pass(false, || self.run_trunk(xs, false))
     }
 
     fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
@@ -207,6 +211,10 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
+        self.pass(train, || self.run_tail(features, train))
+    }
+
+    fn run_tail(&self, features: &Tensor, train: bool) -> Result<Output> {
         let backbone_trains = train && self.backbone_trains;
         let mut attention = Vec::with_capacity(self.blocks.len());
         let mut xs = features.shallow_clone();

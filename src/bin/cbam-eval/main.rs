@@ -53,7 +53,7 @@ fn run(cli: &Cli) -> Result<usize> {
     let device = cbam::sys::resolve(cli.device)?;
     cbam::sys::set_all_threads(cli.threads)?;
     let source = cli.source()?;
-    let network = cli.network(device)?;
+    let network = cli.network(device)?.for_inference();
     let rows = cli.rows(&source, &network)?;
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
     let against = against(cli, &study)?;

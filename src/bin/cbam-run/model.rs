@@ -13,14 +13,14 @@ pub(crate) fn open(model: &Model) -> Result<Box<dyn Inspect>> {
     let device = cbam::sys::resolve(model.device)?;
     cbam::sys::set_threads(model.threads);
     Ok(match &model.kind {
-        ModelKind::Bundled => Box::new(Network::pretrained(device)?),
-        ModelKind::Weights { path, arch: None } => Box::new(Network::open(path, device)?),
+        ModelKind::Bundled => Box::new(Network::pretrained(device)?.for_inference()),
+        ModelKind::Weights { path, arch: None } => Box::new(Network::open(path, device)?.for_inference()),
         ModelKind::Weights { path, arch: Some(arch) } => {
             let (network, report) = Network::open_as(path, *arch, device)?;
             if !report.is_complete() {
                 eprintln!("cbam-run: {}: taken for {arch}: {report}", path.display());
             }
-            Box::new(network)
+            Box::new(network.for_inference())
         }
         ModelKind::Script { path, preprocess, outputs } => {
             Box::new(ScriptedNetwork::open(path, device, preprocess.clone(), outputs.as_deref())?)

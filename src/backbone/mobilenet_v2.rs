@@ -10,9 +10,9 @@ use tch::Tensor;
 use tch::nn::{self, BatchNorm, Conv2D, Linear, Module, ModuleT};
 
 use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
-use super::prepared::{self, Mobile, MobileBlock, Places};
+use super::prepared::{self, Folded, Mobile, MobileBlock, Places};
 use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
-use crate::kernels::{Axis, Clamp, Depthwise, InvertedResidual, Padding, Pointwise, Stem};
+use crate::kernels::{Axis, Clamp, InvertedResidual, Padding, Stem};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -135,25 +135,24 @@ impl Backbone for MobileNetV2 {
     }
 
     fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
-        if !prepared::takes(&self.classifier.ws) {
-            return None;
-        }
         let stage = |(stage, blocks): (usize, &Vec<Block>)| {
             let mut places = Places::of(stage, gated);
-            let block = |(number, block): (usize, &Block)| MobileBlock {
-                kernel: block.kernel(),
-                residual: number > 0,
-                gated_expansion: places.next(number == 0 && block.expand.is_some()),
-                gated_branch: places.next(number > 0),
+            let block = |(number, block): (usize, &Block)| {
+                Some(MobileBlock {
+                    kernel: block.kernel()?,
+                    residual: number > 0,
+                    gated_expansion: places.next(number == 0 && block.expand.is_some()),
+                    gated_branch: places.next(number > 0),
+                })
             };
             blocks.iter().enumerate().map(block).collect()
         };
         Some(Box::new(Mobile {
-            stem: Stem::new(axis(2), pointwise(&self.stem, Clamp::RELU6)),
-            stages: self.blocks.iter().enumerate().map(stage).collect(),
-            head: pointwise(&self.head, Clamp::NONE),
+            stem: Stem::new(axis(2), fold(&self.stem)?.pointwise(Clamp::RELU6)),
+            stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
+            head: fold(&self.head)?.pointwise(Clamp::NONE),
             head_clamp: Clamp::RELU6,
-            classifier: prepared::linear(&self.classifier),
+            classifier: prepared::linear(&self.classifier)?,
         }))
     }
 }
@@ -173,15 +172,9 @@ fn activated(layer: &Layer, xs: &Tensor, train: bool) -> Tensor {
     normalised(layer, xs, train).clamp_(0.0, 6.0)
 }
 
-/// The layer's weights and biases, for inference.
-fn fold((conv, norm): &Layer) -> (Vec<f32>, Vec<f32>) {
-    prepared::fold(&conv.ws, norm, NORM_EPS)
-}
-
-/// A layer over the channels of each position, or over the values under the stem's kernel, for inference.
-fn pointwise(layer: &Layer, clamp: Clamp) -> Pointwise {
-    let (weight, bias) = fold(layer);
-    Pointwise::new(&weight, &bias, clamp)
+/// A layer for inference.
+fn fold((conv, norm): &Layer) -> Option<Folded<'_>> {
+    Folded::of(&conv.ws, norm, NORM_EPS)
 }
 
 /// A 3×3 convolution's, padded by one.
@@ -213,13 +206,16 @@ impl Block {
     }
 
     /// The block for inference.
-    fn kernel(&self) -> InvertedResidual {
-        let (weight, bias) = fold(&self.depthwise);
-        InvertedResidual {
-            expand: self.expand.as_ref().map(|layer| pointwise(layer, Clamp::RELU6)),
-            depthwise: Depthwise::new(&weight, &bias, axis(self.stride), Clamp::RELU6),
-            project: pointwise(&self.project, Clamp::NONE),
-        }
+    fn kernel(&self) -> Option<InvertedResidual> {
+        let expand = match &self.expand {
+            Some(layer) => Some(fold(layer)?.pointwise(Clamp::RELU6)),
+            None => None,
+        };
+        Some(InvertedResidual {
+            expand,
+            depthwise: fold(&self.depthwise)?.depthwise(axis(self.stride), Clamp::RELU6),
+            project: fold(&self.project)?.pointwise(Clamp::NONE),
+        })
     }
 
     /// From the widened features to the block's output, before any addition.

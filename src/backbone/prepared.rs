@@ -2,12 +2,12 @@
 
 use std::fmt::Debug;
 
+use tch::Tensor;
 use tch::nn::{BatchNorm, Linear};
-use tch::{Device, Kind, Tensor};
 
 use super::GateInside;
 use crate::Result;
-use crate::kernels::{Clamp, InvertedResidual, Map, Pointwise, Stem};
+use crate::kernels::{Axis, Clamp, Depthwise, InvertedResidual, Map, Pointwise, Stem, values};
 
 /// A backbone with its BatchNorm folded into its convolutions, on the crate's own kernels: f32, without gradients.
 ///
@@ -130,34 +130,52 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Whether the kernels take a network of these weights.
-pub(super) fn takes(weight: &Tensor) -> bool {
-    weight.device() == Device::Cpu && weight.kind() == Kind::Float
+/// A convolution without bias and the BatchNorm behind it, as one convolution with bias.
+pub(super) struct Folded<'a> {
+    weight: &'a [f32], // [outputs, …]
+    scale: Vec<f64>,
+    bias: Vec<f32>,
 }
 
-/// A convolution without bias and the BatchNorm behind it, as one convolution with bias: its weights, `[outputs, …]` row by
-/// row, and its biases. Computed in f64.
-pub(super) fn fold(weight: &Tensor, norm: &BatchNorm, eps: f64) -> (Vec<f32>, Vec<f32>) {
-    tch::no_grad(|| {
-        let wide = |tensor: &Tensor| tensor.to_kind(Kind::Double);
-        let scale = (wide(&norm.running_var) + eps).rsqrt();
-        let scale = norm.ws.as_ref().map_or_else(|| scale.shallow_clone(), |ws| wide(ws) * &scale);
-        let bias = -wide(&norm.running_mean) * &scale;
-        let bias = norm.bs.as_ref().map_or_else(|| bias.shallow_clone(), |bs| wide(bs) + &bias);
-        let weight = wide(weight).flatten(1, -1) * scale.unsqueeze(1);
-        (values(&weight), values(&bias))
-    })
+impl<'a> Folded<'a> {
+    /// None if the weights are not f32 on the CPU.
+    pub(super) fn of(weight: &'a Tensor, norm: &BatchNorm, eps: f64) -> Option<Self> {
+        let outputs = weight.size()[0] as usize;
+        let given = |tensor: &Option<Tensor>, or: f32| match tensor {
+            Some(tensor) => Some(values(tensor)?.to_vec()),
+            None => Some(vec![or; outputs]),
+        };
+        let (mean, variance) = (values(&norm.running_mean)?, values(&norm.running_var)?);
+        let (factor, offset) = (given(&norm.ws, 1.0)?, given(&norm.bs, 0.0)?);
+        let scale = factor.iter().zip(variance).map(|(factor, variance)| f64::from(*factor) / (f64::from(*variance) + eps).sqrt());
+        let scale: Vec<f64> = scale.collect();
+        let bias = offset.iter().zip(mean).zip(&scale);
+        let bias = bias.map(|((offset, mean), scale)| (f64::from(*offset) - f64::from(*mean) * scale) as f32).collect();
+        Some(Self { weight: values(weight)?, scale, bias })
+    }
+
+    /// As a 1×1 convolution, or one over all values under a kernel.
+    pub(super) fn pointwise(&self, clamp: Clamp) -> Pointwise {
+        let inputs = self.weight.len() / self.bias.len();
+        Pointwise::of(inputs, &self.bias, |output, input| self.at(output, output * inputs + input), clamp)
+    }
+
+    /// As a depthwise convolution.
+    pub(super) fn depthwise(&self, axis: Axis, clamp: Clamp) -> Depthwise {
+        let taps = axis.kernel * axis.kernel;
+        Depthwise::of(&self.bias, |channel, tap| self.at(channel, channel * taps + tap), axis, clamp)
+    }
+
+    fn at(&self, output: usize, index: usize) -> f32 {
+        (f64::from(self.weight[index]) * self.scale[output]) as f32
+    }
 }
 
-/// A linear layer.
-pub(super) fn linear(layer: &Linear) -> Pointwise {
-    let bias = layer.bs.as_ref().map_or_else(|| vec![0.0; layer.ws.size()[0] as usize], values);
-    Pointwise::new(&values(&layer.ws), &bias, Clamp::NONE)
-}
-
-fn values(tensor: &Tensor) -> Vec<f32> {
-    let mut values = vec![0.0; tensor.numel()];
-    let count = values.len();
-    tensor.to_kind(Kind::Float).contiguous().copy_data(&mut values, count);
-    values
+/// A linear layer; none if it is not f32 on the CPU.
+pub(super) fn linear(layer: &Linear) -> Option<Pointwise> {
+    let bias = match &layer.bs {
+        Some(bias) => values(bias)?.to_vec(),
+        None => vec![0.0; layer.ws.size()[0] as usize],
+    };
+    Some(Pointwise::new(values(&layer.ws)?, &bias, Clamp::NONE))
 }

@@ -47,17 +47,18 @@ pub(crate) struct Depthwise {
 }
 
 impl Depthwise {
-    /// Of kernels `[channels, kernel²]`.
-    pub(crate) fn new(weight: &[f32], bias: &[f32], axis: Axis, clamp: Clamp) -> Self {
+    /// Of kernels whose elements `weight` tells by channel and tap, row by row, and their biases.
+    pub(crate) fn of(bias: &[f32], weight: impl Fn(usize, usize) -> f32, axis: Axis, clamp: Clamp) -> Self {
         assert!(matches!((axis.kernel, axis.stride), (3 | 5, 1 | 2)), "no kernel for {axis:?}");
         let (channels, taps) = (bias.len(), axis.kernel * axis.kernel);
         let panels = channels.div_ceil(PANEL);
         let (mut packed, mut biases) = (Aligned::zeros(panels * taps * PANEL), Aligned::zeros(panels * PANEL));
         biases.as_mut_slice()[..channels].copy_from_slice(bias);
-        for (channel, kernel) in weight.chunks_exact(taps).enumerate() {
+        let values = packed.as_mut_slice();
+        for channel in 0..channels {
             let start = channel / PANEL * taps * PANEL + channel % PANEL;
-            for (tap, value) in kernel.iter().enumerate() {
-                packed.as_mut_slice()[start + tap * PANEL] = *value;
+            for tap in 0..taps {
+                values[start + tap * PANEL] = weight(channel, tap);
             }
         }
         Self { axis, channels, weight: packed, bias: biases, clamp }

@@ -1,12 +1,16 @@
 //! 1×1 convolution: a matrix product over the channels of each position.
 
 use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::buffer::{Aligned, Shared, Source};
 use super::{Clamp, Map, PANEL, arch, each, each_image};
 
 /// The positions of one task, at least as many as there are.
 const BLOCK: usize = 128;
+
+/// The least numbers in a matrix that threads put in order together.
+const LARGE: usize = 1 << 16;
 
 /// A 1×1 convolution with bias, then a clamp.
 ///
@@ -23,24 +27,35 @@ pub(crate) struct Pointwise {
 impl Pointwise {
     /// Of a matrix `[outputs, inputs]` and its biases.
     pub(crate) fn new(weight: &[f32], bias: &[f32], clamp: Clamp) -> Self {
-        let (outputs, inputs) = (bias.len(), weight.len() / bias.len());
-        let mut made = Self::of(inputs, outputs, |output, input| weight[output * inputs + input], clamp);
-        made.bias.as_mut_slice()[..outputs].copy_from_slice(bias);
-        made
+        let inputs = weight.len() / bias.len();
+        Self::of(inputs, bias, |output, input| weight[output * inputs + input], clamp)
     }
 
-    /// Of a matrix whose elements `weight` tells by output and input; without biases.
-    pub(super) fn of(inputs: usize, outputs: usize, weight: impl Fn(usize, usize) -> f32, clamp: Clamp) -> Self {
+    /// Of a matrix whose elements `weight` tells by output and input, and its biases.
+    pub(crate) fn of(
+        inputs: usize,
+        bias: &[f32],
+        weight: impl Fn(usize, usize) -> f32 + Sync,
+        clamp: Clamp,
+    ) -> Self {
+        let outputs = bias.len();
         let count = outputs.div_ceil(PANEL);
-        let (mut panels, bias) = (Aligned::zeros(count * inputs * PANEL), Aligned::zeros(count * PANEL));
-        for (panel, values) in panels.as_mut_slice().chunks_exact_mut((inputs * PANEL).max(1)).take(count).enumerate() {
-            for (input, row) in values.chunks_exact_mut(PANEL).enumerate() {
-                for (output, value) in (panel * PANEL..outputs).zip(row) {
-                    *value = weight(output, input);
+        let (mut panels, mut biases) = (Aligned::zeros(count * inputs * PANEL), Aligned::zeros(count * PANEL));
+        biases.as_mut_slice()[..outputs].copy_from_slice(bias);
+        let panel = |(panel, values): (usize, &mut [f32])| {
+            for (column, output) in (panel * PANEL..outputs.min((panel + 1) * PANEL)).enumerate() {
+                for (input, row) in values.chunks_exact_mut(PANEL).enumerate() {
+                    row[column] = weight(output, input);
                 }
             }
+        };
+        let values = &mut panels.as_mut_slice()[..count * inputs * PANEL];
+        if values.len() < LARGE {
+            values.chunks_exact_mut(inputs * PANEL).enumerate().for_each(panel);
+        } else {
+            values.par_chunks_exact_mut(inputs * PANEL).enumerate().for_each(panel);
         }
-        Self { inputs, outputs, panels, bias, clamp }
+        Self { inputs, outputs, panels, bias: biases, clamp }
     }
 
     pub(crate) fn inputs(&self) -> usize {

@@ -45,8 +45,11 @@ impl Heads<'_> {
             unsafe {
                 let head_of = |from: Source, tokens: usize| from.at(image * tokens * inner + head * width);
                 let (keys_at, values_at) = (head_of(key_from, keys), head_of(value_from, keys));
-                let scores = Pointwise::of(width, keys, |key, i| *keys_at.add(key * inner + i) * scale, Clamp::NONE);
-                let sums = Pointwise::of(keys, width, |i, key| *values_at.add(key * inner + i), Clamp::NONE);
+                let (keys_at, values_at) = (Source(keys_at), Source(values_at));
+                let zeros = vec![0.0; keys.max(width)];
+                let score = |key, i| *keys_at.at(key * inner + i) * scale;
+                let scores = Pointwise::of(width, &zeros[..keys], score, Clamp::NONE);
+                let sums = Pointwise::of(keys, &zeros[..width], |i, key| *values_at.at(key * inner + i), Clamp::NONE);
                 let blocks = queries.div_ceil(BLOCK);
                 each(blocks, parallel && images * heads < 2 * rayon::current_num_threads(), |block| {
                     let (from, to) = (queries * block / blocks, queries * (block + 1) / blocks);

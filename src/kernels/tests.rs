@@ -32,6 +32,11 @@ fn values_of(tensor: &Tensor) -> Vec<f32> {
     values(&tensor.contiguous()).unwrap().to_vec()
 }
 
+fn depthwise_of(weight: &[f32], bias: &[f32], axis: Axis) -> Depthwise {
+    let taps = axis.kernel * axis.kernel;
+    Depthwise::of(bias, |channel, tap| weight[channel * taps + tap], axis, Clamp::RELU6)
+}
+
 fn assert_close(name: &str, ours: &Tensor, theirs: &Tensor) {
     assert_eq!(ours.size(), theirs.size(), "{name}");
     let (off, scale) = ((ours - theirs).abs().max(), theirs.abs().max());
@@ -122,7 +127,7 @@ fn inverted_residuals_are_libtorchs() {
             };
             let block = InvertedResidual {
                 expand: expands.then(|| pointwise(&expand, Clamp::RELU6)),
-                depthwise: Depthwise::new(&values_of(&depthwise.0), &values_of(&depthwise.1), axis, Clamp::RELU6),
+                depthwise: depthwise_of(&values_of(&depthwise.0), &values_of(&depthwise.1), axis),
                 project: pointwise(&project, Clamp::NONE),
             };
             let map = Map::of("test", &xs, inputs as usize).unwrap();
@@ -144,7 +149,7 @@ fn one_image_and_many_on_any_number_of_threads_are_the_same() {
     let random = |size: &[i64]| values_of(&(Tensor::randn(size, F32) * 0.2));
     let block = &InvertedResidual {
         expand: Some(Pointwise::new(&random(&[144, 24]), &random(&[144]), Clamp::RELU6)),
-        depthwise: Depthwise::new(&random(&[144, 25]), &random(&[144]), axis, Clamp::RELU6),
+        depthwise: depthwise_of(&random(&[144, 25]), &random(&[144]), axis),
         project: Pointwise::new(&random(&[24, 144]), &random(&[24]), Clamp::NONE),
     };
     let xs = Tensor::randn([8, 24, 28, 28], F32);

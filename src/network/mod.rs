@@ -141,6 +141,11 @@ impl Network {
         self
     }
 
+    /// Whether its backbone is ready for inference: [`for_inference`](Self::for_inference) was asked for, and has such a form.
+    pub fn is_prepared(&self) -> bool {
+        self.prepared.is_some()
+    }
+
     /// The backbone for inference, if this pass may use it.
     fn fast(&self, train: bool) -> Option<&dyn Prepared> {
         self.prepared.as_deref().filter(|_| !train && !sys::grad_enabled())

@@ -6,6 +6,7 @@ use tch::nn::{self, BatchNorm, Init, ModuleT};
 use tch::{Tensor, nn::BatchNormConfig};
 
 use super::prepared::Folded;
+use super::start::start;
 use crate::kernels::{Axis, Padding};
 
 /// BatchNorm's ε.
@@ -44,7 +45,7 @@ impl SameConv2d {
     ) -> Self {
         let inputs = input / groups;
         let bound = ((inputs * kernel * kernel) as f64).sqrt().recip();
-        let init = Init::Uniform { lo: -bound, up: bound };
+        let init = start(Init::Uniform { lo: -bound, up: bound });
         let weight = p.borrow().var("weight", &[output, inputs, kernel, kernel], init);
         Self { weight, kernel, stride, groups }
     }

@@ -11,8 +11,9 @@ use tch::{Kind, Tensor};
 
 use super::conv::{SameConv2d, batch_norm, norm_relu6};
 use super::prepared::{self, Mobile, MobileBlock, Places};
+use super::start::start;
 use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
-use crate::kernels::{Clamp, InvertedResidual, Stem};
+use crate::kernels::{Clamp, InvertedResidual};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -139,7 +140,7 @@ impl EfficientNetLite {
 
         // PyTorch's default start, which is not tch's.
         let bound = (HEAD as f64).sqrt().recip();
-        let linear = LinearConfig { ws_init: Init::Uniform { lo: -bound, up: bound }, ..Default::default() };
+        let linear = LinearConfig { ws_init: start(Init::Uniform { lo: -bound, up: bound }), ..Default::default() };
         Ok(Self {
             conv_stem: SameConv2d::new(p / "_conv_stem", 3, STEM, 3, 2),
             bn0: batch_norm(p / "_bn0", STEM),
@@ -218,7 +219,7 @@ impl Backbone for EfficientNetLite {
             blocks.iter().enumerate().map(block).collect()
         };
         Some(Box::new(Mobile {
-            stem: Stem::new(self.conv_stem.axis(), self.conv_stem.fold(&self.bn0)?.pointwise(Clamp::RELU6)),
+            stem: self.conv_stem.fold(&self.bn0)?.convolution(self.conv_stem.axis(), Clamp::RELU6),
             stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
             head: self.conv_head.fold(&self.bn1)?.pointwise(Clamp::NONE),
             head_clamp: Clamp::RELU6,

@@ -3,6 +3,8 @@
 use tch::nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use tch::nn::{self, BatchNorm, BatchNormConfig, Conv2D, ConvConfig, Init, Linear, LinearConfig};
 
+use super::start::start;
+
 /// Kaiming-normal by fan-out (He et al. 2015), for a ReLU behind it.
 pub(super) const KAIMING: Init =
     Init::Kaiming { dist: NormalOrUniform::Normal, fan: FanInOut::FanOut, non_linearity: NonLinearity::ReLU };
@@ -19,7 +21,7 @@ pub(super) struct ConvShape {
 /// A convolution padded by half its kernel with zeros.
 pub(super) fn conv(p: nn::Path<'_>, shape: &ConvShape, bias: bool) -> Conv2D {
     let &ConvShape { input, output, kernel, stride, groups } = shape;
-    let config = ConvConfig { stride, padding: kernel / 2, groups, bias, ws_init: KAIMING, ..Default::default() };
+    let config = ConvConfig { stride, padding: kernel / 2, groups, bias, ws_init: start(KAIMING), ..Default::default() };
     nn::conv2d(p, input, output, kernel, config)
 }
 
@@ -38,14 +40,14 @@ pub(super) fn linear(p: nn::Path<'_>, inputs: i64, outputs: i64) -> Linear {
         p,
         inputs,
         outputs,
-        LinearConfig { ws_init: Init::Uniform { lo: -bound, up: bound }, ..Default::default() },
+        LinearConfig { ws_init: start(Init::Uniform { lo: -bound, up: bound }), ..Default::default() },
     )
 }
 
 /// A linear layer that starts with weights of deviation 0.01 and biases of 0.
 pub(super) fn small_linear(p: nn::Path<'_>, inputs: i64, outputs: i64) -> Linear {
     let config = LinearConfig {
-        ws_init: Init::Randn { mean: 0.0, stdev: 0.01 },
+        ws_init: start(Init::Randn { mean: 0.0, stdev: 0.01 }),
         bs_init: Some(Init::Const(0.0)),
         ..Default::default()
     };

@@ -12,7 +12,7 @@ use tch::nn::{self, BatchNorm, Conv2D, Linear, Module, ModuleT};
 use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
 use super::prepared::{self, Folded, Mobile, MobileBlock, Places};
 use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
-use crate::kernels::{Axis, Clamp, InvertedResidual, Padding, Stem};
+use crate::kernels::{Axis, Clamp, InvertedResidual, Padding};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -148,7 +148,7 @@ impl Backbone for MobileNetV2 {
             blocks.iter().enumerate().map(block).collect()
         };
         Some(Box::new(Mobile {
-            stem: Stem::new(axis(2), fold(&self.stem)?.pointwise(Clamp::RELU6)),
+            stem: fold(&self.stem)?.convolution(axis(2), Clamp::RELU6),
             stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
             head: fold(&self.head)?.pointwise(Clamp::NONE),
             head_clamp: Clamp::RELU6,

@@ -19,6 +19,7 @@ mod layers;
 pub mod mobilenet_v2;
 mod prepared;
 pub mod resnet;
+mod start;
 pub mod vgg;
 
 use std::fmt::Debug;
@@ -31,6 +32,7 @@ pub use efficientnet_lite::EfficientNetLite;
 pub use mobilenet_v2::MobileNetV2;
 pub use prepared::Prepared;
 pub use resnet::ResNet;
+pub(crate) use start::to_be_loaded;
 pub use vgg::Vgg;
 
 /// One stage of a backbone: a run of blocks at one resolution.
@@ -141,8 +143,8 @@ pub trait Backbone: Debug + Send {
     /// where the classifier is not linear in the mean of the features, as VGG's.
     fn classifier_weight(&self) -> Option<Tensor>;
 
-    /// The network in the form for inference on a CPU, of the weights as they are now; none where there is no such form, or
-    /// the weights are not f32 on the CPU. `gated` says of a stage and of a place [inside](Stage::inside) it whether the
+    /// The network in the form for inference on a CPU, of the weights as they are now; none where there is no such form
+    /// (ResNeXt, whose convolutions are in groups), or the weights are not f32 on the CPU. `gated` says of a stage and of a place [inside](Stage::inside) it whether the
     /// features there are wanted.
     fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
         let _ = gated;

@@ -57,11 +57,7 @@ impl InvertedResidual {
         let (width, before_columns) = self.depthwise.axis.cells(xs.width);
         let outputs = self.project.outputs();
         let mut ys = Map::empty(xs.images, height, width, outputs);
-        let residual = residual.map(|residual| {
-            let [of, to] = [residual, &ys].map(|map| [map.images, map.height, map.width, map.channels]);
-            assert_eq!(of, to, "shapes that do not add");
-            residual.source()
-        });
+        let residual = residual.map(|residual| residual.source_like(&ys));
         let (size, source, target) = ([xs.height, xs.width], xs.source(), ys.target());
         each_image(xs.images, |image, parallel| {
             // SAFETY: one image of each map; no other image's task writes there.
@@ -194,7 +190,7 @@ impl First<'_> {
             match (&self.block.expand, self.wide) {
                 (Some(expand), Wide::Expanded) => {
                     let xs = self.xs.at(row * width * expand.inputs());
-                    expand.panel(simd, panel, Rows { xs, apart: expand.inputs(), residual: None, ys, stride: PANEL, count: width });
+                    expand.panel(simd, panel, Rows { xs, apart: expand.inputs(), pieces: 1, below: 0, residual: None, ys, stride: PANEL, count: width });
                 }
                 _ => {
                     let channels = self.block.depthwise.channels;

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::Clamp;
+use super::{Clamp, each};
 use super::buffer::{Shared, Source};
 use crate::{Error, Result};
 
@@ -70,6 +70,28 @@ impl Map {
         ys
     }
 
+    /// The sum with a map of the same shape, clamped.
+    pub(crate) fn add(&self, other: &Self, clamp: Clamp) -> Self {
+        let mut ys = Self::empty(self.images, self.height, self.width, self.channels);
+        let (first, second, target) = (self.source(), other.source_like(self), ys.target());
+        let (count, row) = (self.tensor.numel(), self.width * self.channels);
+        each(count.div_ceil(row.max(1)), rayon::current_num_threads() > 1, |task| {
+            let (at, length) = (task * row, row.min(count - task * row));
+            // SAFETY: all three have so many values; this task alone writes this row.
+            let (a, b, to) = unsafe {
+                (
+                    std::slice::from_raw_parts(first.at(at), length),
+                    std::slice::from_raw_parts(second.at(at), length),
+                    std::slice::from_raw_parts_mut(target.at(at), length),
+                )
+            };
+            for ((a, b), y) in a.iter().zip(b).zip(to) {
+                *y = (a + b).clamp(clamp.low, clamp.high);
+            }
+        });
+        ys
+    }
+
     /// The mean of each channel: `[N, 1, 1, C]`.
     pub(crate) fn mean(&self) -> Self {
         let mut ys = Self::empty(self.images, 1, 1, self.channels);
@@ -103,6 +125,13 @@ impl Map {
 
     pub(super) fn source(&self) -> Source {
         Source(self.tensor.data_ptr().cast())
+    }
+
+    /// The same, of a map that must have the shape of another.
+    pub(super) fn source_like(&self, other: &Self) -> Source {
+        let [of, to] = [self, other].map(|map| [map.images, map.height, map.width, map.channels]);
+        assert_eq!(of, to, "shapes that do not add");
+        self.source()
     }
 
     pub(super) fn target(&mut self) -> Shared {

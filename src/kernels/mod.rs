@@ -7,14 +7,15 @@
 //!
 //! | kernel | what it computes in one go |
 //! |---|---|
-//! | [`Pointwise`] | 1×1 convolution, bias, clamp, residual |
-//! | [`Stem`] | 3×3 convolution of a picture, bias, clamp |
+//! | [`Pointwise`] | 1×1 convolution, bias, residual, clamp |
+//! | [`Convolution`] | any other convolution, bias, residual, clamp |
 //! | [`InvertedResidual`] | 1×1 convolution → depthwise convolution → 1×1 convolution, the wide features in between never whole |
 //! | [`Gates`] | the channel and the spatial gate of CBAM, and the features times both |
 //! | [`Heads`] | scaled dot-product attention over many heads, with its weights |
 #![allow(unsafe_code)]
 
 mod buffer;
+mod convolution;
 mod depthwise;
 mod exp;
 mod gates;
@@ -23,11 +24,11 @@ mod map;
 mod mlp;
 mod pointwise;
 mod self_attention;
-mod stem;
 #[cfg(test)]
 mod tests;
 
 use buffer::with_scratch;
+pub(crate) use convolution::{Convolution, max_pool};
 pub(crate) use depthwise::{Axis, Depthwise, Padding};
 pub(crate) use gates::{Gated, Gates, SpatialGate, takes};
 pub(crate) use inverted_residual::InvertedResidual;
@@ -35,7 +36,6 @@ pub(crate) use map::{Map, values};
 pub(crate) use mlp::Mlp;
 pub(crate) use pointwise::Pointwise;
 pub(crate) use self_attention::Heads;
-pub(crate) use stem::Stem;
 
 /// The channels that one task works on: whole vectors of every instruction set.
 const PANEL: usize = 32;
@@ -76,6 +76,8 @@ pub(crate) struct Clamp {
 impl Clamp {
     /// No activation.
     pub(crate) const NONE: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY };
+    /// ReLU.
+    pub(crate) const RELU: Self = Self { low: 0.0, high: f32::INFINITY };
     /// ReLU6.
     pub(crate) const RELU6: Self = Self { low: 0.0, high: 6.0 };
 }

@@ -73,20 +73,28 @@ impl Pointwise {
 
     /// `[N, H, W, inputs]` → `[N, H, W, outputs]`.
     pub(crate) fn forward(&self, xs: &Map) -> Map {
+        self.forward_onto(xs, None)
+    }
+
+    /// The same; adds `residual`, of the output's shape, before the clamp.
+    pub(crate) fn forward_onto(&self, xs: &Map, residual: Option<&Map>) -> Map {
         assert_eq!(xs.channels, self.inputs, "channels");
         let mut ys = Map::empty(xs.images, xs.height, xs.width, self.outputs);
+        let residual = residual.map(|residual| residual.source_like(&ys));
         let (source, target, positions) = (xs.source(), ys.target(), xs.height * xs.width);
         each_image(xs.images, |image, parallel| {
             // SAFETY: one image of each map, no other image's task writes there.
             unsafe {
                 let source = Source(source.at(image * positions * self.inputs));
-                self.image(source, None, Shared(target.at(image * positions * self.outputs)), positions, parallel);
+                let at = image * positions * self.outputs;
+                let residual = residual.map(|residual| Source(residual.at(at)));
+                self.image(source, residual, Shared(target.at(at)), positions, parallel);
             }
         });
         ys
     }
 
-    /// All positions of one image; adds `residual`, which has the shape of what is written, after the clamp.
+    /// All positions of one image; adds `residual`, which has the shape of what is written, before the clamp.
     ///
     /// # Safety
     /// `xs` must hold `positions` × inputs numbers, `residual` and `ys` `positions` × outputs.
@@ -109,6 +117,8 @@ impl Pointwise {
                 let tile = Rows {
                     xs: xs.at(from * self.inputs),
                     apart: self.inputs,
+                    pieces: 1,
+                    below: 0,
                     residual: residual.map(|residual| residual.at(from * self.outputs + panel * PANEL)),
                     ys: ys.at(from * self.outputs + panel * PANEL),
                     stride: self.outputs,
@@ -132,7 +142,7 @@ impl Pointwise {
             // SAFETY: the panel has PANEL columns, and `column` is one of them.
             let part = unsafe {
                 Part {
-                    inputs: self.inputs,
+                    inputs: self.inputs / rows.pieces,
                     weight: self.panels.as_ptr().add(panel * self.inputs * PANEL + column),
                     bias: self.bias.as_ptr().add(panel * PANEL + column),
                     clamp: self.clamp,
@@ -154,6 +164,10 @@ pub(super) struct Rows {
     pub(super) xs: *const f32,
     /// How far one position's inputs are from the next one's.
     pub(super) apart: usize,
+    /// In how many equal pieces a position's inputs lie.
+    pub(super) pieces: usize,
+    /// How far one piece is from the next one.
+    pub(super) below: usize,
     /// What to add to the first position's outputs of the panel; the others' are `stride` numbers apart.
     pub(super) residual: Option<*const f32>,
     /// Where the first position's outputs of the panel go; the others' are `stride` numbers apart.
@@ -206,8 +220,9 @@ impl WithSimd for Panel<'_> {
 /// Some columns of a panel, and the positions that they are computed for.
 #[derive(Clone, Copy)]
 struct Part {
+    /// The inputs of one piece.
     inputs: usize,
-    weight: *const f32, // [inputs, PANEL], from the first column on
+    weight: *const f32, // [pieces, inputs, PANEL], from the first column on
     bias: *const f32,
     clamp: Clamp,
     /// How many columns there are from the first on.
@@ -280,57 +295,47 @@ impl Part {
                     row[vector] = bias;
                 }
             }
-            // Every third position has a pointer of its own: the two behind it are reached by scaled indices.
-            let mut bases = [0, 3, 6].map(|row: usize| self.rows.xs.add(row.min(ROWS - 1) * apart));
-            for _ in 0..self.inputs {
-                let mut weights = [simd.splat_f32s(0.0); VECTORS];
-                for (vector, weights) in weights.iter_mut().enumerate() {
-                    *weights = load(weight.add(vector * S::F32_LANES));
-                }
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let x = simd.splat_f32s(*bases[row / 3].add(row % 3 * apart));
-                    for (sum, weights) in sums.iter_mut().zip(&weights) {
-                        *sum = simd.mul_add_e_f32s(x, *weights, *sum);
+            for piece in 0..self.rows.pieces {
+                // Every third position has a pointer of its own: the two behind it are reached by scaled indices.
+                let from = self.rows.xs.add(piece * self.rows.below);
+                let mut bases = [0, 3, 6].map(|row: usize| from.add(row.min(ROWS - 1) * apart));
+                for _ in 0..self.inputs {
+                    let mut weights = [simd.splat_f32s(0.0); VECTORS];
+                    for (vector, weights) in weights.iter_mut().enumerate() {
+                        *weights = load(weight.add(vector * S::F32_LANES));
                     }
+                    for (row, sums) in sums.iter_mut().enumerate() {
+                        let x = simd.splat_f32s(*bases[row / 3].add(row % 3 * apart));
+                        for (sum, weights) in sums.iter_mut().zip(&weights) {
+                            *sum = simd.mul_add_e_f32s(x, *weights, *sum);
+                        }
+                    }
+                    weight = weight.add(PANEL);
+                    bases = bases.map(|base| base.add(1));
                 }
-                weight = weight.add(PANEL);
-                bases = bases.map(|base| base.add(1));
             }
-            // In this order a NaN stays one.
             let (low, high) = (simd.splat_f32s(self.clamp.low), simd.splat_f32s(self.clamp.high));
             for (row, sums) in sums.iter().enumerate() {
                 for (vector, sum) in sums.iter().enumerate() {
                     let offset = row * self.rows.stride + vector * S::F32_LANES;
                     let room = self.columns.saturating_sub(vector * S::F32_LANES);
-                    let sum = simd.min_f32s(high, simd.max_f32s(low, *sum));
-                    let residual = self.rows.residual.map(|residual| residual.add(offset));
-                    store(simd, sum, residual, self.rows.ys.add(offset), room);
+                    let sum = match self.rows.residual {
+                        Some(residual) if room >= S::F32_LANES => simd.add_f32s(*sum, load(residual.add(offset))),
+                        Some(residual) if room > 0 => {
+                            let residual = std::slice::from_raw_parts(residual.add(offset), room);
+                            simd.add_f32s(*sum, simd.partial_load_f32s(residual))
+                        }
+                        _ => *sum,
+                    };
+                    let sum = simd.min_f32s(high, simd.max_f32s(low, sum)); // in this order a NaN stays one
+                    let ys = self.rows.ys.add(offset);
+                    if room >= S::F32_LANES {
+                        ys.cast::<S::f32s>().write_unaligned(sum);
+                    } else if room > 0 {
+                        simd.partial_store_f32s(std::slice::from_raw_parts_mut(ys, room), sum);
+                    }
                 }
             }
-        }
-    }
-}
-
-/// Writes the first `room` numbers of a vector, or all, with the residual's numbers added.
-///
-/// # Safety
-/// So many must fit there, and be at `residual`.
-#[inline(always)]
-unsafe fn store<S: Simd>(simd: S, ys: S::f32s, residual: Option<*const f32>, to: *mut f32, room: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if room >= S::F32_LANES {
-            let ys = match residual {
-                Some(residual) => simd.add_f32s(ys, residual.cast::<S::f32s>().read_unaligned()),
-                None => ys,
-            };
-            to.cast::<S::f32s>().write_unaligned(ys);
-        } else if room > 0 {
-            let ys = match residual {
-                Some(from) => simd.add_f32s(ys, simd.partial_load_f32s(std::slice::from_raw_parts(from, room))),
-                None => ys,
-            };
-            simd.partial_store_f32s(std::slice::from_raw_parts_mut(to, room), ys);
         }
     }
 }

@@ -93,14 +93,14 @@ impl WithSimd for Block<'_> {
         unsafe {
             for panel in 0..scores.panels() {
                 let ys = weights.add(panel * super::PANEL);
-                scores.panel(simd, panel, Rows { xs: query, apart: inner, residual: None, ys, stride: keys, count });
+                scores.panel(simd, panel, Rows { xs: query, apart: inner, pieces: 1, below: 0, residual: None, ys, stride: keys, count });
             }
             for row in std::slice::from_raw_parts_mut(weights, count * keys).chunks_exact_mut(keys) {
                 softmax(simd, row);
             }
             for panel in 0..sums.panels() {
                 let ys = context.add(panel * super::PANEL);
-                sums.panel(simd, panel, Rows { xs: weights, apart: keys, residual: None, ys, stride: inner, count });
+                sums.panel(simd, panel, Rows { xs: weights, apart: keys, pieces: 1, below: 0, residual: None, ys, stride: inner, count });
             }
         }
     }

@@ -68,18 +68,44 @@ fn pointwise_convolutions_are_libtorchs() {
 }
 
 #[test]
-fn stems_are_libtorchs() {
+fn convolutions_are_libtorchs() {
     on_each_arch(|arch| {
-        for (height, width, padding) in [(32, 48, Padding::Same), (33, 45, Padding::Same), (31, 50, Padding::Each(1))] {
-            let xs = Tensor::randn([2, 3, height, width], F32);
-            let (weight, bias) = (Tensor::randn([20, 3, 3, 3], F32), Tensor::randn([20], F32));
-            let axis = Axis { kernel: 3, stride: 2, padding };
-            let theirs = convolve(&xs, &weight, &bias, axis, 1).clamp(0.0, 6.0);
-            let matrix = Pointwise::new(&values_of(&weight), &values_of(&bias), Clamp::RELU6);
-            let ys = Stem::new(axis, matrix).forward(&xs).unwrap().tensor();
-            assert_close(&format!("{arch} {height}x{width} {padding:?}"), &ys, &theirs);
+        for (channels, outputs, [height, width], kernel, stride, padding) in [
+            (3, 20, [32, 48], 3, 2, Padding::Same),
+            (3, 33, [33, 45], 3, 2, Padding::Same),
+            (3, 64, [31, 50], 7, 2, Padding::Each(3)),
+            (17, 40, [9, 14], 3, 1, Padding::Each(1)),
+            (64, 70, [8, 7], 3, 2, Padding::Each(1)),
+            (30, 35, [7, 9], 1, 2, Padding::Each(0)),
+        ] {
+            let name = format!("{arch} {channels} to {outputs}, {height}x{width} {kernel} {stride} {padding:?}");
+            let side = kernel as i64;
+            let xs = Tensor::randn([2, channels, height, width], F32);
+            let (weight, bias) = (Tensor::randn([outputs, channels, side, side], F32) * 0.2, Tensor::randn([outputs], F32));
+            let axis = Axis { kernel, stride, padding };
+            let theirs = convolve(&xs, &weight, &bias, axis, 1);
+            let numbers = values_of(&weight);
+            let row = numbers.len() / outputs as usize;
+            let weight = |output: usize, index: usize| numbers[output * row + index];
+            let ours = Convolution::of(channels as usize, &values_of(&bias), weight, axis, Clamp::RELU);
+            let map = Map::of("test", &xs, channels as usize).unwrap();
+            assert_close(&name, &ours.forward(&map, None).tensor(), &theirs.relu());
+            let residual = Tensor::randn_like(&theirs);
+            let added = Map::of("test", &residual, outputs as usize).unwrap();
+            assert_close(&name, &ours.forward(&map, Some(&added)).tensor(), &(theirs + residual).relu());
         }
     });
+}
+
+#[test]
+fn maxima_are_libtorchs() {
+    for (size, kernel, stride, zeros) in [([112, 90], 3, 2, 1), ([9, 14], 2, 2, 0), ([7, 7], 3, 2, 1)] {
+        let xs = Tensor::randn([2, 19, size[0], size[1]], F32) - 3.0;
+        let theirs = xs.max_pool2d(kernel, stride, zeros, 1, false);
+        let axis = Axis { kernel: kernel as usize, stride: stride as usize, padding: Padding::Each(zeros as usize) };
+        let ours = max_pool(&Map::of("test", &xs, 19).unwrap(), axis);
+        assert!(ours.tensor().equal(&theirs), "{size:?}");
+    }
 }
 
 /// A convolution of a square kernel, with what its axis says of padding.

@@ -353,35 +353,59 @@ fn the_form_for_inference_says_the_same_of_photos() {
     }
 }
 
+/// Fresh networks with what training leaves in BatchNorm and biases, one of them for inference.
+fn assert_form_for_inference_agrees(config: NetworkConfig, sizes: &[(i64, i64, i64)]) {
+    tch::manual_seed(5);
+    let network = Network::new(config.clone(), Device::Cpu).unwrap();
+    let mut twin = Network::new(config, Device::Cpu).unwrap();
+    tch::no_grad(|| {
+        for (name, mut tensor) in network.variables().variables() {
+            if name.ends_with("running_var") || (tensor.dim() == 1 && name.ends_with("weight")) {
+                let _ = tensor.uniform_(0.5, 1.2);
+            } else if name.ends_with("running_mean") || name.ends_with("bias") {
+                let _ = tensor.uniform_(-0.2, 0.2);
+            }
+        }
+    });
+    twin.variables_mut().copy(network.variables()).unwrap();
+    let fast = twin.for_inference();
+    assert!(fast.is_prepared(), "{}", fast.config().arch);
+    for &(n, height, width) in sizes {
+        let input = Tensor::randn([n, 3, height, width], (Kind::Float, Device::Cpu));
+        assert_agree(&network, &fast, &input, 1e-4);
+    }
+}
+
 #[test]
-fn the_form_for_inference_exists_for_every_mobile_backbone_with_gates_anywhere() {
+fn mobile_backbones_have_a_form_for_inference_with_gates_anywhere() {
     for arch in [Arch::EfficientNetLite0, Arch::EfficientNetLite1, Arch::EfficientNetLite2, Arch::MobileNetV2] {
         let plain = NetworkConfig { classes: 7, ..NetworkConfig::attentive(arch) };
         let gates = ["stage2.1", "stage3.expansion", "stage4", "stage5.expansion", "stage5.1", "stage5.2", "head"];
         let one = StageAttention { patch: None, ..plain.attention[0].clone() };
         let gated = gates.map(|stage| StageAttention { stage: stage.to_owned(), gain: 1.0, ..one.clone() });
         for config in [plain.clone(), NetworkConfig { attention: gated.into(), ..plain }] {
-            tch::manual_seed(5);
-            let network = Network::new(config.clone(), Device::Cpu).unwrap();
-            let mut twin = Network::new(config, Device::Cpu).unwrap();
-            tch::no_grad(|| {
-                for (name, tensor) in network.variables().variables() {
-                    let mut tensor = tensor;
-                    if name.ends_with("running_var") || name.contains("bn") && name.ends_with("weight") {
-                        let _ = tensor.uniform_(0.5, 1.5);
-                    } else if name.ends_with("running_mean") || name.ends_with("bias") {
-                        let _ = tensor.uniform_(-0.2, 0.2);
-                    }
-                }
-            });
-            twin.variables_mut().copy(network.variables()).unwrap();
-            let fast = twin.for_inference();
-            for (n, height, width) in [(1, 64, 96), (3, 96, 64), (4, 75, 130)] {
-                let input = Tensor::randn([n, 3, height, width], (Kind::Float, Device::Cpu));
-                assert_agree(&network, &fast, &input, 1e-4);
-            }
+            assert_form_for_inference_agrees(config, &[(1, 64, 96), (3, 96, 64), (4, 75, 130)]);
         }
     }
+}
+
+#[test]
+fn residual_and_plain_backbones_have_a_form_for_inference_too() {
+    let small = |config: NetworkConfig| NetworkConfig { classes: 7, ..config };
+    for config in [
+        NetworkConfig::plain(Arch::ResNet18),
+        NetworkConfig::official_cbam(Arch::ResNet34).unwrap(),
+        NetworkConfig::official_cbam(Arch::ResNet50).unwrap(),
+        NetworkConfig::official_bam(Arch::ResNet50),
+        NetworkConfig::official_se(Arch::ResNet18).unwrap(),
+        NetworkConfig::plain(Arch::WideResNet50),
+        NetworkConfig::official_bam(Arch::Vgg11Bn),
+        NetworkConfig::plain(Arch::Vgg11),
+    ] {
+        assert_form_for_inference_agrees(small(config), &[(1, 64, 96), (2, 75, 50)]);
+    }
+    let grouped = Network::new(small(NetworkConfig::plain(Arch::ResNeXt50)), Device::Cpu).unwrap().for_inference();
+    assert!(!grouped.is_prepared(), "no kernel for groups of channels");
 }
 
 #[test]

@@ -296,23 +296,9 @@ impl Part {
                 }
             }
             for piece in 0..self.rows.pieces {
-                // Every third position has a pointer of its own: the two behind it are reached by scaled indices.
                 let from = self.rows.xs.add(piece * self.rows.below);
-                let mut bases = [0, 3, 6].map(|row: usize| from.add(row.min(ROWS - 1) * apart));
-                for _ in 0..self.inputs {
-                    let mut weights = [simd.splat_f32s(0.0); VECTORS];
-                    for (vector, weights) in weights.iter_mut().enumerate() {
-                        *weights = load(weight.add(vector * S::F32_LANES));
-                    }
-                    for (row, sums) in sums.iter_mut().enumerate() {
-                        let x = simd.splat_f32s(*bases[row / 3].add(row % 3 * apart));
-                        for (sum, weights) in sums.iter_mut().zip(&weights) {
-                            *sum = simd.mul_add_e_f32s(x, *weights, *sum);
-                        }
-                    }
-                    weight = weight.add(PANEL);
-                    bases = bases.map(|base| base.add(1));
-                }
+                sums = add_piece(simd, sums, from, apart, self.inputs, weight);
+                weight = weight.add(self.inputs * PANEL);
             }
             let (low, high) = (simd.splat_f32s(self.clamp.low), simd.splat_f32s(self.clamp.high));
             for (row, sums) in sums.iter().enumerate() {
@@ -337,5 +323,42 @@ impl Part {
                 }
             }
         }
+    }
+}
+
+/// Adds to the sums of `ROWS` positions what `inputs` inputs of each make, from `from` on and `apart` numbers apart.
+///
+/// By value, so that the sums stay in registers whatever happens around.
+///
+/// # Safety
+/// So many inputs there must be, and of `weight` as many rows of PANEL.
+#[inline(always)]
+unsafe fn add_piece<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    mut sums: [[S::f32s; VECTORS]; ROWS],
+    from: *const f32,
+    apart: usize,
+    inputs: usize,
+    mut weight: *const f32,
+) -> [[S::f32s; VECTORS]; ROWS] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Every third position has a pointer of its own: the two behind it are reached by scaled indices.
+        let mut bases = [0, 3, 6].map(|row: usize| from.add(row.min(ROWS - 1) * apart));
+        for _ in 0..inputs {
+            let mut weights = [simd.splat_f32s(0.0); VECTORS];
+            for (vector, weights) in weights.iter_mut().enumerate() {
+                *weights = weight.add(vector * S::F32_LANES).cast::<S::f32s>().read_unaligned();
+            }
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let x = simd.splat_f32s(*bases[row / 3].add(row % 3 * apart));
+                for (sum, weights) in sums.iter_mut().zip(&weights) {
+                    *sum = simd.mul_add_e_f32s(x, *weights, *sum);
+                }
+            }
+            weight = weight.add(PANEL);
+            bases = bases.map(|base| base.add(1));
+        }
+        sums
     }
 }

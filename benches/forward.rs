@@ -11,7 +11,8 @@ use common::{THREADS, default_network, infer, normal};
 
 fn forward(criterion: &mut Criterion) {
     let default = default_network(Device::Cpu).expect("the bundled network");
-    let resnet = Network::new(NetworkConfig::plain(Arch::ResNet18), Device::Cpu).expect("a plain network").for_inference();
+    let resnet =
+        Network::new(NetworkConfig::plain(Arch::ResNet18), Device::Cpu).expect("a plain network").for_inference();
     for (name, network, batch) in [("default", &default, 1), ("default", &default, 8), ("resnet18", &resnet, 1)] {
         let xs = normal(&[batch, 3, 224, 224], Device::Cpu);
         criterion.bench_function(&format!("forward/{name}/{batch}"), |bencher| {

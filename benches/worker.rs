@@ -215,11 +215,17 @@ impl Worker {
         let network = self.network()?;
         let mut failed = None;
         let start = Instant::now();
-        pipeline::run(&[job], &options, || Ok(Lent(network)), &AtomicBool::new(false), |event| {
-            if let Event::Done { outcome: Err(error), .. } = event {
-                failed = Some(error);
-            }
-        })?;
+        pipeline::run(
+            &[job],
+            &options,
+            || Ok(Lent(network)),
+            &AtomicBool::new(false),
+            |event| {
+                if let Event::Done { outcome: Err(error), .. } = event {
+                    failed = Some(error);
+                }
+            },
+        )?;
         let taken = milliseconds(start);
         failed.map_or(Ok(taken), |error| Err(error.into()))
     }

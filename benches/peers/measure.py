@@ -5,6 +5,7 @@ Nothing here imports more than Python's own: a process inherits the peak memory 
 import os
 import statistics
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, field
 
@@ -26,14 +27,21 @@ class Worker:
     def ask(self, line):
         """The milliseconds that the worker answers to a command."""
         if self.process is None:
+            self.complaints = tempfile.TemporaryFile("w+")
             self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                            stderr=subprocess.PIPE if os.environ.get("BENCH_QUIET", "1") == "1" else None)
+                                            stderr=self.complaints)
             Worker.live.append(self.process)
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it has ended, and says why below
         answer = self.process.stdout.readline().split(maxsplit=1)
         if not answer:
-            raise Unavailable(f"{self.command[0]} ended with status {self.process.wait()}")
+            status = self.process.wait()
+            self.complaints.seek(0)
+            last = (self.complaints.read().splitlines() or ["nothing said"])[-1]
+            raise Unavailable(f"{self.command[0]} ended with status {status}: {last}")
         if answer[0] != "ok":
             raise Unavailable(answer[1].strip())
         return float(answer[1]) if len(answer) > 1 else 0.0
@@ -127,14 +135,15 @@ class Ratio:
     ours: list  # by round
     theirs: list
     unit: str = "ms"
-    faster: bool = False  # theirs / ours ("times as fast") rather than ours / theirs ("times the time")
+    faster: bool = False  # the ratio says how many times as fast ours is; else, how many times as much it takes
+    rate: bool = False  # what was measured is a rate, more of which is better
     target: float | None = None
     note: str = ""
     ratios: list = field(init=False)
 
     def __post_init__(self):
         pairs = list(zip(self.ours, self.theirs, strict=True))
-        self.ratios = [theirs / ours if self.faster else ours / theirs for ours, theirs in pairs]
+        self.ratios = [ours / theirs if self.faster == self.rate else theirs / ours for ours, theirs in pairs]
 
     @property
     def median(self):
@@ -148,7 +157,7 @@ class Ratio:
 
     def record(self):
         """Everything, for JSON."""
-        keys = "row against unit faster target note ours theirs ratios".split()
+        keys = "row against unit faster rate target note ours theirs ratios".split()
         return {key: getattr(self, key) for key in keys} | {"median": self.median, "met": self.met}
 
     def cells(self):

@@ -13,6 +13,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -250,8 +251,10 @@ def export(path, height, width):
     example = torch.zeros(2, 3, height, width)
     net(example)  # the positions of that grid are then constants
     axes = {name: {0: "batch"} for name in ["pixels", *net.names]}
-    torch.onnx.export(net, (example,), path, dynamo=False, opset_version=20, input_names=["pixels"],
-                      output_names=net.names, dynamic_axes=axes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that sizes become constants: so they shall
+        torch.onnx.export(net, (example,), path, dynamo=False, opset_version=20, input_names=["pixels"],
+                          output_names=net.names, dynamic_axes=axes)
     return net
 
 

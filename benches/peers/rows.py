@@ -1,6 +1,7 @@
 """The rows of the table: what is measured against what, and the target of each."""
 import functools
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -142,9 +143,8 @@ def folder(bench):
              "2 processes": peer("--processes", THREADS)}
     taken = bench.sides(row, {"ours": ours} | forms, bench.rounds(3, 1))
     rates = {form: taken[form] for form in forms if form in taken}
-    fastest = max(rates, key=lambda form: sorted(rates[form])[len(rates[form]) // 2])
-    # Rates: the larger is the better, so ours / theirs says how many times as fast.
-    lines = [Ratio(row, f"ONNX Runtime + OpenCV, {form}", theirs, taken["ours"], unit="images/s (theirs : ours)", faster=True,
+    fastest = max(rates, key=lambda form: statistics.median(rates[form]))
+    lines = [Ratio(row, f"ONNX Runtime + OpenCV, {form}", taken["ours"], theirs, unit="images/s", faster=True, rate=True,
                    target=2 if form == fastest else None, note="the fastest of them" if form == fastest else "")
              for form, theirs in rates.items()]
     written = [int(size) for size in bench.python("photos.py", "sizes", out).split()]
@@ -220,10 +220,10 @@ def gpu(bench):
         many = {name: bench.asks(side, f"forward {batch} 224 224", 5) for name, side in sides.items()}
         for name, times in bench.sides("GPU", many, bench.rounds(5)).items():
             rate = [batch / milliseconds * 1e3 for milliseconds in times]
-            best[name] = max(best.get(name, [0]), rate, key=lambda rate: sorted(rate)[len(rate) // 2])
+            best[name] = max(best.get(name, [0]), rate, key=statistics.median)
     row = "GPU: images/s at the best batch"
-    lines += [Ratio(row, NAMES[peer], best[peer], best["ours"], unit="images/s (theirs : ours)", faster=True,
-                    target=targets[peer]) for peer in peers if peer in best]
+    lines += [Ratio(row, NAMES[peer], best["ours"], best[peer], unit="images/s", faster=True, rate=True, target=targets[peer])
+              for peer in peers if peer in best]
     return lines
 
 

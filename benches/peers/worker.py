@@ -140,7 +140,7 @@ def overlay(name, photo, out):
 
     def run():
         picture = cv2().imread(photo, cv2().IMREAD_COLOR)
-        cam = explain(input_tensor=torch().from_numpy(folder.prepare(picture)[None]))[0]  # of the likeliest class
+        cam = explain(torch().from_numpy(folder.prepare(picture)[None]), targets=None)[0]  # of the likeliest class
         cam = cv2().resize(cam, picture.shape[1::-1], interpolation=cv2().INTER_CUBIC).clip(0, 1)
         drawn = show_cam_on_image(picture.astype(np.float32) / 255, cam, colormap=cv2().COLORMAP_TURBO)
         assert cv2().imwrite(out, drawn), out

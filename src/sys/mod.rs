@@ -7,6 +7,6 @@ mod device;
 mod grad;
 mod threads;
 
-pub(crate) use grad::grad_enabled;
 pub use device::{DeviceSpec, resolve};
+pub(crate) use grad::grad_enabled;
 pub use threads::{set_all_threads, set_threads};

@@ -5,8 +5,8 @@ use std::borrow::Borrow;
 use tch::nn::{self, BatchNorm, Init, ModuleT};
 use tch::{Tensor, nn::BatchNormConfig};
 
-use super::prepared;
-use crate::kernels::{Axis, Clamp, Padding, Pointwise};
+use super::prepared::Folded;
+use crate::kernels::{Axis, Padding};
 
 /// BatchNorm's ε.
 const EPS: f64 = 1e-3;
@@ -54,15 +54,9 @@ impl SameConv2d {
         Axis { kernel: self.kernel as usize, stride: self.stride as usize, padding: Padding::Same }
     }
 
-    /// Its weights and biases with the BatchNorm behind it in them.
-    pub(super) fn fold(&self, norm: &BatchNorm) -> (Vec<f32>, Vec<f32>) {
-        prepared::fold(&self.weight, norm, EPS)
-    }
-
-    /// A 1×1 convolution with the BatchNorm behind it, for inference.
-    pub(super) fn pointwise(&self, norm: &BatchNorm, clamp: Clamp) -> Pointwise {
-        let (weight, bias) = self.fold(norm);
-        Pointwise::new(&weight, &bias, clamp)
+    /// With the BatchNorm behind it in it, for inference.
+    pub(super) fn fold(&self, norm: &BatchNorm) -> Option<Folded<'_>> {
+        Folded::of(&self.weight, norm, EPS)
     }
 
     /// `[N, in, H, W]` to `[N, out, ⌈H / stride⌉, ⌈W / stride⌉]`.

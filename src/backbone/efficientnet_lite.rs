@@ -10,9 +10,9 @@ use tch::nn::{self, BatchNorm, Init, LinearConfig, Module, ModuleT};
 use tch::{Kind, Tensor};
 
 use super::conv::{SameConv2d, batch_norm, norm_relu6};
-use super::prepared::{Mobile, MobileBlock};
+use super::prepared::{self, Mobile, MobileBlock, Places};
 use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
-use crate::kernels::{Clamp, Depthwise, InvertedResidual, Pointwise, Stem};
+use crate::kernels::{Clamp, InvertedResidual, Stem};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -205,28 +205,24 @@ impl Backbone for EfficientNetLite {
     }
 
     fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
-        if self.fc.ws.device() != tch::Device::Cpu || self.fc.ws.kind() != Kind::Float {
-            return None;
-        }
         let stage = |(stage, blocks): (usize, &Vec<Block>)| {
-            let mut places = 0;
-            let mut place = |exists: bool| {
-                places += usize::from(exists);
-                (exists && gated(stage, places - 1)).then(|| places - 1)
-            };
-            let block = |(number, block): (usize, &Block)| MobileBlock {
-                kernel: block.kernel(),
-                residual: block.residual,
-                gated_expansion: place(number == 0 && block.expand.is_some()),
-                gated_branch: place(block.residual),
+            let mut places = Places::of(stage, gated);
+            let block = |(number, block): (usize, &Block)| {
+                Some(MobileBlock {
+                    kernel: block.kernel()?,
+                    residual: block.residual,
+                    gated_expansion: places.next(number == 0 && block.expand.is_some()),
+                    gated_branch: places.next(block.residual),
+                })
             };
             blocks.iter().enumerate().map(block).collect()
         };
-        let (stem, bias) = self.conv_stem.fold(&self.bn0);
         Some(Box::new(Mobile {
-            stem: Stem::new(self.conv_stem.axis(), Pointwise::new(&stem, &bias, Clamp::RELU6)),
-            stages: self.blocks.iter().enumerate().map(stage).collect(),
-            head: self.conv_head.pointwise(&self.bn1, Clamp::NONE),
+            stem: Stem::new(self.conv_stem.axis(), self.conv_stem.fold(&self.bn0)?.pointwise(Clamp::RELU6)),
+            stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
+            head: self.conv_head.fold(&self.bn1)?.pointwise(Clamp::NONE),
+            head_clamp: Clamp::RELU6,
+            classifier: prepared::linear(&self.fc)?,
         }))
     }
 }
@@ -285,13 +281,16 @@ impl Block {
     }
 
     /// The block for inference.
-    fn kernel(&self) -> InvertedResidual {
-        let (weight, bias) = self.depthwise_conv.fold(&self.bn1);
-        InvertedResidual {
-            expand: self.expand.as_ref().map(|(conv, norm)| conv.pointwise(norm, Clamp::RELU6)),
-            depthwise: Depthwise::new(&weight, &bias, self.depthwise_conv.axis(), Clamp::RELU6),
-            project: self.project_conv.pointwise(&self.bn2, Clamp::NONE),
-        }
+    fn kernel(&self) -> Option<InvertedResidual> {
+        let expand = match &self.expand {
+            Some((conv, norm)) => Some(conv.fold(norm)?.pointwise(Clamp::RELU6)),
+            None => None,
+        };
+        Some(InvertedResidual {
+            expand,
+            depthwise: self.depthwise_conv.fold(&self.bn1)?.depthwise(self.depthwise_conv.axis(), Clamp::RELU6),
+            project: self.project_conv.fold(&self.bn2)?.pointwise(Clamp::NONE),
+        })
     }
 
     /// The block's output, from its input and its branch.

@@ -23,9 +23,12 @@ pub(super) fn conv(p: nn::Path<'_>, shape: &ConvShape, bias: bool) -> Conv2D {
     nn::conv2d(p, input, output, kernel, config)
 }
 
+/// BatchNorm's ε.
+pub(super) const NORM_EPS: f64 = 1e-5;
+
 /// BatchNorm with ε = 10⁻⁵ and momentum 0.1, whose weights start at one.
 pub(super) fn batch_norm(p: nn::Path<'_>, channels: i64) -> BatchNorm {
-    nn::batch_norm2d(p, channels, BatchNormConfig { ws_init: Init::Const(1.0), ..Default::default() })
+    nn::batch_norm2d(p, channels, BatchNormConfig { eps: NORM_EPS, ws_init: Init::Const(1.0), ..Default::default() })
 }
 
 /// `torch.nn.Linear` with its default start.

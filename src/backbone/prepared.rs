@@ -2,12 +2,12 @@
 
 use std::fmt::Debug;
 
-use tch::nn::BatchNorm;
-use tch::{Kind, Tensor};
+use tch::Tensor;
+use tch::nn::{BatchNorm, Linear};
 
 use super::GateInside;
 use crate::Result;
-use crate::kernels::{InvertedResidual, Map, Pointwise, Stem};
+use crate::kernels::{Axis, Clamp, Depthwise, InvertedResidual, Map, Pointwise, Stem, values};
 
 /// A backbone with its BatchNorm folded into its convolutions, on the crate's own kernels: f32, without gradients.
 ///
@@ -31,6 +31,18 @@ pub trait Prepared: Debug + Send {
     /// # Errors
     /// [`Error::Input`](crate::Error::Input) for features that are not the last stage's.
     fn head_conv(&self, xs: &Tensor) -> Result<Tensor>;
+
+    /// As [`Backbone::head_activation`](super::Backbone::head_activation).
+    ///
+    /// # Errors
+    /// [`Error::Input`](crate::Error::Input) for features that are not the head's.
+    fn head_activation(&self, features: &Tensor) -> Result<Tensor>;
+
+    /// As [`Backbone::classify`](super::Backbone::classify).
+    ///
+    /// # Errors
+    /// [`Error::Input`](crate::Error::Input) for features that are not the head's.
+    fn classify(&self, features: &Tensor) -> Result<Tensor>;
 }
 
 /// A network of inverted residual blocks.
@@ -39,6 +51,8 @@ pub(super) struct Mobile {
     pub(super) stem: Stem,
     pub(super) stages: Vec<Vec<MobileBlock>>,
     pub(super) head: Pointwise,
+    pub(super) head_clamp: Clamp,
+    pub(super) classifier: Pointwise,
 }
 
 /// One block.
@@ -69,6 +83,15 @@ impl Prepared for Mobile {
     fn head_conv(&self, xs: &Tensor) -> Result<Tensor> {
         Ok(self.head.forward(&Map::of("head", xs, self.head.inputs())?).tensor())
     }
+
+    fn head_activation(&self, features: &Tensor) -> Result<Tensor> {
+        Ok(Map::of("head", features, self.head.outputs())?.clamped(self.head_clamp).tensor())
+    }
+
+    fn classify(&self, features: &Tensor) -> Result<Tensor> {
+        let pooled = Map::of("classifier", features, self.classifier.inputs())?.mean();
+        Ok(self.classifier.forward(&pooled).tensor().flatten(1, -1))
+    }
 }
 
 impl MobileBlock {
@@ -87,23 +110,72 @@ impl MobileBlock {
     }
 }
 
-/// A convolution without bias and the BatchNorm behind it, as one convolution with bias: its weights, `[outputs, …]` row by
-/// row, and its biases. Computed in f64.
-pub(super) fn fold(weight: &Tensor, norm: &BatchNorm, eps: f64) -> (Vec<f32>, Vec<f32>) {
-    tch::no_grad(|| {
-        let wide = |tensor: &Tensor| tensor.to_kind(Kind::Double);
-        let scale = (wide(&norm.running_var) + eps).rsqrt();
-        let scale = norm.ws.as_ref().map_or_else(|| scale.shallow_clone(), |ws| wide(ws) * &scale);
-        let bias = -wide(&norm.running_mean) * &scale;
-        let bias = norm.bs.as_ref().map_or_else(|| bias.shallow_clone(), |bs| wide(bs) + &bias);
-        let weight = wide(weight).flatten(1, -1) * scale.unsqueeze(1);
-        (values(&weight), values(&bias))
-    })
+/// Numbers the places inside a stage as they come.
+pub(super) struct Places<'a> {
+    stage: usize,
+    next: usize,
+    gated: &'a dyn Fn(usize, usize) -> bool,
 }
 
-fn values(tensor: &Tensor) -> Vec<f32> {
-    let mut values = vec![0.0; tensor.numel()];
-    let count = values.len();
-    tensor.to_kind(Kind::Float).contiguous().copy_data(&mut values, count);
-    values
+impl<'a> Places<'a> {
+    pub(super) fn of(stage: usize, gated: &'a dyn Fn(usize, usize) -> bool) -> Self {
+        Self { stage, next: 0, gated }
+    }
+
+    /// The next place if `exists` says that there is one, and its features are wanted.
+    pub(super) fn next(&mut self, exists: bool) -> Option<usize> {
+        let place = self.next;
+        self.next += usize::from(exists);
+        (exists && (self.gated)(self.stage, place)).then_some(place)
+    }
+}
+
+/// A convolution without bias and the BatchNorm behind it, as one convolution with bias.
+pub(super) struct Folded<'a> {
+    weight: &'a [f32], // [outputs, …]
+    scale: Vec<f64>,
+    bias: Vec<f32>,
+}
+
+impl<'a> Folded<'a> {
+    /// None if the weights are not f32 on the CPU.
+    pub(super) fn of(weight: &'a Tensor, norm: &BatchNorm, eps: f64) -> Option<Self> {
+        let outputs = weight.size()[0] as usize;
+        let given = |tensor: &Option<Tensor>, or: f32| match tensor {
+            Some(tensor) => Some(values(tensor)?.to_vec()),
+            None => Some(vec![or; outputs]),
+        };
+        let (mean, variance) = (values(&norm.running_mean)?, values(&norm.running_var)?);
+        let (factor, offset) = (given(&norm.ws, 1.0)?, given(&norm.bs, 0.0)?);
+        let scale = factor.iter().zip(variance).map(|(factor, variance)| f64::from(*factor) / (f64::from(*variance) + eps).sqrt());
+        let scale: Vec<f64> = scale.collect();
+        let bias = offset.iter().zip(mean).zip(&scale);
+        let bias = bias.map(|((offset, mean), scale)| (f64::from(*offset) - f64::from(*mean) * scale) as f32).collect();
+        Some(Self { weight: values(weight)?, scale, bias })
+    }
+
+    /// As a 1×1 convolution, or one over all values under a kernel.
+    pub(super) fn pointwise(&self, clamp: Clamp) -> Pointwise {
+        let inputs = self.weight.len() / self.bias.len();
+        Pointwise::of(inputs, &self.bias, |output, input| self.at(output, output * inputs + input), clamp)
+    }
+
+    /// As a depthwise convolution.
+    pub(super) fn depthwise(&self, axis: Axis, clamp: Clamp) -> Depthwise {
+        let taps = axis.kernel * axis.kernel;
+        Depthwise::of(&self.bias, |channel, tap| self.at(channel, channel * taps + tap), axis, clamp)
+    }
+
+    fn at(&self, output: usize, index: usize) -> f32 {
+        (f64::from(self.weight[index]) * self.scale[output]) as f32
+    }
+}
+
+/// A linear layer; none if it is not f32 on the CPU.
+pub(super) fn linear(layer: &Linear) -> Option<Pointwise> {
+    let bias = match &layer.bs {
+        Some(bias) => values(bias)?.to_vec(),
+        None => vec![0.0; layer.ws.size()[0] as usize],
+    };
+    Some(Pointwise::new(values(&layer.ws)?, &bias, Clamp::NONE))
 }

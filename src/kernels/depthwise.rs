@@ -47,17 +47,18 @@ pub(crate) struct Depthwise {
 }
 
 impl Depthwise {
-    /// Of kernels `[channels, kernel²]`.
-    pub(crate) fn new(weight: &[f32], bias: &[f32], axis: Axis, clamp: Clamp) -> Self {
+    /// Of kernels whose elements `weight` tells by channel and tap, row by row, and their biases.
+    pub(crate) fn of(bias: &[f32], weight: impl Fn(usize, usize) -> f32, axis: Axis, clamp: Clamp) -> Self {
         assert!(matches!((axis.kernel, axis.stride), (3 | 5, 1 | 2)), "no kernel for {axis:?}");
         let (channels, taps) = (bias.len(), axis.kernel * axis.kernel);
         let panels = channels.div_ceil(PANEL);
         let (mut packed, mut biases) = (Aligned::zeros(panels * taps * PANEL), Aligned::zeros(panels * PANEL));
         biases.as_mut_slice()[..channels].copy_from_slice(bias);
-        for (channel, kernel) in weight.chunks_exact(taps).enumerate() {
+        let values = packed.as_mut_slice();
+        for channel in 0..channels {
             let start = channel / PANEL * taps * PANEL + channel % PANEL;
-            for (tap, value) in kernel.iter().enumerate() {
-                packed.as_mut_slice()[start + tap * PANEL] = *value;
+            for tap in 0..taps {
+                values[start + tap * PANEL] = weight(channel, tap);
             }
         }
         Self { axis, channels, weight: packed, bias: biases, clamp }
@@ -144,11 +145,7 @@ impl Part<'_> {
 
     /// `COUNT` ≤ 4 positions next to each other: what lies under several of their kernels is read once.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const KERNEL: usize, const STRIDE: usize, const COUNT: usize>(
-        &self,
-        simd: S,
-        first: usize,
-    ) {
+    unsafe fn tile<S: Simd, const KERNEL: usize, const STRIDE: usize, const COUNT: usize>(&self, simd: S, first: usize) {
         // SAFETY: reads PANEL channels of (COUNT − 1) · STRIDE + KERNEL positions of each row, which the caller has padded to
         // that; writes `room` channels at most of COUNT positions.
         unsafe {
@@ -167,7 +164,7 @@ impl Part<'_> {
                     }
                 }
             }
-            let [low, high] = [self.clamp.low, self.clamp.high].map(|limit| simd.splat_f32s(limit));
+            let (low, high) = (simd.splat_f32s(self.clamp.low), simd.splat_f32s(self.clamp.high));
             for (position, sum) in sums.iter().enumerate() {
                 let ys = simd.min_f32s(high, simd.max_f32s(low, *sum)); // in this order a NaN stays one
                 let to = self.row.ys.add((first + position) * self.row.stride + self.column);

@@ -194,7 +194,7 @@ impl First<'_> {
             match (&self.block.expand, self.wide) {
                 (Some(expand), Wide::Expanded) => {
                     let xs = self.xs.at(row * width * expand.inputs());
-                    expand.panel(simd, panel, Rows { xs, residual: None, ys, stride: PANEL, count: width });
+                    expand.panel(simd, panel, Rows { xs, apart: expand.inputs(), residual: None, ys, stride: PANEL, count: width });
                 }
                 _ => {
                     let channels = self.block.depthwise.channels;

@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::Clamp;
 use super::buffer::{Shared, Source};
 use crate::{Error, Result};
 
@@ -41,6 +42,60 @@ impl Map {
         Ok(Self { tensor, images, height, width, channels })
     }
 
+    /// The map of tokens `[N, T, C]`, in one row: their own memory if there are no gaps in it, else a copy.
+    ///
+    /// # Errors
+    /// [`Error::Torch`](Error::Torch) if libtorch fails.
+    pub(crate) fn of_tokens(xs: &Tensor) -> Result<Self> {
+        let (images, width, channels) = xs.size3()?;
+        let [images, width, channels] = [images, width, channels].map(|side| side as usize);
+        Ok(Self { tensor: xs.f_contiguous()?, images, height: 1, width, channels })
+    }
+
+    /// As tokens `[N, T, C]`, of the same memory.
+    pub(crate) fn tokens(&self) -> Tensor {
+        self.tensor.flatten(1, 2)
+    }
+
+    /// With every value clamped.
+    pub(crate) fn clamped(&self, clamp: Clamp) -> Self {
+        let mut ys = Self::empty(self.images, self.height, self.width, self.channels);
+        let (source, target, count) = (self.source(), ys.target(), self.tensor.numel());
+        // SAFETY: both maps have so many values; nobody else has the new one.
+        let (from, to) =
+            unsafe { (std::slice::from_raw_parts(source.0, count), std::slice::from_raw_parts_mut(target.0, count)) };
+        for (x, y) in from.iter().zip(to) {
+            *y = x.clamp(clamp.low, clamp.high);
+        }
+        ys
+    }
+
+    /// The mean of each channel: `[N, 1, 1, C]`.
+    pub(crate) fn mean(&self) -> Self {
+        let mut ys = Self::empty(self.images, 1, 1, self.channels);
+        let (source, target, positions) = (self.source(), ys.target(), self.height * self.width);
+        // SAFETY: so many values has this map, and so many the new one, which nobody else has.
+        let (from, to) = unsafe {
+            let count = self.images * self.channels;
+            (
+                std::slice::from_raw_parts(source.0, count * positions),
+                std::slice::from_raw_parts_mut(target.0, count),
+            )
+        };
+        for (image, means) in from.chunks_exact(positions * self.channels).zip(to.chunks_exact_mut(self.channels)) {
+            means.fill(0.0);
+            for position in image.chunks_exact(self.channels) {
+                for (mean, x) in means.iter_mut().zip(position) {
+                    *mean += x;
+                }
+            }
+            for mean in means {
+                *mean /= positions as f32;
+            }
+        }
+        ys
+    }
+
     /// As a tensor `[N, C, H, W]`, of the same memory.
     pub(crate) fn tensor(&self) -> Tensor {
         self.tensor.permute([0, 3, 1, 2])
@@ -53,4 +108,12 @@ impl Map {
     pub(super) fn target(&mut self) -> Shared {
         Shared(self.tensor.data_ptr().cast())
     }
+}
+
+/// The numbers of a tensor where it lies; none if it is not in f32, on the CPU and without gaps.
+pub(crate) fn values(tensor: &Tensor) -> Option<&[f32]> {
+    let lies = tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous();
+    // SAFETY: so many numbers lie there for as long as the tensor lives; what writes into a tensor in place (an
+    // optimizer, a loader) runs on the thread that owns it, which is busy with whoever borrowed it here.
+    lies.then(|| unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast_const().cast(), tensor.numel()) })
 }

@@ -10,30 +10,60 @@
 //! | [`Pointwise`] | 1×1 convolution, bias, clamp, residual |
 //! | [`Stem`] | 3×3 convolution of a picture, bias, clamp |
 //! | [`InvertedResidual`] | 1×1 convolution → depthwise convolution → 1×1 convolution, the wide features in between never whole |
+//! | [`Gates`] | the channel and the spatial gate of CBAM, and the features times both |
+//! | [`Heads`] | scaled dot-product attention over many heads, with its weights |
 #![allow(unsafe_code)]
 
 mod buffer;
 mod depthwise;
+mod exp;
+mod gates;
 mod inverted_residual;
 mod map;
+mod mlp;
 mod pointwise;
+mod self_attention;
 mod stem;
+#[cfg(test)]
+mod tests;
 
-use std::sync::OnceLock;
-
+use buffer::with_scratch;
 pub(crate) use depthwise::{Axis, Depthwise, Padding};
+pub(crate) use gates::{Gated, Gates, SpatialGate, takes};
 pub(crate) use inverted_residual::InvertedResidual;
-pub(crate) use map::Map;
+pub(crate) use map::{Map, values};
+pub(crate) use mlp::Mlp;
 pub(crate) use pointwise::Pointwise;
+pub(crate) use self_attention::Heads;
 pub(crate) use stem::Stem;
 
 /// The channels that one task works on: whole vectors of every instruction set.
 const PANEL: usize = 32;
 
 /// What SIMD this machine has; found out once.
+#[cfg(not(test))]
 fn arch() -> pulp::Arch {
-    static ARCH: OnceLock<pulp::Arch> = OnceLock::new();
+    static ARCH: std::sync::OnceLock<pulp::Arch> = std::sync::OnceLock::new();
     *ARCH.get_or_init(pulp::Arch::new)
+}
+
+#[cfg(test)]
+use chosen::{arch, choose};
+
+/// The tests choose.
+#[cfg(test)]
+mod chosen {
+    use std::sync::{PoisonError, RwLock};
+
+    static CHOSEN: RwLock<Option<pulp::Arch>> = RwLock::new(None);
+
+    pub(super) fn arch() -> pulp::Arch {
+        CHOSEN.read().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(pulp::Arch::new)
+    }
+
+    pub(super) fn choose(arch: pulp::Arch) {
+        *CHOSEN.write().unwrap_or_else(PoisonError::into_inner) = Some(arch);
+    }
 }
 
 /// Limits that an activation clamps to.
@@ -69,4 +99,27 @@ fn each_image(images: usize, work: impl Fn(usize, bool) + Sync + Send) {
     } else {
         each(images, false, |image| work(image, threads > 1));
     }
+}
+
+/// Runs `work` on one of rayon's threads, while this one waits: what it does in parallel there begins without waking a
+/// thread each time.
+pub(crate) fn in_pool<R>(work: impl FnOnce() -> R) -> R {
+    /// What goes to another thread and back, while nobody else has it.
+    struct Lent<T>(T);
+
+    // SAFETY: the thread that lends waits until it has it back, so there is never more than one that uses it. What would be
+    // bound to its thread all the same, a lock or a flag of libtorch's such as the one for gradients, no caller lends.
+    unsafe impl<T> Send for Lent<T> {}
+
+    impl<T> Lent<T> {
+        fn into_inner(self) -> T {
+            self.0
+        }
+    }
+
+    if rayon::current_thread_index().is_some() {
+        return work();
+    }
+    let lent = Lent(work);
+    rayon::scope(move |_| Lent(lent.into_inner()())).into_inner()
 }

@@ -1,12 +1,16 @@
 //! 1×1 convolution: a matrix product over the channels of each position.
 
 use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
 use super::buffer::{Aligned, Shared, Source};
 use super::{Clamp, Map, PANEL, arch, each, each_image};
 
 /// The positions of one task, at least as many as there are.
 const BLOCK: usize = 128;
+
+/// The least numbers in a matrix that threads put in order together.
+const LARGE: usize = 1 << 16;
 
 /// A 1×1 convolution with bias, then a clamp.
 ///
@@ -21,18 +25,35 @@ pub(crate) struct Pointwise {
 }
 
 impl Pointwise {
-    /// Of a matrix `[outputs, inputs]`.
+    /// Of a matrix `[outputs, inputs]` and its biases.
     pub(crate) fn new(weight: &[f32], bias: &[f32], clamp: Clamp) -> Self {
-        let (outputs, inputs) = (bias.len(), weight.len() / bias.len());
+        let inputs = weight.len() / bias.len();
+        Self::of(inputs, bias, |output, input| weight[output * inputs + input], clamp)
+    }
+
+    /// Of a matrix whose elements `weight` tells by output and input, and its biases.
+    pub(crate) fn of(
+        inputs: usize,
+        bias: &[f32],
+        weight: impl Fn(usize, usize) -> f32 + Sync,
+        clamp: Clamp,
+    ) -> Self {
+        let outputs = bias.len();
         let count = outputs.div_ceil(PANEL);
         let (mut panels, mut biases) = (Aligned::zeros(count * inputs * PANEL), Aligned::zeros(count * PANEL));
         biases.as_mut_slice()[..outputs].copy_from_slice(bias);
-        let packed = panels.as_mut_slice();
-        for (output, row) in weight.chunks_exact(inputs).enumerate() {
-            let start = output / PANEL * inputs * PANEL + output % PANEL;
-            for (input, value) in row.iter().enumerate() {
-                packed[start + input * PANEL] = *value;
+        let panel = |(panel, values): (usize, &mut [f32])| {
+            for (column, output) in (panel * PANEL..outputs.min((panel + 1) * PANEL)).enumerate() {
+                for (input, row) in values.chunks_exact_mut(PANEL).enumerate() {
+                    row[column] = weight(output, input);
+                }
             }
+        };
+        let values = &mut panels.as_mut_slice()[..count * inputs * PANEL];
+        if values.len() < LARGE {
+            values.chunks_exact_mut(inputs * PANEL).enumerate().for_each(panel);
+        } else {
+            values.par_chunks_exact_mut(inputs * PANEL).enumerate().for_each(panel);
         }
         Self { inputs, outputs, panels, bias: biases, clamp }
     }
@@ -87,6 +108,7 @@ impl Pointwise {
             unsafe {
                 let tile = Rows {
                     xs: xs.at(from * self.inputs),
+                    apart: self.inputs,
                     residual: residual.map(|residual| residual.at(from * self.outputs + panel * PANEL)),
                     ys: ys.at(from * self.outputs + panel * PANEL),
                     stride: self.outputs,
@@ -128,8 +150,10 @@ impl Pointwise {
 /// Positions, and what is written of them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows {
-    /// The first position's inputs; the others follow without a gap.
+    /// The first position's inputs; the others' are `apart` numbers apart.
     pub(super) xs: *const f32,
+    /// How far one position's inputs are from the next one's.
+    pub(super) apart: usize,
     /// What to add to the first position's outputs of the panel; the others' are `stride` numbers apart.
     pub(super) residual: Option<*const f32>,
     /// Where the first position's outputs of the panel go; the others' are `stride` numbers apart.
@@ -147,16 +171,16 @@ impl Rows {
         unsafe { Self { residual: self.residual.map(|to| to.add(columns)), ys: self.ys.add(columns), ..self } }
     }
 
-    /// The positions from `first` on, `count` of them, each of so many inputs.
-    unsafe fn block(self, first: usize, count: usize, inputs: usize) -> Self {
+    /// The positions from `first` on, `count` of them.
+    unsafe fn block(self, first: usize, count: usize) -> Self {
         // SAFETY: the caller stays within the positions.
         unsafe {
             Self {
-                xs: self.xs.add(first * inputs),
+                xs: self.xs.add(first * self.apart),
                 residual: self.residual.map(|residual| residual.add(first * self.stride)),
                 ys: self.ys.add(first * self.stride),
-                stride: self.stride,
                 count,
+                ..self
             }
         }
     }
@@ -225,7 +249,7 @@ impl Part {
             let next = count * tile / tiles;
             // SAFETY: the positions first..next are some of those there are.
             unsafe {
-                let part = Self { rows: self.rows.block(first, next - first, self.inputs), ..*self };
+                let part = Self { rows: self.rows.block(first, next - first), ..*self };
                 match next - first {
                     1 => part.tile::<S, 1, VECTORS>(simd),
                     2 => part.tile::<S, 2, VECTORS>(simd),
@@ -249,7 +273,7 @@ impl Part {
         // `columns` but not behind the panel, since PANEL is a multiple of every vector; writes `columns` at most.
         unsafe {
             let load = |from: *const f32| from.cast::<S::f32s>().read_unaligned();
-            let (inputs, mut weight) = (self.inputs, self.weight);
+            let (apart, mut weight) = (self.rows.apart, self.weight);
             let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
             for (vector, bias) in (0..VECTORS).map(|vector| (vector, load(self.bias.add(vector * S::F32_LANES)))) {
                 for row in &mut sums {
@@ -257,14 +281,14 @@ impl Part {
                 }
             }
             // Every third position has a pointer of its own: the two behind it are reached by scaled indices.
-            let mut bases = [0, 3, 6].map(|row: usize| self.rows.xs.add(row.min(ROWS - 1) * inputs));
-            for _ in 0..inputs {
+            let mut bases = [0, 3, 6].map(|row: usize| self.rows.xs.add(row.min(ROWS - 1) * apart));
+            for _ in 0..self.inputs {
                 let mut weights = [simd.splat_f32s(0.0); VECTORS];
                 for (vector, weights) in weights.iter_mut().enumerate() {
                     *weights = load(weight.add(vector * S::F32_LANES));
                 }
                 for (row, sums) in sums.iter_mut().enumerate() {
-                    let x = simd.splat_f32s(*bases[row / 3].add(row % 3 * inputs));
+                    let x = simd.splat_f32s(*bases[row / 3].add(row % 3 * apart));
                     for (sum, weights) in sums.iter_mut().zip(&weights) {
                         *sum = simd.mul_add_e_f32s(x, *weights, *sum);
                     }
@@ -273,7 +297,7 @@ impl Part {
                 bases = bases.map(|base| base.add(1));
             }
             // In this order a NaN stays one.
-            let [low, high] = [self.clamp.low, self.clamp.high].map(|limit| simd.splat_f32s(limit));
+            let (low, high) = (simd.splat_f32s(self.clamp.low), simd.splat_f32s(self.clamp.high));
             for (row, sums) in sums.iter().enumerate() {
                 for (vector, sum) in sums.iter().enumerate() {
                     let offset = row * self.rows.stride + vector * S::F32_LANES;
@@ -296,12 +320,16 @@ unsafe fn store<S: Simd>(simd: S, ys: S::f32s, residual: Option<*const f32>, to:
     // SAFETY: the caller's promise.
     unsafe {
         if room >= S::F32_LANES {
-            let residual = residual.map(|residual| residual.cast::<S::f32s>().read_unaligned());
-            let ys = residual.map_or(ys, |residual| simd.add_f32s(ys, residual));
+            let ys = match residual {
+                Some(residual) => simd.add_f32s(ys, residual.cast::<S::f32s>().read_unaligned()),
+                None => ys,
+            };
             to.cast::<S::f32s>().write_unaligned(ys);
         } else if room > 0 {
-            let residual = residual.map(|from| simd.partial_load_f32s(std::slice::from_raw_parts(from, room)));
-            let ys = residual.map_or(ys, |residual| simd.add_f32s(ys, residual));
+            let ys = match residual {
+                Some(from) => simd.add_f32s(ys, simd.partial_load_f32s(std::slice::from_raw_parts(from, room))),
+                None => ys,
+            };
             simd.partial_store_f32s(std::slice::from_raw_parts_mut(to, room), ys);
         }
     }

@@ -14,7 +14,7 @@ use tch::{Tensor, nn};
 
 use crate::attention::Gate;
 use crate::backbone::{Backbone, Prepared};
-use crate::{Error, Result, sys};
+use crate::{Error, Result, kernels, sys};
 
 use block::Block;
 pub use config::{NetworkConfig, StageAttention};
@@ -141,6 +141,11 @@ impl Network {
         self
     }
 
+    /// Whether its backbone is ready for inference: [`for_inference`](Self::for_inference) was asked for, and has such a form.
+    pub fn is_prepared(&self) -> bool {
+        self.prepared.is_some()
+    }
+
     /// The backbone for inference, if this pass may use it.
     fn fast(&self, train: bool) -> Option<&dyn Prepared> {
         self.prepared.as_deref().filter(|_| !train && !sys::grad_enabled())
@@ -165,7 +170,13 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
-        self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train)
+        self.pass(train, || self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train))
+    }
+
+    /// Runs `work` where its kernels do, if it has any.
+    fn pass<R>(&self, train: bool, work: impl FnOnce() -> R) -> R {
+        // On the other thread gradients would be on.
+        if self.fast(train).is_some() { kernels::in_pool(|| tch::no_grad(work)) } else { work() }
     }
 
     /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features. It has no attention and
@@ -174,7 +185,7 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
-        self.run_trunk(xs, false)
+        self.pass(false, || self.run_trunk(xs, false))
     }
 
     fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
@@ -205,6 +216,10 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
+        self.pass(train, || self.run_tail(features, train))
+    }
+
+    fn run_tail(&self, features: &Tensor, train: bool) -> Result<Output> {
         let backbone_trains = train && self.backbone_trains;
         let mut attention = Vec::with_capacity(self.blocks.len());
         let mut xs = features.shallow_clone();
@@ -216,9 +231,13 @@ impl Network {
             xs = self.stage(stage, &xs, train, &mut attention)?;
         }
         let features = self.head_conv(&xs, backbone_trains)?;
-        let activated = self.backbone.head_activation(&features);
+        let activated = self.head_activation(&features)?;
         let attended = self.attend(Site::Head, &activated, train, &mut attention)?;
-        Ok(Output { logits: self.backbone.classify(&attended, backbone_trains), features, attention })
+        let logits = match self.fast(backbone_trains) {
+            Some(fast) => fast.classify(&attended)?,
+            None => self.backbone.classify(&attended, backbone_trains),
+        };
+        Ok(Output { logits, features, attention })
     }
 
     /// One stage, with the attention in it and behind it, whose maps go to `maps`.
@@ -235,6 +254,11 @@ impl Network {
     /// The last stage's output to the head's features, before their activation.
     fn head_conv(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
         self.fast(train).map_or_else(|| Ok(self.backbone.head_conv(xs, train)), |fast| fast.head_conv(xs))
+    }
+
+    /// The head's features after their activation.
+    fn head_activation(&self, features: &Tensor) -> Result<Tensor> {
+        self.fast(false).map_or_else(|| Ok(self.backbone.head_activation(features)), |fast| fast.head_activation(features))
     }
 
     /// The attention at a site, if there is any; its maps go to `maps`.

@@ -1,6 +1,7 @@
 //! How many threads libtorch uses on the CPU, and that they share it with others.
 
 use std::num::NonZeroUsize;
+use std::sync::Once;
 use std::thread;
 
 use tch::{Device, Kind, Tensor};
@@ -20,8 +21,7 @@ pub fn set_all_threads(threads: Option<NonZeroUsize>) -> Result<()> {
     Ok(())
 }
 
-/// Bounds libtorch's threads, and keeps them from burning time that other threads need. Once per process, before the
-/// first tensor operation.
+/// Bounds libtorch's threads, and keeps them from burning time that other threads need.
 ///
 /// Between two operations libtorch's threads (GNU OpenMP's) wait for one another in a loop of some milliseconds before
 /// they sleep. While anything else wants the cores, decoding pictures say, one thread is soon without a core and the
@@ -31,7 +31,8 @@ pub fn set_all_threads(threads: Option<NonZeroUsize>) -> Result<()> {
 pub fn set_threads(threads: NonZeroUsize) {
     let count = i32::try_from(threads.get()).unwrap_or(i32::MAX);
     tch::set_num_threads(count);
-    tch::set_num_interop_threads(count);
+    static BETWEEN_OPERATIONS: Once = Once::new(); // libtorch takes that number but once, and no operation here is parallel to another
+    BETWEEN_OPERATIONS.call_once(|| tch::set_num_interop_threads(1));
     if threads.get() > 1 {
         let (ready, started) = std::sync::mpsc::channel::<()>();
         thread::spawn(move || {

@@ -22,7 +22,6 @@ use std::fs;
 use std::hint::black_box;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -42,19 +41,17 @@ use common::{CbamBlock, PatchBlock, THREADS, default_network, infer, normal};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
+fn main() {
     let argument = std::env::args().nth(1);
     if argument.as_deref() == Some("--bench") {
         println!("worker: driven by benches/peers/bench.py (make bench-peers)");
-        return ExitCode::SUCCESS;
+        return;
     }
-    match serve(argument.as_deref().unwrap_or("cpu")) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("worker: {error:#}");
-            ExitCode::FAILURE
-        }
+    let served = serve(argument.as_deref().unwrap_or("cpu"));
+    if let Err(error) = &served {
+        eprintln!("worker: {error:#}");
     }
+    sys::exit(served.is_err().into()) // as cbam-run ends
 }
 
 fn serve(device: &str) -> Result<()> {

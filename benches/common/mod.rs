@@ -13,9 +13,14 @@ use tch::{Device, Kind, Tensor};
 /// The threads of every bench.
 pub(crate) const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
-/// The default network with its attention, ready for inference.
+/// The default network with its attention, ready for inference, on the threads that `cbam-run` gives it: the crate's own
+/// kernels take rayon's, and what libtorch does besides is too little to be shared.
 pub(crate) fn default_network(device: Device) -> Result<Network> {
-    Ok(Network::pretrained(device)?.for_inference())
+    let network = Network::pretrained(device)?.for_inference();
+    if network.is_prepared() {
+        cbam::sys::set_threads(NonZeroUsize::MIN);
+    }
+    Ok(network)
 }
 
 /// What the network says about pictures `[N, 3, H, W]` when nothing is trained.

@@ -23,7 +23,7 @@ class Bench:
 
     def __init__(self, run, worker, scratch, quick):
         self.run, self.worker, self.scratch, self.quick = run, worker, scratch, quick
-        self.ours = Worker([worker])
+        self.ours, self.layers = Worker([worker]), Worker([worker])  # the network's threads are not those of single layers
         self.skipped = []  # (row, side, why)
 
     def folder_size(self):
@@ -107,9 +107,9 @@ def cbam(bench):
     for size in CBAM:
         row, words = f"CBAM block, {list(size)}", " ".join(map(str, size))
         taken = bench.sides(row, {
-            "ours": bench.asks(bench.ours, f"cbam {words}", 10),
+            "ours": bench.asks(bench.layers, f"cbam {words}", 10),
             "timm": bench.asks(bench.peer("eager"), f"cbam {words}", 5),
-            "floor": bench.asks(bench.ours, f"floor {words}", 10),
+            "floor": bench.asks(bench.layers, f"floor {words}", 10),
         }, bench.rounds(20))
         lines += [Ratio(row, "timm's CbamModule, eager", taken["ours"], taken["timm"], faster=True, target=8),
                   Ratio(row, "three reads and one write", taken["ours"], taken["floor"], target=1.5)]
@@ -119,7 +119,7 @@ def cbam(bench):
 def patch(bench):
     row = "patch attention, 448-pixel input, weights included"
     taken = bench.sides(row, {
-        "ours": bench.asks(bench.ours, "patch 448 448", 10),
+        "ours": bench.asks(bench.layers, "patch 448 448", 10),
         "fused": bench.asks(bench.peer("eager"), "patch 448 448", 10),
     }, bench.rounds(20))
     return [Ratio(row, "PyTorch's scaled_dot_product_attention, no weights", taken["ours"], taken["fused"], target=1.2)]

@@ -117,7 +117,8 @@ impl Cbam {
                 spatial => spatial,
             },
         };
-        let gates = Gates { channel: &|means, maxima, logits| mlp.logits(means, maxima, logits), spatial, gain: gain as f32 };
+        let gates =
+            Gates { channel: &|means, maxima, logits| mlp.logits(means, maxima, logits), spatial, gain: gain as f32 };
         let Gated { features, channel, spatial } = gates.forward(xs)?;
         let gate = |logits: Tensor| Gate { gate: logits.sigmoid(), logits };
         Ok(Some(CbamOutput { features, channel: gate(channel), spatial: spatial.map(gate) }))

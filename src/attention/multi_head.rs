@@ -196,7 +196,7 @@ impl MultiHeadAttention {
         let [Some(q), Some(k), Some(v), Some(out)] = layers.map(pointwise) else { return Ok(None) };
         let query = q.forward(&Map::of_tokens(query)?);
         let (key, value) = (k.forward(&Map::of_tokens(key)?), v.forward(&Map::of_tokens(value)?));
-        let heads = Heads { query: &query, key: &key, value: &value, heads: self.heads as usize };
+        let heads = Heads { query: &query, key: &key, value: &value, count: self.heads as usize };
         let (context, weights) = heads.attend();
         Ok(Some(AttentionOutput { context: out.forward(&context).tokens(), weights }))
     }

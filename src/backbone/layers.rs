@@ -21,7 +21,8 @@ pub(super) struct ConvShape {
 /// A convolution padded by half its kernel with zeros.
 pub(super) fn conv(p: nn::Path<'_>, shape: &ConvShape, bias: bool) -> Conv2D {
     let &ConvShape { input, output, kernel, stride, groups } = shape;
-    let config = ConvConfig { stride, padding: kernel / 2, groups, bias, ws_init: start(KAIMING), ..Default::default() };
+    let config =
+        ConvConfig { stride, padding: kernel / 2, groups, bias, ws_init: start(KAIMING), ..Default::default() };
     nn::conv2d(p, input, output, kernel, config)
 }
 

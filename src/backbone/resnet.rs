@@ -221,7 +221,11 @@ impl Block {
             Some((conv, norm)) => Some(prepare((conv, norm), self.stride, Clamp::NONE)?),
             None => None,
         };
-        Some(ResidualBlock { layers: self.layers.iter().enumerate().map(layer).collect::<Option<_>>()?, downsample, gated })
+        Some(ResidualBlock {
+            layers: self.layers.iter().enumerate().map(layer).collect::<Option<_>>()?,
+            downsample,
+            gated,
+        })
     }
 
     /// What the block adds to its input, normalised, before any activation.

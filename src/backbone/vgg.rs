@@ -152,10 +152,8 @@ impl Backbone for Vgg {
             Some(Folded::biased(&conv.ws, conv.bs.as_ref(), norm)?.convolution(axis, Clamp::RELU))
         };
         let stages = self.convs.iter().map(|stage| stage.iter().map(layer).collect()).collect::<Option<_>>()?;
-        let share = |layer: &Linear| Linear {
-            ws: layer.ws.shallow_clone(),
-            bs: layer.bs.as_ref().map(Tensor::shallow_clone),
-        };
+        let share =
+            |layer: &Linear| Linear { ws: layer.ws.shallow_clone(), bs: layer.bs.as_ref().map(Tensor::shallow_clone) };
         Some(Box::new(Plain { stages, classifier: self.classifier.each_ref().map(share), classify }))
     }
 

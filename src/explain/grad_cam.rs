@@ -49,6 +49,7 @@ pub(crate) fn class_activation(features: &Tensor, classes: &[i64], weight: &Tens
     }
     let rows = weight.f_index_select(0, &Tensor::from_slice(classes).to_device(weight.device()))?; // [N, C]
     let slopes = rows.f_to_kind(Kind::Float)?.f_view([batch, channels, 1])? / (height * width) as f64;
-    let positions = features.f_to_kind(Kind::Float)?.f_permute([0, 2, 3, 1])?.f_reshape([batch, height * width, channels])?;
+    let positions =
+        features.f_to_kind(Kind::Float)?.f_permute([0, 2, 3, 1])?.f_reshape([batch, height * width, channels])?;
     to_arrays(&positions.f_bmm(&slopes)?.f_view([batch, height, width])?.f_relu()?)
 }

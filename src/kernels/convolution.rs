@@ -3,11 +3,9 @@
 //! With its channels together, a row of the map under the kernel lies in one piece, from the first channel on the left to the
 //! last one on the right. So nothing is gathered: a position's inputs are as many pieces as the kernel is high.
 
-use pulp::{Simd, WithSimd};
-
 use super::buffer::{Source, with_scratch};
 use super::depthwise::{Axis, Padding};
-use super::pointwise::{Pointwise, Rows};
+use super::pointwise::{PanelTask, Pointwise, Rows};
 use super::{Clamp, Map, arch, each, each_image};
 
 /// The positions of one task, about.
@@ -80,7 +78,7 @@ impl Convolution {
                                 count: width,
                             }
                         };
-                        arch().dispatch(Task { matrix: &self.matrix, panel, rows });
+                        arch().dispatch(PanelTask { matrix: &self.matrix, panel, rows });
                     }
                 });
             };
@@ -110,23 +108,6 @@ impl Convolution {
     }
 }
 
-/// One row of one panel.
-struct Task<'a> {
-    matrix: &'a Pointwise,
-    panel: usize,
-    rows: Rows,
-}
-
-impl WithSimd for Task<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        // SAFETY: as whoever made it promised.
-        unsafe { self.matrix.panel(simd, self.panel, self.rows) }
-    }
-}
-
 /// The maximum of each window, as PyTorch's `max_pool2d`: zeros never stand for what lies outside.
 pub(crate) fn max_pool(xs: &Map, axis: Axis) -> Map {
     let ((height, above), (width, left)) = (axis.cells(xs.height), axis.cells(xs.width));
@@ -142,8 +123,7 @@ pub(crate) fn max_pool(xs: &Map, axis: Axis) -> Map {
         let (image, y) = (task / height, task % height);
         for x in 0..width {
             // SAFETY: this position belongs to this task.
-            let to =
-                unsafe { std::slice::from_raw_parts_mut(target.at((task * width + x) * channels), channels) };
+            let to = unsafe { std::slice::from_raw_parts_mut(target.at((task * width + x) * channels), channels) };
             to.fill(f32::NEG_INFINITY);
             for row in under(y, above, size[0]) {
                 for column in under(x, left, size[1]) {

@@ -145,7 +145,11 @@ impl Part<'_> {
 
     /// `COUNT` ≤ 4 positions next to each other: what lies under several of their kernels is read once.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const KERNEL: usize, const STRIDE: usize, const COUNT: usize>(&self, simd: S, first: usize) {
+    unsafe fn tile<S: Simd, const KERNEL: usize, const STRIDE: usize, const COUNT: usize>(
+        &self,
+        simd: S,
+        first: usize,
+    ) {
         // SAFETY: reads PANEL channels of (COUNT − 1) · STRIDE + KERNEL positions of each row, which the caller has padded to
         // that; writes `room` channels at most of COUNT positions.
         unsafe {

@@ -14,10 +14,13 @@ use crate::Result;
 /// The least positions of one task.
 const RANGE: usize = 64;
 
+/// From the means and the maxima of the channels to logits, `[C]` each.
+pub(crate) type ChannelGate<'a> = dyn Fn(&[f32], &[f32], &mut [f32]) + Sync + 'a;
+
 /// What gates are made of.
 pub(crate) struct Gates<'a> {
     /// The mean and the maximum of each channel → the logits of the channel gate.
-    pub(crate) channel: &'a (dyn Fn(&[f32], &[f32], &mut [f32]) + Sync),
+    pub(crate) channel: &'a ChannelGate<'a>,
     /// The spatial gate's convolution, if there is one.
     pub(crate) spatial: Option<SpatialGate>,
     /// What the gated features are multiplied with.
@@ -112,8 +115,7 @@ impl Gates<'_> {
             let shared = Shared(pools.as_mut_ptr());
             each(ranges, parallel, |task| {
                 // SAFETY: each task has a part of its own.
-                let pools =
-                    unsafe { std::slice::from_raw_parts_mut(shared.at(2 * channels * task), 2 * channels) };
+                let pools = unsafe { std::slice::from_raw_parts_mut(shared.at(2 * channels * task), 2 * channels) };
                 let (sums, maxima) = pools.split_at_mut(channels);
                 arch().dispatch(PoolChannels { map, range: range(task), sums, maxima });
             });
@@ -178,9 +180,8 @@ impl SpatialGate {
                 let range = [map.positions * task / ranges, map.positions * (task + 1) / ranges];
                 // SAFETY: each task has positions of its own.
                 let [maxima, means] = unsafe {
-                    [0, map.positions].map(|plane| {
-                        std::slice::from_raw_parts_mut(shared.at(plane + range[0]), range[1] - range[0])
-                    })
+                    [0, map.positions]
+                        .map(|plane| std::slice::from_raw_parts_mut(shared.at(plane + range[0]), range[1] - range[0]))
                 };
                 arch().dispatch(PoolPositions { map: *map, range, gate, means, maxima });
             });
@@ -193,7 +194,13 @@ impl SpatialGate {
                 for y in height * task / ranges..height * (task + 1) / ranges {
                     // SAFETY: each row belongs to one task.
                     let row = unsafe { std::slice::from_raw_parts_mut(rows.at(y * width), width) };
-                    arch().dispatch(Convolve { gate: self, pools: [&pools[..padded], &pools[padded..]], stride, y, row });
+                    arch().dispatch(Convolve {
+                        gate: self,
+                        pools: [&pools[..padded], &pools[padded..]],
+                        stride,
+                        y,
+                        row,
+                    });
                 }
             });
         });
@@ -387,7 +394,9 @@ impl WithSimd for PoolPositions<'_> {
                 for mean in means {
                     *mean = simd.mul_f32s(*mean, shares);
                 }
-                last_means.iter_mut().for_each(|mean| *mean *= share);
+                for mean in last_means {
+                    *mean *= share;
+                }
             }
             Layout::Pixels => {
                 let (gates, last_gates) = S::as_simd_f32s(gate);
@@ -470,17 +479,15 @@ impl WithSimd for Apply<'_> {
             Layout::Planes => {
                 for (channel, (plane, gate)) in map.planes([from, to]).zip(of_channels).enumerate() {
                     // SAFETY: these positions of this channel, which no other task writes.
-                    let ys = unsafe {
-                        std::slice::from_raw_parts_mut(ys.at(channel * map.positions + from), to - from)
-                    };
+                    let ys =
+                        unsafe { std::slice::from_raw_parts_mut(ys.at(channel * map.positions + from), to - from) };
                     multiply(simd, plane, of_positions, *gate, ys);
                 }
             }
             Layout::Pixels => {
                 for ((position, pixel), gate) in (from..to).zip(map.pixels([from, to])).zip(of_positions) {
                     // SAFETY: the channels of this position, which no other task writes.
-                    let ys =
-                        unsafe { std::slice::from_raw_parts_mut(ys.at(position * map.channels), map.channels) };
+                    let ys = unsafe { std::slice::from_raw_parts_mut(ys.at(position * map.channels), map.channels) };
                     multiply(simd, pixel, of_channels, *gate, ys);
                 }
             }

@@ -187,20 +187,16 @@ impl First<'_> {
         let width = self.size[1];
         // SAFETY: the caller's promise.
         unsafe {
-            match (&self.block.expand, self.wide) {
-                (Some(expand), Wide::Expanded) => {
-                    let xs = self.xs.at(row * width * expand.inputs());
-                    expand.panel(simd, panel, Rows { xs, apart: expand.inputs(), pieces: 1, below: 0, residual: None, ys, stride: PANEL, count: width });
-                }
-                _ => {
-                    let channels = self.block.depthwise.channels;
-                    let columns = PANEL.min(channels - panel * PANEL);
-                    let xs = self.xs.at(row * width * channels + panel * PANEL);
-                    for position in 0..width {
-                        let from = xs.add(position * channels);
-                        std::ptr::copy_nonoverlapping(from, ys.add(position * PANEL), columns);
-                    }
-                }
+            if let (Some(expand), Wide::Expanded) = (&self.block.expand, self.wide) {
+                let xs = self.xs.at(row * width * expand.inputs());
+                expand.panel(simd, panel, Rows::of(xs, expand.inputs(), ys, PANEL, width));
+                return;
+            }
+            let channels = self.block.depthwise.channels;
+            let columns = PANEL.min(channels - panel * PANEL);
+            let xs = self.xs.at(row * width * channels + panel * PANEL);
+            for position in 0..width {
+                std::ptr::copy_nonoverlapping(xs.add(position * channels), ys.add(position * PANEL), columns);
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Clamp, each};
 use super::buffer::{Shared, Source};
+use super::{Clamp, each};
 use crate::{Error, Result};
 
 /// An f32 map on the CPU, `[N, H, W, C]` in memory.
@@ -99,10 +99,7 @@ impl Map {
         // SAFETY: so many values has this map, and so many the new one, which nobody else has.
         let (from, to) = unsafe {
             let count = self.images * self.channels;
-            (
-                std::slice::from_raw_parts(source.0, count * positions),
-                std::slice::from_raw_parts_mut(target.0, count),
-            )
+            (std::slice::from_raw_parts(source.0, count * positions), std::slice::from_raw_parts_mut(target.0, count))
         };
         for (image, means) in from.chunks_exact(positions * self.channels).zip(to.chunks_exact_mut(self.channels)) {
             means.fill(0.0);

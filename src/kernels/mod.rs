@@ -13,6 +13,8 @@
 //! | [`Gates`] | the channel and the spatial gate of CBAM, and the features times both |
 //! | [`Heads`] | scaled dot-product attention over many heads, with its weights |
 #![allow(unsafe_code)]
+// What is not inlined into a dispatched task loses that task's instructions.
+#![allow(clippy::inline_always)]
 
 mod buffer;
 mod convolution;
@@ -22,8 +24,8 @@ mod gates;
 mod inverted_residual;
 mod map;
 mod mlp;
+mod multi_head;
 mod pointwise;
-mod self_attention;
 #[cfg(test)]
 mod tests;
 
@@ -34,8 +36,8 @@ pub(crate) use gates::{Gated, Gates, SpatialGate, takes};
 pub(crate) use inverted_residual::InvertedResidual;
 pub(crate) use map::{Map, values};
 pub(crate) use mlp::Mlp;
+pub(crate) use multi_head::Heads;
 pub(crate) use pointwise::Pointwise;
-pub(crate) use self_attention::Heads;
 
 /// The channels that one task works on: whole vectors of every instruction set.
 const PANEL: usize = 32;
@@ -58,7 +60,7 @@ mod chosen {
     static CHOSEN: RwLock<Option<pulp::Arch>> = RwLock::new(None);
 
     pub(super) fn arch() -> pulp::Arch {
-        CHOSEN.read().unwrap_or_else(PoisonError::into_inner).unwrap_or_else(pulp::Arch::new)
+        CHOSEN.read().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
     }
 
     pub(super) fn choose(arch: pulp::Arch) {

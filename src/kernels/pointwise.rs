@@ -32,12 +32,7 @@ impl Pointwise {
     }
 
     /// Of a matrix whose elements `weight` tells by output and input, and its biases.
-    pub(crate) fn of(
-        inputs: usize,
-        bias: &[f32],
-        weight: impl Fn(usize, usize) -> f32 + Sync,
-        clamp: Clamp,
-    ) -> Self {
+    pub(crate) fn of(inputs: usize, bias: &[f32], weight: impl Fn(usize, usize) -> f32 + Sync, clamp: Clamp) -> Self {
         let outputs = bias.len();
         let count = outputs.div_ceil(PANEL);
         let (mut panels, mut biases) = (Aligned::zeros(count * inputs * PANEL), Aligned::zeros(count * PANEL));
@@ -114,17 +109,13 @@ impl Pointwise {
             let (from, to) = (positions * block / blocks, positions * (block + 1) / blocks);
             // SAFETY: the caller's promise; each task writes the positions of its block in the outputs of its panel.
             unsafe {
-                let tile = Rows {
-                    xs: xs.at(from * self.inputs),
-                    apart: self.inputs,
-                    pieces: 1,
-                    below: 0,
-                    residual: residual.map(|residual| residual.at(from * self.outputs + panel * PANEL)),
-                    ys: ys.at(from * self.outputs + panel * PANEL),
-                    stride: self.outputs,
-                    count: to - from,
+                let at = from * self.outputs + panel * PANEL;
+                let (xs, ys) = (xs.at(from * self.inputs), ys.at(at));
+                let rows = Rows {
+                    residual: residual.map(|residual| residual.at(at)),
+                    ..Rows::of(xs, self.inputs, ys, self.outputs, to - from)
                 };
-                arch().dispatch(Panel { matrix: self, panel, rows: tile });
+                arch().dispatch(PanelTask { matrix: self, panel, rows });
             }
         });
     }
@@ -179,6 +170,11 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// Positions whose inputs lie in one piece each.
+    pub(super) fn of(xs: *const f32, apart: usize, ys: *mut f32, stride: usize, count: usize) -> Self {
+        Self { xs, apart, pieces: 1, below: 0, residual: None, ys, stride, count }
+    }
+
     /// The same positions, `columns` outputs on.
     unsafe fn shifted(self, columns: usize) -> Self {
         // SAFETY: the caller stays within the outputs.
@@ -201,13 +197,14 @@ impl Rows {
 }
 
 /// One panel, as a task for whatever SIMD there is.
-struct Panel<'a> {
-    matrix: &'a Pointwise,
-    panel: usize,
-    rows: Rows,
+pub(super) struct PanelTask<'a> {
+    pub(super) matrix: &'a Pointwise,
+    pub(super) panel: usize,
+    /// Must be there as its fields say.
+    pub(super) rows: Rows,
 }
 
-impl WithSimd for Panel<'_> {
+impl WithSimd for PanelTask<'_> {
     type Output = ();
 
     #[inline(always)]

@@ -81,7 +81,8 @@ fn convolutions_are_libtorchs() {
             let name = format!("{arch} {channels} to {outputs}, {height}x{width} {kernel} {stride} {padding:?}");
             let side = kernel as i64;
             let xs = Tensor::randn([2, channels, height, width], F32);
-            let (weight, bias) = (Tensor::randn([outputs, channels, side, side], F32) * 0.2, Tensor::randn([outputs], F32));
+            let (weight, bias) =
+                (Tensor::randn([outputs, channels, side, side], F32) * 0.2, Tensor::randn([outputs], F32));
             let axis = Axis { kernel, stride, padding };
             let theirs = convolve(&xs, &weight, &bias, axis, 1);
             let numbers = values_of(&weight);
@@ -148,9 +149,8 @@ fn inverted_residuals_are_libtorchs() {
             };
             let filtered = convolve(&wide, &depthwise.0, &depthwise.1, axis, hidden).clamp(0.0, 6.0);
             let branch = filtered.conv2d(&project.0, Some(&project.1), 1, 0, 1, 1);
-            let pointwise = |(weight, bias): &(Tensor, Tensor), clamp| {
-                Pointwise::new(&values_of(weight), &values_of(bias), clamp)
-            };
+            let pointwise =
+                |(weight, bias): &(Tensor, Tensor), clamp| Pointwise::new(&values_of(weight), &values_of(bias), clamp);
             let block = InvertedResidual {
                 expand: expands.then(|| pointwise(&expand, Clamp::RELU6)),
                 depthwise: depthwise_of(&values_of(&depthwise.0), &values_of(&depthwise.1), axis),
@@ -233,7 +233,8 @@ fn gates_are_libtorchs() {
 #[test]
 fn heads_are_libtorchs() {
     on_each_arch(|arch| {
-        for (images, heads, queries, keys, width) in [(1, 1, 1, 1, 4), (2, 4, 49, 49, 16), (1, 3, 70, 33, 5), (1, 2, 5, 200, 40)]
+        for (images, heads, queries, keys, width) in
+            [(1, 1, 1, 1, 4), (2, 4, 49, 49, 16), (1, 3, 70, 33, 5), (1, 2, 5, 200, 40)]
         {
             let inner = heads * width;
             let random = |tokens: i64| Tensor::randn([images, tokens, inner], F32);
@@ -243,7 +244,7 @@ fn heads_are_libtorchs() {
             let weights = scores.softmax(-1, None);
             let context = weights.matmul(&split(&v)).transpose(1, 2).flatten(2, 3);
             let [query, key, value] = [&q, &k, &v].map(|xs| Map::of_tokens(xs).unwrap());
-            let heads = Heads { query: &query, key: &key, value: &value, heads: heads as usize };
+            let heads = Heads { query: &query, key: &key, value: &value, count: heads as usize };
             let (ours, our_weights) = heads.attend();
             let name = format!("{arch} {queries} to {keys}");
             assert_close(&name, &our_weights, &weights);

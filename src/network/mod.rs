@@ -258,7 +258,8 @@ impl Network {
 
     /// The head's features after their activation.
     fn head_activation(&self, features: &Tensor) -> Result<Tensor> {
-        self.fast(false).map_or_else(|| Ok(self.backbone.head_activation(features)), |fast| fast.head_activation(features))
+        self.fast(false)
+            .map_or_else(|| Ok(self.backbone.head_activation(features)), |fast| fast.head_activation(features))
     }
 
     /// The attention at a site, if there is any; its maps go to `maps`.

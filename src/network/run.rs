@@ -63,7 +63,8 @@ impl Network {
         let probabilities = to_host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
         let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
         let features = self.head_activation(&output.features)?;
-        let linear = self.backbone.classifier_weight().filter(|_| self.blocks.iter().all(|block| block.site != Site::Head));
+        let linear =
+            self.backbone.classifier_weight().filter(|_| self.blocks.iter().all(|block| block.site != Site::Head));
         let grad_cams = match &linear {
             Some(weight) => class_activation(&features, &first, weight)?,
             None => grad_cam(&features, &first, |features| self.classify(features))?,

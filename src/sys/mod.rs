@@ -8,7 +8,7 @@ mod exit;
 mod grad;
 mod threads;
 
+pub use device::{DeviceSpec, resolve};
 pub use exit::exit;
 pub(crate) use grad::grad_enabled;
-pub use device::{DeviceSpec, resolve};
 pub use threads::{set_all_threads, set_threads};

@@ -87,7 +87,11 @@ impl<'a> Folded<'a> {
     }
 
     /// The same, of a convolution that may have a bias, and may have no BatchNorm.
-    pub(in crate::backbone) fn biased(weight: &'a Tensor, bias: Option<&Tensor>, norm: Option<(&BatchNorm, f64)>) -> Option<Self> {
+    pub(in crate::backbone) fn biased(
+        weight: &'a Tensor,
+        bias: Option<&Tensor>,
+        norm: Option<(&BatchNorm, f64)>,
+    ) -> Option<Self> {
         let outputs = weight.size()[0] as usize;
         let before = match bias {
             Some(bias) => values(bias)?.to_vec(),
@@ -102,10 +106,14 @@ impl<'a> Folded<'a> {
         };
         let (mean, variance) = (values(&norm.running_mean)?, values(&norm.running_var)?);
         let (factor, offset) = (given(&norm.ws, 1.0)?, given(&norm.bs, 0.0)?);
-        let scale = factor.iter().zip(variance).map(|(factor, variance)| f64::from(*factor) / (f64::from(*variance) + eps).sqrt());
+        let scale = factor
+            .iter()
+            .zip(variance)
+            .map(|(factor, variance)| f64::from(*factor) / (f64::from(*variance) + eps).sqrt());
         let scale: Vec<f64> = scale.collect();
         let moved = before.iter().zip(mean).map(|(before, mean)| f64::from(*before) - f64::from(*mean));
-        let bias = moved.zip(&scale).zip(&offset).map(|((moved, scale), offset)| (moved * scale + f64::from(*offset)) as f32);
+        let bias =
+            moved.zip(&scale).zip(&offset).map(|((moved, scale), offset)| (moved * scale + f64::from(*offset)) as f32);
         let bias = bias.collect();
         Some(Self { weight: values(weight)?, scale, bias })
     }

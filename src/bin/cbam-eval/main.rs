@@ -16,7 +16,6 @@ mod summary;
 mod svg;
 mod tables;
 
-
 use anyhow::Result;
 use cbam::eval::PictureSource;
 use cbam::pipeline::write_whole;

@@ -20,13 +20,13 @@ pub(crate) struct Heads<'a> {
     pub(crate) query: &'a Map,
     pub(crate) key: &'a Map,
     pub(crate) value: &'a Map,
-    pub(crate) heads: usize,
+    pub(crate) count: usize,
 }
 
 impl Heads<'_> {
     /// The context of every query, `[N, 1, Tq, heads · width]`, and the weights `[N, heads, Tq, Tk]`.
     pub(crate) fn attend(&self) -> (Map, Tensor) {
-        let Self { query, key, value, heads } = *self;
+        let Self { query, key, value, count: heads } = *self;
         let (images, queries, keys, inner) = (query.images, query.width, key.width, query.channels);
         let width = inner / heads;
         assert_eq!([key.images, value.images, value.width], [images, images, keys], "keys and values");
@@ -93,14 +93,14 @@ impl WithSimd for Block<'_> {
         unsafe {
             for panel in 0..scores.panels() {
                 let ys = weights.add(panel * super::PANEL);
-                scores.panel(simd, panel, Rows { xs: query, apart: inner, pieces: 1, below: 0, residual: None, ys, stride: keys, count });
+                scores.panel(simd, panel, Rows::of(query, inner, ys, keys, count));
             }
             for row in std::slice::from_raw_parts_mut(weights, count * keys).chunks_exact_mut(keys) {
                 softmax(simd, row);
             }
             for panel in 0..sums.panels() {
                 let ys = context.add(panel * super::PANEL);
-                sums.panel(simd, panel, Rows { xs: weights, apart: keys, pieces: 1, below: 0, residual: None, ys, stride: inner, count });
+                sums.panel(simd, panel, Rows::of(weights, keys, ys, inner, count));
             }
         }
     }

@@ -13,7 +13,7 @@ use tch::{Tensor, nn};
 use super::scaled_dot_product::{AttentionOutput, scaled_dot_product, scaled_dot_product_fused};
 use super::{check, init};
 use crate::Result;
-use crate::kernels::{Clamp, Heads, Map, Pointwise, values};
+use crate::kernels::{Clamp, Heads, Map, Pointwise, in_pool, values};
 
 const LAYER: &str = "MultiHeadAttention";
 
@@ -194,11 +194,13 @@ impl MultiHeadAttention {
             return Ok(None);
         }
         let [Some(q), Some(k), Some(v), Some(out)] = layers.map(pointwise) else { return Ok(None) };
-        let query = q.forward(&Map::of_tokens(query)?);
-        let (key, value) = (k.forward(&Map::of_tokens(key)?), v.forward(&Map::of_tokens(value)?));
-        let heads = Heads { query: &query, key: &key, value: &value, count: self.heads as usize };
-        let (context, weights) = heads.attend();
-        Ok(Some(AttentionOutput { context: out.forward(&context).tokens(), weights }))
+        in_pool(|| {
+            let query = q.forward(&Map::of_tokens(query)?);
+            let (key, value) = (k.forward(&Map::of_tokens(key)?), v.forward(&Map::of_tokens(value)?));
+            let heads = Heads { query: &query, key: &key, value: &value, count: self.heads as usize };
+            let (context, weights) = heads.attend();
+            Ok(Some(AttentionOutput { context: out.forward(&context).tokens(), weights }))
+        })
     }
 
     /// Checks the inputs and projects them to `[N, heads, T, head_dim]`.

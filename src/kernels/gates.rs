@@ -8,11 +8,11 @@ use tch::{Device, Kind, Tensor};
 
 use super::buffer::{Shared, Source, with_scratch};
 use super::exp::sigmoid;
-use super::{PANEL, arch, each, each_image};
+use super::{PANEL, arch, each, each_image, in_pool};
 use crate::Result;
 
-/// The least positions of one task.
-const RANGE: usize = 64;
+/// The least numbers of one task, which take about as long as waking a thread does.
+const RANGE: usize = 1 << 15;
 
 /// From the means and the maxima of the channels to logits, `[C]` each.
 pub(crate) type ChannelGate<'a> = dyn Fn(&[f32], &[f32], &mut [f32]) + Sync + 'a;
@@ -60,6 +60,10 @@ impl Gates<'_> {
     /// # Errors
     /// [`Error::Torch`](crate::Error::Torch) if libtorch fails.
     pub(crate) fn forward(&self, xs: &Tensor) -> Result<Gated> {
+        if xs.numel() < 2 * RANGE { self.run(xs) } else { in_pool(|| self.run(xs)) }
+    }
+
+    fn run(&self, xs: &Tensor) -> Result<Gated> {
         let (n, c, h, w) = xs.size4()?;
         let turned = xs.f_permute([0, 2, 3, 1])?;
         let layout = if turned.is_contiguous() { Layout::Pixels } else { Layout::Planes };
@@ -108,7 +112,7 @@ impl Gates<'_> {
     ) {
         let Image { channels, positions, .. } = map;
         let most = if parallel { 2 * rayon::current_num_threads() } else { 1 };
-        let ranges = (positions / RANGE).clamp(1, most);
+        let ranges = (positions * channels / RANGE).clamp(1, most);
         let range = |task: usize| [positions * task / ranges, positions * (task + 1) / ranges];
 
         with_scratch(2 * channels * ranges, |pools| {

@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install bench-peers evaluation foreign-checkpoints
+.PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install bench bench-peers evaluation foreign-checkpoints
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -73,13 +73,11 @@ evaluation: build models ## Every table of docs/EVALUATION.md; IMAGES and TRUTH 
 foreign-checkpoints: .venv ## Checkpoints of other people's layouts, by their own code, for the ignored tests
 	.venv/bin/python tests/golden/layouts/gen.py --write target/foreign
 
-bench-peers: build .venv ## Time a cold start against the Python way (needs hyperfine)
-	@command -v hyperfine >/dev/null || { echo "bench-peers needs hyperfine: cargo install hyperfine, or your system's package" >&2; exit 1; }
-	@mkdir -p target/bench
-	.venv/bin/python -c "import cv2; cv2.imwrite('target/bench/photo.jpg', cv2.resize(cv2.imread('assets/images/coffee.jpg'), (500, 375), interpolation=cv2.INTER_AREA))"
-	hyperfine --warmup 1 --runs 10 -n cbam-run -n overlay.py \
-	    '$(TARGET)/release/cbam-run target/bench/photo.jpg --overlay target/bench/ours.png --quiet' \
-	    '.venv/bin/python benches/peers/overlay.py target/bench/photo.jpg target/bench/theirs.png'
+bench: $(libtorch_needed) ## Time layers, networks and the way of a photo (criterion)
+	$(CARGO) bench --bench attention --bench forward --bench pipeline
+
+bench-peers: $(libtorch_needed) .venv ## Time everything against PyTorch, ONNX Runtime and others; BENCH="--quick" or "--only ROW"
+	CARGO="$(CARGO)" .venv/bin/python benches/peers/bench.py $(BENCH)
 
 .venv: benches/peers/requirements.txt
 	rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install -q -r benches/peers/requirements.txt && touch .venv

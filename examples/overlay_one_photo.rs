@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let input = arguments.next().unwrap_or_else(|| "assets/images/coffee.jpg".into());
     let output = arguments.next().unwrap_or_else(|| "overlay.png".into());
 
-    let network = Network::pretrained(Device::Cpu)?;
+    let network = Network::pretrained(Device::Cpu)?.for_inference();
     let photo = photo::open(Path::new(&input), &Limits::default())?;
     let prepared = network.config().preprocess().apply(&photo)?;
     let batch = prepared.pixels.view().insert_axis(Axis(0)); // [1, 3, H, W]

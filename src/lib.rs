@@ -14,7 +14,7 @@
 //! use cbam::photo::{Limits, open};
 //!
 //! # fn main() -> cbam::Result<()> {
-//! let network = Network::pretrained(tch::Device::Cpu)?;
+//! let network = Network::pretrained(tch::Device::Cpu)?.for_inference();
 //! let photo = open("photo.jpg".as_ref(), &Limits::default())?;
 //! let input = network.config().preprocess().apply(&photo)?;
 //! let batch = input.pixels.view().insert_axis(ndarray::Axis(0));
@@ -33,6 +33,7 @@ pub mod backbone;
 mod error;
 pub mod eval;
 pub mod explain;
+mod kernels;
 pub mod maps;
 pub mod network;
 pub mod photo;

@@ -9,6 +9,7 @@ use tch::{Tensor, nn};
 
 use super::{ChannelAttention, ChannelAttentionConfig, SpatialAttention, SpatialAttentionConfig};
 use crate::Result;
+use crate::kernels::{Gated, Gates};
 
 /// How a [`Cbam`] is built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +94,37 @@ impl Cbam {
     /// # Errors
     /// [`Error::Input`](crate::Error::Input) if shape, kind or device do not fit.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<CbamOutput> {
+        self.forward_times(xs, train, 1.0)
+    }
+
+    /// As [`forward`](Self::forward), with the features multiplied by `gain`.
+    pub(crate) fn forward_times(&self, xs: &Tensor, train: bool, gain: f64) -> Result<CbamOutput> {
+        if let Some(output) = self.fused(xs, train, gain)? {
+            return Ok(output);
+        }
+        let output = self.layer_by_layer(xs, train)?;
+        Ok(if gain == 1.0 { output } else { CbamOutput { features: output.features * gain, ..output } })
+    }
+
+    /// The same in one kernel; none where there is no kernel for it, or gradients are wanted.
+    fn fused(&self, xs: &Tensor, train: bool, gain: f64) -> Result<Option<CbamOutput>> {
+        self.channel.check(xs)?;
+        let Some(mlp) = self.channel.kernel(xs) else { return Ok(None) };
+        let spatial = match &self.spatial {
+            None => None,
+            Some(spatial) => match spatial.kernel(xs, train) {
+                None => return Ok(None),
+                spatial => spatial,
+            },
+        };
+        let gates =
+            Gates { channel: &|means, maxima, logits| mlp.logits(means, maxima, logits), spatial, gain: gain as f32 };
+        let Gated { features, channel, spatial } = gates.forward(xs)?;
+        let gate = |logits: Tensor| Gate { gate: logits.sigmoid(), logits };
+        Ok(Some(CbamOutput { features, channel: gate(channel), spatial: spatial.map(gate) }))
+    }
+
+    fn layer_by_layer(&self, xs: &Tensor, train: bool) -> Result<CbamOutput> {
         let refined = self.channel.forward(xs)?;
         let channel = Gate { gate: refined.gate, logits: refined.logits };
         let Some(spatial) = &self.spatial else {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
 use super::{check, init};
+use crate::kernels::{Mlp, values};
 use crate::{Error, Result};
 
 const LAYER: &str = "ChannelAttention";
@@ -126,14 +127,37 @@ impl ChannelAttention {
     /// # Errors
     /// [`Error::Input`] if shape, kind or device do not fit.
     pub fn forward(&self, xs: &Tensor) -> Result<ChannelAttentionOutput> {
-        check::map_size(LAYER, xs, Some(self.channels))?;
-        check::same_place(LAYER, "a map", xs, &self.fc1.ws)?;
+        self.check(xs)?;
         let pooled: Vec<Tensor> = self.pools.iter().map(|pool| pool.apply(xs)).collect();
         let pooled = Tensor::stack(&pooled, 0); // [pools, N, C]
         let logits = pooled.apply(&self.fc1).relu().apply(&self.fc2).sum_dim_intlist(&[0_i64][..], false, None); // [N, C]
         let gate = logits.sigmoid();
         let features = xs * gate.unsqueeze(-1).unsqueeze(-1);
         Ok(ChannelAttentionOutput { features, gate, logits })
+    }
+
+    /// That `xs` is a map for this layer.
+    pub(super) fn check(&self, xs: &Tensor) -> Result<()> {
+        check::map_size(LAYER, xs, Some(self.channels))?;
+        check::same_place(LAYER, "a map", xs, &self.fc1.ws)
+    }
+
+    /// Its MLP for the kernel of gates; none where that has no such pool, or gradients are wanted.
+    pub(super) fn kernel(&self, xs: &Tensor) -> Option<PooledMlp<'_>> {
+        let parameters = [&self.fc1, &self.fc2].into_iter().flat_map(|layer| [&layer.ws].into_iter().chain(&layer.bs));
+        if !check::fused(xs, parameters) {
+            return None;
+        }
+        if !self.pools.iter().all(|pool| matches!(pool, Pool::Avg | Pool::Max)) {
+            return None;
+        }
+        let mlp = Mlp {
+            first: values(&self.fc1.ws)?,
+            first_bias: self.fc1.bs.as_ref().and_then(values),
+            second: values(&self.fc2.ws)?,
+            second_bias: self.fc2.bs.as_ref().and_then(values),
+        };
+        Some(PooledMlp { pools: &self.pools, mlp })
     }
 
     /// Makes the last layer of the MLP 0, so that the gate is 0.5 everywhere.
@@ -143,6 +167,20 @@ impl ChannelAttention {
     pub fn identity_start(&self) -> Result<()> {
         init::zero(&self.fc2.ws)?;
         self.fc2.bs.as_ref().map_or(Ok(()), init::zero)
+    }
+}
+
+/// An MLP over pools that the kernel takes.
+pub(super) struct PooledMlp<'a> {
+    pools: &'a [Pool],
+    mlp: Mlp<'a>,
+}
+
+impl PooledMlp<'_> {
+    /// The logits, from the mean and the maximum of each channel.
+    pub(super) fn logits(&self, means: &[f32], maxima: &[f32], logits: &mut [f32]) {
+        let pools = self.pools.iter().map(|pool| if *pool == Pool::Avg { means } else { maxima });
+        self.mlp.sum(&pools.collect::<Vec<_>>(), logits);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::{Error, Result};
+use crate::{Error, Result, kernels, sys};
 
 /// An [`Error::Input`] of `layer`.
 pub(super) fn wrong(layer: &'static str, expected: impl Into<String>, got: impl Into<String>) -> Error {
@@ -62,4 +62,10 @@ pub(super) fn reduced(channels: i64, reduction: i64) -> Result<i64> {
 /// That a number of a configuration is at least 1.
 pub(super) fn positive(argument: &str, value: i64) -> Result<()> {
     if value >= 1 { Ok(()) } else { Err(Error::argument(argument, format!("must be at least 1, not {value}"))) }
+}
+
+/// Whether a layer of these parameters may take its kernel for `xs`: there is one for it, and nobody asks for gradients.
+pub(super) fn fused<'a>(xs: &Tensor, parameters: impl IntoIterator<Item = &'a Tensor>) -> bool {
+    let learns = || xs.requires_grad() || parameters.into_iter().any(Tensor::requires_grad);
+    kernels::takes(xs) && !(sys::grad_enabled() && learns())
 }

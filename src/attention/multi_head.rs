@@ -13,6 +13,7 @@ use tch::{Tensor, nn};
 use super::scaled_dot_product::{AttentionOutput, scaled_dot_product, scaled_dot_product_fused};
 use super::{check, init};
 use crate::Result;
+use crate::kernels::{Clamp, Heads, Map, Pointwise, in_pool, values};
 
 const LAYER: &str = "MultiHeadAttention";
 
@@ -170,13 +171,48 @@ impl MultiHeadAttention {
     }
 
     fn attend(&self, query: &Tensor, key: &Tensor, value: &Tensor, mask: Option<&Tensor>) -> Result<AttentionOutput> {
+        if let Some(output) = self.fused(query, key, value, mask)? {
+            return Ok(output);
+        }
         let [q, k, v] = self.project(query, key, value)?;
         let AttentionOutput { context, weights } = scaled_dot_product(&q, &k, &v, mask)?;
         Ok(AttentionOutput { context: self.merge(&context), weights })
     }
 
+    /// The same on the crate's kernels; none where there is a mask, or gradients are wanted.
+    fn fused(
+        &self,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        mask: Option<&Tensor>,
+    ) -> Result<Option<AttentionOutput>> {
+        self.check(query, key, value)?;
+        let layers = [&self.q, &self.k, &self.v, &self.out];
+        let parameters = || layers.into_iter().flat_map(|layer| [&layer.ws].into_iter().chain(&layer.bs));
+        if mask.is_some() || ![query, key, value].into_iter().all(|xs| check::fused(xs, parameters())) {
+            return Ok(None);
+        }
+        let [Some(q), Some(k), Some(v), Some(out)] = layers.map(pointwise) else { return Ok(None) };
+        in_pool(|| {
+            let query = q.forward(&Map::of_tokens(query)?);
+            let (key, value) = (k.forward(&Map::of_tokens(key)?), v.forward(&Map::of_tokens(value)?));
+            let heads = Heads { query: &query, key: &key, value: &value, count: self.heads as usize };
+            let (context, weights) = heads.attend();
+            Ok(Some(AttentionOutput { context: out.forward(&context).tokens(), weights }))
+        })
+    }
+
     /// Checks the inputs and projects them to `[N, heads, T, head_dim]`.
     fn project(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> Result<[Tensor; 3]> {
+        self.check(query, key, value)?;
+        let split = |xs: &Tensor, projection: &nn::Linear| {
+            xs.apply(projection).unflatten(2, [self.heads, self.head_dim]).transpose(1, 2) // [N, heads, T, head_dim]
+        };
+        Ok([split(query, &self.q), split(key, &self.k), split(value, &self.v)])
+    }
+
+    fn check(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> Result<()> {
         let [n, ..] = check::sequence_size(LAYER, "query", query, self.dim)?;
         let [key_n, key_t, _] = check::sequence_size(LAYER, "key", key, self.memory_dim)?;
         let [value_n, value_t, _] = check::sequence_size(LAYER, "value", value, self.memory_dim)?;
@@ -187,16 +223,22 @@ impl MultiHeadAttention {
         for (name, xs) in [("query", query), ("key", key), ("value", value)] {
             check::same_place(LAYER, name, xs, &self.q.ws)?;
         }
-        let split = |xs: &Tensor, projection: &nn::Linear| {
-            xs.apply(projection).unflatten(2, [self.heads, self.head_dim]).transpose(1, 2) // [N, heads, T, head_dim]
-        };
-        Ok([split(query, &self.q), split(key, &self.k), split(value, &self.v)])
+        Ok(())
     }
 
     /// `[N, heads, T, head_dim]` to `[N, T, dim]`.
     fn merge(&self, context: &Tensor) -> Tensor {
         context.transpose(1, 2).flatten(2, 3).apply(&self.out)
     }
+}
+
+/// A linear layer on the crate's kernel, if its parameters are where that can read them.
+fn pointwise(layer: &nn::Linear) -> Option<Pointwise> {
+    let bias = match &layer.bs {
+        Some(bias) => values(bias)?.to_vec(),
+        None => vec![0.0; layer.ws.size()[0] as usize],
+    };
+    Some(Pointwise::new(values(&layer.ws)?, &bias, Clamp::NONE))
 }
 
 /// Self-attention without weights, by the fused path.

@@ -10,9 +10,12 @@ use tch::nn::{self, Init, ModuleT};
 use tch::{Tensor, nn::init as tch_init};
 
 use super::{check, init};
+use crate::kernels::{SpatialGate, values};
 use crate::{Error, Result};
 
 const LAYER: &str = "SpatialAttention";
+/// BatchNorm's ε.
+const EPS: f64 = 1e-5;
 
 /// The order of the two pooled maps; it matters to weights that come from elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -130,7 +133,7 @@ impl SpatialAttention {
             ..Default::default()
         };
         let bn_config =
-            nn::BatchNormConfig { eps: 1e-5, momentum: 0.01, ws_init: Init::Const(0.0), ..Default::default() };
+            nn::BatchNormConfig { eps: EPS, momentum: 0.01, ws_init: Init::Const(0.0), ..Default::default() };
         Ok(Self {
             conv: nn::conv2d(p.set_group(1) / "conv", 2, 1, kernel_size, conv_config),
             bn: batch_norm.then(|| nn::batch_norm2d(p / "bn", 1, bn_config)),
@@ -166,6 +169,29 @@ impl SpatialAttention {
         let gate = logits.sigmoid();
         let features = xs * &gate;
         Ok(SpatialAttentionOutput { features, gate: gate.squeeze_dim(1), logits: logits.squeeze_dim(1) })
+    }
+
+    /// Its convolution for the kernel of gates, with the BatchNorm in it; none in training, or where gradients are wanted.
+    pub(super) fn kernel(&self, xs: &Tensor, train: bool) -> Option<SpatialGate> {
+        let of_norm = self.bn.iter().flat_map(|bn| bn.ws.iter().chain(&bn.bs));
+        if (train && self.bn.is_some()) || !check::fused(xs, of_norm.chain([&self.conv.ws])) {
+            return None;
+        }
+        let (scale, bias) = match &self.bn {
+            None => (1.0, 0.0),
+            Some(bn) => {
+                let value = |tensor: &Tensor| tensor.double_value(&[0]);
+                let scale = bn.ws.as_ref().map_or(1.0, value) / (value(&bn.running_var) + EPS).sqrt();
+                (scale, bn.bs.as_ref().map_or(0.0, value) - scale * value(&bn.running_mean))
+            }
+        };
+        let mut weight: Vec<f32> = values(&self.conv.ws)?.iter().map(|w| (f64::from(*w) * scale) as f32).collect();
+        if self.order == PoolOrder::MeanMax {
+            let plane = weight.len() / 2;
+            weight.rotate_left(plane);
+        }
+        let (side, replicate) = (2 * self.margin as usize + 1, self.padding == Padding::Replicate);
+        Some(SpatialGate { weight, bias: bias as f32, side, replicate })
     }
 
     /// Makes the gate 0.5 everywhere: the BatchNorm's weight and bias 0, or without a BatchNorm the convolution 0.

@@ -5,6 +5,13 @@ use std::borrow::Borrow;
 use tch::nn::{self, BatchNorm, Init, ModuleT};
 use tch::{Tensor, nn::BatchNormConfig};
 
+use super::prepared::Folded;
+use super::start::start;
+use crate::kernels::{Axis, Padding};
+
+/// BatchNorm's ε.
+const EPS: f64 = 1e-3;
+
 /// A convolution without bias whose output has ⌈size / stride⌉ cells a side, for any size.
 ///
 /// The padding adds up to max((⌈size / stride⌉ − 1)·stride + kernel − size, 0) along each side; where that is odd, the
@@ -38,9 +45,19 @@ impl SameConv2d {
     ) -> Self {
         let inputs = input / groups;
         let bound = ((inputs * kernel * kernel) as f64).sqrt().recip();
-        let init = Init::Uniform { lo: -bound, up: bound };
+        let init = start(Init::Uniform { lo: -bound, up: bound });
         let weight = p.borrow().var("weight", &[output, inputs, kernel, kernel], init);
         Self { weight, kernel, stride, groups }
+    }
+
+    /// Its kernel, stride and padding, for inference.
+    pub(super) fn axis(&self) -> Axis {
+        Axis { kernel: self.kernel as usize, stride: self.stride as usize, padding: Padding::Same }
+    }
+
+    /// With the BatchNorm behind it in it, for inference.
+    pub(super) fn fold(&self, norm: &BatchNorm) -> Option<Folded<'_>> {
+        Folded::of(&self.weight, norm, EPS)
     }
 
     /// `[N, in, H, W]` to `[N, out, ⌈H / stride⌉, ⌈W / stride⌉]`.
@@ -67,7 +84,7 @@ fn same_padding(size: i64, kernel: i64, stride: i64) -> i64 {
 
 /// BatchNorm as EfficientNet sets it: ε = 10⁻³, momentum 0.01, weights that start at one.
 pub(super) fn batch_norm<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64) -> BatchNorm {
-    let config = BatchNormConfig { eps: 1e-3, momentum: 0.01, ws_init: Init::Const(1.0), ..Default::default() };
+    let config = BatchNormConfig { eps: EPS, momentum: 0.01, ws_init: Init::Const(1.0), ..Default::default() };
     nn::batch_norm2d(p, channels, config)
 }
 

@@ -10,7 +10,10 @@ use tch::nn::{self, BatchNorm, Init, LinearConfig, Module, ModuleT};
 use tch::{Kind, Tensor};
 
 use super::conv::{SameConv2d, batch_norm, norm_relu6};
-use super::{Arch, Backbone, GateInside, InnerSite, Stage};
+use super::prepared::{self, Mobile, MobileBlock, Places};
+use super::start::start;
+use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
+use crate::kernels::{Clamp, InvertedResidual};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -137,7 +140,7 @@ impl EfficientNetLite {
 
         // PyTorch's default start, which is not tch's.
         let bound = (HEAD as f64).sqrt().recip();
-        let linear = LinearConfig { ws_init: Init::Uniform { lo: -bound, up: bound }, ..Default::default() };
+        let linear = LinearConfig { ws_init: start(Init::Uniform { lo: -bound, up: bound }), ..Default::default() };
         Ok(Self {
             conv_stem: SameConv2d::new(p / "_conv_stem", 3, STEM, 3, 2),
             bn0: batch_norm(p / "_bn0", STEM),
@@ -201,6 +204,28 @@ impl Backbone for EfficientNetLite {
     fn classifier_weight(&self) -> Option<Tensor> {
         Some(self.fc.ws.shallow_clone())
     }
+
+    fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
+        let stage = |(stage, blocks): (usize, &Vec<Block>)| {
+            let mut places = Places::of(stage, gated);
+            let block = |(number, block): (usize, &Block)| {
+                Some(MobileBlock {
+                    kernel: block.kernel()?,
+                    residual: block.residual,
+                    gated_expansion: places.next(number == 0 && block.expand.is_some()),
+                    gated_branch: places.next(block.residual),
+                })
+            };
+            blocks.iter().enumerate().map(block).collect()
+        };
+        Some(Box::new(Mobile {
+            stem: self.conv_stem.fold(&self.bn0)?.convolution(self.conv_stem.axis(), Clamp::RELU6),
+            stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
+            head: self.conv_head.fold(&self.bn1)?.pointwise(Clamp::NONE),
+            head_clamp: Clamp::RELU6,
+            classifier: prepared::linear(&self.fc)?,
+        }))
+    }
 }
 
 /// What one block turns into what.
@@ -254,6 +279,19 @@ impl Block {
     fn filter(&self, expanded: &Tensor, train: bool) -> Tensor {
         let filtered = norm_relu6(&self.bn1, &self.depthwise_conv.forward(expanded), train);
         self.bn2.forward_t(&self.project_conv.forward(&filtered), train)
+    }
+
+    /// The block for inference.
+    fn kernel(&self) -> Option<InvertedResidual> {
+        let expand = match &self.expand {
+            Some((conv, norm)) => Some(conv.fold(norm)?.pointwise(Clamp::RELU6)),
+            None => None,
+        };
+        Some(InvertedResidual {
+            expand,
+            depthwise: self.depthwise_conv.fold(&self.bn1)?.depthwise(self.depthwise_conv.axis(), Clamp::RELU6),
+            project: self.project_conv.fold(&self.bn2)?.pointwise(Clamp::NONE),
+        })
     }
 
     /// The block's output, from its input and its branch.

@@ -9,8 +9,10 @@ use std::borrow::Borrow;
 use tch::Tensor;
 use tch::nn::{self, BatchNorm, Conv2D, Linear, Module, ModuleT};
 
-use super::layers::{ConvShape, batch_norm, conv, small_linear};
-use super::{Arch, Backbone, GateInside, InnerSite, Stage};
+use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
+use super::prepared::{self, Folded, Mobile, MobileBlock, Places};
+use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
+use crate::kernels::{Axis, Clamp, InvertedResidual, Padding};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -131,6 +133,28 @@ impl Backbone for MobileNetV2 {
     fn classifier_weight(&self) -> Option<Tensor> {
         Some(self.classifier.ws.shallow_clone())
     }
+
+    fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
+        let stage = |(stage, blocks): (usize, &Vec<Block>)| {
+            let mut places = Places::of(stage, gated);
+            let block = |(number, block): (usize, &Block)| {
+                Some(MobileBlock {
+                    kernel: block.kernel()?,
+                    residual: number > 0,
+                    gated_expansion: places.next(number == 0 && block.expand.is_some()),
+                    gated_branch: places.next(number > 0),
+                })
+            };
+            blocks.iter().enumerate().map(block).collect()
+        };
+        Some(Box::new(Mobile {
+            stem: fold(&self.stem)?.convolution(axis(2), Clamp::RELU6),
+            stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
+            head: fold(&self.head)?.pointwise(Clamp::NONE),
+            head_clamp: Clamp::RELU6,
+            classifier: prepared::linear(&self.classifier)?,
+        }))
+    }
 }
 
 /// A convolution and its normalisation.
@@ -148,12 +172,23 @@ fn activated(layer: &Layer, xs: &Tensor, train: bool) -> Tensor {
     normalised(layer, xs, train).clamp_(0.0, 6.0)
 }
 
+/// A layer for inference.
+fn fold((conv, norm): &Layer) -> Option<Folded<'_>> {
+    Folded::of(&conv.ws, norm, NORM_EPS)
+}
+
+/// A 3×3 convolution's, padded by one.
+fn axis(stride: i64) -> Axis {
+    Axis { kernel: 3, stride: stride as usize, padding: Padding::Each(1) }
+}
+
 /// An inverted residual block. All but the first of a stage add their input to their output.
 #[derive(Debug)]
 struct Block {
     expand: Option<Layer>,
     depthwise: Layer,
     project: Layer,
+    stride: i64,
 }
 
 impl Block {
@@ -166,7 +201,21 @@ impl Block {
             expand,
             depthwise: layer(&(p / next), &of(hidden, hidden, 3, stride, hidden)),
             project: (conv(p / (next + 1), &project, false), batch_norm(p / (next + 2), output)),
+            stride,
         }
+    }
+
+    /// The block for inference.
+    fn kernel(&self) -> Option<InvertedResidual> {
+        let expand = match &self.expand {
+            Some(layer) => Some(fold(layer)?.pointwise(Clamp::RELU6)),
+            None => None,
+        };
+        Some(InvertedResidual {
+            expand,
+            depthwise: fold(&self.depthwise)?.depthwise(axis(self.stride), Clamp::RELU6),
+            project: fold(&self.project)?.pointwise(Clamp::NONE),
+        })
     }
 
     /// From the widened features to the block's output, before any addition.

@@ -10,8 +10,10 @@ use std::borrow::Borrow;
 use tch::Tensor;
 use tch::nn::{self, BatchNorm, Conv2D, Linear, Module, ModuleT};
 
-use super::layers::{ConvShape, batch_norm, conv, linear};
-use super::{Arch, Backbone, GateInside, InnerSite, Stage};
+use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, linear};
+use super::prepared::{self, Folded, Residual, ResidualBlock};
+use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
+use crate::kernels::{Axis, Clamp, Convolution, Padding};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -148,6 +150,26 @@ impl Backbone for ResNet {
     fn classifier_weight(&self) -> Option<Tensor> {
         Some(self.fc.ws.shallow_clone())
     }
+
+    /// Those whose convolutions are in groups (ResNeXt) have none.
+    fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
+        let stage = |(stage, blocks): (usize, &Vec<Block>)| {
+            let block = |(number, block): (usize, &Block)| block.prepare(gated(stage, number).then_some(number));
+            blocks.iter().enumerate().map(block).collect()
+        };
+        Some(Box::new(Residual {
+            stem: prepare((&self.conv1, &self.bn1), 2, Clamp::RELU)?,
+            stages: self.layers.iter().enumerate().map(stage).collect::<Option<_>>()?,
+            classifier: prepared::linear(&self.fc)?,
+        }))
+    }
+}
+
+/// A layer for inference; none if its channels are in groups, or it is not f32 on the CPU.
+fn prepare((conv, norm): (&Conv2D, &BatchNorm), stride: i64, clamp: Clamp) -> Option<Convolution> {
+    let kernel = conv.ws.size()[3] as usize;
+    let axis = Axis { kernel, stride: stride as usize, padding: Padding::Each(kernel / 2) };
+    Some(Folded::of(&conv.ws, norm, NORM_EPS)?.convolution(axis, clamp))
 }
 
 /// A convolution and its normalisation.
@@ -158,6 +180,9 @@ type Layer = (Conv2D, BatchNorm);
 struct Block {
     layers: Vec<Layer>,
     downsample: Option<Layer>,
+    /// Of its first layer, or of the second one of three; and of the shortcut.
+    stride: i64,
+    groups: i64,
 }
 
 impl Block {
@@ -178,7 +203,29 @@ impl Block {
             let p = p / "downsample";
             (conv(&p / 0, &of(input, output, 1, stride, 1), false), batch_norm(&p / 1, output))
         });
-        Self { layers: shapes.iter().enumerate().map(layer).collect(), downsample }
+        let layers = shapes.iter().enumerate().map(layer).collect();
+        Self { layers, downsample, stride, groups: shape.groups }
+    }
+
+    /// The block for inference; `gated` is its place inside the stage if its branch is gated.
+    fn prepare(&self, gated: Option<usize>) -> Option<ResidualBlock> {
+        if self.groups != 1 {
+            return None;
+        }
+        let (strided, last) = (self.layers.len() - 2, self.layers.len() - 1);
+        let layer = |(number, (conv, norm)): (usize, &Layer)| {
+            let clamp = if number == last && gated.is_some() { Clamp::NONE } else { Clamp::RELU };
+            prepare((conv, norm), if number == strided { self.stride } else { 1 }, clamp)
+        };
+        let downsample = match &self.downsample {
+            Some((conv, norm)) => Some(prepare((conv, norm), self.stride, Clamp::NONE)?),
+            None => None,
+        };
+        Some(ResidualBlock {
+            layers: self.layers.iter().enumerate().map(layer).collect::<Option<_>>()?,
+            downsample,
+            gated,
+        })
     }
 
     /// What the block adds to its input, normalised, before any activation.

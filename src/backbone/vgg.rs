@@ -10,8 +10,10 @@ use std::borrow::Borrow;
 use tch::Tensor;
 use tch::nn::{self, BatchNorm, Conv2D, Linear, Module};
 
-use super::layers::{ConvShape, batch_norm, conv, small_linear};
-use super::{Arch, Backbone, GateInside, Stage};
+use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
+use super::prepared::{Folded, Plain};
+use super::{Arch, Backbone, GateInside, Prepared, Stage};
+use crate::kernels::{Axis, Clamp, Padding};
 use crate::{Error, Result};
 
 /// The channels of the stages.
@@ -100,6 +102,13 @@ fn pool(xs: &Tensor) -> Tensor {
     xs.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)
 }
 
+/// The features of the last stage, `[N, 512, h, w]`, to logits.
+fn classify([first, second, last]: &[Linear; 3], features: &Tensor, train: bool) -> Tensor {
+    let cells = pool(features).adaptive_avg_pool2d([CELLS; 2]).flatten(1, -1); // [N, 512 · 7 · 7]
+    let hidden = first.forward(&cells).relu_().dropout(DROPOUT, train);
+    last.forward(&second.forward(&hidden).relu_().dropout(DROPOUT, train))
+}
+
 impl Backbone for Vgg {
     fn stages(&self) -> &[Stage] {
         &self.stages
@@ -133,10 +142,19 @@ impl Backbone for Vgg {
     }
 
     fn classify(&self, features: &Tensor, train: bool) -> Tensor {
-        let [first, second, last] = &self.classifier;
-        let cells = pool(features).adaptive_avg_pool2d([CELLS; 2]).flatten(1, -1); // [N, 512 · 7 · 7]
-        let hidden = first.forward(&cells).relu_().dropout(DROPOUT, train);
-        last.forward(&second.forward(&hidden).relu_().dropout(DROPOUT, train))
+        classify(&self.classifier, features, train)
+    }
+
+    fn prepare(&self, _gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
+        let axis = Axis { kernel: 3, stride: 1, padding: Padding::Each(1) };
+        let layer = |(conv, norm): &(Conv2D, Option<BatchNorm>)| {
+            let norm = norm.as_ref().map(|norm| (norm, NORM_EPS));
+            Some(Folded::biased(&conv.ws, conv.bs.as_ref(), norm)?.convolution(axis, Clamp::RELU))
+        };
+        let stages = self.convs.iter().map(|stage| stage.iter().map(layer).collect()).collect::<Option<_>>()?;
+        let share =
+            |layer: &Linear| Linear { ws: layer.ws.shallow_clone(), bs: layer.bs.as_ref().map(Tensor::shallow_clone) };
+        Some(Box::new(Plain { stages, classifier: self.classifier.each_ref().map(share), classify }))
     }
 
     fn classifier_weight(&self) -> Option<Tensor> {

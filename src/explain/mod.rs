@@ -44,6 +44,7 @@ use crate::{Error, Result};
 use base::{Slope, to_array, wrong};
 use variants::Subject;
 
+pub(crate) use grad_cam::class_activation;
 pub use grad_cam::grad_cam;
 pub use method::Method;
 pub use options::ExplainOptions;
@@ -106,7 +107,7 @@ pub fn explain_while(
     let place = network.place(stage)?;
     let slope = || Slope::of(network, pixels, place, class);
     let features = || tch::no_grad(|| network.features_at(place, pixels));
-    let classify = |pixels: &Tensor| Ok(network.forward(pixels, false)?.logits);
+    let classify = |pixels: &Tensor| tch::no_grad(|| Ok(network.forward(pixels, false)?.logits));
     let subject = Subject { pixels, class, classify: &classify, options };
     let map = match method {
         Method::GradCam => grad_cam::map(&slope()?)?,
@@ -117,7 +118,7 @@ pub fn explain_while(
         Method::EigenCam => eigen_cam::projection(&features()?)?.f_relu()?,
         Method::ScoreCam => score_cam::map(&subject, &features()?, go_on)?,
         Method::AblationCam => {
-            let rest = |features: &Tensor| network.logits_from(place, features);
+            let rest = |features: &Tensor| tch::no_grad(|| network.logits_from(place, features));
             ablation_cam::map(&subject, &features()?, &rest, go_on)?
         }
         Method::Occlusion => return occlusion::map(&subject, go_on),

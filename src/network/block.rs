@@ -45,8 +45,8 @@ impl Block {
         let mut xs = xs.shallow_clone();
         let mut maps = BlockOutput { stage: self.name.clone(), channel: None, spatial: None, patch: None };
         if let Some(gate) = &self.gate {
-            let (features, channel, spatial) = gate.forward(&xs, train)?;
-            xs = if self.gain == 1.0 { features } else { features * self.gain };
+            let (features, channel, spatial) = gate.forward(&xs, train, self.gain)?;
+            xs = features;
             maps.channel = Some(channel);
             maps.spatial = spatial;
         }
@@ -83,12 +83,12 @@ impl GateLayer {
         })
     }
 
-    /// The gated features, the channel gate, and the spatial gate if there is one.
-    fn forward(&self, xs: &Tensor, train: bool) -> Result<(Tensor, Gate, Option<Gate>)> {
-        Ok(match self {
+    /// The gated features times `gain`, the channel gate, and the spatial gate if there is one.
+    fn forward(&self, xs: &Tensor, train: bool, gain: f64) -> Result<(Tensor, Gate, Option<Gate>)> {
+        let (features, channel, spatial) = match self {
             Self::Cbam(cbam) => {
-                let output = cbam.forward(xs, train)?;
-                (output.features, output.channel, output.spatial)
+                let output = cbam.forward_times(xs, train, gain)?;
+                return Ok((output.features, output.channel, output.spatial));
             }
             Self::SqueezeExcite(se) => {
                 let output = se.forward(xs)?;
@@ -102,7 +102,8 @@ impl GateLayer {
                 let output = bam.forward(xs, train)?;
                 (output.features, output.channel, Some(output.spatial))
             }
-        })
+        };
+        Ok((if gain == 1.0 { features } else { features * gain }, channel, spatial))
     }
 
     fn identity_start(&self) -> Result<()> {

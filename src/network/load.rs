@@ -7,7 +7,7 @@ use tch::{Device, Tensor};
 
 use super::{Network, NetworkConfig, StageAttention};
 use crate::attention::{BamConfig, EcaConfig, SqueezeExciteConfig};
-use crate::backbone::Arch;
+use crate::backbone::{Arch, to_be_loaded};
 use crate::weights::{AttentionKind, Checkpoint, LoadReport, Precision, Recognised, SiteAttention};
 use crate::{Error, Result};
 
@@ -23,7 +23,8 @@ impl Network {
     /// # Errors
     /// [`Error::Torch`] if libtorch fails.
     pub fn pretrained(device: Device) -> Result<Self> {
-        Self::from_checkpoint(&Checkpoint::from_bytes("the bundled attention", ATTENTION)?, device)
+        let attention = Checkpoint::from_bytes("the bundled attention", ATTENTION)?;
+        to_be_loaded(|| Self::from_checkpoint(&attention, device))
     }
 
     /// The bundled backbone alone, as it was published.
@@ -31,7 +32,7 @@ impl Network {
     /// # Errors
     /// [`Error::Torch`] if libtorch fails.
     pub fn plain(device: Device) -> Result<Self> {
-        Self::with_bundled_backbone(NetworkConfig::plain(BUNDLED), device)
+        to_be_loaded(|| Self::with_bundled_backbone(NetworkConfig::plain(BUNDLED), device))
     }
 
     /// The network of a weights file: one that [`Network::save`] wrote, or one of somebody else's that its tensors' names and
@@ -41,7 +42,8 @@ impl Network {
     /// # Errors
     /// [`Error::Io`] or [`Error::Weights`] if the file cannot be read or is of no known network.
     pub fn open(path: impl AsRef<Path>, device: Device) -> Result<Self> {
-        Self::from_checkpoint(&Checkpoint::open(path)?, device)
+        let checkpoint = Checkpoint::open(path)?;
+        to_be_loaded(|| Self::from_checkpoint(&checkpoint, device))
     }
 
     /// The network of a weights file, taken for `arch` whatever else its names and shapes may tell, and what became of its
@@ -72,7 +74,7 @@ impl Network {
         let Some(path) = backbone else {
             return Self::with_bundled_backbone(NetworkConfig::attentive(BUNDLED), device);
         };
-        let trained = Self::open(path, device)?;
+        let trained = Self::from_checkpoint(&Checkpoint::open(path)?, device)?;
         let config = NetworkConfig { classes: trained.config.classes, ..NetworkConfig::attentive(trained.config.arch) };
         let network = Self::new(config, device)?;
         trained.backbone_checkpoint().apply(&network.variables.variables(), "backbone.", true)?;
@@ -141,7 +143,7 @@ impl Network {
         let named = |error: Error| Error::weights(checkpoint.name(), error);
         let attention = attention.into_iter().map(stage_attention).collect();
         let config = NetworkConfig { classes, attention, ..NetworkConfig::plain(arch) };
-        let network = Self::new(config, device).map_err(named)?;
+        let network = to_be_loaded(|| Self::new(config, device)).map_err(named)?;
         let report = Checkpoint::new(tensors, BTreeMap::new()).apply(&network.variables.variables(), "", false)?;
         if report.missing.is_empty() && report.wrong_shape.is_empty() {
             return Ok((network, report));

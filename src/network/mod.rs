@@ -13,8 +13,8 @@ mod site;
 use tch::{Tensor, nn};
 
 use crate::attention::Gate;
-use crate::backbone::Backbone;
-use crate::{Error, Result};
+use crate::backbone::{Backbone, Prepared};
+use crate::{Error, Result, kernels, sys};
 
 use block::Block;
 pub use config::{NetworkConfig, StageAttention};
@@ -32,6 +32,8 @@ pub struct Network {
     variables: nn::VarStore,
     backbone: Box<dyn Backbone>,
     blocks: Vec<Block>,
+    /// The backbone for inference, once that is asked for.
+    prepared: Option<Box<dyn Prepared>>,
     /// Whether the backbone trains too, its BatchNorm and dropout with it.
     backbone_trains: bool,
 }
@@ -103,7 +105,7 @@ impl Network {
             let path = &root / "attention" / attention.stage.replace('.', "_").as_str();
             blocks.push(Block::new(&path, site, channels, stride, attention)?);
         }
-        Ok(Self { config, variables, backbone, blocks, backbone_trains: false })
+        Ok(Self { config, variables, backbone, blocks, prepared: None, backbone_trains: false })
     }
 
     /// Its configuration.
@@ -121,9 +123,32 @@ impl Network {
         &self.variables
     }
 
-    /// Its variables, to train or to load.
+    /// Its variables, to train or to load. What [`for_inference`](Self::for_inference) made of them is dropped.
     pub fn variables_mut(&mut self) -> &mut nn::VarStore {
+        self.prepared = None;
         &mut self.variables
+    }
+
+    /// With the backbone's weights made ready for inference: BatchNorm folded into the convolutions, in the layout of the
+    /// crate's own kernels. From then on every pass out of training and without gradients ([`run`](Self::run), or
+    /// [`forward`](Self::forward) inside [`tch::no_grad`]) is several times faster; all others go on as before. The maps
+    /// agree within 10⁻⁴. Nothing changes on a GPU, or where a backbone has no such form.
+    ///
+    /// The weights are copied: ask again when they have changed.
+    pub fn for_inference(mut self) -> Self {
+        let gated = |stage, inner| self.blocks.iter().any(|block| block.site == Site::Inside(stage, inner));
+        self.prepared = self.backbone.prepare(&gated);
+        self
+    }
+
+    /// Whether its backbone is ready for inference: [`for_inference`](Self::for_inference) was asked for, and has such a form.
+    pub fn is_prepared(&self) -> bool {
+        self.prepared.is_some()
+    }
+
+    /// The backbone for inference, if this pass may use it.
+    fn fast(&self, train: bool) -> Option<&dyn Prepared> {
+        self.prepared.as_deref().filter(|_| !train && !sys::grad_enabled())
     }
 
     /// Whether a training forward pass trains the backbone too: its BatchNorm then takes, and learns, the batch's statistics,
@@ -145,7 +170,13 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
-        self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train)
+        self.pass(train, || self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train))
+    }
+
+    /// Runs `work` where its kernels do, if it has any.
+    fn pass<R>(&self, train: bool, work: impl FnOnce() -> R) -> R {
+        // On the other thread gradients would be on.
+        if self.fast(train).is_some() { kernels::in_pool(|| tch::no_grad(work)) } else { work() }
     }
 
     /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features. It has no attention and
@@ -154,19 +185,25 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
-        self.run_trunk(xs, false)
+        self.pass(false, || self.run_trunk(xs, false))
     }
 
     fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
         let stem = self.stem(xs, train)?;
-        Ok((0..self.trunk_stages()).fold(stem, |xs, stage| self.backbone.stage(stage, &xs, train)))
+        (0..self.trunk_stages()).try_fold(stem, |xs, stage| match self.fast(train) {
+            Some(fast) => fast.stage(stage, &xs, &mut |_, xs| Ok(xs.shallow_clone())),
+            None => Ok(self.backbone.stage(stage, &xs, train)),
+        })
     }
 
     /// Pictures `[N, 3, H, W]` to the input of the first stage.
     fn stem(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
         let least = self.backbone.smallest_side();
         match xs.size()[..] {
-            [_, 3, height, width] if height.min(width) >= least => Ok(self.backbone.stem(xs, train)),
+            [_, 3, height, width] if height.min(width) >= least => match self.fast(train) {
+                Some(fast) => fast.stem(xs),
+                None => Ok(self.backbone.stem(xs, train)),
+            },
             ref size => {
                 let (expected, got) = (format!("[N, 3, H, W], H and W at least {least}"), format!("{size:?}"));
                 Err(Error::Input { layer: "Network", expected, got })
@@ -179,6 +216,10 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
+        self.pass(train, || self.run_tail(features, train))
+    }
+
+    fn run_tail(&self, features: &Tensor, train: bool) -> Result<Output> {
         let backbone_trains = train && self.backbone_trains;
         let mut attention = Vec::with_capacity(self.blocks.len());
         let mut xs = features.shallow_clone();
@@ -189,18 +230,36 @@ impl Network {
         for stage in first..self.backbone.stages().len() {
             xs = self.stage(stage, &xs, train, &mut attention)?;
         }
-        let features = self.backbone.head_conv(&xs, backbone_trains);
-        let activated = self.backbone.head_activation(&features);
+        let features = self.head_conv(&xs, backbone_trains)?;
+        let activated = self.head_activation(&features)?;
         let attended = self.attend(Site::Head, &activated, train, &mut attention)?;
-        Ok(Output { logits: self.backbone.classify(&attended, backbone_trains), features, attention })
+        let logits = match self.fast(backbone_trains) {
+            Some(fast) => fast.classify(&attended)?,
+            None => self.backbone.classify(&attended, backbone_trains),
+        };
+        Ok(Output { logits, features, attention })
     }
 
     /// One stage, with the attention in it and behind it, whose maps go to `maps`.
     fn stage(&self, stage: usize, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
         let backbone_trains = train && self.backbone_trains;
         let mut attend = |inner, xs: &Tensor| self.attend(Site::Inside(stage, inner), xs, train, maps);
-        let xs = self.backbone.stage_gated(stage, xs, backbone_trains, &mut attend)?;
+        let xs = match self.fast(backbone_trains) {
+            Some(fast) => fast.stage(stage, xs, &mut attend)?,
+            None => self.backbone.stage_gated(stage, xs, backbone_trains, &mut attend)?,
+        };
         self.attend(Site::Stage(stage), &xs, train, maps)
+    }
+
+    /// The last stage's output to the head's features, before their activation.
+    fn head_conv(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
+        self.fast(train).map_or_else(|| Ok(self.backbone.head_conv(xs, train)), |fast| fast.head_conv(xs))
+    }
+
+    /// The head's features after their activation.
+    fn head_activation(&self, features: &Tensor) -> Result<Tensor> {
+        self.fast(false)
+            .map_or_else(|| Ok(self.backbone.head_activation(features)), |fast| fast.head_activation(features))
     }
 
     /// The attention at a site, if there is any; its maps go to `maps`.

@@ -37,11 +37,13 @@ impl Network {
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn features_at(&self, place: Place, xs: &Tensor) -> Result<Tensor> {
         let stages = self.backbone.stages().len();
-        let mut features = self.stem(xs, false)?;
-        for stage in 0..=place.0.min(stages - 1) {
-            features = self.stage(stage, &features, false, &mut Vec::new())?;
-        }
-        Ok(if place.0 < stages { features } else { self.backbone.head(&features, false) })
+        self.pass(false, || {
+            let mut features = self.stem(xs, false)?;
+            for stage in 0..=place.0.min(stages - 1) {
+                features = self.stage(stage, &features, false, &mut Vec::new())?;
+            }
+            if place.0 < stages { Ok(features) } else { self.head(&features) }
+        })
     }
 
     /// The rest: what [`features_at`](Self::features_at) returns, or something in its stead, to logits `[N, classes]`,
@@ -57,13 +59,20 @@ impl Network {
             let (expected, got) = (format!("[N, {channels}, h, w]"), format!("{:?}", features.size()));
             return Err(Error::Input { layer: "Network", expected, got });
         }
-        let mut features = features.shallow_clone();
-        for stage in place.0 + 1..stages {
-            features = self.stage(stage, &features, false, &mut Vec::new())?;
-        }
-        if place.0 < stages {
-            features = self.backbone.head(&features, false);
-        }
-        self.classify(&features)
+        self.pass(false, || {
+            let mut features = features.shallow_clone();
+            for stage in place.0 + 1..stages {
+                features = self.stage(stage, &features, false, &mut Vec::new())?;
+            }
+            if place.0 < stages {
+                features = self.head(&features)?;
+            }
+            self.classify(&features)
+        })
+    }
+
+    /// The last stage's output to the features at [`HEAD`].
+    fn head(&self, features: &Tensor) -> Result<Tensor> {
+        self.head_activation(&self.head_conv(features, false)?)
     }
 }

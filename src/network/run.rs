@@ -3,8 +3,9 @@
 use ndarray::{Array, ArrayBase, ArrayD, ArrayView4, Axis, Dimension, Ix2, Ix3, Ix4};
 use tch::{Kind, Tensor};
 
+use super::site::Site;
 use super::{BlockOutput, Network, Output, PatchMaps};
-use crate::explain::{Method, grad_cam};
+use crate::explain::{Method, class_activation, grad_cam};
 use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
 use crate::{Error, Result};
 
@@ -61,8 +62,14 @@ impl Network {
     pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let probabilities = to_host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
         let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
-        let features = self.backbone.head_activation(&output.features);
-        let mut readouts: Vec<Readout> = grad_cam(&features, &first, |features| self.classify(features))?
+        let features = self.head_activation(&output.features)?;
+        let linear =
+            self.backbone.classifier_weight().filter(|_| self.blocks.iter().all(|block| block.site != Site::Head));
+        let grad_cams = match &linear {
+            Some(weight) => class_activation(&features, &first, weight)?,
+            None => grad_cam(&features, &first, |features| self.classify(features))?,
+        };
+        let mut readouts: Vec<Readout> = grad_cams
             .into_iter()
             .enumerate()
             .map(|(i, map)| Readout {

@@ -121,7 +121,11 @@ impl Inspect for Network {
     }
 
     /// On a CPU a batch costs as much as its pictures one by one, and more memory; it only occupies many threads better.
+    /// The crate's own kernels take one picture a thread.
     fn batch_size(&self) -> usize {
+        if self.is_prepared() {
+            return rayon::current_num_threads().clamp(1, 8);
+        }
         if self.device() == tch::Device::Cpu { (tch::get_num_threads() as usize / 4).clamp(1, 8) } else { 16 }
     }
 

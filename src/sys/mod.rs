@@ -4,7 +4,11 @@
 
 mod cuda;
 mod device;
+mod exit;
+mod grad;
 mod threads;
 
 pub use device::{DeviceSpec, resolve};
+pub use exit::exit;
+pub(crate) use grad::grad_enabled;
 pub use threads::{set_all_threads, set_threads};

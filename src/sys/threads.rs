@@ -1,6 +1,7 @@
 //! How many threads libtorch uses on the CPU, and that they share it with others.
 
 use std::num::NonZeroUsize;
+use std::sync::Once;
 use std::thread;
 
 use tch::{Device, Kind, Tensor};
@@ -20,8 +21,7 @@ pub fn set_all_threads(threads: Option<NonZeroUsize>) -> Result<()> {
     Ok(())
 }
 
-/// Bounds libtorch's threads, and keeps them from burning time that other threads need. Once per process, before the
-/// first tensor operation.
+/// Bounds libtorch's threads, and keeps them from burning time that other threads need.
 ///
 /// Between two operations libtorch's threads (GNU OpenMP's) wait for one another in a loop of some milliseconds before
 /// they sleep. While anything else wants the cores, decoding pictures say, one thread is soon without a core and the
@@ -29,9 +29,11 @@ pub fn set_all_threads(threads: Option<NonZeroUsize>) -> Result<()> {
 /// idle one. OpenMP shortens that loop when it has more threads than the machine has cores, but reads a setting of it
 /// only from the environment, before `main`. So a second team of threads is started here, which sleeps for good.
 pub fn set_threads(threads: NonZeroUsize) {
+    /// libtorch takes this number but once; no operation here runs beside another.
+    static BETWEEN_OPERATIONS: Once = Once::new();
     let count = i32::try_from(threads.get()).unwrap_or(i32::MAX);
     tch::set_num_threads(count);
-    tch::set_num_interop_threads(count);
+    BETWEEN_OPERATIONS.call_once(|| tch::set_num_interop_threads(1));
     if threads.get() > 1 {
         let (ready, started) = std::sync::mpsc::channel::<()>();
         thread::spawn(move || {

@@ -300,3 +300,129 @@ fn weights_of_no_known_network_are_refused() {
     let error = Network::open(&path, Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("other.safetensors") && error.contains("EfficientNet-Lite"), "{error}");
 }
+
+/// Asserts that two networks say the same about `input`, logits and every map.
+fn assert_agree(plain: &Network, fast: &Network, input: &Tensor, tolerance: f64) {
+    let (plain, fast) = tch::no_grad(|| (plain.forward(input, false).unwrap(), fast.forward(input, false).unwrap()));
+    let close = |name: &str, a: &Tensor, b: &Tensor| {
+        let scale = a.abs().max().double_value(&[]).max(1.0);
+        let off = largest_difference(a, b) / scale;
+        assert!(off <= tolerance, "{name} of {:?}: {off} off", input.size());
+    };
+    close("logits", &plain.logits, &fast.logits);
+    close("features", &plain.features, &fast.features);
+    assert_eq!(plain.attention.len(), fast.attention.len());
+    for (a, b) in plain.attention.iter().zip(&fast.attention) {
+        assert_eq!(a.stage, b.stage);
+        for (a, b) in [(&a.channel, &b.channel), (&a.spatial, &b.spatial)] {
+            let (Some(a), Some(b)) = (a, b) else {
+                assert!(a.is_none() && b.is_none());
+                continue;
+            };
+            close("gate", &a.gate, &b.gate);
+            close("gate's logits", &a.logits, &b.logits);
+        }
+        assert_eq!(a.patch.is_some(), b.patch.is_some());
+        if let (Some(a), Some(b)) = (&a.patch, &b.patch) {
+            assert_eq!(a.grid, b.grid);
+            close("patch weights", &a.weights, &b.weights);
+        }
+    }
+}
+
+#[test]
+fn the_form_for_inference_says_the_same_of_photos() {
+    let (plain, fast) =
+        (Network::pretrained(Device::Cpu).unwrap(), Network::pretrained(Device::Cpu).unwrap().for_inference());
+    let sizes = [(224, 288), (256, 224), (96, 160)];
+    for (name, (height, width)) in ["chelsea.jpg", "coffee.jpg", "rocket.jpg"].into_iter().zip(sizes) {
+        let photo = open(&picture(name), &Limits::default()).unwrap();
+        let prepared = plain.config().preprocess().apply(&photo).unwrap();
+        let batch = prepared.pixels.view().insert_axis(Axis(0));
+        let input = plain.input(&batch).unwrap().upsample_bilinear2d([height, width], false, None, None);
+        assert_agree(&plain, &fast, &input, 1e-4);
+        assert_agree(&plain, &fast, &Tensor::cat(&[&input, &input.flip([3])], 0), 1e-4);
+        let (plain, fast) = (plain.run(&batch, &[[0.4, 0.6]]).unwrap(), fast.run(&batch, &[[0.4, 0.6]]).unwrap());
+        for name in ["fused", "gradcam", "spatial", "patch", "patch:2", "rollout", "spatial:stage6.expansion"] {
+            let name: MapName = name.parse().unwrap();
+            let maps = [&plain[0], &fast[0]].map(|readout| readout.map(&name, &prepared.geometry).unwrap());
+            let span = maps[0].statistics().max - maps[0].statistics().min;
+            let off = (maps[0].values() - maps[1].values()).iter().fold(0.0f32, |most, off| most.max(off.abs()));
+            assert!(off <= 1e-4 * span.max(1.0), "{name}: {off} off, of {span}");
+        }
+    }
+}
+
+/// Fresh networks with what training leaves in BatchNorm and biases, one of them for inference.
+fn assert_form_for_inference_agrees(config: NetworkConfig, sizes: &[(i64, i64, i64)]) {
+    tch::manual_seed(5);
+    let network = Network::new(config.clone(), Device::Cpu).unwrap();
+    let mut twin = Network::new(config, Device::Cpu).unwrap();
+    tch::no_grad(|| {
+        for (name, mut tensor) in network.variables().variables() {
+            if name.ends_with("running_var") || (tensor.dim() == 1 && name.ends_with("weight")) {
+                let _ = tensor.uniform_(0.5, 1.2);
+            } else if name.ends_with("running_mean") || name.ends_with("bias") {
+                let _ = tensor.uniform_(-0.2, 0.2);
+            }
+        }
+    });
+    twin.variables_mut().copy(network.variables()).unwrap();
+    let fast = twin.for_inference();
+    assert!(fast.is_prepared(), "{}", fast.config().arch);
+    for &(n, height, width) in sizes {
+        let input = Tensor::randn([n, 3, height, width], (Kind::Float, Device::Cpu));
+        assert_agree(&network, &fast, &input, 1e-4);
+    }
+}
+
+#[test]
+fn mobile_backbones_have_a_form_for_inference_with_gates_anywhere() {
+    for arch in [Arch::EfficientNetLite0, Arch::EfficientNetLite1, Arch::EfficientNetLite2, Arch::MobileNetV2] {
+        let plain = NetworkConfig { classes: 7, ..NetworkConfig::attentive(arch) };
+        let gates = ["stage2.1", "stage3.expansion", "stage4", "stage5.expansion", "stage5.1", "stage5.2", "head"];
+        let one = StageAttention { patch: None, ..plain.attention[0].clone() };
+        let gated = gates.map(|stage| StageAttention { stage: stage.to_owned(), gain: 1.0, ..one.clone() });
+        for config in [plain.clone(), NetworkConfig { attention: gated.into(), ..plain }] {
+            assert_form_for_inference_agrees(config, &[(1, 64, 96), (3, 96, 64), (4, 75, 130)]);
+        }
+    }
+}
+
+#[test]
+fn residual_and_plain_backbones_have_a_form_for_inference_too() {
+    let small = |config: NetworkConfig| NetworkConfig { classes: 7, ..config };
+    for config in [
+        NetworkConfig::plain(Arch::ResNet18),
+        NetworkConfig::official_cbam(Arch::ResNet34).unwrap(),
+        NetworkConfig::official_cbam(Arch::ResNet50).unwrap(),
+        NetworkConfig::official_bam(Arch::ResNet50),
+        NetworkConfig::official_se(Arch::ResNet18).unwrap(),
+        NetworkConfig::plain(Arch::WideResNet50),
+        NetworkConfig::official_bam(Arch::Vgg11Bn),
+        NetworkConfig::plain(Arch::Vgg11),
+    ] {
+        assert_form_for_inference_agrees(small(config), &[(1, 64, 96), (2, 75, 50)]);
+    }
+    let grouped = Network::new(small(NetworkConfig::plain(Arch::ResNeXt50)), Device::Cpu).unwrap().for_inference();
+    assert!(!grouped.is_prepared(), "no kernel for groups of channels");
+}
+
+#[test]
+fn the_form_for_inference_keeps_out_of_gradients_and_new_weights() {
+    let input = Tensor::randn([1, 3, 64, 96], (Kind::Float, Device::Cpu));
+    let mut network = Network::pretrained(Device::Cpu).unwrap().for_inference();
+    let output = network.forward(&input, false).unwrap();
+    assert!(output.logits.requires_grad());
+    let before = tch::no_grad(|| network.forward(&input, false).unwrap()).logits;
+    assert!(!before.requires_grad() && largest_difference(&before, &output.logits) < 1e-3);
+    let variables = network.variables_mut().variables();
+    tch::no_grad(|| {
+        let mut weight = variables["backbone._conv_head.weight"].shallow_clone();
+        let _ = weight.zero_();
+        let plain = network.forward(&input, false).unwrap().logits;
+        assert!(largest_difference(&plain, &before) > 0.1);
+        let fast = network.for_inference().forward(&input, false).unwrap().logits;
+        assert!(largest_difference(&plain, &fast) < 1e-4);
+    });
+}

@@ -16,8 +16,6 @@ mod summary;
 mod svg;
 mod tables;
 
-use std::process::ExitCode;
-
 use anyhow::Result;
 use cbam::eval::PictureSource;
 use cbam::pipeline::write_whole;
@@ -34,18 +32,18 @@ use summary::Set;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(0) => ExitCode::SUCCESS,
+fn main() {
+    cbam::sys::exit(match run(&Cli::parse()) {
+        Ok(0) => 0,
         Ok(missing) => {
             eprintln!("cbam-eval: {missing} pictures could not be scored");
-            ExitCode::FAILURE
+            1
         }
         Err(error) => {
             eprintln!("cbam-eval: {error:#}");
-            ExitCode::FAILURE
+            1
         }
-    }
+    })
 }
 
 /// The number of pictures that could not be scored.
@@ -53,7 +51,7 @@ fn run(cli: &Cli) -> Result<usize> {
     let device = cbam::sys::resolve(cli.device)?;
     cbam::sys::set_all_threads(cli.threads)?;
     let source = cli.source()?;
-    let network = cli.network(device)?;
+    let network = cli.network(device)?.for_inference();
     let rows = cli.rows(&source, &network)?;
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
     let against = against(cli, &study)?;

@@ -54,6 +54,7 @@ pub(crate) fn study<'a>(
     let sane: HashSet<usize> = if sanity { drawn.iter().take(SANE).copied().collect() } else { HashSet::new() };
     let device = network.device();
     let randomised = if sanity { cascade(|| cli.network(device), cli.seed)? } else { Vec::new() };
+    let randomised = randomised.into_iter().map(Network::for_inference).collect();
 
     let clutter =
         if cli.measures(Measure::Clutter) { Some(clutter(cli, source, rows, preprocess.short_side)?) } else { None };

@@ -2,7 +2,6 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cbam::Error;
@@ -111,7 +110,7 @@ impl<'a> Console<'a> {
     }
 
     /// Ends the report and chooses the exit status.
-    pub(crate) fn finish(self, cancelled: bool) -> anyhow::Result<ExitCode> {
+    pub(crate) fn finish(self, cancelled: bool) -> anyhow::Result<u8> {
         self.steps.finish_and_clear();
         self.bar.finish_and_clear();
         if let Some(error) = self.broken_report {
@@ -119,12 +118,12 @@ impl<'a> Console<'a> {
         }
         if cancelled {
             let _ = writeln!(io::stderr(), "cbam-run: interrupted");
-            return Ok(interrupt::EXIT.into());
+            return Ok(interrupt::EXIT);
         }
         if let Some(report) = self.report {
             report.commit()?;
         }
-        Ok(if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(u8::from(self.failed > 0))
     }
 
     fn record(&mut self, entry: impl FnOnce(&mut Report) -> cbam::Result<()>) {
@@ -158,11 +157,11 @@ fn complain(error: &Error) {
 }
 
 /// Tells the error that ended the run. An argument that only the network could refuse is a usage error all the same.
-pub(crate) fn fail(error: &anyhow::Error) -> ExitCode {
+pub(crate) fn fail(error: &anyhow::Error) -> u8 {
     let _ = writeln!(io::stderr(), "cbam-run: {error:#}");
     match error.downcast_ref() {
-        Some(Error::Argument { .. }) => ExitCode::from(2),
-        _ => ExitCode::FAILURE,
+        Some(Error::Argument { .. }) => 2,
+        _ => 1,
     }
 }
 

@@ -9,7 +9,6 @@ mod plan;
 mod request;
 mod scan;
 
-use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use anyhow::Result;
@@ -25,26 +24,25 @@ use request::{Command, Request};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
-    match execute(Args::parse()) {
-        Ok(code) => code,
-        Err(error) => match error.downcast::<clap::Error>() {
-            Ok(usage) => usage.exit(),
-            Err(error) => console::fail(&error),
-        },
-    }
+fn main() {
+    let status = execute(Args::parse()).unwrap_or_else(|error| match error.downcast::<clap::Error>() {
+        Ok(usage) => usage.exit(),
+        Err(error) => console::fail(&error),
+    });
+    cbam::sys::exit(status)
 }
 
-fn execute(args: Args) -> Result<ExitCode> {
+/// The exit status.
+fn execute(args: Args) -> Result<u8> {
     match args.resolve()? {
         Command::Completions(shell) => console::print(&args::completions(shell))?,
         Command::ListMaps(model) => console::print(&model::list_maps(&model)?)?,
         Command::Run(request) => return run(&request),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
-fn run(request: &Request) -> Result<ExitCode> {
+fn run(request: &Request) -> Result<u8> {
     let mut plan = plan::plan(request)?;
     plan.read_stdin(&request.options.limits)?;
     let cancel = interrupt::flag()?;

@@ -1,5 +1,7 @@
 //! Opening the network.
 
+use std::num::NonZeroUsize;
+
 use cbam::Result;
 use cbam::maps::MapName;
 use cbam::network::{HEAD, Network};
@@ -11,18 +13,27 @@ use crate::request::{Model, ModelKind};
 /// Opens the network on the device that is asked for, and bounds libtorch's threads.
 pub(crate) fn open(model: &Model) -> Result<Box<dyn Inspect>> {
     let device = cbam::sys::resolve(model.device)?;
-    cbam::sys::set_threads(model.threads);
+    // While it opens, one will do; and a network on the crate's own kernels needs no more.
+    cbam::sys::set_threads(NonZeroUsize::MIN);
+    let ready = |network: Network| {
+        let network = network.for_inference();
+        if !network.is_prepared() {
+            cbam::sys::set_threads(model.threads);
+        }
+        Box::new(network)
+    };
     Ok(match &model.kind {
-        ModelKind::Bundled => Box::new(Network::pretrained(device)?),
-        ModelKind::Weights { path, arch: None } => Box::new(Network::open(path, device)?),
+        ModelKind::Bundled => ready(Network::pretrained(device)?),
+        ModelKind::Weights { path, arch: None } => ready(Network::open(path, device)?),
         ModelKind::Weights { path, arch: Some(arch) } => {
             let (network, report) = Network::open_as(path, *arch, device)?;
             if !report.is_complete() {
                 eprintln!("cbam-run: {}: taken for {arch}: {report}", path.display());
             }
-            Box::new(network)
+            ready(network)
         }
         ModelKind::Script { path, preprocess, outputs } => {
+            cbam::sys::set_threads(model.threads);
             Box::new(ScriptedNetwork::open(path, device, preprocess.clone(), outputs.as_deref())?)
         }
     })

@@ -6,7 +6,6 @@ mod inspect;
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use cbam::weights::{Checkpoint, Precision};
@@ -17,15 +16,15 @@ use args::{Cli, Command};
 /// What `diff` exits with if it cannot compare; 1 means that the files differ.
 const TROUBLE: u8 = 2;
 
-fn main() -> ExitCode {
+fn main() {
     let (result, trouble) = match Cli::parse().command {
-        Command::Diff { first, second, tolerance } => (diff(first, second, tolerance), ExitCode::from(TROUBLE)),
-        other => (run(other).map(|()| ExitCode::SUCCESS), ExitCode::FAILURE),
+        Command::Diff { first, second, tolerance } => (diff(first, second, tolerance), TROUBLE),
+        other => (run(other).map(|()| 0), 1),
     };
-    result.unwrap_or_else(|error| {
+    cbam::sys::exit(result.unwrap_or_else(|error| {
         eprintln!("cbam-weights: {}", inspect::plain(&format!("{error:#}")));
         trouble
-    })
+    }))
 }
 
 fn run(command: Command) -> Result<()> {
@@ -46,8 +45,8 @@ fn run(command: Command) -> Result<()> {
     }
 }
 
-/// Prints the differences of two files, one a line; the exit code says whether there are any.
-fn diff(first: PathBuf, second: PathBuf, tolerance: f64) -> Result<ExitCode> {
+/// Prints the differences of two files, one a line; the exit status says whether there are any.
+fn diff(first: PathBuf, second: PathBuf, tolerance: f64) -> Result<u8> {
     let (first, second) = (Checkpoint::open(first)?, Checkpoint::open(second)?);
     let differences = first.differences(&second, tolerance)?;
     let mut text = String::new();
@@ -57,7 +56,7 @@ fn diff(first: PathBuf, second: PathBuf, tolerance: f64) -> Result<ExitCode> {
     let all: std::collections::BTreeSet<_> = first.tensors.keys().chain(second.tensors.keys()).collect();
     writeln!(text, "{} tensors the same, {} differ", all.len() - differences.len(), differences.len())?;
     print(&text)?;
-    Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(u8::from(!differences.is_empty()))
 }
 
 /// Prints to standard output; a reader that has seen enough, such as `head`, is no error.

@@ -1,0 +1,315 @@
+//! This crate's side of the comparison with its peers: `benches/peers/bench.py` tells it what to do, one command a line,
+//! and reads one line of answer: `ok`, then milliseconds where something was timed; or `error`, then why.
+//!
+//! | command | what is timed |
+//! |---|---|
+//! | `empty` | nothing: the cost of asking |
+//! | `forward BATCH HEIGHT WIDTH` | the default network with its attention, pixels to logits and maps |
+//! | `cbam N C H W` | one CBAM block |
+//! | `floor N C H W` | three reads and one write of that tensor |
+//! | `patch HEIGHT WIDTH` | patch attention with weights, at stage 5 of a picture of that size |
+//! | `decode PHOTO` | a file's bytes to pixels |
+//! | `encode PHOTO OUT` | that picture's pixels to a file, in the format of its name |
+//! | `overlay MAP PHOTO OUT` | a file to the file of its overlay, the network loaded |
+//! | `save PHOTO FOLDER` | – ; writes the network's input and everything it says about it as `.npy` |
+//!
+//! Its one argument, if any, is the device: `cpu` (default) or `cuda`.
+
+mod common;
+
+use std::collections::HashMap;
+use std::fs;
+use std::hint::black_box;
+use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use cbam::maps::{MapName, Readout};
+use cbam::network::{Network, Output};
+use cbam::photo::{self, Limits, Photo, Preprocess};
+use cbam::pipeline::{self, Ask, Destination, Event, Inspect, Job, Options, PictureFormat, Source, Step, Target};
+use cbam::sys::{self, DeviceSpec};
+use ndarray::{ArrayD, ArrayView4, Axis};
+use rayon::prelude::*;
+use tch::{Device, Tensor};
+
+use common::{CbamBlock, PatchBlock, THREADS, default_network, infer, normal};
+
+/// As in `cbam-run`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let argument = std::env::args().nth(1);
+    if argument.as_deref() == Some("--bench") {
+        println!("worker: driven by benches/peers/bench.py (make bench-peers)");
+        return;
+    }
+    let served = serve(argument.as_deref().unwrap_or("cpu"));
+    if let Err(error) = &served {
+        eprintln!("worker: {error:#}");
+    }
+    sys::exit(served.is_err().into()) // as cbam-run ends
+}
+
+fn serve(device: &str) -> Result<()> {
+    let device: DeviceSpec = device.parse()?;
+    let mut worker = None; // made for the first command: without any, this is an empty process
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        let worker = match &mut worker {
+            Some(worker) => worker,
+            none => none.insert(Worker::new(device)?),
+        };
+        let words: Vec<_> = line.split_whitespace().collect();
+        match worker.answer(&words) {
+            Ok(Some(milliseconds)) => println!("ok {milliseconds:.6}"),
+            Ok(None) => println!("ok"),
+            Err(error) => println!("error {line}: {error:#}"),
+        }
+        io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+/// What was made for earlier commands is kept, so that only the work itself is timed.
+struct Worker {
+    device: Device,
+    network: Option<Network>,
+    pixels: HashMap<Vec<i64>, Tensor>,
+    cbam: HashMap<i64, CbamBlock>,
+    patch: Option<PatchBlock>,
+    photos: HashMap<PathBuf, Photo>,
+    /// By size, what is read and where it is written.
+    memory: HashMap<Vec<i64>, [Vec<f32>; 2]>,
+}
+
+impl Worker {
+    fn new(device: DeviceSpec) -> Result<Self> {
+        let device = sys::resolve(device)?;
+        sys::set_all_threads(Some(THREADS))?;
+        let (pixels, cbam, photos, memory) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Self { device, network: None, pixels, cbam, patch: None, photos, memory })
+    }
+
+    /// Carries out one command; milliseconds where something is timed.
+    fn answer(&mut self, words: &[&str]) -> Result<Option<f64>> {
+        let numbers = || words[1..].iter().map(|word| Ok(word.parse()?)).collect::<Result<Vec<i64>>>();
+        Ok(Some(match *words {
+            ["empty"] => time(|| ()),
+            ["forward", ..] => match numbers()?[..] {
+                [batch, height, width] => self.forward(&[batch, 3, height, width])?,
+                _ => bail!("takes BATCH HEIGHT WIDTH"),
+            },
+            ["cbam", ..] => self.cbam(&numbers()?)?,
+            ["floor", ..] => self.floor(&numbers()?)?,
+            ["patch", ..] => match numbers()?[..] {
+                [height, width] => self.patch(height, width)?,
+                _ => bail!("takes HEIGHT WIDTH"),
+            },
+            ["decode", photo] => {
+                let bytes = fs::read(photo).context(photo.to_owned())?;
+                let start = Instant::now();
+                photo::decode(Path::new(photo), &bytes, &Limits::default())?;
+                milliseconds(start)
+            }
+            ["encode", photo, out] => self.encode(Path::new(photo), Path::new(out))?,
+            ["overlay", map, photo, out] => self.overlay(map, photo, out)?,
+            ["save", photo, folder] => {
+                self.save(Path::new(photo), Path::new(folder))?;
+                return Ok(None);
+            }
+            _ => bail!("no such command, or not its arguments"),
+        }))
+    }
+
+    fn network(&mut self) -> Result<&mut Network> {
+        if self.network.is_none() {
+            self.network = Some(default_network(self.device)?);
+        }
+        self.network.as_mut().context("the network was just made")
+    }
+
+    fn tensor(&mut self, size: &[i64], device: Device) -> Tensor {
+        self.pixels.entry(size.to_vec()).or_insert_with(|| normal(size, device)).shallow_clone()
+    }
+
+    fn forward(&mut self, size: &[i64]) -> Result<f64> {
+        let (device, xs) = (self.device, self.tensor(size, self.device));
+        let network = self.network()?;
+        let start = Instant::now();
+        let output = infer(network, &xs)?;
+        if let Device::Cuda(index) = device {
+            tch::Cuda::synchronize(index as i64);
+        }
+        let taken = milliseconds(start);
+        black_box(output);
+        Ok(taken)
+    }
+
+    fn cbam(&mut self, size: &[i64]) -> Result<f64> {
+        ensure!(size.len() == 4, "takes N C H W");
+        let xs = self.tensor(size, Device::Cpu);
+        let block = match self.cbam.entry(size[1]) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => entry.insert(CbamBlock::new(size[1])?),
+        };
+        let start = Instant::now();
+        let output = block.forward(&xs)?;
+        let taken = milliseconds(start);
+        black_box(output);
+        Ok(taken)
+    }
+
+    /// What no fused CBAM can do without: a read for the channel pools, one for the spatial pools of the gated features,
+    /// and one to write the result. The memory that is written is there already.
+    fn floor(&mut self, size: &[i64]) -> Result<f64> {
+        const PART: usize = 1 << 14;
+        ensure!(size.len() == 4, "takes N C H W");
+        if !self.memory.contains_key(size) {
+            let values = Vec::<f32>::try_from(normal(size, Device::Cpu).flatten(0, -1))?;
+            self.memory.insert(size.to_vec(), [values.clone(), values]);
+        }
+        let [values, copy] = self.memory.get_mut(size).context("the memory was just made")?;
+        let start = Instant::now();
+        for _ in 0..2 {
+            black_box(values.par_chunks(PART).map(sum).sum::<f32>());
+        }
+        copy.par_chunks_mut(PART).zip(values.par_chunks(PART)).for_each(|(to, from)| to.copy_from_slice(from));
+        Ok(milliseconds(start))
+    }
+
+    fn patch(&mut self, height: i64, width: i64) -> Result<f64> {
+        let xs = PatchBlock::features(height, width);
+        let block = match &mut self.patch {
+            Some(block) => block,
+            none => none.insert(PatchBlock::new()?),
+        };
+        let start = Instant::now();
+        let output = block.forward(&xs)?;
+        let taken = milliseconds(start);
+        black_box(output);
+        Ok(taken)
+    }
+
+    fn encode(&mut self, path: &Path, out: &Path) -> Result<f64> {
+        if !self.photos.contains_key(path) {
+            self.photos.insert(path.to_owned(), photo::open(path, &Limits::default())?);
+        }
+        let (photo, format) = (&self.photos[path], format(out)?);
+        let start = Instant::now();
+        let bytes = pipeline::encode(&photo.image, format, Options::default().jpeg_quality)?;
+        pipeline::write_whole(out, &bytes)?;
+        Ok(milliseconds(start))
+    }
+
+    fn overlay(&mut self, map: &str, photo: &str, out: &str) -> Result<f64> {
+        let destination = Destination { target: Target::File(out.into()), format: format(Path::new(out))? };
+        let job = Job { overlay: Some(destination), ..Job::new(Source::File(photo.into())) };
+        let options = Options { maps: vec![map.parse::<MapName>()?], threads: THREADS, ..Options::default() };
+        let network = self.network()?;
+        let mut failed = None;
+        let start = Instant::now();
+        pipeline::run(
+            &[job],
+            &options,
+            || Ok(Lent(network)),
+            &AtomicBool::new(false),
+            |event| {
+                if let Event::Done { outcome: Err(error), .. } = event {
+                    failed = Some(error);
+                }
+            },
+        )?;
+        let taken = milliseconds(start);
+        failed.map_or(Ok(taken), |error| Err(error.into()))
+    }
+
+    /// Writes the input that PHOTO becomes, and everything that the network returns for it.
+    fn save(&mut self, photo: &Path, folder: &Path) -> Result<()> {
+        let photo = photo::open(photo, &Limits::default())?;
+        let network = self.network()?;
+        let pixels = network.config().preprocess().apply(&photo)?.pixels.insert_axis(Axis(0));
+        let Output { logits, attention, .. } = infer(network, &network.input(&pixels.view())?)?;
+        ndarray_npy::write_npy(folder.join("pixels.npy"), &pixels)?;
+        write_npy(&folder.join("logits.npy"), &logits)?;
+        for block in &attention {
+            let file = |map: &str| folder.join(format!("{}.{map}.npy", block.stage));
+            block.channel.iter().try_for_each(|channel| write_npy(&file("channel"), &channel.gate))?;
+            block.spatial.iter().try_for_each(|spatial| write_npy(&file("spatial"), &spatial.gate))?;
+            block.patch.iter().try_for_each(|patch| write_npy(&file("patch"), &patch.weights))?;
+        }
+        Ok(())
+    }
+}
+
+/// A network that is kept for the next run.
+struct Lent<'n>(&'n mut Network);
+
+impl Inspect for Lent<'_> {
+    fn preprocess(&self) -> Preprocess {
+        Inspect::preprocess(&*self.0)
+    }
+
+    fn classes(&self) -> usize {
+        Inspect::classes(&*self.0)
+    }
+
+    fn labels(&self) -> Vec<String> {
+        Inspect::labels(&*self.0)
+    }
+
+    fn map_names(&self) -> Vec<MapName> {
+        Inspect::map_names(&*self.0)
+    }
+
+    fn places(&self) -> Vec<String> {
+        Inspect::places(&*self.0)
+    }
+
+    fn batch_size(&self) -> usize {
+        Inspect::batch_size(&*self.0)
+    }
+
+    fn inspect(
+        &mut self,
+        batch: ArrayView4<'_, f32>,
+        ask: Ask<'_>,
+        go_on: &mut dyn FnMut(Step<'_>) -> bool,
+    ) -> cbam::Result<Vec<Readout>> {
+        Inspect::inspect(self.0, batch, ask, go_on)
+    }
+}
+
+fn time<T>(work: impl FnOnce() -> T) -> f64 {
+    let start = Instant::now();
+    black_box(work());
+    milliseconds(start)
+}
+
+fn milliseconds(start: Instant) -> f64 {
+    1e3 * start.elapsed().as_secs_f64()
+}
+
+/// A sum in as many parts as vector instructions can take at once.
+fn sum(values: &[f32]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<64>();
+    let mut lanes = [0.0; 64];
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, value)| *lane += value);
+    }
+    lanes.iter().chain(rest).sum()
+}
+
+fn format(path: &Path) -> Result<PictureFormat> {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    Ok(extension.with_context(|| format!("{}: no extension", path.display()))?.parse()?)
+}
+
+fn write_npy(path: &Path, tensor: &Tensor) -> Result<()> {
+    let shape: Vec<_> = tensor.size().iter().map(|&side| side as usize).collect();
+    let values = Vec::<f32>::try_from(tensor.to_device(Device::Cpu).flatten(0, -1))?;
+    Ok(ndarray_npy::write_npy(path, &ArrayD::from_shape_vec(shape, values)?)?)
+}

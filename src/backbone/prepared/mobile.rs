@@ -1,0 +1,73 @@
+//! Inverted residual blocks for inference: EfficientNet-Lite and MobileNetV2.
+
+use tch::Tensor;
+
+use super::Prepared;
+use crate::Result;
+use crate::backbone::GateInside;
+use crate::kernels::{Clamp, Convolution, InvertedResidual, Map, Pointwise};
+
+/// A network of inverted residual blocks.
+#[derive(Debug)]
+pub(in crate::backbone) struct Mobile {
+    pub(in crate::backbone) stem: Convolution,
+    pub(in crate::backbone) stages: Vec<Vec<MobileBlock>>,
+    pub(in crate::backbone) head: Pointwise,
+    pub(in crate::backbone) head_clamp: Clamp,
+    pub(in crate::backbone) classifier: Pointwise,
+}
+
+/// One block.
+#[derive(Debug)]
+pub(in crate::backbone) struct MobileBlock {
+    pub(in crate::backbone) kernel: InvertedResidual,
+    pub(in crate::backbone) residual: bool,
+    /// The place inside the stage that its widened features are, if they are gated.
+    pub(in crate::backbone) gated_expansion: Option<usize>,
+    /// The place inside the stage that its branch is, if that is gated.
+    pub(in crate::backbone) gated_branch: Option<usize>,
+}
+
+impl Prepared for Mobile {
+    fn stem(&self, xs: &Tensor) -> Result<Tensor> {
+        Ok(self.stem.forward(&Map::of("stem", xs, self.stem.channels())?, None).tensor())
+    }
+
+    fn stage(&self, index: usize, xs: &Tensor, gate: &mut GateInside<'_>) -> Result<Tensor> {
+        let blocks = &self.stages[index];
+        let mut xs = Map::of("stage", xs, blocks[0].kernel.inputs())?;
+        for block in blocks {
+            xs = block.forward(&xs, gate)?;
+        }
+        Ok(xs.tensor())
+    }
+
+    fn head_conv(&self, xs: &Tensor) -> Result<Tensor> {
+        Ok(self.head.forward(&Map::of("head", xs, self.head.inputs())?).tensor())
+    }
+
+    fn head_activation(&self, features: &Tensor) -> Result<Tensor> {
+        Ok(Map::of("head", features, self.head.outputs())?.clamped(self.head_clamp).tensor())
+    }
+
+    fn classify(&self, features: &Tensor) -> Result<Tensor> {
+        let pooled = Map::of("classifier", features, self.classifier.inputs())?.mean();
+        Ok(self.classifier.forward(&pooled).tensor().flatten(1, -1))
+    }
+}
+
+impl MobileBlock {
+    fn forward(&self, xs: &Map, gate: &mut GateInside<'_>) -> Result<Map> {
+        let adds = self.residual && self.gated_branch.is_none();
+        let branch = match (self.gated_expansion, &self.kernel.expand) {
+            (Some(place), Some(expand)) => {
+                let gated = gate(place, &expand.forward(xs).tensor())?;
+                self.kernel.filter(&Map::of("expansion", &gated, expand.outputs())?, adds.then_some(xs))
+            }
+            _ => self.kernel.forward(xs, adds),
+        };
+        let Some(place) = self.gated_branch else { return Ok(branch) };
+        let gated = gate(place, &branch.tensor())?;
+        Map::of("branch", &(gated + xs.tensor()), branch.channels)
+    }
+}

@@ -1,0 +1,64 @@
+//! Residual networks for inference.
+
+use tch::Tensor;
+
+use super::Prepared;
+use crate::Result;
+use crate::backbone::GateInside;
+use crate::kernels::{Axis, Clamp, Convolution, Map, Padding, Pointwise, max_pool};
+
+/// A residual network.
+#[derive(Debug)]
+pub(in crate::backbone) struct Residual {
+    pub(in crate::backbone) stem: Convolution,
+    pub(in crate::backbone) stages: Vec<Vec<ResidualBlock>>,
+    pub(in crate::backbone) classifier: Pointwise,
+}
+
+/// One block: two layers or three.
+#[derive(Debug)]
+pub(in crate::backbone) struct ResidualBlock {
+    pub(in crate::backbone) layers: Vec<Convolution>,
+    pub(in crate::backbone) downsample: Option<Convolution>,
+    /// The place inside the stage that its branch is, if that is gated; its last layer has no activation then.
+    pub(in crate::backbone) gated: Option<usize>,
+}
+
+impl Prepared for Residual {
+    fn stem(&self, xs: &Tensor) -> Result<Tensor> {
+        let xs = self.stem.forward(&Map::of("stem", xs, self.stem.channels())?, None);
+        Ok(max_pool(&xs, Axis { kernel: 3, stride: 2, padding: Padding::Each(1) }).tensor())
+    }
+
+    fn stage(&self, index: usize, xs: &Tensor, gate: &mut GateInside<'_>) -> Result<Tensor> {
+        let blocks = &self.stages[index];
+        let first = Map::of("stage", xs, blocks[0].layers[0].channels())?;
+        Ok(blocks.iter().try_fold(first, |xs, block| block.forward(xs, gate))?.tensor())
+    }
+
+    fn head_conv(&self, xs: &Tensor) -> Result<Tensor> {
+        Ok(xs.shallow_clone())
+    }
+
+    fn head_activation(&self, features: &Tensor) -> Result<Tensor> {
+        Ok(features.shallow_clone())
+    }
+
+    fn classify(&self, features: &Tensor) -> Result<Tensor> {
+        let pooled = Map::of("classifier", features, self.classifier.inputs())?.mean();
+        Ok(self.classifier.forward(&pooled).tensor().flatten(1, -1))
+    }
+}
+
+impl ResidualBlock {
+    fn forward(&self, xs: Map, gate: &mut GateInside<'_>) -> Result<Map> {
+        let shortcut = self.downsample.as_ref().map(|layer| layer.forward(&xs, None));
+        let shortcut = shortcut.as_ref().unwrap_or(&xs);
+        let [first, inner @ .., last] = &self.layers[..] else { unreachable!("a block has two layers or three") };
+        let inner = inner.iter().fold(first.forward(&xs, None), |xs, layer| layer.forward(&xs, None));
+        let Some(place) = self.gated else { return Ok(last.forward(&inner, Some(shortcut))) };
+        let branch = last.forward(&inner, None);
+        let gated = gate(place, &branch.tensor())?;
+        Ok(Map::of("branch", &gated, branch.channels)?.add(shortcut, Clamp::RELU))
+    }
+}

@@ -1,0 +1,85 @@
+//! Memory that kernels share.
+
+use std::cell::RefCell;
+
+/// A cache line of numbers, which is also the widest vector.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; Line::LEN]);
+
+impl Line {
+    const LEN: usize = 16;
+}
+
+/// Numbers that start on a cache line.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Aligned(Vec<Line>);
+
+impl Aligned {
+    /// At least `count` zeros.
+    pub(super) fn zeros(count: usize) -> Self {
+        Self(vec![Line([0.0; Line::LEN]); count.div_ceil(Line::LEN)])
+    }
+
+    pub(super) fn as_ptr(&self) -> *const f32 {
+        self.0.as_ptr().cast()
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
+        // SAFETY: a line is its numbers and nothing else (`repr(C)`, 64 bytes), so the memory holds that many of them.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * Line::LEN) }
+    }
+}
+
+/// Calls `work` with `count` numbers of a buffer that this thread keeps for the next time; they hold anything.
+pub(super) fn with_scratch<R>(count: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
+    thread_local!(static SCRATCH: RefCell<Vec<Aligned>> = const { RefCell::new(Vec::new()) });
+    // Taken out while it is used: `work` may itself need one, or wait for other tasks on this thread that do.
+    let mut buffer = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    if buffer.0.len() * Line::LEN < count {
+        buffer = Aligned::zeros(count);
+    }
+    let result = work(&mut buffer.as_mut_slice()[..count]);
+    SCRATCH.with_borrow_mut(|kept| kept.push(buffer));
+    result
+}
+
+/// Where tasks write, each its own part.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shared(pub(super) *mut f32);
+
+// SAFETY: a pointer may go to any thread; whoever writes through it says why no two tasks write the same place.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// The place `offset` numbers on.
+    ///
+    /// # Safety
+    /// It must lie in the same buffer.
+    pub(super) unsafe fn at(self, offset: usize) -> *mut f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(offset) }
+    }
+}
+
+/// Where tasks read; nobody writes there meanwhile.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source(pub(super) *const f32);
+
+// SAFETY: nobody writes there while it is read.
+unsafe impl Send for Source {}
+// SAFETY: as above.
+unsafe impl Sync for Source {}
+
+impl Source {
+    /// The place `offset` numbers on.
+    ///
+    /// # Safety
+    /// It must lie in the same buffer.
+    pub(super) unsafe fn at(self, offset: usize) -> *const f32 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(offset) }
+    }
+}

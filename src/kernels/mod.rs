@@ -1,0 +1,132 @@
+//! Kernels for inference on a CPU, where libtorch passes over memory more often than it must.
+//!
+//! They work on f32 maps whose channels lie together, `[N, H, W, C]` in memory ([`Map`]; PyTorch's `channels_last`), with
+//! SIMD of whatever width the machine has (AVX-512, AVX2, NEON; the crate `pulp` chooses at run time) and with rayon's
+//! threads. None of them has a gradient. Together with [`crate::sys`], the only place for `unsafe`: a kernel reads and
+//! writes through pointers, since its tasks write interleaved parts of one buffer.
+//!
+//! | kernel | what it computes in one go |
+//! |---|---|
+//! | [`Pointwise`] | 1×1 convolution, bias, residual, clamp |
+//! | [`Convolution`] | any other convolution, bias, residual, clamp |
+//! | [`InvertedResidual`] | 1×1 convolution → depthwise convolution → 1×1 convolution, the wide features in between never whole |
+//! | [`Gates`] | the channel and the spatial gate of CBAM, and the features times both |
+//! | [`Heads`] | scaled dot-product attention over many heads, with its weights |
+//!
+//! What lies between the passes of a kernel, each thread keeps for its next task: never more than the largest layer of one
+//! image takes, which is 1.8 MB for EfficientNet-Lite0 at 224×224 and grows with the picture's area.
+#![allow(unsafe_code)]
+// What is not inlined into a dispatched task loses that task's instructions.
+#![allow(clippy::inline_always)]
+
+mod buffer;
+mod convolution;
+mod depthwise;
+mod exp;
+mod gates;
+mod inverted_residual;
+mod map;
+mod mlp;
+mod multi_head;
+mod pointwise;
+#[cfg(test)]
+mod tests;
+
+use buffer::with_scratch;
+pub(crate) use convolution::{Convolution, max_pool};
+pub(crate) use depthwise::{Axis, Depthwise, Padding};
+pub(crate) use gates::{Gated, Gates, SpatialGate, takes};
+pub(crate) use inverted_residual::InvertedResidual;
+pub(crate) use map::{Map, values};
+pub(crate) use mlp::Mlp;
+pub(crate) use multi_head::Heads;
+pub(crate) use pointwise::Pointwise;
+
+/// The channels that one task works on: whole vectors of every instruction set.
+const PANEL: usize = 32;
+
+/// What SIMD this machine has; found out once.
+#[cfg(not(test))]
+fn arch() -> pulp::Arch {
+    static ARCH: std::sync::OnceLock<pulp::Arch> = std::sync::OnceLock::new();
+    *ARCH.get_or_init(pulp::Arch::new)
+}
+
+#[cfg(test)]
+use chosen::{arch, choose};
+
+/// The tests choose.
+#[cfg(test)]
+mod chosen {
+    use std::sync::{PoisonError, RwLock};
+
+    static CHOSEN: RwLock<Option<pulp::Arch>> = RwLock::new(None);
+
+    pub(super) fn arch() -> pulp::Arch {
+        CHOSEN.read().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
+    }
+
+    pub(super) fn choose(arch: pulp::Arch) {
+        *CHOSEN.write().unwrap_or_else(PoisonError::into_inner) = Some(arch);
+    }
+}
+
+/// Limits that an activation clamps to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Clamp {
+    low: f32,
+    high: f32,
+}
+
+impl Clamp {
+    /// No activation.
+    pub(crate) const NONE: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY };
+    /// ReLU.
+    pub(crate) const RELU: Self = Self { low: 0.0, high: f32::INFINITY };
+    /// ReLU6.
+    pub(crate) const RELU6: Self = Self { low: 0.0, high: 6.0 };
+}
+
+/// Runs `task` for `0..count`, on rayon's threads or on this one.
+fn each(count: usize, parallel: bool, task: impl Fn(usize) + Sync + Send) {
+    use rayon::prelude::*;
+    if parallel && count > 1 {
+        (0..count).into_par_iter().with_max_len(1).for_each(task);
+    } else {
+        (0..count).for_each(task);
+    }
+}
+
+/// Runs `work` for each of `images` images: one image a thread if that occupies every thread, else one after the other,
+/// with every thread on each. `work` is told whether to use threads.
+fn each_image(images: usize, work: impl Fn(usize, bool) + Sync + Send) {
+    let threads = rayon::current_num_threads();
+    if threads > 1 && (images.is_multiple_of(threads) || images > 4 * threads) {
+        each(images, true, |image| work(image, false));
+    } else {
+        each(images, false, |image| work(image, threads > 1));
+    }
+}
+
+/// Runs `work` on one of rayon's threads, while this one waits: what it does in parallel there begins without waking a
+/// thread each time.
+pub(crate) fn in_pool<R>(work: impl FnOnce() -> R) -> R {
+    /// What goes to another thread and back, while nobody else has it.
+    struct Lent<T>(T);
+
+    // SAFETY: the thread that lends waits until it has it back, so there is never more than one that uses it. What would be
+    // bound to its thread all the same, a lock or a flag of libtorch's such as the one for gradients, no caller lends.
+    unsafe impl<T> Send for Lent<T> {}
+
+    impl<T> Lent<T> {
+        fn into_inner(self) -> T {
+            self.0
+        }
+    }
+
+    if rayon::current_thread_index().is_some() {
+        return work();
+    }
+    let lent = Lent(work);
+    rayon::scope(move |_| Lent(lent.into_inner()())).into_inner()
+}

@@ -1,0 +1,361 @@
+//! 1×1 convolution: a matrix product over the channels of each position.
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::buffer::{Aligned, Shared, Source};
+use super::{Clamp, Map, PANEL, arch, each, each_image};
+
+/// The positions of one task, at least as many as there are.
+const BLOCK: usize = 128;
+
+/// The least numbers in a matrix that threads put in order together.
+const LARGE: usize = 1 << 16;
+
+/// A 1×1 convolution with bias, then a clamp.
+///
+/// Its matrix lies in panels of 32 outputs: a tile of 8 positions × 32 outputs stays in registers over all inputs.
+#[derive(Debug)]
+pub(crate) struct Pointwise {
+    inputs: usize,
+    outputs: usize,
+    panels: Aligned, // [⌈outputs / PANEL⌉, inputs, PANEL]
+    bias: Aligned,   // [⌈outputs / PANEL⌉, PANEL]
+    clamp: Clamp,
+}
+
+impl Pointwise {
+    /// Of a matrix `[outputs, inputs]` and its biases.
+    pub(crate) fn new(weight: &[f32], bias: &[f32], clamp: Clamp) -> Self {
+        let inputs = weight.len() / bias.len();
+        Self::of(inputs, bias, |output, input| weight[output * inputs + input], clamp)
+    }
+
+    /// Of a matrix whose elements `weight` tells by output and input, and its biases.
+    pub(crate) fn of(inputs: usize, bias: &[f32], weight: impl Fn(usize, usize) -> f32 + Sync, clamp: Clamp) -> Self {
+        let outputs = bias.len();
+        let count = outputs.div_ceil(PANEL);
+        let (mut panels, mut biases) = (Aligned::zeros(count * inputs * PANEL), Aligned::zeros(count * PANEL));
+        biases.as_mut_slice()[..outputs].copy_from_slice(bias);
+        let panel = |(panel, values): (usize, &mut [f32])| {
+            for (column, output) in (panel * PANEL..outputs.min((panel + 1) * PANEL)).enumerate() {
+                for (input, row) in values.chunks_exact_mut(PANEL).enumerate() {
+                    row[column] = weight(output, input);
+                }
+            }
+        };
+        let values = &mut panels.as_mut_slice()[..count * inputs * PANEL];
+        if values.len() < LARGE {
+            values.chunks_exact_mut(inputs * PANEL).enumerate().for_each(panel);
+        } else {
+            values.par_chunks_exact_mut(inputs * PANEL).enumerate().for_each(panel);
+        }
+        Self { inputs, outputs, panels, bias: biases, clamp }
+    }
+
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// How many panels of outputs there are.
+    pub(super) fn panels(&self) -> usize {
+        self.outputs.div_ceil(PANEL)
+    }
+
+    /// `[N, H, W, inputs]` → `[N, H, W, outputs]`.
+    pub(crate) fn forward(&self, xs: &Map) -> Map {
+        self.forward_onto(xs, None)
+    }
+
+    /// The same; adds `residual`, of the output's shape, before the clamp.
+    pub(crate) fn forward_onto(&self, xs: &Map, residual: Option<&Map>) -> Map {
+        assert_eq!(xs.channels, self.inputs, "channels");
+        let mut ys = Map::empty(xs.images, xs.height, xs.width, self.outputs);
+        let residual = residual.map(|residual| residual.source_like(&ys));
+        let (source, target, positions) = (xs.source(), ys.target(), xs.height * xs.width);
+        each_image(xs.images, |image, parallel| {
+            // SAFETY: one image of each map, no other image's task writes there.
+            unsafe {
+                let source = Source(source.at(image * positions * self.inputs));
+                let at = image * positions * self.outputs;
+                let residual = residual.map(|residual| Source(residual.at(at)));
+                self.image(source, residual, Shared(target.at(at)), positions, parallel);
+            }
+        });
+        ys
+    }
+
+    /// All positions of one image; adds `residual`, which has the shape of what is written, before the clamp.
+    ///
+    /// # Safety
+    /// `xs` must hold `positions` × inputs numbers, `residual` and `ys` `positions` × outputs.
+    pub(super) unsafe fn image(
+        &self,
+        xs: Source,
+        residual: Option<Source>,
+        ys: Shared,
+        positions: usize,
+        parallel: bool,
+    ) {
+        let panels = self.panels();
+        let tasks = if parallel { 4 * rayon::current_num_threads() } else { 1 };
+        let blocks = positions.div_ceil(BLOCK).max(tasks.div_ceil(panels).min(positions.div_ceil(16)));
+        each(panels * blocks, parallel, |task| {
+            let (panel, block) = (task % panels, task / panels);
+            let (from, to) = (positions * block / blocks, positions * (block + 1) / blocks);
+            // SAFETY: the caller's promise; each task writes the positions of its block in the outputs of its panel.
+            unsafe {
+                let at = from * self.outputs + panel * PANEL;
+                let (xs, ys) = (xs.at(from * self.inputs), ys.at(at));
+                let rows = Rows {
+                    residual: residual.map(|residual| residual.at(at)),
+                    ..Rows::of(xs, self.inputs, ys, self.outputs, to - from)
+                };
+                arch().dispatch(PanelTask { matrix: self, panel, rows });
+            }
+        });
+    }
+
+    /// The outputs of one panel for some positions.
+    ///
+    /// # Safety
+    /// As the fields of [`Rows`] say.
+    #[inline(always)]
+    pub(super) unsafe fn panel<S: Simd>(&self, simd: S, panel: usize, rows: Rows) {
+        let columns = PANEL.min(self.outputs - panel * PANEL);
+        let mut column = 0;
+        while column < columns {
+            let vectors = (columns - column).div_ceil(S::F32_LANES);
+            // SAFETY: the panel has PANEL columns, and `column` is one of them.
+            let part = unsafe {
+                Part {
+                    inputs: self.inputs / rows.pieces,
+                    weight: self.panels.as_ptr().add(panel * self.inputs * PANEL + column),
+                    bias: self.bias.as_ptr().add(panel * PANEL + column),
+                    clamp: self.clamp,
+                    columns: columns - column,
+                    rows: rows.shifted(column),
+                }
+            };
+            // SAFETY: the caller's promise; as many vectors as fit the panel.
+            let done = unsafe { part.compute(simd, vectors) };
+            column += done * S::F32_LANES;
+        }
+    }
+}
+
+/// Positions, and what is written of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rows {
+    /// The first position's inputs; the others' are `apart` numbers apart.
+    pub(super) xs: *const f32,
+    /// How far one position's inputs are from the next one's.
+    pub(super) apart: usize,
+    /// In how many equal pieces a position's inputs lie.
+    pub(super) pieces: usize,
+    /// How far one piece is from the next one.
+    pub(super) below: usize,
+    /// What to add to the first position's outputs of the panel; the others' are `stride` numbers apart.
+    pub(super) residual: Option<*const f32>,
+    /// Where the first position's outputs of the panel go; the others' are `stride` numbers apart.
+    pub(super) ys: *mut f32,
+    /// How far one position's outputs are from the next one's.
+    pub(super) stride: usize,
+    /// How many positions there are.
+    pub(super) count: usize,
+}
+
+impl Rows {
+    /// Positions whose inputs lie in one piece each.
+    pub(super) fn of(xs: *const f32, apart: usize, ys: *mut f32, stride: usize, count: usize) -> Self {
+        Self { xs, apart, pieces: 1, below: 0, residual: None, ys, stride, count }
+    }
+
+    /// The same positions, `columns` outputs on.
+    unsafe fn shifted(self, columns: usize) -> Self {
+        // SAFETY: the caller stays within the outputs.
+        unsafe { Self { residual: self.residual.map(|to| to.add(columns)), ys: self.ys.add(columns), ..self } }
+    }
+
+    /// The positions from `first` on, `count` of them.
+    unsafe fn block(self, first: usize, count: usize) -> Self {
+        // SAFETY: the caller stays within the positions.
+        unsafe {
+            Self {
+                xs: self.xs.add(first * self.apart),
+                residual: self.residual.map(|residual| residual.add(first * self.stride)),
+                ys: self.ys.add(first * self.stride),
+                count,
+                ..self
+            }
+        }
+    }
+}
+
+/// One panel, as a task for whatever SIMD there is.
+pub(super) struct PanelTask<'a> {
+    pub(super) matrix: &'a Pointwise,
+    pub(super) panel: usize,
+    /// Must be there as its fields say.
+    pub(super) rows: Rows,
+}
+
+impl WithSimd for PanelTask<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // SAFETY: as whoever made it promised.
+        unsafe { self.matrix.panel(simd, self.panel, self.rows) }
+    }
+}
+
+/// Some columns of a panel, and the positions that they are computed for.
+#[derive(Clone, Copy)]
+struct Part {
+    /// The inputs of one piece.
+    inputs: usize,
+    weight: *const f32, // [pieces, inputs, PANEL], from the first column on
+    bias: *const f32,
+    clamp: Clamp,
+    /// How many columns there are from the first on.
+    columns: usize,
+    rows: Rows,
+}
+
+impl Part {
+    /// Computes as many of `vectors` vectors of columns as registers hold for enough positions, and returns how many.
+    #[inline(always)]
+    unsafe fn compute<S: Simd>(&self, simd: S, vectors: usize) -> usize {
+        // SAFETY: the callers' promises.
+        unsafe {
+            if S::F32_LANES >= 16 {
+                // 32 registers: 8 positions × 2 vectors, and the operands.
+                match vectors {
+                    1 => self.tiles::<S, 8, 1>(simd),
+                    _ => self.tiles::<S, 8, 2>(simd),
+                }
+            } else {
+                // 16 registers.
+                match vectors {
+                    1 => self.tiles::<S, 8, 1>(simd),
+                    2 => self.tiles::<S, 6, 2>(simd),
+                    3 => self.tiles::<S, 4, 3>(simd),
+                    _ => self.tiles::<S, 3, 4>(simd),
+                }
+            }
+        }
+    }
+
+    /// All positions, in tiles of at most `MOST` ≤ 8 that are about equal.
+    #[inline(always)]
+    unsafe fn tiles<S: Simd, const MOST: usize, const VECTORS: usize>(&self, simd: S) -> usize {
+        let count = self.rows.count;
+        let tiles = count.div_ceil(MOST);
+        let mut first = 0;
+        for tile in 1..=tiles {
+            let next = count * tile / tiles;
+            // SAFETY: the positions first..next are some of those there are.
+            unsafe {
+                let part = Self { rows: self.rows.block(first, next - first), ..*self };
+                match next - first {
+                    1 => part.tile::<S, 1, VECTORS>(simd),
+                    2 => part.tile::<S, 2, VECTORS>(simd),
+                    3 => part.tile::<S, 3, VECTORS>(simd),
+                    4 if MOST >= 4 => part.tile::<S, 4, VECTORS>(simd),
+                    5 if MOST >= 5 => part.tile::<S, 5, VECTORS>(simd),
+                    6 if MOST >= 6 => part.tile::<S, 6, VECTORS>(simd),
+                    7 if MOST >= 7 => part.tile::<S, 7, VECTORS>(simd),
+                    _ => part.tile::<S, MOST, VECTORS>(simd),
+                }
+            }
+            first = next;
+        }
+        VECTORS
+    }
+
+    /// `ROWS` positions × `VECTORS` vectors of columns, in registers.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, simd: S) {
+        // SAFETY: reads `ROWS` positions of `inputs` numbers; of the panel, `VECTORS` vectors, which may reach behind
+        // `columns` but not behind the panel, since PANEL is a multiple of every vector; writes `columns` at most.
+        unsafe {
+            let load = |from: *const f32| from.cast::<S::f32s>().read_unaligned();
+            let (apart, mut weight) = (self.rows.apart, self.weight);
+            let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
+            for (vector, bias) in (0..VECTORS).map(|vector| (vector, load(self.bias.add(vector * S::F32_LANES)))) {
+                for row in &mut sums {
+                    row[vector] = bias;
+                }
+            }
+            for piece in 0..self.rows.pieces {
+                let from = self.rows.xs.add(piece * self.rows.below);
+                sums = add_piece(simd, sums, from, apart, self.inputs, weight);
+                weight = weight.add(self.inputs * PANEL);
+            }
+            let (low, high) = (simd.splat_f32s(self.clamp.low), simd.splat_f32s(self.clamp.high));
+            for (row, sums) in sums.iter().enumerate() {
+                for (vector, sum) in sums.iter().enumerate() {
+                    let offset = row * self.rows.stride + vector * S::F32_LANES;
+                    let room = self.columns.saturating_sub(vector * S::F32_LANES);
+                    let sum = match self.rows.residual {
+                        Some(residual) if room >= S::F32_LANES => simd.add_f32s(*sum, load(residual.add(offset))),
+                        Some(residual) if room > 0 => {
+                            let residual = std::slice::from_raw_parts(residual.add(offset), room);
+                            simd.add_f32s(*sum, simd.partial_load_f32s(residual))
+                        }
+                        _ => *sum,
+                    };
+                    let sum = simd.min_f32s(high, simd.max_f32s(low, sum)); // in this order a NaN stays one
+                    let ys = self.rows.ys.add(offset);
+                    if room >= S::F32_LANES {
+                        ys.cast::<S::f32s>().write_unaligned(sum);
+                    } else if room > 0 {
+                        simd.partial_store_f32s(std::slice::from_raw_parts_mut(ys, room), sum);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds to the sums of `ROWS` positions what `inputs` inputs of each make, from `from` on and `apart` numbers apart.
+///
+/// By value, so that the sums stay in registers whatever happens around.
+///
+/// # Safety
+/// So many inputs there must be, and of `weight` as many rows of PANEL.
+#[inline(always)]
+unsafe fn add_piece<S: Simd, const ROWS: usize, const VECTORS: usize>(
+    simd: S,
+    mut sums: [[S::f32s; VECTORS]; ROWS],
+    from: *const f32,
+    apart: usize,
+    inputs: usize,
+    mut weight: *const f32,
+) -> [[S::f32s; VECTORS]; ROWS] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Every third position has a pointer of its own: the two behind it are reached by scaled indices.
+        let mut bases = [0, 3, 6].map(|row: usize| from.add(row.min(ROWS - 1) * apart));
+        for _ in 0..inputs {
+            let mut weights = [simd.splat_f32s(0.0); VECTORS];
+            for (vector, weights) in weights.iter_mut().enumerate() {
+                *weights = weight.add(vector * S::F32_LANES).cast::<S::f32s>().read_unaligned();
+            }
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let x = simd.splat_f32s(*bases[row / 3].add(row % 3 * apart));
+                for (sum, weights) in sums.iter_mut().zip(&weights) {
+                    *sum = simd.mul_add_e_f32s(x, *weights, *sum);
+                }
+            }
+            weight = weight.add(PANEL);
+            bases = bases.map(|base| base.add(1));
+        }
+        sums
+    }
+}

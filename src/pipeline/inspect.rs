@@ -121,10 +121,11 @@ impl Inspect for Network {
     }
 
     /// On a CPU a batch costs as much as its pictures one by one, and more memory; it only occupies many threads better.
-    /// The crate's own kernels take one picture a thread.
+    /// The crate's own kernels take one picture a thread; with four to a thread, few wait for the last one.
     fn batch_size(&self) -> usize {
         if self.is_prepared() {
-            return rayon::current_num_threads().clamp(1, 8);
+            let threads = rayon::current_num_threads();
+            return if threads > 1 { (4 * threads).min(32) } else { 1 };
         }
         if self.device() == tch::Device::Cpu { (tch::get_num_threads() as usize / 4).clamp(1, 8) } else { 16 }
     }

@@ -1,0 +1,229 @@
+//! Channel and spatial gates: pooled, and applied, in three passes over the features.
+//!
+//! One pass takes both channel pools; one both spatial pools of the gated features, which are not written; one applies
+//! all gates. An image goes through all three before the next one, so that the later two find it in the cache.
+
+mod passes;
+
+use tch::{Device, Kind, Tensor};
+
+use super::buffer::{Shared, Source, with_scratch};
+use super::{PANEL, arch, each, each_image, in_pool};
+use crate::Result;
+use passes::{Apply, Convolve, Image, Layout, PoolChannels, PoolPositions, Sigmoid};
+
+/// The least numbers of one task, which take about as long as waking a thread does.
+const RANGE: usize = 1 << 15;
+
+/// From the means and the maxima of the channels to logits, `[C]` each.
+pub(crate) type ChannelGate<'a> = dyn Fn(&[f32], &[f32], &mut [f32]) + Sync + 'a;
+
+/// What gates are made of.
+pub(crate) struct Gates<'a> {
+    /// The mean and the maximum of each channel → the logits of the channel gate.
+    pub(crate) channel: &'a ChannelGate<'a>,
+    /// The spatial gate's convolution, if there is one.
+    pub(crate) spatial: Option<SpatialGate>,
+    /// What the gated features are multiplied with.
+    pub(crate) gain: f32,
+}
+
+/// The convolution of a spatial gate.
+#[derive(Debug)]
+pub(crate) struct SpatialGate {
+    /// `[2, side, side]`: over the maxima, then over the means.
+    pub(crate) weight: Vec<f32>,
+    pub(crate) bias: f32,
+    pub(crate) side: usize,
+    /// Whether the nearest value stands beyond the border, or zero.
+    pub(crate) replicate: bool,
+}
+
+/// What gates give.
+#[derive(Debug)]
+pub(crate) struct Gated {
+    /// `[N, C, H, W]`, in the layout of the input.
+    pub(crate) features: Tensor,
+    /// The channel gate before its sigmoid, `[N, C]`.
+    pub(crate) channel: Tensor,
+    /// The spatial gate before its sigmoid, `[N, H, W]`.
+    pub(crate) spatial: Option<Tensor>,
+}
+
+/// Whether the kernel takes this input: f32 on the CPU, not empty.
+pub(crate) fn takes(xs: &Tensor) -> bool {
+    xs.device() == Device::Cpu && xs.kind() == Kind::Float && xs.numel() > 0
+}
+
+impl Gates<'_> {
+    /// Gates `xs`, `[N, C, H, W]`, which the kernel [takes].
+    ///
+    /// # Errors
+    /// [`Error::Torch`](crate::Error::Torch) if libtorch fails.
+    pub(crate) fn forward(&self, xs: &Tensor) -> Result<Gated> {
+        if xs.numel() < 2 * RANGE { self.run(xs) } else { in_pool(|| self.run(xs)) }
+    }
+
+    fn run(&self, xs: &Tensor) -> Result<Gated> {
+        let (n, c, h, w) = xs.size4()?;
+        let turned = xs.f_permute([0, 2, 3, 1])?;
+        let layout = if turned.is_contiguous() { Layout::Pixels } else { Layout::Planes };
+        let xs = if layout == Layout::Pixels { turned } else { xs.f_contiguous()? };
+        let features = xs.f_empty_like()?;
+        let [mut channel, mut spatial] = [n * c, n * h * w].map(|count| vec![0.0; count as usize]);
+        let [channels, height, width] = [c, h, w].map(|side| side as usize);
+        let (source, target) = (Source(xs.data_ptr().cast_const().cast()), Shared(features.data_ptr().cast()));
+        let (channel_to, spatial_to) = (Shared(channel.as_mut_ptr()), Shared(spatial.as_mut_ptr()));
+        each_image(n as usize, |image, parallel| {
+            let positions = height * width;
+            // SAFETY: one image of each buffer, which no other image's task touches; all are contiguous.
+            unsafe {
+                let at = image * channels * positions;
+                let map = Image {
+                    layout,
+                    channels,
+                    positions,
+                    xs: std::slice::from_raw_parts(source.at(at), channels * positions),
+                };
+                let channel = std::slice::from_raw_parts_mut(channel_to.at(image * channels), channels);
+                let spatial = std::slice::from_raw_parts_mut(spatial_to.at(image * positions), positions);
+                self.image(map, [height, width], channel, spatial, Shared(target.at(at)), parallel);
+            }
+        });
+        let features = if layout == Layout::Pixels { features.f_permute([0, 3, 1, 2])? } else { features };
+        Ok(Gated {
+            features,
+            channel: Tensor::f_from_slice(&channel)?.f_view([n, c])?,
+            spatial: self.spatial.as_ref().map(|_| Tensor::f_from_slice(&spatial)?.f_view([n, h, w])).transpose()?,
+        })
+    }
+
+    /// One image: writes the logits of its gates, and its features to `ys`.
+    ///
+    /// # Safety
+    /// `ys` must have room for the image's features.
+    unsafe fn image(
+        &self,
+        map: Image<'_>,
+        [height, width]: [usize; 2],
+        channel: &mut [f32],
+        spatial: &mut [f32],
+        ys: Shared,
+        parallel: bool,
+    ) {
+        let Image { channels, positions, .. } = map;
+        let most = if parallel { 2 * rayon::current_num_threads() } else { 1 };
+        let ranges = (positions * channels / RANGE).clamp(1, most);
+        let range = |task: usize| [positions * task / ranges, positions * (task + 1) / ranges];
+
+        with_scratch(2 * channels * ranges, |pools| {
+            let shared = Shared(pools.as_mut_ptr());
+            each(ranges, parallel, |task| {
+                // SAFETY: each task has a part of its own.
+                let pools = unsafe { std::slice::from_raw_parts_mut(shared.at(2 * channels * task), 2 * channels) };
+                let (sums, maxima) = pools.split_at_mut(channels);
+                arch().dispatch(PoolChannels { map, range: range(task), sums, maxima });
+            });
+            let (first, rest) = pools.split_at_mut(2 * channels);
+            let (sums, maxima) = first.split_at_mut(channels);
+            for part in rest.chunks_exact(2 * channels) {
+                for (sum, part) in sums.iter_mut().zip(part) {
+                    *sum += part;
+                }
+                for (maximum, part) in maxima.iter_mut().zip(&part[channels..]) {
+                    *maximum = maximum.max(*part);
+                }
+            }
+            for sum in &mut *sums {
+                *sum /= positions as f32;
+            }
+            (self.channel)(sums, maxima, channel);
+        });
+        with_scratch(channels + positions, |gates| {
+            let (of_channels, of_positions) = gates.split_at_mut(channels);
+            of_channels.copy_from_slice(channel);
+            arch().dispatch(Sigmoid { logits: of_channels, gain: 1.0 });
+            let of_channels = &*of_channels;
+            if let Some(gate) = &self.spatial {
+                gate.logits(&map, of_channels, [height, width], spatial, (ranges, parallel));
+                of_positions.copy_from_slice(spatial);
+            }
+            let of_positions = Shared(of_positions.as_mut_ptr());
+            each(ranges, parallel, |task| {
+                let [from, to] = range(task);
+                // SAFETY: each task has positions of its own.
+                let of_positions = unsafe { std::slice::from_raw_parts_mut(of_positions.at(from), to - from) };
+                if self.spatial.is_some() {
+                    arch().dispatch(Sigmoid { logits: of_positions, gain: self.gain });
+                } else {
+                    of_positions.fill(self.gain);
+                }
+                arch().dispatch(Apply { map, range: [from, to], of_channels, of_positions, ys });
+            });
+        });
+    }
+}
+
+impl SpatialGate {
+    /// The logits of every position, from the features times their channel gate.
+    fn logits(
+        &self,
+        map: &Image<'_>,
+        gate: &[f32],
+        [height, width]: [usize; 2],
+        logits: &mut [f32],
+        (ranges, parallel): (usize, bool),
+    ) {
+        let margin = self.side / 2;
+        // Rows are padded to whole vectors besides, which may be read but not written.
+        let stride = width.next_multiple_of(PANEL) + 2 * margin;
+        let padded = (height + 2 * margin) * stride;
+        with_scratch(2 * map.positions + 2 * padded, |buffer| {
+            let (pooled, padded_pools) = buffer.split_at_mut(2 * map.positions);
+            let shared = Shared(pooled.as_mut_ptr());
+            each(ranges, parallel, |task| {
+                let range = [map.positions * task / ranges, map.positions * (task + 1) / ranges];
+                // SAFETY: each task has positions of its own.
+                let [maxima, means] = unsafe {
+                    [0, map.positions]
+                        .map(|plane| std::slice::from_raw_parts_mut(shared.at(plane + range[0]), range[1] - range[0]))
+                };
+                arch().dispatch(PoolPositions { map: *map, range, gate, means, maxima });
+            });
+            for (plane, to) in pooled.chunks_exact(map.positions).zip(padded_pools.chunks_exact_mut(padded)) {
+                self.pad(plane, [height, width], to, stride);
+            }
+            let rows = Shared(logits.as_mut_ptr());
+            let pools = &*padded_pools;
+            each(ranges, parallel, |task| {
+                for y in height * task / ranges..height * (task + 1) / ranges {
+                    // SAFETY: each row belongs to one task.
+                    let row = unsafe { std::slice::from_raw_parts_mut(rows.at(y * width), width) };
+                    arch().dispatch(Convolve {
+                        gate: self,
+                        pools: [&pools[..padded], &pools[padded..]],
+                        stride,
+                        y,
+                        row,
+                    });
+                }
+            });
+        });
+    }
+
+    fn pad(&self, plane: &[f32], [height, width]: [usize; 2], to: &mut [f32], stride: usize) {
+        let margin = self.side / 2;
+        for (y, row) in to.chunks_exact_mut(stride).enumerate() {
+            let from = y.saturating_sub(margin).min(height - 1);
+            if !self.replicate && from + margin != y {
+                row.fill(0.0);
+                continue;
+            }
+            let from = &plane[from * width..][..width];
+            let (left, right) = if self.replicate { (from[0], from[width - 1]) } else { (0.0, 0.0) };
+            row[..margin].fill(left);
+            row[margin..margin + width].copy_from_slice(from);
+            row[margin + width..].fill(right);
+        }
+    }
+}

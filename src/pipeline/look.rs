@@ -2,10 +2,10 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use ndarray::{Array3, Axis};
 use rayon::{Scope, ThreadPool};
 
@@ -13,7 +13,7 @@ use super::batch::Bins;
 use super::gate::{Gate, Ticket};
 use super::inspect::{Explain, choose_explanations, choose_labels, choose_maps};
 use super::report::milliseconds;
-use super::run::{Run, Seen, bytes, guarded, pictures};
+use super::run::{Run, Seen, bytes, guarded, lock, pictures};
 use super::{Ask, Event, Inspect, Step, Timings};
 use crate::maps::{MapName, Readout};
 use crate::photo::{Geometry, ImageSize, Photo, Preprocess};
@@ -28,6 +28,14 @@ pub(super) struct NetworkFacts {
     pub(super) labels: Vec<String>,
     pub(super) maps: Vec<MapName>,
     explain: Explain,
+}
+
+/// A picture that is read, but not yet as the network wants it.
+struct Opened<'g> {
+    index: usize,
+    photo: Photo,
+    read: Duration,
+    ticket: Ticket<'g>,
 }
 
 /// A decoded picture on its way to the network.
@@ -49,6 +57,9 @@ pub(super) type Then<'a> = dyn Fn(usize, Option<Photo>, Result<Seen>) + Sync + '
 impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
     /// Decodes every picture, runs the network, and hands over to `then`, all on the pool; the network stays on one of
     /// its threads.
+    ///
+    /// A task never waits for the network to open: opening it may use the pool itself, and then the thread that opens it
+    /// may have taken up that very task.
     pub(super) fn look<M: Inspect>(
         &self,
         pool: &ThreadPool,
@@ -58,17 +69,22 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
         then: &Then<'_>,
     ) -> Result<()> {
         let (sender, decoded) = crossbeam_channel::unbounded(); // the gate bounds it
+        let early = Arc::new(Mutex::new(Some(Vec::new()))); // until the network is open
         pool.scope(|tasks| {
             std::thread::scope(|threads| {
                 // However this thread leaves, nobody goes on waiting for it.
                 let _release = Release { gate, network: &self.network };
+                let (for_tasks, of_early) = (early.clone(), sender.clone());
                 threads.spawn(move || {
                     for index in 0..self.jobs.len() {
                         let Some(ticket) = gate.admit(index) else { break };
-                        let sender = sender.clone();
-                        tasks.spawn(move |_| match self.decode(index, ticket, keep_photo) {
-                            // If the network is gone, so is the run.
-                            Some(Ok(decoded)) => drop(sender.send(decoded)),
+                        let (early, sender) = (for_tasks.clone(), sender.clone());
+                        tasks.spawn(move |_| match self.read(index, ticket) {
+                            Some(Ok(opened)) => {
+                                if let Some(opened) = unless_early(&early, opened) {
+                                    self.hand_on(opened, keep_photo, &sender, then);
+                                }
+                            }
                             Some(Err(error)) => then(index, None, Err(error)),
                             None => {}
                         });
@@ -84,27 +100,38 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
                 gate.widen(pictures(self.options, batch_size));
                 let facts = NetworkFacts { preprocess, labels, maps, explain };
                 let _ = self.network.set(Some(facts)); // set nowhere else but on release
+                for opened in lock(&early).take().unwrap_or_default() {
+                    let sender = of_early.clone();
+                    tasks.spawn(move |_| self.hand_on(opened, keep_photo, &sender, then));
+                }
+                drop(of_early);
                 self.infer(&mut network, batch_size, &decoded, tasks, then);
                 Ok(())
             })
         })
     }
 
-    /// Decodes and resamples one picture; none if the run is over.
-    fn decode<'g>(&self, index: usize, mut ticket: Ticket<'g>, keep_photo: bool) -> Option<Result<Decoded<'g>>> {
+    /// Reads and decodes one picture; none if the run is over.
+    fn read<'g>(&self, index: usize, mut ticket: Ticket<'g>) -> Option<Result<Opened<'g>>> {
         if self.cancelled() {
             return None;
         }
         let job = &self.jobs[index];
         let start = Instant::now();
-        let photo = match guarded(job, || job.source.decode(&self.options.limits)) {
-            Ok(photo) => photo,
-            Err(error) => return Some(Err(error)),
-        };
-        let read = start.elapsed();
-        let facts = self.network.wait().as_ref()?; // the network may still be loading
+        let photo = guarded(job, || job.source.decode(&self.options.limits));
+        Some(photo.map(|photo| {
+            ticket.decoded(bytes(&photo));
+            Opened { index, photo, read: start.elapsed(), ticket }
+        }))
+    }
+
+    /// Sends a picture to the open network, as that wants it.
+    fn hand_on<'g>(&self, opened: Opened<'g>, keep_photo: bool, sender: &Sender<Decoded<'g>>, then: &Then<'_>) {
+        let Some(Some(facts)) = self.network.get() else { return }; // the run is over
+        let Opened { index, photo, read, mut ticket } = opened;
+        let job = &self.jobs[index];
         let start = Instant::now();
-        Some(guarded(job, || {
+        let decoded = guarded(job, || {
             let prepared = facts.preprocess.apply(&photo)?;
             let queries = facts.maps.iter().filter_map(|name| name.query(&prepared.geometry).transpose());
             let mut queries: Vec<_> = queries.collect::<Result<_>>()?;
@@ -112,16 +139,13 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
             let photo = (keep_photo && job.draws()).then_some(photo);
             ticket.decoded(photo.as_ref().map_or(0, bytes) + 4 * prepared.pixels.len() as u64);
             let decode_ms = milliseconds(read + start.elapsed());
-            Ok(Decoded {
-                index,
-                photo,
-                pixels: prepared.pixels,
-                geometry: prepared.geometry,
-                queries,
-                decode_ms,
-                ticket,
-            })
-        }))
+            let (pixels, geometry) = (prepared.pixels, prepared.geometry);
+            Ok(Decoded { index, photo, pixels, geometry, queries, decode_ms, ticket })
+        });
+        match decoded {
+            Ok(decoded) => drop(sender.send(decoded)), // if the network is gone, so is the run
+            Err(error) => then(index, None, Err(error)),
+        }
     }
 
     /// Takes pictures as they come, in batches of one size, until no more are to come.
@@ -205,6 +229,17 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
         let readouts = readouts
             .unwrap_or_else(|_| Err(Error::argument("network", "libtorch failed on it, for want of memory perhaps")))?;
         exactly(readouts, batch.len())
+    }
+}
+
+/// The picture, unless the network is not open yet: then it is put with the others that came early.
+fn unless_early<'g>(early: &Mutex<Option<Vec<Opened<'g>>>>, opened: Opened<'g>) -> Option<Opened<'g>> {
+    match &mut *lock(early) {
+        Some(early) => {
+            early.push(opened);
+            None
+        }
+        None => Some(opened),
     }
 }
 

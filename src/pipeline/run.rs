@@ -189,6 +189,6 @@ pub(super) fn guarded<R>(job: &Job, work: impl FnOnce() -> Result<R>) -> Result<
 }
 
 /// What is behind these locks is changed in single steps that do not panic half-way.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -353,6 +353,27 @@ fn cancelling_ends_the_run_and_leaves_whole_files() {
     }
 }
 
+/// While a thread of the pool waits for its share of the loading, it takes up whatever else there is: decoding, say.
+#[test]
+fn loading_may_use_the_pool_while_pictures_come() {
+    let mut bench = Bench::new();
+    for threads in [1, 2, 4] {
+        bench.options.threads = NonZeroUsize::new(threads).unwrap();
+        let jobs = many(&bench);
+        let mut network = Fake::default();
+        let network = &mut network;
+        let mut told = 0;
+        let tell = |event: Event<'_>| told += usize::from(matches!(event, Event::Done { outcome: Ok(_), .. }));
+        let load = move || {
+            let wait = |ms| std::thread::sleep(std::time::Duration::from_millis(ms));
+            rayon::join(|| wait(20), || rayon::join(|| wait(60), || wait(90)));
+            Ok(network)
+        };
+        run(&jobs, &bench.options, load, &bench.cancel, tell).unwrap();
+        assert_eq!(told, 24, "{threads} threads");
+    }
+}
+
 #[test]
 fn what_the_network_lacks_is_said_once() {
     let mut bench = Bench::new();

@@ -145,10 +145,8 @@ impl ChannelAttention {
     /// Its MLP for the kernel of gates; none where that has no such pool, or gradients are wanted.
     pub(super) fn kernel(&self, xs: &Tensor) -> Option<PooledMlp<'_>> {
         let parameters = [&self.fc1, &self.fc2].into_iter().flat_map(|layer| [&layer.ws].into_iter().chain(&layer.bs));
-        if !check::fused(xs, parameters) {
-            return None;
-        }
-        if !self.pools.iter().all(|pool| matches!(pool, Pool::Avg | Pool::Max)) {
+        let takes_pools = self.pools.iter().all(|pool| matches!(pool, Pool::Avg | Pool::Max));
+        if !takes_pools || !check::fused(xs, parameters) {
             return None;
         }
         let mlp = Mlp {

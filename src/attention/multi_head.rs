@@ -13,7 +13,7 @@ use tch::{Tensor, nn};
 use super::scaled_dot_product::{AttentionOutput, scaled_dot_product, scaled_dot_product_fused};
 use super::{check, init};
 use crate::Result;
-use crate::kernels::{Clamp, Heads, Map, Pointwise, in_pool, values};
+use crate::kernels::{Heads, Map, Pointwise, in_pool};
 
 const LAYER: &str = "MultiHeadAttention";
 
@@ -193,7 +193,7 @@ impl MultiHeadAttention {
         if mask.is_some() || ![query, key, value].into_iter().all(|xs| check::fused(xs, parameters())) {
             return Ok(None);
         }
-        let [Some(q), Some(k), Some(v), Some(out)] = layers.map(pointwise) else { return Ok(None) };
+        let [Some(q), Some(k), Some(v), Some(out)] = layers.map(Pointwise::linear) else { return Ok(None) };
         in_pool(|| {
             let query = q.forward(&Map::of_tokens(query)?);
             let (key, value) = (k.forward(&Map::of_tokens(key)?), v.forward(&Map::of_tokens(value)?));
@@ -230,15 +230,6 @@ impl MultiHeadAttention {
     fn merge(&self, context: &Tensor) -> Tensor {
         context.transpose(1, 2).flatten(2, 3).apply(&self.out)
     }
-}
-
-/// A linear layer on the crate's kernel, if its parameters are where that can read them.
-fn pointwise(layer: &nn::Linear) -> Option<Pointwise> {
-    let bias = match &layer.bs {
-        Some(bias) => values(bias)?.to_vec(),
-        None => vec![0.0; layer.ws.size()[0] as usize],
-    };
-    Some(Pointwise::new(values(&layer.ws)?, &bias, Clamp::NONE))
 }
 
 /// Self-attention without weights, by the fused path.

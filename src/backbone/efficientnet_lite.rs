@@ -10,10 +10,10 @@ use tch::nn::{self, BatchNorm, Init, LinearConfig, Module, ModuleT};
 use tch::{Kind, Tensor};
 
 use super::conv::{SameConv2d, batch_norm, norm_relu6};
-use super::prepared::{self, Mobile, MobileBlock, Places};
+use super::prepared::{Mobile, Places};
 use super::start::start;
 use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
-use crate::kernels::{Clamp, InvertedResidual};
+use crate::kernels::{Clamp, InvertedResidual, Pointwise};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -209,12 +209,7 @@ impl Backbone for EfficientNetLite {
         let stage = |(stage, blocks): (usize, &Vec<Block>)| {
             let mut places = Places::of(stage, gated);
             let block = |(number, block): (usize, &Block)| {
-                Some(MobileBlock {
-                    kernel: block.kernel()?,
-                    residual: block.residual,
-                    gated_expansion: places.next(number == 0 && block.expand.is_some()),
-                    gated_branch: places.next(block.residual),
-                })
+                Some(places.block(block.kernel()?, number == 0 && block.expand.is_some(), block.residual))
             };
             blocks.iter().enumerate().map(block).collect()
         };
@@ -223,7 +218,7 @@ impl Backbone for EfficientNetLite {
             stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
             head: self.conv_head.fold(&self.bn1)?.pointwise(Clamp::NONE),
             head_clamp: Clamp::RELU6,
-            classifier: prepared::linear(&self.fc)?,
+            classifier: Pointwise::linear(&self.fc)?,
         }))
     }
 }

@@ -10,9 +10,9 @@ use tch::Tensor;
 use tch::nn::{self, BatchNorm, Conv2D, Linear, Module, ModuleT};
 
 use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
-use super::prepared::{self, Folded, Mobile, MobileBlock, Places};
+use super::prepared::{Folded, Mobile, Places};
 use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
-use crate::kernels::{Axis, Clamp, InvertedResidual, Padding};
+use crate::kernels::{Axis, Clamp, InvertedResidual, Padding, Pointwise};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -138,12 +138,7 @@ impl Backbone for MobileNetV2 {
         let stage = |(stage, blocks): (usize, &Vec<Block>)| {
             let mut places = Places::of(stage, gated);
             let block = |(number, block): (usize, &Block)| {
-                Some(MobileBlock {
-                    kernel: block.kernel()?,
-                    residual: number > 0,
-                    gated_expansion: places.next(number == 0 && block.expand.is_some()),
-                    gated_branch: places.next(number > 0),
-                })
+                Some(places.block(block.kernel()?, number == 0 && block.expand.is_some(), number > 0))
             };
             blocks.iter().enumerate().map(block).collect()
         };
@@ -152,7 +147,7 @@ impl Backbone for MobileNetV2 {
             stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
             head: fold(&self.head)?.pointwise(Clamp::NONE),
             head_clamp: Clamp::RELU6,
-            classifier: prepared::linear(&self.classifier)?,
+            classifier: Pointwise::linear(&self.classifier)?,
         }))
     }
 }

@@ -144,8 +144,8 @@ pub trait Backbone: Debug + Send {
     fn classifier_weight(&self) -> Option<Tensor>;
 
     /// The network in the form for inference on a CPU, of the weights as they are now; none where there is no such form
-    /// (ResNeXt, whose convolutions are in groups), or the weights are not f32 on the CPU. `gated` says of a stage and of a place [inside](Stage::inside) it whether the
-    /// features there are wanted.
+    /// (ResNeXt, whose convolutions are in groups), or the weights are not f32 on the CPU. `gated` says of a stage and of a
+    /// place [inside](Stage::inside) it whether the features there are wanted.
     fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
         let _ = gated;
         None

@@ -11,9 +11,9 @@ use tch::Tensor;
 use tch::nn::{self, BatchNorm, Conv2D, Linear, Module, ModuleT};
 
 use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, linear};
-use super::prepared::{self, Folded, Residual, ResidualBlock};
+use super::prepared::{Folded, Residual, ResidualBlock};
 use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
-use crate::kernels::{Axis, Clamp, Convolution, Padding};
+use crate::kernels::{Axis, Clamp, Convolution, Padding, Pointwise};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -160,7 +160,7 @@ impl Backbone for ResNet {
         Some(Box::new(Residual {
             stem: prepare((&self.conv1, &self.bn1), 2, Clamp::RELU)?,
             stages: self.layers.iter().enumerate().map(stage).collect::<Option<_>>()?,
-            classifier: prepared::linear(&self.fc)?,
+            classifier: Pointwise::linear(&self.fc)?,
         }))
     }
 }

@@ -123,6 +123,10 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
+    /// All positions, in tiles of at most 4 that are about equal.
+    ///
+    /// # Safety
+    /// The fields must say what is there.
     #[inline(always)]
     unsafe fn tiles<S: Simd, const KERNEL: usize, const STRIDE: usize>(&self, simd: S) {
         const MOST: usize = 4;
@@ -144,6 +148,9 @@ impl Part<'_> {
     }
 
     /// `COUNT` ≤ 4 positions next to each other: what lies under several of their kernels is read once.
+    ///
+    /// # Safety
+    /// As [`tiles`](Self::tiles), and there must be so many positions.
     #[inline(always)]
     unsafe fn tile<S: Simd, const KERNEL: usize, const STRIDE: usize, const COUNT: usize>(
         &self,

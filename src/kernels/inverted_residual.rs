@@ -1,8 +1,7 @@
 //! The inverted residual block (Sandler et al. 2018) in two passes.
 //!
 //! The first task after task: the widened features of [`PANEL`] channels, row by row into a ring of as many rows as the
-//! kernel is high, filtered from there. So the widest features, six times the block's input, stay in the cache, and no
-//! task computes what another one does. The second is a [`Pointwise`] over what the first has written.
+//! kernel is high, filtered from there. So the widest features, six times the block's input, stay in the cache. The second is a [`Pointwise`] over what the first has written.
 
 use pulp::{Simd, WithSimd};
 
@@ -20,15 +19,6 @@ pub(crate) struct InvertedResidual {
     pub(crate) project: Pointwise,
 }
 
-/// Where the features that are filtered come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wide {
-    /// They are the map.
-    Given,
-    /// They are made of the map.
-    Expanded,
-}
-
 impl InvertedResidual {
     /// The channels of its input.
     pub(crate) fn inputs(&self) -> usize {
@@ -37,21 +27,18 @@ impl InvertedResidual {
 
     /// The block's input → its branch, with the input itself added if `residual` says so.
     pub(crate) fn forward(&self, xs: &Map, residual: bool) -> Map {
-        let wide = if self.expand.is_some() { Wide::Expanded } else { Wide::Given };
-        self.run(xs, wide, residual.then_some(xs))
+        self.run(xs, self.expand.as_ref(), residual.then_some(xs))
     }
 
     /// What [`expand`](Self::expand) gave, or something in its stead → the block's branch, with the block's input added if
     /// that is given.
     pub(crate) fn filter(&self, expanded: &Map, residual: Option<&Map>) -> Map {
-        self.run(expanded, Wide::Given, residual)
+        self.run(expanded, None, residual)
     }
 
-    fn run(&self, xs: &Map, wide: Wide, residual: Option<&Map>) -> Map {
-        let channels = match (&self.expand, wide) {
-            (Some(expand), Wide::Expanded) => expand.inputs(),
-            _ => self.depthwise.channels,
-        };
+    /// From the features before `expand`, or without it from the widened ones.
+    fn run(&self, xs: &Map, expand: Option<&Pointwise>, residual: Option<&Map>) -> Map {
+        let channels = expand.map_or(self.depthwise.channels, Pointwise::inputs);
         assert_eq!(xs.channels, channels, "channels");
         let (height, before_rows) = self.depthwise.axis.cells(xs.height);
         let (width, before_columns) = self.depthwise.axis.cells(xs.width);
@@ -68,8 +55,8 @@ impl InvertedResidual {
             };
             with_scratch(height * width * self.depthwise.channels, |filtered| {
                 let first = First {
-                    block: self,
-                    wide,
+                    expand,
+                    depthwise: &self.depthwise,
                     xs: source,
                     size,
                     before: [before_rows, before_columns],
@@ -88,8 +75,9 @@ impl InvertedResidual {
 
 /// The first pass over one image: from the block's input to the filtered features.
 struct First<'a> {
-    block: &'a InvertedResidual,
-    wide: Wide,
+    /// None if the map is wide already.
+    expand: Option<&'a Pointwise>,
+    depthwise: &'a Depthwise,
     xs: Source,
     size: [usize; 2],
     before: [usize; 2],
@@ -99,7 +87,7 @@ struct First<'a> {
 
 impl First<'_> {
     fn run(&self, parallel: bool) {
-        let panels = self.block.depthwise.channels.div_ceil(PANEL);
+        let panels = self.depthwise.channels.div_ceil(PANEL);
         let rows = self.filtered_size[0];
         // More tasks than threads, so that they end together; a range costs its first rows twice.
         let wanted = if parallel { (4 * rayon::current_num_threads()).div_ceil(panels) } else { 1 };
@@ -108,7 +96,7 @@ impl First<'_> {
             let (panel, range) = (task % panels, task / panels);
             let rows = [rows * range / ranges, rows * (range + 1) / ranges];
             let columns = self.columns();
-            let kernel = self.block.depthwise.axis.kernel;
+            let kernel = self.depthwise.axis.kernel;
             // The ring, and a row of zeros.
             with_scratch((kernel + 1) * columns * PANEL, |ring| {
                 arch().dispatch(Task { first: self, panel, rows, columns, ring });
@@ -118,7 +106,7 @@ impl First<'_> {
 
     /// The positions of a row with its padding.
     fn columns(&self) -> usize {
-        let axis = self.block.depthwise.axis;
+        let axis = self.depthwise.axis;
         ((self.filtered_size[1] - 1) * axis.stride + axis.kernel).max(self.before[1] + self.size[1])
     }
 }
@@ -138,7 +126,7 @@ impl WithSimd for Task<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { first, panel, rows: [from, to], columns, ring } = self;
-        let InvertedResidual { depthwise, .. } = first.block;
+        let depthwise = first.depthwise;
         let (kernel, stride) = (depthwise.axis.kernel, depthwise.axis.stride);
         let [height, width] = first.size;
         let [before_rows, before] = first.before;
@@ -187,12 +175,12 @@ impl First<'_> {
         let width = self.size[1];
         // SAFETY: the caller's promise.
         unsafe {
-            if let (Some(expand), Wide::Expanded) = (&self.block.expand, self.wide) {
+            if let Some(expand) = self.expand {
                 let xs = self.xs.at(row * width * expand.inputs());
                 expand.panel(simd, panel, Rows::of(xs, expand.inputs(), ys, PANEL, width));
                 return;
             }
-            let channels = self.block.depthwise.channels;
+            let channels = self.depthwise.channels;
             let columns = PANEL.min(channels - panel * PANEL);
             let xs = self.xs.at(row * width * channels + panel * PANEL);
             for position in 0..width {

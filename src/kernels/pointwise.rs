@@ -2,11 +2,12 @@
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+use tch::nn::Linear;
 
 use super::buffer::{Aligned, Shared, Source};
-use super::{Clamp, Map, PANEL, arch, each, each_image};
+use super::{Clamp, Map, PANEL, arch, each, each_image, values};
 
-/// The positions of one task, at least as many as there are.
+/// The most positions of one task.
 const BLOCK: usize = 128;
 
 /// The least numbers in a matrix that threads put in order together.
@@ -29,6 +30,15 @@ impl Pointwise {
     pub(crate) fn new(weight: &[f32], bias: &[f32], clamp: Clamp) -> Self {
         let inputs = weight.len() / bias.len();
         Self::of(inputs, bias, |output, input| weight[output * inputs + input], clamp)
+    }
+
+    /// Of a linear layer; none if its parameters are not f32 on the CPU.
+    pub(crate) fn linear(layer: &Linear) -> Option<Self> {
+        let bias = match &layer.bs {
+            Some(bias) => values(bias)?.to_vec(),
+            None => vec![0.0; layer.ws.size()[0] as usize],
+        };
+        Some(Self::new(values(&layer.ws)?, &bias, Clamp::NONE))
     }
 
     /// Of a matrix whose elements `weight` tells by output and input, and its biases.
@@ -176,12 +186,18 @@ impl Rows {
     }
 
     /// The same positions, `columns` outputs on.
+    ///
+    /// # Safety
+    /// There must be so many.
     unsafe fn shifted(self, columns: usize) -> Self {
         // SAFETY: the caller stays within the outputs.
         unsafe { Self { residual: self.residual.map(|to| to.add(columns)), ys: self.ys.add(columns), ..self } }
     }
 
     /// The positions from `first` on, `count` of them.
+    ///
+    /// # Safety
+    /// There must be so many.
     unsafe fn block(self, first: usize, count: usize) -> Self {
         // SAFETY: the caller stays within the positions.
         unsafe {
@@ -229,6 +245,9 @@ struct Part {
 
 impl Part {
     /// Computes as many of `vectors` vectors of columns as registers hold for enough positions, and returns how many.
+    ///
+    /// # Safety
+    /// The fields must say what is there.
     #[inline(always)]
     unsafe fn compute<S: Simd>(&self, simd: S, vectors: usize) -> usize {
         // SAFETY: the callers' promises.
@@ -252,6 +271,9 @@ impl Part {
     }
 
     /// All positions, in tiles of at most `MOST` ≤ 8 that are about equal.
+    ///
+    /// # Safety
+    /// As [`compute`](Self::compute).
     #[inline(always)]
     unsafe fn tiles<S: Simd, const MOST: usize, const VECTORS: usize>(&self, simd: S) -> usize {
         let count = self.rows.count;
@@ -279,6 +301,9 @@ impl Part {
     }
 
     /// `ROWS` positions × `VECTORS` vectors of columns, in registers.
+    ///
+    /// # Safety
+    /// As [`compute`](Self::compute), and there must be so many positions.
     #[inline(always)]
     unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, simd: S) {
         // SAFETY: reads `ROWS` positions of `inputs` numbers; of the panel, `VECTORS` vectors, which may reach behind

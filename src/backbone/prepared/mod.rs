@@ -7,11 +7,11 @@ mod residual;
 use std::fmt::Debug;
 
 use tch::Tensor;
-use tch::nn::{BatchNorm, Linear};
+use tch::nn::BatchNorm;
 
 use super::GateInside;
 use crate::Result;
-use crate::kernels::{Axis, Clamp, Convolution, Depthwise, Pointwise, values};
+use crate::kernels::{Axis, Clamp, Convolution, Depthwise, InvertedResidual, Pointwise, values};
 
 pub(super) use mobile::{Mobile, MobileBlock};
 pub(super) use plain::Plain;
@@ -65,8 +65,19 @@ impl<'a> Places<'a> {
         Self { stage, next: 0, gated }
     }
 
+    /// The next block: whether its widened features, and its branch, are places of this stage.
+    pub(in crate::backbone) fn block(
+        &mut self,
+        kernel: InvertedResidual,
+        expansion: bool,
+        residual: bool,
+    ) -> MobileBlock {
+        let (gated_expansion, gated_branch) = (self.next(expansion), self.next(residual));
+        MobileBlock { kernel, residual, gated_expansion, gated_branch }
+    }
+
     /// The next place if `exists` says that there is one, and its features are wanted.
-    pub(in crate::backbone) fn next(&mut self, exists: bool) -> Option<usize> {
+    fn next(&mut self, exists: bool) -> Option<usize> {
         let place = self.next;
         self.next += usize::from(exists);
         (exists && (self.gated)(self.stage, place)).then_some(place)
@@ -140,13 +151,4 @@ impl<'a> Folded<'a> {
     fn at(&self, output: usize, index: usize) -> f32 {
         (f64::from(self.weight[index]) * self.scale[output]) as f32
     }
-}
-
-/// A linear layer; none if it is not f32 on the CPU.
-pub(in crate::backbone) fn linear(layer: &Linear) -> Option<Pointwise> {
-    let bias = match &layer.bs {
-        Some(bias) => values(bias)?.to_vec(),
-        None => vec![0.0; layer.ws.size()[0] as usize],
-    };
-    Some(Pointwise::new(values(&layer.ws)?, &bias, Clamp::NONE))
 }

@@ -16,6 +16,8 @@
 //! Its one argument, if any, is the device: `cpu` (default) or `cuda`.
 
 mod common;
+#[path = "../src/bin/common/heap.rs"]
+mod heap; // as in cbam-run
 
 use std::collections::HashMap;
 use std::fs;
@@ -36,10 +38,6 @@ use rayon::prelude::*;
 use tch::{Device, Tensor};
 
 use common::{CbamBlock, PatchBlock, THREADS, default_network, infer, normal};
-
-/// As in `cbam-run`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
     let argument = std::env::args().nth(1);

@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 
+use bytemuck::{Pod, Zeroable};
+
 /// A cache line of numbers, which is also the widest vector.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
 struct Line([f32; Line::LEN]);
 
@@ -18,7 +20,7 @@ pub(super) struct Aligned(Vec<Line>);
 impl Aligned {
     /// At least `count` zeros.
     pub(super) fn zeros(count: usize) -> Self {
-        Self(vec![Line([0.0; Line::LEN]); count.div_ceil(Line::LEN)])
+        Self(bytemuck::zeroed_vec(count.div_ceil(Line::LEN)))
     }
 
     pub(super) fn as_ptr(&self) -> *const f32 {
@@ -26,8 +28,7 @@ impl Aligned {
     }
 
     pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
-        // SAFETY: a line is its numbers and nothing else (`repr(C)`, 64 bytes), so the memory holds that many of them.
-        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * Line::LEN) }
+        bytemuck::cast_slice_mut(&mut self.0)
     }
 }
 

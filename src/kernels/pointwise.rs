@@ -48,9 +48,13 @@ impl Pointwise {
         let (mut panels, mut biases) = (Aligned::zeros(count * inputs * PANEL), Aligned::zeros(count * PANEL));
         biases.as_mut_slice()[..outputs].copy_from_slice(bias);
         let panel = |(panel, values): (usize, &mut [f32])| {
-            for (column, output) in (panel * PANEL..outputs.min((panel + 1) * PANEL)).enumerate() {
-                for (input, row) in values.chunks_exact_mut(PANEL).enumerate() {
-                    row[column] = weight(output, input);
+            // So many rows as stay in the first-level cache while their columns are filled, one after another.
+            const ROWS: usize = 64;
+            for (part, rows) in values.chunks_mut(ROWS * PANEL).enumerate() {
+                for (column, output) in (panel * PANEL..outputs.min((panel + 1) * PANEL)).enumerate() {
+                    for (row, values) in rows.chunks_exact_mut(PANEL).enumerate() {
+                        values[column] = weight(output, part * ROWS + row);
+                    }
                 }
             }
         };

@@ -1,6 +1,8 @@
 //! `cbam-eval`: how right a network is, how well its maps point, and whether its decision rests on what they name.
 
 mod args;
+#[path = "../common/mod.rs"]
+mod common;
 mod console;
 mod files;
 mod gallery;
@@ -19,7 +21,6 @@ mod tables;
 use anyhow::Result;
 use cbam::eval::PictureSource;
 use cbam::pipeline::write_whole;
-use clap::Parser;
 
 use args::{Cli, Measure, Rows};
 use report::Report;
@@ -28,12 +29,8 @@ use study::Study;
 use subject::Subject;
 use summary::Set;
 
-/// libtorch takes and gives back large blocks with every layer; this keeps them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
-    cbam::sys::exit(match run(&Cli::parse()) {
+    cbam::sys::exit(match run(&common::arguments::<Cli>()) {
         Ok(0) => 0,
         Ok(missing) => {
             eprintln!("cbam-eval: {missing} pictures could not be scored");

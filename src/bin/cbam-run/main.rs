@@ -1,6 +1,8 @@
 //! `cbam-run`: where a convolutional network looks, laid over the picture.
 
 mod args;
+#[path = "../common/mod.rs"]
+mod common;
 mod console;
 mod interrupt;
 mod json;
@@ -14,19 +16,14 @@ use std::sync::atomic::Ordering;
 use anyhow::Result;
 use cbam::pipeline::{self, Options};
 use cbam::weights::read_labels;
-use clap::Parser;
 
 use args::Args;
 use console::Console;
 use request::{Command, Request};
 
-/// libtorch's too: the pictures' sizes vary, and glibc's heap grows with every new mix of them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
-    let status = execute(Args::parse()).unwrap_or_else(|error| match error.downcast::<clap::Error>() {
-        Ok(usage) => usage.exit(),
+    let status = execute(common::arguments::<Args>()).unwrap_or_else(|error| match error.downcast::<clap::Error>() {
+        Ok(usage) => common::leave(&usage),
         Err(error) => console::fail(&error),
     });
     cbam::sys::exit(status)

@@ -1,6 +1,8 @@
 //! Looks into weights files, converts and compares them.
 
 mod args;
+#[path = "../common/mod.rs"]
+mod common;
 mod inspect;
 
 use std::fmt::Write as _;
@@ -9,7 +11,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use cbam::weights::{Checkpoint, Precision};
-use clap::Parser;
 
 use args::{Cli, Command};
 
@@ -17,7 +18,7 @@ use args::{Cli, Command};
 const TROUBLE: u8 = 2;
 
 fn main() {
-    let (result, trouble) = match Cli::parse().command {
+    let (result, trouble) = match common::arguments::<Cli>().command {
         Command::Diff { first, second, tolerance } => (diff(first, second, tolerance), TROUBLE),
         other => (run(other).map(|()| 0), 1),
     };

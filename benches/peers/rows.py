@@ -1,9 +1,9 @@
 """The rows of the table: what is measured against what, and the target of each."""
 import functools
-import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from measure import Ratio, Unavailable, Worker, interleave, launch, several
@@ -16,6 +16,19 @@ NAMES = {"eager": "PyTorch eager", "channels_last": "PyTorch eager, channels_las
 CBAM = [(8, 256, 56, 56), (8, 512, 28, 28), (1, 64, 112, 112)]
 PHOTO_INPUT = (224, 288)  # what a photo of 500x375 becomes
 THREADS = 2
+
+
+class Folders:
+    """Folders to write to, a new one each time: in the place of files just deleted, some file systems are slow to make new ones.
+    All are deleted with this."""
+
+    def __init__(self, scratch):
+        self.all, self.last = tempfile.TemporaryDirectory(prefix="overlays-", dir=scratch), {}
+
+    def new(self, whose):
+        """One more, which is then the last one of this side."""
+        self.last[whose] = Path(tempfile.mkdtemp(prefix=f"{whose}-", dir=self.all.name))
+        return self.last[whose]
 
 
 class Bench:
@@ -57,6 +70,9 @@ class Bench:
     def cbam_run(self, *words, threads=THREADS):
         return launch([self.run, *words, "--quiet", "--threads", threads])
 
+    def folders(self):
+        return Folders(self.scratch)
+
     def empty(self):
         """The start and end of a process that is linked with libtorch and does nothing."""
         return launch([self.worker]).milliseconds
@@ -75,13 +91,14 @@ class Bench:
 
 def cold(bench):
     photo, row = bench.photos(bench.folder_size()) / "0000.jpg", "cold start, one 500×375 photo → overlay on disk"
-    out = bench.scratch / "cold.png"
+    out, empty = bench.scratch / "cold.png", several(bench.empty, 3)
+    script = [sys.executable, HERE / "overlay.py", photo, bench.scratch / "peer.png"]
     warm = [bench.asks(bench.ours, line, 5) for line in (
         f"decode {photo}", "forward 1 {} {}".format(*PHOTO_INPUT), f"encode {photo} {bench.scratch / 'encoded.png'}")]
     taken = bench.sides(row, {
-        "ours": lambda: bench.cbam_run(photo, "--overlay", out).milliseconds,
-        "script": lambda: launch([sys.executable, HERE / "overlay.py", photo, bench.scratch / "peer.png"]).milliseconds,
-        "floor": lambda: bench.empty() + sum(measure() for measure in warm),
+        "ours": several(lambda: bench.cbam_run(photo, "--overlay", out).milliseconds, 3),
+        "script": several(lambda: launch(script).milliseconds, 1),
+        "floor": lambda: empty() + sum(measure() for measure in warm),
     }, bench.rounds(10))
     return [Ratio(row, "Python eager script", taken["ours"], taken["script"], faster=True, target=7),
             Ratio(row, "empty libtorch process + decode + forward + encode", taken["ours"], taken["floor"], target=1.25)]
@@ -127,17 +144,16 @@ def patch(bench):
 
 def folder(bench):
     count = bench.folder_size()
-    photos, out, row = bench.photos(count), bench.scratch / "overlays", f"{count} photos → overlays"
+    photos, row, outs = bench.photos(count), f"{count} photos → overlays", bench.folders()
     model = bench.scratch / "network-{}x{}.onnx".format(*PHOTO_INPUT)
     bench.python("model.py", "export", model, "--height", PHOTO_INPUT[0], "--width", PHOTO_INPUT[1])
 
     def ours():
-        shutil.rmtree(out, ignore_errors=True)
-        return count / bench.cbam_run(photos, "--out-dir", out).milliseconds * 1e3
+        return count / bench.cbam_run(photos, "--out-dir", outs.new("ours")).milliseconds * 1e3
 
     def peer(*options):
-        command = [sys.executable, HERE / "folder.py", model, photos, bench.scratch / "peer-overlays", *options]
-        return lambda: count / launch(command).milliseconds * 1e3
+        script = [sys.executable, HERE / "folder.py", model, photos]
+        return lambda: count / launch([*script, outs.new("theirs"), *options]).milliseconds * 1e3
 
     forms = {"batch 1": peer(), "batch 8": peer("--batch", 8), "2 threads": peer("--threads", THREADS),
              "2 processes": peer("--processes", THREADS)}
@@ -147,7 +163,7 @@ def folder(bench):
     lines = [Ratio(row, f"ONNX Runtime + OpenCV, {form}", taken["ours"], theirs, unit="images/s", faster=True, rate=True,
                    target=2 if form == fastest else None, note="the fastest of them" if form == fastest else "")
              for form, theirs in rates.items()]
-    written = [int(size) for size in bench.python("photos.py", "sizes", out).split()]
+    written = [int(size) for size in bench.python("photos.py", "sizes", outs.last["ours"]).split()]
     lines.append(Ratio(row, "size of the files, as OpenCV's default writes them", [written[0]], [written[1]], unit="bytes",
                        target=1.1))
     return lines
@@ -165,8 +181,8 @@ def large(bench):
         "ours": several(lambda: bench.ours.ask(f"overlay fused {photo} {out}"), 1),
         "alone": alone(bench.ours),
         "opencv": alone(bench.peer("eager")),
-        "cold": lambda: bench.cbam_run(photo, "--overlay", out).milliseconds,
-        "empty": bench.empty,
+        "cold": several(lambda: bench.cbam_run(photo, "--overlay", out).milliseconds, 1),
+        "empty": several(bench.empty, 1),
     }, bench.rounds(7))
     floor = [empty + alone for empty, alone in zip(taken["empty"], taken["alone"])]
     return [Ratio(row, "its decode + encode alone, network loaded", taken["ours"], taken["alone"], target=1.3),
@@ -185,9 +201,9 @@ def memory(bench):
 
 
 def threads(bench):
-    count = 20 if bench.quick else 100
-    photos, out, row = bench.photos(count), bench.scratch / "overlays-threads", f"1 → 2 threads, {count} photos"
-    run = lambda threads: lambda: bench.cbam_run(photos, "--out-dir", out, threads=threads).milliseconds
+    count = bench.folder_size()
+    photos, row, outs = bench.photos(count), f"1 → 2 threads, {count} photos", bench.folders()
+    run = lambda threads: lambda: bench.cbam_run(photos, "--out-dir", outs.new("ours"), threads=threads).milliseconds
     taken = bench.sides(row, {"ours": run(2), "one": run(1)}, bench.rounds(5, 2))
     return [Ratio(row, "itself on one thread", taken["ours"], taken["one"], faster=True, target=1.7)]
 

@@ -47,13 +47,15 @@ const PANEL: usize = 32;
 
 /// What SIMD this machine has; found out once.
 #[cfg(not(test))]
-fn arch() -> pulp::Arch {
+pub(crate) fn arch() -> pulp::Arch {
     static ARCH: std::sync::OnceLock<pulp::Arch> = std::sync::OnceLock::new();
     *ARCH.get_or_init(pulp::Arch::new)
 }
 
 #[cfg(test)]
-use chosen::{arch, choose};
+pub(crate) use chosen::arch;
+#[cfg(test)]
+use chosen::choose;
 
 /// The tests choose.
 #[cfg(test)]
@@ -62,7 +64,7 @@ mod chosen {
 
     static CHOSEN: RwLock<Option<pulp::Arch>> = RwLock::new(None);
 
-    pub(super) fn arch() -> pulp::Arch {
+    pub(crate) fn arch() -> pulp::Arch {
         CHOSEN.read().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
     }
 

@@ -96,13 +96,10 @@ impl ScaleLimits {
     /// `value` on the scale, in `[0, 1]`. Where both ends are equal, values up to them give 0 and values above give 1:
     /// a constant map is drawn in the lowest colour. Not-a-number gives 0.
     pub fn apply(&self, value: f32) -> f32 {
-        if value <= self.low || value.is_nan() {
-            0.0
-        } else if value >= self.high {
-            1.0
-        } else {
-            ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
-        }
+        let part = (value - self.low) / (self.high - self.low);
+        // In this form many values are done at once. What is no number, also for want of a width, becomes 0.
+        let part = if part > 0.0 { part } else { 0.0 };
+        if part < 1.0 { part } else { 1.0 }
     }
 
     /// The scale that spans both.

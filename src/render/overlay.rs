@@ -1,10 +1,13 @@
 //! A map laid over its picture.
+// What is not inlined into a dispatched task loses that task's instructions.
+#![allow(clippy::inline_always)]
 
 use std::{fmt, str::FromStr};
 
 use fast_image_resize::pixels::F32;
 use image::DynamicImage;
 use ndarray::Array2;
+use pulp::{Simd, WithSimd};
 use rayon::{
     iter::{IndexedParallelIterator, ParallelIterator},
     slice::ParallelSliceMut,
@@ -13,6 +16,7 @@ use rayon::{
 use super::{Colormap, contour::Contour};
 use crate::{
     Error, Result,
+    kernels::arch,
     maps::{AttentionMap, Resample, Rows, ScaleLimits},
     photo::{ImageSize, Photo},
 };
@@ -171,10 +175,12 @@ impl Sample for u8 {
     const UNIT: f32 = 1.0;
     /// Over 32,768.
     type Share = i16;
+    #[inline(always)]
     fn share(share: f32) -> i16 {
         (share * 32_768.0 + 0.5).min(32_767.0) as i16
     }
     /// To a 64th of a step before it is rounded, in 16-bit numbers, of which processors take many at once.
+    #[inline(always)]
     fn mix(samples: &mut [u8], colours: &[u8], shares: &[i16]) {
         for ((sample, colour), share) in samples.iter_mut().zip(colours).zip(shares) {
             let picture = i16::from(*sample);
@@ -197,6 +203,7 @@ impl Sample for u16 {
     fn share(share: f32) -> f32 {
         share
     }
+    #[inline(always)]
     fn mix(samples: &mut [u16], colours: &[u8], shares: &[f32]) {
         for ((sample, colour), share) in samples.iter_mut().zip(colours).zip(shares) {
             let picture = f32::from(*sample);
@@ -229,6 +236,22 @@ struct Paint<'a> {
     width: usize,
 }
 
+/// A band of rows, for all the SIMD that the machine has.
+struct Band<'a, T, const CHANNELS: usize> {
+    paint: &'a Paint<'a>,
+    samples: &'a mut [T],
+    map: &'a [F32],
+}
+
+impl<T: Sample, const CHANNELS: usize> WithSimd for Band<'_, T, CHANNELS> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        self.paint.band::<T, CHANNELS>(self.samples, self.map);
+    }
+}
+
 /// About how many pixels a band has: its part of the map stays in a core's own cache.
 const BAND: usize = 1 << 15;
 /// Bands that stay on one thread: sharing less gains nothing.
@@ -246,7 +269,8 @@ impl Paint<'_> {
             match &self.map {
                 Map::Rows(map) => {
                     let end = first + samples.len() / (self.width * CHANNELS);
-                    self.band::<T, CHANNELS>(samples, map.get(first as u32..end as u32, room)?);
+                    let map = map.get(first as u32..end as u32, room)?;
+                    arch().dispatch(Band::<T, CHANNELS> { paint: self, samples, map });
                 }
                 Map::Whole(map, contour) => self.band_with_line::<T, CHANNELS>(samples, first, map, contour),
             }
@@ -262,6 +286,7 @@ impl Paint<'_> {
         }
     }
 
+    #[inline(always)]
     fn band<T: Sample, const CHANNELS: usize>(&self, samples: &mut [T], map: &[F32]) {
         let mut places = [0; PIECE];
         let mut colours = [0; 4 * PIECE];
@@ -314,7 +339,11 @@ impl Paint<'_> {
     }
 }
 
-/// Where in the table the colour of a scaled value is.
+/// Where in the table the colour of a scaled value is: the nearest place.
+#[inline(always)]
 fn place_of(value: f32) -> u16 {
-    (value * (COLOURS - 1) as f32 + 0.5) as i32 as u16
+    /// From here on to twice as much, an f32's last bits count whole numbers. (A cast, which must also do for what no whole
+    /// number can hold, is not done to many values at once.)
+    const WHOLE: f32 = 8_388_608.0;
+    (value * (COLOURS - 1) as f32 + WHOLE).to_bits() as u16
 }

@@ -197,8 +197,8 @@ pub(crate) struct Args {
     /// Threads for pixels, and threads for the network on a CPU [default: all cores]
     #[arg(long, value_name = "N", help_heading = RUN)]
     pub(crate) threads: Option<NonZeroUsize>,
-    /// Most pictures that the network takes at once; they must have one size there [default: 16 on a GPU, one for every
-    /// four threads on a CPU, at most 8]
+    /// Most pictures that the network takes at once; they must have one size there [default: 16 on a GPU; on a CPU four for
+    /// each of several threads, at most 32, or fewer for a network that has no faster form for inference]
     #[arg(long, value_name = "N", value_parser = batch_size, help_heading = RUN)]
     pub(crate) batch_size: Option<NonZeroUsize>,
     /// No progress bar and no summary; errors are still told

@@ -9,7 +9,6 @@ mod progress;
 mod run;
 mod supervised;
 
-
 use args::{Cli, Command};
 
 fn main() {

@@ -418,7 +418,7 @@ fn an_interrupt_leaves_whole_files_only() {
     for index in 0..200 {
         place.put(&format!("in/{index:03}.jpg"), &fs::read(Path::new(ASSETS).join("coffee.jpg")).unwrap());
     }
-    let mut child = place.command("in --out-dir o --json r.json").stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = place.command("in --out-dir o --json r.json --size 672").stderr(Stdio::piped()).spawn().unwrap();
     let drawn = || place.files().iter().filter(|file| file.starts_with("o/") && file.ends_with("png")).count();
     let start = std::time::Instant::now();
     while drawn() < 3 && start.elapsed().as_secs() < 120 {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every table of docs/EVALUATION.md. usage: evaluation.sh IMAGES TRUTH OUT [PROGRAM]
 #
-# SUBSET is how many pictures the costly methods (Score-CAM, Ablation-CAM, occlusion, RISE) are measured on: 20 if it is not
+# SUBSET is how many pictures the costly methods (Score-CAM, Ablation-CAM, occlusion, RISE) are measured on: 100 if it is not
 # set. Each report keeps the scores of each picture, so a run that is stopped goes on where it was.
 set -euo pipefail
 
@@ -9,7 +9,7 @@ images=${1:?the pictures: a folder or a tar}
 truth=${2:?the truth: a table, COCO JSON, or a folder of VOC files or masks}
 out=${3:?a folder for the reports}
 program=${4:-target/release/cbam-eval}
-subset=${SUBSET:-20}
+subset=${SUBSET:-100}
 
 evaluate() { # NAME OPTIONS...
     local name=$1

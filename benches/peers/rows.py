@@ -70,9 +70,6 @@ class Bench:
     def cbam_run(self, *words, threads=THREADS):
         return launch([self.run, *words, "--quiet", "--threads", threads])
 
-    def folders(self):
-        return Folders(self.scratch)
-
     def empty(self):
         """The start and end of a process that is linked with libtorch and does nothing."""
         return launch([self.worker]).milliseconds
@@ -144,7 +141,7 @@ def patch(bench):
 
 def folder(bench):
     count = bench.folder_size()
-    photos, row, outs = bench.photos(count), f"{count} photos → overlays", bench.folders()
+    photos, row, outs = bench.photos(count), f"{count} photos → overlays", Folders(bench.scratch)
     model = bench.scratch / "network-{}x{}.onnx".format(*PHOTO_INPUT)
     bench.python("model.py", "export", model, "--height", PHOTO_INPUT[0], "--width", PHOTO_INPUT[1])
 
@@ -202,7 +199,7 @@ def memory(bench):
 
 def threads(bench):
     count = bench.folder_size()
-    photos, row, outs = bench.photos(count), f"1 → 2 threads, {count} photos", bench.folders()
+    photos, row, outs = bench.photos(count), f"1 → 2 threads, {count} photos", Folders(bench.scratch)
     run = lambda threads: lambda: bench.cbam_run(photos, "--out-dir", outs.new("ours"), threads=threads).milliseconds
     taken = bench.sides(row, {"ours": run(2), "one": run(1)}, bench.rounds(5, 2))
     return [Ratio(row, "itself on one thread", taken["ours"], taken["one"], faster=True, target=1.7)]

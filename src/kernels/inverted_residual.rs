@@ -1,7 +1,8 @@
 //! The inverted residual block (Sandler et al. 2018) in two passes.
 //!
 //! The first task after task: the widened features of [`PANEL`] channels, row by row into a ring of as many rows as the
-//! kernel is high, filtered from there. So the widest features, six times the block's input, stay in the cache. The second is a [`Pointwise`] over what the first has written.
+//! kernel is high, filtered from there. So the widest features, six times the block's input, stay in the cache. The second
+//! is a [`Pointwise`] over what the first has written.
 
 use pulp::{Simd, WithSimd};
 

@@ -2,7 +2,7 @@
 //!
 //! They work on f32 maps whose channels lie together, `[N, H, W, C]` in memory ([`Map`]; PyTorch's `channels_last`), with
 //! SIMD of whatever width the machine has (AVX-512, AVX2, NEON; the crate `pulp` chooses at run time) and with rayon's
-//! threads. None of them has a gradient. Together with [`crate::sys`], the only place for `unsafe`: a kernel reads and
+//! threads. None of them has a gradient. Together with [`crate::sys`], the library's only place for `unsafe`: a kernel reads and
 //! writes through pointers, since its tasks write interleaved parts of one buffer.
 //!
 //! | kernel | what it computes in one go |

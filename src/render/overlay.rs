@@ -200,6 +200,7 @@ impl Sample for u8 {
 impl Sample for u16 {
     const UNIT: f32 = 257.0;
     type Share = f32;
+    #[inline(always)]
     fn share(share: f32) -> f32 {
         share
     }

@@ -1,6 +1,6 @@
 //! The system underneath: choosing a device and opening the CUDA libraries at run time.
 //!
-//! Together with the kernels, the only place for `unsafe`.
+//! Together with the kernels, the library's only place for `unsafe`.
 
 mod cuda;
 mod device;

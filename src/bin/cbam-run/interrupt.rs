@@ -1,5 +1,6 @@
 //! Ctrl-C and a request to terminate: the run ends soon and leaves whole files only.
 
+use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The exit status after an interrupt: 128 + SIGINT.
@@ -11,7 +12,7 @@ static CANCEL: AtomicBool = AtomicBool::new(false);
 pub(crate) fn flag() -> Result<&'static AtomicBool, ctrlc::Error> {
     ctrlc::set_handler(|| {
         if CANCEL.swap(true, Ordering::Relaxed) {
-            cbam::sys::exit(EXIT);
+            exit(EXIT.into());
         }
     })?;
     Ok(&CANCEL)

@@ -70,14 +70,13 @@ impl AttentionMap {
     /// # Errors
     /// [`Error::Argument`] if `size` is empty.
     pub fn resample(&self, size: ImageSize, resample: Resample) -> Result<Self> {
-        Ok(Self { values: self.rows(size, resample)?.all()?, range: self.range })
+        Ok(Self { values: self.rows(size, resample)?.all(), range: self.range })
     }
 
-    /// As [`resample`](Self::resample), a few rows at a time.
+    /// As [`resample`](Self::resample), a piece at a time.
     pub(crate) fn rows(&self, size: ImageSize, resample: Resample) -> Result<Rows> {
         let top = if self.range == MapRange::Unit { 1.0 } else { f32::MAX };
-        let overshoots = resample == Resample::Bicubic; // at edges
-        Rows::new(&self.values, size, resample, overshoots.then_some(top))
+        Rows::new(&self.values, size, resample, top)
     }
 
     /// Where the map is high, and how concentrated it is.

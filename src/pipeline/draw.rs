@@ -8,14 +8,14 @@ use std::time::Instant;
 use image::{DynamicImage, ImageError};
 use ndarray_npy::WriteNpyExt;
 
-use super::encode::write_encoded;
+use super::encode::write_painting;
 use super::look::NetworkFacts;
 use super::report::{self, PictureReport, milliseconds};
 use super::run::Seen;
-use super::{Destination, Job, Options, Target, TopClass, WholeFile, encode, write_whole};
+use super::{Destination, Job, Options, Target, TopClass, WholeFile, write_whole};
 use crate::maps::{AttentionMap, MapName, Readout, Scale, ScaleLimits};
 use crate::photo::{Geometry, Photo};
-use crate::render::{Legend, PanelTile, TileContent, bar_chart, compare, panel};
+use crate::render::{Legend, Painting, PanelTile, TileContent, bar_chart, compare, panel};
 use crate::{Error, Result};
 
 /// Which values span the colours of a map.
@@ -77,27 +77,27 @@ pub(super) fn finish(
             Some(to) => {
                 let tiles = tiles(&readout, &geometry, maps, explained.as_ref(), spans)?;
                 let labels: Vec<_> = top.iter().map(|class| (class.label.clone(), class.probability)).collect();
-                let picture = panel(&photo, &tiles, &labels, &options.overlay)?.into();
-                write_picture(to, &picture, options.jpeg_quality)?
+                let picture = DynamicImage::from(panel(&photo, &tiles, &labels, &options.overlay)?);
+                write_picture(to, picture.into(), options.jpeg_quality)?
             }
             None => None,
         };
         if let (Some(to), Some(name)) = (&job.overlay, maps.first()) {
-            let picture = match name {
+            let picture: Painting = match name {
                 _ if options.compare => {
                     let tiles: Vec<_> =
                         maps.iter().map(|name| tile(&readout, &geometry, name, spans)).collect::<Result<_>>()?;
                     let legend =
                         legend(options.scale, explained.as_ref().filter(|_| maps.iter().any(MapName::needs_class)));
-                    compare(&photo, &tiles, &legend, &options.overlay)?.into()
+                    DynamicImage::from(compare(&photo, &tiles, &legend, &options.overlay)?).into()
                 }
-                MapName::Channel(stage) => bar_chart(readout.channel(stage)?, photo.size())?.into(),
+                MapName::Channel(stage) => DynamicImage::from(bar_chart(readout.channel(stage)?, photo.size())?).into(),
                 name => {
                     let map = readout.map(name, &geometry)?;
-                    options.overlay.paint(photo.image, &map, spans.of(name, &map))?
+                    options.overlay.painting(photo.image, &map, spans.of(name, &map))?
                 }
             };
-            outputs.extend(write_picture(to, &picture, options.jpeg_quality)?);
+            outputs.extend(write_picture(to, picture, options.jpeg_quality)?);
         }
         outputs.extend(panel);
     }
@@ -182,7 +182,7 @@ fn legend(scale: Scale, explained: Option<&TopClass>) -> Legend {
 }
 
 /// Writes a picture; returns its path if it has one.
-fn write_picture(to: &Destination, picture: &DynamicImage, jpeg_quality: u8) -> Result<Option<PathBuf>> {
+fn write_picture(to: &Destination, picture: Painting, jpeg_quality: u8) -> Result<Option<PathBuf>> {
     let refused = |path: &Path, error| match error {
         ImageError::IoError(error) => Error::io(path)(error),
         error => Error::photo(path, format!("cannot be written as {}: {error}", to.format)),
@@ -190,11 +190,13 @@ fn write_picture(to: &Destination, picture: &DynamicImage, jpeg_quality: u8) -> 
     match &to.target {
         Target::File(path) => {
             let mut file = WholeFile::create(path)?;
-            write_encoded(picture, to.format, jpeg_quality, &mut file).map_err(|error| refused(path, error))?;
+            write_painting(picture, to.format, jpeg_quality, &mut file).map_err(|error| refused(path, error))?;
             file.commit().map(|()| Some(path.clone()))
         }
         Target::Stdout => {
-            let bytes = encode(picture, to.format, jpeg_quality).map_err(|error| refused(Path::new("-"), error))?;
+            let mut bytes = Vec::new();
+            let written = write_painting(picture, to.format, jpeg_quality, &mut bytes);
+            written.map_err(|error| refused(Path::new("-"), error))?;
             let mut stdout = std::io::stdout().lock();
             stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(Error::io("standard output"))?;
             Ok(None)

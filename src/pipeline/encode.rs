@@ -10,6 +10,7 @@ use image::error::{EncodingError, ImageFormatHint};
 use image::{ColorType, DynamicImage, ImageError, ImageFormat, RgbImage};
 
 use super::png;
+use crate::render::Painting;
 use crate::{Error, Result};
 
 /// The formats that pictures are written in.
@@ -113,16 +114,16 @@ pub fn encode(image: &DynamicImage, format: PictureFormat, jpeg_quality: u8) -> 
     Ok(bytes)
 }
 
-/// As [`encode`], but a PNG, which may be large, is not held in memory as a whole.
-pub(super) fn write_encoded(
-    image: &DynamicImage,
+/// As [`encode`], but a PNG, which may be large, is painted as it is written, and neither is held in memory as a whole.
+pub(super) fn write_painting(
+    painting: Painting,
     format: PictureFormat,
     jpeg_quality: u8,
     mut to: impl Write,
 ) -> image::ImageResult<()> {
     match format {
-        PictureFormat::Png => write_png(image, to),
-        other => to.write_all(&encode(image, other, jpeg_quality)?).map_err(ImageError::IoError),
+        PictureFormat::Png => png::write(painting.ground(), |rows| painting.rows(rows), to).map_err(refused),
+        other => to.write_all(&encode(&painting.into_image(), other, jpeg_quality)?).map_err(ImageError::IoError),
     }
 }
 
@@ -132,10 +133,14 @@ fn write_png(image: &DynamicImage, to: impl Write) -> image::ImageResult<()> {
         ColorType::Rgba32F => Some(image.to_rgba16().into()),
         _ => None,
     };
-    png::write(fitting.as_ref().unwrap_or(image), to).map_err(|error| match error {
+    png::write(fitting.as_ref().unwrap_or(image), |_| None, to).map_err(refused)
+}
+
+fn refused(error: ::png::EncodingError) -> ImageError {
+    match error {
         ::png::EncodingError::IoError(error) => ImageError::IoError(error),
         other => ImageError::Encoding(EncodingError::new(ImageFormatHint::Exact(ImageFormat::Png), other)),
-    })
+    }
 }
 
 fn write(image: &DynamicImage, format: ImageFormat, bytes: &mut Vec<u8>) -> image::ImageResult<()> {
@@ -165,7 +170,11 @@ fn flat(image: &DynamicImage) -> DynamicImage {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
     use super::*;
+    use crate::maps::{AttentionMap, MapRange, Scale};
+    use crate::render::Overlay;
 
     /// Every colour type, 3 by 2, with a transparent pixel where there is alpha.
     fn pictures() -> Vec<DynamicImage> {
@@ -211,6 +220,27 @@ mod tests {
         for format in [PictureFormat::WebP, PictureFormat::Tiff, PictureFormat::Qoi, PictureFormat::Bmp] {
             let back = image::load_from_memory(&encode(&rgba, format, 90).unwrap()).unwrap();
             assert_eq!(back, rgba, "{format}");
+        }
+    }
+
+    #[test]
+    fn painted_as_it_is_written_is_painted_before() {
+        let grey = image::GrayImage::from_fn(150, 700, |x, y| image::Luma([(x * y) as u8]));
+        let colour = DynamicImage::from(grey.clone()).to_rgb8();
+        let pictures = [grey.into(), DynamicImage::from(colour)];
+        let values = Array2::from_shape_fn((3, 4), |(y, x)| (3 * x + y) as f32 / 12.0);
+        let map = AttentionMap::new(values, MapRange::Unit).unwrap();
+        let (plain, limits) = (Overlay::default(), Scale::Image.limits(&map));
+        for overlay in [Overlay { contour: Some(0.5), ..plain.clone() }, Overlay { alpha: 0.0, ..plain.clone() }, plain]
+        {
+            for picture in pictures.iter().flat_map(|picture| {
+                [picture.clone(), picture.to_rgba8().into(), picture.to_rgb16().into(), picture.to_rgba16().into()]
+            }) {
+                let painting = overlay.painting(picture.clone(), &map, limits).unwrap();
+                let mut png = Vec::new();
+                write_painting(painting, PictureFormat::Png, 90, &mut png).unwrap();
+                assert!(image::load_from_memory(&png).unwrap() == overlay.paint(picture, &map, limits).unwrap());
+            }
         }
     }
 

@@ -13,5 +13,6 @@ mod text;
 pub use bars::bar_chart;
 pub use colormap::Colormap;
 pub use compare::{Legend, compare};
+pub(crate) use overlay::Painting;
 pub use overlay::{Opacity, Overlay};
 pub use panel::{PanelTile, TileContent, panel};

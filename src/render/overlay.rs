@@ -2,9 +2,9 @@
 // What is not inlined into a dispatched task loses that task's instructions.
 #![allow(clippy::inline_always)]
 
+use std::ops::Range;
 use std::{fmt, str::FromStr};
 
-use fast_image_resize::pixels::F32;
 use image::DynamicImage;
 use ndarray::Array2;
 use pulp::{Simd, WithSimd};
@@ -115,6 +115,14 @@ impl Overlay {
     /// # Errors
     /// As [`apply`](Self::apply).
     pub fn paint(&self, image: DynamicImage, map: &AttentionMap, limits: ScaleLimits) -> Result<DynamicImage> {
+        Ok(self.painting(image, map, limits)?.into_image())
+    }
+
+    /// As [`paint`](Self::paint), to be painted where and when the rows are wanted.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub(crate) fn painting(&self, image: DynamicImage, map: &AttentionMap, limits: ScaleLimits) -> Result<Painting> {
         self.check()?;
         let size = ImageSize::new(image.width(), image.height());
         let wrong = |got: String| Error::Input { layer: "overlay", expected: "an 8 or 16-bit picture".to_owned(), got };
@@ -122,7 +130,11 @@ impl Overlay {
             return Err(wrong(size.to_string()));
         }
         if self.alpha == 0.0 && self.contour.is_none() {
-            return Ok(image);
+            return Ok(image.into());
+        }
+        let image = in_colour(image);
+        if matches!(image, DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_)) {
+            return Err(wrong(format!("{:?}", image.color())));
         }
         let map = match self.contour {
             None => Map::Rows(map.rows(size, self.resample)?),
@@ -133,16 +145,55 @@ impl Overlay {
             }
         };
         let colours = self.colormap.table().map(|[red, green, blue]| [red, green, blue, 0]);
-        let paint = Paint { overlay: self, limits, colours, map, width: size.width as usize };
-        let mut image = in_colour(image);
-        match &mut image {
-            DynamicImage::ImageRgb8(pixels) => paint.over::<u8, 3>(pixels)?,
-            DynamicImage::ImageRgba8(pixels) => paint.over::<u8, 4>(pixels)?,
-            DynamicImage::ImageRgb16(pixels) => paint.over::<u16, 3>(pixels)?,
-            DynamicImage::ImageRgba16(pixels) => paint.over::<u16, 4>(pixels)?,
-            other => return Err(wrong(format!("{:?}", other.color()))),
+        let (alpha, opacity, width) = (self.alpha, self.opacity, size.width as usize);
+        Ok(Painting { image, paint: Some(Paint { alpha, opacity, limits, colours, map, width }) })
+    }
+}
+
+/// A picture with a map over it, painted where and when its rows are wanted.
+#[derive(Debug)]
+pub(crate) struct Painting {
+    /// As it was; in colour and of 8 or 16 bit if there is something to paint.
+    image: DynamicImage,
+    paint: Option<Paint>,
+}
+
+impl Painting {
+    /// The picture below, whose size and kind of pixels are the painting's.
+    pub(crate) fn ground(&self) -> &DynamicImage {
+        &self.image
+    }
+
+    /// The bytes of painted rows; nothing, if they are the picture's.
+    pub(crate) fn rows(&self, rows: Range<usize>) -> Option<Vec<u8>> {
+        let paint = self.paint.as_ref()?;
+        match &self.image {
+            DynamicImage::ImageRgb8(pixels) => Some(paint.rows::<u8, 3>(pixels, rows)),
+            DynamicImage::ImageRgba8(pixels) => Some(paint.rows::<u8, 4>(pixels, rows)),
+            DynamicImage::ImageRgb16(pixels) => Some(paint.rows::<u16, 3>(pixels, rows)),
+            DynamicImage::ImageRgba16(pixels) => Some(paint.rows::<u16, 4>(pixels, rows)),
+            _ => None,
         }
-        Ok(image)
+    }
+
+    /// All of it, in the picture's own memory.
+    pub(crate) fn into_image(self) -> DynamicImage {
+        let Self { mut image, paint } = self;
+        match (paint, &mut image) {
+            (Some(paint), DynamicImage::ImageRgb8(pixels)) => paint.over::<u8, 3>(pixels),
+            (Some(paint), DynamicImage::ImageRgba8(pixels)) => paint.over::<u8, 4>(pixels),
+            (Some(paint), DynamicImage::ImageRgb16(pixels)) => paint.over::<u16, 3>(pixels),
+            (Some(paint), DynamicImage::ImageRgba16(pixels)) => paint.over::<u16, 4>(pixels),
+            _ => {}
+        }
+        image
+    }
+}
+
+impl From<DynamicImage> for Painting {
+    /// With nothing over it.
+    fn from(image: DynamicImage) -> Self {
+        Self { image, paint: None }
     }
 }
 
@@ -169,6 +220,8 @@ trait Sample: Copy + Send {
     fn to_f32(self) -> f32;
     /// Rounds a number that fits.
     fn from_f32(value: f32) -> Self;
+    /// The bytes of samples, in the machine's order.
+    fn into_bytes(samples: Vec<Self>) -> Vec<u8>;
 }
 
 impl Sample for u8 {
@@ -195,6 +248,9 @@ impl Sample for u8 {
     fn from_f32(value: f32) -> Self {
         (value + 0.5) as Self
     }
+    fn into_bytes(samples: Vec<u8>) -> Vec<u8> {
+        samples
+    }
 }
 
 impl Sample for u16 {
@@ -217,19 +273,25 @@ impl Sample for u16 {
     fn from_f32(value: f32) -> Self {
         (value + 0.5) as Self
     }
+    fn into_bytes(samples: Vec<u16>) -> Vec<u8> {
+        bytemuck::cast_slice(&samples).to_vec()
+    }
 }
 
 /// The map at the picture's size.
+#[derive(Debug)]
 enum Map {
-    /// A few rows at a time.
+    /// A piece of a row at a time.
     Rows(Rows),
     /// All of it, with the line that is drawn on it.
     Whole(Array2<f32>, Contour),
 }
 
-/// Everything that a band of rows needs.
-struct Paint<'a> {
-    overlay: &'a Overlay,
+/// Everything that a row needs.
+#[derive(Debug)]
+struct Paint {
+    alpha: f32,
+    opacity: Opacity,
     limits: ScaleLimits,
     /// Red, green, blue, and nothing.
     colours: [[u8; 4]; COLOURS],
@@ -239,9 +301,10 @@ struct Paint<'a> {
 
 /// A band of rows, for all the SIMD that the machine has.
 struct Band<'a, T, const CHANNELS: usize> {
-    paint: &'a Paint<'a>,
+    paint: &'a Paint,
     samples: &'a mut [T],
-    map: &'a [F32],
+    first: usize,
+    map: &'a Rows,
 }
 
 impl<T: Sample, const CHANNELS: usize> WithSimd for Band<'_, T, CHANNELS> {
@@ -249,72 +312,83 @@ impl<T: Sample, const CHANNELS: usize> WithSimd for Band<'_, T, CHANNELS> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
-        self.paint.band::<T, CHANNELS>(self.samples, self.map);
+        self.paint.colour::<T, CHANNELS>(self.samples, self.first, self.map);
     }
 }
 
-/// About how many pixels a band has: its part of the map stays in a core's own cache.
+/// About how many pixels a band has.
 const BAND: usize = 1 << 15;
 /// Bands that stay on one thread: sharing less gains nothing.
 const TOGETHER: usize = 16;
 /// Pixels whose colours are looked up, one by one, before they are mixed, many at once.
 const PIECE: usize = 512;
 
-impl Paint<'_> {
-    /// Paints over `samples`, `CHANNELS` to a pixel; a fourth channel is left as it is.
-    fn over<T: Sample, const CHANNELS: usize>(&self, samples: &mut [T]) -> Result<()> {
+impl Paint {
+    /// Paints over a picture of `CHANNELS` samples to a pixel; a fourth channel is left as it is.
+    fn over<T: Sample, const CHANNELS: usize>(&self, samples: &mut [T]) {
         let rows = (BAND / self.width).max(1);
         let bands = samples.par_chunks_mut(rows * self.width * CHANNELS).enumerate().with_min_len(TOGETHER);
-        bands.try_for_each_init(Vec::new, |room, (band, samples)| {
-            let first = band * rows;
-            match &self.map {
-                Map::Rows(map) => {
-                    let end = first + samples.len() / (self.width * CHANNELS);
-                    let map = map.get(first as u32..end as u32, room)?;
-                    arch().dispatch(Band::<T, CHANNELS> { paint: self, samples, map });
-                }
-                Map::Whole(map, contour) => self.band_with_line::<T, CHANNELS>(samples, first, map, contour),
-            }
-            Ok(())
-        })
+        bands.for_each(|(band, samples)| self.band::<T, CHANNELS>(samples, band * rows));
+    }
+
+    /// The bytes of painted rows of the picture.
+    fn rows<T: Sample, const CHANNELS: usize>(&self, picture: &[T], rows: Range<usize>) -> Vec<u8> {
+        let row = self.width * CHANNELS;
+        let mut samples = picture[rows.start * row..rows.end * row].to_vec();
+        self.band::<T, CHANNELS>(&mut samples, rows.start);
+        T::into_bytes(samples)
+    }
+
+    /// Paints over rows from `first` on.
+    fn band<T: Sample, const CHANNELS: usize>(&self, samples: &mut [T], first: usize) {
+        match &self.map {
+            Map::Rows(map) => arch().dispatch(Band::<T, CHANNELS> { paint: self, samples, first, map }),
+            Map::Whole(map, contour) => self.colour_with_line::<T, CHANNELS>(samples, first, map, contour),
+        }
     }
 
     /// How strong the colour of a scaled value is.
     fn share(&self, value: f32) -> f32 {
-        match self.overlay.opacity {
-            Opacity::Constant => self.overlay.alpha,
-            Opacity::Attention => self.overlay.alpha * value,
+        match self.opacity {
+            Opacity::Constant => self.alpha,
+            Opacity::Attention => self.alpha * value,
         }
     }
 
     #[inline(always)]
-    fn band<T: Sample, const CHANNELS: usize>(&self, samples: &mut [T], map: &[F32]) {
+    fn colour<T: Sample, const CHANNELS: usize>(&self, samples: &mut [T], first: usize, map: &Rows) {
+        let mut values = [0.0; PIECE];
         let mut places = [0; PIECE];
         let mut colours = [0; 4 * PIECE];
         let mut shares = [[T::Share::default(); CHANNELS]; PIECE]; // a fourth channel's stay 0
-        let of_all = T::share(self.overlay.alpha);
+        let of_all = T::share(self.alpha);
         for shares in &mut shares {
             shares[..3].fill(of_all);
         }
-        for (samples, values) in samples.chunks_mut(PIECE * CHANNELS).zip(map.chunks(PIECE)) {
-            for (place, value) in places.iter_mut().zip(values) {
-                *place = place_of(self.limits.apply(value.0));
-            }
-            for (index, place) in places[..values.len()].iter().enumerate() {
-                // Four bytes are written at once; where three are wanted, the next colour goes over the fourth.
-                let colour = &self.colours[usize::from(*place)];
-                colours[index * CHANNELS..index * CHANNELS + 4].copy_from_slice(colour);
-            }
-            if self.overlay.opacity == Opacity::Attention {
-                for (shares, value) in shares.iter_mut().zip(values) {
-                    shares[..3].fill(T::share(self.share(self.limits.apply(value.0))));
+        for (row, samples) in samples.chunks_exact_mut(self.width * CHANNELS).enumerate() {
+            for (piece, samples) in samples.chunks_mut(PIECE * CHANNELS).enumerate() {
+                let values = &mut values[..samples.len() / CHANNELS];
+                map.fill(first + row, piece * PIECE, values);
+                for (place, value) in places.iter_mut().zip(&mut *values) {
+                    *value = self.limits.apply(*value);
+                    *place = place_of(*value);
                 }
+                for (index, place) in places[..values.len()].iter().enumerate() {
+                    // Four bytes are written at once; where three are wanted, the next colour goes over the fourth.
+                    let colour = &self.colours[usize::from(*place)];
+                    colours[index * CHANNELS..index * CHANNELS + 4].copy_from_slice(colour);
+                }
+                if self.opacity == Opacity::Attention {
+                    for (shares, value) in shares.iter_mut().zip(values) {
+                        shares[..3].fill(T::share(self.share(*value)));
+                    }
+                }
+                T::mix(samples, &colours, shares.as_flattened());
             }
-            T::mix(samples, &colours, shares.as_flattened());
         }
     }
 
-    fn band_with_line<T: Sample, const CHANNELS: usize>(
+    fn colour_with_line<T: Sample, const CHANNELS: usize>(
         &self,
         samples: &mut [T],
         first: usize,

@@ -7,6 +7,7 @@ mod filter;
 
 use std::borrow::Cow;
 use std::io::Write;
+use std::ops::Range;
 
 use image::{ColorType, DynamicImage};
 use png::{BitDepth, ColorType as PngColor, EncodingError};
@@ -17,11 +18,15 @@ const BAND: usize = 1 << 17;
 /// Bands that stay on one thread: sharing less gains nothing.
 const TOGETHER: usize = 8;
 
-/// Writes an 8 or 16-bit picture.
+/// Writes an 8 or 16-bit picture. `painted` may give the bytes of some rows of it, to be written in place of its own.
 ///
 /// # Errors
 /// What `to` returns; a floating-point picture, or one without pixels, is refused.
-pub(super) fn write(image: &DynamicImage, to: impl Write) -> Result<(), EncodingError> {
+pub(super) fn write(
+    image: &DynamicImage,
+    painted: impl Fn(Range<usize>) -> Option<Vec<u8>> + Sync,
+    to: impl Write,
+) -> Result<(), EncodingError> {
     let refuse = |what: &str| EncodingError::IoError(std::io::Error::new(std::io::ErrorKind::InvalidInput, what));
     let (color, depth) = match image.color() {
         ColorType::L8 => (PngColor::Grayscale, BitDepth::Eight),
@@ -39,12 +44,13 @@ pub(super) fn write(image: &DynamicImage, to: impl Write) -> Result<(), Encoding
     encoder.set_depth(depth);
     let mut writer = encoder.write_header()?; // refuses an empty picture
 
-    let samples = match depth {
-        BitDepth::Sixteen => Cow::Owned(big_endian(image.as_bytes())),
-        _ => Cow::Borrowed(image.as_bytes()),
-    };
     let pixel = usize::from(image.color().bytes_per_pixel());
     let row = image.width() as usize * pixel;
+    let samples = |rows: Range<usize>| {
+        let own = || Cow::Borrowed(&image.as_bytes()[rows.start * row..rows.end * row]);
+        let samples = painted(rows.clone()).map_or_else(own, Cow::Owned);
+        if depth == BitDepth::Sixteen { Cow::Owned(big_endian(&samples)) } else { samples }
+    };
     let filter = match pixel {
         1 => filter::paeth::<1>,
         2 => filter::paeth::<2>,
@@ -53,7 +59,7 @@ pub(super) fn write(image: &DynamicImage, to: impl Write) -> Result<(), Encoding
         6 => filter::paeth::<6>,
         _ => filter::paeth::<8>,
     };
-    let bands = bands(&samples, row, filter);
+    let bands = bands(image.height() as usize, row, samples, filter);
     let mut checksum = 1;
     let count = bands.len();
     for (index, mut band) in bands.into_iter().enumerate() {
@@ -77,19 +83,25 @@ struct Band {
 /// One row less what is predicted: the row above, the row, and where it goes.
 type Filter = fn(&[u8], &[u8], &mut [u8]);
 
-fn bands(samples: &[u8], row: usize, filter: Filter) -> Vec<Band> {
+fn bands<'a>(
+    height: usize,
+    row: usize,
+    samples: impl Fn(Range<usize>) -> Cow<'a, [u8]> + Sync,
+    filter: Filter,
+) -> Vec<Band> {
     const PAETH: u8 = 4;
     /// Deflate with a window of 32 kB, compressed for speed.
     const ZLIB: [u8; 2] = [0x78, 0x01];
-    let bytes = row * (BAND / row).max(1);
+    let at_once = (BAND / row).max(1);
+    let count = height.div_ceil(at_once);
     let first_row = vec![0; row];
-    let whole: Vec<&[u8]> = samples.chunks(bytes).collect();
-    let indices = (0..whole.len()).into_par_iter().with_min_len(TOGETHER);
+    let indices = (0..count).into_par_iter().with_min_len(TOGETHER);
     let band = |filtered: &mut Vec<u8>, index: usize| {
-        let rows = whole[index];
-        let above = if index == 0 { &first_row } else { &samples[index * bytes - row..] };
+        let first = index * at_once;
+        let samples = samples(first.saturating_sub(1)..(first + at_once).min(height));
+        let (above, rows) = if index == 0 { (&*first_row, &*samples) } else { samples.split_at(row) };
         filtered.resize(rows.len() / row * (row + 1), 0);
-        let aboves = std::iter::once(&above[..row]).chain(rows.chunks_exact(row));
+        let aboves = std::iter::once(above).chain(rows.chunks_exact(row));
         for ((out, current), above) in filtered.chunks_exact_mut(row + 1).zip(rows.chunks_exact(row)).zip(aboves) {
             out[0] = PAETH;
             filter(above, current, &mut out[1..]);
@@ -98,7 +110,7 @@ fn bands(samples: &[u8], row: usize, filter: Filter) -> Vec<Band> {
         if index == 0 {
             stream.extend_from_slice(&ZLIB);
         }
-        deflate::block(filtered, index + 1 == whole.len(), &mut stream);
+        deflate::block(filtered, index + 1 == count, &mut stream);
         Band { stream, checksum: simd_adler32::adler32(&filtered.as_slice()), length: filtered.len() }
     };
     indices.map_init(Vec::new, band).collect()
@@ -145,7 +157,7 @@ mod tests {
             let picture =
                 image::RgbImage::from_fn(width, height, |x, y| image::Rgb([0, 1, 2].map(|c| sample(x, y, c))));
             let mut bytes = Vec::new();
-            write(&picture.clone().into(), &mut bytes).unwrap();
+            write(&picture.clone().into(), |_| None, &mut bytes).unwrap();
             // The decoder checks the checksums of the chunks and of the stream.
             let mut decoder = png::Decoder::new(std::io::Cursor::new(&bytes));
             decoder.ignore_checksums(false);
@@ -160,7 +172,7 @@ mod tests {
     #[test]
     fn what_png_cannot_hold_is_refused() {
         for image in [DynamicImage::new_rgb8(0, 0), DynamicImage::new_rgb32f(2, 2)] {
-            assert!(write(&image, Vec::new()).is_err());
+            assert!(write(&image, |_| None, Vec::new()).is_err());
         }
     }
 }

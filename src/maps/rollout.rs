@@ -50,9 +50,9 @@ pub fn rollout_received(layers: &[RolloutLayer<'_>]) -> Result<Array2<f32>> {
         let of_layer = match given {
             None => Array1::from_elem(positions, 1.0 / positions as f32),
             Some((given, grid)) if grid == layer.grid => given,
-            Some((given, grid)) => given.dot(&pooling(layer.grid, grid)),
+            Some((given, grid)) => spread(given, grid, layer.grid),
         };
-        given = Some((of_layer.dot(&layer.passes_on()?), layer.grid));
+        given = Some((layer.pass_back(&of_layer)?, layer.grid));
     }
     let (given, [rows, columns]) = given.ok_or_else(|| wrong("no layer".to_owned(), 0))?;
     let even = given * (rows * columns) as f32;
@@ -60,30 +60,71 @@ pub fn rollout_received(layers: &[RolloutLayer<'_>]) -> Result<Array2<f32>> {
 }
 
 impl RolloutLayer<'_> {
-    /// `½ A + ½ I`, `[T, T]`, each row summing to 1.
-    fn passes_on(&self) -> Result<Array2<f32>> {
+    fn check(&self) -> Result<usize> {
         let positions = self.grid[0] * self.grid[1];
-        let mean = self.weights.mean_axis(Axis(0)).filter(|mean| mean.dim() == (positions, positions) && positions > 0);
-        let mut mean = mean.ok_or_else(|| wrong(format!("{:?}", self.weights.shape()), positions))?;
-        mean.diag_mut().mapv_inplace(|weight| weight + 1.0);
-        for mut row in mean.rows_mut() {
-            let sum = row.sum(); // 2, but for rounding
-            row.mapv_inplace(|weight| weight / sum);
+        let (heads, queries, keys) = self.weights.dim();
+        if heads > 0 && positions > 0 && [queries, keys] == [positions; 2] {
+            Ok(positions)
+        } else {
+            Err(wrong(format!("{:?}", self.weights.shape()), positions))
         }
-        Ok(mean)
+    }
+
+    /// A row of `½ A + ½ I`, which sums to 1.
+    fn passed_on(&self, query: usize, row: &mut Array1<f32>) {
+        row.fill(0.0);
+        for head in self.weights.outer_iter() {
+            *row += &head.row(query);
+        }
+        row[query] += self.weights.len_of(Axis(0)) as f32;
+        *row /= row.sum(); // twice the heads, but for rounding
+    }
+
+    /// `½ A + ½ I`, `[T, T]`.
+    fn passes_on(&self) -> Result<Array2<f32>> {
+        let positions = self.check()?;
+        let (mut all, mut row) = (Array2::zeros((positions, positions)), Array1::zeros(positions));
+        for (query, mut out) in all.rows_mut().into_iter().enumerate() {
+            self.passed_on(query, &mut row);
+            out.assign(&row);
+        }
+        Ok(all)
+    }
+
+    /// What each position gives, `[T]`, of which `received` is taken: the product with `½ A + ½ I`, which is not made whole.
+    fn pass_back(&self, received: &Array1<f32>) -> Result<Array1<f32>> {
+        let positions = self.check()?;
+        let (mut given, mut row) = (Array1::zeros(positions), Array1::zeros(positions));
+        for (query, received) in received.iter().enumerate() {
+            self.passed_on(query, &mut row);
+            given.scaled_add(*received, &row);
+        }
+        Ok(given)
     }
 }
 
 /// What each position of the grid `to` takes of each of `from`, `[T to, T from]`: its share of the area.
 fn pooling(from: [usize; 2], to: [usize; 2]) -> Array2<f32> {
-    let overlap = |axis: usize, to_cell: usize, from_cell: usize| {
-        let (from, to) = (from[axis] as f32, to[axis] as f32);
-        let (low, high) = (to_cell as f32 / to, (to_cell + 1) as f32 / to);
-        let shared = high.min((from_cell + 1) as f32 / from) - low.max(from_cell as f32 / from);
-        shared.max(0.0) * to
-    };
+    let [rows, columns] = [0, 1].map(|axis| shares(from[axis], to[axis]));
     Array2::from_shape_fn((to[0] * to[1], from[0] * from[1]), |(i, j)| {
-        overlap(0, i / to[1], j / from[1]) * overlap(1, i % to[1], j % from[1])
+        rows[[i / to[1], j / from[1]]] * columns[[i % to[1], j % from[1]]]
+    })
+}
+
+/// What each position of the grid `from` gives to those of `to` if these receive so much: the product with [`pooling`].
+fn spread(received: Array1<f32>, to: [usize; 2], from: [usize; 2]) -> Array1<f32> {
+    let [rows, columns] = [0, 1].map(|axis| shares(from[axis], to[axis]));
+    let received = received.into_shape_with_order((to[0], to[1])).expect("as many as the grid has");
+    rows.t().dot(&received).dot(&columns).flatten().into_owned()
+}
+
+/// What each of `to` cells along an axis takes of each of `from`, `[to, from]`: its share of the length.
+fn shares(from: usize, to: usize) -> Array2<f32> {
+    let (all_from, all_to) = (from as f32, to as f32);
+    Array2::from_shape_fn((to, from), |(to, from)| {
+        let (low, high) = (to as f32 / all_to, (to + 1) as f32 / all_to);
+        let shared = high.min((from + 1) as f32 / all_from) - low.max(from as f32 / all_from);
+        shared.max(0.0) * all_to
     })
 }
 

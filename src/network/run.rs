@@ -1,11 +1,13 @@
 //! From a batch of prepared photos to what the network says about each: the one crossing into tensors for inference.
 
-use ndarray::{Array, ArrayBase, ArrayD, ArrayView4, Axis, Dimension, Ix2, Ix3, Ix4};
+use ndarray::{Array, ArrayD, ArrayView4, ArrayViewD, Axis, CowArray, Dimension, Ix2, Ix3, Ix4};
+use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use super::site::Site;
-use super::{BlockOutput, Network, Output, PatchMaps};
+use super::{BlockOutput, Network, Output};
 use crate::explain::{Method, class_activation, grad_cam};
+use crate::kernels;
 use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
 use crate::{Error, Result};
 
@@ -136,17 +138,14 @@ fn roll_out(attention: &[BlockOutput], readouts: &mut [Readout]) -> Result<()> {
     if patches.len() < 2 {
         return Ok(());
     }
-    let weights = patches.iter().map(|patch| to_host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
-    let size = |grid: [i64; 2]| grid.map(|side| side as usize);
-    for (i, readout) in readouts.iter_mut().enumerate() {
-        let layer = |(weights, patch): (_, &&PatchMaps)| {
-            let weights = ArrayBase::index_axis(weights, Axis(0), i);
-            RolloutLayer { weights, grid: size(patch.grid) }
-        };
-        let layers: Vec<_> = weights.iter().zip(&patches).map(layer).collect();
-        readout.rollout = Some(rollout_received(&layers)?);
-    }
-    Ok(())
+    let weights = patches.iter().map(|patch| on_host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
+    let grids: Vec<_> = patches.iter().map(|patch| patch.grid.map(|side| side as usize)).collect();
+    readouts.par_iter_mut().enumerate().try_for_each(|(i, readout)| {
+        let of_picture = weights.iter().map(|weights| weights.index_axis(Axis(0), i));
+        let layers = of_picture.zip(&grids).map(|(weights, grid)| RolloutLayer { weights, grid: *grid });
+        readout.rollout = Some(rollout_received(&layers.collect::<Vec<_>>())?);
+        Ok(())
+    })
 }
 
 /// The index of the patch at a fraction of the width and height.
@@ -156,6 +155,16 @@ fn patch_index([x, y]: [f32; 2], [rows, columns]: [i64; 2]) -> Result<i64> {
     }
     let cell = |fraction: f32, count: i64| ((fraction * count as f32) as i64).min(count - 1);
     Ok(cell(y, rows) * columns + cell(x, columns))
+}
+
+/// As [`to_host`], but where it lies if that is as good.
+fn on_host<D: Dimension>(tensor: &Tensor) -> Result<CowArray<'_, f32, D>> {
+    let shape: Vec<usize> = tensor.size().iter().map(|&side| side as usize).collect();
+    let lies = kernels::values(tensor).and_then(|values| ArrayViewD::from_shape(shape, values).ok());
+    match lies.and_then(|view| view.into_dimensionality().ok()) {
+        Some(view) => Ok(view.into()),
+        None => Ok(to_host::<D>(tensor)?.into()),
+    }
 }
 
 /// A tensor as an array of f32 on the host.

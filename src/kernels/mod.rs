@@ -132,3 +132,23 @@ pub(crate) fn in_pool<R>(work: impl FnOnce() -> R) -> R {
     let lent = Lent(work);
     rayon::scope(move |_| Lent(lent.into_inner()())).into_inner()
 }
+
+/// Runs `work` for each of `count` parts side by side, each on one of rayon's threads, and gives back what came out, in order.
+pub(crate) fn side_by_side<R: Send>(count: usize, work: impl Fn(usize) -> R) -> Vec<R> {
+    use rayon::prelude::*;
+    /// What several threads use at a time.
+    struct Lent<T>(T);
+
+    // SAFETY: whoever calls this lends layers and tensors that all threads only read, as libtorch's operations and the kernels
+    // do with their inputs; what each makes is its own.
+    unsafe impl<T> Sync for Lent<T> {}
+
+    impl<R, T: Fn(usize) -> R> Lent<T> {
+        fn run(&self, part: usize) -> R {
+            (self.0)(part)
+        }
+    }
+
+    let lent = Lent(work);
+    (0..count).into_par_iter().with_max_len(1).map(|part| lent.run(part)).collect()
+}

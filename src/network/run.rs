@@ -24,17 +24,34 @@ impl Network {
     /// to a network without patch attention or for pictures whose patch attention would take over 4 GiB,
     /// [`Error::Torch`] if libtorch fails.
     pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
-        let input = self.input(batch)?;
-        tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
+        let inspect = |batch: &ArrayView4<f32>| {
+            let input = self.input(batch)?;
+            tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
+        };
+        let (images, threads) = (batch.len_of(Axis(0)), rayon::current_num_threads());
+        if !self.is_prepared() || threads == 1 || images < 2 * threads {
+            return inspect(batch);
+        }
+        // A part for each thread, so that none waits for another after every layer; of several pictures, since each part
+        // reads all weights.
+        let parts: Vec<_> = batch.axis_chunks_iter(Axis(0), images.div_ceil(threads)).collect();
+        let readouts = kernels::side_by_side(parts.len(), |part| inspect(&parts[part]));
+        Ok(readouts.into_iter().collect::<Result<Vec<_>>>()?.concat())
     }
 
-    /// Photos `[N, 3, H, W]` as a tensor on the network's device.
+    /// Photos `[N, 3, H, W]` as a tensor on the network's device; in memory a pixel's channels stand together (PyTorch's
+    /// `channels_last`) if they do so in the batch and the network is ready for inference.
     ///
     /// # Errors
     /// [`Error::Argument`] if their patch attention would take over 4 GiB, [`Error::Torch`] if libtorch fails.
     pub fn input(&self, batch: &ArrayView4<f32>) -> Result<Tensor> {
         let shape = batch.shape().iter().map(|&side| side as i64).collect::<Vec<_>>();
         self.check_patch_memory(&shape)?;
+        let pixels_first = batch.view().permuted_axes([0, 2, 3, 1]);
+        if let Some(pixels) = pixels_first.as_slice().filter(|_| self.is_prepared()) {
+            let input = Tensor::f_from_slice(pixels)?.f_view([shape[0], shape[2], shape[3], shape[1]])?;
+            return Ok(input.f_permute([0, 3, 1, 2])?.f_to_device(self.device())?);
+        }
         let batch = batch.as_standard_layout();
         let pixels = batch.as_slice().ok_or_else(|| Error::Input {
             layer: "Network",

@@ -32,7 +32,7 @@ impl Default for Preprocess {
 /// A picture as a network takes it.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// Normalised red, green and blue, `[3, H, W]`.
+    /// Normalised red, green and blue, `[3, H, W]`; in memory a pixel's three stand together.
     pub pixels: Array3<f32>,
     /// How the picture was stretched.
     pub geometry: Geometry,
@@ -100,22 +100,26 @@ impl Preprocess {
         Ok(())
     }
 
-    /// `[3, H, W]` from any picture without alpha.
+    /// `[3, H, W]`, a pixel's channels together, from any picture without alpha.
     fn normalise(&self, image: DynamicImage) -> Array3<f32> {
         let (width, height) = (image.width() as usize, image.height() as usize);
-        let mut pixels = Array3::zeros((3, height, width));
-        match image {
-            DynamicImage::ImageRgb16(image) => self.planes(&image, |sample| f32::from(sample) / 257.0, &mut pixels),
-            other => self.planes(&other.into_rgb8(), f32::from, &mut pixels),
+        let mut pixels = Array3::zeros((height, width, 3));
+        if let Some(out) = pixels.as_slice_mut() {
+            match image {
+                DynamicImage::ImageRgb16(image) => self.values(&image, |sample| f32::from(sample) / 257.0, out),
+                other => self.values(&other.into_rgb8(), f32::from, out),
+            }
         }
-        pixels
+        pixels.permuted_axes([2, 0, 1])
     }
 
-    fn planes<T: Copy>(&self, samples: &[T], value: impl Fn(T) -> f32, out: &mut Array3<f32>) {
-        for ((channel, mut plane), (mean, std)) in
-            out.outer_iter_mut().enumerate().zip(self.mean.into_iter().zip(self.std))
-        {
-            for (out, sample) in plane.iter_mut().zip(samples.iter().skip(channel).step_by(3)) {
+    fn values<T: Copy>(&self, samples: &[T], value: impl Fn(T) -> f32, out: &mut [f32]) {
+        /// Values taken at once: whole pixels, and whole vectors.
+        const AT_ONCE: usize = 48;
+        let of_channels = |channels: [f32; 3]| std::array::from_fn::<_, AT_ONCE, _>(|i| channels[i % 3]);
+        let (means, stds) = (of_channels(self.mean), of_channels(self.std));
+        for (out, samples) in out.chunks_mut(AT_ONCE).zip(samples.chunks(AT_ONCE)) {
+            for (((out, sample), mean), std) in out.iter_mut().zip(samples).zip(&means).zip(&stds) {
                 *out = (value(*sample) - mean) / std;
             }
         }

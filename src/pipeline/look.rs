@@ -219,9 +219,10 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
         let pixels = if let [one] = batch {
             one.pixels.view().insert_axis(Axis(0)) // not copied
         } else {
-            let views: Vec<_> = batch.iter().map(|picture| picture.pixels.view()).collect();
+            // As they lie, a pixel's channels together.
+            let views: Vec<_> = batch.iter().map(|picture| picture.pixels.view().permuted_axes([1, 2, 0])).collect();
             stacked = ndarray::stack(Axis(0), &views).map_err(|error| Error::argument("batch", error))?;
-            stacked.view()
+            stacked.view().permuted_axes([0, 3, 1, 2])
         };
         let ask = Ask { queries, explain: &self.facts().explain };
         let go_on = &mut |step: Step<'_>| self.explaining(batch[step.picture].index, step);

@@ -3,11 +3,12 @@
 //! With `A` the features and `y` the class's score before the softmax, channel `k` weighs
 //! `α_k = mean over positions of ∂y/∂A_k`, and the map is `ReLU(Σ_k α_k A_k)`.
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1, ArrayView2};
+use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use super::base::{Slope, gradient, shape, to_arrays, weighted, wrong};
-use crate::Result;
+use crate::{Result, kernels};
 
 pub(super) fn map(Slope { features, gradient }: &Slope) -> Result<Tensor> {
     let weights = gradient.f_mean_dim([2, 3].as_slice(), true, Kind::Float)?; // [N, C, 1, 1]
@@ -51,5 +52,19 @@ pub(crate) fn class_activation(features: &Tensor, classes: &[i64], weight: &Tens
     let slopes = rows.f_to_kind(Kind::Float)?.f_view([batch, channels, 1])? / (height * width) as f64;
     let positions =
         features.f_to_kind(Kind::Float)?.f_permute([0, 2, 3, 1])?.f_reshape([batch, height * width, channels])?;
-    to_arrays(&positions.f_bmm(&slopes)?.f_view([batch, height, width])?.f_relu()?)
+    let (Some(values), Some(of_channels)) = (kernels::values(&positions), kernels::values(&slopes)) else {
+        return to_arrays(&positions.f_bmm(&slopes)?.f_view([batch, height, width])?.f_relu()?);
+    };
+    let [channels, height, width] = [channels, height, width].map(|side| side as usize);
+    let of_picture = (height * width * channels).max(1);
+    let pictures = values.par_chunks(of_picture).zip(of_channels.par_chunks(channels.max(1)));
+    let map = |(values, slope)| {
+        let values = ArrayView2::from_shape((height * width, channels), values)?;
+        let map = values.dot(&ArrayView1::from(slope)).mapv_into(|value| if value < 0.0 { 0.0 } else { value });
+        map.into_shape_with_order((height, width))
+    };
+    pictures
+        .map(map)
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|_| wrong("features with positions", &features.size()))
 }

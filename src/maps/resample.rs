@@ -93,9 +93,11 @@ impl Taps {
         for cell in 0..new {
             let centre = (cell as f64 + 0.5) * scale;
             let first = ((centre - reach * stretch + 0.5) as usize).min(old - count);
-            let of = |old: usize| kernel((old as f64 + 0.5 - centre) / stretch);
-            let sum: f64 = (first..first + count).map(of).sum();
-            weights.extend((first..first + count).map(|old| (of(old) / sum) as f32));
+            let counts = (first..first + count).map(|old| kernel((old as f64 + 0.5 - centre) / stretch) as f32);
+            let own = weights.len();
+            weights.extend(counts);
+            let sum: f32 = weights[own..].iter().sum();
+            weights[own..].iter_mut().for_each(|weight| *weight /= sum);
             firsts.push(first);
         }
         Self { firsts, weights, count }

@@ -114,9 +114,14 @@ pub(super) fn statistics(
 
 /// The indices and values of the greatest numbers, the greatest first.
 fn strongest(values: &Array1<f32>) -> impl Iterator<Item = (usize, f32)> {
+    let greater = |a: &(usize, f32), b: &(usize, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
     let mut order: Vec<(usize, f32)> = values.iter().copied().enumerate().collect();
-    order.sort_by(|a, b| b.1.total_cmp(&a.1));
-    order.into_iter().take(TOP)
+    if order.len() > TOP {
+        order.select_nth_unstable_by(TOP, greater);
+        order.truncate(TOP);
+    }
+    order.sort_unstable_by(greater);
+    order.into_iter()
 }
 
 #[cfg(test)]

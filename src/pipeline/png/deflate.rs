@@ -21,7 +21,7 @@ pub(super) fn block(bytes: &[u8], last: bool, out: &mut Vec<u8>) {
     let lengths = code_lengths(&frequencies, LONGEST);
     let codes = codes(&lengths);
 
-    let mut bits = Bits { out, word: 0, held: 0 };
+    let mut bits = Bits::new(out);
     bits.put(u64::from(last) | 0b10 << 1, 3); // dynamic codes
     put_lengths(&lengths, &mut bits);
     read(bytes, &mut Code { bits: &mut bits, codes: &codes });
@@ -29,7 +29,7 @@ pub(super) fn block(bytes: &[u8], last: bool, out: &mut Vec<u8>) {
     if !last {
         bits.put(0, 3);
     }
-    bits.align();
+    bits.finish();
     if !last {
         out.extend_from_slice(&[0, 0, 0xFF, 0xFF]);
     }
@@ -163,24 +163,36 @@ fn length_symbol(length: usize) -> (usize, u64, u32) {
     }
 }
 
-/// Bits, the first one lowest.
+/// Bits, the first one lowest. Every time, a whole word is written, and as many of its bytes kept as are full: no branch
+/// that a processor could not foresee.
 struct Bits<'o> {
+    /// What is written, up to `end`, and room.
     out: &'o mut Vec<u8>,
+    end: usize,
+    /// Bits that do not fill a byte yet: `held`, at most 7.
     word: u64,
     held: u32,
 }
 
-impl Bits<'_> {
-    /// Adds the `count` (at most 63) lowest bits of `bits`; those above must be 0.
+impl<'o> Bits<'o> {
+    /// Behind what `out` holds.
+    fn new(out: &'o mut Vec<u8>) -> Self {
+        let end = out.len();
+        Self { out, end, word: 0, held: 0 }
+    }
+
+    /// Adds the `count` (at most 56) lowest bits of `bits`; those above must be 0.
     #[inline]
     fn put(&mut self, bits: u64, count: u32) {
         self.word |= bits << self.held;
         self.held += count;
-        if self.held >= 64 {
-            self.out.extend_from_slice(&self.word.to_le_bytes());
-            self.held -= 64;
-            self.word = bits.checked_shr(count - self.held).unwrap_or(0);
+        if self.end + 8 > self.out.len() {
+            self.out.resize((2 * self.out.len()).max(1 << 12), 0);
         }
+        self.out[self.end..self.end + 8].copy_from_slice(&self.word.to_le_bytes());
+        self.end += self.held as usize / 8;
+        self.word >>= self.held & !7;
+        self.held &= 7;
     }
 
     #[inline]
@@ -188,11 +200,10 @@ impl Bits<'_> {
         self.put(u64::from(code), u32::from(length));
     }
 
-    /// Fills the last byte with zeros.
-    fn align(&mut self) {
-        let bytes = self.held.div_ceil(8) as usize;
-        self.out.extend_from_slice(&self.word.to_le_bytes()[..bytes]);
-        (self.word, self.held) = (0, 0);
+    /// Fills the last byte with zeros, and gives back the room.
+    fn finish(mut self) {
+        self.put(0, (8 - self.held) % 8);
+        self.out.truncate(self.end);
     }
 }
 

@@ -5,7 +5,10 @@
 use std::{fmt, iter::zip, str::FromStr};
 
 use ndarray::Array2;
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
+use crate::kernels::arch;
 use crate::{Error, Result, photo::ImageSize};
 
 /// How a map is brought to another grid.
@@ -160,11 +163,34 @@ impl Rows {
 
     /// All of it.
     pub(super) fn all(&self) -> Array2<f32> {
-        let mut all = Array2::zeros((self.vertical.firsts.len(), self.wide.ncols()));
-        for (row, mut out) in all.rows_mut().into_iter().enumerate() {
-            self.fill(row, 0, out.as_slice_mut().expect("made row by row"));
-        }
+        /// About how many values one task makes.
+        const TASK: usize = 1 << 16;
+        let (height, width) = (self.vertical.firsts.len(), self.wide.ncols());
+        let rows = (TASK / width).max(1);
+        let mut all = Array2::zeros((height, width));
+        let out = all.as_slice_mut().expect("made row by row");
+        out.par_chunks_mut(rows * width).enumerate().for_each(|(task, out)| {
+            arch().dispatch(Fill { rows: self, first: task * rows, out });
+        });
         all
+    }
+}
+
+/// Some whole rows, for all the SIMD that the machine has.
+struct Fill<'a> {
+    rows: &'a Rows,
+    first: usize,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Fill<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) {
+        for (row, out) in self.out.chunks_exact_mut(self.rows.wide.ncols()).enumerate() {
+            self.rows.fill(self.first + row, 0, out);
+        }
     }
 }
 

@@ -132,7 +132,7 @@ impl Network {
     /// With the backbone's weights made ready for inference: BatchNorm folded into the convolutions, in the layout of the
     /// crate's own kernels. From then on every pass out of training and without gradients ([`run`](Self::run), or
     /// [`forward`](Self::forward) inside [`tch::no_grad`]) is several times faster; all others go on as before. The maps
-    /// agree within 10⁻⁴. Nothing changes on a GPU, or where a backbone has no such form.
+    /// of a trained network agree within 10⁻⁴. Nothing changes on a GPU, or where a backbone has no such form.
     ///
     /// The weights are copied: ask again when they have changed.
     pub fn for_inference(mut self) -> Self {

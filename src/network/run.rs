@@ -1,6 +1,6 @@
 //! From a batch of prepared photos to what the network says about each: the one crossing into tensors for inference.
 
-use ndarray::{Array, ArrayD, ArrayView4, ArrayViewD, Axis, CowArray, Dimension, Ix2, Ix3, Ix4};
+use ndarray::{Array, ArrayD, ArrayView4, ArrayViewD, Axis, CowArray, Dimension, Ix2, Ix3, Ix4, s};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
@@ -19,24 +19,28 @@ impl Network {
     ///
     /// Each of `queries` asks for the patch attention of the patch at that fraction of the picture's width and height.
     ///
+    /// A network that is ready for inference takes the batch in parts, one for each of rayon's threads, if that gives each at
+    /// least two pictures and libtorch is bound to one thread ([`set_threads`](crate::sys::set_threads)): else the threads of
+    /// both would be in one another's way.
+    ///
     /// # Errors
     /// [`Error::Input`] for a batch of another shape, [`Error::Argument`] for a query outside `[0, 1)` or for queries
     /// to a network without patch attention or for pictures whose patch attention would take over 4 GiB,
     /// [`Error::Torch`] if libtorch fails.
     pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+        self.check_patch_memory(&shape_of(batch))?;
         let inspect = |batch: &ArrayView4<f32>| {
             let input = self.input(batch)?;
             tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
         };
         let (images, threads) = (batch.len_of(Axis(0)), rayon::current_num_threads());
-        if !self.is_prepared() || threads == 1 || images < 2 * threads {
+        if !self.is_prepared() || threads == 1 || images < 2 * threads || tch::get_num_threads() > 1 {
             return inspect(batch);
         }
-        // A part for each thread, so that none waits for another after every layer; of several pictures, since each part
-        // reads all weights.
-        let parts: Vec<_> = batch.axis_chunks_iter(Axis(0), images.div_ceil(threads)).collect();
-        let readouts = kernels::side_by_side(parts.len(), |part| inspect(&parts[part]));
-        Ok(readouts.into_iter().collect::<Result<Vec<_>>>()?.concat())
+        // So none waits for another after every layer. Of several pictures, since each part reads all weights.
+        let part = |part: usize| batch.slice(s![images * part / threads..images * (part + 1) / threads, .., .., ..]);
+        let readouts = kernels::side_by_side(threads, |index| inspect(&part(index)));
+        Ok(readouts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     /// Photos `[N, 3, H, W]` as a tensor on the network's device; in memory a pixel's channels stand together (PyTorch's
@@ -45,7 +49,7 @@ impl Network {
     /// # Errors
     /// [`Error::Argument`] if their patch attention would take over 4 GiB, [`Error::Torch`] if libtorch fails.
     pub fn input(&self, batch: &ArrayView4<f32>) -> Result<Tensor> {
-        let shape = batch.shape().iter().map(|&side| side as i64).collect::<Vec<_>>();
+        let shape = shape_of(batch);
         self.check_patch_memory(&shape)?;
         let pixels_first = batch.view().permuted_axes([0, 2, 3, 1]);
         if let Some(pixels) = pixels_first.as_slice().filter(|_| self.is_prepared()) {
@@ -163,6 +167,10 @@ fn roll_out(attention: &[BlockOutput], readouts: &mut [Readout]) -> Result<()> {
         readout.rollout = Some(rollout_received(&layers.collect::<Vec<_>>())?);
         Ok(())
     })
+}
+
+fn shape_of(batch: &ArrayView4<f32>) -> Vec<i64> {
+    batch.shape().iter().map(|&side| side as i64).collect()
 }
 
 /// The index of the patch at a fraction of the width and height.

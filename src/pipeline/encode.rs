@@ -114,7 +114,8 @@ pub fn encode(image: &DynamicImage, format: PictureFormat, jpeg_quality: u8) -> 
     Ok(bytes)
 }
 
-/// As [`encode`], but a PNG, which may be large, is painted as it is written, and neither is held in memory as a whole.
+/// As [`encode`], but a PNG, which may be large, is painted as it is written, and neither is held in memory as a whole; of
+/// floating-point pixels, which no decoded photo has, none is made.
 pub(super) fn write_painting(
     painting: Painting,
     format: PictureFormat,
@@ -227,7 +228,8 @@ mod tests {
     fn painted_as_it_is_written_is_painted_before() {
         let grey = image::GrayImage::from_fn(150, 700, |x, y| image::Luma([(x * y) as u8]));
         let colour = DynamicImage::from(grey.clone()).to_rgb8();
-        let pictures = [grey.into(), DynamicImage::from(colour)];
+        let wide = image::RgbImage::from_fn(50_000, 3, |x, y| image::Rgb([x as u8, (x * y / 7) as u8, y as u8])); // a row a band
+        let pictures = [grey.into(), DynamicImage::from(colour), wide.into()];
         let values = Array2::from_shape_fn((3, 4), |(y, x)| (3 * x + y) as f32 / 12.0);
         let map = AttentionMap::new(values, MapRange::Unit).unwrap();
         let (plain, limits) = (Overlay::default(), Scale::Image.limits(&map));

@@ -121,7 +121,7 @@ impl Inspect for Network {
     }
 
     /// On a CPU a batch costs as much as its pictures one by one, and more memory; it only occupies many threads better.
-    /// The crate's own kernels take one picture a thread; with four to a thread, few wait for the last one.
+    /// With the crate's own kernels each thread takes a part of it: four pictures, which read the weights together.
     fn batch_size(&self) -> usize {
         if self.is_prepared() {
             let threads = rayon::current_num_threads();

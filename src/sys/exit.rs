@@ -10,6 +10,12 @@ use std::io::Write;
 pub fn exit(status: u8) -> ! {
     let _ = std::io::stdout().flush(); // if nobody reads any more, nobody is told
     let _ = std::io::stderr().flush();
+    abandon(status)
+}
+
+/// Ends the process with this exit status, whatever its threads are doing, and waits for nothing: not for a lock of the
+/// standard output either, which a thread may hold that writes to a full pipe.
+pub fn abandon(status: u8) -> ! {
     // SAFETY: ends the process at once; no code of it runs any more.
     unsafe { libc::_exit(status.into()) }
 }

@@ -9,6 +9,6 @@ mod grad;
 mod threads;
 
 pub use device::{DeviceSpec, resolve};
-pub use exit::exit;
+pub use exit::{abandon, exit};
 pub(crate) use grad::grad_enabled;
 pub use threads::{set_all_threads, set_threads};

@@ -1,6 +1,5 @@
 //! Ctrl-C and a request to terminate: the run ends soon and leaves whole files only.
 
-use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The exit status after an interrupt: 128 + SIGINT.
@@ -12,7 +11,7 @@ static CANCEL: AtomicBool = AtomicBool::new(false);
 pub(crate) fn flag() -> Result<&'static AtomicBool, ctrlc::Error> {
     ctrlc::set_handler(|| {
         if CANCEL.swap(true, Ordering::Relaxed) {
-            exit(EXIT.into());
+            cbam::sys::abandon(EXIT);
         }
     })?;
     Ok(&CANCEL)

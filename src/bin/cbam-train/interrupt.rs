@@ -1,7 +1,6 @@
 //! Ctrl-C and a request to terminate: the training saves its state and ends.
 
 use std::path::Path;
-use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The exit status after an interrupt: 128 + SIGINT.
@@ -13,7 +12,7 @@ static CANCEL: AtomicBool = AtomicBool::new(false);
 pub(crate) fn flag() -> Result<&'static AtomicBool, ctrlc::Error> {
     ctrlc::set_handler(|| {
         if CANCEL.swap(true, Ordering::Relaxed) {
-            exit(EXIT.into());
+            cbam::sys::abandon(EXIT);
         }
         eprintln!("\ncbam-train: saving; once more to end at once");
     })?;

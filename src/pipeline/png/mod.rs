@@ -18,7 +18,8 @@ const BAND: usize = 1 << 17;
 /// Bands that stay on one thread: sharing less gains nothing.
 const TOGETHER: usize = 8;
 
-/// Writes an 8 or 16-bit picture. `painted` may give the bytes of some rows of it, to be written in place of its own.
+/// Writes an 8 or 16-bit picture. `painted` may give the bytes of some rows of it, to be written in place of its own; it is
+/// asked twice for the last row of each band, which the next one is predicted from.
 ///
 /// # Errors
 /// What `to` returns; a floating-point picture, or one without pixels, is refused.

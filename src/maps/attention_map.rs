@@ -70,7 +70,7 @@ impl AttentionMap {
     /// # Errors
     /// [`Error::Argument`] if `size` is empty.
     pub fn resample(&self, size: ImageSize, resample: Resample) -> Result<Self> {
-        Ok(Self { values: self.rows(size, resample)?.all(), range: self.range })
+        Ok(Self { values: self.rows(size, resample)?.all()?, range: self.range })
     }
 
     /// As [`resample`](Self::resample), a piece at a time.

@@ -4,7 +4,7 @@
 
 use std::{fmt, iter::zip, str::FromStr};
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -69,7 +69,7 @@ impl FromStr for Resample {
 
 /// `values` on a grid of `size`, none of them under 0.
 pub(super) fn resample(values: &Array2<f32>, size: ImageSize, resample: Resample) -> Result<Array2<f32>> {
-    Ok(Rows::new(values, size, resample, f32::MAX)?.all())
+    Rows::new(values, size, resample, f32::MAX)?.all()
 }
 
 /// What each new cell along one axis takes of the old ones.
@@ -119,8 +119,9 @@ impl Taps {
 /// A map on another grid, made a piece of a row at a time: a large picture's is never held as a whole.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    /// The map with as many columns as wanted, and its own rows.
-    wide: Array2<f32>,
+    /// The map with as many columns as wanted, and its own rows, one after the other.
+    wide: Vec<f32>,
+    width: usize,
     vertical: Taps,
     /// The greatest value that may come.
     top: f32,
@@ -129,29 +130,30 @@ pub(crate) struct Rows {
 impl Rows {
     /// Of `values`, on a grid of `size`, clamped to 0 and `top`: a cubic overshoots at edges, and any sum is rounded.
     pub(super) fn new(values: &Array2<f32>, size: ImageSize, resample: Resample, top: f32) -> Result<Self> {
-        let (height, width) = values.dim();
+        let (height, old_width) = values.dim();
         if size.pixels() == 0 || values.is_empty() {
-            return Err(Error::argument("map size", format!("cannot resample {width}x{height} to {size}")));
+            return Err(Error::argument("map size", format!("cannot resample {old_width}x{height} to {size}")));
         }
-        let columns = Taps::new(width, size.width as usize, resample);
-        let wide = Array2::from_shape_fn((height, size.width as usize), |(row, column)| {
+        let columns = Taps::new(old_width, size.width as usize, resample);
+        let widened = |row: ArrayView1<f32>, column| {
             let (first, others) = columns.of(column);
-            let first = values[[row, first]];
-            first + others.map(|(cell, weight)| (values[[row, cell]] - first) * weight).sum::<f32>()
-        });
-        Ok(Self { wide, vertical: Taps::new(height, size.height as usize, resample), top })
+            let first = row[first];
+            first + others.map(|(cell, weight)| (row[cell] - first) * weight).sum::<f32>()
+        };
+        let width = size.width as usize;
+        let wide =
+            values.rows().into_iter().flat_map(|row| (0..width).map(move |column| widened(row, column))).collect();
+        Ok(Self { wide, width, vertical: Taps::new(height, size.height as usize, resample), top })
     }
 
     /// The values of a row from a column on, as many as `out` has.
     #[inline(always)]
     pub(crate) fn fill(&self, row: usize, column: usize, out: &mut [f32]) {
-        let width = self.wide.ncols();
-        let wide = self.wide.as_slice().expect("made row by row");
         let (first, others) = self.vertical.of(row);
-        let first = &wide[first * width + column..][..out.len()];
+        let first = &self.wide[first * self.width + column..][..out.len()];
         out.copy_from_slice(first);
         for (cell, weight) in others {
-            let values = &wide[cell * width + column..];
+            let values = &self.wide[cell * self.width + column..];
             for ((out, value), first) in zip(zip(&mut *out, values), first) {
                 *out += (value - first) * weight;
             }
@@ -162,17 +164,16 @@ impl Rows {
     }
 
     /// All of it.
-    pub(super) fn all(&self) -> Array2<f32> {
+    pub(super) fn all(&self) -> Result<Array2<f32>> {
         /// About how many values one task makes.
         const TASK: usize = 1 << 16;
-        let (height, width) = (self.vertical.firsts.len(), self.wide.ncols());
+        let (height, width) = (self.vertical.firsts.len(), self.width);
         let rows = (TASK / width).max(1);
-        let mut all = Array2::zeros((height, width));
-        let out = all.as_slice_mut().expect("made row by row");
-        out.par_chunks_mut(rows * width).enumerate().for_each(|(task, out)| {
+        let mut all = vec![0.0; height * width];
+        all.par_chunks_mut(rows * width).enumerate().for_each(|(task, out)| {
             arch().dispatch(Fill { rows: self, first: task * rows, out });
         });
-        all
+        Array2::from_shape_vec((height, width), all).map_err(|error| Error::argument("map size", error))
     }
 }
 
@@ -188,7 +189,7 @@ impl WithSimd for Fill<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) {
-        for (row, out) in self.out.chunks_exact_mut(self.rows.wide.ncols()).enumerate() {
+        for (row, out) in self.out.chunks_exact_mut(self.rows.width).enumerate() {
             self.rows.fill(self.first + row, 0, out);
         }
     }
@@ -222,7 +223,7 @@ mod tests {
         fn it_is_the_librarys(grid in (1_usize..40, 1_usize..40), width in 1_u32..60, height in 1_u32..60, kind in 0..3_usize) {
             let values = Array2::from_shape_fn(grid, |(y, x)| ((y * 7 + x * 5) % 11) as f32 / 10.0);
             let (size, resample) = (ImageSize::new(width, height), Resample::NAMES[kind].0);
-            let all = Rows::new(&values, size, resample, f32::MAX).unwrap().all();
+            let all = Rows::new(&values, size, resample, f32::MAX).unwrap().all().unwrap();
             let between = |old: usize, new: u32, cell: usize| ((2 * cell + 1) * old).is_multiple_of(2 * new as usize);
             for (((y, x), ours), theirs) in zip(all.indexed_iter(), reference(&values, size, resample)) {
                 let either = kind == 0 && (between(grid.0, height, y) || between(grid.1, width, x));
@@ -234,7 +235,7 @@ mod tests {
         fn what_is_flat_stays_flat(value in 0.0_f32..2.0, grid in (1_usize..9, 1_usize..9), width in 1_u32..60, height in 1_u32..60) {
             for (resample, _) in Resample::NAMES {
                 let rows = Rows::new(&Array2::from_elem(grid, value), ImageSize::new(width, height), resample, f32::MAX).unwrap();
-                prop_assert!(rows.all().iter().all(|out| *out == value));
+                prop_assert!(rows.all().unwrap().iter().all(|out| *out == value));
             }
         }
 
@@ -244,7 +245,7 @@ mod tests {
             let rows = Rows::new(&values, ImageSize::new(50, 30), Resample::NAMES[kind].0, 0.9).unwrap();
             let mut part = [9.0; 10];
             rows.fill(row, column, &mut part);
-            let whole = rows.all();
+            let whole = rows.all().unwrap();
             prop_assert!(zip(part, whole.row(row).iter().skip(column)).all(|(part, whole)| part == *whole && part <= 0.9));
         }
     }

@@ -50,7 +50,7 @@ pub fn rollout_received(layers: &[RolloutLayer<'_>]) -> Result<Array2<f32>> {
         let of_layer = match given {
             None => Array1::from_elem(positions, 1.0 / positions as f32),
             Some((given, grid)) if grid == layer.grid => given,
-            Some((given, grid)) => spread(given, grid, layer.grid),
+            Some((given, grid)) => spread(&given, grid, layer.grid),
         };
         given = Some((layer.pass_back(&of_layer)?, layer.grid));
     }
@@ -112,9 +112,9 @@ fn pooling(from: [usize; 2], to: [usize; 2]) -> Array2<f32> {
 }
 
 /// What each position of the grid `from` gives to those of `to` if these receive so much: the product with [`pooling`].
-fn spread(received: Array1<f32>, to: [usize; 2], from: [usize; 2]) -> Array1<f32> {
+fn spread(received: &Array1<f32>, to: [usize; 2], from: [usize; 2]) -> Array1<f32> {
     let [rows, columns] = [0, 1].map(|axis| shares(from[axis], to[axis]));
-    let received = received.into_shape_with_order((to[0], to[1])).expect("as many as the grid has");
+    let received = Array2::from_shape_fn((to[0], to[1]), |(row, column)| received[row * to[1] + column]);
     rows.t().dot(&received).dot(&columns).flatten().into_owned()
 }
 

@@ -8,6 +8,7 @@ mod contour;
 mod layout;
 mod overlay;
 mod panel;
+mod sample;
 mod text;
 
 pub use bars::bar_chart;

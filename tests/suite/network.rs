@@ -410,7 +410,7 @@ fn settle(network: &mut Network, random: &mut ChaCha8Rng) {
             let values = match size.get(1..) {
                 Some(inputs @ [_, ..]) => normal(random, &size, (2.0 / inputs.iter().product::<i64>() as f32).sqrt()),
                 _ if name.contains("running_") => Tensor::zeros(&size, (Kind::Float, Device::Cpu)),
-                _ if name.ends_with("weight") => normal(random, &size, 0.1) + 0.8,
+                _ if name.ends_with("weight") => normal(random, &size, 0.1) + 0.5,
                 _ => normal(random, &size, 0.1),
             };
             variable.shallow_clone().copy_(&values);
@@ -429,7 +429,7 @@ fn settle(network: &mut Network, random: &mut ChaCha8Rng) {
 
 /// Fresh networks, one of them for inference. Through fifty layers of random weights either is up to 1e-4 off the same pass in
 /// double precision; trained weights keep rounding small.
-fn assert_form_for_inference_agrees(config: NetworkConfig, sizes: &[(i64, i64, i64)]) {
+fn assert_form_for_inference_agrees(config: NetworkConfig, sizes: &[(i64, i64, i64)], tolerance: f64) {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let mut network = Network::new(config.clone(), Device::Cpu).unwrap();
     let mut twin = Network::new(config, Device::Cpu).unwrap();
@@ -438,7 +438,7 @@ fn assert_form_for_inference_agrees(config: NetworkConfig, sizes: &[(i64, i64, i
     let fast = twin.for_inference();
     assert!(fast.is_prepared(), "{}", fast.config().arch);
     for &(n, height, width) in sizes {
-        assert_agree(&network, &fast, &normal(&mut random, &[n, 3, height, width], 1.0), 3e-4);
+        assert_agree(&network, &fast, &normal(&mut random, &[n, 3, height, width], 1.0), tolerance);
     }
 }
 
@@ -450,7 +450,7 @@ fn mobile_backbones_have_a_form_for_inference_with_gates_anywhere() {
         let one = StageAttention { patch: None, ..plain.attention[0].clone() };
         let gated = gates.map(|stage| StageAttention { stage: stage.to_owned(), gain: 1.0, ..one.clone() });
         for config in [plain.clone(), NetworkConfig { attention: gated.into(), ..plain }] {
-            assert_form_for_inference_agrees(config, &[(1, 64, 96), (3, 96, 64), (4, 75, 130)]);
+            assert_form_for_inference_agrees(config, &[(1, 64, 96), (3, 96, 64), (4, 75, 130)], 1e-4);
         }
     }
 }
@@ -468,7 +468,7 @@ fn residual_and_plain_backbones_have_a_form_for_inference_too() {
         NetworkConfig::official_bam(Arch::Vgg11Bn),
         NetworkConfig::plain(Arch::Vgg11),
     ] {
-        assert_form_for_inference_agrees(small(config), &[(1, 64, 96), (2, 75, 50)]);
+        assert_form_for_inference_agrees(small(config), &[(1, 64, 96), (2, 75, 50)], 2e-4);
     }
     let grouped = Network::new(small(NetworkConfig::plain(Arch::ResNeXt50)), Device::Cpu).unwrap().for_inference();
     assert!(!grouped.is_prepared(), "no kernel for groups of channels");

@@ -3,14 +3,14 @@
 mod common;
 
 use cbam::backbone::Arch;
-use cbam::network::{Network, NetworkConfig};
+use cbam::network::{ForwardPrecision, Network, NetworkConfig};
 use criterion::{Criterion, criterion_group, criterion_main};
 use tch::Device;
 
 use common::{THREADS, default_network, infer, normal};
 
 fn forward(criterion: &mut Criterion) {
-    let default = default_network(Device::Cpu).expect("the bundled network");
+    let default = default_network(Device::Cpu, ForwardPrecision::F32).expect("the bundled network");
     let resnet =
         Network::new(NetworkConfig::plain(Arch::ResNet18), Device::Cpu).expect("a plain network").for_inference();
     for (name, network, batch) in [("default", &default, 1), ("default", &default, 8), ("resnet18", &resnet, 1)] {

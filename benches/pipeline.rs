@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use cbam::maps::{MapName, Scale};
-use cbam::network::Network;
+use cbam::network::{ForwardPrecision, Network};
 use cbam::photo::{self, Limits, Photo};
 use cbam::pipeline::{PictureFormat, encode};
 use cbam::render::Overlay;
@@ -35,7 +35,7 @@ fn whole(network: &Network, path: &Path, bytes: &[u8]) -> cbam::Result<Vec<u8>> 
 fn pipeline(criterion: &mut Criterion) {
     let path = bundled("coffee.jpg");
     let bytes = fs::read(&path).expect("a bundled picture");
-    let network = default_network(Device::Cpu).expect("the bundled network");
+    let network = default_network(Device::Cpu, ForwardPrecision::F32).expect("the bundled network");
     let preprocess = network.config().preprocess();
 
     let photo = decode(&path, &bytes);

@@ -13,7 +13,7 @@
 //! | `overlay MAP PHOTO OUT` | a file to the file of its overlay, the network loaded |
 //! | `save PHOTO FOLDER` | – ; writes the network's input and everything it says about it as `.npy` |
 //!
-//! Its one argument, if any, is the device: `cpu` (default) or `cuda`.
+//! Its arguments, if any, are the device, `cpu` (default) or `cuda`, and the network's precision, `f32` (default) or `f16`.
 
 mod common;
 #[path = "../src/bin/common/heap.rs"]
@@ -29,37 +29,39 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use cbam::maps::{MapName, Readout};
-use cbam::network::{Network, Output};
-use cbam::photo::{self, Limits, Photo, Preprocess};
+use cbam::network::{ForwardPrecision, Network, Output};
+use cbam::photo::{self, ImageSize, Limits, Photo, Preprocess, Resampled};
 use cbam::pipeline::{self, Ask, Destination, Event, Inspect, Job, Options, PictureFormat, Source, Step, Target};
 use cbam::sys::{self, DeviceSpec};
-use ndarray::{ArrayD, ArrayView4, Axis};
+use ndarray::{ArrayD, Axis};
 use rayon::prelude::*;
 use tch::{Device, Tensor};
 
 use common::{CbamBlock, PatchBlock, THREADS, default_network, infer, normal};
 
 fn main() {
-    let argument = std::env::args().nth(1);
-    if argument.as_deref() == Some("--bench") {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if arguments == ["--bench"] {
         println!("worker: driven by benches/peers/bench.py (make bench-peers)");
         return;
     }
-    let served = serve(argument.as_deref().unwrap_or("cpu"));
+    let served = serve(&arguments);
     if let Err(error) = &served {
         eprintln!("worker: {error:#}");
     }
     sys::exit(served.is_err().into()) // as cbam-run ends
 }
 
-fn serve(device: &str) -> Result<()> {
-    let device: DeviceSpec = device.parse()?;
+fn serve(arguments: &[String]) -> Result<()> {
+    let argument = |index: usize, default| arguments.get(index).map_or(default, String::as_str);
+    let (device, precision): (DeviceSpec, ForwardPrecision) =
+        (argument(0, "cpu").parse()?, argument(1, "f32").parse()?);
     let mut worker = None; // made for the first command: without any, this is an empty process
     for line in io::stdin().lock().lines() {
         let line = line?;
         let worker = match &mut worker {
             Some(worker) => worker,
-            none => none.insert(Worker::new(device)?),
+            none => none.insert(Worker::new(device, precision)?),
         };
         let words: Vec<_> = line.split_whitespace().collect();
         match worker.answer(&words) {
@@ -75,6 +77,7 @@ fn serve(device: &str) -> Result<()> {
 /// What was made for earlier commands is kept, so that only the work itself is timed.
 struct Worker {
     device: Device,
+    precision: ForwardPrecision,
     network: Option<Network>,
     pixels: HashMap<Vec<i64>, Tensor>,
     cbam: HashMap<i64, CbamBlock>,
@@ -85,11 +88,11 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(device: DeviceSpec) -> Result<Self> {
+    fn new(device: DeviceSpec, precision: ForwardPrecision) -> Result<Self> {
         let device = sys::resolve(device)?;
         sys::set_all_threads(Some(THREADS))?;
         let (pixels, cbam, photos, memory) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
-        Ok(Self { device, network: None, pixels, cbam, patch: None, photos, memory })
+        Ok(Self { device, precision, network: None, pixels, cbam, patch: None, photos, memory })
     }
 
     /// Carries out one command; milliseconds where something is timed.
@@ -125,7 +128,7 @@ impl Worker {
 
     fn network(&mut self) -> Result<&mut Network> {
         if self.network.is_none() {
-            self.network = Some(default_network(self.device)?);
+            self.network = Some(default_network(self.device, self.precision)?);
         }
         self.network.as_mut().context("the network was just made")
     }
@@ -267,17 +270,17 @@ impl Inspect for Lent<'_> {
         Inspect::places(&*self.0)
     }
 
-    fn batch_size(&self) -> usize {
-        Inspect::batch_size(&*self.0)
+    fn batch_size(&self, pictures: usize, size: ImageSize) -> usize {
+        Inspect::batch_size(&*self.0, pictures, size)
     }
 
     fn inspect(
         &mut self,
-        batch: ArrayView4<'_, f32>,
+        pictures: &[&Resampled],
         ask: Ask<'_>,
         go_on: &mut dyn FnMut(Step<'_>) -> bool,
     ) -> cbam::Result<Vec<Readout>> {
-        Inspect::inspect(self.0, batch, ask, go_on)
+        Inspect::inspect(self.0, pictures, ask, go_on)
     }
 }
 

@@ -4,12 +4,12 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array3, ArrayView4};
+use ndarray::{Array1, Array3};
 use tch::{CModule, Device, IValue, Kind, Tensor};
 
 use crate::maps::{MapName, OutputReadout, Readout};
-use crate::network::to_host;
-use crate::photo::Preprocess;
+use crate::network::{normalised, to_host};
+use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::pipeline::{Ask, Inspect, Step};
 use crate::weights::imagenet_classes;
 use crate::{Error, Result};
@@ -96,6 +96,24 @@ impl ScriptedNetwork {
         Ok(())
     }
 
+    /// Pictures `[N, 3, H, W]`, normalised, on its device → one readout each.
+    ///
+    /// # Errors
+    /// [`Error::Weights`], with its file's name, if it fails on them or gives out something else than for the first picture.
+    pub fn run(&self, pictures: &Tensor) -> Result<Vec<Readout>> {
+        let outputs = self.forward(pictures)?;
+        let count = pictures.size().first().copied().unwrap_or(0);
+        let probabilities = self.probabilities(&outputs, count)?;
+        let mut readouts: Vec<Readout> =
+            probabilities.into_iter().map(|probabilities| Readout { probabilities, ..Readout::default() }).collect();
+        for map in &self.maps {
+            for (readout, maps) in readouts.iter_mut().zip(self.maps(&outputs, *map, count)?) {
+                readout.outputs.push(OutputReadout { index: map.index, maps });
+            }
+        }
+        Ok(readouts)
+    }
+
     /// Everything that it gives out for a batch, in order; what is no tensor is none.
     fn forward(&self, xs: &Tensor) -> Result<Vec<Option<Tensor>>> {
         let output = tch::no_grad(|| self.module.forward_is(&[IValue::Tensor(xs.shallow_clone())]));
@@ -180,28 +198,17 @@ impl Inspect for ScriptedNetwork {
         Vec::new()
     }
 
-    fn batch_size(&self) -> usize {
+    fn batch_size(&self, _: usize, _: ImageSize) -> usize {
         if self.device == Device::Cpu { 1 } else { 16 }
     }
 
     fn inspect(
         &mut self,
-        batch: ArrayView4<'_, f32>,
+        pictures: &[&Resampled],
         _: Ask<'_>,
         _: &mut dyn FnMut(Step<'_>) -> bool,
     ) -> Result<Vec<Readout>> {
-        let shape: Vec<i64> = batch.shape().iter().map(|&side| side as i64).collect();
-        let pixels: Vec<f32> = batch.iter().copied().collect();
-        let outputs = self.forward(&Tensor::f_from_slice(&pixels)?.f_view(&shape[..])?.f_to_device(self.device)?)?;
-        let probabilities = self.probabilities(&outputs, shape[0])?;
-        let mut readouts: Vec<Readout> =
-            probabilities.into_iter().map(|probabilities| Readout { probabilities, ..Readout::default() }).collect();
-        for map in &self.maps {
-            for (readout, maps) in readouts.iter_mut().zip(self.maps(&outputs, *map, shape[0])?) {
-                readout.outputs.push(OutputReadout { index: map.index, maps });
-            }
-        }
-        Ok(readouts)
+        self.run(&normalised(pictures, &self.preprocess, self.device)?.f_contiguous()?)
     }
 }
 

@@ -174,7 +174,7 @@ class PatchAttention(nn.Module):
     def forward(self, x, need_weights=True):
         rows, columns = map(int, x.shape[-2:])
         if (rows, columns) not in self.positions:
-            self.positions[rows, columns] = sine_cosine_2d(rows, columns, x.shape[1]).to(x.device)
+            self.positions[rows, columns] = sine_cosine_2d(rows, columns, x.shape[1]).to(x)
         tokens = self.norm(x.flatten(2).transpose(1, 2)) + self.positions[rows, columns]  # [N, T, C]
         context, weights = self.attention(tokens, need_weights)
         return x + context.transpose(1, 2).unflatten(2, (rows, columns)), weights

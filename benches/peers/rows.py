@@ -46,8 +46,8 @@ class Bench:
         return quick if self.quick else full
 
     @functools.cache
-    def peer(self, name, device="cpu"):
-        return Worker([sys.executable, HERE / "worker.py", name, device])
+    def peer(self, name, device="cpu", precision="f32"):
+        return Worker([sys.executable, HERE / "worker.py", name, device, precision])
 
     @functools.cache
     def photos(self, count):
@@ -219,22 +219,26 @@ def explain(bench):
 
 
 def gpu(bench):
-    ours = Worker([bench.worker, "cuda"])
+    return [line for precision in ("f32", "f16") for line in gpu_in(bench, precision)]
+
+
+def gpu_in(bench, precision):
+    ours = Worker([bench.worker, "cuda", precision])
     ours.ask("empty")  # says so if there is no GPU
-    peers, lines = {name: bench.peer(name, "cuda") for name in ("eager", "compile")}, []
+    peers, lines = {name: bench.peer(name, "cuda", precision) for name in ("eager", "compile")}, []
     targets = {"eager": 1.0, "compile": 0.95}
-    sides = {"ours": ours} | peers
+    sides, name_of_row = {"ours": ours} | peers, f"GPU, {precision}"
     one = {name: bench.asks(side, "forward 1 224 224", 20) for name, side in sides.items()}
-    taken, row = bench.sides("GPU", one, bench.rounds(20)), "GPU: latency at batch 1"
+    taken, row = bench.sides(name_of_row, one, bench.rounds(20)), f"{name_of_row}: latency at batch 1"
     lines += [Ratio(row, NAMES[peer], taken["ours"], taken[peer], faster=True, target=targets[peer])
               for peer in peers if peer in taken]
     best = {}
     for batch in (16, 64, 256):
         many = {name: bench.asks(side, f"forward {batch} 224 224", 5) for name, side in sides.items()}
-        for name, times in bench.sides("GPU", many, bench.rounds(5)).items():
+        for name, times in bench.sides(name_of_row, many, bench.rounds(5)).items():
             rate = [batch / milliseconds * 1e3 for milliseconds in times]
             best[name] = max(best.get(name, [0]), rate, key=statistics.median)
-    row = "GPU: images/s at the best batch"
+    row = f"{name_of_row}: images/s at the best batch"
     lines += [Ratio(row, NAMES[peer], best["ours"], best[peer], unit="images/s", faster=True, rate=True, target=targets[peer])
               for peer in peers if peer in best]
     return lines

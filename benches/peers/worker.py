@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """One peer's side of the comparison: reads one command a line, answers one line each, as benches/worker.rs does.
 
-usage: worker.py PEER [DEVICE]
+usage: worker.py PEER [DEVICE [PRECISION]]
 
 PEER, how the default network of model.py is run: eager, channels_last, frozen (TorchScript), compile (torch.compile) or
-onnxruntime. DEVICE: cpu (default) or cuda. Commands, with milliseconds in answer:
+onnxruntime. DEVICE: cpu (default) or cuda. PRECISION: f32 (default) or f16, then with channels_last. Commands, with milliseconds in answer:
 
     forward BATCH HEIGHT WIDTH   the network, pixels to logits and maps
     cbam N C H W                 timm's CbamModule (eager)
@@ -42,17 +42,20 @@ def cv2():
 
 
 @functools.cache
-def network(device):
+def network(device, precision="f32"):
     import model
-    return model.load().to(device)
+    net = model.load().to(device)
+    return net.half().to(memory_format=torch().channels_last) if precision == "f16" else net
 
 
-def forward(peer, device, batch, height, width):
+def forward(peer, device, precision, batch, height, width):
     """A function that runs the network on such a batch, whatever the peer needs for it made ready."""
     t = torch()
     if peer == "compile" and device == "cpu":
         compiler_at_hand()
-    net, x = network(device), t.randn(batch, 3, height, width).to(device)
+    net, x = network(device, precision), t.randn(batch, 3, height, width).to(device)
+    if precision == "f16":
+        x = x.half().to(memory_format=t.channels_last)
     with t.inference_mode():
         net(x)  # the positions of that grid are then constants
     if peer == "onnxruntime":
@@ -161,7 +164,7 @@ def encode(photo, out):
 
 
 def main():
-    peer, device = sys.argv[1], (sys.argv[2:] or ["cpu"])[0]
+    peer, device, precision = (sys.argv[1:] + ["cpu", "f32"][len(sys.argv) - 2:])[:3]
     if peer not in PEERS:
         sys.exit(f"{peer} is none of {', '.join(PEERS)}")
     sys.path.insert(0, str(Path(__file__).parent))
@@ -170,7 +173,7 @@ def main():
     def prepared(line):
         command, *words = line.split()
         if command == "forward":
-            run = forward(peer, device, *map(int, words))
+            run = forward(peer, device, precision, *map(int, words))
         elif command in ("cbam", "patch"):
             run = {"cbam": cbam, "patch": patch}[command](*map(int, words))
         else:

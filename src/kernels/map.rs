@@ -23,6 +23,23 @@ impl Map {
         Self { tensor: Tensor::empty(size, (Kind::Float, Device::Cpu)), images, height, width, channels }
     }
 
+    /// A map `[N, H, W, C]` of which `fill` writes image after image.
+    ///
+    /// # Errors
+    /// What `fill` returns.
+    pub(crate) fn filled(
+        [images, height, width, channels]: [usize; 4],
+        fill: impl Fn(usize, &mut [f32]) -> Result<()>,
+    ) -> Result<Self> {
+        let mut ys = Self::empty(images, height, width, channels);
+        let (target, count) = (ys.target(), height * width * channels);
+        for image in 0..images {
+            // SAFETY: one image of the map, which nobody else has.
+            fill(image, unsafe { std::slice::from_raw_parts_mut(target.at(image * count), count) })?;
+        }
+        Ok(ys)
+    }
+
     /// The map of a tensor `[N, C, H, W]`: its own memory if its channels lie together, else a copy.
     ///
     /// # Errors

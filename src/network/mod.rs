@@ -5,6 +5,7 @@
 
 mod block;
 mod config;
+mod input;
 mod load;
 mod places;
 mod run;
@@ -18,6 +19,8 @@ use crate::{Error, Result, kernels, sys};
 
 use block::Block;
 pub use config::{NetworkConfig, StageAttention};
+pub use input::ForwardPrecision;
+pub(crate) use input::normalised;
 pub use places::{HEAD, Place};
 pub(crate) use run::to_host;
 use site::Site;
@@ -202,7 +205,7 @@ impl Network {
         match xs.size()[..] {
             [_, 3, height, width] if height.min(width) >= least => match self.fast(train) {
                 Some(fast) => fast.stem(xs),
-                None => Ok(self.backbone.stem(xs, train)),
+                None => Ok(self.backbone.stem(&xs.f_to_kind(self.variables.kind())?, train)),
             },
             ref size => {
                 let (expected, got) = (format!("[N, 3, H, W], H and W at least {least}"), format!("{size:?}"));

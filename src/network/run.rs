@@ -1,5 +1,7 @@
 //! From a batch of prepared photos to what the network says about each: the one crossing into tensors for inference.
 
+use std::ops::Range;
+
 use ndarray::{Array, ArrayD, ArrayView4, ArrayViewD, Axis, CowArray, Dimension, Ix2, Ix3, Ix4, s};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
@@ -9,6 +11,7 @@ use super::{BlockOutput, Network, Output};
 use crate::explain::{Method, class_activation, grad_cam};
 use crate::kernels;
 use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
+use crate::photo::{ImageSize, Resampled};
 use crate::{Error, Result};
 
 /// The most that the weights of one patch attention may take.
@@ -28,41 +31,49 @@ impl Network {
     /// to a network without patch attention or for pictures whose patch attention would take over 4 GiB,
     /// [`Error::Torch`] if libtorch fails.
     pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
-        self.check_patch_memory(&shape_of(batch))?;
-        let inspect = |batch: &ArrayView4<f32>| {
-            let input = self.input(batch)?;
+        let shape: Vec<i64> = batch.shape().iter().map(|&side| side as i64).collect();
+        self.check_patch_memory(&shape)?;
+        self.in_parts(batch.len_of(Axis(0)), queries, |part| self.input(&batch.slice(s![part, .., .., ..])))
+    }
+
+    /// The same of pictures of one size, as [`Preprocess::resample`](crate::photo::Preprocess::resample) makes them:
+    /// normalised on the way to the network, on a GPU by itself.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for pictures of several sizes or none; else as [`run`](Self::run).
+    pub fn look(&self, pictures: &[&Resampled], queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+        if let Some(ImageSize { width, height }) = pictures.first().map(|picture| picture.geometry.network) {
+            self.check_patch_memory(&[pictures.len() as i64, 3, height.into(), width.into()])?;
+        }
+        self.in_parts(pictures.len(), queries, |part| self.pictures(&pictures[part]))
+    }
+
+    fn in_parts(
+        &self,
+        images: usize,
+        queries: &[[f32; 2]],
+        input: impl Fn(Range<usize>) -> Result<Tensor>,
+    ) -> Result<Vec<Readout>> {
+        let inspect = |part| {
+            let input = input(part)?;
             tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
         };
-        let (images, threads) = (batch.len_of(Axis(0)), rayon::current_num_threads());
+        let threads = rayon::current_num_threads();
         if !self.is_prepared() || threads == 1 || images < 2 * threads || tch::get_num_threads() > 1 {
-            return inspect(batch);
+            return inspect(0..images);
         }
         // So none waits for another after every layer. Of several pictures, since each part reads all weights.
-        let part = |part: usize| batch.slice(s![images * part / threads..images * (part + 1) / threads, .., .., ..]);
-        let readouts = kernels::side_by_side(threads, |index| inspect(&part(index)));
+        let part = |part: usize| images * part / threads..images * (part + 1) / threads;
+        let readouts = kernels::side_by_side(threads, |index| inspect(part(index)));
         Ok(readouts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
-    /// Photos `[N, 3, H, W]` as a tensor on the network's device; in memory a pixel's channels stand together (PyTorch's
-    /// `channels_last`) if they do so in the batch and the network is ready for inference.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] if their patch attention would take over 4 GiB, [`Error::Torch`] if libtorch fails.
-    pub fn input(&self, batch: &ArrayView4<f32>) -> Result<Tensor> {
-        let shape = shape_of(batch);
+    /// Runs a batch of black pictures, to see whether it can be and how long it takes.
+    pub(crate) fn try_out(&self, pictures: usize, size: ImageSize) -> Result<()> {
+        let shape = [pictures as i64, 3, size.height.into(), size.width.into()];
         self.check_patch_memory(&shape)?;
-        let pixels_first = batch.view().permuted_axes([0, 2, 3, 1]);
-        if let Some(pixels) = pixels_first.as_slice().filter(|_| self.is_prepared()) {
-            let input = Tensor::f_from_slice(pixels)?.f_view([shape[0], shape[2], shape[3], shape[1]])?;
-            return Ok(input.f_permute([0, 3, 1, 2])?.f_to_device(self.device())?);
-        }
-        let batch = batch.as_standard_layout();
-        let pixels = batch.as_slice().ok_or_else(|| Error::Input {
-            layer: "Network",
-            expected: "a batch in standard layout".into(),
-            got: format!("{:?}", batch.strides()),
-        })?;
-        Ok(Tensor::f_from_slice(pixels)?.f_view(&shape[..])?.f_to_device(self.device())?)
+        let input = self.laid_out(&Tensor::f_zeros(shape, (Kind::Float, self.device()))?)?;
+        tch::no_grad(|| self.read(&self.forward(&input, false)?, &[])).map(drop)
     }
 
     /// Refuses a batch whose patch attention, which grows with the fourth power of the side, would not fit.
@@ -167,10 +178,6 @@ fn roll_out(attention: &[BlockOutput], readouts: &mut [Readout]) -> Result<()> {
         readout.rollout = Some(rollout_received(&layers.collect::<Vec<_>>())?);
         Ok(())
     })
-}
-
-fn shape_of(batch: &ArrayView4<f32>) -> Vec<i64> {
-    batch.shape().iter().map(|&side| side as i64).collect()
 }
 
 /// The index of the patch at a fraction of the width and height.

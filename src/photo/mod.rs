@@ -17,6 +17,6 @@ mod srgb;
 
 pub use decode::{Photo, decode, open};
 pub use limits::Limits;
-pub use preprocess::{Prepared, Preprocess};
+pub use preprocess::{Prepared, Preprocess, Resampled};
 pub(crate) use resize::resize;
 pub use size::{Geometry, ImageSize};

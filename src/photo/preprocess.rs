@@ -29,6 +29,39 @@ impl Default for Preprocess {
     }
 }
 
+/// A picture at the size at which a network sees it, opaque, in its own 8 or 16 bits.
+#[derive(Debug, Clone)]
+pub struct Resampled {
+    samples: Samples,
+    /// How the picture was stretched.
+    pub geometry: Geometry,
+}
+
+/// Red, green and blue of each pixel, together.
+#[derive(Debug, Clone)]
+enum Samples {
+    Eight(Vec<u8>),
+    Sixteen(Vec<u16>),
+}
+
+impl Resampled {
+    /// The bytes that its pixels take.
+    pub fn bytes(&self) -> usize {
+        match &self.samples {
+            Samples::Eight(samples) => size_of_val(&samples[..]),
+            Samples::Sixteen(samples) => size_of_val(&samples[..]),
+        }
+    }
+
+    /// `[H, W, 3]`; none if it has 16 bits.
+    pub(crate) fn eight_bits(&self) -> Option<&[u8]> {
+        match &self.samples {
+            Samples::Eight(samples) => Some(samples),
+            Samples::Sixteen(_) => None,
+        }
+    }
+}
+
 /// A picture as a network takes it.
 #[derive(Debug, Clone)]
 pub struct Prepared {
@@ -67,7 +100,21 @@ impl Preprocess {
         if picture.width < picture.height { ImageSize::new(short, long) } else { ImageSize::new(long, short) }
     }
 
-    /// Composites on white, resamples and normalises.
+    /// Composites on white, resamples and normalises: [`resample`](Self::resample), then [`normalise`](Self::normalise).
+    ///
+    /// # Errors
+    /// As [`resample`](Self::resample).
+    pub fn apply(&self, photo: &Photo) -> Result<Prepared> {
+        let picture = self.resample(photo)?;
+        let ImageSize { width, height } = picture.geometry.network;
+        let mut pixels = Array3::zeros((height as usize, width as usize, 3));
+        if let Some(values) = pixels.as_slice_mut() {
+            self.normalise(&picture, values)?;
+        }
+        Ok(Prepared { pixels: pixels.permuted_axes([2, 0, 1]), geometry: picture.geometry })
+    }
+
+    /// Composites on white and resamples.
     ///
     /// Resampling is bicubic (Catmull-Rom, `a = -1/2`, with its support widened when shrinking), as Pillow's
     /// `BICUBIC`, with which the networks were measured; it keeps the depth of 8 or 16 bits.
@@ -75,7 +122,7 @@ impl Preprocess {
     /// # Errors
     /// [`Error::Argument`] if `short_side` is 0 or over [`MAX_SHORT_SIDE`](Self::MAX_SHORT_SIDE), `multiple` or
     /// `max_ratio` is 0, or `std` holds a 0; [`Error::Input`] if the picture is empty.
-    pub fn apply(&self, photo: &Photo) -> Result<Prepared> {
+    pub fn resample(&self, photo: &Photo) -> Result<Resampled> {
         self.check()?;
         let picture = photo.size();
         if picture.pixels() == 0 {
@@ -86,8 +133,11 @@ impl Preprocess {
             });
         }
         let network = self.network_size(picture);
-        let small = resize(&photo.image, network)?;
-        Ok(Prepared { pixels: self.normalise(small), geometry: Geometry { picture, network } })
+        let samples = match resize(&photo.image, network)? {
+            DynamicImage::ImageRgb16(image) => Samples::Sixteen(image.into_raw()),
+            other => Samples::Eight(other.into_rgb8().into_raw()),
+        };
+        Ok(Resampled { samples, geometry: Geometry { picture, network } })
     }
 
     fn check(&self) -> Result<()> {
@@ -100,17 +150,24 @@ impl Preprocess {
         Ok(())
     }
 
-    /// `[3, H, W]`, a pixel's channels together, from any picture without alpha.
-    fn normalise(&self, image: DynamicImage) -> Array3<f32> {
-        let (width, height) = (image.width() as usize, image.height() as usize);
-        let mut pixels = Array3::zeros((height, width, 3));
-        if let Some(out) = pixels.as_slice_mut() {
-            match image {
-                DynamicImage::ImageRgb16(image) => self.values(&image, |sample| f32::from(sample) / 257.0, out),
-                other => self.values(&other.into_rgb8(), f32::from, out),
-            }
+    /// Subtracts [`mean`](Self::mean) and divides by [`std`](Self::std): `[H, W, 3]`, 16 bits scaled to `0..=255` before.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if `values` is not of so many numbers.
+    pub fn normalise(&self, picture: &Resampled, values: &mut [f32]) -> Result<()> {
+        let ImageSize { width, height } = picture.geometry.network;
+        if values.len() != 3 * width as usize * height as usize {
+            return Err(Error::Input {
+                layer: "preprocess",
+                expected: format!("room for {width}x{height} pixels of 3 numbers"),
+                got: format!("{} numbers", values.len()),
+            });
         }
-        pixels.permuted_axes([2, 0, 1])
+        match &picture.samples {
+            Samples::Eight(samples) => self.values(samples, f32::from, values),
+            Samples::Sixteen(samples) => self.values(samples, |sample| f32::from(sample) / 257.0, values),
+        }
+        Ok(())
     }
 
     fn values<T: Copy>(&self, samples: &[T], value: impl Fn(T) -> f32, out: &mut [f32]) {

@@ -1,12 +1,13 @@
 //! What the pipeline needs of a network.
 
-use ndarray::{ArrayView4, s};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
-use super::Options;
+use super::{Options, tune};
 use crate::explain::{ExplainOptions, Method, explain_while};
 use crate::maps::{Explanation, MapName, NO_ROLLOUT, Readout};
 use crate::network::Network;
-use crate::photo::Preprocess;
+use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::weights::imagenet_classes;
 use crate::{Error, Result};
 
@@ -61,17 +62,17 @@ pub trait Inspect {
     /// The stages at which explanations may look.
     fn places(&self) -> Vec<String>;
 
-    /// How many pictures at once serve it best.
-    fn batch_size(&self) -> usize;
+    /// How many pictures at once serve it best, in a run of `pictures` pictures, most of which have that size.
+    fn batch_size(&self, pictures: usize, size: ImageSize) -> usize;
 
-    /// Looks at a batch, `[N, 3, H, W]`, normalised. Returns one readout per picture, with what is asked for. `go_on` is
-    /// told about costly explanations, and says whether to go on.
+    /// Looks at pictures of one size, as its [`preprocess`](Self::preprocess) resamples them. Returns one readout per picture,
+    /// with what is asked for. `go_on` is told about costly explanations, and says whether to go on.
     ///
     /// # Errors
     /// What the network refuses; [`Error::Interrupted`] once `go_on` has returned false.
     fn inspect(
         &mut self,
-        batch: ArrayView4<'_, f32>,
+        pictures: &[&Resampled],
         ask: Ask<'_>,
         go_on: &mut dyn FnMut(Step<'_>) -> bool,
     ) -> Result<Vec<Readout>>;
@@ -121,22 +122,31 @@ impl Inspect for Network {
     }
 
     /// On a CPU a batch costs as much as its pictures one by one, and more memory; it only occupies many threads better.
-    /// With the crate's own kernels each thread takes a part of it: four pictures, which read the weights together.
-    fn batch_size(&self) -> usize {
+    /// With the crate's own kernels each thread takes a part of it: four pictures, which read the weights together. On a GPU it
+    /// is found by trying.
+    fn batch_size(&self, pictures: usize, size: ImageSize) -> usize {
         if self.is_prepared() {
             let threads = rayon::current_num_threads();
             return if threads > 1 { (4 * threads).min(32) } else { 1 };
         }
-        if self.device() == tch::Device::Cpu { (tch::get_num_threads() as usize / 4).clamp(1, 8) } else { 16 }
+        if self.device() == tch::Device::Cpu {
+            return (tch::get_num_threads() as usize / 4).clamp(1, 8);
+        }
+        tune::batch_size(pictures, |batch| {
+            let start = Instant::now();
+            // Most of tch's methods panic where memory is short.
+            let passed = catch_unwind(AssertUnwindSafe(|| self.try_out(batch, size)));
+            passed.is_ok_and(|passed| passed.is_ok()).then(|| start.elapsed())
+        })
     }
 
     fn inspect(
         &mut self,
-        batch: ArrayView4<'_, f32>,
+        pictures: &[&Resampled],
         ask: Ask<'_>,
         go_on: &mut dyn FnMut(Step<'_>) -> bool,
     ) -> Result<Vec<Readout>> {
-        let mut readouts = self.run(&batch, ask.queries)?;
+        let mut readouts = self.look(pictures, ask.queries)?;
         let Explain { methods, class, options } = ask.explain;
         for (picture, readout) in readouts.iter_mut().enumerate() {
             let likeliest = readout.explanations.first().map_or(0, |grad_cam| grad_cam.class);
@@ -151,7 +161,7 @@ impl Inspect for Network {
                 if readout.explanations.iter().any(|made| made.method == *method && made.stage == *stage) {
                     continue;
                 }
-                let pixels = self.input(&batch.slice(s![picture..=picture, .., .., ..]))?;
+                let pixels = self.pictures(&pictures[picture..=picture])?;
                 let mut told = |done, total| !method.is_costly() || go_on(Step { picture, map: &map, done, total });
                 let made = explain_while(self, &pixels, *method, stage.as_deref(), class as i64, options, &mut told)?;
                 readout.explained(Explanation { method: *method, stage: stage.clone(), class, map: made });
@@ -182,17 +192,17 @@ impl<N: Inspect + ?Sized> Inspect for Box<N> {
         (**self).places()
     }
 
-    fn batch_size(&self) -> usize {
-        (**self).batch_size()
+    fn batch_size(&self, pictures: usize, size: ImageSize) -> usize {
+        (**self).batch_size(pictures, size)
     }
 
     fn inspect(
         &mut self,
-        batch: ArrayView4<'_, f32>,
+        pictures: &[&Resampled],
         ask: Ask<'_>,
         go_on: &mut dyn FnMut(Step<'_>) -> bool,
     ) -> Result<Vec<Readout>> {
-        (**self).inspect(batch, ask, go_on)
+        (**self).inspect(pictures, ask, go_on)
     }
 }
 
@@ -300,13 +310,13 @@ mod tests {
             ["stage5", "head"].map(str::to_owned).into()
         }
 
-        fn batch_size(&self) -> usize {
+        fn batch_size(&self, _: usize, _: ImageSize) -> usize {
             1
         }
 
         fn inspect(
             &mut self,
-            _: ArrayView4<'_, f32>,
+            _: &[&Resampled],
             _: Ask<'_>,
             _: &mut dyn FnMut(Step<'_>) -> bool,
         ) -> Result<Vec<Readout>> {

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use ndarray::{Array3, Axis};
 use rayon::{Scope, ThreadPool};
 
 use super::batch::Bins;
@@ -16,7 +15,7 @@ use super::report::milliseconds;
 use super::run::{Run, Seen, bytes, guarded, lock, pictures};
 use super::{Ask, Event, Inspect, Step, Timings};
 use crate::maps::{MapName, Readout};
-use crate::photo::{Geometry, ImageSize, Photo, Preprocess};
+use crate::photo::{ImageSize, Photo, Preprocess, Resampled};
 use crate::{Error, Result};
 
 /// How often the network's thread, while it waits for a picture, looks whether there is a task that it could do.
@@ -43,8 +42,7 @@ struct Decoded<'g> {
     index: usize,
     /// Kept only if something is drawn over it in this pass.
     photo: Option<Photo>,
-    pixels: Array3<f32>,
-    geometry: Geometry,
+    resampled: Resampled,
     /// The points whose rows of weights are asked for.
     queries: Vec<[f32; 2]>,
     decode_ms: f64,
@@ -96,7 +94,9 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
                 let explain = choose_explanations(self.options, &maps, &network, &labels)?;
                 let mut preprocess = network.preprocess();
                 preprocess.short_side = self.options.short_side.unwrap_or(preprocess.short_side);
-                let batch_size = self.options.batch_size.map_or_else(|| network.batch_size(), NonZeroUsize::get);
+                let usual = preprocess.network_size(ImageSize::new(4, 3));
+                let batch_size = self.options.batch_size.map(NonZeroUsize::get);
+                let batch_size = batch_size.unwrap_or_else(|| network.batch_size(self.jobs.len(), usual));
                 gate.widen(pictures(self.options, batch_size));
                 let facts = NetworkFacts { preprocess, labels, maps, explain };
                 let _ = self.network.set(Some(facts)); // set nowhere else but on release
@@ -132,15 +132,14 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
         let job = &self.jobs[index];
         let start = Instant::now();
         let decoded = guarded(job, || {
-            let prepared = facts.preprocess.apply(&photo)?;
-            let queries = facts.maps.iter().filter_map(|name| name.query(&prepared.geometry).transpose());
+            let resampled = facts.preprocess.resample(&photo)?;
+            let queries = facts.maps.iter().filter_map(|name| name.query(&resampled.geometry).transpose());
             let mut queries: Vec<_> = queries.collect::<Result<_>>()?;
             queries.dedup();
             let photo = (keep_photo && job.draws()).then_some(photo);
-            ticket.decoded(photo.as_ref().map_or(0, bytes) + 4 * prepared.pixels.len() as u64);
+            ticket.decoded(photo.as_ref().map_or(0, bytes) + resampled.bytes() as u64);
             let decode_ms = milliseconds(read + start.elapsed());
-            let (pixels, geometry) = (prepared.pixels, prepared.geometry);
-            Ok(Decoded { index, photo, pixels, geometry, queries, decode_ms, ticket })
+            Ok(Decoded { index, photo, resampled, queries, decode_ms, ticket })
         });
         match decoded {
             Ok(decoded) => drop(sender.send(decoded)), // if the network is gone, so is the run
@@ -160,7 +159,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
         let mut bins = Bins::<(ImageSize, Vec<[f32; 2]>), _>::new(batch_size);
         loop {
             for next in decoded.try_iter() {
-                bins.push((next.geometry.network, next.queries.clone()), next);
+                bins.push((next.resampled.geometry.network, next.queries.clone()), next);
             }
             let Some(((_, queries), batch)) = bins.take() else {
                 // Nothing for the network: this thread decodes or draws, as any other does.
@@ -168,7 +167,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
                     continue;
                 }
                 match decoded.recv_timeout(TASK_POLL) {
-                    Ok(first) => bins.push((first.geometry.network, first.queries.clone()), first),
+                    Ok(first) => bins.push((first.resampled.geometry.network, first.queries.clone()), first),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
@@ -181,7 +180,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
             let outcomes = self.inspect(network, &batch, &queries);
             let network_ms = milliseconds(start.elapsed()) / batch.len() as f64;
             for (picture, readout) in batch.into_iter().zip(outcomes) {
-                let Decoded { index, photo, geometry, decode_ms, ticket, .. } = picture;
+                let Decoded { index, photo, resampled: Resampled { geometry, .. }, decode_ms, ticket, .. } = picture;
                 let timings = Timings { decode_ms, network_ms, draw_ms: 0.0 };
                 let seen = readout
                     .map(|readout| Seen { geometry, readout, timings })
@@ -215,18 +214,10 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
         if self.cancelled() {
             return Err(Error::Interrupted);
         }
-        let stacked;
-        let pixels = if let [one] = batch {
-            one.pixels.view().insert_axis(Axis(0)) // not copied
-        } else {
-            // As they lie, a pixel's channels together.
-            let views: Vec<_> = batch.iter().map(|picture| picture.pixels.view().permuted_axes([1, 2, 0])).collect();
-            stacked = ndarray::stack(Axis(0), &views).map_err(|error| Error::argument("batch", error))?;
-            stacked.view().permuted_axes([0, 3, 1, 2])
-        };
+        let pictures: Vec<_> = batch.iter().map(|picture| &picture.resampled).collect();
         let ask = Ask { queries, explain: &self.facts().explain };
         let go_on = &mut |step: Step<'_>| self.explaining(batch[step.picture].index, step);
-        let readouts = catch_unwind(AssertUnwindSafe(|| network.inspect(pixels, ask, go_on)));
+        let readouts = catch_unwind(AssertUnwindSafe(|| network.inspect(&pictures, ask, go_on)));
         let readouts = readouts
             .unwrap_or_else(|_| Err(Error::argument("network", "libtorch failed on it, for want of memory perhaps")))?;
         exactly(readouts, batch.len())

@@ -42,6 +42,7 @@ mod spool;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod tune;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;

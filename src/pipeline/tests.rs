@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use image::{Rgb, RgbImage};
-use ndarray::{Array1, Array2, Array3, ArrayView4, Axis, array};
+use ndarray::{Array1, Array2, Array3, array};
 use ndarray_npy::ReadNpyExt;
 
 use super::*;
 use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout};
-use crate::photo::Preprocess;
+use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::{Error, Result};
 
 /// A network that sees one value per picture, its mean brightness b in 0..=1: the spatial gate is `b * [[1, 0, 0]]`.
@@ -39,7 +39,7 @@ impl Inspect for &mut Fake {
         ["stage5", "head"].map(str::to_owned).into()
     }
 
-    fn batch_size(&self) -> usize {
+    fn batch_size(&self, _: usize, _: ImageSize) -> usize {
         2
     }
 
@@ -51,12 +51,17 @@ impl Inspect for &mut Fake {
 
     fn inspect(
         &mut self,
-        batch: ArrayView4<'_, f32>,
+        pictures: &[&Resampled],
         ask: Ask<'_>,
         go_on: &mut dyn FnMut(Step<'_>) -> bool,
     ) -> Result<Vec<Readout>> {
-        self.batches.push(batch.len_of(Axis(0)));
-        let brightness: Vec<f32> = batch.outer_iter().map(|picture| picture.mean().unwrap().clamp(0.0, 1.0)).collect();
+        self.batches.push(pictures.len());
+        let brightness = |picture: &&Resampled| {
+            let mut values = vec![0.0; picture.bytes()];
+            self.preprocess().normalise(picture, &mut values).unwrap();
+            Array1::from(values).mean().unwrap().clamp(0.0, 1.0)
+        };
+        let brightness: Vec<f32> = pictures.iter().map(brightness).collect();
         if self.too_bright.is_some_and(|limit| brightness.iter().any(|b| *b > limit)) {
             return Err(Error::argument("network", "too bright"));
         }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use cbam::maps::MapName;
 use cbam::photo::{Geometry, ImageSize, Preprocess};
-use cbam::pipeline::{Ask, Explain, Inspect};
+use cbam::pipeline::Inspect;
 use cbam::torchscript::ScriptedNetwork;
 use cbam::weights::Checkpoint;
 use ndarray::{Array4, ArrayView2};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torchscript").join(name)
@@ -27,8 +27,8 @@ fn names(network: &ScriptedNetwork) -> Vec<String> {
     network.map_names().iter().map(ToString::to_string).collect()
 }
 
-fn look(network: &mut ScriptedNetwork, batch: &Array4<f32>) -> cbam::Result<Vec<cbam::maps::Readout>> {
-    network.inspect(batch.view(), Ask { queries: &[], explain: &Explain::default() }, &mut |_| true)
+fn filled(value: f64, shape: [i64; 4]) -> Tensor {
+    Tensor::full(shape, value, (Kind::Float, Device::Cpu))
 }
 
 fn array(tensor: &Tensor) -> Array4<f32> {
@@ -44,10 +44,10 @@ fn close(a: ArrayView2<f32>, b: ArrayView2<f32>) -> bool {
 #[test]
 fn maps_and_classes_are_those_that_pytorch_gives() {
     let expected = Checkpoint::open(golden("gated.safetensors")).unwrap().tensors;
-    let mut network = open("gated.pt", Some(&[1, 2])).unwrap();
+    let network = open("gated.pt", Some(&[1, 2])).unwrap();
     assert_eq!(network.classes(), 4);
     assert_eq!(names(&network), ["output:1", "output:2", "output:2:0", "output:2:1", "output:2:2"]);
-    let readouts = look(&mut network, &array(&expected["x"])).unwrap();
+    let readouts = network.run(&expected["x"]).unwrap();
     let (gate, heads) = (array(&expected["gate"]), array(&expected["heads"]));
     let size = ImageSize::new(48, 32);
     let geometry = Geometry { picture: size, network: size };
@@ -75,26 +75,26 @@ fn outputs_that_are_no_maps_are_named_with_their_shapes() {
     );
     assert!(refused("gated.pt", Some(&[4])).contains("output 4 is no map"));
     // Without a choice the features are taken too, which go below 0.
-    let mut network = open("gated.pt", None).unwrap();
+    let network = open("gated.pt", None).unwrap();
     assert!(names(&network).contains(&"output:3".to_owned()));
-    let message = look(&mut network, &Array4::zeros([1, 3, 32, 64])).unwrap_err().to_string();
+    let message = network.run(&filled(0.0, [1, 3, 32, 64])).unwrap_err().to_string();
     assert!(message.contains("output 3 has the value -") && message.contains("sigmoid"), "{message}");
 }
 
 #[test]
 fn a_map_alone_is_enough_and_probabilities_stay_as_they_are() {
-    let mut network = open("map_alone.pt", None).unwrap();
+    let network = open("map_alone.pt", None).unwrap();
     assert_eq!((network.classes(), names(&network)), (0, vec!["output:0".to_owned()]));
-    let readout = look(&mut network, &Array4::ones([1, 3, 32, 64])).unwrap().remove(0);
+    let readout = network.run(&filled(1.0, [1, 3, 32, 64])).unwrap().remove(0);
     assert_eq!((readout.probabilities.len(), readout.outputs[0].maps.dim()), (0, (1, 4, 8)));
 
-    let mut square = open("square_only.pt", None).unwrap();
+    let square = open("square_only.pt", None).unwrap();
     assert_eq!((square.classes(), names(&square)), (3, vec!["output:1".to_owned()]));
-    let readout = look(&mut square, &Array4::ones([1, 3, 64, 64])).unwrap().remove(0);
+    let readout = square.run(&filled(1.0, [1, 3, 64, 64])).unwrap().remove(0);
     assert!((readout.probabilities.sum() - 1.0).abs() < 1e-6);
     let spread = readout.probabilities.iter().copied().fold(0.0, f32::max);
     assert!(spread > 0.34, "a softmax of a softmax would be flat: {spread}");
-    let message = look(&mut square, &Array4::ones([1, 3, 64, 96])).unwrap_err().to_string();
+    let message = square.run(&filled(1.0, [1, 3, 64, 96])).unwrap_err().to_string();
     assert!(message.contains("square_only.pt") && message.contains("[1, 3, 64, 96]"), "{message}");
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use cbam::backbone::Arch;
 use cbam::maps::{MapName, Resample, Scale};
+use cbam::network::ForwardPrecision;
 use cbam::pipeline::{ClassChoice, PictureFormat};
 use cbam::render::{Colormap, Opacity};
 use cbam::sys::DeviceSpec;
@@ -194,10 +195,14 @@ pub(crate) struct Args {
     /// auto (a GPU if there is one), cpu, cuda or cuda:N
     #[arg(long, default_value = "auto", value_parser = parsed::<DeviceSpec>, help_heading = RUN)]
     pub(crate) device: DeviceSpec,
+    /// What the network computes in: f32; or f16, which makes GPUs faster and CPUs slower, its maps about 1 % off; or bf16, for
+    /// networks whose features f16 cannot hold, less exact
+    #[arg(long, value_name = "KIND", default_value = "f32", value_parser = parsed::<ForwardPrecision>, help_heading = RUN)]
+    pub(crate) precision: ForwardPrecision,
     /// Threads for pixels, and threads for the network on a CPU [default: all cores]
     #[arg(long, value_name = "N", help_heading = RUN)]
     pub(crate) threads: Option<NonZeroUsize>,
-    /// Most pictures that the network takes at once; they must have one size there [default: 16 on a GPU; on a CPU four for
+    /// Most pictures that the network takes at once; they must have one size there [default: on a GPU what a trial finds fastest; on a CPU four for
     /// each of several threads, at most 32, or fewer for a network that has no faster form for inference]
     #[arg(long, value_name = "N", value_parser = batch_size, help_heading = RUN)]
     pub(crate) batch_size: Option<NonZeroUsize>,

@@ -16,7 +16,7 @@ pub(crate) fn open(model: &Model) -> Result<Box<dyn Inspect>> {
     // While it opens, one will do; and a network on the crate's own kernels needs no more.
     cbam::sys::set_threads(NonZeroUsize::MIN);
     let ready = |network: Network| {
-        let network = network.for_inference();
+        let network = network.in_precision(model.precision).for_inference();
         if !network.is_prepared() {
             cbam::sys::set_threads(model.threads);
         }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cbam::backbone::Arch;
 use cbam::explain::ExplainOptions;
+use cbam::network::ForwardPrecision;
 use cbam::photo::Preprocess;
 use cbam::pipeline::{Destination, Options, PictureFormat, Target};
 use cbam::render::Overlay;
@@ -29,6 +30,7 @@ pub(crate) enum Command {
 pub(crate) struct Model {
     pub(crate) kind: ModelKind,
     pub(crate) device: DeviceSpec,
+    pub(crate) precision: ForwardPrecision,
     pub(crate) threads: NonZeroUsize,
 }
 
@@ -89,7 +91,10 @@ impl Args {
         }
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let kind = self.model_kind()?;
-        let model = Model { kind, device: self.device, threads };
+        if matches!(kind, ModelKind::Script { .. }) && self.precision != ForwardPrecision::F32 {
+            return Err(usage("--precision does not go with --torchscript: such a file has its own"));
+        }
+        let model = Model { kind, device: self.device, precision: self.precision, threads };
         if self.list_maps {
             return Ok(Command::ListMaps(model));
         }

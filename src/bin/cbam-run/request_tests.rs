@@ -1,4 +1,5 @@
 use cbam::maps::MapName;
+use cbam::network::ForwardPrecision;
 use cbam::pipeline::ClassChoice;
 use clap::{CommandFactory, Parser};
 
@@ -131,14 +132,18 @@ fn numbers_are_checked() {
         "--colormap rainbow",
         "--opacity glass",
         "--device tpu",
+        "--precision f64",
+        "--precision f16 --torchscript model.pt",
     ] {
         refused(&format!("a.jpg {line}"));
     }
-    let request = request("a.jpg --alpha 0.25 --contour 0.5 --size 320 --threads 3 --batch-size 2 --jpeg-quality 80");
+    let request = request(
+        "a.jpg --alpha 0.25 --contour 0.5 --size 320 --threads 3 --batch-size 2 --jpeg-quality 80 --precision bf16",
+    );
     assert_eq!((request.options.overlay.alpha, request.options.overlay.contour), (0.25, Some(0.5)));
     assert_eq!((request.options.short_side, request.options.jpeg_quality), (Some(320), 80));
     assert_eq!((request.options.threads.get(), request.options.batch_size.map(NonZeroUsize::get)), (3, Some(2)));
-    assert_eq!(request.model.threads.get(), 3);
+    assert_eq!((request.model.threads.get(), request.model.precision), (3, ForwardPrecision::Bf16));
 }
 
 #[test]

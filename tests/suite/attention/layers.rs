@@ -283,6 +283,9 @@ fn an_identity_start_still_learns() {
             .with_spatial(SpatialAttentionConfig::default().with_batch_norm(batch_norm));
         let cbam = Cbam::new(&p / "cbam", 8, &config).unwrap();
         let patch = PatchAttention::new(&p / "patch", 8, &PatchAttentionConfig::default()).unwrap();
+        // At random, all of so few hidden units may be silent.
+        let mut hidden = variables.variables().remove("cbam.channel.fc1.weight").unwrap();
+        tch::no_grad(|| hidden.copy_(&waves(&hidden.size(), 7)));
         cbam.identity_start().unwrap();
         patch.identity_start().unwrap();
         let features = patch.forward(&cbam.forward(&xs, true).unwrap().features).unwrap().features;

@@ -5,9 +5,10 @@
 //! [2-D sine-cosine positions](super::positions) on the stage's own grid, so that any picture size will do.
 
 use std::borrow::Borrow;
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tch::{Tensor, nn};
+use tch::{Device, Kind, Tensor, nn};
 
 use super::{MultiHeadAttention, MultiHeadConfig, check, sine_cosine_2d};
 use crate::{Error, Result};
@@ -83,6 +84,8 @@ pub struct PatchAttention {
     attention: MultiHeadAttention,
     channels: i64,
     patch_size: i64,
+    /// Those of the last grid: most pictures have it again.
+    positions: Mutex<Option<([i64; 2], Tensor)>>,
 }
 
 impl PatchAttention {
@@ -102,7 +105,7 @@ impl PatchAttention {
         let multi_head = MultiHeadConfig::default().with_heads(heads).with_head_dim(head_dim);
         let attention = MultiHeadAttention::new(p / "attention", width, &multi_head)?;
         let norm = nn::layer_norm(p / "norm", vec![width], nn::LayerNormConfig::default());
-        Ok(Self { norm, attention, channels, patch_size })
+        Ok(Self { norm, attention, channels, patch_size, positions: Mutex::new(None) })
     }
 
     /// Lets the patches of `xs` `[N, C, H, W]` look at one another.
@@ -139,9 +142,24 @@ impl PatchAttention {
             check::same_place(LAYER, "a map", xs, weight)?;
         }
         let (patches, grid) = patchify(xs, self.patch_size)?;
-        let width = self.channels * self.patch_size * self.patch_size;
-        let positions = sine_cosine_2d(grid[0], grid[1], width, (xs.kind(), xs.device()))?;
-        Ok((patches.apply(&self.norm) + positions, grid))
+        let tokens = patches.apply(&self.norm).f_add_(&self.positions(grid, (xs.kind(), xs.device()))?)?;
+        Ok((tokens, grid))
+    }
+
+    /// [`sine_cosine_2d`] for a grid of patches.
+    fn positions(&self, grid: [i64; 2], place: (Kind, Device)) -> Result<Tensor> {
+        let mut last = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((of, positions)) if *of == grid && (positions.kind(), positions.device()) == place => {
+                Ok(positions.shallow_clone())
+            }
+            _ => {
+                let width = self.channels * self.patch_size * self.patch_size;
+                let positions = tch::no_grad(|| sine_cosine_2d(grid[0], grid[1], width, place))?;
+                *last = Some((grid, positions.shallow_clone()));
+                Ok(positions)
+            }
+        }
     }
 
     /// The residual: `xs` plus the patches laid back.

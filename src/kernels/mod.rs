@@ -140,7 +140,7 @@ pub(crate) fn side_by_side<R: Send>(count: usize, work: impl Fn(usize) -> R) -> 
     struct Lent<T>(T);
 
     // SAFETY: whoever calls this lends a network's layers and tensors alone, which all threads only read, as libtorch's
-    // operations and the kernels do with their inputs; what each makes is its own.
+    // operations and the kernels do with their inputs, or change behind a lock; what each makes is its own.
     unsafe impl<T> Sync for Lent<T> {}
 
     impl<R, T: Fn(usize) -> R> Lent<T> {

@@ -299,6 +299,27 @@ fn an_identity_start_still_learns() {
 }
 
 #[test]
+fn positions_follow_the_grid_and_the_kind() {
+    let variables = nn::VarStore::new(Device::Cpu);
+    let patch = PatchAttention::new(variables.root(), 8, &PatchAttentionConfig::default()).unwrap();
+    let (wide, high) = (waves(&[1, 8, 3, 6], 1), waves(&[1, 8, 6, 3], 2));
+    let look = |patch: &PatchAttention, xs: &Tensor| patch.forward(xs).unwrap().weights;
+    let first = [look(&patch, &wide), look(&patch, &high)];
+    assert!(difference(&first[0], &first[1]) > 0.0);
+    for _ in 0..2 {
+        assert_eq!(difference(&look(&patch, &wide), &first[0]), 0.0);
+        assert_eq!(difference(&look(&patch, &high), &first[1]), 0.0);
+    }
+    let mut double = nn::VarStore::new(Device::Cpu);
+    let twin = PatchAttention::new(double.root(), 8, &PatchAttentionConfig::default()).unwrap();
+    double.copy(&variables).unwrap();
+    let _ = look(&twin, &wide);
+    double.set_kind(Kind::Double);
+    let exact = look(&twin, &wide.to_kind(Kind::Double));
+    assert!(exact.kind() == Kind::Double && difference(&exact, &first[0].to_kind(Kind::Double)) < 1e-6);
+}
+
+#[test]
 fn gates_that_start_at_a_half_still_learn() {
     let (xs, slope) = (waves(&[2, 8, 5, 7], 5), waves(&[2, 8, 5, 7], 6));
     let variables = nn::VarStore::new(Device::Cpu);

@@ -45,18 +45,13 @@ impl Convolution {
         if (kernel, stride) == (1, 1) && matches!(padding, Padding::Same | Padding::Each(0)) {
             return self.matrix.forward_onto(xs, residual);
         }
-        let ((height, above), (width, left)) = (self.axis.cells(xs.height), self.axis.cells(xs.width));
+        let [height, width] = self.cells([xs.height, xs.width]);
         let outputs = self.matrix.outputs();
         let mut ys = Map::empty(xs.images, height, width, outputs);
         let residual = residual.map(|residual| residual.source_like(&ys));
-        let (source, target) = (xs.source(), ys.target());
-        // With its padding; what a stride leaves over at the end stays.
-        let rows = ((height - 1) * stride + kernel).max(above + xs.height);
-        let columns = ((width - 1) * stride + kernel).max(left + xs.width);
-        let (row, padded_row) = (xs.width * self.channels, columns * self.channels);
-        let size = [xs.height, xs.width];
+        let (source, target, size) = (xs.source(), ys.target(), [xs.height, xs.width]);
         each_image(xs.images, |image, parallel| {
-            let run = |padded: Source| {
+            let run = |padded: Padded| {
                 let tasks = if parallel { 4 * rayon::current_num_threads() } else { 1 };
                 let panels = self.matrix.panels();
                 let blocks = (height * width).div_ceil(BLOCK).min(tasks.div_ceil(panels)).clamp(1, height);
@@ -67,45 +62,86 @@ impl Convolution {
                         // SAFETY: these rows of the padded image and of the outputs exist; this task alone writes this row of this
                         // panel.
                         let rows = unsafe {
-                            Rows {
-                                xs: padded.at(y * stride * padded_row),
-                                apart: stride * self.channels,
-                                pieces: kernel,
-                                below: padded_row,
-                                residual: residual.map(|residual| residual.at(at)),
-                                ys: target.at(at),
-                                stride: outputs,
-                                count: width,
-                            }
+                            let residual = residual.map(|residual| residual.at(at));
+                            Rows { residual, ..self.row(padded, y, target.at(at), outputs, width) }
                         };
                         arch().dispatch(PanelTask { matrix: &self.matrix, panel, rows });
                     }
                 });
             };
             // SAFETY: one image of the map.
-            let xs = unsafe { Source(source.at(image * size[0] * row)) };
-            if [rows, columns] == size {
-                return run(xs);
-            }
-            with_scratch(rows * padded_row, |padded| {
-                for (y, to) in padded.chunks_exact_mut(padded_row).enumerate() {
-                    match y.checked_sub(above).filter(|y| *y < size[0]) {
-                        None => to.fill(0.0),
-                        Some(y) => {
-                            // SAFETY: one row of the image.
-                            let from = unsafe { std::slice::from_raw_parts(xs.at(y * row), row) };
-                            let (before, rest) = to.split_at_mut(left * self.channels);
-                            before.fill(0.0);
-                            rest[..row].copy_from_slice(from);
-                            rest[row..].fill(0.0);
-                        }
-                    }
-                }
-                run(Source(padded.as_ptr()));
-            });
+            unsafe { self.padded(Source(source.at(image * size[0] * size[1] * self.channels)), size, run) }
         });
         ys
     }
+
+    /// Rows and columns of the output for an input of that size.
+    pub(super) fn cells(&self, [height, width]: [usize; 2]) -> [usize; 2] {
+        [self.axis.cells(height).0, self.axis.cells(width).0]
+    }
+
+    /// As a matrix over what lies under the kernel.
+    pub(super) fn matrix(&self) -> &Pointwise {
+        &self.matrix
+    }
+
+    /// Calls `work` with an image of that size and its padding around it.
+    ///
+    /// # Safety
+    /// The image must have so many rows and columns.
+    pub(super) unsafe fn padded(&self, xs: Source, size: [usize; 2], work: impl FnOnce(Padded)) {
+        let Axis { kernel, stride, .. } = self.axis;
+        let [(height, above), (width, left)] = size.map(|side| self.axis.cells(side));
+        // What a stride leaves over at the end stays.
+        let rows = ((height - 1) * stride + kernel).max(above + size[0]);
+        let columns = ((width - 1) * stride + kernel).max(left + size[1]);
+        let (row, padded_row) = (size[1] * self.channels, columns * self.channels);
+        if [rows, columns] == size {
+            return work(Padded { image: xs, row });
+        }
+        with_scratch(rows * padded_row, |padded| {
+            for (y, to) in padded.chunks_exact_mut(padded_row).enumerate() {
+                match y.checked_sub(above).filter(|y| *y < size[0]) {
+                    None => to.fill(0.0),
+                    Some(y) => {
+                        // SAFETY: one row of the image.
+                        let from = unsafe { std::slice::from_raw_parts(xs.at(y * row), row) };
+                        let (before, rest) = to.split_at_mut(left * self.channels);
+                        before.fill(0.0);
+                        rest[..row].copy_from_slice(from);
+                        rest[row..].fill(0.0);
+                    }
+                }
+            }
+            work(Padded { image: Source(padded.as_ptr()), row: padded_row });
+        });
+    }
+
+    /// What row `y` of the output, of `count` positions, is made of, and that it goes to `ys`, positions `stride` numbers apart.
+    ///
+    /// # Safety
+    /// The output must have that row.
+    pub(super) unsafe fn row(&self, padded: Padded, y: usize, ys: *mut f32, stride: usize, count: usize) -> Rows {
+        Rows {
+            // SAFETY: so many rows has the padded image.
+            xs: unsafe { padded.image.at(y * self.axis.stride * padded.row) },
+            apart: self.axis.stride * self.channels,
+            pieces: self.axis.kernel,
+            below: padded.row,
+            residual: None,
+            ys,
+            stride,
+            count,
+        }
+    }
+}
+
+/// An image with its padding around it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Padded {
+    image: Source,
+    /// The numbers of a row.
+    row: usize,
 }
 
 /// The maximum of each window, as PyTorch's `max_pool2d`: zeros never stand for what lies outside.

@@ -2,11 +2,12 @@
 //!
 //! The first task after task: the widened features of [`PANEL`] channels, row by row into a ring of as many rows as the
 //! kernel is high, filtered from there. So the widest features, six times the block's input, stay in the cache. The second
-//! is a [`Pointwise`] over what the first has written.
+//! is a [`Pointwise`] over what the first has written; of a block that is one panel wide, each row as soon as it is there.
 
 use pulp::{Simd, WithSimd};
 
 use super::buffer::{Shared, Source, with_scratch};
+use super::convolution::{Convolution, Padded};
 use super::depthwise::{Depthwise, Row};
 use super::pointwise::{Pointwise, Rows};
 use super::{Map, PANEL, arch, each, each_image};
@@ -28,61 +29,101 @@ impl InvertedResidual {
 
     /// The block's input → its branch, with the input itself added if `residual` says so.
     pub(crate) fn forward(&self, xs: &Map, residual: bool) -> Map {
-        self.run(xs, self.expand.as_ref(), residual.then_some(xs))
+        self.run(xs, self.expand.as_ref().map_or(Widen::Not, Widen::Pointwise), residual.then_some(xs))
     }
 
     /// What [`expand`](Self::expand) gave, or something in its stead → the block's branch, with the block's input added if
     /// that is given.
     pub(crate) fn filter(&self, expanded: &Map, residual: Option<&Map>) -> Map {
-        self.run(expanded, None, residual)
+        self.run(expanded, Widen::Not, residual)
     }
 
-    /// From the features before `expand`, or without it from the widened ones.
-    fn run(&self, xs: &Map, expand: Option<&Pointwise>, residual: Option<&Map>) -> Map {
-        let channels = expand.map_or(self.depthwise.channels, Pointwise::inputs);
-        assert_eq!(xs.channels, channels, "channels");
-        let (height, before_rows) = self.depthwise.axis.cells(xs.height);
-        let (width, before_columns) = self.depthwise.axis.cells(xs.width);
+    /// The input of `stem`, a convolution whose output this block filters as it is → the block's branch.
+    pub(crate) fn behind(&self, stem: &Convolution, xs: &Map) -> Map {
+        self.run(xs, Widen::Convolution(stem), None)
+    }
+
+    /// From what is widened on the way, or is wide already.
+    fn run(&self, xs: &Map, widen: Widen<'_>, residual: Option<&Map>) -> Map {
+        let wide = self.depthwise.channels;
+        let (inputs, outputs, size) = match widen {
+            Widen::Not => (wide, wide, [xs.height, xs.width]),
+            Widen::Pointwise(expand) => (expand.inputs(), expand.outputs(), [xs.height, xs.width]),
+            Widen::Convolution(stem) => (stem.channels(), stem.matrix().outputs(), stem.cells([xs.height, xs.width])),
+        };
+        assert_eq!((xs.channels, outputs), (inputs, wide), "channels");
+        let [(height, before_rows), (width, before_columns)] = size.map(|side| self.depthwise.axis.cells(side));
         let outputs = self.project.outputs();
         let mut ys = Map::empty(xs.images, height, width, outputs);
         let residual = residual.map(|residual| residual.source_like(&ys));
-        let (size, source, target) = ([xs.height, xs.width], xs.source(), ys.target());
+        let (source, target, given) = (xs.source(), ys.target(), [xs.height, xs.width]);
         each_image(xs.images, |image, parallel| {
             // SAFETY: one image of each map; no other image's task writes there.
             let (source, residual, target) = unsafe {
-                let from = source.at(image * size[0] * size[1] * channels);
                 let at = image * height * width * outputs;
-                (Source(from), residual.map(|residual| Source(residual.at(at))), Shared(target.at(at)))
+                let residual = residual.map(|residual| Source(residual.at(at)));
+                (Source(source.at(image * given[0] * given[1] * inputs)), residual, Shared(target.at(at)))
             };
-            with_scratch(height * width * self.depthwise.channels, |filtered| {
-                let first = First {
-                    expand,
-                    depthwise: &self.depthwise,
-                    xs: source,
-                    size,
-                    before: [before_rows, before_columns],
-                    filtered: Shared(filtered.as_mut_ptr()),
-                    filtered_size: [height, width],
+            let pass = |xs: Wide<'_>| {
+                let first = |to: To<'_>| {
+                    let (before, filtered_size) = ([before_rows, before_columns], [height, width]);
+                    First { xs, depthwise: &self.depthwise, size, before, to, filtered_size }.run(parallel);
                 };
-                first.run(parallel);
-                let filtered = Source(filtered.as_ptr());
-                // SAFETY: `filtered` has all channels of every position, `ys` is that image's.
-                unsafe { self.project.image(filtered, residual, target, height * width, parallel) }
-            });
+                if wide <= PANEL {
+                    return first(To::Projected { project: &self.project, residual, ys: target });
+                }
+                with_scratch(height * width * wide, |filtered| {
+                    first(To::Filtered(Shared(filtered.as_mut_ptr())));
+                    let filtered = Source(filtered.as_ptr());
+                    // SAFETY: `filtered` has all channels of every position, `ys` is that image's.
+                    unsafe { self.project.image(filtered, residual, target, height * width, parallel) }
+                });
+            };
+            match widen {
+                Widen::Not => pass(Wide::There(source)),
+                Widen::Pointwise(expand) => pass(Wide::Expanded(source, expand)),
+                // SAFETY: one image of the map.
+                Widen::Convolution(stem) => unsafe {
+                    stem.padded(source, given, |padded| pass(Wide::Convolved(padded, stem)));
+                },
+            }
         });
         ys
     }
 }
 
+/// What makes the wide features.
+#[derive(Clone, Copy)]
+enum Widen<'a> {
+    Not,
+    Pointwise(&'a Pointwise),
+    Convolution(&'a Convolution),
+}
+
+/// Where the wide features of an image come from.
+#[derive(Clone, Copy)]
+enum Wide<'a> {
+    There(Source),
+    Expanded(Source, &'a Pointwise),
+    Convolved(Padded, &'a Convolution),
+}
+
+/// What becomes of the filtered features of an image.
+#[derive(Clone, Copy)]
+enum To<'a> {
+    /// They are kept.
+    Filtered(Shared),
+    /// They are one panel, and each row goes on as soon as it is there.
+    Projected { project: &'a Pointwise, residual: Option<Source>, ys: Shared },
+}
+
 /// The first pass over one image: from the block's input to the filtered features.
 struct First<'a> {
-    /// None if the map is wide already.
-    expand: Option<&'a Pointwise>,
+    xs: Wide<'a>,
     depthwise: &'a Depthwise,
-    xs: Source,
     size: [usize; 2],
     before: [usize; 2],
-    filtered: Shared,
+    to: To<'a>,
     filtered_size: [usize; 2],
 }
 
@@ -98,9 +139,10 @@ impl First<'_> {
             let rows = [rows * range / ranges, rows * (range + 1) / ranges];
             let columns = self.columns();
             let kernel = self.depthwise.axis.kernel;
-            // The ring, and a row of zeros.
-            with_scratch((kernel + 1) * columns * PANEL, |ring| {
-                arch().dispatch(Task { first: self, panel, rows, columns, ring });
+            // The ring, a row of zeros, and one of filtered features.
+            with_scratch((kernel + 1) * columns * PANEL + self.filtered_size[1] * PANEL, |scratch| {
+                let (ring, filtered) = scratch.split_at_mut((kernel + 1) * columns * PANEL);
+                arch().dispatch(Task { first: self, panel, rows, columns, ring, filtered });
             });
         });
     }
@@ -119,6 +161,7 @@ struct Task<'a> {
     rows: [usize; 2],
     columns: usize,
     ring: &'a mut [f32],
+    filtered: &'a mut [f32],
 }
 
 impl WithSimd for Task<'_> {
@@ -126,7 +169,7 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { first, panel, rows: [from, to], columns, ring } = self;
+        let Self { first, panel, rows: [from, to], columns, ring, filtered } = self;
         let depthwise = first.depthwise;
         let (kernel, stride) = (depthwise.axis.kernel, depthwise.axis.stride);
         let [height, width] = first.size;
@@ -156,11 +199,20 @@ impl WithSimd for Task<'_> {
                     let inside = (top + tap).checked_sub(before_rows).filter(|row| *row < height);
                     *row = ring.add(inside.map_or(kernel, |row| row % kernel) * row_length);
                 }
-                let channels = depthwise.channels;
-                let position = y * first.filtered_size[1];
-                let ys = first.filtered.at(position * channels + panel * PANEL);
-                let row = Row { rows, ys, stride: channels, count: first.filtered_size[1] };
-                depthwise.row(simd, panel, &row);
+                let (channels, count) = (depthwise.channels, first.filtered_size[1]);
+                let ys = match first.to {
+                    To::Filtered(ys) => ys.at(y * count * channels + panel * PANEL),
+                    To::Projected { .. } => filtered.as_mut_ptr(),
+                };
+                depthwise.row(simd, panel, &Row { rows, ys, stride: channels, count });
+                if let To::Projected { project, residual, ys } = first.to {
+                    for panel in 0..project.panels() {
+                        let at = y * count * project.outputs() + panel * PANEL;
+                        let rows = Rows::of(filtered.as_ptr(), channels, ys.at(at), project.outputs(), count);
+                        let residual = residual.map(|residual| residual.at(at));
+                        project.panel(simd, panel, Rows { residual, ..rows });
+                    }
+                }
             }
         }
     }
@@ -173,19 +225,24 @@ impl First<'_> {
     /// The map must have that row, and `ys` must have room for its positions.
     #[inline(always)]
     unsafe fn widen<S: Simd>(&self, simd: S, panel: usize, row: usize, ys: *mut f32) {
-        let width = self.size[1];
+        let (width, channels) = (self.size[1], self.depthwise.channels);
         // SAFETY: the caller's promise.
         unsafe {
-            if let Some(expand) = self.expand {
-                let xs = self.xs.at(row * width * expand.inputs());
-                expand.panel(simd, panel, Rows::of(xs, expand.inputs(), ys, PANEL, width));
-                return;
-            }
-            let channels = self.depthwise.channels;
-            let columns = PANEL.min(channels - panel * PANEL);
-            let xs = self.xs.at(row * width * channels + panel * PANEL);
-            for position in 0..width {
-                std::ptr::copy_nonoverlapping(xs.add(position * channels), ys.add(position * PANEL), columns);
+            match self.xs {
+                Wide::There(xs) => {
+                    let columns = PANEL.min(channels - panel * PANEL);
+                    let xs = xs.at(row * width * channels + panel * PANEL);
+                    for position in 0..width {
+                        std::ptr::copy_nonoverlapping(xs.add(position * channels), ys.add(position * PANEL), columns);
+                    }
+                }
+                Wide::Expanded(xs, expand) => {
+                    let xs = xs.at(row * width * expand.inputs());
+                    expand.panel(simd, panel, Rows::of(xs, expand.inputs(), ys, PANEL, width));
+                }
+                Wide::Convolved(padded, stem) => {
+                    stem.matrix().panel(simd, panel, stem.row(padded, row, ys, PANEL, width));
+                }
             }
         }
     }

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | [`Pointwise`] | 1×1 convolution, bias, residual, clamp |
 //! | [`Convolution`] | any other convolution, bias, residual, clamp |
-//! | [`InvertedResidual`] | 1×1 convolution → depthwise convolution → 1×1 convolution, the wide features in between never whole |
+//! | [`InvertedResidual`] | 1×1 convolution (or a stem's) → depthwise convolution → 1×1 convolution, the wide features in between never whole |
 //! | [`Gates`] | the channel and the spatial gate of CBAM, and the features times both |
 //! | [`Heads`] | scaled dot-product attention over many heads, with its weights |
 //!

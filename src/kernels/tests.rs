@@ -132,6 +132,8 @@ fn inverted_residuals_are_libtorchs() {
             (3, 2, Padding::Each(1), [12, 72, 20], [17, 33], false),
             (3, 1, Padding::Each(1), [33, 33, 8], [40, 3], false),
             (5, 1, Padding::Same, [8, 48, 8], [1, 1], true),
+            (3, 1, Padding::Same, [16, 16, 16], [9, 14], true), // one panel
+            (5, 2, Padding::Same, [9, 27, 40], [12, 11], false),
         ] {
             let name = format!("{arch} {kernel} {stride} {padding:?} {channels:?} {height}x{width}");
             let [inputs, hidden, outputs] = channels;
@@ -164,6 +166,41 @@ fn inverted_residuals_are_libtorchs() {
             if residual {
                 assert_close(&name, &block.filter(&wide, Some(&map)).tensor(), &theirs);
             }
+        }
+    });
+}
+
+#[test]
+fn blocks_behind_a_stem_are_libtorchs() {
+    on_each_arch(|arch| {
+        let same = |kernel, stride| Axis { kernel, stride, padding: Padding::Same };
+        let each = Axis { kernel: 3, stride: 2, padding: Padding::Each(1) };
+        for (stem_axis, axis, wide, outputs, [height, width]) in [
+            (same(3, 2), same(3, 1), 32, 16, [24, 37]),
+            (each, Axis { stride: 1, ..each }, 20, 50, [33, 16]),
+            (same(5, 1), same(3, 2), 70, 24, [10, 9]), // several panels
+            (same(1, 1), same(5, 1), 7, 3, [6, 5]),    // without padding
+        ] {
+            let name = format!("{arch} {stem_axis:?} {wide} {outputs} {height}x{width}");
+            let xs = Tensor::randn([2, 3, height, width], F32);
+            let random = |size: &[i64]| (Tensor::randn(size, F32) * 0.3, Tensor::randn([size[0]], F32) * 0.3);
+            let sides = [stem_axis.kernel as i64, axis.kernel as i64];
+            let stem = random(&[wide, 3, sides[0], sides[0]]);
+            let (depthwise, project) = (random(&[wide, 1, sides[1], sides[1]]), random(&[outputs, wide, 1, 1]));
+            let features = convolve(&xs, &stem.0, &stem.1, stem_axis, 1).clamp(0.0, 6.0);
+            let filtered = convolve(&features, &depthwise.0, &depthwise.1, axis, wide).clamp(0.0, 6.0);
+            let theirs = filtered.conv2d(&project.0, Some(&project.1), 1, 0, 1, 1);
+            let (weight, row) = (values_of(&stem.0), 3 * stem_axis.kernel * stem_axis.kernel);
+            let stem = Convolution::of(3, &values_of(&stem.1), |o, i| weight[o * row + i], stem_axis, Clamp::RELU6);
+            let block = InvertedResidual {
+                expand: None,
+                depthwise: depthwise_of(&values_of(&depthwise.0), &values_of(&depthwise.1), axis),
+                project: Pointwise::new(&values_of(&project.0), &values_of(&project.1), Clamp::NONE),
+            };
+            let map = Map::of("test", &xs, 3).unwrap();
+            assert_close(&name, &block.behind(&stem, &map).tensor(), &theirs);
+            let one = Map::of("test", &xs.i(1..2), 3).unwrap();
+            assert_close(&name, &block.behind(&stem, &one).tensor(), &theirs.i(1..2));
         }
     });
 }

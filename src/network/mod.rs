@@ -192,8 +192,17 @@ impl Network {
     }
 
     fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
-        let stem = self.stem(xs, train)?;
-        (0..self.trunk_stages()).try_fold(stem, |xs, stage| match self.fast(train) {
+        self.check_picture(xs)?;
+        let stages = self.trunk_stages();
+        let first = match self.fast(train) {
+            Some(fast) if stages > 0 => fast.first_stage(xs)?,
+            _ => None,
+        };
+        let (done, features) = match first {
+            Some(features) => (1, features),
+            None => (0, self.stem(xs, train)?),
+        };
+        (done..stages).try_fold(features, |xs, stage| match self.fast(train) {
             Some(fast) => fast.stage(stage, &xs, &mut |_, xs| Ok(xs.shallow_clone())),
             None => Ok(self.backbone.stage(stage, &xs, train)),
         })
@@ -201,12 +210,17 @@ impl Network {
 
     /// Pictures `[N, 3, H, W]` to the input of the first stage.
     fn stem(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
+        self.check_picture(xs)?;
+        match self.fast(train) {
+            Some(fast) => fast.stem(xs),
+            None => Ok(self.backbone.stem(&xs.f_to_kind(self.variables.kind())?, train)),
+        }
+    }
+
+    fn check_picture(&self, xs: &Tensor) -> Result<()> {
         let least = self.backbone.smallest_side();
         match xs.size()[..] {
-            [_, 3, height, width] if height.min(width) >= least => match self.fast(train) {
-                Some(fast) => fast.stem(xs),
-                None => Ok(self.backbone.stem(&xs.f_to_kind(self.variables.kind())?, train)),
-            },
+            [_, 3, height, width] if height.min(width) >= least => Ok(()),
             ref size => {
                 let (expected, got) = (format!("[N, 3, H, W], H and W at least {least}"), format!("{size:?}"));
                 Err(Error::Input { layer: "Network", expected, got })

@@ -42,6 +42,17 @@ impl Prepared for Mobile {
         Ok(xs.tensor())
     }
 
+    /// Where the first stage is one block that filters what the stem gives, as in all these networks.
+    fn first_stage(&self, xs: &Tensor) -> Result<Option<Tensor>> {
+        let [MobileBlock { kernel, residual: false, gated_branch: None, .. }] = &self.stages[0][..] else {
+            return Ok(None);
+        };
+        if kernel.expand.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(kernel.behind(&self.stem, &Map::of("stem", xs, self.stem.channels())?).tensor()))
+    }
+
     fn head_conv(&self, xs: &Tensor) -> Result<Tensor> {
         Ok(self.head.forward(&Map::of("head", xs, self.head.inputs())?).tensor())
     }

@@ -34,6 +34,15 @@ pub trait Prepared: Debug + Send {
     /// What `gate` returns; [`Error::Input`](crate::Error::Input) for features that are not this stage's.
     fn stage(&self, index: usize, xs: &Tensor, gate: &mut GateInside<'_>) -> Result<Tensor>;
 
+    /// From a picture to what [`stage`](Self::stage) 0 returns, in one go; none if there is no such way.
+    ///
+    /// # Errors
+    /// As [`stem`](Self::stem).
+    fn first_stage(&self, xs: &Tensor) -> Result<Option<Tensor>> {
+        let _ = xs;
+        Ok(None)
+    }
+
     /// As [`Backbone::head_conv`](super::Backbone::head_conv).
     ///
     /// # Errors

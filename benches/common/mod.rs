@@ -16,7 +16,7 @@ pub(crate) const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 /// The default network with its attention, ready for inference, on the threads that `cbam-run` gives it: the crate's own
 /// kernels take rayon's, and what libtorch does besides is too little to be shared.
 pub(crate) fn default_network(device: Device, precision: ForwardPrecision) -> Result<Network> {
-    let network = Network::pretrained(device)?.in_precision(precision).for_inference();
+    let network = Network::pretrained(device)?.in_precision(precision)?.for_inference();
     if network.is_prepared() {
         cbam::sys::set_threads(NonZeroUsize::MIN);
     }

@@ -165,6 +165,8 @@ def encode(photo, out):
 
 def main():
     peer, device, precision = (sys.argv[1:] + ["cpu", "f32"][len(sys.argv) - 2:])[:3]
+    if precision not in ("f32", "f16"):
+        sys.exit(f"{precision} is neither f32 nor f16")
     if peer not in PEERS:
         sys.exit(f"{peer} is none of {', '.join(PEERS)}")
     sys.path.insert(0, str(Path(__file__).parent))

@@ -15,6 +15,9 @@ use crate::Result;
 /// How far below the least feature a channel falls.
 const FAR: f64 = 1e7;
 
+/// The least number of f16, in which as far would be infinitely far.
+const LEAST_F16: f64 = -65_504.0;
+
 /// `features` are `[1, C, h, w]`, and `rest` takes them, or several of their kind, to class scores; the map is
 /// `[1, h, w]`.
 pub(super) fn map(
@@ -25,7 +28,11 @@ pub(super) fn map(
 ) -> Result<Tensor> {
     let [_, channels, ..] = shape(features)?;
     let least = features.f_min()?.f_double_value(&[])?;
-    let without = if least == 0.0 { 0.0 } else { least - FAR };
+    let without = match (least, features.kind()) {
+        (0.0, _) => 0.0,
+        (_, Kind::Half) => LEAST_F16,
+        _ => least - FAR,
+    };
     let whole = tch::no_grad(|| subject.scores(&rest(features)?))?[0];
     let whole = if whole == 0.0 { f32::MIN_POSITIVE } else { whole };
     let mut weights = Vec::with_capacity(channels as usize);

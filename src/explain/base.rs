@@ -6,6 +6,9 @@ use tch::{Kind, Tensor};
 use crate::network::{Network, Place};
 use crate::{Error, Result};
 
+/// What a score in f16 is multiplied with, lest its small gradients vanish.
+const UPSCALED: f64 = 1024.0;
+
 /// The features of one picture at a place, and the slope of one class's score there.
 pub(super) struct Slope {
     /// `A`, `[1, C, h, w]`.
@@ -46,7 +49,8 @@ pub(super) fn gradient(
             return Err(wrong(&format!("scores of {batch} pictures for the classes {classes:?}"), &scores.size()));
         }
         let index = Tensor::from_slice(classes).view([batch, 1]).to_device(scores.device());
-        let score = scores.f_gather(1, &index, false)?.f_sum(scores.kind())?;
+        let factor = if scores.kind() == Kind::Half { UPSCALED } else { 1.0 };
+        let score = scores.f_gather(1, &index, false)?.f_sum(scores.kind())?.f_mul_scalar(factor)?;
         // libtorch follows the graph of a score without one to a null pointer, so ask first.
         let gradients = if score.requires_grad() {
             Tensor::f_run_backward(&[score], &[&features], false, false)?
@@ -55,7 +59,7 @@ pub(super) fn gradient(
         };
         let gradient = gradients.into_iter().find(Tensor::defined);
         let gradient = gradient.ok_or_else(|| wrong("scores that depend on the features", &scores.size()))?;
-        Ok(gradient.f_detach()?.f_to_kind(Kind::Float)?)
+        Ok(gradient.f_detach()?.f_to_kind(Kind::Float)?.f_div_scalar(factor)?)
     })
 }
 

@@ -17,7 +17,7 @@ pub(super) fn map(subject: &Subject<'_>, features: &Tensor, go_on: &mut GoOn<'_>
     let [_, channels, ..] = shape(features)?;
     let mut scores = Vec::with_capacity(channels as usize);
     subject.in_batches(channels as usize, go_on, |batch| {
-        let some = features.f_narrow(1, batch.start as i64, batch.len() as i64)?;
+        let some = features.f_narrow(1, batch.start as i64, batch.len() as i64)?.f_to_kind(Kind::Float)?;
         let large = some.f_upsample_bilinear2d(subject.sides()?, true, None, None)?; // [1, n, H, W]
         let low = large.f_amin([2i64, 3].as_slice(), true)?;
         let high = large.f_amax([2i64, 3].as_slice(), true)?;

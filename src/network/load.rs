@@ -81,7 +81,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Writes the attention with the network's configuration and `notes` (about its making), in f32; and the backbone
+    /// Writes the attention with the network's configuration and `notes` (about its making), in its precision; and the backbone
     /// too unless it is the bundled one. [`Network::open`] reads it back.
     ///
     /// # Errors

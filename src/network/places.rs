@@ -60,7 +60,7 @@ impl Network {
             return Err(Error::Input { layer: "Network", expected, got });
         }
         self.pass(false, || {
-            let mut features = features.shallow_clone();
+            let mut features = features.f_to_kind(self.variables.kind())?;
             for stage in place.0 + 1..stages {
                 features = self.stage(stage, &features, false, &mut Vec::new())?;
             }

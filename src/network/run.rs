@@ -6,6 +6,7 @@ use ndarray::{Array, ArrayD, ArrayView4, ArrayViewD, Axis, CowArray, Dimension, 
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
+use super::input::shape_of;
 use super::site::Site;
 use super::{BlockOutput, Network, Output};
 use crate::explain::{Method, class_activation, grad_cam};
@@ -42,9 +43,8 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] for pictures of several sizes or none; else as [`run`](Self::run).
     pub fn look(&self, pictures: &[&Resampled], queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
-        if let Some(ImageSize { width, height }) = pictures.first().map(|picture| picture.geometry.network) {
-            self.check_patch_memory(&[pictures.len() as i64, 3, height.into(), width.into()])?;
-        }
+        let [count, height, width] = shape_of(pictures)?.map(|side| side as i64);
+        self.check_patch_memory(&[count, 3, height, width])?;
         self.in_parts(pictures.len(), queries, |part| self.pictures(&pictures[part]))
     }
 
@@ -68,7 +68,7 @@ impl Network {
         Ok(readouts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
-    /// Runs a batch of black pictures, to see whether it can be and how long it takes.
+    /// Runs a batch of pictures that are 0, to see whether it can be and how long it takes.
     pub(crate) fn try_out(&self, pictures: usize, size: ImageSize) -> Result<()> {
         let shape = [pictures as i64, 3, size.height.into(), size.width.into()];
         self.check_patch_memory(&shape)?;

@@ -32,9 +32,8 @@ impl Default for Preprocess {
 /// A picture at the size at which a network sees it, opaque, in its own 8 or 16 bits.
 #[derive(Debug, Clone)]
 pub struct Resampled {
-    samples: Samples,
-    /// How the picture was stretched.
-    pub geometry: Geometry,
+    samples: Samples, // as many as the geometry says
+    geometry: Geometry,
 }
 
 /// Red, green and blue of each pixel, together.
@@ -45,6 +44,11 @@ enum Samples {
 }
 
 impl Resampled {
+    /// How the picture was stretched.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
     /// The bytes that its pixels take.
     pub fn bytes(&self) -> usize {
         match &self.samples {

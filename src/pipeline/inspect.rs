@@ -62,7 +62,7 @@ pub trait Inspect {
     /// The stages at which explanations may look.
     fn places(&self) -> Vec<String>;
 
-    /// How many pictures at once serve it best, in a run of `pictures` pictures, most of which have that size.
+    /// How many pictures at once serve it best, in a run of `pictures` pictures, if most have about that size.
     fn batch_size(&self, pictures: usize, size: ImageSize) -> usize;
 
     /// Looks at pictures of one size, as its [`preprocess`](Self::preprocess) resamples them. Returns one readout per picture,

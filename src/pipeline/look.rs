@@ -133,7 +133,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
         let start = Instant::now();
         let decoded = guarded(job, || {
             let resampled = facts.preprocess.resample(&photo)?;
-            let queries = facts.maps.iter().filter_map(|name| name.query(&resampled.geometry).transpose());
+            let queries = facts.maps.iter().filter_map(|name| name.query(&resampled.geometry()).transpose());
             let mut queries: Vec<_> = queries.collect::<Result<_>>()?;
             queries.dedup();
             let photo = (keep_photo && job.draws()).then_some(photo);
@@ -159,7 +159,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
         let mut bins = Bins::<(ImageSize, Vec<[f32; 2]>), _>::new(batch_size);
         loop {
             for next in decoded.try_iter() {
-                bins.push((next.resampled.geometry.network, next.queries.clone()), next);
+                bins.push((next.resampled.geometry().network, next.queries.clone()), next);
             }
             let Some(((_, queries), batch)) = bins.take() else {
                 // Nothing for the network: this thread decodes or draws, as any other does.
@@ -167,7 +167,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
                     continue;
                 }
                 match decoded.recv_timeout(TASK_POLL) {
-                    Ok(first) => bins.push((first.resampled.geometry.network, first.queries.clone()), first),
+                    Ok(first) => bins.push((first.resampled.geometry().network, first.queries.clone()), first),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
@@ -180,7 +180,8 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
             let outcomes = self.inspect(network, &batch, &queries);
             let network_ms = milliseconds(start.elapsed()) / batch.len() as f64;
             for (picture, readout) in batch.into_iter().zip(outcomes) {
-                let Decoded { index, photo, resampled: Resampled { geometry, .. }, decode_ms, ticket, .. } = picture;
+                let Decoded { index, photo, resampled, decode_ms, ticket, .. } = picture;
+                let geometry = resampled.geometry();
                 let timings = Timings { decode_ms, network_ms, draw_ms: 0.0 };
                 let seen = readout
                     .map(|readout| Seen { geometry, readout, timings })
@@ -195,12 +196,15 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
         }
     }
 
-    /// Runs a batch; if that fails, its pictures one by one, so that one cannot fail the others.
+    /// Runs a batch; if that fails, each half of it, down to one picture, so that none fails the others.
     fn inspect(&self, network: &mut impl Inspect, batch: &[Decoded<'_>], queries: &[[f32; 2]]) -> Vec<Result<Readout>> {
         match self.inspect_together(network, batch, queries) {
             Ok(readouts) => readouts.into_iter().map(Ok).collect(),
             Err(error) if batch.len() == 1 => vec![Err(error)],
-            Err(_) => batch.chunks(1).flat_map(|one| self.inspect(network, one, queries)).collect(),
+            Err(_) => {
+                let (first, second) = batch.split_at(batch.len() / 2);
+                [first, second].into_iter().flat_map(|part| self.inspect(network, part, queries)).collect()
+            }
         }
     }
 

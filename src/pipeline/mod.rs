@@ -18,7 +18,7 @@
 //! |---|---|
 //! | pictures under way, from admission to outcome | [`Options::threads`] + 2 batches |
 //! | of these, being decoded: a file and its pixels each | one for each thread |
-//! | decoded pixels, and pictures as the network takes them | [`Options::memory`], and what the threads are decoding |
+//! | decoded pixels, and pictures at the size of the network | [`Options::memory`], and what the threads are decoding |
 //! | a thread that draws | of a PNG, 128 kB of pixels or a row, painted and filtered, and the file; other formats are painted in the picture's own pixels |
 //! | the network | its weights and one batch |
 //! | outcomes told late, because an earlier picture takes long | 4 times the pictures under way, without pixels |

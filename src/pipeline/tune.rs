@@ -11,14 +11,17 @@ const MOST: usize = 128;
 /// What a batch of twice the size must take for each picture, at most, as a share of what the smaller one takes.
 const GAIN: f64 = 0.95;
 
+/// Where nothing is tried.
+const USUAL: usize = 16;
+
 /// How many pictures at once take least time each, about, in a run of `pictures` pictures. `time` runs a batch of so many and
 /// tells how long it took; none if it cannot.
 ///
-/// In a short run trying would take longer than it saves: then it is a quarter of the pictures.
+/// At most a sixteenth of the run is spent on trying; in a short one nothing is tried.
 pub(super) fn batch_size(pictures: usize, mut time: impl FnMut(usize) -> Option<Duration>) -> usize {
-    let most = (pictures / 4).clamp(1, MOST);
-    if most <= 2 * FIRST {
-        return most;
+    let most = (pictures / 64).min(MOST); // each size twice: less than four times the largest
+    if most < USUAL {
+        return (pictures / 4).clamp(1, USUAL);
     }
     let mut each = |batch: usize| {
         time(batch)?; // the first run of a shape also sets up what later ones find
@@ -56,12 +59,13 @@ mod tests {
         assert_eq!(tuned(10_000, 0.01, 1000).0, FIRST);
         assert_eq!(tuned(10_000, 32.0, 40), (32, vec![8, 8, 16, 16, 32, 32, 64]));
         assert_eq!(tuned(10_000, 32.0, 3).0, 1);
-        assert_eq!(tuned(200, 32.0, 1000).0, 32); // a quarter of the run at most
+        let (size, tried) = tuned(2100, 32.0, 1000);
+        assert!(size == 32 && 16 * tried.iter().sum::<usize>() <= 2100, "{tried:?}");
     }
 
     #[test]
     fn a_short_run_is_not_spent_on_trying() {
-        for (pictures, size) in [(0, 1), (1, 1), (7, 1), (16, 4), (64, 16)] {
+        for (pictures, size) in [(0, 1), (1, 1), (7, 1), (16, 4), (64, 16), (1000, 16)] {
             assert_eq!(tuned(pictures, 32.0, 1000), (size, Vec::new()), "{pictures}");
         }
     }

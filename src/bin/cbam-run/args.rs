@@ -195,14 +195,14 @@ pub(crate) struct Args {
     /// auto (a GPU if there is one), cpu, cuda or cuda:N
     #[arg(long, default_value = "auto", value_parser = parsed::<DeviceSpec>, help_heading = RUN)]
     pub(crate) device: DeviceSpec,
-    /// What the network computes in: f32; or f16, which makes GPUs faster and CPUs slower, its maps about 1 % off; or bf16, for
-    /// networks whose features f16 cannot hold, less exact
+    /// What the network computes in: f32; or f16, for GPUs, its maps nearly the same; or bf16, for networks whose features f16 cannot
+    /// hold, less exact. A CPU is many times slower in 16 bits
     #[arg(long, value_name = "KIND", default_value = "f32", value_parser = parsed::<ForwardPrecision>, help_heading = RUN)]
     pub(crate) precision: ForwardPrecision,
     /// Threads for pixels, and threads for the network on a CPU [default: all cores]
     #[arg(long, value_name = "N", help_heading = RUN)]
     pub(crate) threads: Option<NonZeroUsize>,
-    /// Most pictures that the network takes at once; they must have one size there [default: on a GPU what a trial finds fastest; on a CPU four for
+    /// Most pictures that the network takes at once; they must have one size there [default: on a GPU 16, or in a run of over 1,000 pictures what a trial finds fastest; on a CPU four for
     /// each of several threads, at most 32, or fewer for a network that has no faster form for inference]
     #[arg(long, value_name = "N", value_parser = batch_size, help_heading = RUN)]
     pub(crate) batch_size: Option<NonZeroUsize>,

@@ -16,21 +16,21 @@ pub(crate) fn open(model: &Model) -> Result<Box<dyn Inspect>> {
     // While it opens, one will do; and a network on the crate's own kernels needs no more.
     cbam::sys::set_threads(NonZeroUsize::MIN);
     let ready = |network: Network| {
-        let network = network.in_precision(model.precision).for_inference();
+        let network = network.in_precision(model.precision)?.for_inference();
         if !network.is_prepared() {
             cbam::sys::set_threads(model.threads);
         }
-        Box::new(network)
+        Ok::<_, cbam::Error>(Box::new(network))
     };
     Ok(match &model.kind {
-        ModelKind::Bundled => ready(Network::pretrained(device)?),
-        ModelKind::Weights { path, arch: None } => ready(Network::open(path, device)?),
+        ModelKind::Bundled => ready(Network::pretrained(device)?)?,
+        ModelKind::Weights { path, arch: None } => ready(Network::open(path, device)?)?,
         ModelKind::Weights { path, arch: Some(arch) } => {
             let (network, report) = Network::open_as(path, *arch, device)?;
             if !report.is_complete() {
                 eprintln!("cbam-run: {}: taken for {arch}: {report}", path.display());
             }
-            ready(network)
+            ready(network)?
         }
         ModelKind::Script { path, preprocess, outputs } => {
             cbam::sys::set_threads(model.threads);

@@ -6,6 +6,7 @@
 //!
 //! For a class whose score is below 0 the sign of every weight turns, as the formula says.
 
+use half::f16;
 use tch::{Kind, Tensor};
 
 use super::base::{shape, weighted};
@@ -14,9 +15,6 @@ use crate::Result;
 
 /// How far below the least feature a channel falls.
 const FAR: f64 = 1e7;
-
-/// The least number of f16, in which as far would be infinitely far.
-const LEAST_F16: f64 = -65_504.0;
 
 /// `features` are `[1, C, h, w]`, and `rest` takes them, or several of their kind, to class scores; the map is
 /// `[1, h, w]`.
@@ -30,7 +28,7 @@ pub(super) fn map(
     let least = features.f_min()?.f_double_value(&[])?;
     let without = match (least, features.kind()) {
         (0.0, _) => 0.0,
-        (_, Kind::Half) => LEAST_F16,
+        (_, Kind::Half) => f16::MIN.to_f64(), // FAR is beyond it
         _ => least - FAR,
     };
     let whole = tch::no_grad(|| subject.scores(&rest(features)?))?[0];

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use half::f16;
 use ndarray::ArrayView4;
 use tch::{Device, Kind, Tensor};
 
@@ -10,9 +11,6 @@ use super::Network;
 use crate::kernels::Map;
 use crate::photo::{Preprocess, Resampled};
 use crate::{Error, Result};
-
-/// The greatest number of f16.
-const F16_MOST: f64 = 65_504.0;
 
 /// The kind of number that a network computes with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,7 +77,7 @@ impl Network {
         if precision == ForwardPrecision::F16 {
             for (name, variable) in &variables {
                 let most = variable.f_abs()?.f_max()?.f_double_value(&[])?;
-                if most > F16_MOST {
+                if most > f16::MAX.to_f64() {
                     let message = format!("f16 cannot hold {name}, of up to {most:.3e}; choose bf16 or f32");
                     return Err(Error::argument("precision", message));
                 }

@@ -202,8 +202,9 @@ pub(crate) struct Args {
     /// Threads for pixels, and threads for the network on a CPU [default: all cores]
     #[arg(long, value_name = "N", help_heading = RUN)]
     pub(crate) threads: Option<NonZeroUsize>,
-    /// Most pictures that the network takes at once; they must have one size there [default: on a GPU 16, or in a run of over 1,000 pictures what a trial finds fastest; on a CPU four for
-    /// each of several threads, at most 32, or fewer for a network that has no faster form for inference]
+    /// Most pictures that the network takes at once; they must have one size there [default: on a GPU 16, or in a run of over
+    /// 1,000 pictures what a trial finds fastest; on a CPU four for each of several threads, at most 32, or fewer for a network
+    /// that has no faster form for inference]
     #[arg(long, value_name = "N", value_parser = batch_size, help_heading = RUN)]
     pub(crate) batch_size: Option<NonZeroUsize>,
     /// No progress bar and no summary; errors are still told

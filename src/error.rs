@@ -1,6 +1,10 @@
 //! What can go wrong, and who is at fault: a file, the weights, an argument, a layer's input or the device.
+//!
+//! Messages hold names from files; they are [`printable`], on one line.
 
 use std::path::{Path, PathBuf};
+
+use crate::text::{printable, printable_path};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -10,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file could not be opened, read or written.
-    #[error("{}: {error}", path.display())]
+    #[error("{}: {error}", printable_path(path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -18,7 +22,7 @@ pub enum Error {
         error: std::io::Error,
     },
     /// A file is no picture that can be read, or is over the limits.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {}", printable_path(path), printable(message))]
     Photo {
         /// The picture.
         path: PathBuf,
@@ -26,7 +30,7 @@ pub enum Error {
         message: String,
     },
     /// A weights file is broken, or does not fit the network.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {}", printable_path(path), printable(message))]
     Weights {
         /// The weights file.
         path: PathBuf,
@@ -34,7 +38,7 @@ pub enum Error {
         message: String,
     },
     /// An argument or an option has a value that cannot be used.
-    #[error("{argument}: {message}")]
+    #[error("{}: {}", printable(argument), printable(message))]
     Argument {
         /// The argument, by the name that the caller used.
         argument: String,
@@ -52,7 +56,7 @@ pub enum Error {
         got: String,
     },
     /// A device cannot be used.
-    #[error("device {device}: {message}")]
+    #[error("device {}: {}", printable(device), printable(message))]
     Device {
         /// The device, as asked for.
         device: String,

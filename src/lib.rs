@@ -40,6 +40,7 @@ pub mod photo;
 pub mod pipeline;
 pub mod render;
 pub mod sys;
+pub mod text;
 pub mod torchscript;
 pub mod train;
 pub mod weights;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Outputs;
 use crate::attention::{
     BamConfig, CbamConfig, ChannelAttentionConfig, EcaConfig, Padding, PatchAttentionConfig, SpatialAttentionConfig,
     SqueezeExciteConfig,
@@ -24,6 +25,9 @@ pub struct NetworkConfig {
     /// The names of the classes, in the order of the logits; none where they are ImageNet's, or unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// What its numbers for the classes are; with one class never a softmax.
+    #[serde(default)]
+    pub outputs: Outputs,
 }
 
 /// The attention at one place of the backbone: a gate of at most one kind (CBAM, squeeze-excite, ECA or BAM), then patch
@@ -127,7 +131,14 @@ impl StageAttention {
 impl NetworkConfig {
     /// The backbone alone, with its ImageNet classifier.
     pub fn plain(arch: Arch) -> Self {
-        Self { arch, classes: 1000, short_side: arch.input_size(), attention: Vec::new(), labels: Vec::new() }
+        Self {
+            arch,
+            classes: 1000,
+            short_side: arch.input_size(),
+            attention: Vec::new(),
+            labels: Vec::new(),
+            outputs: Outputs::default(),
+        }
     }
 
     /// The attention of the bundled model: CBAM after the last stage of half the final resolution (r = 8; `stage5` of

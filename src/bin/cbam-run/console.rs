@@ -3,15 +3,21 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use cbam::Error;
 use cbam::maps::MapName;
-use cbam::pipeline::{Event, Job, PictureReport, Target};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use cbam::pipeline::{Event, Job, PictureReport};
+use cbam::text::{printable, printable_path};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::interrupt;
 use crate::json::Report;
 use crate::request::Request;
+use crate::told::{self, Count};
+
+/// How many pictures with flat maps are named.
+const FLAT_NAMED: usize = 10;
 
 /// Follows a run.
 pub(crate) struct Console<'a> {
@@ -23,10 +29,18 @@ pub(crate) struct Console<'a> {
     /// A report that cannot be written ends the run.
     broken_report: Option<Error>,
     cancel: &'a AtomicBool,
-    failed: usize,
+    count: Count,
+    /// Pictures one of whose maps is flat.
+    flat: usize,
     drawing: bool,
-    /// Tell what was seen, in a line on standard output.
+    quiet: bool,
+    /// Tell what was done, in a line on standard output.
     talks: bool,
+    /// The line is about a single picture.
+    single: bool,
+    /// Where outputs go.
+    places: Vec<String>,
+    begun: Instant,
 }
 
 impl<'a> Console<'a> {
@@ -45,17 +59,46 @@ impl<'a> Console<'a> {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}");
         steps.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         steps.set_draw_target(ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta} {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {pace} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("pace", pace));
         let report = request.json.as_ref().map(Report::create).transpose()?;
-        let talks = !request.quiet && pictures == 1 && !request.writes_stdout();
-        Ok(Self { bars, bar, steps, report, broken_report: None, cancel, failed: 0, drawing: false, talks })
+        let talks = !request.quiet && !request.writes_stdout();
+        let (count, flat, drawing) = (Count::default(), 0, false);
+        let (places, begun) = (told::places(request), Instant::now());
+        let (quiet, single, broken_report) = (request.quiet, pictures == 1, None);
+        let console = Self {
+            bars,
+            bar,
+            steps,
+            report,
+            broken_report,
+            cancel,
+            count,
+            flat,
+            drawing,
+            quiet,
+            talks,
+            single,
+            places,
+            begun,
+        };
+        Ok(console)
+    }
+
+    /// Says something that is worth knowing, unless nobody wants to know; from any thread.
+    pub(crate) fn notes(&self) -> impl Fn(&str) + Send + Sync + use<> {
+        let (bars, quiet) = (self.bars.clone(), self.quiet);
+        move |note| {
+            if !quiet {
+                bars.suspend(|| say(note));
+            }
+        }
     }
 
     /// An input that gave no picture.
     pub(crate) fn problem(&mut self, error: &Error) {
-        self.failed += 1;
-        self.bars.suspend(|| complain(error));
+        self.count.failed += 1;
+        self.bars.suspend(|| say(error));
         let path = match error {
             Error::Io { path, .. } | Error::Photo { path, .. } => path.as_path(),
             _ => Path::new(""),
@@ -80,14 +123,16 @@ impl<'a> Console<'a> {
                 self.bar.inc(1);
                 match outcome {
                     Ok(picture) => {
-                        if self.talks {
-                            let _ = writeln!(io::stdout(), "{}", summary(&picture));
+                        self.count.done += 1;
+                        self.tell_flat(&picture);
+                        if self.talks && self.single {
+                            self.say_summary(&told::picture(&picture));
                         }
                         self.record(|report| report.picture(&picture));
                     }
                     Err(error) => {
-                        self.failed += 1;
-                        self.bars.suspend(|| complain(&error));
+                        self.count.failed += 1;
+                        self.bars.suspend(|| say(&error));
                         self.record(|report| report.failure(job.source.name(), &error));
                     }
                 }
@@ -100,7 +145,7 @@ impl<'a> Console<'a> {
         if done == 0 {
             self.steps.reset();
             self.steps.set_length(total);
-            self.steps.set_message(format!("{map} of {}", job.source.name().display()));
+            self.steps.set_message(format!("{map} of {}", printable_path(job.source.name())));
             self.steps = self.bars.add(self.steps.clone());
         }
         self.steps.set_position(done);
@@ -123,7 +168,33 @@ impl<'a> Console<'a> {
         if let Some(report) = self.report {
             report.commit()?;
         }
-        Ok(u8::from(self.failed > 0))
+        if self.flat > FLAT_NAMED && !self.quiet {
+            say(format!(
+                "and {} more pictures with flat maps (\"flat\" in the report, --json)",
+                self.flat - FLAT_NAMED
+            ));
+        }
+        if self.talks && !self.single && self.count.done + self.count.failed > 0 {
+            let line = told::run(self.count, &self.places, self.begun.elapsed());
+            print(&format!("{line}\n"))?;
+        }
+        Ok(u8::from(self.count.failed > 0))
+    }
+
+    /// Says which maps tell no place from another, of the first pictures that have such.
+    fn tell_flat(&mut self, picture: &PictureReport) {
+        if picture.flat.is_empty() || self.quiet {
+            return;
+        }
+        self.flat += 1;
+        if self.flat <= FLAT_NAMED {
+            self.bars.suspend(|| told::flat(picture).iter().for_each(say));
+        }
+    }
+
+    /// Tells what was seen, on standard output.
+    fn say_summary(&mut self, summary: &str) {
+        let _ = writeln!(io::stdout(), "{}", printable(summary));
     }
 
     fn record(&mut self, entry: impl FnOnce(&mut Report) -> cbam::Result<()>) {
@@ -136,29 +207,25 @@ impl<'a> Console<'a> {
     }
 }
 
-impl Request {
-    fn writes_stdout(&self) -> bool {
-        let pictures = [&self.outputs.overlay, &self.outputs.panel].into_iter().flatten().map(|to| &to.target);
-        pictures.chain(&self.json).any(|target| *target == Target::Stdout)
+/// How fast pictures are done, and how long the rest will take; nothing before it can be told.
+fn pace(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    let (done, seconds) = (state.pos(), state.elapsed().as_secs_f64());
+    if done == 0 || seconds < 1.0 {
+        return;
     }
+    let left = state.len().unwrap_or(done).saturating_sub(done) as f64;
+    let (rate, rest) = (told::rate(done as f64 / seconds), told::duration(left * seconds / done as f64));
+    let _ = write!(out, "{rate}, {rest} left"); // into the bar's own line
 }
 
-/// `coffee.jpg: espresso 92.1 % -> coffee-overlay.png`
-fn summary(picture: &PictureReport) -> String {
-    let top = picture.top.first().map(|top| format!(": {} {:.1} %", top.label, 100.0 * top.probability));
-    let outputs = &picture.outputs;
-    let arrow = if outputs.is_empty() { "" } else { " -> " };
-    format!("{}{}{arrow}{}", picture.input, top.unwrap_or_default(), outputs.join(", "))
-}
-
-/// An error on its own line; standard error may be closed.
-fn complain(error: &Error) {
-    let _ = writeln!(io::stderr(), "cbam-run: {error}");
+/// One line on standard error, which may be closed.
+pub(crate) fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "cbam-run: {}", printable(&text.to_string()));
 }
 
 /// Tells the error that ended the run. An argument that only the network could refuse is a usage error all the same.
 pub(crate) fn fail(error: &anyhow::Error) -> u8 {
-    let _ = writeln!(io::stderr(), "cbam-run: {error:#}");
+    say(format_args!("{error:#}"));
     match error.downcast_ref() {
         Some(Error::Argument { .. }) => 2,
         _ => 1,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Options, tune};
 use crate::explain::{ExplainOptions, Method, explain_while};
 use crate::maps::{Explanation, MapName, NO_ROLLOUT, Readout};
-use crate::network::{Network, Outputs};
+use crate::network::{HEAD, Network, Outputs};
 use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::weights::imagenet_classes;
 use crate::{Error, Result};
@@ -71,6 +71,11 @@ pub trait Inspect {
 
     /// The stages at which explanations may look.
     fn places(&self) -> Vec<String>;
+
+    /// The one of them at which explanations look if none is named.
+    fn default_place(&self) -> String {
+        HEAD.to_owned()
+    }
 
     /// How many pictures at once serve it best, in a run of `pictures` pictures, if most have about that size.
     fn batch_size(&self, pictures: usize, size: ImageSize) -> usize;
@@ -220,6 +225,10 @@ impl<N: Inspect + ?Sized> Inspect for Box<N> {
 
     fn places(&self) -> Vec<String> {
         (**self).places()
+    }
+
+    fn default_place(&self) -> String {
+        (**self).default_place()
     }
 
     fn batch_size(&self, pictures: usize, size: ImageSize) -> usize {

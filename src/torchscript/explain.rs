@@ -1,14 +1,16 @@
 //! Explanations of a scripted network's answers: on the features that it gives out, or by changes of the picture.
 
+use ndarray::Array2;
 use tch::Tensor;
 
 use super::ScriptedNetwork;
 use super::forward::first_line;
 use super::outputs::{self, Classes};
-use crate::Result;
-use crate::explain::{Method, Parts, Slope, Subject, make};
+use crate::explain::{ExplainOptions, Method, Parts, Slope, Subject, make};
 use crate::maps::{Explanation, MapName, Readout};
+use crate::network::Outputs;
 use crate::pipeline::{Ask, Explain, Step};
+use crate::{Error, Result};
 
 impl ScriptedNetwork {
     /// The methods that can explain its answers, the one that is taken by default first.
@@ -22,14 +24,14 @@ impl ScriptedNetwork {
     }
 
     /// Adds the explanations that are asked for to the readouts of pictures `[N, 3, H, W]`.
-    pub(super) fn explain(
+    pub(super) fn explain_all(
         &self,
         pixels: &Tensor,
         readouts: &mut [Readout],
         ask: Ask<'_>,
         go_on: &mut dyn FnMut(Step<'_>) -> bool,
     ) -> Result<()> {
-        let Explain { methods, class, .. } = ask.explain;
+        let Explain { methods, class, options } = ask.explain;
         for (picture, readout) in readouts.iter_mut().enumerate() {
             let answers = readout.probabilities.iter().enumerate();
             let likeliest = answers.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map_or(0, |(class, _)| class);
@@ -38,22 +40,34 @@ impl ScriptedNetwork {
                 let map = MapName::Explain { method: *method, stage: stage.clone() };
                 let pixels = pixels.f_narrow(0, picture as i64, 1)?;
                 let mut told = |done, total| !method.is_costly() || go_on(Step { picture, map: &map, done, total });
-                let made = self.made(&pixels, *method, stage.as_deref(), class as i64, ask, &mut told)?;
+                let made = self.explain(&pixels, *method, stage.as_deref(), class as i64, options, &mut told)?;
                 readout.explained(Explanation { method: *method, stage: stage.clone(), class, map: made });
             }
         }
         Ok(())
     }
 
-    fn made(
+    /// One map of one picture `[1, 3, H, W]`, normalised, on its device; as [`explain`](crate::explain::explain_while) makes
+    /// them. `stage` names an output that holds features (`output:1`); none is the last of them.
+    ///
+    /// # Errors
+    /// [`Error::Argument`](crate::Error::Argument) if there is no such class or features, or the method cannot be had of a
+    /// scripted network; [`Error::Weights`](crate::Error::Weights) if the network fails, or no gradient reaches the features;
+    /// [`Error::Interrupted`](crate::Error::Interrupted) once `go_on` has returned false.
+    pub fn explain(
         &self,
         pixels: &Tensor,
         method: Method,
         stage: Option<&str>,
         class: i64,
-        ask: Ask<'_>,
+        options: &ExplainOptions,
         go_on: &mut dyn FnMut(usize, usize) -> bool,
-    ) -> Result<ndarray::Array2<f32>> {
+    ) -> Result<Array2<f32>> {
+        options.check()?;
+        let answers = self.roles.classes.map_or(0, |classes| Outputs::answers(classes.numbers));
+        if method.needs_class() && !(0..answers).contains(&class) {
+            return Err(Error::argument("class", format!("{class} is none of the network's {answers} classes")));
+        }
         let place = || self.features(stage);
         let slope = || self.slope(pixels, place()?, class);
         let features = || {
@@ -67,7 +81,7 @@ impl ScriptedNetwork {
             Some(classes) => self.numbers(&self.forward(pixels)?, classes, pixels.size()[0]),
             None => Err(self.wrong("gives out no classes")),
         };
-        let (outputs, options) = (self.outputs, &ask.explain.options);
+        let outputs = self.outputs;
         let subject = Subject { pixels, class, classify: &classify, outputs, options };
         make(&subject, method, &Parts { slope: &slope, features: &features, rest: None }, go_on)
     }
@@ -75,7 +89,7 @@ impl ScriptedNetwork {
     /// The output that a stage names, or the last that holds features.
     fn features(&self, stage: Option<&str>) -> Result<usize> {
         let named = |stage| self.roles.features.iter().copied().find(|index| outputs::place(*index) == stage);
-        stage.map_or(self.roles.last_features.or(self.roles.features.last().copied()), named).ok_or_else(|| {
+        stage.map_or(self.roles.last_features, named).ok_or_else(|| {
             let places: Vec<_> = self.roles.features.iter().map(|index| outputs::place(*index)).collect();
             self.wrong(format!(
                 "features are given out by {}",

@@ -222,6 +222,10 @@ impl Inspect for ScriptedNetwork {
         self.roles.features.iter().map(|index| outputs::place(*index)).collect()
     }
 
+    fn default_place(&self) -> String {
+        self.roles.last_features.map_or_else(String::new, outputs::place)
+    }
+
     fn batch_size(&self, _: usize, _: ImageSize) -> usize {
         if self.device == Device::Cpu { 1 } else { 16 }
     }
@@ -234,7 +238,7 @@ impl Inspect for ScriptedNetwork {
     ) -> Result<Vec<Readout>> {
         let pixels = normalised(pictures, &self.preprocess, self.device)?.f_contiguous()?;
         let mut readouts = self.run(&pixels)?;
-        self.explain(&pixels, &mut readouts, ask, go_on)?;
+        self.explain_all(&pixels, &mut readouts, ask, go_on)?;
         Ok(readouts)
     }
 }

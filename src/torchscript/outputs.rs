@@ -93,8 +93,10 @@ impl Roles {
         let wide = |index: &&usize| sizes[**index][1] > MAX_CHANNELS;
         let no_map = |index: &&usize| roles.maps.iter().all(|map| map.index != **index);
         let features = roles.features.iter();
-        roles.last_features = features.clone().rfind(wide).or_else(|| features.clone().rfind(no_map)).copied();
-        if roles.maps.is_empty() && roles.classes.is_none() && roles.last_features.is_none() {
+        let last = || features.clone().next_back();
+        roles.last_features =
+            features.clone().rfind(wide).or_else(|| features.clone().rfind(no_map)).or_else(last).copied();
+        if roles.maps.is_empty() && roles.classes.is_none() && roles.features.is_empty() {
             let message = "gives out no classes [N, classes], no map [N, h, w] or [N, C, h, w] and no features";
             return Err(format!("{message}; for one picture it gives out {}", list(probe)));
         }

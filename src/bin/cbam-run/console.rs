@@ -1,6 +1,5 @@
 //! What the user sees: errors, a progress bar on a terminal, a line about a single picture, the exit status.
 
-use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -11,7 +10,7 @@ use cbam::pipeline::{Event, Job, PictureReport};
 use cbam::text::{printable, printable_path};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::interrupt;
+use crate::common::{failed, print, say, status};
 use crate::json::Report;
 use crate::request::Request;
 use crate::told::{self, Count};
@@ -154,31 +153,28 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Ends the report and chooses the exit status.
-    pub(crate) fn finish(self, cancelled: bool) -> anyhow::Result<u8> {
+    /// Ends the report, says what was done, and chooses the exit status.
+    pub(crate) fn finish(mut self, cancelled: bool) -> u8 {
         self.steps.finish_and_clear();
         self.bar.finish_and_clear();
         if let Some(error) = self.broken_report {
-            return Err(error.into());
+            return failed(error);
         }
         if cancelled {
-            let _ = writeln!(io::stderr(), "cbam-run: interrupted");
-            return Ok(interrupt::EXIT);
+            return failed(Error::Interrupted);
         }
-        if let Some(report) = self.report {
-            report.commit()?;
+        if let Some(Err(error)) = self.report.take().map(Report::commit) {
+            return failed(error);
         }
         if self.flat > FLAT_NAMED && !self.quiet {
-            say(format!(
-                "and {} more pictures with flat maps (\"flat\" in the report, --json)",
-                self.flat - FLAT_NAMED
-            ));
+            let more = self.flat - FLAT_NAMED;
+            say(format_args!("and {more} more pictures with flat maps (\"flat\" in the report, --json)"));
         }
         if self.talks && !self.single && self.count.done + self.count.failed > 0 {
             let line = told::run(self.count, &self.places, self.begun.elapsed());
-            print(&format!("{line}\n"))?;
+            self.say_summary(&line);
         }
-        Ok(u8::from(self.count.failed > 0))
+        if self.count.failed > 0 { status::FAILED } else { status::DONE }
     }
 
     /// Says which maps tell no place from another, of the first pictures that have such.
@@ -192,9 +188,12 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Tells what was seen, on standard output.
+    /// Tells what was done, on standard output; if that cannot be written, the run has failed.
     fn say_summary(&mut self, summary: &str) {
-        let _ = writeln!(io::stdout(), "{}", printable(summary));
+        if let Err(error) = print(&format!("{}\n", printable(summary))) {
+            self.count.failed += 1;
+            say(&error);
+        }
     }
 
     fn record(&mut self, entry: impl FnOnce(&mut Report) -> cbam::Result<()>) {
@@ -216,27 +215,4 @@ fn pace(state: &ProgressState, out: &mut dyn std::fmt::Write) {
     let left = state.len().unwrap_or(done).saturating_sub(done) as f64;
     let (rate, rest) = (told::rate(done as f64 / seconds), told::duration(left * seconds / done as f64));
     let _ = write!(out, "{rate}, {rest} left"); // into the bar's own line
-}
-
-/// One line on standard error, which may be closed.
-pub(crate) fn say(text: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "cbam-run: {}", printable(&text.to_string()));
-}
-
-/// Tells the error that ended the run. An argument that only the network could refuse is a usage error all the same.
-pub(crate) fn fail(error: &anyhow::Error) -> u8 {
-    say(format_args!("{error:#}"));
-    match error.downcast_ref() {
-        Some(Error::Argument { .. }) => 2,
-        _ => 1,
-    }
-}
-
-/// Prints to standard output; a reader that has gone away has seen enough.
-pub(crate) fn print(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
 }

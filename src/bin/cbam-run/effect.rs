@@ -9,7 +9,7 @@ use cbam::pipeline::{ClassChoice, PictureFormat, Target};
 use clap::CommandFactory;
 
 use crate::args::{Args, LOOK, MAP, OUTPUT, usage};
-use crate::common::Effect;
+use crate::given::Effect;
 use crate::request::Request;
 
 impl Args {
@@ -19,12 +19,13 @@ impl Args {
             return self.check_list();
         }
         let (network, drawing) = (self.of_network(), self.of_drawing());
-        self.given.check(&network).and_then(|()| self.given.check(&drawing)).map_err(usage)
+        self.given.check::<Self>(&network)?;
+        self.given.check::<Self>(&drawing)
     }
 
     /// With --list-maps nothing but the network counts.
     fn check_list(&self) -> Result<(), clap::Error> {
-        self.given.check(&self.of_network()).map_err(usage)?;
+        self.given.check::<Self>(&self.of_network())?;
         let command = Self::command();
         let about_maps = |option: &str| {
             let argument = command.get_arguments().find(|argument| argument.get_id() == option);
@@ -32,7 +33,14 @@ impl Args {
                 .is_none_or(|argument| ![Some(OUTPUT), Some(MAP), Some(LOOK)].contains(&argument.get_help_heading()))
         };
         let network = |option: &&str| about_maps(option) && !["labels", "batch_size"].contains(option);
-        match self.given.all().filter(|option| *option != "list_maps").find(|option| !network(option)) {
+        match self
+            .given
+            .0
+            .iter()
+            .map(String::as_str)
+            .filter(|option| *option != "list_maps")
+            .find(|option| !network(option))
+        {
             Some(option) => Err(usage(format!("--{} has no effect with --list-maps", option.replace('_', "-")))),
             None => Ok(()),
         }
@@ -85,7 +93,7 @@ impl Args {
             ("stride", Method::Occlusion),
         ];
         let none_named = self.map.is_empty() && self.compare.is_none();
-        none_named.then(|| of_methods.into_iter().filter(|(option, _)| self.given.has(option)).collect())
+        none_named.then(|| of_methods.into_iter().filter(|(option, _)| self.given.0.contains(*option)).collect())
     }
 
     /// Whether no output is named, so that overlays go beside their pictures.

@@ -1,4 +1,5 @@
 //! `cbam-run`: where a convolutional network looks, laid over the picture.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 mod clash;
@@ -6,6 +7,8 @@ mod clash;
 mod common;
 mod console;
 mod effect;
+#[path = "../common/given.rs"]
+mod given;
 mod interrupt;
 mod json;
 mod model;
@@ -13,6 +16,8 @@ mod plan;
 mod request;
 mod scan;
 mod told;
+#[path = "../common/values.rs"]
+mod values;
 
 use std::sync::atomic::Ordering;
 
@@ -21,31 +26,28 @@ use cbam::pipeline::{self, Options};
 use cbam::weights::read_labels;
 
 use args::Args;
+use common::printed;
 use console::Console;
 use request::{Command, Request};
 
 fn main() {
-    let status = execute(common::arguments::<Args>()).unwrap_or_else(|error| match error.downcast::<clap::Error>() {
-        Ok(usage) => common::leave(&usage),
-        Err(error) => console::fail(&error),
-    });
-    cbam::sys::exit(status)
+    common::end(execute(common::arguments::<Args>(interrupt::asked)))
 }
 
 /// The exit status.
 fn execute(args: Args) -> Result<u8> {
     match args.resolve()? {
-        Command::ListMaps(model) => console::print(&model::list_maps(&model)?)?,
-        Command::Run(request) => return run(&request),
+        Command::ListMaps(model) => Ok(printed(&model::list_maps(&model)?)),
+        Command::Run(request) => run(&request),
     }
-    Ok(0)
 }
 
 fn run(request: &Request) -> Result<u8> {
     let mut plan = plan::plan(request)?;
+    request.check_outputs()?;
     plan.read_stdin(&request.options.limits)?;
-    let cancel = interrupt::flag()?;
     request.check_labels(plan.jobs.len())?;
+    let cancel = interrupt::flag();
     let mut console = Console::new(request, plan.jobs.len(), cancel)?;
     let note = console.notes();
     plan.notes.iter().for_each(|line| note(line));
@@ -56,5 +58,5 @@ fn run(request: &Request) -> Result<u8> {
         let load = || model::open(&request.model, &note);
         pipeline::run(&plan.jobs, &options, load, cancel, |event| console.tell(event))?;
     }
-    console.finish(cancel.load(Ordering::Relaxed))
+    Ok(console.finish(cancel.load(Ordering::Relaxed)))
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use cbam::explain::Method;
 use cbam::maps::MapName;
-use cbam::network::{HEAD, Network};
+use cbam::network::Network;
 use cbam::pipeline::Inspect;
 use cbam::torchscript::ScriptedNetwork;
 use cbam::{Error, Result};
@@ -88,7 +88,7 @@ pub(crate) fn list_maps(model: &Model) -> Result<String> {
     }
     let stages = network.places().join(", ");
     if !stages.is_empty() {
-        names.push(format!("STAGE is one of {stages}; without one it is {HEAD}."));
+        names.push(format!("STAGE is one of {stages}; without one it is {}.", network.default_place()));
     }
     Ok(names.join("\n") + "\n")
 }

@@ -1,18 +1,22 @@
 //! `cbam-train distill`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use cbam::network::Network;
 use cbam::train::{DistillOptions, DistillReport, distill};
 use clap::Args;
 
+use crate::args::Cli;
+use crate::given::Given;
 use crate::progress::Progress;
 use crate::run::Run;
 
 #[derive(Debug, Args)]
 pub(crate) struct Distill {
+    #[command(flatten)]
+    given: Given,
     /// Folders and tar archives of pictures
     #[arg(long, required = true, num_args = 1.., value_name = "DIR|TAR")]
     images: Vec<PathBuf>,
@@ -75,6 +79,19 @@ impl Distill {
         }
     }
 
+    /// What the training reads, by its option.
+    fn reads(&self) -> Vec<(&'static str, &Path)> {
+        let lists = [
+            ("--images", &self.images),
+            ("--backgrounds", &self.backgrounds),
+            ("--stamps", &self.stamps),
+            ("--teachers", &self.teachers),
+        ];
+        let listed =
+            lists.into_iter().flat_map(|(option, paths)| paths.iter().map(move |path| (option, path.as_path())));
+        listed.chain(self.backbone.iter().map(|path| ("--backbone", path.as_path()))).collect()
+    }
+
     /// What the weights file says of its making.
     fn notes(&self) -> BTreeMap<String, String> {
         let made_by = format!(
@@ -105,17 +122,17 @@ fn file_names(paths: &[PathBuf]) -> String {
 }
 
 /// Trains, saves, and prints the figures.
-pub(crate) fn run(arguments: &Distill) -> Result<()> {
-    let device = arguments.run.prepare()?;
+pub(crate) fn run(arguments: &Distill) -> Result<u8> {
+    arguments.given.check::<Cli>(&[arguments.run.watched()])?;
+    let device = arguments.run.prepare(&arguments.reads())?;
     let mut network = Network::untrained(arguments.backbone.as_deref(), device)?;
-    let mut progress = Progress::new(arguments.run.quiet)?;
+    let mut progress = Progress::new(arguments.run.quiet);
     let report = distill(&mut network, &arguments.options(), &arguments.run.options(), &mut progress)?;
     progress.finish();
     let mut notes = arguments.notes();
     notes.insert("report".to_owned(), serde_json::to_string(&report)?);
     network.save(&arguments.run.out, &notes).context("the trained network")?;
-    print!("{}", table(&report));
-    arguments.run.finish()
+    Ok(arguments.run.finish(&table(&report)))
 }
 
 /// The validation figures, before and after.

@@ -2,35 +2,29 @@
 
 use std::collections::BTreeSet;
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, FromArgMatches};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 
 /// The options and arguments that stood on the command line, by the names of their fields.
 ///
 /// It must be the first, flattened, field of a parser: those after it take their values away.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Given(BTreeSet<String>);
+pub(crate) struct Given(pub(crate) BTreeSet<String>);
 
 /// Options, whether they change anything in this run, and what they are for.
 pub(crate) type Effect<'a> = (&'a [&'a str], bool, &'a str);
 
 impl Given {
-    /// Whether an option was given.
-    pub(crate) fn has(&self, option: &str) -> bool {
-        self.0.contains(option)
-    }
-
-    /// All that were given.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
-    }
-
-    /// The message about the first option that was given and changes nothing.
-    pub(crate) fn check(&self, effects: &[Effect<'_>]) -> Result<(), String> {
+    /// Refuses the first option that was given and changes nothing, as a usage error of the program `C`.
+    pub(crate) fn check<C: CommandFactory>(&self, effects: &[Effect<'_>]) -> Result<(), clap::Error> {
         let idle = effects.iter().filter(|(_, used, _)| !used);
         let mut idle = idle.flat_map(|(options, _, purpose)| options.iter().map(move |option| (option, purpose)));
-        match idle.find(|(option, _)| self.has(option)) {
-            Some((option, purpose)) => Err(format!("--{} has no effect here: {purpose}", option.replace('_', "-"))),
+        match idle.find(|(option, _)| self.0.contains(**option)) {
+            Some((option, purpose)) => {
+                let message = format!("--{} has no effect here: {purpose}", option.replace('_', "-"));
+                Err(C::command().error(ErrorKind::ArgumentConflict, message))
+            }
             None => Ok(()),
         }
     }

@@ -11,6 +11,12 @@ use crate::{Error, Result};
 
 /// How far a probability may lie outside `[0, 1]` for rounding.
 const ROUNDING: f64 = 1e-5;
+/// What is wrong with a number that is not finite.
+const NOT_FINITE: &str = "not finite, and no probability follows from it: the weights, or what the network makes of this picture, \
+                          are beyond the range of its numbers";
+/// What is wrong with a number that should be a probability.
+const NO_PROBABILITY: &str =
+    "no probability; say what the outputs are: softmax (one class is right) or sigmoid (each class by itself)";
 /// The least distance of a probability from 0 and 1 for its score.
 const LEAST: f64 = 1e-7;
 
@@ -89,14 +95,12 @@ impl Outputs {
     /// [`Error::Argument`] with the first number that is infinite or not a number, or that is no probability where it
     /// should be one.
     pub fn probabilities(self, numbers: &Tensor) -> Result<Tensor> {
-        if numbers.numel() > 0 && numbers.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
-            return Err(wrong(
-                numbers,
-                |number| !number.is_finite(),
-                "no probability follows from that: the network's weights, or what it makes of this picture, is beyond its numbers' range",
-            ));
-        }
         let numbers = numbers.f_to_kind(Kind::Float)?;
+        // Their sum is finite if all are, but for numbers that no network gives out.
+        let finite = numbers.f_sum(Kind::Float)?.f_double_value(&[])?.is_finite();
+        if !finite && numbers.f_isfinite()?.f_all()?.f_int64_value(&[])? == 0 {
+            return Err(wrong(&numbers, |number| !number.is_finite(), NOT_FINITE));
+        }
         let probabilities = match self {
             Self::Softmax => return Ok(numbers.f_softmax(-1, Kind::Float)?),
             Self::Sigmoid => numbers.f_sigmoid()?,
@@ -117,11 +121,7 @@ fn in_range(numbers: &Tensor) -> Result<Tensor> {
         let (low, high) = (numbers.f_min()?.f_double_value(&[])?, numbers.f_max()?.f_double_value(&[])?);
         if low < -ROUNDING || high > 1.0 + ROUNDING {
             let beyond = |number: f32| !(-ROUNDING..=1.0 + ROUNDING).contains(&f64::from(number));
-            return Err(wrong(
-                numbers,
-                beyond,
-                "no probability; say what the outputs are: softmax (one class is right) or sigmoid (each class by itself)",
-            ));
+            return Err(wrong(numbers, beyond, NO_PROBABILITY));
         }
     }
     Ok(numbers.f_clamp(0.0, 1.0)?)
@@ -133,13 +133,8 @@ fn wrong(numbers: &Tensor, is_wrong: impl Fn(f32) -> bool, what: &str) -> Error 
         let mut found = numbers.indexed_iter().filter(|(_, number)| is_wrong(**number));
         found.next().map(|((_, class), number)| (class, *number))
     });
-    let message = match found {
-        Some((class, number)) => format!(
-            "{number} for class {class} is {what}",
-            what = if number.is_finite() { what.to_owned() } else { format!("not finite, and {what}") }
-        ),
-        None => what.to_owned(),
-    };
+    let message =
+        found.map_or_else(|| what.to_owned(), |(class, number)| format!("{number} for class {class} is {what}"));
     Error::argument("the network's output", message)
 }
 

@@ -17,7 +17,7 @@ use crate::maps::{MapName, OutputReadout, Readout};
 use crate::network::{Outputs, normalised, to_host};
 use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::pipeline::{Ask, Inspect, Step};
-use crate::weights::imagenet_classes;
+use crate::weights::{Checkpoint, imagenet_classes};
 use crate::{Error, Result};
 
 use forward::first_line;
@@ -60,6 +60,12 @@ impl ScriptedNetwork {
         preprocess.check()?;
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let mut module = CModule::load_data_on_device(&mut bytes.as_slice(), device).map_err(|error| {
+            if Checkpoint::open(path).is_ok() {
+                return Error::weights(
+                    path,
+                    "holds weights and no code, so it is no TorchScript: give it as --weights",
+                );
+            }
             Error::weights(path, format!("no TorchScript that libtorch can open: {}", first_line(&error)))
         })?;
         module.f_set_eval()?;

@@ -108,10 +108,12 @@ fn a_map_alone_is_enough_and_probabilities_stay_as_they_are() {
 #[test]
 fn a_file_that_is_no_torchscript_is_named() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for file in ["Cargo.toml", "tests/golden/torchscript/gated.safetensors"] {
+    for (file, reason) in
+        [("Cargo.toml", "that libtorch can open"), ("tests/golden/torchscript/gated.safetensors", "--weights")]
+    {
         let error = ScriptedNetwork::open(here.join(file), Device::Cpu, Preprocess::default(), None).unwrap_err();
         let message = error.to_string();
-        assert!(message.contains(file) && message.contains("no TorchScript"), "{message}");
+        assert!(message.contains(file) && message.contains("no TorchScript") && message.contains(reason), "{message}");
     }
     assert!(refused("gone.pt", None).contains("gone.pt"));
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 use clap_complete::Shell;
+use clap_mangen::Man;
 
 /// The program's command line with the two options that print about it.
 pub(crate) fn with_manual(command: Command) -> Command {
@@ -30,7 +31,23 @@ pub(crate) fn printed(command: &Command, arguments: &[OsString]) -> Result<Optio
     let mut text = Vec::new();
     match matches.get_one::<Shell>("completions") {
         Some(shell) => clap_complete::generate(*shell, &mut command.clone(), command.get_name(), &mut text),
-        None => drop(clap_mangen::Man::new(command.clone()).render(&mut text)), // into memory, which takes all
+        None => drop(manual_page(command, &mut text)), // into memory, which takes all
     }
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+}
+
+/// The manual page, on which every subcommand has its own sections.
+fn manual_page(command: &Command, page: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut command = command.clone();
+    command.build();
+    Man::new(command.clone()).render(page)?;
+    for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+        let name = subcommand.get_bin_name().unwrap_or(subcommand.get_name());
+        page.extend_from_slice(format!(".SH \"{}\"\n", name.to_uppercase()).as_bytes());
+        let manual = Man::new(subcommand.clone());
+        manual.render_synopsis_section(page)?;
+        manual.render_description_section(page)?;
+        manual.render_options_section(page)?;
+    }
+    Ok(())
 }

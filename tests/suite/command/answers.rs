@@ -131,6 +131,12 @@ fn every_program_prints_its_completions_and_its_manual() {
             output.status.success() && manual.contains(".TH") && manual.contains("completions"),
             "{name}: {manual}"
         );
+        if name == "cbam-train" {
+            assert!(
+                manual.contains("CBAM-TRAIN DISTILL") && manual.contains("label\\-smoothing"),
+                "subcommands are on the page"
+            );
+        }
         assert_eq!(status(&Command::new(program).args(["--completions", "dos"]).output().unwrap()), 2);
     }
     let script = Command::new(env!("CARGO_BIN_EXE_cbam-run")).args(["--completions", "bash"]).output().unwrap();

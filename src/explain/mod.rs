@@ -98,12 +98,11 @@ pub fn explain_while(
     }
     network.check_patch_memory(&pixels.size())?;
     let answers = network.answers() as i64;
-    if !(0..answers).contains(&class) {
-        let message = match answers {
-            0 => format!("{class} is asked for, and the network says nothing of classes"),
-            _ => format!("{class} is none of the network's, 0 to {}", answers - 1),
-        };
-        return Err(Error::argument("class", message));
+    if answers == 0 && method.needs_class() {
+        return Err(Error::argument(method, "is of a class, and this network has no classifier"));
+    }
+    if answers > 0 && !(0..answers).contains(&class) {
+        return Err(Error::argument("class", format!("{class} is none of the network's, 0 to {}", answers - 1)));
     }
     if let (false, Some(stage)) = (method.needs_stage(), stage) {
         let message = format!("takes no stage ({stage}): it changes the picture and looks at the answer");

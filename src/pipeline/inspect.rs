@@ -139,8 +139,18 @@ impl Inspect for Network {
             names.push(MapName::Rollout);
         }
         names.extend(Method::ALL.map(MapName::explain));
-        let gated = attention.iter().filter(|block| block.has_gate());
+        let gated = attention.iter().filter(|block| block.has_channel_gate());
         names.extend(gated.map(|block| MapName::Channel(block.stage.clone())));
+        if self.classes() == 0 {
+            // Nothing can be of a class. First, and so drawn unless another is asked for, is the last gate.
+            names.retain(|name| !name.needs_class());
+            names.sort_by_key(|name| !matches!(name, MapName::Spatial(_)));
+            let spatial = names.iter().take_while(|name| matches!(name, MapName::Spatial(_))).count();
+            names[..spatial].reverse();
+            if spatial == 0 {
+                names.sort_by_key(|name| *name != MapName::explain(Method::EigenCam));
+            }
+        }
         names
     }
 
@@ -278,6 +288,9 @@ fn choose_map(name: &MapName, held: &[MapName], network: &impl Inspect) -> Resul
     };
     match name {
         name if has => Ok(name.clone()),
+        name if network.classes() == 0 && name.needs_class() => {
+            refused(format!("is of a class, and this network has no classifier; it has {}", of_each_kind(held)))
+        }
         MapName::Rollout => refused(NO_ROLLOUT.to_owned()),
         name => refused(format!("this network has {}", alike(name, held))),
     }
@@ -285,13 +298,16 @@ fn choose_map(name: &MapName, held: &[MapName], network: &impl Inspect) -> Resul
 
 /// The maps that a network has of the kind of `name`, or, if there are none, what it has of each kind.
 fn alike(name: &MapName, held: &[MapName]) -> String {
+    let kind = |name: &MapName| std::mem::discriminant(name);
+    let of_kind: Vec<_> = held.iter().filter(|other| kind(other) == kind(name)).map(ToString::to_string).collect();
+    if of_kind.is_empty() { of_each_kind(held) } else { of_kind.join(", ") }
+}
+
+/// The maps that a network has, at most some of a kind.
+fn of_each_kind(held: &[MapName]) -> String {
     /// How many of a kind stand for it.
     const SHOWN: usize = 3;
     let kind = |name: &MapName| std::mem::discriminant(name);
-    let of_kind: Vec<_> = held.iter().filter(|other| kind(other) == kind(name)).map(ToString::to_string).collect();
-    if !of_kind.is_empty() {
-        return of_kind.join(", ");
-    }
     let mut shown = Vec::new();
     for (place, other) in held.iter().enumerate() {
         let before = held[..place].iter().filter(|earlier| kind(earlier) == kind(other)).count();
@@ -336,6 +352,9 @@ pub(super) fn choose_explanations(
     labels: &[String],
 ) -> Result<Explain> {
     options.explain.check()?;
+    if let (Some(choice), 0) = (&options.class, network.classes()) {
+        return Err(Error::argument(format!("class {choice}"), "the network has no classifier, and so no classes"));
+    }
     let class = options.class.as_ref().map(|class| class.resolve(network.classes(), labels)).transpose()?;
     if let (Some(choice), false) = (&options.class, maps.iter().any(MapName::needs_class)) {
         let maps: Vec<_> = maps.iter().map(ToString::to_string).collect();

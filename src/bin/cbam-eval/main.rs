@@ -21,6 +21,8 @@ mod subject;
 mod summary;
 mod svg;
 mod tables;
+#[path = "../common/values.rs"]
+mod values;
 
 use anyhow::Result;
 use cbam::eval::PictureSource;

@@ -61,24 +61,33 @@ def facts(check):
 
 
 def tests(check, seconds):
-    """The test binary's CUDA tests, a line each."""
-    command = [ROOT / "bin" / "suite", "cuda::", "--include-ignored", "--test-threads", "4"]
+    """The test binary's CUDA tests, a line each; the one that takes all memory for itself afterwards."""
+    end, alone = time.monotonic() + seconds, "out_of_memory"
+    for name, words in (("the test binary", ["cuda::", "--skip", alone, "--test-threads", "4"]), (f"{alone}, alone", [alone])):
+        log = check.scratch / f"tests-{len(words)}.log"
+        status = run_tests(check, log, words, max(end - time.monotonic(), 20))
+        text = log.read_text(errors="replace")
+        seen = re.findall(r"^test cuda::(\S+) \.\.\. (ok|FAILED|ignored.*)$", text, re.MULTILINE)
+        for test, result in sorted(seen):
+            check.say("tests", test, result, {"ok": True, "FAILED": False}.get(result))
+        if status != 0 or not seen:
+            reasons = re.findall(r"panicked at [^\n]*\n([^\n]*)", text)
+            check.say("tests", name, f"status {status}; {len(seen)} tests ended; {' / '.join(reasons)[:500]}", False)
+        with open(check.scratch / "tests.log", "a") as whole:
+            whole.write(text)
+
+
+def run_tests(check, log, words, seconds):
+    command = [ROOT / "bin" / "suite", *words, "--include-ignored"]
     environment = os.environ | EXACT | {"CBAM_TEST_DEVICE": check.device, "RUST_BACKTRACE": "0"}
-    log = check.scratch / "tests.log"
     with open(log, "w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment, cwd=check.scratch)
         try:
-            status = process.wait(timeout=seconds)
+            return process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             process.kill()
-            status = f"ended after {seconds:.0f} s"
-    text = log.read_text(errors="replace")
-    seen = re.findall(r"^test cuda::(\S+) \.\.\. (ok|FAILED|ignored.*)$", text, re.MULTILINE)
-    for name, result in sorted(seen):
-        check.say("tests", name, result, {"ok": True, "FAILED": False}.get(result))
-    reason = re.findall(r"panicked at [^\n]*\n([^\n]*)", text)
-    if status != 0 or not seen:
-        check.say("tests", "the test binary", f"status {status}; {len(seen)} tests; {' / '.join(reason)[:500]}", False)
+            process.wait()
+            return f"ended after {seconds:.0f} s"
 
 
 def cbam_run(check, device, precision, folder):
@@ -119,15 +128,16 @@ class Deadline:
     """Ends the workers that are still busy when the time is up; they are then not measured."""
 
     def __init__(self, seconds):
-        self.timer = threading.Timer(max(seconds, 1), self.end)
+        self.over, self.timer = False, threading.Timer(max(seconds, 1), self.end)
 
-    @staticmethod
-    def end():
+    def end(self):
+        self.over = True
         for process in Worker.live:
             process.kill()
 
     def __enter__(self):
         self.timer.start()
+        return self
 
     def __exit__(self, *_):
         self.timer.cancel()
@@ -137,23 +147,32 @@ def speed(check, peer, batches, seconds, rounds):
     """Ours by turns with one peer: latency at batch 1, and images a second of each at its best batch."""
     precisions = ["f32", "f16"] if check.device == "cuda" else ["f32"]
     name = {"eager": "PyTorch eager", "compile": "torch.compile"}[peer]
-    with Deadline(seconds):
+    with Deadline(seconds) as deadline:
         for precision in precisions:
-            sides = {"ours": Worker([ROOT / "bin" / "worker", check.device, precision]),
-                     "theirs": Worker([sys.executable, ROOT / "benches" / "peers" / "worker.py", peer, check.device, precision])}
-            medians = {}
-            for batch in batches:
-                ask = f"forward {batch} 224 224"
-                measures = {who: several(lambda side=side: side.ask(ask), 10 if batch == 1 else 3) for who, side in sides.items()}
-                taken, missing = interleave(measures, rounds)
-                for who, why in missing.items():
-                    check.say("speed", f"{precision}, batch {batch}, {name}" if who == "theirs" else f"{precision}, ours", f"not run: {why}",
-                              False if who == "ours" else None)
-                medians[batch] = {who: statistics.median(values) for who, values in taken.items() if values}
-            report(check, precision, name, medians)
-            for side in sides.values():
-                if side.process:
-                    side.process.kill()
+            if not deadline.over:
+                speed_in(check, deadline, precision, peer, name, batches, rounds)
+    if deadline.over:
+        check.say("speed", f"against {name}", "the time was up before all of it was measured")
+
+
+def speed_in(check, deadline, precision, peer, name, batches, rounds):
+    sides = {"ours": Worker([ROOT / "bin" / "worker", check.device, precision]),
+             "theirs": Worker([sys.executable, ROOT / "benches" / "peers" / "worker.py", peer, check.device, precision])}
+    medians = {}
+    for batch in batches:
+        ask = f"forward {batch} 224 224"
+        measures = {who: several(lambda side=side: side.ask(ask), 10 if batch == 1 else 3) for who, side in sides.items()}
+        taken, missing = interleave(measures, rounds)
+        if deadline.over:
+            break
+        for who, why in missing.items():
+            what = f"{precision}, batch {batch}, {name if who == 'theirs' else 'ours'}"
+            check.say("speed", what, f"not run: {why}", False if who == "ours" else None)
+        medians[batch] = {who: statistics.median(values) for who, values in taken.items() if values}
+    report(check, precision, name, medians)
+    for side in sides.values():
+        if side.process:
+            side.process.kill()
 
 
 def report(check, precision, name, medians):

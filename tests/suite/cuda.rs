@@ -1,6 +1,6 @@
 //! What a GPU says against what a CPU says.
 //!
-//! Every test here is ignored, since it needs a GPU: `cargo test --release --test suite cuda_ -- --ignored`, or
+//! Every test here is ignored, since it needs a GPU: `cargo test --release --test suite cuda_ -- --ignored --test-threads 1`, or
 //! `scripts/gpu-check.sh` where there is no Rust. With `CBAM_TEST_DEVICE=cpu` they compare the CPU with itself: that shows that the
 //! tests hold, and nothing of a GPU.
 

@@ -9,7 +9,8 @@ use crate::file;
 
 /// What every system has, and the scripts use.
 const BASICS: [&str; 16] = [
-    "bash", "sh", "awk", "basename", "cat", "cmp", "dirname", "grep", "head", "mkdir", "paste", "rm", "sed", "sort", "tail", "tr",
+    "bash", "sh", "awk", "basename", "cat", "cmp", "dirname", "grep", "head", "mkdir", "paste", "rm", "sed", "sort",
+    "tail", "tr",
 ];
 
 /// A machine that lacks nothing, by the tools that the script asks.
@@ -20,7 +21,10 @@ const WHOLE: [(&str, &str); 8] = [
     ("c++", "cat >/dev/null"),
     ("cc", "exit 0"),
     ("cargo", "echo 'cargo 1.95.0 (f2d3ce0bd 2026-03-21)'"),
-    ("rustc", "case $1 in -vV) echo 'host: x86_64-unknown-linux-gnu';; *) echo 'rustc 1.95.0 (59807616e 2026-04-14)';; esac"),
+    (
+        "rustc",
+        "case $1 in -vV) echo 'host: x86_64-unknown-linux-gnu';; *) echo 'rustc 1.95.0 (59807616e 2026-04-14)';; esac",
+    ),
     ("df", "echo head; echo /dev/vda 264239888 19000000 76000000 21% /"),
 ];
 
@@ -31,7 +35,8 @@ impl Machine {
     fn new(changes: &[(&str, &str)]) -> Self {
         let machine = Self(tempfile::tempdir().unwrap());
         for name in BASICS {
-            let found = ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(name)).into_iter().find(|tool| tool.exists());
+            let found =
+                ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(name)).into_iter().find(|tool| tool.exists());
             symlink(found.unwrap_or_else(|| panic!("this machine has no {name}")), machine.tool(name)).unwrap();
         }
         for (name, body) in WHOLE {
@@ -72,7 +77,9 @@ fn a_machine_that_has_everything_is_not_talked_to() {
 fn everything_that_is_missing_is_named_at_once() {
     let bare = [("python3", ""), ("c++", ""), ("cc", ""), ("cargo", ""), ("rustc", "")];
     let said = Machine::says(&bare);
-    for part in ["python3 with pip", "C++", "C compiler", "Rust 1.89 or later", "rustup", "apt install g++ gcc python3-pip"] {
+    for part in
+        ["python3 with pip", "C++", "C compiler", "Rust 1.89 or later", "rustup", "apt install g++ gcc python3-pip"]
+    {
         assert!(said.contains(part), "{part}: {said}");
     }
     let old = [
@@ -84,9 +91,16 @@ fn everything_that_is_missing_is_named_at_once() {
         ("df", "echo head; echo /dev/vda 264239888 19000000 1500000 21% /"),
     ];
     let said = Machine::says(&old);
-    for part in
-        ["glibc 2.28 or later: this system has 2.17", "pip:", "C++17", "is 1.65.0", "is 1.63.0", "musl", "3 GB of disk", "1.5 GB left"]
-    {
+    for part in [
+        "glibc 2.28 or later: this system has 2.17",
+        "pip:",
+        "C++17",
+        "is 1.65.0",
+        "is 1.63.0",
+        "musl",
+        "3 GB of disk",
+        "1.5 GB left",
+    ] {
         assert!(said.contains(part), "{part}: {said}");
     }
     let said = Machine::says(&[("cargo", "echo 'error: no default toolchain' >&2; exit 1")]);
@@ -124,7 +138,8 @@ fn nothing_is_fetched_before_the_machine_is_looked_at() {
     }
     let log = clone.path().join("asked");
     let python = format!("echo \"$*\" >>{}", log.display());
-    let output = Machine::new(&[("python3", &python), ("c++", "")]).run(&clone.path().join("scripts/libtorch.sh"), "cpu");
+    let output =
+        Machine::new(&[("python3", &python), ("c++", "")]).run(&clone.path().join("scripts/libtorch.sh"), "cpu");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("C++"), "{output:?}");
     assert!(!fs::read_to_string(log).unwrap().contains("download"));

@@ -1,7 +1,7 @@
 //! `cbam-eval` from its arguments to its figures.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use cbam::eval::{Localisation, PictureScore, read_truth};
 use cbam::maps::{AttentionMap, MapRange, Resample};
@@ -10,8 +10,8 @@ use ndarray_npy::ReadNpyExt;
 use serde_json::Value;
 
 use super::source::archive;
+use crate::{file, program};
 
-const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/images");
 /// Two bundled photos, one that is broken, one of another size than the truth says, one that is not there.
 const TRUTH: &str = "image\tclass\twidth\theight\tsmall\tboxes\n\
     p/coffee.jpg\t967\t600\t400\t0\t150,60,430,340\n\
@@ -21,7 +21,7 @@ const TRUTH: &str = "image\tclass\twidth\theight\tsmall\tboxes\n\
     p/gone.jpg\t0\t10\t10\t0\t1,1,2,2\n";
 
 fn cbam_eval(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-eval"));
+    let mut command = program("cbam-eval");
     command.current_dir(folder).args(["--truth", "truth.tsv", "--device", "cpu", "--threads", "1"]).args(arguments);
     command.output().unwrap()
 }
@@ -29,7 +29,7 @@ fn cbam_eval(folder: &Path, arguments: &[&str]) -> Output {
 fn prepared() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("truth.tsv"), TRUTH).unwrap();
-    let photo = |name: &str| std::fs::read(format!("{IMAGES}/{name}.jpg")).unwrap();
+    let photo = |name: &str| std::fs::read(file(format!("assets/images/{name}.jpg"))).unwrap();
     let (coffee, chelsea, rocket) = (photo("coffee"), photo("chelsea"), photo("rocket"));
     let members = [
         ("p/chelsea.jpg", &chelsea[..]),

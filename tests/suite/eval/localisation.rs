@@ -116,8 +116,6 @@ proptest! {
     }
 }
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/eval");
-
 fn golden() -> Value {
     serde_json::from_str(include_str!("../../golden/eval/golden.json")).unwrap()
 }
@@ -137,7 +135,7 @@ fn thresholds_are_numpys_to_the_last_bit() {
 #[test]
 fn figures_are_those_of_numpy_and_pillow() -> Result<()> {
     let golden = golden();
-    let rows = read_truth(format!("{GOLDEN}/truth.tsv"))?;
+    let rows = read_truth(crate::file("tests/golden/eval/truth.tsv"))?;
     let mut scores = Vec::new();
     for (row, map) in rows.iter().zip(golden["maps"].as_array().unwrap()) {
         let values: Vec<Vec<f64>> = map.as_array().unwrap().iter().map(numbers).collect();

@@ -50,15 +50,17 @@ fn run(cli: &Cli) -> Result<usize> {
     let source = cli.source()?;
     let network = cli.network(device)?.for_inference();
     let rows = cli.rows(&source, &network)?;
+    console::tell(&rows.remarks, cli.quiet);
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
     let against = against(cli, &study)?;
     let outcome = run::pictures(&mut study, &source, &rows.rows, cli.quiet)?;
+    console::tell(&study.remarks, cli.quiet);
     let report = conclude(cli, &study, &source, &rows, outcome, against)?;
     print!("{report}");
     if let Some(path) = &cli.json {
         write_whole(path, format!("{}\n", serde_json::to_string_pretty(&report)?).as_bytes())?;
     }
-    Ok(report.missing.len())
+    Ok(report.missing.len() + report.remarks.lost() as usize)
 }
 
 /// The place of the map that the others are compared with.
@@ -79,7 +81,9 @@ fn conclude(
     outcome: Outcome,
     against: usize,
 ) -> Result<Report> {
-    let Outcome { measured, missing, missing_rows } = outcome;
+    let Outcome { measured, missing, missing_rows, stopped } = outcome;
+    let mut remarks = rows.remarks.clone();
+    remarks.merge(study.remarks.clone());
     let config = study.network.config();
     let set = Set { rows: &rows.rows, subjects: &study.subjects, measured: &measured, missing: &missing_rows };
     let time = if cli.measures(Measure::Time) { run::clock(study, source, &rows.rows, &measured)? } else { Vec::new() };
@@ -111,7 +115,9 @@ fn conclude(
             Vec::new()
         },
         notes: tables::notes(study, rows),
+        remarks,
         missing,
+        stopped: stopped.map(|error| error.to_string()),
     };
     if let Some(folder) = &cli.report {
         let json = format!("{}\n", serde_json::to_string_pretty(&report)?);

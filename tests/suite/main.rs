@@ -11,6 +11,7 @@ mod network;
 mod photo;
 mod precision;
 mod render;
+mod surroundings;
 mod torchscript;
 mod torchvision;
 mod train;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use cbam::eval::{RemarkKind, Remarks};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::common::say;
+
 /// How much is done with a picture: nothing special, the subset's work, or the sanity check's too.
 pub(crate) const KINDS: usize = 3;
 
@@ -81,7 +83,7 @@ impl Console {
 
     /// Tells something above the bar.
     pub(crate) fn say(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("cbam-eval: {text}"));
+        self.bar.suspend(|| say(text));
     }
 
     /// Tells something that is no fault.
@@ -107,7 +109,7 @@ impl Kind {
 /// Says what is to be said of the truth and the pictures; if `quiet`, only what is wrong with them.
 pub(crate) fn tell(remarks: &Remarks, quiet: bool) {
     for remark in remarks.iter().filter(|remark| !quiet || remark.kind != RemarkKind::Assumed) {
-        eprintln!("cbam-eval: {remark}");
+        say(remark);
     }
 }
 

@@ -8,6 +8,7 @@ use cbam::network::{HEAD, Network};
 use cbam::pipeline::Inspect;
 use cbam::torchscript::ScriptedNetwork;
 
+use crate::common::say;
 use crate::request::{Model, ModelKind};
 
 /// Opens the network on the device that is asked for, and bounds libtorch's threads.
@@ -28,7 +29,7 @@ pub(crate) fn open(model: &Model) -> Result<Box<dyn Inspect>> {
         ModelKind::Weights { path, arch: Some(arch) } => {
             let (network, report) = Network::open_as(path, *arch, device)?;
             if !report.is_complete() {
-                eprintln!("cbam-run: {}: taken for {arch}: {report}", path.display());
+                say(format_args!("{}: taken for {arch}: {report}", path.display()));
             }
             ready(network)?
         }

@@ -62,7 +62,9 @@ impl PictureSource {
             Self::Folder(folder) => {
                 for (place, name) in names.iter().enumerate() {
                     let path = folder.join(name);
-                    let below = Path::new(name).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+                    let below = Path::new(name)
+                        .components()
+                        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
                     let bytes = if below {
                         File::open(&path).map_err(Error::io(&path)).and_then(|file| read(file, &path, max_bytes))
                     } else {
@@ -127,7 +129,11 @@ fn folder_names(folder: &Path, left_out: &mut LeftOut, remarks: &mut Remarks) ->
             Err(error) if error.depth() > 0 => {
                 let path = error.path().unwrap_or(folder).to_owned();
                 if is_picture(&path) || path.is_dir() {
-                    remarks.add(RemarkKind::Lost, "folders and links that cannot be followed, left out", path.display());
+                    remarks.add(
+                        RemarkKind::Lost,
+                        "folders and links that cannot be followed, left out",
+                        path.display(),
+                    );
                 }
                 continue;
             }

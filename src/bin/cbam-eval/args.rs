@@ -238,7 +238,11 @@ impl Cli {
         };
         let known: HashSet<&str> = truth.rows.iter().map(|row| row.image.as_str()).collect();
         for name in names.iter().filter(|name| !known.contains(name.as_str())) {
-            remarks.add(RemarkKind::Assumed, "pictures of which the truth has nothing that can be used, left out", name);
+            remarks.add(
+                RemarkKind::Assumed,
+                "pictures of which the truth has nothing that can be used, left out",
+                name,
+            );
         }
         Ok(truth)
     }

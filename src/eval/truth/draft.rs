@@ -42,12 +42,7 @@ pub(super) struct OtherSize;
 
 impl Drafts {
     /// The picture `image`, which is made if it is new.
-    pub(super) fn picture(
-        &mut self,
-        image: &str,
-        size: Option<ImageSize>,
-        small: bool,
-    ) -> Result<usize, OtherSize> {
+    pub(super) fn picture(&mut self, image: &str, size: Option<ImageSize>, small: bool) -> Result<usize, OtherSize> {
         if let Some(&place) = self.places.get(image) {
             let draft = &mut self.drafts[place];
             match (draft.size, size) {

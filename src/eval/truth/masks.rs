@@ -23,12 +23,7 @@ use crate::{Error, Result};
 const VOID: u8 = 255;
 
 /// One row for each mask, in the order of their paths. No mask is opened.
-pub(super) fn read(
-    files: &[PathBuf],
-    folder: &Path,
-    pictures: &Pictures<'_>,
-    remarks: &mut Remarks,
-) -> Vec<TruthRow> {
+pub(super) fn read(files: &[PathBuf], folder: &Path, pictures: &Pictures<'_>, remarks: &mut Remarks) -> Vec<TruthRow> {
     let (mut rows, mut seen) = (Vec::with_capacity(files.len()), HashMap::new());
     for file in files {
         // A mask in a subfolder is for the picture in that subfolder, whatever that picture's extension.

@@ -142,7 +142,9 @@ impl TruthRow {
                 Ok(Region::of_boxes(&boxes, size))
             }
             Object::Mask(path) => masks::region(path, size, remarks),
-            Object::Unknown => Err(Error::argument("truth", format!("where the objects of {} are is unknown", self.image))),
+            Object::Unknown => {
+                Err(Error::argument("truth", format!("where the objects of {} are is unknown", self.image)))
+            }
         }
     }
 
@@ -252,7 +254,9 @@ impl Truth {
             Some("json") => (TruthFormat::Coco, coco::read(path, classes, &mut remarks)?),
             Some("xml") => return Err(refuse(path, "one VOC file is one picture's: name the folder of them")),
             Some("png") => return Err(refuse(path, "one mask is one picture's: name the folder of them")),
-            Some("tar" | "zip" | "gz") => return Err(refuse(path, "an archive: unpack it and name the file or folder")),
+            Some("tar" | "zip" | "gz") => {
+                return Err(refuse(path, "an archive: unpack it and name the file or folder"));
+            }
             _ => (TruthFormat::Table, table::read(path, classes, &mut remarks)?),
         };
         Self::of(path, format, rows, remarks)

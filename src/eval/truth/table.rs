@@ -80,7 +80,8 @@ impl Columns {
         };
         // Of equal ones the first.
         let headers = SEPARATORS.map(read).into_iter();
-        let (_, names, separator) = headers.reduce(|best, next| if next.0 > best.0 { next } else { best }).unwrap_or_default();
+        let (_, names, separator) =
+            headers.reduce(|best, next| if next.0 > best.0 { next } else { best }).unwrap_or_default();
         Ok((Self::named(&names)?, separator))
     }
 

@@ -29,8 +29,13 @@ impl Labelled {
 
     /// The names of the classes, out of `labels`, whose pictures are all among `bad`.
     pub(super) fn lost<'a>(&self, labels: &'a [String], bad: &BTreeSet<usize>) -> Vec<&'a str> {
-        let good: BTreeSet<usize> =
-            self.classes.iter().enumerate().filter(|(index, _)| !bad.contains(index)).map(|(_, class)| *class).collect();
+        let good: BTreeSet<usize> = self
+            .classes
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !bad.contains(index))
+            .map(|(_, class)| *class)
+            .collect();
         let known: BTreeSet<usize> = self.classes.iter().copied().collect();
         known.difference(&good).filter_map(|class| Some(labels.get(*class)?.as_str())).collect()
     }

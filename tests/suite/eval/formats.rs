@@ -53,23 +53,61 @@ fn a_fault_in_coco_costs_itself_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("instances.json");
     let annotation = r#"{"image_id": 9, "category_id": 2, "bbox": [1, 2, 3, 4]}"#;
-    let more = |annotation: &str| format!("{annotation}, {{\"id\": 5, \"image_id\": 7, \"category_id\": 1, \"bbox\": [0, 0, 1, 1]}}");
+    let more = |annotation: &str| {
+        format!("{annotation}, {{\"id\": 5, \"image_id\": 7, \"category_id\": 1, \"bbox\": [0, 0, 1, 1]}}")
+    };
     for (from, to, kind, rows, expected) in [
-        ("\"image_id\": 9", "\"image_id\": 8", RemarkKind::Lost, 1, "does not have, left out: 1 (annotation number 4, of image 8)"),
+        (
+            "\"image_id\": 9",
+            "\"image_id\": 8",
+            RemarkKind::Lost,
+            1,
+            "does not have, left out: 1 (annotation number 4, of image 8)",
+        ),
         ("\"image_id\": 9, ", "", RemarkKind::Lost, 1, "annotations without image_id"),
         ("[1, 2, 3, 4]", "[1, 2, 0, 4]", RemarkKind::Lost, 1, "of which no box is left, left out: 1 (2.jpg)"),
-        ("[1, 2, 3, 4]", "[1, 2, 3, -4]", RemarkKind::Changed, 1, "nothing of their picture, left out: 1 (annotation number 4, of 2.jpg)"),
+        (
+            "[1, 2, 3, 4]",
+            "[1, 2, 3, -4]",
+            RemarkKind::Changed,
+            1,
+            "nothing of their picture, left out: 1 (annotation number 4, of 2.jpg)",
+        ),
         ("[1, 2, 3, 4]", "[1, 2, NaN, 4]", RemarkKind::Changed, 1, "bbox is not four numbers, left out: 1"),
         ("[1, 2, 3, 4]", "[]", RemarkKind::Changed, 1, "bbox is not four numbers"),
         ("[1, 2, 3, 4]", "[1, 2, \"a\", 4]", RemarkKind::Changed, 1, "bbox is not four numbers"),
         ("[1, 2, 3, 4]", "null", RemarkKind::Changed, 1, "bbox is not four numbers"),
         ("[1, 2, 3, 4]", "[1, 2, 300, 4]", RemarkKind::Changed, 2, "reach beyond their picture, cut at its edge: 1"),
         (annotation, "null", RemarkKind::Lost, 1, "annotations without image_id"),
-        ("\"category_id\": 2, \"bbox\": [1", "\"category_id\": 6, \"bbox\": [1", RemarkKind::Changed, 2, "a category that the file does not have"),
+        (
+            "\"category_id\": 2, \"bbox\": [1",
+            "\"category_id\": 6, \"bbox\": [1",
+            RemarkKind::Changed,
+            2,
+            "a category that the file does not have",
+        ),
         ("\"id\": 9, \"file_name\": \"2.jpg\"", "\"id\": 9", RemarkKind::Lost, 1, "images without id or file_name"),
-        ("\"id\": 11,", "\"id\": 9,", RemarkKind::Lost, 1, "whose id another image has, both left out: 1 (empty.jpg (id 9))"),
-        ("\"width\": 30, \"height\": 40},\n    {\"id\": 11", "\"width\": 0, \"height\": 0},\n    {\"id\": 11", RemarkKind::Assumed, 2, "taken from the picture: 1 (2.jpg)"),
-        (", \"width\": 30, \"height\": 40},\n    {\"id\": 11", "},\n    {\"id\": 11", RemarkKind::Assumed, 2, "taken from the picture: 1 (2.jpg)"),
+        (
+            "\"id\": 11,",
+            "\"id\": 9,",
+            RemarkKind::Lost,
+            1,
+            "whose id another image has, both left out: 1 (empty.jpg (id 9))",
+        ),
+        (
+            "\"width\": 30, \"height\": 40},\n    {\"id\": 11",
+            "\"width\": 0, \"height\": 0},\n    {\"id\": 11",
+            RemarkKind::Assumed,
+            2,
+            "taken from the picture: 1 (2.jpg)",
+        ),
+        (
+            ", \"width\": 30, \"height\": 40},\n    {\"id\": 11",
+            "},\n    {\"id\": 11",
+            RemarkKind::Assumed,
+            2,
+            "taken from the picture: 1 (2.jpg)",
+        ),
         ("\"2.jpg\"", "\"../../etc/2.jpg\"", RemarkKind::Lost, 1, "refused: 1 (../../etc/2.jpg)"),
         ("\"2.jpg\"", "\"/etc/2.jpg\"", RemarkKind::Lost, 1, "refused: 1 (/etc/2.jpg)"),
     ] {
@@ -129,23 +167,43 @@ fn a_fault_in_voc_costs_itself_alone() {
     let nested = format!("<annotation>{}", "<a>".repeat(20_000));
     let wide = format!("<annotation {}/>", (0..200_000).map(|i| format!("a{i}=\"\" ")).collect::<String>());
     for (text, kind, kept, expected) in [
-        (bad("<xmax>30</xmax>", ""), RemarkKind::Changed, 1, "not four numbers, left out: 1 (object 1 (n02123159) of one.xml)"),
+        (
+            bad("<xmax>30</xmax>", ""),
+            RemarkKind::Changed,
+            1,
+            "not four numbers, left out: 1 (object 1 (n02123159) of one.xml)",
+        ),
         (bad("<xmax>30", "<xmax>thirty"), RemarkKind::Changed, 1, "not four numbers"),
         (bad("<bndbox>", "<box>").replacen("</bndbox>", "</box>", 1), RemarkKind::Changed, 1, "not four numbers"),
-        (bad("<xmax>30", "<xmax>5"), RemarkKind::Changed, 1, "cover nothing of their picture, left out: 1 (object 1 (n02123159), of one.jpg)"),
+        (
+            bad("<xmax>30", "<xmax>5"),
+            RemarkKind::Changed,
+            1,
+            "cover nothing of their picture, left out: 1 (object 1 (n02123159), of one.jpg)",
+        ),
         (bad("<xmax>30", "<xmax>600"), RemarkKind::Changed, 2, "reach beyond their picture, cut at its edge: 1"),
         (bad("<xmin>11", "<xmin>-3"), RemarkKind::Changed, 2, "reach beyond"),
         (bad("<width>60</width>", "<width>0</width>"), RemarkKind::Assumed, 2, "taken from the picture: 1 (one.xml)"),
         (bad("<width>60</width>", ""), RemarkKind::Assumed, 2, "taken from the picture: 1 (one.xml)"),
         (bad("<width>60", "<width>wide"), RemarkKind::Assumed, 2, "taken from the picture: 1 (one.xml)"),
-        (bad("annotation>", "note>").replace("</annotation", "</note"), RemarkKind::Lost, 0, "one.xml: no VOC annotation: it begins with <note>"),
+        (
+            bad("annotation>", "note>").replace("</annotation", "</note"),
+            RemarkKind::Lost,
+            0,
+            "one.xml: no VOC annotation: it begins with <note>",
+        ),
         (bad("</size>", ""), RemarkKind::Lost, 0, "one.xml: broken XML in line 3"),
         (VOC[..300].to_owned(), RemarkKind::Lost, 0, "one.xml: truncated XML"),
         (bad("n02123159", "&cat;"), RemarkKind::Lost, 0, "one.xml: the XML entity &cat; is not known"),
         (String::new(), RemarkKind::Lost, 0, "one.xml: no VOC annotation: no XML element"),
         (nested, RemarkKind::Lost, 0, "one.xml: truncated XML"),
         (wide, RemarkKind::Assumed, 0, "without an object in the truth, left out: 1 (one.jpg)"),
-        ("<annotation><size><width>6</width><height>4</height></size></annotation>".to_owned(), RemarkKind::Assumed, 0, "without an object"),
+        (
+            "<annotation><size><width>6</width><height>4</height></size></annotation>".to_owned(),
+            RemarkKind::Assumed,
+            0,
+            "without an object",
+        ),
     ] {
         fs::write(folder.path().join("one.xml"), &text).unwrap();
         let begun = std::time::Instant::now();
@@ -159,11 +217,17 @@ fn a_fault_in_voc_costs_itself_alone() {
     }
     fs::write(folder.path().join("one.xml"), VOC).unwrap();
     let lost = |pictures: &[&str]| open(folder.path(), pictures).unwrap().remarks.to_string();
-    assert!(lost(&["good.jpg"]).contains("whose picture is not there, left out: 1 (one.xml: no picture is called one)"));
+    assert!(
+        lost(&["good.jpg"]).contains("whose picture is not there, left out: 1 (one.xml: no picture is called one)")
+    );
     assert!(lost(&["good.jpg", "a/one.png", "b/one.png"]).contains("one.xml: several pictures are called one"));
     fs::write(folder.path().join("good.xml"), VOC).unwrap();
     assert!(lost(&["one.jpg"]).contains("has one already, left out: 1 (one.xml, of one.jpg)"));
-    assert!(open(folder.path(), &[]).unwrap_err().contains("there is no picture to measure; parts of the truth whose picture"));
+    assert!(
+        open(folder.path(), &[])
+            .unwrap_err()
+            .contains("there is no picture to measure; parts of the truth whose picture")
+    );
     for name in ["._one.xml", ".ipynb_checkpoints/one-checkpoint.xml", "__MACOSX/._one.xml"] {
         let path = folder.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -176,7 +240,10 @@ fn a_fault_in_voc_costs_itself_alone() {
 fn voc_is_read_as_its_tools_write_it() {
     let folder = tempfile::tempdir().unwrap();
     let text = VOC
-        .replace("<name>n02123159</name>", "<name>tiger&#32;cat</name><part><name>dog</name><bndbox><xmin>1</xmin></bndbox></part>")
+        .replace(
+            "<name>n02123159</name>",
+            "<name>tiger&#32;cat</name><part><name>dog</name><bndbox><xmin>1</xmin></bndbox></part>",
+        )
         .replace("<xmin>11", "<xmin><![CDATA[ 11.5 ]]>")
         .replace("<filename>one.jpg</filename>", "<filename>b &amp; c.jpg</filename>");
     fs::write(folder.path().join("x.xml"), text).unwrap();
@@ -286,10 +353,14 @@ fn folders_of_classes_give_the_class_alone() {
     let truth = open(folder.path(), &[cat, "val/dragon/4.jpg", "5.jpg"]).unwrap();
     let said = truth.remarks.to_string();
     assert!(said.contains("no class of the network's, left out, of folder: 2 (.; val/dragon)"), "{said}");
-    assert!(said.contains("whose picture is not there, left out: 2 (val/n01440764/2.png: no picture is called 2"), "{said}");
+    assert!(
+        said.contains("whose picture is not there, left out: 2 (val/n01440764/2.png: no picture is called 2"),
+        "{said}"
+    );
     assert_eq!(truth.rows.len(), 1);
 
-    let among = |classes: &ClassNames| Truth::open_among(folder.path().join("val"), classes, &["dragon/4.jpg".to_owned()]);
+    let among =
+        |classes: &ClassNames| Truth::open_among(folder.path().join("val"), classes, &["dragon/4.jpg".to_owned()]);
     assert_eq!(among(&ClassNames::new(["cat", "dragon"])).unwrap().rows[0].class, Some(1));
     assert!(among(&ClassNames::unnamed(2)).unwrap_err().to_string().contains("no class of the network's"));
     fs::write(folder.path().join("val/dragon/4.xml"), VOC).unwrap();
@@ -299,7 +370,11 @@ fn folders_of_classes_give_the_class_alone() {
 #[test]
 fn what_is_no_truth_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(open(folder.path(), &[]).unwrap_err().contains("without Pascal VOC files (.xml), masks (.png), or a folder of pictures for each class"));
+    assert!(
+        open(folder.path(), &[])
+            .unwrap_err()
+            .contains("without Pascal VOC files (.xml), masks (.png), or a folder of pictures for each class")
+    );
     fs::write(folder.path().join("a.xml"), VOC).unwrap();
     assert!(open(&folder.path().join("a.xml"), &[]).unwrap_err().contains("name the folder"));
     fs::write(folder.path().join("a.png"), b"").unwrap();

@@ -1,7 +1,9 @@
 //! Pointing, energy, IoU and centre: known answers, and numpy's.
 
 use cbam::Result;
-use cbam::eval::{ClassNames, Estimate, Localisation, LocalisationSummary, PictureScore, Region, Remarks, Truth, thresholds};
+use cbam::eval::{
+    ClassNames, Estimate, Localisation, LocalisationSummary, PictureScore, Region, Remarks, Truth, thresholds,
+};
 use cbam::maps::{AttentionMap, MapRange, Resample};
 use ndarray::{Array2, s};
 use proptest::prelude::*;
@@ -170,7 +172,8 @@ fn what_is_void_counts_as_if_the_picture_did_not_have_it() {
     let void = ndarray::array![[false, false, true], [false, false, true]];
     let region = Region { inside: inside.clone(), void: Some(void), boxes: Vec::new() };
     let scored = PictureScore::on(map.view(), &region).unwrap();
-    let without = PictureScore::new(map.slice(ndarray::s![.., ..2]), &inside.slice(ndarray::s![.., ..2]).to_owned()).unwrap();
+    let without =
+        PictureScore::new(map.slice(ndarray::s![.., ..2]), &inside.slice(ndarray::s![.., ..2]).to_owned()).unwrap();
     assert_eq!((scored.pointing, scored.energy, scored.iou), (without.pointing, without.energy, without.iou));
     assert_ne!(scored, PictureScore::new(map.view(), &inside).unwrap());
     let all = Region { void: Some(ndarray::Array2::from_elem((2, 3), true)), ..region };

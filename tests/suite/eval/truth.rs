@@ -60,7 +60,11 @@ fn image_and_boxes_are_enough_however_they_are_separated() {
         assert_eq!(boxes(&truth, 1), [[1.0, 2.0, 3.0, 4.0]], "{text}");
         assert_eq!(truth.remarks, Remarks::default(), "{text}");
     }
-    let utf16: Vec<u8> = [0xfeff_u16].into_iter().chain("image\tboxes\nä.jpg\t1,2,3,4\n".encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let utf16: Vec<u8> = [0xfeff_u16]
+        .into_iter()
+        .chain("image\tboxes\nä.jpg\t1,2,3,4\n".encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let (_folder, path) = written("");
     std::fs::write(&path, utf16).unwrap();
     assert_eq!(Truth::open(&path, &ClassNames::default(), &[]).unwrap().rows[0].image, "ä.jpg");
@@ -112,7 +116,10 @@ fn a_box_covers_whole_pixels_and_ends_with_the_picture() {
     let truth = read("image\tboxes\na.jpg\t1.9,2.0,3.1,3.0;4.5,-7,99,1.01;7,7,8,8\nb.jpg\t7,7,8,8\n").unwrap();
     assert_eq!(truth.rows[0].region(size, &mut remarks).unwrap().inside, inside);
     let said = remarks.to_string();
-    assert!(said.contains("cut at its edge: 1 (a.jpg)") && said.contains("nothing of their picture, left out: 1"), "{said}");
+    assert!(
+        said.contains("cut at its edge: 1 (a.jpg)") && said.contains("nothing of their picture, left out: 1"),
+        "{said}"
+    );
     let error = truth.rows[1].region(size, &mut remarks).unwrap_err().to_string();
     assert!(error.contains("b.jpg: no box of the truth lies on its 6x5 pixels"), "{error}");
 }
@@ -122,28 +129,47 @@ fn a_line_that_makes_no_sense_costs_itself_alone() {
     let good = "a.jpg\t0\t6\t5\t0.1\t1\t1,1,2,2";
     let bad = |from: &str, to: &str| good.replacen("a.jpg", "b.jpg", 1).replacen(from, to, 1);
     for (line, kind, expected) in [
-        ("b.jpg\t0\t6".to_owned(), RemarkKind::Changed, "without a box, which count for the class alone: 1 (line 3, b.jpg)"),
+        (
+            "b.jpg\t0\t6".to_owned(),
+            RemarkKind::Changed,
+            "without a box, which count for the class alone: 1 (line 3, b.jpg)",
+        ),
         (bad("b.jpg", ""), RemarkKind::Lost, "line 3: image is missing"),
         (bad("\t1\t1,", "\tmaybe\t1,"), RemarkKind::Lost, "line 3: small is \"maybe\""),
         (bad("1,1,2,2", "1,1,2"), RemarkKind::Changed, "not four numbers, left out: 1 (line 3: \"1,1,2\")"),
         (bad("1,1,2,2", "1,1,2,x"), RemarkKind::Changed, "not four numbers, left out: 1 (line 3: \"1,1,2,x\")"),
-        (bad("1,1,2,2", "2,1,1,2"), RemarkKind::Changed, "cover nothing of their picture, left out: 1 (line 3, of b.jpg)"),
+        (
+            bad("1,1,2,2", "2,1,1,2"),
+            RemarkKind::Changed,
+            "cover nothing of their picture, left out: 1 (line 3, of b.jpg)",
+        ),
         (bad("1,1,2,2", "6,1,9,2"), RemarkKind::Changed, "cover nothing"),
         (bad("1,1,2,2", "NaN,1,9,2"), RemarkKind::Changed, "cover nothing"),
         (bad("1,1,2,2", "1,1,inf,2"), RemarkKind::Changed, "cover nothing"),
-        (bad("b.jpg", "../../etc/b.jpg"), RemarkKind::Lost, "leads out of the folder of pictures, refused: 1 (../../etc/b.jpg)"),
+        (
+            bad("b.jpg", "../../etc/b.jpg"),
+            RemarkKind::Lost,
+            "leads out of the folder of pictures, refused: 1 (../../etc/b.jpg)",
+        ),
         (bad("b.jpg", "/etc/b.jpg"), RemarkKind::Lost, "refused: 1 (/etc/b.jpg)"),
         (bad("b.jpg", "b.jpg\t0"), RemarkKind::Lost, "8 fields for 7 columns"),
         (bad("b.jpg", "\"b.jpg"), RemarkKind::Lost, "is a quote not closed?"),
         (bad("\t6\t", "\t0\t"), RemarkKind::Assumed, "taken from the picture: 1 (line 3, b.jpg)"),
         (bad("\t6\t", "\tsix\t"), RemarkKind::Assumed, "taken from the picture: 1 (line 3, b.jpg)"),
-        (good.to_owned(), RemarkKind::Changed, "the table has already, their boxes counted together: 1 (line 3, a.jpg)"),
+        (
+            good.to_owned(),
+            RemarkKind::Changed,
+            "the table has already, their boxes counted together: 1 (line 3, a.jpg)",
+        ),
         (good.replace("\t6\t", "\t7\t"), RemarkKind::Lost, "line 3: a.jpg had another size before"),
     ] {
         let truth = read(&format!("{HEADER}\n{good}\n{line}\nc.jpg\t1\t6\t5\t0\t0\t1,1,2,2\n")).unwrap();
         let said = truth.remarks.to_string();
         assert!(said.contains(expected), "{line}: {said}");
-        assert!(truth.remarks.iter().any(|remark| remark.kind == kind && remark.to_string().contains(expected)), "{said}");
+        assert!(
+            truth.remarks.iter().any(|remark| remark.kind == kind && remark.to_string().contains(expected)),
+            "{said}"
+        );
         assert_eq!(truth.rows[0].image, "a.jpg");
         // An open quote takes all that is behind it.
         assert!(line.starts_with('"') || truth.rows.iter().any(|row| row.image == "c.jpg"), "{line}");

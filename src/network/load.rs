@@ -75,7 +75,9 @@ impl Network {
             return Self::with_bundled_backbone(NetworkConfig::attentive(BUNDLED), device);
         };
         let trained = Self::from_checkpoint(&Checkpoint::open(path)?, device)?;
-        let config = NetworkConfig { classes: trained.config.classes, ..NetworkConfig::attentive(trained.config.arch) };
+        // Its own classes with their names, its own size: all but the attention stays.
+        let attention = NetworkConfig::attentive(trained.config.arch).attention;
+        let config = NetworkConfig { attention, ..trained.config.clone() };
         let network = Self::new(config, device)?;
         trained.backbone_checkpoint().apply(&network.variables.variables(), "backbone.", true)?;
         Ok(network)

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::nn;
 
 use super::{
-    Backbone, EfficientNetLite, MobileNetV2, ResNet, Stage, Vgg, efficientnet_lite, mobilenet_v2, resnet, vgg,
+    Backbone, EfficientNetLite, MobileNetV2, ResNet, Stage, Variant, Vgg, efficientnet_lite, mobilenet_v2, resnet, vgg,
 };
 use crate::{Error, Result};
 
@@ -197,19 +197,33 @@ impl Arch {
         stages.unwrap_or_default()
     }
 
-    /// Builds it under `p`, with fresh weights and a classifier of `classes` classes.
+    /// Builds it under `p`, with fresh weights and a classifier of `classes` classes, of which 0 leave the classifier out.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `classes` is under 1.
+    /// [`Error::Argument`] if `classes` is under 0.
     pub fn build<'a>(self, p: impl Borrow<nn::Path<'a>>, classes: i64) -> Result<Box<dyn Backbone>> {
-        if classes < 1 {
-            return Err(Error::argument("network", format!("{classes} classes; there must be 1 or more")));
+        self.build_variant(p, classes, &Variant::default())
+    }
+
+    /// Builds a variant of it likewise.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if `classes` is under 0, or the architecture has no such variant.
+    pub fn build_variant<'a>(
+        self,
+        p: impl Borrow<nn::Path<'a>>,
+        classes: i64,
+        variant: &Variant,
+    ) -> Result<Box<dyn Backbone>> {
+        if classes < 0 {
+            return Err(Error::argument("network", format!("{classes} classes; there must be 0 or more")));
         }
+        variant.check()?;
         Ok(match self.family() {
-            Family::EfficientNetLite => Box::new(EfficientNetLite::new(p, self, classes)?),
-            Family::ResNet => Box::new(ResNet::new(p, self, classes)?),
-            Family::Vgg => Box::new(Vgg::new(p, self, classes)?),
-            Family::MobileNetV2 => Box::new(MobileNetV2::new(p, self, classes)?),
+            Family::EfficientNetLite => Box::new(EfficientNetLite::of(p, self, classes, variant)?),
+            Family::ResNet => Box::new(ResNet::of(p, self, classes, variant)?),
+            Family::Vgg => Box::new(Vgg::of(p, self, classes, variant)?),
+            Family::MobileNetV2 => Box::new(MobileNetV2::of(p, self, classes, variant)?),
         })
     }
 }

@@ -9,6 +9,7 @@ mod explain;
 mod foreign;
 mod maps;
 mod network;
+mod outputs;
 mod photo;
 mod precision;
 mod render;

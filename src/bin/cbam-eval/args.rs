@@ -19,6 +19,8 @@ use crate::common::claims::Claims;
 /// The files of a report, in its folder.
 const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.html"];
 
+use crate::given::Given;
+
 /// Measure a network: how often its class is right, how well its maps point at the object, and whether its decision
 /// rests on what they name.
 ///
@@ -48,6 +50,8 @@ const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.h
         cbam-eval --images val.tar --truth val.tsv --plain        the backbone alone, as the reference"
 )]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) given: Given,
     /// The pictures: a folder or a tar archive that holds the paths of the truth
     #[arg(long, value_name = "DIR|TAR")]
     pub(crate) images: PathBuf,

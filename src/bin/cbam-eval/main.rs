@@ -5,8 +5,11 @@ mod args;
 #[path = "../common/mod.rs"]
 mod common;
 mod console;
+mod effect;
 mod files;
 mod gallery;
+#[path = "../common/given.rs"]
+mod given;
 mod html;
 mod prepare;
 mod randomise;
@@ -40,6 +43,7 @@ fn main() {
 
 /// The exit status.
 fn run(cli: &Cli) -> Result<u8> {
+    cli.check_effects()?;
     cli.claims()?;
     let device = cbam::sys::resolve(cli.device)?;
     cbam::sys::set_all_threads(cli.threads)?;

@@ -5,6 +5,8 @@ mod args;
 #[path = "../common/mod.rs"]
 mod common;
 mod distill;
+#[path = "../common/given.rs"]
+mod given;
 mod interrupt;
 mod progress;
 mod run;

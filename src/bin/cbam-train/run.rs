@@ -15,6 +15,7 @@ use clap::Args;
 use crate::args::whole;
 use crate::common::claims::Claims;
 use crate::common::{failed, print, say, status};
+use crate::given::Effect;
 use crate::progress::Progress;
 
 #[derive(Debug, Args)]
@@ -88,6 +89,11 @@ impl Run {
             claims.write(option, &path).map_err(|message| Error::argument(option, message))?;
         }
         Ok(())
+    }
+
+    /// What is for watched pictures.
+    pub(crate) fn watched(&self) -> Effect<'static> {
+        (&["watch_every"], self.log_dir.is_some(), "watched pictures are drawn into --log-dir")
     }
 
     /// Where the state is kept.

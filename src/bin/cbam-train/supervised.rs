@@ -14,13 +14,16 @@ use cbam::train::{
 };
 use clap::{Args, ValueEnum};
 
-use crate::args::{number, whole};
+use crate::args::{Cli, number, whole};
 use crate::common::{failed, print, status};
+use crate::given::Given;
 use crate::progress::{Progress, top1};
 use crate::run::Run;
 
 #[derive(Debug, Args)]
 pub(crate) struct Supervised {
+    #[command(flatten)]
+    given: Given,
     /// A folder, or a tar archive, with a folder of pictures for each class
     #[arg(long, value_name = "DIR|TAR")]
     images: PathBuf,
@@ -196,7 +199,15 @@ impl Supervised {
         Ok(config)
     }
 
+    /// Refuses what contradicts itself, and options that change nothing.
     fn check(&self) -> Result<()> {
+        let learning =
+            ["epochs", "optimizer", "learning_rate", "weight_decay", "warm_up", "clip", "label_smoothing", "ema"];
+        self.given.check::<Cli>(&[
+            (&["min_area"], !self.no_augment, "with --no-augment no random parts are taken"),
+            (&learning, !self.loader_only, "with --loader-only nothing is learned"),
+            self.run.watched(),
+        ])?;
         let part = self.train_part();
         ensure!(!self.from_scratch || part == TrainPart::All, "--from-scratch: fresh weights must all be trained");
         let attention = matches!(part, TrainPart::Attention | TrainPart::HeadAndAttention);

@@ -41,7 +41,7 @@ pub fn decode_text(bytes: &[u8]) -> std::result::Result<String, String> {
             Ok(text) => Ok(text.to_owned()),
             Err(error) => {
                 let (place, before) = (error.valid_up_to(), &rest[..error.valid_up_to()]);
-                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let line = memchr::memchr_iter(b'\n', before).count() + 1;
                 let byte = rest.get(place).copied().unwrap_or_default();
                 Err(format!("line {line} is not UTF-8 (byte 0x{byte:02x}); {AS_UTF8}"))
             }

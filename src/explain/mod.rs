@@ -126,8 +126,11 @@ pub(crate) struct Parts<'a> {
     /// The features, `[1, C, h, w]`.
     pub(crate) features: &'a dyn Fn() -> Result<Tensor>,
     /// Features to the network's numbers for its classes; none if a network cannot be entered there.
-    pub(crate) rest: Option<&'a dyn Fn(&Tensor) -> Result<Tensor>>,
+    pub(crate) rest: Option<&'a Rest<'a>>,
 }
+
+/// The rest of a network, behind its features.
+type Rest<'a> = dyn Fn(&Tensor) -> Result<Tensor> + 'a;
 
 /// The map of one picture by `method`, of the network that `subject` and `parts` run.
 pub(crate) fn make(

@@ -290,7 +290,7 @@ mod tests {
 
     /// The ending of output 0, or of another, of a network with this forward.
     fn ending(forward: &str, index: usize) -> Option<&'static str> {
-        let lines: String = forward.lines().map(|line| format!("    {line}\n")).collect();
+        let lines: String = forward.lines().fold(String::new(), |text, line| text + "    " + line + "\n");
         let net = format!(
             "class Net(Module):\n  training : bool\n  fc : __torch__.torch.nn.Linear\n  head : __torch__.Head\n  \
              __annotations__[\"1\"] = __torch__.torch.nn.Softmax\n  def forward(self: __torch__.Net,\n    x: Tensor) -> Tensor:\n{lines}\

@@ -18,6 +18,17 @@ use crate::told::{self, Count};
 /// How many pictures with flat maps are named.
 const FLAT_NAMED: usize = 10;
 
+/// The line on standard output about what was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// None: nobody wants it, or standard output is for something else.
+    Nothing,
+    /// About the only picture.
+    Picture,
+    /// About the run.
+    Run,
+}
+
 /// Follows a run.
 pub(crate) struct Console<'a> {
     bars: MultiProgress,
@@ -33,10 +44,7 @@ pub(crate) struct Console<'a> {
     flat: usize,
     drawing: bool,
     quiet: bool,
-    /// Tell what was done, in a line on standard output.
-    talks: bool,
-    /// The line is about a single picture.
-    single: bool,
+    line: Line,
     /// Where outputs go.
     places: Vec<String>,
     begun: Instant,
@@ -61,25 +69,25 @@ impl<'a> Console<'a> {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {pace} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("pace", pace));
         let report = request.json.as_ref().map(Report::create).transpose()?;
-        let talks = !request.quiet && !request.writes_stdout();
-        let (count, flat, drawing) = (Count::default(), 0, false);
-        let (places, begun) = (told::places(request), Instant::now());
-        let (quiet, single, broken_report) = (request.quiet, pictures == 1, None);
+        let line = match pictures {
+            _ if request.quiet || request.writes_stdout() => Line::Nothing,
+            1 => Line::Picture,
+            _ => Line::Run,
+        };
         let console = Self {
             bars,
             bar,
             steps,
             report,
-            broken_report,
+            broken_report: None,
             cancel,
-            count,
-            flat,
-            drawing,
-            quiet,
-            talks,
-            single,
-            places,
-            begun,
+            count: Count::default(),
+            flat: 0,
+            drawing: false,
+            quiet: request.quiet,
+            line,
+            places: told::places(request),
+            begun: Instant::now(),
         };
         Ok(console)
     }
@@ -124,7 +132,7 @@ impl<'a> Console<'a> {
                     Ok(picture) => {
                         self.count.done += 1;
                         self.tell_flat(&picture);
-                        if self.talks && self.single {
+                        if self.line == Line::Picture {
                             self.say_summary(&told::picture(&picture));
                         }
                         self.record(|report| report.picture(&picture));
@@ -170,7 +178,7 @@ impl<'a> Console<'a> {
             let more = self.flat - FLAT_NAMED;
             say(format_args!("and {more} more pictures with flat maps (\"flat\" in the report, --json)"));
         }
-        if self.talks && !self.single && self.count.done + self.count.failed > 0 {
+        if self.line == Line::Run && self.count.done + self.count.failed > 0 {
             let line = told::run(self.count, &self.places, self.begun.elapsed());
             self.say_summary(&line);
         }

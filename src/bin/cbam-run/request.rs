@@ -141,7 +141,7 @@ impl Args {
     pub(crate) fn resolve(self) -> Result<Command, clap::Error> {
         self.check_effects()?;
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let kind = self.model_kind()?;
+        let kind = self.model_kind();
         if matches!(kind, ModelKind::Script { .. }) && self.precision != ForwardPrecision::F32 {
             return Err(usage("--precision does not go with --torchscript: such a file has its own"));
         }
@@ -242,10 +242,10 @@ impl Args {
 }
 
 impl Args {
-    fn model_kind(&self) -> Result<ModelKind, clap::Error> {
+    fn model_kind(&self) -> ModelKind {
         let Some(path) = &self.torchscript else {
             let weights = |path| ModelKind::Weights { path, arch: self.arch };
-            return Ok(self.weights.clone().map_or(ModelKind::Bundled, weights));
+            return self.weights.clone().map_or(ModelKind::Bundled, weights);
         };
         let defaults = self.input_change().apply(Preprocess::imagenet());
         let preprocess = Preprocess {
@@ -254,7 +254,7 @@ impl Args {
             ..defaults
         };
         let maps = (!self.torchscript_outputs.is_empty()).then(|| self.torchscript_outputs.clone());
-        Ok(ModelKind::Script { path: path.clone(), preprocess, maps })
+        ModelKind::Script { path: path.clone(), preprocess, maps }
     }
 
     fn input_change(&self) -> InputChange {

@@ -1,6 +1,6 @@
 //! Networks of others: what PyTorch scripted or traced gives the maps that PyTorch says, and errors name file and output.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cbam::explain::{ExplainOptions, Method};
 use cbam::maps::MapName;
@@ -13,7 +13,7 @@ use ndarray::{Array4, ArrayView2};
 use tch::{Device, Kind, Tensor};
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torchscript").join(name)
+    crate::file("tests/golden/torchscript").join(name)
 }
 
 fn open(name: &str, outputs: Option<&[usize]>) -> cbam::Result<ScriptedNetwork> {
@@ -107,7 +107,7 @@ fn a_map_alone_is_enough_and_probabilities_stay_as_they_are() {
 
 #[test]
 fn a_file_that_is_no_torchscript_is_named() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = crate::root();
     for (file, reason) in
         [("Cargo.toml", "that libtorch can open"), ("tests/golden/torchscript/gated.safetensors", "--weights")]
     {

@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn answers_are_what_the_network_says() {
     let place = Place::with(&[("chelsea.jpg", "a.jpg"), ("coffee.jpg", "b.jpg")]);
-    let golden = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torchscript").join(name);
+    let golden = |name: &str| crate::file("tests/golden/torchscript").join(name);
     let script = |name: &str| {
         format!(
             "--torchscript {} --size 64 --map rise --masks 20 --overlay o.png --json r.json",
@@ -74,7 +74,7 @@ fn folders_are_told_what_of_them_is_left_out() {
 #[test]
 fn the_mean_and_deviation_are_taken_with_weights_too() {
     let place = Place::with(&[("chelsea.jpg", "a.jpg")]);
-    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/weights/efficientnet-lite0.safetensors");
+    let weights = &crate::file("assets/weights/efficientnet-lite0.safetensors").display().to_string();
     let map = |more: &str| {
         place.succeed(&format!("a.jpg --weights {weights} --size 64 --maps-dir m {more}"));
         place.map("m/a.npy")
@@ -91,9 +91,9 @@ fn the_mean_and_deviation_are_taken_with_weights_too() {
 #[test]
 fn names_cannot_control_a_terminal() {
     let place = Place::new();
-    fs::copy(Path::new(ASSETS).join("chelsea.jpg"), place.path("a\u{1b}[31m\u{202e}\nb.jpg")).unwrap();
+    fs::copy(crate::file("assets/images/chelsea.jpg"), place.path("a\u{1b}[31m\u{202e}\nb.jpg")).unwrap();
     place.put("bad\u{1b}]0;x\u{7}.png", b"no picture");
-    let output = Command::new(env!("CARGO_BIN_EXE_cbam-run"))
+    let output = crate::program("cbam-run")
         .current_dir(place.0.path())
         .args([".", "--json", "-", "--size", "64"])
         .output()
@@ -112,21 +112,15 @@ fn names_cannot_control_a_terminal() {
 
 #[test]
 fn every_program_prints_its_completions_and_its_manual() {
-    for program in [
-        env!("CARGO_BIN_EXE_cbam-run"),
-        env!("CARGO_BIN_EXE_cbam-eval"),
-        env!("CARGO_BIN_EXE_cbam-train"),
-        env!("CARGO_BIN_EXE_cbam-weights"),
-    ] {
-        let name = Path::new(program).file_name().unwrap().to_str().unwrap();
+    for name in ["cbam-run", "cbam-eval", "cbam-train", "cbam-weights"] {
         for shell in ["bash", "zsh", "fish"] {
-            let output = Command::new(program).args(["--completions", shell]).output().unwrap();
+            let output = program(name).args(["--completions", shell]).output().unwrap();
             assert!(
                 output.status.success() && String::from_utf8_lossy(&output.stdout).contains(name),
                 "{name} {shell}"
             );
         }
-        let output = Command::new(program).arg("--man-page").output().unwrap();
+        let output = program(name).arg("--man-page").output().unwrap();
         let manual = String::from_utf8(output.stdout).unwrap();
         assert!(
             output.status.success() && manual.contains(".TH") && manual.contains("completions"),
@@ -138,9 +132,9 @@ fn every_program_prints_its_completions_and_its_manual() {
                 "subcommands are on the page"
             );
         }
-        assert_eq!(status(&Command::new(program).args(["--completions", "dos"]).output().unwrap()), 2);
+        assert_eq!(status(&program(name).args(["--completions", "dos"]).output().unwrap()), 2);
     }
-    let script = Command::new(env!("CARGO_BIN_EXE_cbam-run")).args(["--completions", "bash"]).output().unwrap();
+    let script = crate::program("cbam-run").args(["--completions", "bash"]).output().unwrap();
     let script = String::from_utf8(script.stdout).unwrap();
     for value in ["gradcam++", "viridis", "cuda", "webp", "resnet50", "sigmoid", "bicubic"] {
         assert!(script.contains(value), "{value}");

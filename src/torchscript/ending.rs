@@ -57,9 +57,16 @@ const UNBOUNDED: [&str; 14] = [
 /// The operation that output `index` of the network in `file` ends in: `sigmoid`, `softmax` or the name of one that gives out
 /// logits; none if the code does not tell.
 pub(super) fn of(file: &[u8], index: usize) -> Option<&'static str> {
-    let code = Code::read(file)?;
-    let (module, class) = code.top.clone();
-    code.method(&format!("{module}.{class}"), "forward", Some(index), 0)
+    Code::read(file)?.ending(index)
+}
+
+/// What a value ends in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// An operation.
+    Operation(&'static str),
+    /// It is an argument of the method, by its place; 0 is the object.
+    Argument(usize),
 }
 
 /// The code of an archive.
@@ -77,6 +84,8 @@ struct Scope<'c> {
     class: &'c str,
     /// How it calls its object.
     this: &'c str,
+    /// Its arguments, the object first.
+    arguments: Vec<String>,
     lines: Vec<&'c str>,
 }
 
@@ -109,8 +118,16 @@ impl Code {
         Some(code)
     }
 
+    fn ending(&self, index: usize) -> Option<&'static str> {
+        let (module, class) = &self.top;
+        match self.method(&format!("{module}.{class}"), "forward", Some(index), 0)? {
+            End::Operation(name) => Some(name),
+            End::Argument(_) => None,
+        }
+    }
+
     /// What a method's result ends in; `index` is the place in the tuple that it returns, if it does.
-    fn method(&self, class: &str, method: &str, index: Option<usize>, depth: usize) -> Option<&'static str> {
+    fn method(&self, class: &str, method: &str, index: Option<usize>, depth: usize) -> Option<End> {
         let body = self.class(class)?;
         let scope = Scope::of(class, &body, method)?;
         let returned = scope.lines.iter().filter_map(|line| line.trim().strip_prefix("return "));
@@ -126,7 +143,7 @@ impl Code {
         Some(lines.take_while(|line| line.is_empty() || line.starts_with(' ')).collect())
     }
 
-    fn expression(&self, scope: &Scope<'_>, text: &str, index: Option<usize>, depth: usize) -> Option<&'static str> {
+    fn expression(&self, scope: &Scope<'_>, text: &str, index: Option<usize>, depth: usize) -> Option<End> {
         if depth > MAX_DEPTH {
             return None;
         }
@@ -135,8 +152,15 @@ impl Code {
         if let Some(open) = text.chars().next().filter(|c| "([{".contains(*c)) {
             let (inner, rest) = bracketed(text)?;
             let parts = parts(inner);
-            if let Some((method, _)) = rest.strip_prefix('.').and_then(|call| call.split_once('(')) {
-                return self.method(&self.class_of(scope, inner, depth + 1)?, method, index, depth + 1);
+            if let Some((method, given)) = rest.strip_prefix('.').and_then(|call| call.split_once('(')) {
+                let end = self.method(&self.class_of(scope, inner, depth + 1)?, method, index, depth + 1)?;
+                return match end {
+                    // As a dropout out of training: what it is given.
+                    End::Argument(place) => {
+                        follow(self::parts(given.strip_suffix(')')?).get(place.checked_sub(1)?)?, index)
+                    }
+                    end => Some(end),
+                };
             }
             return match open {
                 _ if !rest.is_empty() => None,
@@ -164,15 +188,18 @@ impl Code {
             }
         };
         match name.trim_end_matches('_').trim_start_matches('_') {
-            "sigmoid" => Some("sigmoid"),
-            "softmax" => Some("softmax"),
+            "sigmoid" => Some(End::Operation("sigmoid")),
+            "softmax" => Some(End::Operation("softmax")),
             _ if SAME.contains(&name) => follow(first()?, index),
-            _ => UNBOUNDED.into_iter().find(|unbounded| *unbounded == name),
+            _ => UNBOUNDED.into_iter().find(|unbounded| *unbounded == name).map(End::Operation),
         }
     }
 
     /// What a variable ends in, by all that is assigned to it.
-    fn variable(&self, scope: &Scope<'_>, name: &str, index: Option<usize>, depth: usize) -> Option<&'static str> {
+    fn variable(&self, scope: &Scope<'_>, name: &str, index: Option<usize>, depth: usize) -> Option<End> {
+        if scope.assigned(name).next().is_none() {
+            return scope.arguments.iter().position(|argument| argument == name).map(End::Argument);
+        }
         agreed(scope.assigned(name), |(value, place)| self.expression(scope, value, place.or(index), depth + 1))
     }
 
@@ -211,9 +238,20 @@ impl<'c> Scope<'c> {
     fn of(class: &'c str, lines: &[&'c str], method: &str) -> Option<Self> {
         let head = format!("  def {method}(");
         let start = lines.iter().position(|line| line.starts_with(&head))?;
-        let this = lines[start].strip_prefix(&head)?.split([':', ',', ')']).next()?;
+        let mut head: Vec<&str> = Vec::new();
+        for line in &lines[start..] {
+            head.push(line.trim());
+            if line.ends_with(':') {
+                break;
+            }
+        }
+        let head = head.join(" ");
+        let (arguments, _) = bracketed(head.get(head.find('(')?..)?)?;
+        let name = |argument: &str| argument.split(':').next().unwrap_or_default().trim().to_owned();
+        let arguments: Vec<String> = parts(arguments).into_iter().map(name).collect();
+        let this = lines[start].split_once('(')?.1.split([':', ',', ')']).next()?;
         let body = lines[start + 1..].iter().take_while(|line| !line.starts_with("  def ")).copied();
-        Some(Self { class, this, lines: body.filter(|line| line.starts_with("    ")).collect() })
+        Some(Self { class, this, arguments, lines: body.filter(|line| line.starts_with("    ")).collect() })
     }
 
     /// What is assigned to a name, each with its place where a tuple is taken apart.
@@ -227,10 +265,7 @@ impl<'c> Scope<'c> {
 }
 
 /// What all of several things end in, if that is one.
-fn agreed<T>(
-    mut all: impl Iterator<Item = T>,
-    mut ending: impl FnMut(T) -> Option<&'static str>,
-) -> Option<&'static str> {
+fn agreed<T>(mut all: impl Iterator<Item = T>, mut ending: impl FnMut(T) -> Option<End>) -> Option<End> {
     let first = ending(all.next()?)?;
     all.all(|other| ending(other) == Some(first)).then_some(first)
 }
@@ -291,7 +326,7 @@ mod tests {
     fn ending(forward: &str, index: usize) -> Option<&'static str> {
         let lines: String = forward.lines().fold(String::new(), |text, line| text + "    " + line + "\n");
         let net = format!(
-            "class Net(Module):\n  training : bool\n  fc : __torch__.torch.nn.Linear\n  head : __torch__.Head\n  \
+            "class Net(Module):\n  training : bool\n  fc : __torch__.torch.nn.Linear\n  drop : __torch__.torch.nn.Dropout\n  head : __torch__.Head\n  \
              __annotations__[\"1\"] = __torch__.torch.nn.Softmax\n  def forward(self: __torch__.Net,\n    x: Tensor) -> Tensor:\n{lines}\
              class Head(Module):\n  act : __torch__.torch.nn.Sigmoid\n  def forward(this: __torch__.Head, x: Tensor) -> Tensor:\n    \
              act = this.act\n    return ((act).forward(x, ), x)\n"
@@ -305,10 +340,11 @@ mod tests {
             method("Linear", "torch.linear(x, weight, bias)"),
             method("Softmax", "torch.softmax(x, 1)"),
             method("Sigmoid", "torch.sigmoid(x)"),
+            method("Dropout", "__torch__.torch.nn.functional.dropout(x, 0.5, training, False)"),
         ];
         let modules = [("__torch__".to_owned(), net), ("__torch__.torch.nn".to_owned(), leaves.concat())];
         let code = Code { modules: modules.into(), top: ("__torch__".into(), "Net".into()) };
-        code.method("__torch__.Net", "forward", Some(index), 0)
+        code.ending(index)
     }
 
     #[test]
@@ -328,6 +364,8 @@ mod tests {
             ("head = self.head\n_0 = (head).forward(x, )\ny, f, = _0\nreturn (y, f)", Some("sigmoid")),
             ("if training:\n  y = torch.sigmoid(x)\nelse:\n  y = torch.linear(x, w)\nreturn y", None),
             ("if training:\n  y = torch.sigmoid(x)\nelse:\n  y = torch.sigmoid_(x)\nreturn y", Some("sigmoid")),
+            ("drop = self.drop\nfc = self.fc\nreturn (drop).forward((fc).forward(x, ), )", Some("linear")),
+            ("drop = self.drop\nreturn (drop).forward(x, )", None),
             ("return torch.exp(x)", None),
             ("y = torch.view(y, [1])\nreturn y", None),
             ("return x", None),

@@ -68,9 +68,8 @@ fn check_default(model: &Model, network: &ScriptedNetwork, note: &dyn Fn(&str)) 
     if first == MapName::explain(Method::Rise) {
         let seconds = network.pace()?.as_secs_f64() * f64::from(model.masks);
         let cost = format!("the network runs {} times for each picture, about {}", model.masks, duration(seconds));
-        note(&format!(
-            "its classes alone are given out, so the map is rise: {cost}; --masks N makes it shorter, --map occlusion too"
-        ));
+        let shorter = "--masks N makes it shorter, --map occlusion too";
+        note(&format!("it gives out its classes alone, so the map is rise: {cost}; {shorter}"));
     }
     Ok(())
 }

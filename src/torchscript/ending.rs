@@ -149,6 +149,13 @@ impl Code {
         }
         let text = text.trim();
         let follow = |text: &str, index| self.expression(scope, text, index, depth + 1);
+        // One of several results: `_0[1]`, `((net).forward(x, ))[0]`.
+        if let Some((several, place)) = text.strip_suffix(']').and_then(|text| text.rsplit_once('['))
+            && let Ok(place) = place.parse()
+            && !several.is_empty()
+        {
+            return follow(several, Some(place));
+        }
         if let Some(open) = text.chars().next().filter(|c| "([{".contains(*c)) {
             let (inner, rest) = bracketed(text)?;
             let parts = parts(inner);
@@ -366,6 +373,8 @@ mod tests {
             ("if training:\n  y = torch.sigmoid(x)\nelse:\n  y = torch.sigmoid_(x)\nreturn y", Some("sigmoid")),
             ("drop = self.drop\nfc = self.fc\nreturn (drop).forward((fc).forward(x, ), )", Some("linear")),
             ("drop = self.drop\nreturn (drop).forward(x, )", None),
+            ("head = self.head\nreturn ((head).forward(x, ))[0]", Some("sigmoid")),
+            ("_0 = (torch.exp(x), torch.sigmoid(x))\nreturn _0[1]", Some("sigmoid")),
             ("return torch.exp(x)", None),
             ("y = torch.view(y, [1])\nreturn y", None),
             ("return x", None),

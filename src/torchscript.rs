@@ -11,7 +11,7 @@ use crate::maps::{MapName, OutputReadout, Readout};
 use crate::network::{normalised, to_host};
 use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::pipeline::{Ask, Inspect, Step};
-use crate::weights::imagenet_classes;
+use crate::weights::{imagenet_classes, instead_of_script};
 use crate::{Error, Result};
 
 /// The most channels of an output that is taken for maps; more are features.
@@ -30,6 +30,8 @@ pub struct ScriptedNetwork {
     /// 0 if it says nothing of classes.
     classes: i64,
     maps: Vec<MapOutput>,
+    /// Whether every picture goes through it by itself.
+    one_by_one: bool,
 }
 
 /// An output that holds maps.
@@ -55,14 +57,24 @@ impl ScriptedNetwork {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let mut module = CModule::load_data_on_device(&mut bytes.as_slice(), device).map_err(|error| {
-            Error::weights(path, format!("no TorchScript that libtorch can open: {}", first_line(&error)))
+            let instead = instead_of_script(path, &bytes);
+            let message =
+                instead.unwrap_or_else(|| format!("no TorchScript that libtorch can open: {}", first_line(&error)));
+            Error::weights(path, message)
         })?;
         module.f_set_eval()?;
-        let mut network = Self { module, path: path.to_owned(), device, preprocess, classes: 0, maps: Vec::new() };
+        let mut network =
+            Self { module, path: path.to_owned(), device, preprocess, classes: 0, maps: Vec::new(), one_by_one: false };
         let side = i64::from(network.preprocess.network_size(crate::photo::ImageSize::new(1, 1)).width);
         let probe = network.forward(&Tensor::f_zeros([1, 3, side, side], (Kind::Float, device))?)?;
         network.learn(&probe, outputs)?;
         Ok(network)
+    }
+
+    /// With every picture by itself, whatever batch it comes in, as [`Network::one_by_one`](crate::network::Network::one_by_one).
+    pub fn one_by_one(mut self) -> Self {
+        self.one_by_one = true;
+        self
     }
 
     /// Takes classes and maps from the outputs for one picture.
@@ -112,6 +124,20 @@ impl ScriptedNetwork {
             }
         }
         Ok(readouts)
+    }
+
+    /// Its first output for pictures `[N, 3, H, W]`, normalised, on its device: the classes' logits, if it gives out any.
+    ///
+    /// # Errors
+    /// [`Error::Weights`], with its file's name, if it fails on them, or its first output is none.
+    pub fn first_output(&self, pictures: &Tensor) -> Result<Tensor> {
+        let first = self.forward(pictures)?.into_iter().next().flatten();
+        first.ok_or_else(|| self.wrong("its first output is no tensor"))
+    }
+
+    /// The device that it is on.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// Everything that it gives out for a batch, in order; what is no tensor is none.
@@ -208,7 +234,11 @@ impl Inspect for ScriptedNetwork {
         _: Ask<'_>,
         _: &mut dyn FnMut(Step<'_>) -> bool,
     ) -> Result<Vec<Readout>> {
-        self.run(&normalised(pictures, &self.preprocess, self.device)?.f_contiguous()?)
+        let together = if self.one_by_one { 1 } else { pictures.len().max(1) };
+        let parts = pictures
+            .chunks(together)
+            .map(|part| self.run(&normalised(part, &self.preprocess, self.device)?.f_contiguous()?));
+        Ok(parts.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 }
 

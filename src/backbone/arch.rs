@@ -197,6 +197,40 @@ impl Arch {
         stages.unwrap_or_default()
     }
 
+    /// How many channels the classifier pools.
+    pub(crate) fn head_channels(self) -> i64 {
+        match self.family() {
+            Family::EfficientNetLite | Family::MobileNetV2 => 1280,
+            Family::ResNet | Family::Vgg => self.stages().last().map_or(0, |stage| stage.channels),
+        }
+    }
+
+    /// How many numbers the weights of any such backbone hold at least, without its last layer, and those of a last layer of
+    /// `classes` classes: what a file must hold before anything is built for it. A little under the published network's, so
+    /// that variants with another stem fit too.
+    pub(crate) fn least_values(self, classes: i64) -> (i128, i128) {
+        let thousands = match self {
+            Self::EfficientNetLite0 => 3_300,
+            Self::EfficientNetLite1 => 4_050,
+            Self::EfficientNetLite2 => 4_700,
+            Self::ResNet18 => 11_000,
+            Self::ResNet34 => 21_000,
+            Self::ResNet50 => 23_200,
+            Self::ResNet101 => 42_000,
+            Self::ResNet152 => 57_500,
+            Self::ResNeXt50 => 22_700,
+            Self::ResNeXt101 => 85_900,
+            Self::WideResNet50 => 66_100,
+            Self::Vgg11 | Self::Vgg11Bn => 127_500,
+            Self::Vgg13 | Self::Vgg13Bn => 127_700,
+            Self::Vgg16 | Self::Vgg16Bn => 132_900,
+            Self::Vgg19 | Self::Vgg19Bn => 138_200,
+            Self::MobileNetV2 => 2_180,
+        };
+        let into_classes = if self.family() == Family::Vgg { 4096 } else { self.head_channels() };
+        (1000 * thousands, i128::from(classes) * i128::from(into_classes))
+    }
+
     /// Builds it under `p`, with fresh weights and a classifier of `classes` classes.
     ///
     /// # Errors

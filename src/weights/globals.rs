@@ -1,4 +1,4 @@
-//! The globals that a PyTorch file may name. None of them is ever imported or called.
+//! The globals that a PyTorch file names, and what each stands for. None of them is ever imported or called.
 
 use tch::Kind;
 
@@ -9,6 +9,8 @@ use super::dtype;
 pub(super) enum Global {
     /// A class of dictionaries.
     Dict,
+    /// `getattr`, which members of enumerations are pickled with.
+    GetAttr,
     RebuildTensor,
     RebuildTensorV2,
     /// `_rebuild_tensor_v3`, which names its dtype: one of those that have no storage class, so one that is not read.
@@ -131,6 +133,8 @@ const INERT: [(&str, &[&str]); 33] = [
             "float",
             "bool",
             "str",
+            "object",
+            "bytes",
         ],
     ),
     ("collections", &["Counter", "deque"]),
@@ -183,8 +187,91 @@ const SCHEDULERS: &[&str] = &[
 ];
 const GRAD_SCALERS: &[&str] = &["GradScaler", "OptState", "_refresh_per_optimizer_state"];
 
+/// Packages and modules of Python's own, and the usual others, that run programs, load code, open files or reach a network.
+/// Nothing here is needed for safety, since no global is ever called: a file that names one was made to do harm, or is no
+/// file of weights.
+const RUNNERS: [&str; 47] = [
+    "_pickle",
+    "_posixsubprocess",
+    "_socket",
+    "aiohttp",
+    "asyncio",
+    "bdb",
+    "builtins",
+    "cPickle",
+    "cloudpickle",
+    "code",
+    "codecs",
+    "codeop",
+    "commands",
+    "ctypes",
+    "dill",
+    "doctest",
+    "ensurepip",
+    "ftplib",
+    "httplib",
+    "idlelib",
+    "imp",
+    "importlib",
+    "lib2to3",
+    "marshal",
+    "multiprocessing",
+    "nt",
+    "os",
+    "pdb",
+    "pickle",
+    "pip",
+    "pkgutil",
+    "popen2",
+    "posix",
+    "profile",
+    "pty",
+    "pydoc",
+    "requests",
+    "runpy",
+    "shelve",
+    "shutil",
+    "smtplib",
+    "socket",
+    "subprocess",
+    "sys",
+    "timeit",
+    "urllib",
+    "webbrowser",
+];
+
+/// Single functions that do.
+const RUNNING: [(&str, &[&str]); 8] = [
+    ("io", &["open", "open_code", "FileIO"]),
+    ("operator", &["attrgetter", "itemgetter", "methodcaller"]),
+    ("torch", &["load", "compile"]),
+    ("torch.serialization", &["load"]),
+    ("torch.storage", &["_load_from_bytes"]),
+    ("torch.hub", &["load", "load_state_dict_from_url", "download_url_to_file"]),
+    ("torch.jit", &["load"]),
+    ("types", &["CodeType", "FunctionType", "LambdaType", "ModuleType"]),
+];
+
+/// Whether a global is known to run or to load code, or is reached through what Python keeps for itself, as
+/// `f.__globals__`; and is not on the lists above.
+pub(super) fn runs_code(module: &str, name: &str) -> bool {
+    let module = if module == "__builtin__" { "builtins" } else { module };
+    let package = module.split('.').next().unwrap_or(module);
+    let reserved = name.split('.').any(|part| part.len() > 4 && part.starts_with("__") && part.ends_with("__"));
+    let runs = RUNNERS.contains(&package)
+        || RUNNING.iter().any(|row| row.0 == module && row.1.contains(&name))
+        || (reserved && !matches!(module, "copyreg" | "copy_reg"));
+    runs && Global::find(module, name).is_none()
+}
+
+/// A global's full name, cut where it gets too long for a message.
+pub(super) fn shortened(module: &str, name: &str) -> String {
+    const LONGEST: usize = 120;
+    module.chars().chain(['.']).chain(name.chars()).take(LONGEST).collect()
+}
+
 impl Global {
-    /// The global of this name, if a file of tensors may name it.
+    /// The global of this name, if it is known here.
     pub(super) fn find(module: &str, name: &str) -> Option<Self> {
         let module = if module == "__builtin__" { "builtins" } else { module };
         let listed = |table: &[(&str, &'static [&'static str])]| {
@@ -192,6 +279,7 @@ impl Global {
             row.1.iter().find(|listed| **listed == name).copied()
         };
         match (module, name) {
+            ("builtins", "getattr") => Some(Self::GetAttr),
             ("torch._utils", "_rebuild_tensor") => Some(Self::RebuildTensor),
             ("torch._utils", "_rebuild_tensor_v2") => Some(Self::RebuildTensorV2),
             ("torch._utils", "_rebuild_tensor_v3") => Some(Self::RebuildTensorV3),

@@ -3,6 +3,8 @@
 mod attention;
 mod backbone;
 mod command;
+#[cfg(feature = "cli")]
+mod deterministic;
 mod eval;
 mod explain;
 mod foreign;
@@ -10,6 +12,7 @@ mod maps;
 mod network;
 mod photo;
 mod precision;
+mod reference;
 mod render;
 mod torchscript;
 mod torchvision;

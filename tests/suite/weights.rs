@@ -4,6 +4,7 @@
 #![allow(clippy::float_cmp)]
 
 mod apply;
+mod claims;
 #[cfg(feature = "cli")]
 mod command;
 mod damage;

@@ -48,6 +48,9 @@ Examples:
   cbam-run --list-maps
       The maps that this network has.
 
+  cbam-run --weights net.pth --check reference.safetensors
+      Whether the network that is made of net.pth gives out what PyTorch does; --check in --help says how to write the reference.
+
 Exit status: 0 all done; 1 some picture failed (its name and the reason are on standard error, the others are done);
 2 the command line is wrong, nothing was done; 130 interrupted (finished files are whole; a second
 interrupt ends at once and may leave a hidden .tmp file).";
@@ -66,7 +69,7 @@ pub(crate) struct Args {
     ///
     /// A scan of a folder takes the files whose extension is that of a picture, and skips `*-overlay.*`, `*-compare.*`
     /// and the output folders.
-    #[arg(required_unless_present_any = ["list_maps", "completions"], value_hint = ValueHint::AnyPath, help_heading = INPUT)]
+    #[arg(required_unless_present_any = ["list_maps", "completions", "check"], value_hint = ValueHint::AnyPath, help_heading = INPUT)]
     pub(crate) inputs: Vec<PathBuf>,
 
     /// The overlay of the only picture; `-` for standard output
@@ -189,6 +192,22 @@ pub(crate) struct Args {
     /// Squeeze pictures to squares of exactly --size, for a network that takes nothing else
     #[arg(long, requires = "torchscript", help_heading = RUN)]
     pub(crate) square: bool,
+    /// Compare the network with what PyTorch made of an input, and look at no picture: a file of safetensors with `input`
+    /// [N, C, H, W], normalised, and `logits` [N, classes]
+    ///
+    /// Prints the largest difference; exits with 0 if it is within --tolerance, with 1 if not. The network runs as a run would
+    /// have it, and besides as libtorch has it, where the two differ. Gates may lie in the file too, such as
+    /// `gate:spatial:layer1.0` [N, h, w] and `gate:channel:layer1.0` [N, C]. In Python:
+    ///
+    ///     x = torch.randn(2, 3, 224, 288)
+    ///     y = model.eval()(x).detach()
+    ///     from safetensors.torch import save_file
+    ///     save_file({"input": x, "logits": y}, "reference.safetensors")
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["inputs", "list_maps"], value_hint = ValueHint::FilePath, verbatim_doc_comment, help_heading = RUN)]
+    pub(crate) check: Option<PathBuf>,
+    /// By what share of their largest value results may differ from the reference's
+    #[arg(long, value_name = "0..1", default_value = "0.001", value_parser = share, requires = "check", help_heading = RUN)]
+    pub(crate) tolerance: f64,
     /// The names of the network's classes, a text file with one a line
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
     pub(crate) labels: Option<PathBuf>,
@@ -207,6 +226,12 @@ pub(crate) struct Args {
     /// that has no faster form for inference]
     #[arg(long, value_name = "N", value_parser = batch_size, help_heading = RUN)]
     pub(crate) batch_size: Option<NonZeroUsize>,
+    /// The same bits for the same file in every run on a machine, with any --threads and --batch-size; on a CPU alone
+    ///
+    /// Without it, maps may differ in the last bits from run to run, and a pixel by one level: pictures go through the network
+    /// in batches as they come, and libtorch's sums depend on the batch. With it every picture goes through by itself.
+    #[arg(long, help_heading = RUN)]
+    pub(crate) deterministic: bool,
     /// No progress bar and no summary; errors are still told
     #[arg(long, short, help_heading = RUN)]
     pub(crate) quiet: bool,
@@ -267,6 +292,10 @@ fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
         .ok()
         .filter(|size: &NonZeroUsize| size.get() <= 1024)
         .ok_or_else(|| "not a number from 1 to 1024".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "not a number from 0 to 1".into())
 }
 
 fn fraction(text: &str) -> Result<f32, String> {

@@ -1,6 +1,7 @@
 //! `cbam-run`: where a convolutional network looks, laid over the picture.
 
 mod args;
+mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod console;
@@ -34,6 +35,11 @@ fn execute(args: Args) -> Result<u8> {
     match args.resolve()? {
         Command::Completions(shell) => console::print(&args::completions(shell))?,
         Command::ListMaps(model) => console::print(&model::list_maps(&model)?)?,
+        Command::Check { model, reference, tolerance } => {
+            let verdict = check::check(&model, &reference, tolerance)?;
+            console::print(&verdict.text)?;
+            return Ok(u8::from(!verdict.agrees));
+        }
         Command::Run(request) => return run(&request),
     }
     Ok(0)

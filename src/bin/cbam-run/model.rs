@@ -2,41 +2,66 @@
 
 use std::num::NonZeroUsize;
 
-use cbam::Result;
 use cbam::maps::MapName;
 use cbam::network::{HEAD, Network};
 use cbam::pipeline::Inspect;
+use cbam::text::{printable, printable_path};
 use cbam::torchscript::ScriptedNetwork;
+use cbam::{Error, Result};
+use tch::Device;
 
 use crate::request::{Model, ModelKind};
 
+/// A network as its file has it.
+pub(crate) enum Opened {
+    Network(Box<Network>),
+    Script(Box<ScriptedNetwork>),
+}
+
 /// Opens the network on the device that is asked for, and bounds libtorch's threads.
 pub(crate) fn open(model: &Model) -> Result<Box<dyn Inspect>> {
+    Ok(match load(model)? {
+        Opened::Network(network) if model.deterministic => Box::new(network.for_inference().one_by_one()),
+        Opened::Network(network) => {
+            let network = network.for_inference();
+            if !network.is_prepared() {
+                cbam::sys::set_threads(model.threads);
+            }
+            Box::new(network)
+        }
+        Opened::Script(network) if model.deterministic => Box::new(network.one_by_one()),
+        Opened::Script(network) => network,
+    })
+}
+
+/// Opens the network, not yet in the form for inference.
+pub(crate) fn load(model: &Model) -> Result<Opened> {
     let device = cbam::sys::resolve(model.device)?;
+    if model.deterministic && device != Device::Cpu {
+        let message = "holds on a CPU alone: a GPU's libraries choose how they add up; give --device cpu besides";
+        return Err(Error::argument("--deterministic", message));
+    }
     // While it opens, one will do; and a network on the crate's own kernels needs no more.
     cbam::sys::set_threads(NonZeroUsize::MIN);
-    let ready = |network: Network| {
-        let network = network.in_precision(model.precision)?.for_inference();
-        if !network.is_prepared() {
-            cbam::sys::set_threads(model.threads);
-        }
-        Ok::<_, cbam::Error>(Box::new(network))
-    };
-    Ok(match &model.kind {
-        ModelKind::Bundled => ready(Network::pretrained(device)?)?,
-        ModelKind::Weights { path, arch: None } => ready(Network::open(path, device)?)?,
+    let network = match &model.kind {
+        ModelKind::Bundled => Network::pretrained(device)?,
+        ModelKind::Weights { path, arch: None } => Network::open(path, device)?,
         ModelKind::Weights { path, arch: Some(arch) } => {
             let (network, report) = Network::open_as(path, *arch, device)?;
             if !report.is_complete() {
-                eprintln!("cbam-run: {}: taken for {arch}: {report}", path.display());
+                eprintln!("cbam-run: {}: taken for {arch}: {}", printable_path(path), printable(&report.to_string()));
             }
-            ready(network)?
+            network
         }
         ModelKind::Script { path, preprocess, outputs } => {
-            cbam::sys::set_threads(model.threads);
-            Box::new(ScriptedNetwork::open(path, device, preprocess.clone(), outputs.as_deref())?)
+            if !model.deterministic {
+                cbam::sys::set_threads(model.threads);
+            }
+            let network = ScriptedNetwork::open(path, device, preprocess.clone(), outputs.as_deref())?;
+            return Ok(Opened::Script(Box::new(network)));
         }
-    })
+    };
+    Ok(Opened::Network(Box::new(network.in_precision(model.precision)?)))
 }
 
 /// The names of the network's maps, one a line.

@@ -21,6 +21,8 @@ pub(crate) enum Command {
     Completions(clap_complete::Shell),
     /// Print the names of the network's maps.
     ListMaps(Model),
+    /// Compare the network with a reference, within a tolerance.
+    Check { model: Model, reference: PathBuf, tolerance: f64 },
     /// Look at pictures.
     Run(Box<Request>),
 }
@@ -32,6 +34,8 @@ pub(crate) struct Model {
     pub(crate) device: DeviceSpec,
     pub(crate) precision: ForwardPrecision,
     pub(crate) threads: NonZeroUsize,
+    /// Every picture goes through it by itself.
+    pub(crate) deterministic: bool,
 }
 
 /// Where the network comes from.
@@ -94,9 +98,13 @@ impl Args {
         if matches!(kind, ModelKind::Script { .. }) && self.precision != ForwardPrecision::F32 {
             return Err(usage("--precision does not go with --torchscript: such a file has its own"));
         }
-        let model = Model { kind, device: self.device, precision: self.precision, threads };
+        let model =
+            Model { kind, device: self.device, precision: self.precision, threads, deterministic: self.deterministic };
         if self.list_maps {
             return Ok(Command::ListMaps(model));
+        }
+        if let Some(reference) = self.check {
+            return Ok(Command::Check { model, reference, tolerance: self.tolerance });
         }
         let inputs: Vec<_> = self.inputs.into_iter().map(input).collect();
         let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();

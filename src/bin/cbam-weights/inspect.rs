@@ -16,6 +16,9 @@ pub(crate) fn describe(checkpoint: &Checkpoint) -> String {
     let wrapping = checkpoint.wrapping();
     lines.extend(wrapping.part.iter().map(|part| format!("part        {}", plain(part))));
     lines.extend(wrapping.beside.iter().map(|(name, value)| format!("beside      {} = {}", plain(name), plain(value))));
+    lines.extend(
+        wrapping.unknown.iter().map(|class| format!("unknown     {}, of which objects are passed over", plain(class))),
+    );
     lines.extend(wrapping.prefixes.iter().map(|prefix| format!("prefix      {prefix} taken off every name")));
     lines.extend(network(checkpoint));
     lines.extend(
@@ -80,5 +83,5 @@ fn bias_words(bias: bool) -> &'static str {
 
 /// Text from a file, whose control characters must not reach the terminal.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    cbam::text::printable(text).into_owned()
 }

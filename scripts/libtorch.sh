@@ -12,13 +12,7 @@ cuda) folder=libtorch-cuda ;;
 esac
 # A folder from an older pin is stale: the stamp is the list of wheels itself.
 if cmp -s "scripts/libtorch-$part.txt" "$folder/wheels.txt"; then exit 0; fi
-if [ "$(uname -sm)" != "Linux x86_64" ]; then
-    echo "libtorch.sh: the pinned wheels are for Linux x86_64; on $(uname -sm) set LIBTORCH to a libtorch 2.11.0, or LIBTORCH_USE_PYTORCH=1" >&2
-    exit 1
-fi
-for tool in python3 c++; do
-    command -v "$tool" >/dev/null || { echo "libtorch.sh: $tool is needed and was not found" >&2; exit 1; }
-done
+scripts/machine.sh "$part" # all that is missing, before half a gigabyte is fetched
 
 partial="$folder.partial"
 rm -rf "$partial"
@@ -36,7 +30,7 @@ rm -rf "$partial/wheels"
 
 if [ "$part" = cpu ]; then
     # The wheel's libtorch.so pulls in CUDA; this one only says that libtorch is libtorch_cpu.
-    c++ -shared -o "$partial/lib/libtorch.so" -Wl,-soname,libtorch.so -Wl,--no-as-needed \
+    ${CXX:-c++} -shared -o "$partial/lib/libtorch.so" -Wl,-soname,libtorch.so -Wl,--no-as-needed \
         -L"$partial/lib" -ltorch_cpu -lc10 -Wl,-rpath,'$ORIGIN' -Wl,--allow-shlib-undefined -nostdlib
     echo 2.11.0 >"$partial/build-version"
 fi

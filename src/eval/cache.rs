@@ -40,7 +40,7 @@ impl ScoreCache {
     /// [`Error::Io`] if the folder or the file cannot be made, read or written.
     pub fn open(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        let path = folder.join(FILE);
+        let path = Self::file(folder);
         let mut options = File::options();
         let mut file = options.create(true).append(true).read(true).open(&path).map_err(Error::io(&path))?;
         let bytes = fs::read(&path).map_err(Error::io(&path))?;
@@ -57,6 +57,11 @@ impl ScoreCache {
             }
         }
         Ok(Self { scores, file: Some((path, file)), broken })
+    }
+
+    /// The file of the cache in `folder`.
+    pub fn file(folder: &Path) -> PathBuf {
+        folder.join(FILE)
     }
 
     /// How many lines could not be trusted, and were left out.

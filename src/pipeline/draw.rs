@@ -1,7 +1,7 @@
 //! From what the network said about a picture to its files and its report.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -198,8 +198,11 @@ fn write_picture(to: &Destination, picture: Painting, jpeg_quality: u8) -> Resul
             let written = write_painting(picture, to.format, jpeg_quality, &mut bytes);
             written.map_err(|error| refused(Path::new("-"), error))?;
             let mut stdout = std::io::stdout().lock();
-            stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(Error::io("standard output"))?;
-            Ok(None)
+            match stdout.write_all(&bytes).and_then(|()| stdout.flush()) {
+                // Its reader has gone away, who has seen enough.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(None),
+                written => written.map(|()| None).map_err(Error::io("standard output")),
+            }
         }
     }
 }

@@ -84,6 +84,6 @@ pub struct Destination {
 pub enum Target {
     /// To a file, whole or not at all; see [`WholeFile`](super::WholeFile).
     File(PathBuf),
-    /// To standard output.
+    /// To standard output; that its reader goes away is no error.
     Stdout,
 }

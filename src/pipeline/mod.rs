@@ -40,6 +40,7 @@ mod report;
 mod run;
 mod spool;
 mod tell;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod tune;
@@ -55,10 +56,11 @@ use crate::render::Overlay;
 
 pub use class::ClassChoice;
 pub use encode::{PictureFormat, encode};
-pub use file::{WholeFile, write_whole};
+pub use file::{WholeFile, check_folder, check_writable, write_whole, written_file};
 pub use inspect::{Ask, Explain, Inspect, Step};
 pub use job::{Destination, Job, Source, Target};
 pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
+pub use temporary::remove_unfinished;
 
 /// How a run goes.
 #[derive(Debug, Clone, PartialEq)]

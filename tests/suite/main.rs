@@ -14,6 +14,7 @@ mod photo;
 mod precision;
 mod reference;
 mod render;
+mod surroundings;
 mod torchscript;
 mod torchvision;
 mod train;

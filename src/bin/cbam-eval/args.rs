@@ -4,14 +4,20 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use cbam::eval::{ClassNames, PictureSource, Truth, TruthRow};
+use cbam::eval::{ClassNames, PictureSource, ScoreCache, Truth, TruthRow};
 use cbam::maps::MapName;
 use cbam::network::Network;
 use cbam::photo::Preprocess;
+use cbam::pipeline::{check_folder, check_writable};
 use cbam::sys::DeviceSpec;
 use cbam::weights::imagenet_classes;
 use cbam::{Error, Result};
 use clap::{Parser, ValueEnum};
+
+use crate::common::claims::Claims;
+
+/// The files of a report, in its folder.
+const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.html"];
 
 /// Measure a network: how often its class is right, how well its maps point at the object, and whether its decision
 /// rests on what they name.
@@ -89,7 +95,7 @@ pub(crate) struct Cli {
     #[arg(long, default_value_t, value_name = "DEVICE")]
     pub(crate) device: DeviceSpec,
     /// Threads; all cores by default
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Write the figures, and which pictures could not be scored, as JSON
     #[arg(long, value_name = "FILE")]
@@ -212,6 +218,28 @@ impl Cli {
             None if self.plain => Network::plain(device),
             None => Network::pretrained(device),
         }
+    }
+
+    /// Claims every file that is read or written, and makes sure that those can be, before any work.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if one would be written over another, [`Error::Io`] if one cannot be written.
+    pub(crate) fn claims(&self) -> Result<Claims> {
+        let mut claims = Claims::default();
+        claims.read("--images", &self.images);
+        let read = [("--truth", &self.truth), ("--weights", &self.weights), ("--backgrounds", &self.backgrounds)];
+        for (option, path) in read.into_iter().filter_map(|(option, path)| Some((option, path.as_ref()?))) {
+            claims.read(option, path);
+        }
+        let report = self.report.iter().flat_map(|folder| REPORT.map(|name| ("--report", folder.join(name))));
+        let cache = self.cache_folder().map(|folder| ("--cache", ScoreCache::file(&folder)));
+        let json = self.json.clone().map(|path| ("--json", path));
+        for (option, path) in json.into_iter().chain(report).chain(cache) {
+            claims.write(option, &path).map_err(|message| Error::argument(option, message))?;
+        }
+        self.json.iter().try_for_each(|path| check_writable(path))?;
+        self.report.iter().try_for_each(|folder| check_folder(folder))?;
+        Ok(claims)
     }
 
     /// The folder of the kept scores, if they are kept.

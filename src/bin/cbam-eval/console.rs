@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::common::say;
+
 /// How much is done with a picture: nothing special, the subset's work, or the sanity check's too.
 pub(crate) const KINDS: usize = 3;
 
@@ -68,7 +70,7 @@ impl Console {
 
     /// Tells something above the bar.
     pub(crate) fn say(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("cbam-eval: {text}"));
+        self.bar.suspend(|| say(text));
     }
 
     /// Tells something that is no fault.

@@ -1,4 +1,5 @@
 //! `cbam-eval`: how right a network is, how well its maps point, and whether its decision rests on what they name.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 #[path = "../common/mod.rs"]
@@ -22,6 +23,8 @@ use anyhow::Result;
 use cbam::eval::PictureSource;
 use cbam::pipeline::write_whole;
 
+use common::status;
+
 use args::{Cli, Measure, Rows};
 use report::Report;
 use run::Outcome;
@@ -30,21 +33,12 @@ use subject::Subject;
 use summary::Set;
 
 fn main() {
-    cbam::sys::exit(match run(&common::arguments::<Cli>()) {
-        Ok(0) => 0,
-        Ok(missing) => {
-            eprintln!("cbam-eval: {missing} pictures could not be scored");
-            1
-        }
-        Err(error) => {
-            eprintln!("cbam-eval: {error:#}");
-            1
-        }
-    })
+    common::end(run(&common::arguments::<Cli>(|| common::end_at_once())));
 }
 
-/// The number of pictures that could not be scored.
-fn run(cli: &Cli) -> Result<usize> {
+/// The exit status.
+fn run(cli: &Cli) -> Result<u8> {
+    cli.claims()?;
     let device = cbam::sys::resolve(cli.device)?;
     cbam::sys::set_all_threads(cli.threads)?;
     let source = cli.source()?;
@@ -53,12 +47,21 @@ fn run(cli: &Cli) -> Result<usize> {
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
     let against = against(cli, &study)?;
     let outcome = run::pictures(&mut study, &source, &rows.rows, cli.quiet)?;
-    let report = conclude(cli, &study, &source, &rows, outcome, against)?;
-    print!("{report}");
+    Ok(tell(cli, conclude(cli, &study, &source, &rows, outcome, against)).unwrap_or_else(common::failed))
+}
+
+/// Writes the JSON, whether or not anybody reads what is printed then; the exit status.
+fn tell(cli: &Cli, report: Result<Report>) -> Result<u8> {
+    let report = report?;
     if let Some(path) = &cli.json {
         write_whole(path, format!("{}\n", serde_json::to_string_pretty(&report)?).as_bytes())?;
     }
-    Ok(report.missing.len())
+    common::print(&report.to_string())?;
+    if report.missing.is_empty() {
+        return Ok(status::DONE);
+    }
+    common::say(format_args!("{} pictures could not be scored", report.missing.len()));
+    Ok(status::FAILED)
 }
 
 /// The place of the map that the others are compared with.

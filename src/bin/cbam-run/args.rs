@@ -219,7 +219,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KIND", default_value = "f32", value_parser = parsed::<ForwardPrecision>, help_heading = RUN)]
     pub(crate) precision: ForwardPrecision,
     /// Threads for pixels, and threads for the network on a CPU [default: all cores]
-    #[arg(long, value_name = "N", help_heading = RUN)]
+    #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads, help_heading = RUN)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Most pictures that the network takes at once; they must have one size there [default: on a GPU 16, or in a run of over
     /// 1,000 pictures what a trial finds fastest; on a CPU four for each of several threads, at most 32, or fewer for a network
@@ -250,7 +250,7 @@ pub(crate) fn completions(shell: clap_complete::Shell) -> String {
 
 /// A usage error, as clap prints it: exit status 2.
 pub(crate) fn usage(message: impl std::fmt::Display) -> clap::Error {
-    Args::command().error(ErrorKind::ArgumentConflict, message)
+    Args::command().error(ErrorKind::ArgumentConflict, cbam::text::printable(&message.to_string()))
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {

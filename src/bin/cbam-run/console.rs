@@ -1,15 +1,15 @@
 //! What the user sees: errors, a progress bar on a terminal, a line about a single picture, the exit status.
 
-use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cbam::Error;
 use cbam::maps::MapName;
 use cbam::pipeline::{Event, Job, PictureReport, Target};
+use cbam::text::{printable, printable_path};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::interrupt;
+use crate::common::{failed, print, say, status};
 use crate::json::Report;
 use crate::request::Request;
 
@@ -55,7 +55,7 @@ impl<'a> Console<'a> {
     /// An input that gave no picture.
     pub(crate) fn problem(&mut self, error: &Error) {
         self.failed += 1;
-        self.bars.suspend(|| complain(error));
+        self.bars.suspend(|| say(error));
         let path = match error {
             Error::Io { path, .. } | Error::Photo { path, .. } => path.as_path(),
             _ => Path::new(""),
@@ -81,13 +81,13 @@ impl<'a> Console<'a> {
                 match outcome {
                     Ok(picture) => {
                         if self.talks {
-                            let _ = writeln!(io::stdout(), "{}", summary(&picture));
+                            self.say_summary(&picture);
                         }
                         self.record(|report| report.picture(&picture));
                     }
                     Err(error) => {
                         self.failed += 1;
-                        self.bars.suspend(|| complain(&error));
+                        self.bars.suspend(|| say(&error));
                         self.record(|report| report.failure(job.source.name(), &error));
                     }
                 }
@@ -100,7 +100,7 @@ impl<'a> Console<'a> {
         if done == 0 {
             self.steps.reset();
             self.steps.set_length(total);
-            self.steps.set_message(format!("{map} of {}", job.source.name().display()));
+            self.steps.set_message(format!("{map} of {}", printable_path(job.source.name())));
             self.steps = self.bars.add(self.steps.clone());
         }
         self.steps.set_position(done);
@@ -110,20 +110,27 @@ impl<'a> Console<'a> {
     }
 
     /// Ends the report and chooses the exit status.
-    pub(crate) fn finish(self, cancelled: bool) -> anyhow::Result<u8> {
+    pub(crate) fn finish(self, cancelled: bool) -> u8 {
         self.steps.finish_and_clear();
         self.bar.finish_and_clear();
         if let Some(error) = self.broken_report {
-            return Err(error.into());
+            return failed(error);
         }
         if cancelled {
-            let _ = writeln!(io::stderr(), "cbam-run: interrupted");
-            return Ok(interrupt::EXIT);
+            return failed(Error::Interrupted);
         }
-        if let Some(report) = self.report {
-            report.commit()?;
+        if let Some(Err(error)) = self.report.map(Report::commit) {
+            return failed(error);
         }
-        Ok(u8::from(self.failed > 0))
+        if self.failed > 0 { status::FAILED } else { status::DONE }
+    }
+
+    /// Tells what was seen, on standard output; if that cannot be written, the run has failed.
+    fn say_summary(&mut self, picture: &PictureReport) {
+        if let Err(error) = print(&format!("{}\n", printable(&summary(picture)))) {
+            self.failed += 1;
+            say(&error);
+        }
     }
 
     fn record(&mut self, entry: impl FnOnce(&mut Report) -> cbam::Result<()>) {
@@ -149,27 +156,4 @@ fn summary(picture: &PictureReport) -> String {
     let outputs = &picture.outputs;
     let arrow = if outputs.is_empty() { "" } else { " -> " };
     format!("{}{}{arrow}{}", picture.input, top.unwrap_or_default(), outputs.join(", "))
-}
-
-/// An error on its own line; standard error may be closed.
-fn complain(error: &Error) {
-    let _ = writeln!(io::stderr(), "cbam-run: {error}");
-}
-
-/// Tells the error that ended the run. An argument that only the network could refuse is a usage error all the same.
-pub(crate) fn fail(error: &anyhow::Error) -> u8 {
-    let _ = writeln!(io::stderr(), "cbam-run: {error:#}");
-    match error.downcast_ref() {
-        Some(Error::Argument { .. }) => 2,
-        _ => 1,
-    }
-}
-
-/// Prints to standard output; a reader that has gone away has seen enough.
-pub(crate) fn print(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Report {
 enum Sink {
     File(WholeFile),
     Stdout(Stdout),
+    /// Standard output, whose reader has gone away: who has seen enough.
+    Gone,
 }
 
 /// The entry of a picture that failed.
@@ -51,7 +53,7 @@ impl Report {
         self.write(end.as_bytes())?;
         match self.sink {
             Sink::File(file) => file.commit(),
-            Sink::Stdout(_) => Ok(()),
+            Sink::Stdout(_) | Sink::Gone => Ok(()),
         }
     }
 
@@ -66,7 +68,14 @@ impl Report {
         let written = match &mut self.sink {
             Sink::File(file) => file.write_all(bytes),
             Sink::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
+            Sink::Gone => Ok(()),
         };
-        written.map_err(Error::io(&self.name))
+        match (written, &self.sink) {
+            (Err(error), Sink::Stdout(_)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.sink = Sink::Gone;
+                Ok(())
+            }
+            (written, _) => written.map_err(Error::io(&self.name)),
+        }
     }
 }

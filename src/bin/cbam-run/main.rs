@@ -1,4 +1,5 @@
 //! `cbam-run`: where a convolutional network looks, laid over the picture.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 mod check;
@@ -19,36 +20,38 @@ use cbam::pipeline::{self, Options};
 use cbam::weights::read_labels;
 
 use args::Args;
+use common::status;
 use console::Console;
 use request::{Command, Request};
 
 fn main() {
-    let status = execute(common::arguments::<Args>()).unwrap_or_else(|error| match error.downcast::<clap::Error>() {
-        Ok(usage) => common::leave(&usage),
-        Err(error) => console::fail(&error),
-    });
-    cbam::sys::exit(status)
+    common::end(execute(common::arguments::<Args>(interrupt::asked)))
 }
 
 /// The exit status.
 fn execute(args: Args) -> Result<u8> {
     match args.resolve()? {
-        Command::Completions(shell) => console::print(&args::completions(shell))?,
-        Command::ListMaps(model) => console::print(&model::list_maps(&model)?)?,
+        Command::Completions(shell) => Ok(printed(&args::completions(shell))),
+        Command::ListMaps(model) => Ok(printed(&model::list_maps(&model)?)),
         Command::Check { model, reference, tolerance } => {
             let verdict = check::check(&model, &reference, tolerance)?;
-            console::print(&verdict.text)?;
-            return Ok(u8::from(!verdict.agrees));
+            let printed = printed(&verdict.text);
+            Ok(if verdict.agrees { printed } else { status::FAILED })
         }
-        Command::Run(request) => return run(&request),
+        Command::Run(request) => run(&request),
     }
-    Ok(0)
+}
+
+/// The exit status of a command that prints and does nothing else.
+fn printed(text: &str) -> u8 {
+    common::print(text).map_or_else(common::failed, |()| status::DONE)
 }
 
 fn run(request: &Request) -> Result<u8> {
     let mut plan = plan::plan(request)?;
+    request.check_outputs()?;
     plan.read_stdin(&request.options.limits)?;
-    let cancel = interrupt::flag()?;
+    let cancel = interrupt::flag();
     let mut console = Console::new(request, plan.jobs.len(), cancel)?;
     plan.problems.iter().for_each(|problem| console.problem(problem));
     if !plan.jobs.is_empty() {
@@ -57,5 +60,5 @@ fn run(request: &Request) -> Result<u8> {
         let load = || model::open(&request.model);
         pipeline::run(&plan.jobs, &options, load, cancel, |event| console.tell(event))?;
     }
-    console.finish(cancel.load(Ordering::Relaxed))
+    Ok(console.finish(cancel.load(Ordering::Relaxed)))
 }

@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use cbam::maps::MapName;
 use cbam::network::{HEAD, Network};
 use cbam::pipeline::Inspect;
-use cbam::text::{printable, printable_path};
 use cbam::torchscript::ScriptedNetwork;
 use cbam::{Error, Result};
 use tch::Device;
 
+use crate::common::say;
 use crate::request::{Model, ModelKind};
 
 /// A network as its file has it.
@@ -49,7 +49,7 @@ pub(crate) fn load(model: &Model) -> Result<Opened> {
         ModelKind::Weights { path, arch: Some(arch) } => {
             let (network, report) = Network::open_as(path, *arch, device)?;
             if !report.is_complete() {
-                eprintln!("cbam-run: {}: taken for {arch}: {}", printable_path(path), printable(&report.to_string()));
+                say(format_args!("{}: taken for {arch}: {report}", cbam::text::printable_path(path)));
             }
             network
         }

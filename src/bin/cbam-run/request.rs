@@ -8,7 +8,7 @@ use cbam::backbone::Arch;
 use cbam::explain::ExplainOptions;
 use cbam::network::ForwardPrecision;
 use cbam::photo::Preprocess;
-use cbam::pipeline::{Destination, Options, PictureFormat, Target};
+use cbam::pipeline::{Destination, Options, PictureFormat, Target, check_folder, check_writable};
 use cbam::render::Overlay;
 use cbam::sys::DeviceSpec;
 
@@ -85,6 +85,42 @@ pub(crate) struct Outputs {
     pub(crate) beside: bool,
     /// Of pictures whose name is made up here.
     pub(crate) format: PictureFormat,
+}
+
+impl Request {
+    /// The files that are read beside the pictures, by their options.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let network = match &self.model.kind {
+            ModelKind::Bundled => None,
+            ModelKind::Weights { path, .. } => Some(("--weights", path)),
+            ModelKind::Script { path, .. } => Some(("--torchscript", path)),
+        };
+        let labels = self.labels.as_ref().map(|path| ("--labels", path));
+        network.into_iter().chain(labels).map(|(option, path)| (option, path.as_path()))
+    }
+
+    /// What is written once in the run, or to standard output, by its option.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (&'static str, &Target)> {
+        let picture = |option, to: &'_ Option<Destination>| match to {
+            Some(Destination { target: Target::Stdout, .. }) => Some((option, &Target::Stdout)),
+            _ => None,
+        };
+        let pictures = [picture("--overlay", &self.outputs.overlay), picture("--panel", &self.outputs.panel)];
+        self.json.as_ref().map(|target| ("--json", target)).into_iter().chain(pictures.into_iter().flatten())
+    }
+}
+
+impl Request {
+    /// Makes sure that the outputs that are named can be written, before any work.
+    pub(crate) fn check_outputs(&self) -> cbam::Result<()> {
+        let Outputs { overlay, panel, out_dir, panel_dir, maps_dir, .. } = &self.outputs;
+        for to in [overlay, panel].into_iter().flatten().map(|to| &to.target).chain(&self.json) {
+            if let Target::File(path) = to {
+                check_writable(path)?;
+            }
+        }
+        [out_dir, panel_dir, maps_dir].into_iter().flatten().try_for_each(|folder| check_folder(folder))
+    }
 }
 
 impl Args {

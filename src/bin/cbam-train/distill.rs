@@ -1,7 +1,7 @@
 //! `cbam-train distill`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use cbam::network::Network;
@@ -75,6 +75,19 @@ impl Distill {
         }
     }
 
+    /// What the training reads, by its option.
+    fn reads(&self) -> Vec<(&'static str, &Path)> {
+        let lists = [
+            ("--images", &self.images),
+            ("--backgrounds", &self.backgrounds),
+            ("--stamps", &self.stamps),
+            ("--teachers", &self.teachers),
+        ];
+        let listed =
+            lists.into_iter().flat_map(|(option, paths)| paths.iter().map(move |path| (option, path.as_path())));
+        listed.chain(self.backbone.iter().map(|path| ("--backbone", path.as_path()))).collect()
+    }
+
     /// What the weights file says of its making.
     fn notes(&self) -> BTreeMap<String, String> {
         let made_by = format!(
@@ -105,17 +118,16 @@ fn file_names(paths: &[PathBuf]) -> String {
 }
 
 /// Trains, saves, and prints the figures.
-pub(crate) fn run(arguments: &Distill) -> Result<()> {
-    let device = arguments.run.prepare()?;
+pub(crate) fn run(arguments: &Distill) -> Result<u8> {
+    let device = arguments.run.prepare(&arguments.reads())?;
     let mut network = Network::untrained(arguments.backbone.as_deref(), device)?;
-    let mut progress = Progress::new(arguments.run.quiet)?;
+    let mut progress = Progress::new(arguments.run.quiet);
     let report = distill(&mut network, &arguments.options(), &arguments.run.options(), &mut progress)?;
     progress.finish();
     let mut notes = arguments.notes();
     notes.insert("report".to_owned(), serde_json::to_string(&report)?);
     network.save(&arguments.run.out, &notes).context("the trained network")?;
-    print!("{}", table(&report));
-    arguments.run.finish()
+    Ok(arguments.run.finish(&table(&report)))
 }
 
 /// The validation figures, before and after.

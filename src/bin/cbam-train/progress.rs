@@ -1,13 +1,13 @@
 //! The progress bar, and what is said on the way.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use cbam::Error;
 use cbam::eval::AccuracySummary;
 use cbam::train::{Observer, StepReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::common::say;
 use crate::interrupt;
 
 pub(crate) struct Progress {
@@ -15,18 +15,17 @@ pub(crate) struct Progress {
     training: bool,
     quiet: bool,
     last: String,
-    cancel: &'static AtomicBool,
 }
 
 impl Progress {
-    pub(crate) fn new(quiet: bool) -> Result<Self, ctrlc::Error> {
+    pub(crate) fn new(quiet: bool) -> Self {
         let bar = ProgressBar::new(0);
         if quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
         let template = "{prefix:10} {bar:30} {pos}/{len} {eta} {msg}";
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Ok(Self { bar, training: false, quiet, last: String::new(), cancel: interrupt::flag()? })
+        Self { bar, training: false, quiet, last: String::new() }
     }
 
     pub(crate) fn finish(&self) {
@@ -36,7 +35,7 @@ impl Progress {
     /// Says something where there is no bar to see.
     fn say(&self, text: impl FnOnce() -> String) {
         if !self.quiet && self.bar.is_hidden() {
-            eprintln!("{}", text());
+            say(text());
         }
     }
 }
@@ -53,11 +52,11 @@ impl Observer for Progress {
     }
 
     fn skipped(&mut self, error: &Error) {
-        self.bar.suspend(|| eprintln!("cbam-train: left out: {error}"));
+        self.bar.suspend(|| say(format_args!("left out: {error}")));
     }
 
     fn trouble(&mut self, error: &Error) {
-        self.bar.suspend(|| eprintln!("cbam-train: going on without it: {error}"));
+        self.bar.suspend(|| say(format_args!("going on without it: {error}")));
     }
 
     fn stepped(&mut self, report: &StepReport<'_>) {
@@ -74,6 +73,7 @@ impl Observer for Progress {
     }
 
     fn saved(&mut self, _: &Path, step: usize) {
+        interrupt::saved();
         if step > 0 {
             self.say(|| format!("step {step}: {}", self.last));
         }
@@ -81,12 +81,12 @@ impl Observer for Progress {
 
     fn evaluated(&mut self, epoch: usize, epochs: usize, accuracy: &AccuracySummary) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("epoch {epoch} of {epochs}: held-out {}", top1(accuracy)));
+            self.bar.suspend(|| say(format_args!("epoch {epoch} of {epochs}: held-out {}", top1(accuracy))));
         }
     }
 
     fn cancelled(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed)
+        interrupt::is_asked()
     }
 }
 

@@ -1,13 +1,19 @@
 //! What every kind of training is told: where it saves, how it goes on, what it runs on.
 
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
-use cbam::pipeline::WholeFile;
+use anyhow::Result;
+use cbam::Error;
+use cbam::pipeline::check_writable;
 use cbam::sys::DeviceSpec;
+use cbam::text::printable_path;
 use cbam::train::{ComputePrecision, RunOptions};
 use clap::Args;
+
+use crate::common::claims::Claims;
+use crate::common::{failed, print, status};
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -42,7 +48,7 @@ pub(crate) struct Run {
     #[arg(long, default_value_t, value_name = "DEVICE")]
     device: DeviceSpec,
     /// Threads; all cores by default
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads)]
     threads: Option<NonZeroUsize>,
     /// No progress bar
     #[arg(long)]
@@ -50,15 +56,31 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Opens the device, bounds the threads and seeds libtorch.
-    pub(crate) fn prepare(&self) -> Result<tch::Device> {
-        ensure!(self.out != self.checkpoint(), "--out and the checkpoint are one file");
+    /// Opens the device, bounds the threads and seeds libtorch. `read` are the files and folders that the training reads, by
+    /// their options: nothing may be written over them.
+    pub(crate) fn prepare(&self, read: &[(&str, &Path)]) -> Result<tch::Device> {
+        self.claim(read)?;
         let device = cbam::sys::resolve(self.device)?;
         cbam::sys::set_all_threads(self.threads)?;
         tch::manual_seed(self.seed as i64);
         // A place that cannot be written to shows before the hours of work, not after.
-        drop(WholeFile::create(&self.out)?);
+        check_writable(&self.out)?;
         Ok(device)
+    }
+
+    /// Claims every file that is read or written.
+    fn claim(&self, read: &[(&str, &Path)]) -> Result<()> {
+        let mut claims = Claims::default();
+        let watched = self.watch.iter().map(|path| ("--watch", path.as_path()));
+        for (option, path) in read.iter().copied().chain(watched) {
+            claims.read(option, path);
+        }
+        let checkpoint = if self.resume.is_some() { "--resume" } else { "--checkpoint" };
+        let log = self.log_dir.as_ref().map(|folder| ("--log-dir", folder.join("log.jsonl")));
+        for (option, path) in [("--out", self.out.clone()), (checkpoint, self.checkpoint())].into_iter().chain(log) {
+            claims.write(option, &path).map_err(|message| Error::argument(option, message))?;
+        }
+        Ok(())
     }
 
     /// Where the state is kept.
@@ -82,11 +104,14 @@ impl Run {
         }
     }
 
-    /// The weights are saved: the checkpoint has done its work.
-    pub(crate) fn finish(&self) -> Result<()> {
-        println!("{}", self.out.display());
-        std::fs::remove_file(self.checkpoint())?;
-        Ok(())
+    /// The weights are saved: the checkpoint has done its work. Prints the figures and where the weights are; the exit status.
+    pub(crate) fn finish(&self, figures: &str) -> u8 {
+        let removed = match std::fs::remove_file(self.checkpoint()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(self.checkpoint())(error)),
+            _ => Ok(()),
+        };
+        let printed = print(&format!("{figures}{}\n", printable_path(&self.out)));
+        removed.and(printed).map_or_else(failed, |()| status::DONE)
     }
 }
 

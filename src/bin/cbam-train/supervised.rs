@@ -1,7 +1,7 @@
 //! `cbam-train supervised`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use cbam::backbone::Arch;
@@ -12,6 +12,7 @@ use cbam::train::{
 };
 use clap::{Args, ValueEnum};
 
+use crate::common::{failed, print, status};
 use crate::progress::{Progress, top1};
 use crate::run::Run;
 
@@ -129,6 +130,13 @@ impl Supervised {
         }
     }
 
+    /// What the training reads, by its option.
+    fn reads(&self) -> Vec<(&'static str, &Path)> {
+        let given = [("--validation", &self.validation), ("--backbone", &self.backbone)];
+        let given = given.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?)));
+        std::iter::once(("--images", self.images.as_path())).chain(given).collect()
+    }
+
     fn train_part(&self) -> TrainPart {
         self.train.unwrap_or(match self.attention {
             _ if self.from_scratch => TrainPart::All,
@@ -192,24 +200,22 @@ impl Supervised {
 }
 
 /// Trains, saves, and prints the accuracy.
-pub(crate) fn run(arguments: &Supervised) -> Result<()> {
+pub(crate) fn run(arguments: &Supervised) -> Result<u8> {
     arguments.check()?;
-    let device = arguments.run.prepare()?;
+    let device = arguments.run.prepare(&arguments.reads())?;
     let options = arguments.options();
     let mut network = arguments.network(class_names(&options)?, device)?;
-    let mut progress = Progress::new(arguments.run.quiet)?;
+    let mut progress = Progress::new(arguments.run.quiet);
     if arguments.loader_only {
         let report = loader_speed(&network, &options, &mut progress)?;
-        println!("{}", loader(&report));
-        return Ok(());
+        return Ok(print(&format!("{}\n", loader(&report))).map_or_else(failed, |()| status::DONE));
     }
     let report = supervised(&mut network, &options, &arguments.run.options(), &mut progress)?;
     progress.finish();
     let notes = [("made_by", arguments.made_by(&options)), ("accuracy", serde_json::to_string(&report.accuracy)?)];
     let notes: BTreeMap<String, String> = notes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     network.save(&arguments.run.out, &notes).context("the trained network")?;
-    print!("{}", summary(&report));
-    arguments.run.finish()
+    Ok(arguments.run.finish(&summary(&report)))
 }
 
 fn summary(report: &SupervisedReport) -> String {

@@ -2,6 +2,7 @@
 
 use cbam::Error;
 use cbam::attention::{CbamConfig, PoolOrder};
+use cbam::text::printable;
 use cbam::weights::{AttentionKind, Checkpoint, kind_name};
 
 /// The metadata key under which this crate's own networks write their configuration.
@@ -14,18 +15,21 @@ pub(crate) fn describe(checkpoint: &Checkpoint) -> String {
     lines.push(format!("tensors     {}", checkpoint.tensors.len()));
     lines.push(format!("parameters  {} (without BatchNorm's running statistics)", checkpoint.parameters()));
     let wrapping = checkpoint.wrapping();
-    lines.extend(wrapping.part.iter().map(|part| format!("part        {}", plain(part))));
-    lines.extend(wrapping.beside.iter().map(|(name, value)| format!("beside      {} = {}", plain(name), plain(value))));
+    lines.extend(wrapping.part.iter().map(|part| format!("part        {}", printable(part))));
     lines.extend(
-        wrapping.unknown.iter().map(|class| format!("unknown     {}, of which objects are passed over", plain(class))),
+        wrapping.beside.iter().map(|(name, value)| format!("beside      {} = {}", printable(name), printable(value))),
     );
-    lines.extend(wrapping.prefixes.iter().map(|prefix| format!("prefix      {prefix} taken off every name")));
+    let unknown = |class| format!("unknown     {}, of which objects are passed over", printable(class));
+    lines.extend(wrapping.unknown.iter().map(|class| unknown(class)));
+    lines.extend(
+        wrapping.prefixes.iter().map(|prefix| format!("prefix      {} taken off every name", printable(prefix))),
+    );
     lines.extend(network(checkpoint));
     lines.extend(
-        checkpoint.metadata.iter().map(|(key, value)| format!("metadata    {} = {}", plain(key), plain(value))),
+        checkpoint.metadata.iter().map(|(key, value)| format!("metadata    {} = {}", printable(key), printable(value))),
     );
 
-    let names: Vec<String> = checkpoint.tensors.keys().map(|name| plain(name)).collect();
+    let names: Vec<String> = checkpoint.tensors.keys().map(|name| printable(name).into_owned()).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, tensor) in names.iter().zip(checkpoint.tensors.values()) {
         lines.push(format!("{name:width$}  {:5} {:?}", kind_name(tensor.kind()), tensor.size()));
@@ -40,8 +44,8 @@ fn network(checkpoint: &Checkpoint) -> Vec<String> {
     }
     let found = match checkpoint.recognise() {
         Ok(found) => found,
-        Err(Error::Weights { message, .. }) => return vec![format!("network     unknown: {}", plain(&message))],
-        Err(error) => return vec![format!("network     unknown: {}", plain(&error.to_string()))],
+        Err(Error::Weights { message, .. }) => return vec![format!("network     unknown: {}", printable(&message))],
+        Err(error) => return vec![format!("network     unknown: {}", printable(&error.to_string()))],
     };
     let mut lines = vec![format!("network     {found}"), format!("layout      {}", found.layout)];
     let width = found.attention.iter().map(|site| site.site.len()).max().unwrap_or(0);
@@ -79,9 +83,4 @@ fn cbam(config: &CbamConfig) -> String {
 
 fn bias_words(bias: bool) -> &'static str {
     if bias { "bias" } else { "no bias" }
-}
-
-/// Text from a file, whose control characters must not reach the terminal.
-pub(crate) fn plain(text: &str) -> String {
-    cbam::text::printable(text).into_owned()
 }

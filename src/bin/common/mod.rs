@@ -1,16 +1,22 @@
 //! What the programs share.
 
+pub(crate) mod claims;
 mod heap;
+pub(crate) mod signals;
+pub(crate) mod streams;
+pub(crate) mod terminal;
 
+use anyhow::Context;
 use clap::Parser;
 
-/// The arguments; ends the program if they are wrong, or ask for help.
-pub(crate) fn arguments<A: Parser>() -> A {
-    A::try_parse().unwrap_or_else(|usage| leave(&usage))
-}
+pub(crate) use signals::end_at_once;
+pub(crate) use terminal::{end, failed, print, say, status};
 
-/// Prints what is wrong with the arguments, or the help that they ask for, and ends the program.
-pub(crate) fn leave(usage: &clap::Error) -> ! {
-    let _ = usage.print(); // if nobody reads any more, nobody is told
-    cbam::sys::exit(usage.exit_code() as u8)
+/// The arguments; ends the program if they are wrong, or ask for help. From here on each request to end the program calls
+/// `asked`.
+pub(crate) fn arguments<A: Parser>(asked: fn()) -> A {
+    if let Err(error) = signals::listen(asked).context("signals") {
+        end(Err(error));
+    }
+    A::try_parse().unwrap_or_else(|usage| terminal::leave(usage))
 }

@@ -97,7 +97,10 @@ pub fn explain_while(
     }
     network.check_patch_memory(&pixels.size())?;
     let classes = network.config().classes;
-    if !(0..classes).contains(&class) {
+    if classes == 0 && method.needs_class() {
+        return Err(Error::argument(method, "is of a class, and this network has no classifier"));
+    }
+    if classes > 0 && !(0..classes).contains(&class) {
         return Err(Error::argument("class", format!("{class} is none of the network's, 0 to {}", classes - 1)));
     }
     if let (false, Some(stage)) = (method.needs_stage(), stage) {

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 
 use tch::Tensor;
 
-use super::{HEAD, NetworkConfig, StageAttention};
+use super::{HEAD, NetworkConfig, STEM, StageAttention};
 use crate::attention::PatchAttentionConfig;
 use crate::backbone::Arch;
 
@@ -39,7 +39,7 @@ impl Held<'_> {
             let (least, most) = (SHORT_SIDES.start(), SHORT_SIDES.end());
             return Err(format!("short_side {}; it must be {least} to {most}", config.short_side));
         }
-        self.backbone(config.arch, config.classes)?;
+        self.backbone(config)?;
         let places = places(config.arch);
         config.attention.iter().try_for_each(|attention| {
             // A place that the backbone does not have is refused, with those that it has, where it is built.
@@ -49,15 +49,18 @@ impl Held<'_> {
         })
     }
 
-    fn backbone(&self, arch: Arch, classes: i64) -> Result<(), String> {
+    fn backbone(&self, config: &NetworkConfig) -> Result<(), String> {
+        let NetworkConfig { arch, classes, ref variant, .. } = *config;
         if let Some(bundled) = self.bundled {
-            let same = classes == bundled;
-            return same.then_some(()).ok_or_else(|| format!("{classes} classes; the bundled {arch} has {bundled}"));
+            let same = classes == bundled && variant.is_usual();
+            return same.then_some(()).ok_or_else(|| {
+                format!("{classes} classes, or a variant; the bundled {arch} has {bundled} and is the usual one")
+            });
         }
         let held: usize = self.tensors.values().map(Tensor::numel).sum();
-        let (backbone, classifier) = arch.least_values(classes);
+        let classifier = arch.classifier_values(&variant.hidden, classes);
         for (part, needed) in
-            [(format!("{arch}"), backbone), (format!("a classifier of {classes} classes"), classifier)]
+            [(format!("{arch}"), arch.least_values()), (format!("a classifier of {classes} classes"), classifier)]
         {
             if needed > held as i128 {
                 return Err(format!("{part} has {needed} weights at least, and the file holds {held}"));
@@ -80,6 +83,10 @@ impl Held<'_> {
                 let side = spatial.kernel_size;
                 self.shape(&format!("{path}.cbam.spatial.conv.weight"), &[1, 2, side, side])?;
             }
+        }
+        if let Some(spatial) = &attention.spatial {
+            let side = spatial.kernel_size;
+            self.shape(&format!("{path}.spatial.conv.weight"), &[1, 2, side, side])?;
         }
         if let Some(se) = &attention.se {
             self.squeeze(&format!("{path}.se.fc1.weight"), channels, se.reduction)?;
@@ -133,7 +140,8 @@ impl Held<'_> {
 fn places(arch: Arch) -> Vec<(String, i64)> {
     let stages = arch.stages();
     let head = (HEAD.to_owned(), arch.head_channels());
+    let stem = arch.stem_channels().map(|channels| (STEM.to_owned(), channels));
     let inside = stages.iter().flat_map(|stage| stage.inside.iter().map(|site| (site.name.clone(), site.channels)));
     let inside: Vec<_> = inside.collect();
-    stages.into_iter().map(|stage| (stage.name, stage.channels)).chain(inside).chain([head]).collect()
+    stages.into_iter().map(|stage| (stage.name, stage.channels)).chain(inside).chain([head]).chain(stem).collect()
 }

@@ -8,6 +8,7 @@ mod config;
 mod fit;
 mod input;
 mod load;
+mod open;
 mod places;
 mod reference;
 mod run;
@@ -23,7 +24,8 @@ use block::Block;
 pub use config::{NetworkConfig, StageAttention};
 pub use input::ForwardPrecision;
 pub(crate) use input::normalised;
-pub use places::{HEAD, Place};
+pub use open::{OpenOptions, Opened};
+pub use places::{HEAD, Place, STEM};
 pub use reference::{Agreement, Reference};
 pub(crate) use run::to_host;
 use site::Site;
@@ -50,7 +52,7 @@ pub struct Network {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Output {
-    /// Class scores before the softmax, `[N, classes]`.
+    /// Class scores before the softmax, `[N, classes]`; none of them, `[N, 0]`, without a classifier.
     pub logits: Tensor,
     /// The features of the backbone's last convolution, normalised, before their activation where that stands alone
     /// ([`Backbone::head_conv`]), `[N, C, h, w]`: what the classifier activates and pools.
@@ -88,11 +90,11 @@ impl Network {
     /// [`identity_gain`](StageAttention::identity_gain), and patch self-attention, start as the identity.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the configuration has no classes, or names a stage that the backbone lacks, or out of order,
+    /// [`Error::Argument`] if the configuration has a number of classes that cannot be, or names a stage that the backbone lacks, or out of order,
     /// or puts gates of two kinds at one place.
     pub fn new(config: NetworkConfig, device: tch::Device) -> Result<Self> {
-        if !(1..=MAX_CLASSES).contains(&config.classes) {
-            let message = format!("{} classes; there must be 1 to {MAX_CLASSES}", config.classes);
+        if !(0..=MAX_CLASSES).contains(&config.classes) {
+            let message = format!("{} classes; there must be 0 (no classifier) to {MAX_CLASSES}", config.classes);
             return Err(Error::argument("network", message));
         }
         if !config.labels.is_empty() && config.labels.len() as i64 != config.classes {
@@ -101,7 +103,7 @@ impl Network {
         }
         let variables = nn::VarStore::new(device);
         let root = variables.root();
-        let backbone = config.arch.build(&root / "backbone", config.classes)?;
+        let backbone = config.arch.build_variant(&root / "backbone", config.classes, &config.variant)?;
         let mut blocks: Vec<Block> = Vec::new();
         for attention in &config.attention {
             let (site, channels, stride) = Site::find(&attention.stage, &*backbone)?;
@@ -209,8 +211,9 @@ impl Network {
         kernels::in_pool(&(self, xs), |(network, xs)| tch::no_grad(|| work(network, xs)))
     }
 
-    /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features. It has no attention and
-    /// needs no gradient, so what it returns can be kept while the rest trains.
+    /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features; the pictures themselves, if
+    /// attention stands in the stem. It has no attention and needs no gradient, so what it returns can be kept while the
+    /// rest trains.
     ///
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
@@ -220,14 +223,17 @@ impl Network {
 
     fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
         self.check_picture(xs)?;
+        if self.stem_attends() {
+            return Ok(xs.f_to_kind(self.variables.kind())?);
+        }
         let stages = self.trunk_stages();
         let first = match self.fast(train) {
-            Some(fast) if stages > 0 => fast.first_stage(xs)?,
+            Some(fast) if stages > 0 => fast.first_stage(&three_channels(xs)?)?,
             _ => None,
         };
         let (done, features) = match first {
             Some(features) => (1, features),
-            None => (0, self.stem(xs, train)?),
+            None => (0, self.stem(xs, train, &mut Vec::new())?),
         };
         (done..stages).try_fold(features, |xs, stage| match self.fast(train) {
             Some(fast) => fast.stage(stage, &xs, &mut |_, xs| Ok(xs.shallow_clone())),
@@ -235,19 +241,27 @@ impl Network {
         })
     }
 
-    /// Pictures `[N, 3, H, W]` to the input of the first stage.
-    fn stem(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
+    /// Pictures `[N, 3, H, W]` to the input of the first stage, with the attention in between, whose maps go to `maps`.
+    fn stem(&self, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
         self.check_picture(xs)?;
-        match self.fast(train) {
-            Some(fast) => fast.stem(xs),
-            None => Ok(self.backbone.stem(&xs.f_to_kind(self.variables.kind())?, train)),
+        let xs = three_channels(xs)?;
+        let backbone_trains = train && self.backbone_trains;
+        let mut attend = |xs: &Tensor| self.attend(Site::Stem, xs, train, maps);
+        match self.fast(backbone_trains) {
+            Some(fast) => fast.stem_gated(&xs, &mut attend),
+            None => self.backbone.stem_gated(&xs.f_to_kind(self.variables.kind())?, backbone_trains, &mut attend),
         }
+    }
+
+    fn stem_attends(&self) -> bool {
+        self.blocks.first().is_some_and(|block| block.site == Site::Stem)
     }
 
     fn check_picture(&self, xs: &Tensor) -> Result<()> {
         let least = self.backbone.smallest_side();
         match xs.size()[..] {
             [_, 3, height, width] if height.min(width) >= least => Ok(()),
+            [_, 1, height, width] if self.config.variant.grey && height.min(width) >= least => Ok(()),
             ref size => {
                 let (expected, got) = (format!("[N, 3, H, W], H and W at least {least}"), format!("{size:?}"));
                 Err(Error::Input { layer: "Network", expected, got })
@@ -268,6 +282,9 @@ impl Network {
         let mut attention = Vec::with_capacity(self.blocks.len());
         let mut xs = features.shallow_clone();
         let first = self.trunk_stages();
+        if self.stem_attends() {
+            xs = self.stem(&xs, train, &mut attention)?;
+        }
         if let Some(before) = first.checked_sub(1) {
             xs = self.attend(Site::Stage(before), &xs, train, &mut attention)?;
         }
@@ -327,9 +344,19 @@ impl Network {
     /// How many stages run before any attention.
     pub(crate) fn trunk_stages(&self) -> usize {
         match self.blocks.first().map(|block| block.site) {
+            Some(Site::Stem) => 0,
             Some(Site::Inside(stage, _)) => stage,
             Some(Site::Stage(stage)) => stage + 1,
             Some(Site::Head) | None => self.backbone.stages().len(),
         }
+    }
+}
+
+/// One channel as three that are equal: of these, luminance is that channel.
+fn three_channels(xs: &Tensor) -> Result<Tensor> {
+    if xs.size().get(1) == Some(&1) {
+        Ok(xs.f_expand([-1, 3, -1, -1], false)?.f_contiguous()?)
+    } else {
+        Ok(xs.shallow_clone())
     }
 }

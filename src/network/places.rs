@@ -13,6 +13,10 @@ pub struct Place(usize);
 /// pools.
 pub const HEAD: &str = "head";
 
+/// The name of the place behind the first convolution, where attention may stand: its features, normalised and activated, before
+/// any pooling.
+pub const STEM: &str = "stem";
+
 impl Network {
     /// The names of the places whose features can be had, in their order: every stage of the backbone (what leaves it,
     /// after its attention if it has any), and [`HEAD`].
@@ -38,7 +42,7 @@ impl Network {
     pub fn features_at(&self, place: Place, xs: &Tensor) -> Result<Tensor> {
         let stages = self.backbone.stages().len();
         self.pass(false, xs, move |network, xs| {
-            let mut features = network.stem(xs, false)?;
+            let mut features = network.stem(xs, false, &mut Vec::new())?;
             for stage in 0..=place.0.min(stages - 1) {
                 features = network.stage(stage, &features, false, &mut Vec::new())?;
             }

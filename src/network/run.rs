@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array, ArrayD, ArrayView4, ArrayViewD, Axis, CowArray, Dimension, Ix2, Ix3, Ix4, s};
+use ndarray::{Array, Array1, ArrayD, ArrayView4, ArrayViewD, Axis, CowArray, Dimension, Ix2, Ix3, Ix4, s};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
@@ -104,7 +104,8 @@ impl Network {
         Ok(())
     }
 
-    pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+    /// What the network says of classes: their probabilities, and the likeliest one's Grad-CAM.
+    fn answers(&self, output: &Output) -> Result<Vec<Readout>> {
         let probabilities = to_host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
         let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
         let features = self.head_activation(&output.features)?;
@@ -114,23 +115,30 @@ impl Network {
             Some(weight) => class_activation(&features, &first, weight)?,
             None => grad_cam(&features, &first, |features| self.classify(features))?,
         };
-        let mut readouts: Vec<Readout> = grad_cams
-            .into_iter()
-            .enumerate()
-            .map(|(i, map)| Readout {
-                probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
-                explanations: vec![Explanation { method: Method::GradCam, stage: None, class: first[i] as usize, map }],
-                ..Readout::default()
-            })
-            .collect();
+        let readout = |(i, map)| Readout {
+            probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
+            explanations: vec![Explanation { method: Method::GradCam, stage: None, class: first[i] as usize, map }],
+            ..Readout::default()
+        };
+        Ok(grad_cams.into_iter().enumerate().map(readout).collect())
+    }
+
+    pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+        let mut readouts = if self.config.classes == 0 {
+            vec![Readout::default(); output.logits.size()[0] as usize]
+        } else {
+            self.answers(output)?
+        };
         for block in &output.attention {
-            if let Some(channel) = &block.channel {
-                let channel = to_host::<Ix2>(&channel.gate)?;
+            if block.channel.is_some() || block.spatial.is_some() {
+                let channel = block.channel.as_ref().map(|channel| to_host::<Ix2>(&channel.gate)).transpose()?;
                 let spatial = block.spatial.as_ref().map(|spatial| to_host::<Ix3>(&spatial.gate)).transpose()?;
                 for (i, readout) in readouts.iter_mut().enumerate() {
                     readout.gates.push(GateReadout {
                         stage: block.stage.clone(),
-                        channel: channel.index_axis(Axis(0), i).to_owned(),
+                        channel: channel
+                            .as_ref()
+                            .map_or_else(|| Array1::zeros(0), |gate| gate.index_axis(Axis(0), i).to_owned()),
                         spatial: spatial.as_ref().map(|gate| gate.index_axis(Axis(0), i).to_owned()),
                     });
                 }

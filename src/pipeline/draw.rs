@@ -152,7 +152,8 @@ fn tiles(
             None => tile,
         })
     });
-    let gates = readout.gates.iter().map(|gate| tile(readout, geometry, &MapName::Channel(gate.stage.clone()), spans));
+    let gates = readout.gates.iter().filter(|gate| !gate.channel.is_empty());
+    let gates = gates.map(|gate| tile(readout, geometry, &MapName::Channel(gate.stage.clone()), spans));
     maps.chain(gates).collect()
 }
 

@@ -112,8 +112,18 @@ impl Inspect for Network {
             names.push(MapName::Rollout);
         }
         names.extend(Method::ALL.map(MapName::explain));
-        let gated = attention.iter().filter(|block| block.has_gate());
+        let gated = attention.iter().filter(|block| block.has_channel_gate());
         names.extend(gated.map(|block| MapName::Channel(block.stage.clone())));
+        if self.classes() == 0 {
+            // Nothing can be of a class. First, and so drawn unless another is asked for, is the last gate.
+            names.retain(|name| !name.needs_class());
+            names.sort_by_key(|name| !matches!(name, MapName::Spatial(_)));
+            let spatial = names.iter().take_while(|name| matches!(name, MapName::Spatial(_))).count();
+            names[..spatial].reverse();
+            if spatial == 0 {
+                names.sort_by_key(|name| *name != MapName::explain(Method::EigenCam));
+            }
+        }
         names
     }
 
@@ -232,6 +242,11 @@ pub(super) fn choose_maps(wanted: &[MapName], network: &impl Inspect) -> Result<
             }
             name => held.contains(name),
         };
+        if !has && network.classes() == 0 && name.needs_class() {
+            let held: Vec<_> = held.iter().map(ToString::to_string).collect();
+            let message = format!("is of a class, and these weights hold no classifier; they have {}", held.join(", "));
+            return Err(Error::argument(format!("map {name}"), message));
+        }
         if !has && *name == MapName::Rollout {
             return Err(Error::argument(format!("map {name}"), NO_ROLLOUT));
         }
@@ -269,6 +284,9 @@ pub(super) fn choose_explanations(
     labels: &[String],
 ) -> Result<Explain> {
     options.explain.check()?;
+    if let (Some(choice), 0) = (&options.class, network.classes()) {
+        return Err(Error::argument(format!("class {choice}"), "the network has no classifier, and so no classes"));
+    }
     let class = options.class.as_ref().map(|class| class.resolve(network.classes(), labels)).transpose()?;
     if let (Some(choice), false) = (&options.class, maps.iter().any(MapName::needs_class)) {
         let maps: Vec<_> = maps.iter().map(ToString::to_string).collect();

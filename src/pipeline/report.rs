@@ -94,6 +94,7 @@ pub(super) fn channels(readout: &Readout) -> BTreeMap<String, Vec<ChannelStrengt
     readout
         .gates
         .iter()
+        .filter(|gate| !gate.channel.is_empty())
         .map(|gate| {
             let strongest = strongest(&gate.channel).map(|(channel, gate)| ChannelStrength { channel, gate });
             (gate.stage.clone(), strongest.collect())

@@ -48,7 +48,7 @@ pub use apply::{LoadReport, Mismatch};
 pub use compare::{Change, Difference};
 pub use dtype::kind_name;
 pub use labels::{imagenet_classes, imagenet_wordnet_ids, read_labels};
-pub use layout::{AttentionKind, Layout, Recognised, SiteAttention};
+pub use layout::{Assumption, AttentionKind, Layout, RecogniseOptions, Recognised, SiteAttention};
 pub use origin::{ReadOptions, Wrapping};
 
 use crate::error::{Error, Result};
@@ -156,17 +156,19 @@ impl Checkpoint {
     /// Reads a weights file that lies in memory, by these options.
     ///
     /// # Errors
-    /// As for [`from_bytes`](Self::from_bytes); also if a safetensors file is asked for a part, which it does not have.
+    /// As for [`from_bytes`](Self::from_bytes); also if the file has no such part.
     pub fn from_bytes_with(name: impl AsRef<Path>, bytes: &[u8], options: &ReadOptions) -> Result<Self> {
         let name = name.as_ref();
         let fault = |message: String| Error::weights(name, message);
         let format = detect(bytes).map_err(fault)?;
-        let part = options.part.as_deref();
-        let contents = match (format, part) {
-            (Format::Safetensors, Some(part)) => Err(format!("a safetensors file, which has no part {part:?}")),
-            (Format::Safetensors, None) => safetensors::read(bytes),
-            (Format::PyTorch, part) => zip::read(bytes, part),
-            (Format::LegacyPyTorch, part) => legacy::read(bytes, part),
+        let read = |part: Option<&str>| match format {
+            Format::Safetensors => safetensors::read(bytes),
+            Format::PyTorch => zip::read(bytes, part),
+            Format::LegacyPyTorch => legacy::read(bytes, part),
+        };
+        let contents = match options.part.as_deref() {
+            None => read(None),
+            Some(part) => origin::part_of(format, part, &read),
         };
         let Contents { tensors, metadata, wrapping } = contents.map_err(fault)?;
         let mut checkpoint = Self { tensors, metadata, source: Some((name.to_owned(), format)), wrapping };

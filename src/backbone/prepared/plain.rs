@@ -4,7 +4,7 @@ use tch::Tensor;
 use tch::nn::Linear;
 
 use super::Prepared;
-use crate::backbone::GateInside;
+use crate::backbone::{GateInside, GateStem};
 use crate::kernels::{Axis, Convolution, Map, Padding, max_pool};
 use crate::{Error, Result};
 
@@ -13,12 +13,12 @@ use crate::{Error, Result};
 pub(in crate::backbone) struct Plain {
     pub(in crate::backbone) stages: Vec<Vec<Convolution>>,
     /// From the last stage's output to class scores, as the network itself does it: its matrices are larger than all else.
-    pub(in crate::backbone) classifier: [Linear; 3],
-    pub(in crate::backbone) classify: fn(&[Linear; 3], &Tensor, bool) -> Tensor,
+    pub(in crate::backbone) classifier: Option<[Linear; 3]>,
+    pub(in crate::backbone) classify: fn(Option<&[Linear; 3]>, &Tensor, bool) -> Tensor,
 }
 
 impl Prepared for Plain {
-    fn stem(&self, xs: &Tensor) -> Result<Tensor> {
+    fn stem_gated(&self, xs: &Tensor, _gate: &mut GateStem<'_>) -> Result<Tensor> {
         Ok(xs.shallow_clone())
     }
 
@@ -47,6 +47,6 @@ impl Prepared for Plain {
     }
 
     fn classify(&self, features: &Tensor) -> Result<Tensor> {
-        Ok((self.classify)(&self.classifier, features, false))
+        Ok((self.classify)(self.classifier.as_ref(), features, false))
     }
 }

@@ -1,6 +1,6 @@
 """Checkpoints as other people's code writes them, run by cbam-run and by PyTorch, compared.
 
-    check_checkpoints.py [--bin FOLDER] [--only PART …] [--keep FOLDER] [--list]
+    check_checkpoints.py [--bin FOLDER] [--only PART …] [--list]
 
 Builds each network below with its own library (timm, torchvision, pytorchcv) or with CBAM blocks in the names that public
 repositories use, gives it random weights under which gates and BatchNorm matter, saves it, runs cbam-run on a photo that is not
@@ -268,7 +268,9 @@ def timm_(name, **more):
 def pytorchcv_(name):
     def make():
         from pytorchcv.model_provider import get_model
-        return get_model(name, num_classes=CLASSES, in_size=(SIZE[1], SIZE[0]))
+        model = get_model(name, num_classes=CLASSES, in_size=(SIZE[1], SIZE[0]))
+        model.features.final_pool = nn.AdaptiveAvgPool2d(1)  # is made for 7×7 alone, and has no weights
+        return model
     return make
 
 
@@ -323,7 +325,7 @@ LIST = [
     network("timm efficientnet_lite0", timm_("efficientnet_lite0"), mean_std=LITE, kind=FIVE),
     *(network(f"pytorchcv {name}", pytorchcv_(name)) for name in
       ("resnet18", "resnet50b", "seresnet18", "seresnet50b", "cbam_resnet18", "cbam_resnet50", "bam_resnet18", "bam_resnet50",
-       "resnext50_32x4d", "vgg11", "mobilenetv2_w1")),
+       "resnext50_32x4d", "mobilenetv2_w1")),
     *(network(f"pytorchcv {name}", pytorchcv_(name), kind=FIVE) for name in ("resnet50", "resnet101", "seresnet50")),
     network("pytorchcv resnet50, --stride-in 1x1", pytorchcv_("resnet50"), options=["--stride-in", "1x1"]),
     # CBAM blocks in the names of public repositories.
@@ -470,17 +472,17 @@ def run(program, *arguments):
 
 def check(program, item, seed, folder, helps):
     file, photo = folder / "net.pth", folder / "photo.png"
+    pixels = picture(photo, item.size)
     try:
         model = item.make()
-    except Exception as error:  # the library has no such network
+        channels = next(m for m in model.modules() if isinstance(m, nn.Conv2d)).in_channels
+        randomise(model, seed, channels, item.size)
+        torch.save(item.save(model, model.state_dict()), file)
+        x = as_input(pixels, item.mean_std, channels)
+        with torch.no_grad(), Recorder() as recorder:
+            logits = model(x)
+    except Exception as error:  # the library has no such network, or it takes no such picture
         return ["not built", "", "", "", str(error).splitlines()[0][:90]]
-    channels = next(m for m in model.modules() if isinstance(m, nn.Conv2d)).in_channels
-    randomise(model, seed, channels, item.size)
-    torch.save(item.save(model, model.state_dict()), file)
-    pixels = picture(photo, item.size)
-    x = as_input(pixels, item.mean_std, channels)
-    with torch.no_grad(), Recorder() as recorder:
-        logits = model(x)
     expected = channel_and_spatial(recorder.gates)
 
     missing = [option for option in item.options if option.startswith("--") and f"{option} " not in helps]

@@ -187,47 +187,32 @@ const SCHEDULERS: &[&str] = &[
 ];
 const GRAD_SCALERS: &[&str] = &["GradScaler", "OptState", "_refresh_per_optimizer_state"];
 
-/// Packages and modules of Python's own, and the usual others, that run programs, load code, open files or reach a network.
-/// Nothing here is needed for safety, since no global is ever called: a file that names one was made to do harm, or is no
-/// file of weights.
-const RUNNERS: [&str; 47] = [
+/// Modules of Python's own, and the usual others, that run programs, load code, open files or reach a network. Nothing here is
+/// needed for safety, since no global is ever called: a file that names one was made to do harm, or is no file of weights.
+const RUNNERS: [&str; 32] = [
     "_pickle",
     "_posixsubprocess",
     "_socket",
-    "aiohttp",
-    "asyncio",
     "bdb",
-    "builtins",
     "cPickle",
-    "cloudpickle",
     "code",
     "codecs",
     "codeop",
     "commands",
-    "ctypes",
-    "dill",
     "doctest",
-    "ensurepip",
     "ftplib",
     "httplib",
-    "idlelib",
     "imp",
-    "importlib",
-    "lib2to3",
     "marshal",
-    "multiprocessing",
     "nt",
-    "os",
     "pdb",
     "pickle",
-    "pip",
     "pkgutil",
     "popen2",
     "posix",
     "profile",
     "pty",
     "pydoc",
-    "requests",
     "runpy",
     "shelve",
     "shutil",
@@ -236,12 +221,48 @@ const RUNNERS: [&str; 47] = [
     "subprocess",
     "sys",
     "timeit",
-    "urllib",
     "webbrowser",
 ];
 
+/// Packages, with all their modules, that do.
+const RUNNER_PACKAGES: [&str; 14] = [
+    "aiohttp",
+    "asyncio",
+    "cloudpickle",
+    "ctypes",
+    "dill",
+    "ensurepip",
+    "idlelib",
+    "importlib",
+    "lib2to3",
+    "multiprocessing",
+    "os",
+    "pip",
+    "requests",
+    "urllib",
+];
+
 /// Single functions that do.
-const RUNNING: [(&str, &[&str]); 8] = [
+const RUNNING: [(&str, &[&str]); 9] = [
+    (
+        "builtins",
+        &[
+            "__import__",
+            "apply",
+            "breakpoint",
+            "compile",
+            "delattr",
+            "eval",
+            "exec",
+            "execfile",
+            "globals",
+            "input",
+            "locals",
+            "open",
+            "setattr",
+            "vars",
+        ],
+    ),
     ("io", &["open", "open_code", "FileIO"]),
     ("operator", &["attrgetter", "itemgetter", "methodcaller"]),
     ("torch", &["load", "compile"]),
@@ -258,7 +279,8 @@ pub(super) fn runs_code(module: &str, name: &str) -> bool {
     let module = if module == "__builtin__" { "builtins" } else { module };
     let package = module.split('.').next().unwrap_or(module);
     let reserved = name.split('.').any(|part| part.len() > 4 && part.starts_with("__") && part.ends_with("__"));
-    let runs = RUNNERS.contains(&package)
+    let runs = RUNNERS.contains(&module)
+        || RUNNER_PACKAGES.contains(&package)
         || RUNNING.iter().any(|row| row.0 == module && row.1.contains(&name))
         || (reserved && !matches!(module, "copyreg" | "copy_reg"));
     runs && Global::find(module, name).is_none()
@@ -307,5 +329,47 @@ impl Global {
         }
         let other = OTHER_STORAGES.iter().find(|row| row.0 == name);
         other.map(|&(class, size)| Self::Storage(Element { kind: None, size, class }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_runs_or_loads_code_is_refused() {
+        for (module, name) in [
+            ("os", "system"),
+            ("os.path", "join"),
+            ("posix", "system"),
+            ("builtins", "eval"),
+            ("__builtin__", "execfile"),
+            ("subprocess", "Popen"),
+            ("torch", "load"),
+            ("torch.storage", "_load_from_bytes"),
+            ("importlib.util", "find_spec"),
+            ("my.module", "f.__globals__"),
+            ("types", "FunctionType"),
+            ("operator", "attrgetter"),
+        ] {
+            assert!(runs_code(module, name), "{module}.{name}");
+        }
+        for (module, name) in [
+            ("my.config", "Config"),
+            ("code.models", "Net"),
+            ("commands.train", "Options"),
+            ("builtins", "ValueError"),
+            ("builtins", "set"),
+            ("types", "SimpleNamespace"),
+            ("signal", "Signals"),
+            ("http", "HTTPStatus"),
+            ("copyreg", "__newobj__"),
+            ("numpy.random._pickle", "__generator_ctor"),
+            ("functools", "partial"),
+            ("__main__", "Config"),
+        ] {
+            assert!(!runs_code(module, name), "{module}.{name}");
+        }
+        assert_eq!(shortened("m", &"x".repeat(1000)).len(), 120);
     }
 }

@@ -122,7 +122,9 @@ fn state_dict<'p>(
     let inner: Vec<String> = inner.take(MAX_BESIDE).collect();
     if !inner.is_empty() {
         let names = inner.join(", ");
-        return Err(format!("holds dictionaries of tensors by no usual name: choose one of {names} with --part"));
+        return Err(format!(
+            "holds dictionaries of tensors by no usual name: choose one of {names} with --part, or write it alone with cbam-weights convert --part"
+        ));
     }
     let opaque = items.iter().map(|item| item.1).filter(|id| matches!(object.get(*id), Object::Opaque { .. }));
     if let Some(id) = object.with_tensors(opaque) {
@@ -151,7 +153,8 @@ fn state_dict<'p>(
         let deeper = deeper(object, items, holds);
         if !deeper.is_empty() {
             return Err(format!(
-                "holds dictionaries of tensors by no usual name: choose one of {} with --part",
+                "holds dictionaries of tensors by no usual name: choose one of {} with --part, or write it alone with \
+                 cbam-weights convert --part",
                 deeper.join(", ")
             ));
         }

@@ -59,8 +59,9 @@ impl Network {
         if trained.config.classes == 0 {
             return Err(Error::weights(path, "has no classifier, and attention is trained on a classifier's answers"));
         }
-        let NetworkConfig { classes, variant, arch, .. } = trained.config.clone();
-        let config = NetworkConfig { classes, variant, ..NetworkConfig::attentive(arch) };
+        // Its own classes with their names, its own size: all but the attention stays.
+        let attention = NetworkConfig::attentive(trained.config.arch).attention;
+        let config = NetworkConfig { attention, ..trained.config.clone() };
         let network = Self::new(config, device)?;
         trained.backbone_checkpoint().apply(&network.variables.variables(), "backbone.", true)?;
         Ok(network)

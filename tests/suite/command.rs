@@ -9,7 +9,11 @@ use ndarray::{Array1, Array2};
 use ndarray_npy::ReadNpyExt;
 use serde_json::Value;
 
-const ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/images");
+use crate::{file, program};
+
+fn picture(name: &str) -> PathBuf {
+    file("assets/images").join(name)
+}
 
 /// A folder to run in.
 struct Place(tempfile::TempDir);
@@ -23,7 +27,7 @@ impl Place {
     fn with(photos: &[(&str, &str)]) -> Self {
         let place = Self::new();
         for (photo, name) in photos {
-            place.put(name, &fs::read(Path::new(ASSETS).join(photo)).unwrap());
+            place.put(name, &fs::read(picture(photo)).unwrap());
         }
         place
     }
@@ -40,7 +44,7 @@ impl Place {
 
     /// Ready to run here, with two threads, so that tests beside it are hardly disturbed.
     fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-run"));
+        let mut command = program("cbam-run");
         command.current_dir(self.0.path()).args(["--device", "cpu", "--threads", "2"]).args(line.split_whitespace());
         command
     }
@@ -229,7 +233,7 @@ fn a_reader_that_goes_away_is_no_panic() {
     for line in ["coffee.jpg --overlay -", "coffee.jpg --json -", "--list-maps", "--completions bash"] {
         let mut command = place.command(line);
         if !line.starts_with("coffee") {
-            command = Command::new(env!("CARGO_BIN_EXE_cbam-run"));
+            command = program("cbam-run");
             command.args(line.split_whitespace());
         }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -271,7 +275,8 @@ fn every_listed_map_can_be_saved_and_drawn() {
 #[test]
 fn a_backbone_without_attention_shows_grad_cam() {
     let place = Place::with(&[("coffee.jpg", "coffee.jpg")]);
-    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/weights/efficientnet-lite0.safetensors");
+    let weights = file("assets/weights/efficientnet-lite0.safetensors");
+    let weights = weights.display();
     let listed = place.succeed(&format!("--list-maps --weights {weights}"));
     assert!(listed.starts_with("gradcam[:STAGE]\n") && !listed.contains("fused"), "{listed}");
     let said = place.succeed(&format!("coffee.jpg --weights {weights} --overlay o.png --panel p.png --maps-dir m"));
@@ -416,7 +421,7 @@ fn what_stops_a_run_is_said_with_its_name() {
 fn an_interrupt_leaves_whole_files_only() {
     let place = Place::new();
     for index in 0..200 {
-        place.put(&format!("in/{index:03}.jpg"), &fs::read(Path::new(ASSETS).join("coffee.jpg")).unwrap());
+        place.put(&format!("in/{index:03}.jpg"), &fs::read(picture("coffee.jpg")).unwrap());
     }
     let mut child = place.command("in --out-dir o --json r.json --size 672").stderr(Stdio::piped()).spawn().unwrap();
     let drawn = || place.files().iter().filter(|file| file.starts_with("o/") && file.ends_with("png")).count();
@@ -444,7 +449,7 @@ fn help_and_completions_teach() {
         assert!(help.contains(word), "{word}");
     }
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-run"));
+        let mut command = program("cbam-run");
         let output = command.args(["--completions", shell]).output().unwrap();
         assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("maps-dir"), "{shell}");
     }
@@ -453,7 +458,7 @@ fn help_and_completions_teach() {
 #[test]
 fn a_network_of_ones_own_is_drawn_with_its_own_classes() {
     let place = Place::with(&[("coffee.jpg", "a.jpg")]);
-    let golden = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torchscript").join(name);
+    let golden = |name: &str| file("tests/golden/torchscript").join(name);
     place.put("labels.txt", b"red\ngreen\nblue\ngrey\n");
     let script = format!("--torchscript {} --torchscript-outputs 1,2", golden("gated.pt").display());
     let maps = place.succeed(&format!("--list-maps {script}"));

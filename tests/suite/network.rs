@@ -1,8 +1,5 @@
 //! The whole network: its attention starts as the identity, trained it knows pictures, and files bring it back.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use cbam::attention::PatchAttentionConfig;
 use cbam::backbone::Arch;
 use cbam::maps::{MapName, Readout};
@@ -15,10 +12,11 @@ use ndarray::{Array4, Axis};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
+use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
 fn picture(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/images").join(name)
+    crate::file("assets/images").join(name)
 }
 
 fn look(network: &Network, name: &str, queries: &[[f32; 2]]) -> (Readout, Geometry) {

@@ -1,6 +1,6 @@
 //! Networks of others: what PyTorch scripted or traced gives the maps that PyTorch says, and errors name file and output.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cbam::maps::MapName;
 use cbam::photo::{Geometry, ImageSize, Preprocess};
@@ -11,7 +11,7 @@ use ndarray::{Array4, ArrayView2};
 use tch::{Device, Kind, Tensor};
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torchscript").join(name)
+    crate::file("tests/golden/torchscript").join(name)
 }
 
 fn open(name: &str, outputs: Option<&[usize]>) -> cbam::Result<ScriptedNetwork> {
@@ -118,7 +118,7 @@ fn a_map_alone_is_enough_and_probabilities_stay_as_they_are() {
 
 #[test]
 fn a_file_that_is_no_torchscript_is_named() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = crate::root();
     for file in ["Cargo.toml", "tests/golden/torchscript/gated.safetensors"] {
         let error = ScriptedNetwork::open(here.join(file), Device::Cpu, Preprocess::default(), None).unwrap_err();
         let message = error.to_string();

@@ -54,7 +54,7 @@ fn picture() -> Tensor {
 }
 
 fn golden() -> BTreeMap<String, Tensor> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/torchvision/samples.safetensors");
+    let path = crate::file("tests/golden/torchvision/samples.safetensors");
     Tensor::read_safetensors(path).unwrap().into_iter().collect()
 }
 

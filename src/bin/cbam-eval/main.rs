@@ -19,6 +19,8 @@ mod summary;
 mod svg;
 mod tables;
 
+use std::path::Path;
+
 use anyhow::Result;
 use cbam::eval::PictureSource;
 use cbam::pipeline::write_whole;
@@ -26,7 +28,7 @@ use cbam::pipeline::write_whole;
 use common::status;
 
 use args::{Cli, Measure, Rows};
-use report::Report;
+use report::{Missing, Report};
 use run::Outcome;
 use study::Study;
 use subject::Subject;
@@ -44,24 +46,66 @@ fn run(cli: &Cli) -> Result<u8> {
     let source = cli.source()?;
     let network = cli.network(device)?.for_inference();
     let rows = cli.rows(&source, &network)?;
+    console::tell(&rows.remarks, cli.quiet);
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
     let against = against(cli, &study)?;
     let outcome = run::pictures(&mut study, &source, &rows.rows, cli.quiet)?;
-    Ok(tell(cli, conclude(cli, &study, &source, &rows, outcome, against)).unwrap_or_else(common::failed))
+    console::tell(&study.remarks, cli.quiet);
+    Ok(conclude(cli, &study, &source, &rows, outcome, against).unwrap_or_else(common::failed))
 }
 
-/// Writes the JSON, whether or not anybody reads what is printed then; the exit status.
-fn tell(cli: &Cli, report: Result<Report>) -> Result<u8> {
-    let report = report?;
-    if let Some(path) = &cli.json {
-        write_whole(path, format!("{}\n", serde_json::to_string_pretty(&report)?).as_bytes())?;
+/// Writes and prints all that was found, each whatever becomes of the others; the exit status.
+fn conclude(
+    cli: &Cli,
+    study: &Study<'_>,
+    source: &PictureSource,
+    rows: &Rows,
+    outcome: Outcome,
+    against: usize,
+) -> Result<u8> {
+    let (measured, missing_rows) = (outcome.measured, outcome.missing_rows);
+    let set = Set { rows: &rows.rows, subjects: &study.subjects, measured: &measured, missing: &missing_rows };
+    let report = figures(cli, study, source, rows, &set, (outcome.missing, outcome.stopped), against)?;
+    let json = format!("{}\n", serde_json::to_string_pretty(&report)?);
+    let written = cli.json.as_ref().map(|path| write_whole(path, json.as_bytes()).map_err(Into::into));
+    let made = cli.report.as_ref().map(|folder| write_report(folder, &json, &report, &set, study, source));
+    let printed = Some(common::print(&report.to_string()).map_err(Into::into));
+    let mut status = status::DONE;
+    for done in [written, made, printed].into_iter().flatten() {
+        if let Err(error) = done {
+            status = common::failed(error);
+        }
     }
-    common::print(&report.to_string())?;
-    if report.missing.is_empty() {
-        return Ok(status::DONE);
+    let lost = report.remarks.lost();
+    let parts = [
+        (report.missing.len() as u64, "pictures could not be scored"),
+        (lost, "parts of the truth or files are lost, as said above"),
+    ];
+    for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
+        common::say(format_args!("{count} {what}"));
+        status = status::FAILED;
     }
-    common::say(format_args!("{} pictures could not be scored", report.missing.len()));
-    Ok(status::FAILED)
+    if let Some(reason) = &report.stopped {
+        common::say(format_args!("not all pictures were looked at: {reason}"));
+        status = status::FAILED;
+    }
+    Ok(status)
+}
+
+/// The files of the report.
+fn write_report(
+    folder: &Path,
+    json: &str,
+    report: &Report,
+    set: &Set<'_>,
+    study: &Study<'_>,
+    source: &PictureSource,
+) -> Result<()> {
+    write_whole(&folder.join("report.json"), json.as_bytes())?;
+    files::scores(&folder.join("scores.csv"), set, &report.all)?;
+    files::summary(&folder.join("summary.csv"), report)?;
+    let galleries = gallery::galleries(study, source, set, &report.all)?;
+    Ok(write_whole(&folder.join("report.html"), html::page(report, &galleries)?.as_bytes())?)
 }
 
 /// The place of the map that the others are compared with.
@@ -73,20 +117,22 @@ fn against(cli: &Cli, study: &Study<'_>) -> Result<usize> {
     found.ok_or_else(|| anyhow::anyhow!("--against: {name} is none of the maps that are measured; add it to --maps"))
 }
 
-/// From what was measured to the figures, and to the files of the report.
-fn conclude(
+/// From what was measured to the figures.
+fn figures(
     cli: &Cli,
     study: &Study<'_>,
     source: &PictureSource,
     rows: &Rows,
-    outcome: Outcome,
+    set: &Set<'_>,
+    (missing, stopped): (Vec<Missing>, Option<cbam::Error>),
     against: usize,
 ) -> Result<Report> {
-    let Outcome { measured, missing, missing_rows } = outcome;
     let config = study.network.config();
-    let set = Set { rows: &rows.rows, subjects: &study.subjects, measured: &measured, missing: &missing_rows };
-    let time = if cli.measures(Measure::Time) { run::clock(study, source, &rows.rows, &measured)? } else { Vec::new() };
-    let report = Report {
+    let mut remarks = rows.remarks.clone();
+    remarks.merge(study.remarks.clone());
+    let timed = cli.measures(Measure::Time);
+    let time = if timed { run::clock(study, source, &rows.rows, set.measured)? } else { Vec::new() };
+    Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         arch: config.arch,
         attention: !config.attention.is_empty(),
@@ -100,7 +146,7 @@ fn conclude(
         images: cli.images.display().to_string(),
         truth: rows.format.clone(),
         seed: cli.seed,
-        n: measured.len(),
+        n: set.measured.len(),
         all: set.all(),
         small: set.small(),
         groups: set.groups(|row| study.subset.contains(&row)),
@@ -114,15 +160,8 @@ fn conclude(
             Vec::new()
         },
         notes: tables::notes(study, rows),
+        remarks,
         missing,
-    };
-    if let Some(folder) = &cli.report {
-        let json = format!("{}\n", serde_json::to_string_pretty(&report)?);
-        write_whole(&folder.join("report.json"), json.as_bytes())?;
-        files::scores(&folder.join("scores.csv"), &set, &report.all)?;
-        files::summary(&folder.join("summary.csv"), &report)?;
-        let galleries = gallery::galleries(study, source, &set, &report.all)?;
-        write_whole(&folder.join("report.html"), html::page(&report, &galleries)?.as_bytes())?;
-    }
-    Ok(report)
+        stopped: stopped.map(|error| error.to_string()),
+    })
 }

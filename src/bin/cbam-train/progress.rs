@@ -15,6 +15,10 @@ pub(crate) struct Progress {
     training: bool,
     quiet: bool,
     last: String,
+    /// Pictures that could not be used.
+    skipped: usize,
+    /// Whether something was prepared or learned.
+    begun: bool,
 }
 
 impl Progress {
@@ -25,11 +29,21 @@ impl Progress {
         }
         let template = "{prefix:10} {bar:30} {pos}/{len} {eta} {msg}";
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Self { bar, training: false, quiet, last: String::new() }
+        Self { bar, training: false, quiet, last: String::new(), skipped: 0, begun: false }
     }
 
     pub(crate) fn finish(&self) {
         self.bar.finish();
+    }
+
+    /// How many pictures could not be used.
+    pub(crate) fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// Whether some of the work was done.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// Says something where there is no bar to see.
@@ -42,6 +56,7 @@ impl Progress {
 
 impl Observer for Progress {
     fn prepared(&mut self, count: usize, total: usize) {
+        self.begun = true;
         self.bar.set_prefix("preparing");
         self.bar.set_length(total as u64);
         self.bar.inc(count as u64);
@@ -52,7 +67,14 @@ impl Observer for Progress {
     }
 
     fn skipped(&mut self, error: &Error) {
+        self.skipped += 1;
         self.bar.suspend(|| say(format_args!("left out: {error}")));
+    }
+
+    fn noted(&mut self, text: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| say(text));
+        }
     }
 
     fn trouble(&mut self, error: &Error) {
@@ -60,6 +82,7 @@ impl Observer for Progress {
     }
 
     fn stepped(&mut self, report: &StepReport<'_>) {
+        self.begun = true;
         if !self.training {
             self.training = true;
             self.bar.finish();
@@ -92,6 +115,9 @@ impl Observer for Progress {
 
 /// `top-1 71.2 % (n = 812, 95 % interval 68.0 to 74.2)`
 pub(crate) fn top1(accuracy: &AccuracySummary) -> String {
+    if accuracy.n == 0 {
+        return "top-1 unknown: not one held-out picture could be read".to_owned();
+    }
     let [value, low, high] = [accuracy.top1.value, accuracy.top1.low, accuracy.top1.high].map(|share| 100.0 * share);
     format!("top-1 {value:.1} % (n = {}, 95 % interval {low:.1} to {high:.1})", accuracy.n)
 }

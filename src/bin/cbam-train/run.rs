@@ -12,8 +12,10 @@ use cbam::text::printable_path;
 use cbam::train::{ComputePrecision, RunOptions};
 use clap::Args;
 
+use crate::args::whole;
 use crate::common::claims::Claims;
-use crate::common::{failed, print, status};
+use crate::common::{failed, print, say, status};
+use crate::progress::Progress;
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -27,7 +29,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE", conflicts_with = "resume", help_heading = "Checkpoints and logs")]
     checkpoint: Option<PathBuf>,
     /// Save the state after so many steps
-    #[arg(long, default_value_t = 100, value_name = "N", help_heading = "Checkpoints and logs")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = 100, value_name = "N", help_heading = "Checkpoints and logs")]
     checkpoint_every: usize,
     /// A folder of its own for logs: log.jsonl, a TensorBoard event file, panels of watched pictures
     #[arg(long, value_name = "DIR", help_heading = "Checkpoints and logs")]
@@ -36,10 +38,10 @@ pub(crate) struct Run {
     #[arg(long, num_args = 1.., value_name = "PICTURE", requires = "log_dir", help_heading = "Checkpoints and logs")]
     watch: Vec<PathBuf>,
     /// Draw it after so many steps
-    #[arg(long, default_value_t = 100, value_name = "N", help_heading = "Checkpoints and logs")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = 100, value_name = "N", requires = "log_dir", help_heading = "Checkpoints and logs")]
     watch_every: usize,
     /// The seed of everything random
-    #[arg(long, default_value_t = 0, value_name = "SEED")]
+    #[arg(long, value_parser = whole::<u64>, default_value_t = 0, value_name = "SEED")]
     pub(crate) seed: u64,
     /// f32, or f16: mixed precision, on CUDA
     #[arg(long, default_value_t, value_name = "PRECISION")]
@@ -59,11 +61,16 @@ impl Run {
     /// Opens the device, bounds the threads and seeds libtorch. `read` are the files and folders that the training reads, by
     /// their options: nothing may be written over them.
     pub(crate) fn prepare(&self, read: &[(&str, &Path)]) -> Result<tch::Device> {
+        // What cannot be written, or not as it is called, shows before the hours of work, not after.
+        let extension = self.out.extension().map(|extension| extension.to_string_lossy().into_owned());
+        if let Some(extension) = extension.filter(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
+            let message = format!("weights are written as safetensors, not as .{extension}; name a file .safetensors");
+            return Err(Error::argument("--out", message).into());
+        }
         self.claim(read)?;
         let device = cbam::sys::resolve(self.device)?;
         cbam::sys::set_all_threads(self.threads)?;
         tch::manual_seed(self.seed as i64);
-        // A place that cannot be written to shows before the hours of work, not after.
         check_writable(&self.out)?;
         Ok(device)
     }
@@ -104,14 +111,44 @@ impl Run {
         }
     }
 
+    /// Trains with `work` and saves what it returns with `save`, which gives the figures to print; the exit status.
+    ///
+    /// # Errors
+    /// If nothing was trained: nothing is then left behind.
+    pub(crate) fn train<T>(
+        &self,
+        progress: &mut Progress,
+        work: impl FnOnce(&mut Progress) -> cbam::Result<T>,
+        save: impl FnOnce(T) -> Result<String>,
+    ) -> Result<u8> {
+        let new = !self.checkpoint().exists();
+        let trained = work(progress);
+        progress.finish();
+        match trained.map_err(anyhow::Error::from) {
+            Ok(trained) => Ok(save(trained).map_or_else(failed, |figures| self.finish(&figures, progress.skipped()))),
+            Err(error) if matches!(error.downcast_ref(), Some(Error::Interrupted)) => Err(error),
+            Err(error) if progress.has_begun() => Ok(failed(error)),
+            Err(error) => {
+                if new {
+                    let _ = std::fs::remove_file(self.checkpoint()); // of no step: perhaps there is none
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// The weights are saved: the checkpoint has done its work. Prints the figures and where the weights are; the exit status.
-    pub(crate) fn finish(&self, figures: &str) -> u8 {
+    fn finish(&self, figures: &str, skipped: usize) -> u8 {
         let removed = match std::fs::remove_file(self.checkpoint()) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(self.checkpoint())(error)),
             _ => Ok(()),
         };
         let printed = print(&format!("{figures}{}\n", printable_path(&self.out)));
-        removed.and(printed).map_or_else(failed, |()| status::DONE)
+        if skipped > 0 {
+            say(format_args!("{skipped} pictures could not be read, and are left out"));
+        }
+        let done = if skipped > 0 { status::FAILED } else { status::DONE };
+        removed.and(printed).map_or_else(failed, |()| done)
     }
 }
 

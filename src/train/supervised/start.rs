@@ -34,7 +34,7 @@ pub fn supervised_network(config: NetworkConfig, start: Start<'_>, device: Devic
     let (own, other) = (network.config(), trained.config());
     if own.arch != other.arch {
         let message = format!("the weights are {}, the network should be {}", other.arch, own.arch);
-        return Err(Error::argument("arch", message));
+        return Err(Error::argument("backbone", message));
     }
     if own.variant != other.variant {
         let message =

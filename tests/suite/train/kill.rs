@@ -42,7 +42,7 @@ impl Training {
     }
 
     fn command(&self, out: &str, resume: bool) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-train"));
+        let mut command = crate::program("cbam-train");
         command.current_dir(self.folder.path()).args(&self.arguments).args(["--out", out]);
         command.args(["--device", "cpu", "--threads", "1", "--checkpoint-every", "1"]);
         if resume {
@@ -55,7 +55,9 @@ impl Training {
     /// Runs to the end; returns the bytes of the weights.
     fn finish(&self, out: &str, resume: bool) -> Vec<u8> {
         let output = self.command(out, resume).output().unwrap();
-        assert!(output.status.success(), "{}", stderr(&output));
+        // Of a distillation one picture is broken, which is said, and counts.
+        let failed = i32::from(self.arguments[0] == "distill");
+        assert_eq!(output.status.code(), Some(failed), "{}", stderr(&output));
         assert!(!self.path(&checkpoint(out)).exists(), "a finished training needs no checkpoint");
         fs::read(self.path(out)).unwrap()
     }

@@ -19,7 +19,7 @@ fn hollow(shape: &[i64]) -> Tensor {
 /// The networks of the golden file: its name, and a line per tensor or BatchNorm.
 fn networks() -> &'static BTreeMap<String, String> {
     static NETWORKS: std::sync::LazyLock<BTreeMap<String, String>> = std::sync::LazyLock::new(|| {
-        let text = std::fs::read_to_string(Path::new(ROOT).join("tests/golden/layouts/layouts.txt")).unwrap();
+        let text = std::fs::read_to_string(file("tests/golden/layouts/layouts.txt")).unwrap();
         let network =
             |text: &str| text.split_once('\n').map(|(name, lines)| (name.to_owned(), lines.to_owned())).unwrap();
         text.split("= ").skip(1).map(network).collect()
@@ -194,7 +194,7 @@ fn values_keep_their_places() {
 #[test]
 fn the_gates_of_every_layout_come_out() {
     const SITE: &str = "attention.layer1_0.cbam.";
-    let golden = Checkpoint::open(Path::new(ROOT).join("tests/golden/layouts/gates.safetensors")).unwrap().tensors;
+    let golden = Checkpoint::open(file("tests/golden/layouts/gates.safetensors")).unwrap().tensors;
     for (name, channel, spatial) in [
         ("official cbam resnet18", "layer1.0.cbam.ChannelGate.sigmoid", "layer1.0.cbam.SpatialGate.sigmoid"),
         ("casa fc resnet18", "layer1.0.ca.sigmoid", "layer1.0.sa.sigmoid"),

@@ -25,13 +25,10 @@ pub(crate) fn open(model: &Model) -> Result<Box<dyn Inspect>> {
     };
     Ok(match &model.kind {
         ModelKind::Bundled => ready(Network::pretrained(device)?)?,
-        ModelKind::Weights { path, arch: None } => ready(Network::open(path, device)?)?,
-        ModelKind::Weights { path, arch: Some(arch) } => {
-            let (network, report) = Network::open_as(path, *arch, device)?;
-            if !report.is_complete() {
-                say(format_args!("{}: taken for {arch}: {report}", path.display()));
-            }
-            ready(network)?
+        ModelKind::Weights { path, options } => {
+            let opened = Network::open_with(path, options, device)?;
+            opened.notes().iter().for_each(|note| say(format_args!("{}: {note}", path.display())));
+            ready(opened.network)?
         }
         ModelKind::Script { path, preprocess, outputs } => {
             cbam::sys::set_threads(model.threads);

@@ -1,7 +1,6 @@
 //! The same bits for the same picture.
 
 use std::path::Path;
-use std::process::Command;
 
 use cbam::backbone::Arch;
 use cbam::network::{Network, NetworkConfig};
@@ -9,14 +8,18 @@ use cbam::photo::{Photo, Resampled};
 use tch::Device;
 
 const PHOTOS: [&str; 4] = ["astronaut.jpg", "chelsea.jpg", "coffee.jpg", "rocket.jpg"];
-const ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/images");
+const ASSETS: &str = "assets/images";
 
 /// Pictures of one size, as a network takes them.
 fn pictures(network: &Network) -> Vec<Resampled> {
     let mut preprocess = network.config().preprocess();
     preprocess.short_side = 96;
     let photos = PHOTOS.iter().map(|name| {
-        image::open(Path::new(ASSETS).join(name)).unwrap().resize_exact(130, 97, image::imageops::FilterType::Triangle)
+        image::open(crate::file(Path::new(ASSETS).join(name))).unwrap().resize_exact(
+            130,
+            97,
+            image::imageops::FilterType::Triangle,
+        )
     });
     photos.map(|photo| preprocess.resample(&Photo::from(photo)).unwrap()).collect()
 }
@@ -47,14 +50,14 @@ fn a_picture_gives_the_same_bits_in_any_batch_and_with_any_threads() {
 fn runs_with_other_threads_and_batches_write_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     for photo in PHOTOS {
-        let picture = image::open(Path::new(ASSETS).join(photo)).unwrap();
+        let picture = image::open(crate::file(Path::new(ASSETS).join(photo))).unwrap();
         for (copy, size) in [(1, [200, 130]), (2, [200, 130]), (3, [131, 190])] {
             let small = picture.resize_exact(size[0] + copy, size[1] + copy, image::imageops::FilterType::Triangle);
             small.save(folder.path().join(format!("{copy}-{}", photo.replace(".jpg", ".png")))).unwrap();
         }
     }
     let run = |out: &str, more: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-run"));
+        let mut command = crate::program("cbam-run");
         command.current_dir(folder.path()).args([".", "--device", "cpu", "--deterministic", "--size", "96"]);
         command.args(["--map", "fused", "--map", "patch", "--map", "layercam:stage5", "--map", "spatial", "--quiet"]);
         command.args(["--out-dir", &format!("{out}/o"), "--maps-dir", &format!("{out}/m")]).args(more.split(' '));

@@ -114,14 +114,14 @@ fn what_is_no_reference_is_refused_by_name() {
 #[test]
 fn the_program_says_whether_a_network_agrees() {
     let files = Files(tempfile::tempdir().unwrap());
-    let golden = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torchscript").join(name);
+    let golden = |name: &str| crate::file(Path::new("tests/golden/torchscript").join(name));
     let network = network(PoolOrder::MaxMean);
     network.save(files.path("w.safetensors"), &BTreeMap::new()).unwrap();
     let input = Tensor::randn([2, 3, 64, 96], F32);
     let logits = tch::no_grad(|| network.forward(&input, false)).unwrap().logits;
     let run = |tensors: &[(&str, &Tensor)], more: &[&str]| {
         let reference = files.reference(tensors);
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cbam-run"));
+        let mut command = crate::program("cbam-run");
         let output = command.arg("--check").arg(reference).args(more).args(["--device", "cpu"]).output().unwrap();
         let text = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(text).unwrap())

@@ -44,7 +44,7 @@ fn close(a: ArrayView2<f32>, b: ArrayView2<f32>) -> bool {
 #[test]
 fn weights_given_as_torchscript_are_told_where_they_belong() {
     let preprocess = || Preprocess { short_side: 64, ..Preprocess::default() };
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let root = crate::file("tests/golden");
     for (file, named) in [
         ("checkpoints/buffer.pt", "a file of weights, not TorchScript: give it as --weights"),
         ("checkpoints/training-2.pth.tar", "give it as --weights"),

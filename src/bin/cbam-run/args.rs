@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use cbam::backbone::Arch;
 use cbam::maps::{MapName, Resample, Scale};
 use cbam::network::ForwardPrecision;
 use cbam::pipeline::{ClassChoice, PictureFormat};
@@ -11,6 +10,8 @@ use cbam::render::{Colormap, Opacity};
 use cbam::sys::DeviceSpec;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
+
+use crate::opening::Opening;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -168,10 +169,8 @@ pub(crate) struct Args {
     /// A weights file (safetensors or PyTorch) instead of the built-in ones
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
     pub(crate) weights: Option<PathBuf>,
-    /// Take --weights for this backbone (resnet50, vgg16, …) instead of what their names and shapes tell; tensors that it
-    /// has no use for are left out, and told
-    #[arg(long, value_name = "NAME", value_parser = parsed::<Arch>, requires = "weights", help_heading = RUN)]
-    pub(crate) arch: Option<Arch>,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
     /// A network that PyTorch scripted or traced, and that gives out maps; opening it runs its code, so it must be one that
     /// you trust
     ///

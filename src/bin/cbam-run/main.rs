@@ -9,6 +9,8 @@ mod console;
 mod interrupt;
 mod json;
 mod model;
+#[path = "../common/opening.rs"]
+mod opening;
 mod plan;
 mod request;
 mod scan;

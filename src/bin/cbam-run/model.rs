@@ -45,13 +45,10 @@ pub(crate) fn load(model: &Model) -> Result<Opened> {
     cbam::sys::set_threads(NonZeroUsize::MIN);
     let network = match &model.kind {
         ModelKind::Bundled => Network::pretrained(device)?,
-        ModelKind::Weights { path, arch: None } => Network::open(path, device)?,
-        ModelKind::Weights { path, arch: Some(arch) } => {
-            let (network, report) = Network::open_as(path, *arch, device)?;
-            if !report.is_complete() {
-                say(format_args!("{}: taken for {arch}: {report}", cbam::text::printable_path(path)));
-            }
-            network
+        ModelKind::Weights { path, options } => {
+            let opened = Network::open_with(path, options, device)?;
+            opened.notes().iter().for_each(|note| say(format_args!("{}: {note}", path.display())));
+            opened.network
         }
         ModelKind::Script { path, preprocess, outputs } => {
             if !model.deterministic {

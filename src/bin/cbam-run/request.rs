@@ -4,9 +4,8 @@ use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use cbam::backbone::Arch;
 use cbam::explain::ExplainOptions;
-use cbam::network::ForwardPrecision;
+use cbam::network::{ForwardPrecision, OpenOptions};
 use cbam::photo::Preprocess;
 use cbam::pipeline::{Destination, Options, PictureFormat, Target, check_folder, check_writable};
 use cbam::render::Overlay;
@@ -43,8 +42,8 @@ pub(crate) struct Model {
 pub(crate) enum ModelKind {
     /// Built in.
     Bundled,
-    /// A weights file, and the backbone to take it for, if it is not to be recognised.
-    Weights { path: PathBuf, arch: Option<Arch> },
+    /// A weights file, and what it does not say itself.
+    Weights { path: PathBuf, options: OpenOptions },
     /// A scripted network, how it sees pictures, and which of its outputs are maps: none for all that can be.
     Script { path: PathBuf, preprocess: Preprocess, outputs: Option<Vec<usize>> },
 }
@@ -227,7 +226,7 @@ impl Args {
 impl Args {
     fn model_kind(&self) -> Result<ModelKind, clap::Error> {
         let Some(path) = &self.torchscript else {
-            let weights = |path| ModelKind::Weights { path, arch: self.arch };
+            let weights = |path| ModelKind::Weights { path, options: self.opening.options() };
             return Ok(self.weights.clone().map_or(ModelKind::Bundled, weights));
         };
         if self.std.is_some_and(|std| std.contains(&0.0)) {

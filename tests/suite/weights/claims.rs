@@ -11,7 +11,7 @@ const F32: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 /// The configuration under which this crate's own weights file runs, and its tensors.
 fn bundled() -> (Value, BTreeMap<String, Tensor>) {
-    let path = Path::new(ROOT).join("assets/weights/efficientnet-lite0-attention.safetensors");
+    let path = crate::file("assets/weights/efficientnet-lite0-attention.safetensors");
     let checkpoint = Checkpoint::open(path).unwrap();
     (serde_json::from_str(&checkpoint.metadata["network"]).unwrap(), checkpoint.tensors)
 }
@@ -133,21 +133,21 @@ fn a_small_file_of_a_large_backbone_is_refused_before_it_is_built() {
 #[cfg(all(feature = "cli", target_os = "linux"))]
 #[test]
 fn hostile_files_end_in_a_named_error_and_little_memory() {
-    let picture = Path::new(ROOT).join("assets/images/coffee.jpg");
+    let picture = crate::file("assets/images/coffee.jpg");
     let folder = tempfile::tempdir().unwrap();
     for name in ["heads_2e40", "headdim_2e20", "kernel_2e31-1", "patchsize_2e20", "plain"] {
-        let file = Path::new(ROOT).join(format!("tests/regressions/weights/net_{name}.safetensors"));
+        let file = crate::file(format!("tests/regressions/weights/net_{name}.safetensors"));
         let mut command = std::process::Command::new("bash");
         // What a run takes in address space, of which it uses a tenth, and less than the least of the claims.
-        command.args(["-c", "ulimit -v 6000000; exec \"$@\"", "bash", env!("CARGO_BIN_EXE_cbam-run")]);
+        command.args(["-c", "ulimit -v 6000000; exec \"$@\"", "bash"]).arg(crate::program("cbam-run").get_program());
         command.arg(&picture).arg("--weights").arg(&file).arg("--overlay").arg(folder.path().join("o.png"));
         let output = command.output().unwrap();
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(matches!(output.status.code(), Some(1 | 2)), "{name}: {:?} {message}", output.status);
         assert!(message.contains(&format!("net_{name}.safetensors: the metadata's \"network\"")), "{message}");
     }
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_cbam-run"));
-    let file = Path::new(ROOT).join("tests/regressions/weights/esc.safetensors");
+    let mut command = crate::program("cbam-run");
+    let file = crate::file("tests/regressions/weights/esc.safetensors");
     let output = command.arg(&picture).arg("--weights").arg(file).output().unwrap();
     assert!(!output.status.success() && !output.stderr.contains(&0x1b) && !output.stderr.contains(&7));
     assert!(String::from_utf8_lossy(&output.stderr).contains("evil"));

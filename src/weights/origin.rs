@@ -45,17 +45,22 @@ pub struct Wrapping {
     /// What else there is, such as (`epoch`, `90`) and (`optimizer`, `a dictionary of 2`): the first entries, each as
     /// its name and its value in few words.
     pub beside: Vec<(String, String)>,
+    /// The classes of objects beside the weights that are not known here, such as `my.Config`: the first ones of the file.
+    /// Nothing was made of them; they were passed over.
+    pub unknown: Vec<String>,
     /// The prefixes taken off every name, outermost first: `module.` of `DataParallel`, `_orig_mod.` of
     /// `torch.compile`, `model.` of Lightning, and a part that is a prefix.
     pub prefixes: Vec<String>,
 }
 
 impl Display for Wrapping {
-    /// In one line: the part, the prefixes; nothing if there are neither.
+    /// In one line: the part, the prefixes, the unknown classes; nothing if there are none of them.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let part = self.part.iter().map(|part| format!("the tensors of {part:?}"));
         let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix} taken off every name"));
-        f.write_str(&part.chain(prefixes).collect::<Vec<_>>().join(", "))
+        let unknown = (!self.unknown.is_empty())
+            .then(|| format!("objects beside the weights passed over, of {}", self.unknown.join(", ")));
+        f.write_str(&part.chain(prefixes).chain(unknown).collect::<Vec<_>>().join(", "))
     }
 }
 

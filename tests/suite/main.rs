@@ -4,6 +4,8 @@ mod attention;
 mod backbone;
 mod command;
 mod cuda;
+#[cfg(feature = "cli")]
+mod deterministic;
 mod eval;
 mod explain;
 mod foreign;
@@ -12,6 +14,7 @@ mod network;
 mod outputs;
 mod photo;
 mod precision;
+mod reference;
 mod render;
 mod scripts;
 mod surroundings;

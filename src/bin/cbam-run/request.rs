@@ -4,9 +4,8 @@ use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use cbam::backbone::Arch;
 use cbam::explain::{ExplainOptions, Method};
-use cbam::network::ForwardPrecision;
+use cbam::network::{ForwardPrecision, OpenOptions};
 use cbam::photo::Preprocess;
 use cbam::pipeline::{Destination, Options, PictureFormat, Target, check_folder, check_writable};
 use cbam::render::Overlay;
@@ -19,6 +18,8 @@ use crate::args::{Args, usage};
 pub(crate) enum Command {
     /// Print the names of the network's maps.
     ListMaps(Model),
+    /// Compare the network with a reference, within a tolerance.
+    Check { model: Model, reference: PathBuf, tolerance: f64 },
     /// Look at pictures.
     Run(Box<Request>),
 }
@@ -38,6 +39,8 @@ pub(crate) struct Model {
     pub(crate) masks: u32,
     /// What its numbers for the classes are, if that is said.
     pub(crate) outputs: Option<cbam::network::Outputs>,
+    /// Every picture goes through it by itself.
+    pub(crate) deterministic: bool,
 }
 
 /// What of the network's input is not as the network has it by itself.
@@ -56,8 +59,8 @@ pub(crate) struct InputChange {
 pub(crate) enum ModelKind {
     /// Built in.
     Bundled,
-    /// A weights file, and the backbone to take it for, if it is not to be recognised.
-    Weights { path: PathBuf, arch: Option<Arch> },
+    /// A weights file, and what it does not say itself.
+    Weights { path: PathBuf, options: OpenOptions },
     /// A scripted network, how it sees pictures, and which of its outputs are maps: none for all that can be.
     Script { path: PathBuf, preprocess: Preprocess, maps: Option<Vec<usize>> },
 }
@@ -155,9 +158,13 @@ impl Args {
             by_default: self.by_default(),
             masks: self.masks,
             outputs,
+            deterministic: self.deterministic,
         };
         if self.list_maps {
             return Ok(Command::ListMaps(model));
+        }
+        if let Some(reference) = self.check {
+            return Ok(Command::Check { model, reference, tolerance: self.tolerance });
         }
         let inputs: Vec<_> = self.inputs.into_iter().map(input).collect();
         let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();
@@ -244,7 +251,7 @@ impl Args {
 impl Args {
     fn model_kind(&self) -> ModelKind {
         let Some(path) = &self.torchscript else {
-            let weights = |path| ModelKind::Weights { path, arch: self.arch };
+            let weights = |path| ModelKind::Weights { path, options: self.opening.options() };
             return self.weights.clone().map_or(ModelKind::Bundled, weights);
         };
         let defaults = self.input_change().apply(Preprocess::imagenet());

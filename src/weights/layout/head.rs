@@ -49,7 +49,13 @@ pub(super) fn find(modules: &Modules, prefix: &str, features: i64, ours: &str, l
             }
             Head::default()
         }
-        [leaves] => take(modules, leaves, features, ours)?,
+        [leaves] => match &leaves[..] {
+            [Leaf { shape: Shape::Linear(classes, _), .. }] => {
+                modules.linear(&leaves[0], &format!("backbone.{ours}"), true)?;
+                Head { classes: *classes, ..Head::default() }
+            }
+            leaves => take(modules, leaves, features, ours)?,
+        },
         _ => {
             let names: Vec<&str> = chains.iter().map(|leaves| modules.original(&leaves[0].path)).collect();
             return Err(format!("{} heads, each of which may be the classifier: {}", chains.len(), listed(&names)));

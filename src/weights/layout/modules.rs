@@ -186,6 +186,25 @@ impl Modules {
         self.renamed.borrow_mut().insert(ours, tensor);
     }
 
+    /// Changes the weights of the BatchNorms taken so that with `to` they compute what they did with `from` as their ε.
+    pub(super) fn scale_norms(&self, from: f64, to: f64) -> Result<(), String> {
+        let mut renamed = self.renamed.borrow_mut();
+        let norms = renamed.keys().filter_map(|name| name.strip_suffix(".running_var")).map(str::to_owned);
+        for norm in norms.collect::<Vec<_>>() {
+            let (weight, variance) = (format!("{norm}.weight"), format!("{norm}.running_var"));
+            let scaled = match (renamed.get(&weight), renamed.get(&variance)) {
+                (Some(weight), Some(variance)) => no_grad(|| {
+                    let variance = variance.f_to_kind(Kind::Double)?;
+                    let factor = ((&variance + to) / (&variance + from)).f_sqrt()?;
+                    weight.f_to_kind(Kind::Double)?.f_mul(&factor)?.f_to_kind(Kind::Float)
+                }),
+                _ => continue,
+            };
+            renamed.insert(weight, scaled.map_err(said)?);
+        }
+        Ok(())
+    }
+
     /// Gives a module that was taken another name of this crate's.
     pub(super) fn rename(&self, from: &str, to: &str) {
         let mut renamed = self.renamed.borrow_mut();

@@ -135,15 +135,14 @@ impl Code {
         if let Some(open) = text.chars().next().filter(|c| "([{".contains(*c)) {
             let (inner, rest) = bracketed(text)?;
             let parts = parts(inner);
-            return match (rest.strip_prefix('.'), open) {
-                (Some(call), '(') => {
-                    let (method, _) = call.split_once('(')?;
-                    self.method(&self.class_of(scope, inner, depth + 1)?, method, index, depth + 1)
-                }
-                (None, '(') if parts.len() == 1 && !inner.trim_end().ends_with(',') => follow(inner, index),
-                (None, '{') => follow(parts.get(index?)?.split_once(": ")?.1, None),
-                (None, _) => follow(parts.get(index?)?, None),
-                _ => None,
+            if let Some((method, _)) = rest.strip_prefix('.').and_then(|call| call.split_once('(')) {
+                return self.method(&self.class_of(scope, inner, depth + 1)?, method, index, depth + 1);
+            }
+            return match open {
+                _ if !rest.is_empty() => None,
+                '(' if parts.len() == 1 && !inner.trim_end().ends_with(',') => follow(inner, index),
+                '{' => follow(parts.get(index?)?.split_once(": ")?.1, None),
+                _ => follow(parts.get(index?)?, None),
             };
         }
         let Some((callee, arguments)) = text.split_once('(') else {

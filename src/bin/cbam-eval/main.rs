@@ -23,6 +23,8 @@ mod subject;
 mod summary;
 mod svg;
 mod tables;
+#[path = "../common/values.rs"]
+mod values;
 
 use std::path::Path;
 

@@ -11,6 +11,8 @@ mod interrupt;
 mod progress;
 mod run;
 mod supervised;
+#[path = "../common/values.rs"]
+mod values;
 
 use args::{Cli, Command};
 

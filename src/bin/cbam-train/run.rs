@@ -17,6 +17,7 @@ use crate::common::claims::Claims;
 use crate::common::{failed, print, say, status};
 use crate::given::Effect;
 use crate::progress::Progress;
+use crate::values::listed;
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -45,10 +46,10 @@ pub(crate) struct Run {
     #[arg(long, value_parser = whole::<u64>, default_value_t = 0, value_name = "SEED")]
     pub(crate) seed: u64,
     /// f32, or f16: mixed precision, on CUDA
-    #[arg(long, default_value_t, value_name = "PRECISION")]
+    #[arg(long, default_value_t, value_name = "PRECISION", value_parser = listed::<ComputePrecision>(["f32", "f16"]), hide_possible_values = true)]
     precision: ComputePrecision,
     /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value_t, value_name = "DEVICE")]
+    #[arg(long, default_value_t, value_name = "DEVICE", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true)]
     device: DeviceSpec,
     /// Threads; all cores by default
     #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads)]

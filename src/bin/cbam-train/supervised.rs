@@ -19,6 +19,7 @@ use crate::common::{failed, print, status};
 use crate::given::Given;
 use crate::progress::{Progress, top1};
 use crate::run::Run;
+use crate::values::listed;
 
 #[derive(Debug, Args)]
 pub(crate) struct Supervised {
@@ -38,7 +39,7 @@ pub(crate) struct Supervised {
     limit: Option<usize>,
 
     /// The network; with --from-scratch, or to be checked [default: that of --backbone, or the bundled EfficientNet-Lite0]
-    #[arg(long, value_name = "ARCH", help_heading = "The network")]
+    #[arg(long, value_name = "ARCH", value_parser = listed::<Arch>(Arch::ALL), hide_possible_values = true, help_heading = "The network")]
     arch: Option<Arch>,
     /// Weights of the backbone; the bundled EfficientNet-Lite0 by default
     #[arg(long, value_name = "FILE", conflicts_with = "from_scratch", help_heading = "The network")]
@@ -50,7 +51,7 @@ pub(crate) struct Supervised {
     #[arg(long, value_enum, default_value_t = Attention::Cbam, help_heading = "The network")]
     attention: Attention,
     /// all, attention, head or head+attention [default: head+attention, head without attention, all from scratch]
-    #[arg(long, value_name = "PART", help_heading = "The network")]
+    #[arg(long, value_name = "PART", value_parser = listed::<TrainPart>(["all", "attention", "head", "head+attention"]), hide_possible_values = true, help_heading = "The network")]
     train: Option<TrainPart>,
     /// The short side of the pictures that the network sees, in pixels [default: the network's own]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=i64::from(Preprocess::MAX_SHORT_SIDE)), help_heading = "The network")]
@@ -63,7 +64,7 @@ pub(crate) struct Supervised {
     #[arg(long, value_parser = whole::<usize>, default_value_t = SupervisedOptions::default().batch, value_name = "N", help_heading = "Learning")]
     batch: usize,
     /// adamw or sgd
-    #[arg(long, default_value_t, value_name = "NAME", help_heading = "Learning")]
+    #[arg(long, default_value_t, value_name = "NAME", value_parser = listed::<OptimizerKind>(["adamw", "sgd"]), hide_possible_values = true, help_heading = "Learning")]
     optimizer: OptimizerKind,
     /// The highest learning rate
     #[arg(long, value_parser = number, default_value_t = SupervisedOptions::default().learning_rate, value_name = "RATE", help_heading = "Learning")]

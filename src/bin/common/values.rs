@@ -2,38 +2,42 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
-use std::marker::PhantomData;
 use std::str::FromStr;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 
-/// Parses a `T`, and offers these names for completion; others may be right too.
+/// Parses a `T`, and offers names for completion; others may be right too.
 #[derive(Debug)]
 pub(crate) struct Listed<T> {
     names: Vec<String>,
-    of: PhantomData<fn() -> T>,
+    parse: fn(&str) -> Result<T, String>,
 }
 
 /// A parser for values of which these are the names; see [`Listed`].
-pub(crate) fn listed<T>(names: impl IntoIterator<Item = impl Display>) -> Listed<T> {
-    Listed { names: names.into_iter().map(|name| name.to_string()).collect(), of: PhantomData }
+pub(crate) fn listed<T: FromStr<Err: Display>>(names: impl IntoIterator<Item = impl Display>) -> Listed<T> {
+    listed_by(names, |text| text.parse().map_err(|error: T::Err| error.to_string()))
+}
+
+/// The same with a parser of its own.
+pub(crate) fn listed_by<T>(
+    names: impl IntoIterator<Item = impl Display>,
+    parse: fn(&str) -> Result<T, String>,
+) -> Listed<T> {
+    Listed { names: names.into_iter().map(|name| name.to_string()).collect(), parse }
 }
 
 impl<T> Clone for Listed<T> {
     fn clone(&self) -> Self {
-        Self { names: self.names.clone(), of: PhantomData }
+        Self { names: self.names.clone(), parse: self.parse }
     }
 }
 
-impl<T> TypedValueParser for Listed<T>
-where
-    T: FromStr<Err: Display> + Clone + Send + Sync + 'static,
-{
+impl<T: Clone + Send + Sync + 'static> TypedValueParser for Listed<T> {
     type Value = T;
 
     fn parse_ref(&self, cmd: &clap::Command, arg: Option<&clap::Arg>, value: &OsStr) -> Result<T, clap::Error> {
-        let parse = |text: &str| text.parse().map_err(|error: T::Err| error.to_string());
-        TypedValueParser::parse_ref(&parse, cmd, arg, value)
+        let parse = self.parse;
+        TypedValueParser::parse_ref(&move |text: &str| parse(text), cmd, arg, value)
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {

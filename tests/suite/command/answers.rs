@@ -42,7 +42,7 @@ fn answers_are_what_the_network_says() {
 #[test]
 fn an_explanation_that_is_empty_is_said() {
     let place = Place::new();
-    image::RgbImage::new(96, 64).save(place.path("black.png")).unwrap();
+    image::RgbImage::new(300, 200).save(place.path("black.png")).unwrap();
     let output = place.run("black.png --map gradcam --class 500 --overlay o.png --json r.json");
     assert_eq!(status(&output), 0);
     assert!(stderr(&output).contains("black.png: gradcam: nothing speaks for class 500"), "{}", stderr(&output));
@@ -81,7 +81,8 @@ fn the_mean_and_deviation_are_taken_with_weights_too() {
     };
     let own = map("");
     // EfficientNet-Lite's own, in other words.
-    assert_eq!(map("--mean 0.49803922 --std 0.50196078"), own);
+    let same = map("--mean 0.49803922 --std 0.50196078");
+    assert!((&same - &own).iter().all(|difference| difference.abs() < 1e-3 * own.iter().copied().fold(0.0, f32::max)));
     assert_ne!(map("--mean 0.3 --std 0.2"), own);
     assert_eq!(map("--square").dim(), (2, 2));
 }

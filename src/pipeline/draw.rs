@@ -64,7 +64,7 @@ pub(super) fn finish(
     spans: &Spans,
 ) -> Result<PictureReport> {
     let start = Instant::now();
-    let Seen { geometry, readout, mut timings } = seen;
+    let Seen { geometry, readout, mut timings, damage, notes } = seen;
     let top = report::top(&readout, labels);
     let explained = report::explained(&readout, labels);
     let mut outputs = Vec::new();
@@ -104,6 +104,8 @@ pub(super) fn finish(
     timings.draw_ms = milliseconds(start.elapsed());
     Ok(PictureReport {
         input: job.source.name().display().to_string(),
+        damaged: damage,
+        notes,
         size: geometry.picture,
         network_size: geometry.network,
         top,

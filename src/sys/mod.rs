@@ -6,6 +6,7 @@ mod cuda;
 mod device;
 mod exit;
 mod grad;
+pub(crate) mod libjpeg;
 mod threads;
 
 pub use device::{DeviceSpec, resolve};

@@ -9,6 +9,7 @@ mod foreign;
 mod maps;
 mod network;
 mod photo;
+mod pictures;
 mod precision;
 mod render;
 mod torchscript;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cbam::Error;
 use cbam::maps::MapName;
 use cbam::pipeline::{Event, Job, PictureReport, Target};
+use cbam::text::printable;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::interrupt;
@@ -27,6 +28,7 @@ pub(crate) struct Console<'a> {
     drawing: bool,
     /// Tell what was seen, in a line on standard output.
     talks: bool,
+    quiet: bool,
 }
 
 impl<'a> Console<'a> {
@@ -49,7 +51,7 @@ impl<'a> Console<'a> {
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let report = request.json.as_ref().map(Report::create).transpose()?;
         let talks = !request.quiet && pictures == 1 && !request.writes_stdout();
-        Ok(Self { bars, bar, steps, report, broken_report: None, cancel, failed: 0, drawing: false, talks })
+        Ok(Self { bars, bar, steps, report, broken_report: None, cancel, failed: 0, drawing: false, talks, quiet: request.quiet })
     }
 
     /// An input that gave no picture.
@@ -80,6 +82,7 @@ impl<'a> Console<'a> {
                 self.bar.inc(1);
                 match outcome {
                     Ok(picture) => {
+                        self.bars.suspend(|| remark(&picture, self.quiet));
                         if self.talks {
                             let _ = writeln!(io::stdout(), "{}", summary(&picture));
                         }
@@ -149,6 +152,17 @@ fn summary(picture: &PictureReport) -> String {
     let outputs = &picture.outputs;
     let arrow = if outputs.is_empty() { "" } else { " -> " };
     format!("{}{}{arrow}{}", picture.input, top.unwrap_or_default(), outputs.join(", "))
+}
+
+/// What is wrong with a picture that was done all the same, and what was assumed about it.
+fn remark(picture: &PictureReport, quiet: bool) {
+    let say = |what: &str| drop(writeln!(io::stderr(), "cbam-run: {}: {}", printable(&picture.input), printable(what)));
+    if let Some(damage) = &picture.damaged {
+        say(&format!("damaged: {damage}"));
+    }
+    if !quiet {
+        picture.notes.iter().for_each(|note| say(note));
+    }
 }
 
 /// An error on its own line; standard error may be closed.

@@ -170,42 +170,48 @@ impl<'a> Header<'a> {
         large && colours && sampled && scans && self.huffman_tables && !self.coding.is_arithmetic()
     }
 
-    /// Whether its scans run on to an end-of-image marker, with the restart markers that they should have in between.
+    /// Where the end-of-image marker stands that its scans run on to, with the restart markers that they should have in
+    /// between; `None` if they do not.
     ///
     /// In a scan, 0xFF is followed by 0x00 (a stuffed byte) or a restart marker. Bytes after the end are allowed: cameras
     /// write them. The thumbnail in an EXIF segment has an end marker too, and does not count.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(super) fn end(&self) -> Option<End> {
+        let one_scan = !self.coding.is_progressive() && self.first_scan == self.components.len();
+        let mut places = Vec::new();
         let restarts = if self.restart_interval == 0 { 0 } else { (self.units() - 1) / self.restart_interval };
         let (mut rest, mut in_order, mut seen, mut scans) = (&self.bytes[self.scan - 2..], true, 0, 0);
         loop {
             let mut candidates = memchr::memchr_iter(0xFF, rest);
             let marker = |at: usize| rest.get(at + 1).copied().unwrap_or(0);
+            let offset = self.bytes.len() - rest.len();
             let Some((at, marker)) = candidates.find_map(|at| match marker(at) {
                 0x00 | 0xFF => None,
                 restart @ 0xD0..=0xD7 => {
                     in_order &= u64::from(restart - 0xD0) == seen % 8;
                     seen += 1;
+                    if one_scan {
+                        places.push(offset + at);
+                    }
                     None
                 }
                 marker => Some((at, marker)),
             }) else {
-                return false;
+                return None;
             };
-            if scans > 0 && !self.coding.is_progressive() && self.first_scan == self.components.len() {
+            if scans > 0 && one_scan {
                 in_order &= seen == restarts;
             }
             if marker == 0xD9 {
-                return in_order;
+                return in_order.then(|| End { at: offset + at, restarts: places });
             }
             scans += u64::from(marker == 0xDA);
             seen = 0;
             rest = &rest[at + 2..];
             let length = match rest {
                 [high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])),
-                _ => return false,
+                _ => return None,
             };
-            let Some(next) = rest.get(length..) else { return false };
-            rest = next;
+            rest = rest.get(length..)?;
         }
     }
 
@@ -250,6 +256,14 @@ impl<'a> Header<'a> {
     fn before_scan(&self) -> impl Iterator<Item = Segment<'a>> {
         Segments::new(self.bytes).take_while(|segment| segment.marker != 0xDA)
     }
+}
+
+/// Where a JPEG ends.
+pub(super) struct End {
+    /// Where the end-of-image marker stands.
+    pub(super) at: usize,
+    /// Where the restart markers stand; of a JPEG of several scans, none are looked for.
+    pub(super) restarts: Vec<usize>,
 }
 
 /// A marker and what follows it.

@@ -4,15 +4,19 @@
 //! off, libjpeg reads as far as it can, and says what was wrong.
 
 mod header;
+mod watched;
+
+use std::cell::Cell;
 
 use image::{DynamicImage, GrayImage, ImageBuffer, RgbImage};
-use zune_core::{bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions};
+use zune_core::{colorspace::ColorSpace, options::DecoderOptions};
 
 use super::colour::{InkSamples, Inks, Pixels};
 use super::decode::{Declared, Picture};
 use super::orientation::orientation;
 use crate::sys::libjpeg::{self, Colours};
 use header::Header;
+use watched::Watched;
 
 /// The least share of a large picture that must be there.
 const LEAST_SHARE: f64 = 0.01;
@@ -33,8 +37,8 @@ pub(super) fn declared(bytes: &[u8]) -> Result<Declared, String> {
 /// Decodes a JPEG.
 pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     let header = Header::read(bytes)?;
-    let sound = header.is_usual() && header.is_whole();
-    let fast = sound.then(|| decode_fast(bytes, &header)).flatten();
+    let end = if header.is_usual() { header.end() } else { None };
+    let fast = end.and_then(|end| decode_fast(&bytes[..end.at], &end.restarts, &header));
     let (pixels, damage) = match fast {
         Some(pixels) => (pixels, None),
         None => decode_any(bytes, &header)?,
@@ -57,14 +61,19 @@ impl Header<'_> {
     }
 }
 
-/// By zune-jpeg; `None` if it finds anything wrong.
-fn decode_fast(bytes: &[u8], header: &Header<'_>) -> Option<Pixels> {
+/// By zune-jpeg; `None` if it finds anything wrong, or has not used up the data, which end before the end marker.
+fn decode_fast(data: &[u8], restarts: &[usize], header: &Header<'_>) -> Option<Pixels> {
     let grey = header.components.len() == 1;
     let colours = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
     let options = DecoderOptions::default().set_strict_mode(true).jpeg_set_out_colorspace(colours);
     let options = options.set_max_width(usize::MAX).set_max_height(usize::MAX);
-    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let used_up = Cell::new(true);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(Watched::new(data, restarts, &used_up), options);
     let samples = decoder.decode().ok()?;
+    drop(decoder);
+    if !used_up.get() {
+        return None;
+    }
     let (width, height) = (header.size.width, header.size.height);
     Some(Pixels::Image(if grey {
         DynamicImage::ImageLuma8(GrayImage::from_raw(width, height, samples)?)

@@ -4,9 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use image::{DynamicImage, ImageBuffer, Pixel, Rgb};
-use moxcms::{
-    CmsError, ColorProfile, DataColorSpace, Layout, ToneReprCurve, TransformExecutor, TransformOptions,
-};
+use moxcms::{CmsError, ColorProfile, DataColorSpace, Layout, ToneReprCurve, TransformExecutor, TransformOptions};
 
 use super::srgb::transfer;
 
@@ -54,11 +52,15 @@ impl Pixels {
     fn converted(&self, profile: &[u8]) -> Result<Option<DynamicImage>, String> {
         Ok(match self {
             Self::Image(DynamicImage::ImageLuma8(image)) => convert(image, profile, Layout::Gray)?.map(Into::into),
-            Self::Image(DynamicImage::ImageLumaA8(image)) => convert(image, profile, Layout::GrayAlpha)?.map(Into::into),
+            Self::Image(DynamicImage::ImageLumaA8(image)) => {
+                convert(image, profile, Layout::GrayAlpha)?.map(Into::into)
+            }
             Self::Image(DynamicImage::ImageRgb8(image)) => convert(image, profile, Layout::Rgb)?.map(Into::into),
             Self::Image(DynamicImage::ImageRgba8(image)) => convert(image, profile, Layout::Rgba)?.map(Into::into),
             Self::Image(DynamicImage::ImageLuma16(image)) => convert(image, profile, Layout::Gray)?.map(Into::into),
-            Self::Image(DynamicImage::ImageLumaA16(image)) => convert(image, profile, Layout::GrayAlpha)?.map(Into::into),
+            Self::Image(DynamicImage::ImageLumaA16(image)) => {
+                convert(image, profile, Layout::GrayAlpha)?.map(Into::into)
+            }
             Self::Image(DynamicImage::ImageRgb16(image)) => convert(image, profile, Layout::Rgb)?.map(Into::into),
             Self::Image(DynamicImage::ImageRgba16(image)) => convert(image, profile, Layout::Rgba)?.map(Into::into),
             Self::Image(_) => return Err("it is not for such pixels".to_owned()), // floats: linear light
@@ -87,7 +89,9 @@ impl Inks {
             }
             InkSamples::Sixteen(samples) => {
                 let rgb = samples.as_chunks::<4>().0.iter().flat_map(|&[inks @ .., black]| {
-                    inks.map(|ink| ((65_535 - u64::from(black)) * (65_535 - u64::from(ink)) + 32_767).div_euclid(65_535) as u16)
+                    inks.map(|ink| {
+                        ((65_535 - u64::from(black)) * (65_535 - u64::from(ink)) + 32_767).div_euclid(65_535) as u16
+                    })
                 });
                 ImageBuffer::<Rgb<u16>, _>::from_raw(width, height, rgb.collect()).map(DynamicImage::from)
             }
@@ -96,18 +100,28 @@ impl Inks {
     }
 }
 
-fn convert<P>(image: &ImageBuffer<P, Vec<P::Subpixel>>, profile: &[u8], layout: Layout) -> Result<Option<ImageBuffer<P, Vec<P::Subpixel>>>, String>
+fn convert<P>(
+    image: &ImageBuffer<P, Vec<P::Subpixel>>,
+    profile: &[u8],
+    layout: Layout,
+) -> Result<Option<ImageBuffer<P, Vec<P::Subpixel>>>, String>
 where
     P: Pixel<Subpixel: Sample>,
 {
-    let colours = if matches!(layout, Layout::Gray | Layout::GrayAlpha) { DataColorSpace::Gray } else { DataColorSpace::Rgb };
+    let colours =
+        if matches!(layout, Layout::Gray | Layout::GrayAlpha) { DataColorSpace::Gray } else { DataColorSpace::Rgb };
     let kind = Kind { colours, layout, out: layout };
     let samples = converted_samples(image.as_raw(), P::CHANNEL_COUNT.into(), profile, kind)?;
     Ok(samples.and_then(|samples| ImageBuffer::from_raw(image.width(), image.height(), samples)))
 }
 
 /// The samples in sRGB (grey stays grey); `None` if the profile is sRGB's own.
-fn converted_samples<T: Sample>(samples: &[T], channels: usize, profile: &[u8], kind: Kind) -> Result<Option<Vec<T>>, String> {
+fn converted_samples<T: Sample>(
+    samples: &[T],
+    channels: usize,
+    profile: &[u8],
+    kind: Kind,
+) -> Result<Option<Vec<T>>, String> {
     let Some(transform) = T::transform(profile, kind)? else { return Ok(None) };
     let length = samples.len() / kind.channels() * channels;
     let mut out = Vec::new();
@@ -226,9 +240,14 @@ fn is_srgb(profile: &ColorProfile) -> bool {
     }
     let srgb = ColorProfile::new_srgb();
     let primaries = |profile: &ColorProfile| {
-        [profile.red_colorant, profile.green_colorant, profile.blue_colorant].map(|primary| [primary.x, primary.y, primary.z])
+        [profile.red_colorant, profile.green_colorant, profile.blue_colorant]
+            .map(|primary| [primary.x, primary.y, primary.z])
     };
-    let near = primaries(profile).as_flattened().iter().zip(primaries(&srgb).as_flattened()).all(|(a, b)| (a - b).abs() < NEAR);
+    let near = primaries(profile)
+        .as_flattened()
+        .iter()
+        .zip(primaries(&srgb).as_flattened())
+        .all(|(a, b)| (a - b).abs() < NEAR);
     let curves = [&profile.red_trc, &profile.green_trc, &profile.blue_trc];
     near && curves.into_iter().all(|curve| curve.as_ref().is_some_and(is_srgb_curve))
 }

@@ -129,13 +129,11 @@ impl<'a> Encoded<'a> {
     /// read.
     pub fn decode(self) -> Result<Photo> {
         let Self { name, bytes, format, .. } = self;
-        let decoded = guarded(format, || {
-            match format {
-                ImageFormat::Jpeg => jpeg::decode(&bytes),
-                ImageFormat::Png => png::decode(&bytes),
-                ImageFormat::Tiff => tiff::decode(&bytes),
-                other => generic::decode(other, &bytes),
-            }
+        let decoded = guarded(format, || match format {
+            ImageFormat::Jpeg => jpeg::decode(&bytes),
+            ImageFormat::Png => png::decode(&bytes),
+            ImageFormat::Tiff => tiff::decode(&bytes),
+            other => generic::decode(other, &bytes),
         });
         let Picture { pixels, profile, orientation, damage, mut notes } =
             decoded.map_err(|message| Error::photo(name, message))?;

@@ -16,7 +16,8 @@ const SMALL: u64 = 4_000_000;
 
 /// The size that the header declares, and the bytes that decoding takes.
 pub(super) fn declared(bytes: &[u8]) -> Result<Declared, String> {
-    let meta = MetaData::read_from_buffered(Cursor::new(bytes), false).map_err(|error| format!("broken EXR: {error}"))?;
+    let meta =
+        MetaData::read_from_buffered(Cursor::new(bytes), false).map_err(|error| format!("broken EXR: {error}"))?;
     let mut deep = false;
     let header = meta.headers.iter().find(|header| {
         deep |= header.deep;
@@ -32,12 +33,16 @@ pub(super) fn declared(bytes: &[u8]) -> Result<Declared, String> {
     let size = ImageSize::new(side(shown.width()), side(shown.height()));
     let stored = ImageSize::new(side(header.layer_size.width()), side(header.layer_size.height()));
     let block = header.max_block_byte_size() as u64;
-    if block > LARGEST_BLOCK || (stored.pixels() > SMALL && stored.pixels() > (bytes.len() as u64).saturating_mul(MOST_PACKED)) {
-        return Err(format!("broken EXR: it declares {stored} pixels, more than a file of {} bytes can hold", bytes.len()));
+    if block > LARGEST_BLOCK
+        || (stored.pixels() > SMALL && stored.pixels() > (bytes.len() as u64).saturating_mul(MOST_PACKED))
+    {
+        return Err(format!(
+            "broken EXR: it declares {stored} pixels, more than a file of {} bytes can hold",
+            bytes.len()
+        ));
     }
     let channels = if header.channels.list.iter().any(|channel| channel.name.eq("A")) { 4 } else { 3 };
     let pixels = size.pixels().saturating_mul(4 * channels);
     // The decoder's copy, the picture in 16 bits, and blocks on their way.
     Ok(Declared { size, pixels, needs: pixels.saturating_mul(2).saturating_add(block.saturating_mul(4)) })
 }
-

@@ -18,10 +18,12 @@ pub(super) fn format_of(name: &Path, bytes: &[u8]) -> Result<ImageFormat> {
     if let Some(format) = read_here(bytes) {
         return Ok(format);
     }
-    let tga = bytes.ends_with(b"TRUEVISION-XFILE.\0") || name.extension().is_some_and(is_tga);
+    // A TGA need not have a signature, and may begin as a cursor does.
+    if bytes.ends_with(b"TRUEVISION-XFILE.\0") || (name.extension().is_some_and(is_tga) && begins_a_tga(bytes)) {
+        return Ok(ImageFormat::Tga);
+    }
     match other(bytes) {
         Some(other) => Err(Error::photo(name, other.message())),
-        None if tga => Ok(ImageFormat::Tga),
         None => Err(Error::photo(name, "not a picture: its content is of no known image format")),
     }
 }
@@ -30,17 +32,23 @@ fn is_tga(extension: &std::ffi::OsStr) -> bool {
     ["tga", "icb", "vda", "vst"].iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
+/// Whether a TGA may begin so: with or without a colour map, of a kind that there is, of 8 to 32 bits.
+fn begins_a_tga(bytes: &[u8]) -> bool {
+    let known = |kind: u8| matches!(kind, 1..=3 | 9..=11);
+    matches!(bytes, [_, 0 | 1, kind, ..] if known(*kind))
+        && bytes.get(16).is_some_and(|bits| matches!(bits, 8 | 15 | 16 | 24 | 32))
+}
+
 /// The formats that are read, by their signature.
 fn read_here(bytes: &[u8]) -> Option<ImageFormat> {
     if bytes.starts_with(b"II+\0") || bytes.starts_with(b"MM\0+") {
         return Some(ImageFormat::Tiff); // BigTIFF
     }
-    let format = match image::guess_format(bytes).ok()? {
-        ImageFormat::Avif => return None, // not read, and told with its kin
-        ImageFormat::Pnm if !bytes.get(2).is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'#') => return None,
-        format => format,
-    };
-    format.reading_enabled().then_some(format)
+    match image::guess_format(bytes).ok()? {
+        ImageFormat::Avif => None, // not read, and told with its kin
+        ImageFormat::Pnm if !bytes.get(2).is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'#') => None,
+        format => Some(format),
+    }
 }
 
 /// What a file is that is no picture which is read here.
@@ -149,7 +157,8 @@ fn other(bytes: &[u8]) -> Option<Other> {
     if let [0x0a, 0 | 2..=5, 0 | 1, 1 | 2 | 4 | 8, ..] = bytes {
         return Some(Other::Picture("PCX"));
     }
-    let picture = PICTURES.iter().find(|(signature, _)| bytes.starts_with(signature)).map(|(_, name)| Other::Picture(name));
+    let picture =
+        PICTURES.iter().find(|(signature, _)| bytes.starts_with(signature)).map(|(_, name)| Other::Picture(name));
     let thing = || THINGS.iter().find(|(signature, ..)| bytes.starts_with(signature));
     picture.or_else(|| thing().map(|(_, name, advice)| Other::Thing(name, advice))).or_else(|| of_text(bytes))
 }

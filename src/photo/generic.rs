@@ -1,5 +1,6 @@
 //! The formats that the `image` crate reads as they are.
 
+use std::borrow::Cow;
 use std::io::Cursor;
 
 use image::codecs::{
@@ -42,7 +43,8 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Picture, Strin
         return super::png::decode(png);
     }
     let fail = |error| describe(format, error);
-    let mut decoder = decoder(format, bytes).map_err(fail)?;
+    let mended = if format == ImageFormat::Bmp { mend_bmp(bytes) } else { bytes.into() };
+    let mut decoder = decoder(format, &mended).map_err(fail)?;
     // Damaged metadata is no reason to refuse the pixels.
     let profile = decoder.icc_profile().unwrap_or_default();
     let exif = decoder.exif_metadata().unwrap_or_default();
@@ -55,6 +57,26 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Picture, Strin
         notes.push("its alpha is 0 everywhere: taken as none".to_owned());
     }
     Ok(Picture { pixels: Pixels::Image(image), profile, orientation, damage: None, notes })
+}
+
+/// A BMP whose pixels are said to begin where its palette does: they begin behind it, as Pillow and Windows take it.
+fn mend_bmp(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let number = |at: usize| bytes.get(at..)?.first_chunk().map(|n| u32::from_le_bytes(*n));
+    let mended = || {
+        let (offset, header) = (number(10)?, number(14)?);
+        let bits = u32::from(u16::from_le_bytes(*bytes.get(if header == 12 { 24 } else { 28 }..)?.first_chunk()?));
+        let colours = if header == 12 { 0 } else { number(46)? };
+        let colours = if colours == 0 { 1_u32.checked_shl(bits)? } else { colours.min(256) };
+        (bits <= 8 && offset == header.checked_add(14)?).then(|| offset + colours * if header == 12 { 3 } else { 4 })
+    };
+    match mended() {
+        Some(offset) => {
+            let mut bytes = bytes.to_vec();
+            bytes[10..14].copy_from_slice(&offset.to_le_bytes());
+            bytes.into()
+        }
+        None => bytes.into(),
+    }
 }
 
 /// Whether a fourth channel is none: writers of BMP, TGA and icons often leave it at 0, and a TGA says how many of its
@@ -105,7 +127,9 @@ fn describe(format: ImageFormat, error: ImageError) -> String {
             format!("truncated {name}: the end of the picture is missing")
         }
         ImageError::Limits(error) => format!("{name} over the limits: {error}"),
-        ImageError::Unsupported(error) => format!("{name} of a kind that is not read here ({error}); convert it to PNG"),
+        ImageError::Unsupported(error) => {
+            format!("{name} of a kind that is not read here ({error}); convert it to PNG")
+        }
         error => format!("broken {name}: {error}"),
     }
 }

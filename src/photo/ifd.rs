@@ -66,10 +66,13 @@ impl<'a> Directory<'a> {
         let entries = at(start.checked_add(head)?).chunks_exact(length).take(count.min(Self::MAX_ENTRIES) as usize);
         let mut directory = Self { bytes, order, entries: Vec::new() };
         for (index, entry) in entries.enumerate() {
-            let number_at = |at: usize| if big { order.number::<8>(&entry[at..]) } else { order.number::<4>(&entry[at..]) };
+            let number_at =
+                |at: usize| if big { order.number::<8>(&entry[at..]) } else { order.number::<4>(&entry[at..]) };
             let (tag, kind) = (order.number::<2>(entry)? as u16, order.number::<2>(&entry[2..])? as u16);
             let (Some(values), Some(size)) = (number_at(4), size_of_kind(kind)) else { continue };
-            let Some(bytes_of_values) = values.checked_mul(size).and_then(|n| usize::try_from(n).ok()) else { continue };
+            let Some(bytes_of_values) = values.checked_mul(size).and_then(|n| usize::try_from(n).ok()) else {
+                continue;
+            };
             let field = 4 + inline;
             let start = if bytes_of_values <= inline {
                 start + head + index * length + field
@@ -155,7 +158,8 @@ mod tests {
         assert_eq!((directory.number(274), directory.numbers(258)), (Some(6), Some(vec![8, 9, 10])));
         let big = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x04\0\0\0\x01\0\0\0\x05\0\0\0\0";
         assert_eq!(Directory::read(big).unwrap().number(274), Some(5));
-        let big_tiff = b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x12\x01\x03\0\x01\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0";
+        let big_tiff =
+            b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x12\x01\x03\0\x01\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0";
         assert_eq!(Directory::read(big_tiff).unwrap().number(274), Some(3));
     }
 

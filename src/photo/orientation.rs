@@ -54,7 +54,10 @@ mod tests {
         assert_eq!(orientation(Some(exif), Some(xmp)), Orientation::Rotate90);
         assert_eq!(orientation(Some(&prefixed), None), Orientation::Rotate90);
         assert_eq!(orientation(None, Some(xmp)), Orientation::Rotate180);
-        assert_eq!(orientation(Some(b"II*\0"), Some(b"<tiff:Orientation>8</tiff:Orientation>")), Orientation::Rotate270);
+        assert_eq!(
+            orientation(Some(b"II*\0"), Some(b"<tiff:Orientation>8</tiff:Orientation>")),
+            Orientation::Rotate270
+        );
         for nothing in [&b""[..], b"tiff:Orientation", b"tiff:Orientation=\"9\"", b"tiff:Orientation>0"] {
             assert_eq!(orientation(Some(nothing), Some(nothing)), Orientation::NoTransforms);
         }

@@ -16,7 +16,8 @@ const LARGEST_CHUNK: usize = 16 << 20;
 
 /// The size that the header declares, and the bytes that decoding takes.
 pub(super) fn declared(bytes: &[u8]) -> Result<Declared, String> {
-    let header = bytes.get(12..29).filter(|header| header.starts_with(b"IHDR")).ok_or("truncated PNG: it has no header")?;
+    let header =
+        bytes.get(12..29).filter(|header| header.starts_with(b"IHDR")).ok_or("truncated PNG: it has no header")?;
     let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let size = ImageSize::new(number(4), number(8));
     let (depth, colours) = (header[12], header[13]);
@@ -51,7 +52,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     let image = image(width, height, colours, depth, samples).ok_or("broken PNG: its size is wrong")?;
     let beside = Beside::read(bytes);
     let orientation = orientation(beside.exif.as_deref(), beside.xmp.as_deref());
-    Ok(Picture { pixels: Pixels::Image(image), profile: beside.profile, orientation, damage: None, notes: beside.notes })
+    Ok(Picture {
+        pixels: Pixels::Image(image),
+        profile: beside.profile,
+        orientation,
+        damage: None,
+        notes: beside.notes,
+    })
 }
 
 fn image(width: u32, height: u32, colours: ColorType, depth: BitDepth, samples: Vec<u8>) -> Option<DynamicImage> {
@@ -156,8 +163,10 @@ impl<'a> Beside<'a> {
             return;
         }
         let digits = text.trim_ascii_start().splitn(3, |byte| *byte == b'\n').nth(2).unwrap_or_default();
-        let digits: Vec<u8> = digits.iter().filter_map(|digit| char::from(*digit).to_digit(16)).map(|n| n as u8).collect();
-        self.exif = Some(digits.as_chunks::<2>().0.iter().map(|[high, low]| high << 4 | low).collect::<Vec<_>>().into());
+        let digits: Vec<u8> =
+            digits.iter().filter_map(|digit| char::from(*digit).to_digit(16)).map(|n| n as u8).collect();
+        self.exif =
+            Some(digits.as_chunks::<2>().0.iter().map(|[high, low]| high << 4 | low).collect::<Vec<_>>().into());
     }
 }
 

@@ -135,7 +135,13 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         Ok(None)
     }
 
-    fn decode<'g>(&self, index: usize, start: Instant, encoded: Encoded<'a>, mut ticket: Place<'g, 'a>) -> Result<Opened<'g, 'a>> {
+    fn decode<'g>(
+        &self,
+        index: usize,
+        start: Instant,
+        encoded: Encoded<'a>,
+        mut ticket: Place<'g, 'a>,
+    ) -> Result<Opened<'g, 'a>> {
         let photo = guarded(&self.jobs[index], || encoded.decode())?;
         ticket.decoded(bytes(&photo));
         Ok(Opened { index, photo, read: start.elapsed(), ticket })
@@ -214,7 +220,12 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     }
 
     /// Runs a batch; if that fails, each half of it, down to one picture, so that none fails the others.
-    fn inspect(&self, network: &mut impl Inspect, batch: &[Decoded<'_, '_>], queries: &[[f32; 2]]) -> Vec<Result<Readout>> {
+    fn inspect(
+        &self,
+        network: &mut impl Inspect,
+        batch: &[Decoded<'_, '_>],
+        queries: &[[f32; 2]],
+    ) -> Vec<Result<Readout>> {
         match self.inspect_together(network, batch, queries) {
             Ok(readouts) => readouts.into_iter().map(Ok).collect(),
             Err(error) if batch.len() == 1 => vec![Err(error)],
@@ -246,10 +257,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
 }
 
 /// The picture, unless the network is not open yet: then it is put with the others that came early.
-fn unless_early<'g, 'a>(
-    early: &Mutex<Option<Vec<Opened<'g, 'a>>>>,
-    opened: Opened<'g, 'a>,
-) -> Option<Opened<'g, 'a>> {
+fn unless_early<'g, 'a>(early: &Mutex<Option<Vec<Opened<'g, 'a>>>>, opened: Opened<'g, 'a>) -> Option<Opened<'g, 'a>> {
     match &mut *lock(early) {
         Some(early) => {
             early.push(opened);

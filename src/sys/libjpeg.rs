@@ -82,8 +82,11 @@ impl Decoder {
     fn new() -> Self {
         let mut watch = Box::<Watch>::default();
         // SAFETY: C structures of numbers, pointers and optional functions, for which all zeros is a value.
-        let (mut jpeg, mut errors, mut progress): (Box<jpeg_decompress_struct>, Box<jpeg_error_mgr>, Box<jpeg_progress_mgr>) =
-            unsafe { (Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed())) };
+        let (mut jpeg, mut errors, mut progress): (
+            Box<jpeg_decompress_struct>,
+            Box<jpeg_error_mgr>,
+            Box<jpeg_progress_mgr>,
+        ) = unsafe { (Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed())) };
         // SAFETY: fills in the structure that it is given.
         unsafe { jpeg_std_error(&mut errors) };
         errors.error_exit = Some(fail);
@@ -107,7 +110,10 @@ impl Decoder {
             jpeg_read_header(jpeg, boolean::from(true));
         }
         if jpeg.image_width > most[0] || jpeg.image_height > most[1] {
-            return Err(format!("it has {}x{} pixels, and {}x{} were declared", jpeg.image_width, jpeg.image_height, most[0], most[1]));
+            return Err(format!(
+                "it has {}x{} pixels, and {}x{} were declared",
+                jpeg.image_width, jpeg.image_height, most[0], most[1]
+            ));
         }
         match colours {
             Colours::AsMarked => {}

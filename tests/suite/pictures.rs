@@ -42,7 +42,10 @@ fn files_that_broke_us_are_shown_as_pillow_shows_them() {
                 let sum: f64 = pixels.map(|(x, y)| f64::from(image.get_pixel(x, y)[channel])).sum();
                 let mean = sum / f64::from((bottom - top) * (right - left));
                 let expected = field[channel].as_f64().unwrap();
-                assert!((mean - expected).abs() < 2.5, "{name}, field {index}, channel {channel}: {mean:.1} for {expected}");
+                assert!(
+                    (mean - expected).abs() < 2.5,
+                    "{name}, field {index}, channel {channel}: {mean:.1} for {expected}"
+                );
             }
         }
     }
@@ -66,7 +69,9 @@ fn what_headers_declare_is_refused_or_known_before_anything_is_decoded() {
 
 /// A picture with a pattern that JPEG keeps, 48 rows of blocks.
 fn pattern() -> RgbImage {
-    RgbImage::from_fn(96, 96, |x, y| Rgb([(x * 2) as u8, (y * 2) as u8, if (x / 16 + y / 16) % 2 == 0 { 200 } else { 40 }]))
+    RgbImage::from_fn(96, 96, |x, y| {
+        Rgb([(x * 2) as u8, (y * 2) as u8, if (x / 16 + y / 16) % 2 == 0 { 200 } else { 40 }])
+    })
 }
 
 fn jpeg(image: &DynamicImage) -> Vec<u8> {
@@ -103,7 +108,10 @@ fn a_jpeg_with_broken_data_is_damaged() {
     bytes[middle..middle + 40].fill(0xA5);
     let photo = read(&bytes).unwrap();
     assert!(photo.damage.is_some());
-    assert_eq!(photo.image.to_rgb8().get_pixel(40, 8), read(&jpeg(&pattern().into())).unwrap().image.to_rgb8().get_pixel(40, 8));
+    assert_eq!(
+        photo.image.to_rgb8().get_pixel(40, 8),
+        read(&jpeg(&pattern().into())).unwrap().image.to_rgb8().get_pixel(40, 8)
+    );
 }
 
 #[test]
@@ -115,11 +123,9 @@ fn jpegs_that_are_not_read_are_named() {
         bytes[frame + at] = value;
         refusal(&bytes)
     };
-    for (message, named) in [
-        (with(1, 0xC3), "lossless JPEG is not read here"),
-        (with(1, 0xC5), "hierarchical"),
-        (with(4, 12), "12 bits"),
-    ] {
+    for (message, named) in
+        [(with(1, 0xC3), "lossless JPEG is not read here"), (with(1, 0xC5), "hierarchical"), (with(4, 12), "12 bits")]
+    {
         assert!(message.contains(named) && !message.contains("broken"), "{message}");
     }
     let mut arithmetic = whole.clone();
@@ -227,7 +233,11 @@ fn tiff_integers_span_their_range() {
     let signed = |values: [i32; 4]| values.map(i32::to_le_bytes).as_flattened().to_vec();
     let photo = read(&row(&[32], 1, &[(339, &[2])], &signed([-100, 0, 100, 300]))).unwrap();
     assert_eq!(photo.image.as_luma16().unwrap().as_raw(), &[0, 16_384, 32_768, 65_535]);
-    assert!(photo.notes[0].contains("integers of 32 bits with sign") && photo.notes[0].contains("-100"), "{:?}", photo.notes);
+    assert!(
+        photo.notes[0].contains("integers of 32 bits with sign") && photo.notes[0].contains("-100"),
+        "{:?}",
+        photo.notes
+    );
     let unsigned = [1000_u32, 2000, 3000, 5000].map(u32::to_le_bytes);
     assert_eq!(greys(&row(&[32], 1, &[], unsigned.as_flattened())), [0, 64, 128, 255]);
     let short = [-4_i16, -2, 0, 4].map(i16::to_le_bytes);
@@ -273,7 +283,10 @@ fn tiff_planes_and_packets() {
     assert_eq!(levels(&bytes), [1, 50, 9, 2, 60, 9, 3, 70, 9, 4, 80, 9]);
     // Two luma samples share each chroma.
     let packets = [255, 0, 128, 128, 128, 64, 128, 128];
-    assert_eq!(levels(&row(&[8; 3], 6, &[(530, &[2, 1])], &packets)), [255, 255, 255, 0, 0, 0, 128, 128, 128, 64, 64, 64]);
+    assert_eq!(
+        levels(&row(&[8; 3], 6, &[(530, &[2, 1])], &packets)),
+        [255, 255, 255, 0, 0, 0, 128, 128, 128, 64, 64, 64]
+    );
 }
 
 #[test]
@@ -296,7 +309,8 @@ fn tiffs_that_are_not_read_are_named() {
 #[test]
 fn alpha_that_is_0_everywhere() {
     let clear = DynamicImage::ImageRgba8(RgbaImage::from_pixel(5, 4, Rgba([200, 100, 50, 0])));
-    let half = DynamicImage::ImageRgba8(RgbaImage::from_fn(5, 4, |x, _| Rgba([200, 100, 50, if x == 2 { 90 } else { 0 }])));
+    let half =
+        DynamicImage::ImageRgba8(RgbaImage::from_fn(5, 4, |x, _| Rgba([200, 100, 50, if x == 2 { 90 } else { 0 }])));
     let encoded = |image: &DynamicImage, format| {
         let mut bytes = std::io::Cursor::new(Vec::new());
         image.write_to(&mut bytes, format).unwrap();
@@ -313,7 +327,22 @@ fn alpha_that_is_0_everywhere() {
     tga[17] &= !15; // no alpha bits
     let photo = decode(Path::new("x.tga"), &tga, &Limits::default()).unwrap();
     assert_eq!(photo.image.to_rgba8().get_pixel(1, 1), &Rgba([200, 100, 50, 255]));
-    assert_eq!(read(&encoded(&clear, ImageFormat::Png)).unwrap().image.to_rgba8().get_pixel(1, 1)[3], 0, "PNG means it");
+    assert_eq!(
+        read(&encoded(&clear, ImageFormat::Png)).unwrap().image.to_rgba8().get_pixel(1, 1)[3],
+        0,
+        "PNG means it"
+    );
+}
+
+#[test]
+fn a_bmp_whose_pixels_are_said_to_begin_at_its_palette() {
+    let image = DynamicImage::ImageLuma8(GrayImage::from_fn(8, 4, |x, y| Luma([(x * 30 + y) as u8])));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, ImageFormat::Bmp).unwrap();
+    let mut bytes = bytes.into_inner();
+    let header = u32::from_le_bytes([bytes[14], bytes[15], bytes[16], bytes[17]]);
+    bytes[10..14].copy_from_slice(&(14 + header).to_le_bytes());
+    assert_eq!(read(&bytes).unwrap().image.to_luma8(), image.to_luma8());
 }
 
 fn png_with(chunks_after: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
@@ -336,7 +365,8 @@ fn png_orientation_is_found_wherever_it_stands() {
     let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
     let hex: String = exif.iter().map(|byte| format!("{byte:02x}")).collect();
     let xmp = b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation=\"6\"/>".to_vec();
-    let raw = format!("Raw profile type exif\0\nexif\n      {}\n{}\n{}\n", exif.len(), &hex[..20], &hex[20..]).into_bytes();
+    let raw =
+        format!("Raw profile type exif\0\nexif\n      {}\n{}\n{}\n", exif.len(), &hex[..20], &hex[20..]).into_bytes();
     for (kind, data) in [(b"eXIf", exif.to_vec()), (b"iTXt", xmp), (b"tEXt", raw)] {
         let photo = read(&png_with(&[(kind, data)])).unwrap();
         assert_eq!(photo.size(), ImageSize::new(4, 6), "{}", String::from_utf8_lossy(kind));

@@ -1,8 +1,9 @@
 //! Every picture through the network, and everything measured on it; what was measured before is taken from the cache.
 
 use std::collections::HashSet;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use cbam::eval::{Clutter, FaithfulnessOptions, Object, Region, ScoreCache, faithfulness, rank_correlation};
@@ -11,6 +12,7 @@ use cbam::maps::AttentionMap;
 use cbam::network::Network;
 use cbam::photo::{Limits, Photo, Preprocess, decode};
 use cbam::pipeline::write_whole;
+use cbam::text::printable;
 use cbam::{Error, Result};
 use ndarray::ArrayView4;
 use ndarray_npy::WriteNpyExt;
@@ -296,6 +298,16 @@ impl Study<'_> {
     }
 }
 
+/// Says that a picture is damaged, though it is scored; once, however often it is decoded.
+fn say_once(image: &str, damage: &str) {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if !said.iter().any(|known| known == image) {
+        said.push(image.to_owned());
+        let _ = writeln!(io::stderr(), "cbam-eval: {}: damaged: {}", printable(image), printable(damage));
+    }
+}
+
 impl Scene<'_> {
     /// The decoded picture, if it is the one that the truth was drawn on.
     fn photo(&mut self, study: &Study<'_>) -> Result<Arc<Photo>> {
@@ -303,6 +315,9 @@ impl Scene<'_> {
             return Ok(photo.clone());
         }
         let photo = decode(Path::new(&self.row.image), self.bytes, &study.limits)?;
+        if let Some(damage) = &photo.damage {
+            say_once(&self.row.image, damage);
+        }
         if let Some(truth) = self.row.truth.as_ref().filter(|truth| truth.size != photo.size()) {
             let message = format!("{} pixels, where the truth has {}", photo.size(), truth.size);
             return Err(Error::photo(&self.row.image, message));

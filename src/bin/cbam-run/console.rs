@@ -51,7 +51,18 @@ impl<'a> Console<'a> {
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         let report = request.json.as_ref().map(Report::create).transpose()?;
         let talks = !request.quiet && pictures == 1 && !request.writes_stdout();
-        Ok(Self { bars, bar, steps, report, broken_report: None, cancel, failed: 0, drawing: false, talks, quiet: request.quiet })
+        Ok(Self {
+            bars,
+            bar,
+            steps,
+            report,
+            broken_report: None,
+            cancel,
+            failed: 0,
+            drawing: false,
+            talks,
+            quiet: request.quiet,
+        })
     }
 
     /// An input that gave no picture.

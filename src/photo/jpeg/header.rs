@@ -86,7 +86,9 @@ impl<'a> Header<'a> {
             match segment.marker {
                 0xC4 => header.huffman_tables = true,
                 0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => header.frame(segment.marker, data)?,
-                0xDD => header.restart_interval = data.get(..2).map_or(0, |n| u64::from(u16::from_be_bytes([n[0], n[1]]))),
+                0xDD => {
+                    header.restart_interval = data.get(..2).map_or(0, |n| u64::from(u16::from_be_bytes([n[0], n[1]])))
+                }
                 0xE0 if data.starts_with(b"JFIF\0") => header.jfif = true,
                 0xEE if data.starts_with(b"Adobe") && data.len() >= 12 => header.adobe = Some(data[11]),
                 0xDA => {
@@ -116,7 +118,9 @@ impl<'a> Header<'a> {
         self.coding = Coding { marker, bits };
         self.size = ImageSize::new(u16::from_be_bytes([w0, w1]).into(), u16::from_be_bytes([h0, h1]).into());
         if self.size.height == 0 {
-            return Err("JPEG that gives its height after its pixels (DNL) is not read here; convert it to PNG".to_owned());
+            return Err(
+                "JPEG that gives its height after its pixels (DNL) is not read here; convert it to PNG".to_owned()
+            );
         }
         let components = rest.as_chunks::<3>().0.iter().take(count.into());
         let of = |&[id, sampling, _]: &[u8; 3]| Component { id, horizontal: sampling >> 4, vertical: sampling & 15 };
@@ -160,7 +164,9 @@ impl<'a> Header<'a> {
         let colours = match self.components[..] {
             [_] => true,
             // libjpeg: with JFIF these are YCbCr whatever Adobe says; the decoder lets Adobe win.
-            [Component { id: 1, .. }, Component { id: 2, .. }, Component { id: 3, .. }] => matches!(self.adobe, None | Some(1)),
+            [Component { id: 1, .. }, Component { id: 2, .. }, Component { id: 3, .. }] => {
+                matches!(self.adobe, None | Some(1))
+            }
             [_, _, _] => (self.jfif && self.adobe.is_none()) || self.adobe == Some(1),
             _ => false,
         };

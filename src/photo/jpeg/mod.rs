@@ -92,7 +92,9 @@ fn decode_any(bytes: &[u8], header: &Header<'_>) -> Result<(Pixels, Option<Strin
     }
     let damage = damage.map(|damage| {
         let part = match damage.read {
-            read if damage.cut_off && read < 1.0 => format!("the end is missing, about {:.0} % is there: ", 100.0 * read),
+            read if damage.cut_off && read < 1.0 => {
+                format!("the end is missing, about {:.0} % is there: ", 100.0 * read)
+            }
             _ if damage.cut_off => "the end is missing: ".to_owned(),
             _ => String::new(),
         };

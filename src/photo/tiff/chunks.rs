@@ -13,7 +13,11 @@ use crate::sys::libjpeg::{self, Colours};
 
 /// All samples, `[height, width, samples]`, in the machine's order of bytes; rows of less than 8 bits a sample (and of 9 to
 /// 15) are packed, each row from a byte of its own. With them, what was wrong with JPEGs inside.
-pub(super) fn read(bytes: &[u8], directory: &Directory<'_>, layout: &Layout) -> Result<(Vec<u8>, Option<String>), String> {
+pub(super) fn read(
+    bytes: &[u8],
+    directory: &Directory<'_>,
+    layout: &Layout,
+) -> Result<(Vec<u8>, Option<String>), String> {
     if layout.compression == compression::JPEG {
         return read_jpegs(bytes, directory, layout);
     }
@@ -66,7 +70,8 @@ fn directory_of_plane(layout: &Layout, plane: usize) -> Vec<u8> {
         Format::Signed => 2,
         Format::Float => 3,
     };
-    let (offsets, lengths) = if layout.tiled { (tag::TILE_OFFSETS, tag::TILE_BYTES) } else { (tag::STRIP_OFFSETS, tag::STRIP_BYTES) };
+    let (offsets, lengths) =
+        if layout.tiled { (tag::TILE_OFFSETS, tag::TILE_BYTES) } else { (tag::STRIP_OFFSETS, tag::STRIP_BYTES) };
     let mut entries: Vec<(u16, Vec<u64>)> = vec![
         (tag::WIDTH, vec![width.into()]),
         (tag::HEIGHT, vec![height.into()]),
@@ -198,8 +203,10 @@ fn read_jpegs(bytes: &[u8], directory: &Directory<'_>, layout: &Layout) -> Resul
     if layout.bits != 8 || layout.format != Format::Unsigned {
         return Err(refused(&format!("JPEGs of {} bits a sample", layout.bits)));
     }
-    let tables = directory.bytes(tag::JPEG_TABLES).and_then(|tables| tables.strip_suffix(b"\xff\xd9")).unwrap_or_default();
-    let colours = if layout.photometric == photometric::YCBCR && !layout.planar { Colours::Luma } else { Colours::Plain };
+    let tables =
+        directory.bytes(tag::JPEG_TABLES).and_then(|tables| tables.strip_suffix(b"\xff\xd9")).unwrap_or_default();
+    let colours =
+        if layout.photometric == photometric::YCBCR && !layout.planar { Colours::Luma } else { Colours::Plain };
     let [across, down] = layout.chunks();
     let (samples, width) = (layout.samples, layout.size.width as usize);
     let within = if layout.planar { 1 } else { samples };
@@ -213,7 +220,8 @@ fn read_jpegs(bytes: &[u8], directory: &Directory<'_>, layout: &Layout) -> Resul
         let [left, top] = [place % across * layout.chunk.width, place / across * layout.chunk.height];
         let start = usize::try_from(*offset).unwrap_or(usize::MAX);
         let chunk = bytes.get(start..start.saturating_add(*length as usize).min(bytes.len())).unwrap_or_default();
-        let jpeg: Cow<'_, [u8]> = if tables.is_empty() { chunk.into() } else { [tables, chunk.get(2..).unwrap_or_default()].concat().into() };
+        let jpeg: Cow<'_, [u8]> =
+            if tables.is_empty() { chunk.into() } else { [tables, chunk.get(2..).unwrap_or_default()].concat().into() };
         let decoded = libjpeg::decode(&jpeg, colours, [layout.chunk.width, layout.chunk.height]);
         let decoded = decoded.map_err(|message| format!("broken TIFF: a JPEG in it: {message}"))?;
         if decoded.channels != within {
@@ -239,7 +247,9 @@ fn describe(error: TiffError) -> String {
         TiffError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             "truncated TIFF: the end of the picture is missing".to_owned()
         }
-        TiffError::UnsupportedError(error) => format!("TIFF of a kind that is not read here ({error}); convert it to PNG"),
+        TiffError::UnsupportedError(error) => {
+            format!("TIFF of a kind that is not read here ({error}); convert it to PNG")
+        }
         TiffError::LimitsExceeded => "TIFF over the limits: too large for this machine".to_owned(),
         error => format!("broken TIFF: {error}"),
     }

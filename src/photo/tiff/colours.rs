@@ -10,14 +10,19 @@ use crate::photo::ifd::Directory;
 use crate::photo::srgb::transfer;
 
 /// The picture that the samples are, and what was assumed.
-pub(super) fn pixels(directory: &Directory<'_>, layout: &Layout, samples: Vec<u8>) -> Result<(Pixels, Vec<String>), String> {
+pub(super) fn pixels(
+    directory: &Directory<'_>,
+    layout: &Layout,
+    samples: Vec<u8>,
+) -> Result<(Pixels, Vec<String>), String> {
     let colours = colours(layout)?;
     if layout.samples < colours {
         return Err(format!("broken TIFF: it has {} samples a pixel, and its colours need {colours}", layout.samples));
     }
     let alpha = Alpha::of(layout, colours);
     if let Some(numbers) = Numbers::of(layout, &samples)? {
-        let plain = [photometric::WHITE_IS_ZERO, photometric::BLACK_IS_ZERO, photometric::RGB].contains(&layout.photometric);
+        let plain =
+            [photometric::WHITE_IS_ZERO, photometric::BLACK_IS_ZERO, photometric::RGB].contains(&layout.photometric);
         if !plain {
             return Err(refused(&format!("colours of {} bits that are neither grey nor RGB", layout.bits)));
         }
@@ -27,15 +32,22 @@ pub(super) fn pixels(directory: &Directory<'_>, layout: &Layout, samples: Vec<u8
     }
     let pixels = match layout.bits {
         8 => eight(directory, layout, alpha, samples),
-        16 => sixteen(directory, layout, alpha, samples.as_chunks::<2>().0.iter().map(|n| u16::from_ne_bytes(*n)).collect()),
+        16 => sixteen(
+            directory,
+            layout,
+            alpha,
+            samples.as_chunks::<2>().0.iter().map(|n| u16::from_ne_bytes(*n)).collect(),
+        ),
         1..=7 => {
             let most = (1_u32 << layout.bits) - 1;
-            let scale = |value: u32| if layout.photometric == photometric::PALETTE { value } else { value * 255 / most };
+            let scale =
+                |value: u32| if layout.photometric == photometric::PALETTE { value } else { value * 255 / most };
             eight(directory, layout, alpha, unpack(layout, &samples, |value| scale(value) as u8))
         }
         _ => {
             let most = (1_u32 << layout.bits) - 1;
-            let scale = |value: u32| if layout.photometric == photometric::PALETTE { value } else { value * 65_535 / most };
+            let scale =
+                |value: u32| if layout.photometric == photometric::PALETTE { value } else { value * 65_535 / most };
             sixteen(directory, layout, alpha, unpack(layout, &samples, |value| scale(value) as u16))
         }
     };
@@ -133,7 +145,8 @@ fn sixteen(directory: &Directory<'_>, layout: &Layout, alpha: Alpha, mut samples
         photometric::CIE_LAB | photometric::ICC_LAB => {
             let icc = layout.photometric == photometric::ICC_LAB;
             for pixel in samples.chunks_exact_mut(layout.samples) {
-                let chroma = |n: u16| if icc { f32::from(n) / 256.0 - 128.0 } else { f32::from(n.cast_signed()) / 256.0 };
+                let chroma =
+                    |n: u16| if icc { f32::from(n) / 256.0 - 128.0 } else { f32::from(n.cast_signed()) / 256.0 };
                 let lightness = f32::from(pixel[0]) / if icc { 652.8 } else { 655.35 };
                 let lab = [lightness, chroma(pixel[1]), chroma(pixel[2])];
                 pixel[..3].copy_from_slice(&lab_to_srgb(lab).map(|value| (value * 65_535.0).round() as u16));
@@ -167,7 +180,13 @@ fn first<T: Copy>(samples: usize, wanted: usize, values: Vec<T>) -> Vec<T> {
 }
 
 /// Turns black and white round where white is 0, and takes the alpha out of colours that are multiplied by it.
-fn finish<T: Copy + Into<u64> + TryFrom<u64>>(samples: &mut [T], colours: usize, alpha: Alpha, inverted: bool, full: T) {
+fn finish<T: Copy + Into<u64> + TryFrom<u64>>(
+    samples: &mut [T],
+    colours: usize,
+    alpha: Alpha,
+    inverted: bool,
+    full: T,
+) {
     let full = full.into();
     let number = |value: u64, old: T| T::try_from(value).unwrap_or(old);
     for pixel in samples.chunks_exact_mut(colours + usize::from(alpha != Alpha::None)) {
@@ -230,11 +249,15 @@ fn luma(directory: &Directory<'_>, layout: &Layout, samples: &mut [u8]) {
     if layout.compression == compression::JPEG && !layout.planar {
         return;
     }
-    let some = |tag, count: usize| directory.fractions(tag).filter(|list| list.len() >= count && list.iter().all(|n| n.is_finite()));
+    let some = |tag, count: usize| {
+        directory.fractions(tag).filter(|list| list.len() >= count && list.iter().all(|n| n.is_finite()))
+    };
     let coefficients = some(tag::YCBCR_COEFFICIENTS, 3).unwrap_or_else(|| vec![0.299, 0.587, 0.114]);
     let range = some(tag::BLACK_AND_WHITE, 6).unwrap_or_else(|| vec![0.0, 255.0, 128.0, 255.0, 128.0, 255.0]);
     let [red, green, blue] = [coefficients[0], coefficients[1], coefficients[2]];
-    let full = |value: u8, run: usize, span: f64| (f64::from(value) - range[2 * run]) * span / (range[2 * run + 1] - range[2 * run]);
+    let full = |value: u8, run: usize, span: f64| {
+        (f64::from(value) - range[2 * run]) * span / (range[2 * run + 1] - range[2 * run])
+    };
     for pixel in samples.chunks_exact_mut(layout.samples) {
         let [y, cb, cr] = [full(pixel[0], 0, 255.0), full(pixel[1], 1, 127.0), full(pixel[2], 2, 127.0)];
         let r = y + cr * (2.0 - 2.0 * red);
@@ -255,7 +278,6 @@ fn lab_to_srgb([lightness, a, b]: [f32; 3]) -> [f32; 3] {
     let xyz = [inverse(y + a / 500.0) * WHITE[0], inverse(y) * WHITE[1], inverse(y - b / 200.0) * WHITE[2]];
     TO_SRGB.map(|row| transfer(row[0] * xyz[0] + row[1] * xyz[1] + row[2] * xyz[2]))
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -95,7 +95,8 @@ impl Layout {
         if chunk.pixels() == 0 {
             return Err("broken TIFF: it gives no size of its tiles".to_owned());
         }
-        let (offsets, lengths) = if tiled { (tag::TILE_OFFSETS, tag::TILE_BYTES) } else { (tag::STRIP_OFFSETS, tag::STRIP_BYTES) };
+        let (offsets, lengths) =
+            if tiled { (tag::TILE_OFFSETS, tag::TILE_BYTES) } else { (tag::STRIP_OFFSETS, tag::STRIP_BYTES) };
         let chroma = directory.numbers(tag::YCBCR_SUBSAMPLING).unwrap_or_default();
         let chroma = |index: usize| chroma.get(index).copied().unwrap_or(2).clamp(1, 4) as u32;
         let guessed = if samples >= 3 { photometric::RGB } else { photometric::BLACK_IS_ZERO };
@@ -177,7 +178,10 @@ impl Layout {
 
     /// Whether luma and chroma come in packets, as they do where chroma is coarser and no JPEG unpacks it.
     pub(super) fn has_packets(&self) -> bool {
-        self.photometric == photometric::YCBCR && self.compression != compression::JPEG && !self.planar && self.chroma != [1, 1]
+        self.photometric == photometric::YCBCR
+            && self.compression != compression::JPEG
+            && !self.planar
+            && self.chroma != [1, 1]
     }
 
     /// Bytes of a row of `width` pixels of one plane, unpacked.
@@ -204,11 +208,17 @@ impl Layout {
             _ => Some(MOST_PACKED),
         };
         if bytes > SMALL && most.is_some_and(|most| bytes / most > file as u64) {
-            return Err(format!("truncated TIFF: it declares {size} pixels, more than a file of {file} bytes can hold"));
+            return Err(format!(
+                "truncated TIFF: it declares {size} pixels, more than a file of {file} bytes can hold"
+            ));
         }
         let channels = (self.samples as u64).min(4).max(if self.photometric == photometric::PALETTE { 3 } else { 1 });
         let pixels = size.pixels().saturating_mul(channels * if self.bits > 8 { 2 } else { 1 });
-        Ok(Declared { size, pixels: pixels.max(self.bytes()), needs: pixels.saturating_add(bytes).saturating_add(self.bytes()) })
+        Ok(Declared {
+            size,
+            pixels: pixels.max(self.bytes()),
+            needs: pixels.saturating_add(bytes).saturating_add(self.bytes()),
+        })
     }
 }
 
@@ -223,10 +233,13 @@ fn alike(directory: &Directory<'_>, tag: u16, default: u64, what: &str) -> Resul
 
 /// Raw pictures of cameras are TIFFs too; the picture in front is a small preview.
 fn refuse_raw(directory: &Directory<'_>) -> Result<(), String> {
-    let preview = directory.number(tag::SUBFILE).is_some_and(|kind| kind & 1 == 1) && directory.has(tag::SUB_DIRECTORIES);
+    let preview =
+        directory.number(tag::SUBFILE).is_some_and(|kind| kind & 1 == 1) && directory.has(tag::SUB_DIRECTORIES);
     let sensor = matches!(directory.number(tag::PHOTOMETRIC), Some(32_803 | 34_892));
     if directory.has(tag::DNG_VERSION) || preview || sensor {
-        return Err("a raw picture of a camera (DNG, NEF, ARW, …) is not read here; convert it to JPEG, PNG or TIFF".to_owned());
+        return Err(
+            "a raw picture of a camera (DNG, NEF, ARW, …) is not read here; convert it to JPEG, PNG or TIFF".to_owned()
+        );
     }
     Ok(())
 }

@@ -46,7 +46,12 @@ impl<'a> Numbers<'a> {
     /// The first `colours` samples of each pixel in 16 bits, and its alpha, if it has one behind them; with what was assumed.
     ///
     /// Floating-point numbers from 0 to 1 are linear light. Anything else spans from its least to its greatest number.
-    pub(super) fn scaled(&self, layout: &Layout, colours: usize, alpha: bool) -> Result<(Vec<u16>, Option<String>), String> {
+    pub(super) fn scaled(
+        &self,
+        layout: &Layout,
+        colours: usize,
+        alpha: bool,
+    ) -> Result<(Vec<u16>, Option<String>), String> {
         let (mut least, mut greatest) = (f64::INFINITY, f64::NEG_INFINITY);
         for number in self.pixels(layout.samples).flat_map(|pixel| pixel.take(colours)) {
             if !number.is_finite() {
@@ -63,14 +68,17 @@ impl<'a> Numbers<'a> {
         let mut out = Vec::with_capacity(self.bytes.len() / self.size);
         for pixel in self.pixels(layout.samples) {
             let samples = pixel.take(colours + usize::from(alpha)).enumerate();
-            out.extend(samples.map(|(i, number)| in_16_bits(if i < colours { value(number) } else { coverage(number) })));
+            out.extend(
+                samples.map(|(i, number)| in_16_bits(if i < colours { value(number) } else { coverage(number) })),
+            );
         }
         let kind = match layout.format {
             Format::Float => "floating-point numbers".to_owned(),
             Format::Signed => format!("integers of {} bits with sign", layout.bits),
             Format::Unsigned => format!("integers of {} bits", layout.bits),
         };
-        let note = format!("its {kind} are shown from the least, {least}, as black to the greatest, {greatest}, as white");
+        let note =
+            format!("its {kind} are shown from the least, {least}, as black to the greatest, {greatest}, as white");
         Ok((out, (!linear).then_some(note)))
     }
 }

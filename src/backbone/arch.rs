@@ -197,6 +197,55 @@ impl Arch {
         stages.unwrap_or_default()
     }
 
+    /// How many channels the classifier pools.
+    pub(crate) fn head_channels(self) -> i64 {
+        match self.family() {
+            Family::EfficientNetLite | Family::MobileNetV2 => 1280,
+            Family::ResNet | Family::Vgg => self.stages().last().map_or(0, |stage| stage.channels),
+        }
+    }
+
+    /// How many channels its stem gives out; none if attention cannot stand there.
+    pub(crate) fn stem_channels(self) -> Option<i64> {
+        match self.family() {
+            Family::ResNet => Some(64),
+            Family::EfficientNetLite | Family::MobileNetV2 => Some(32),
+            Family::Vgg => None,
+        }
+    }
+
+    /// How many numbers the matrices of a classifier hold, with these layers before its last one.
+    pub(crate) fn classifier_values(self, hidden: &[i64], classes: i64) -> i128 {
+        let features = if self.family() == Family::Vgg { 4096 } else { self.head_channels() };
+        let widths: Vec<i128> =
+            [features].iter().chain(hidden).chain([&classes]).map(|width| i128::from(*width)).collect();
+        widths.windows(2).fold(0, |sum: i128, pair| sum.saturating_add(pair[0].saturating_mul(pair[1])))
+    }
+
+    /// How many numbers the weights of any such backbone hold at least, without its classifier: what a file must hold before
+    /// anything is built for it. A little under the published network's, so that variants with another stem fit too.
+    pub(crate) fn least_values(self) -> i128 {
+        let thousands = match self {
+            Self::EfficientNetLite0 => 3_300,
+            Self::EfficientNetLite1 => 4_050,
+            Self::EfficientNetLite2 => 4_700,
+            Self::ResNet18 => 11_000,
+            Self::ResNet34 => 21_000,
+            Self::ResNet50 => 23_200,
+            Self::ResNet101 => 42_000,
+            Self::ResNet152 => 57_500,
+            Self::ResNeXt50 => 22_700,
+            Self::ResNeXt101 => 85_900,
+            Self::WideResNet50 => 66_100,
+            Self::Vgg11 | Self::Vgg11Bn => 127_500,
+            Self::Vgg13 | Self::Vgg13Bn => 127_700,
+            Self::Vgg16 | Self::Vgg16Bn => 132_900,
+            Self::Vgg19 | Self::Vgg19Bn => 138_200,
+            Self::MobileNetV2 => 2_180,
+        };
+        1000 * thousands
+    }
+
     /// Builds it under `p`, with fresh weights and a classifier of `classes` classes, of which 0 leave the classifier out.
     ///
     /// # Errors

@@ -138,7 +138,7 @@ impl EfficientNetLite {
                 let stride = if repeat == 0 { row.stride } else { 1 };
                 let shape = BlockShape { input, output, kernel: row.kernel, stride, expand: row.expand };
                 let drop_connect = DROP_CONNECT * f64::from(number) / blocks_in_all as f64;
-                stage.push(Block::new(&(p / "_blocks" / number), &shape, drop_connect));
+                stage.push(Block::new(&(p / "_blocks" / number), &shape, drop_connect, variant.symmetric));
                 input = output;
                 number += 1;
             }
@@ -146,7 +146,7 @@ impl EfficientNetLite {
         }
 
         Ok(Self {
-            conv_stem: SameConv2d::new(p / "_conv_stem", 3, STEM, 3, 2),
+            conv_stem: SameConv2d::new(p / "_conv_stem", 3, STEM, 3, 2).symmetric(variant.symmetric),
             bn0: batch_norm(p / "_bn0", STEM),
             blocks,
             conv_head: SameConv2d::new(p / "_conv_head", input, HEAD, 1, 1),
@@ -254,14 +254,14 @@ struct Block {
 }
 
 impl Block {
-    fn new(p: &nn::Path<'_>, shape: &BlockShape, drop_connect: f64) -> Self {
+    fn new(p: &nn::Path<'_>, shape: &BlockShape, drop_connect: f64, symmetric: bool) -> Self {
         let &BlockShape { input, output, kernel, stride, expand } = shape;
         let hidden = input * expand;
         let expand = (expand != 1)
             .then(|| (SameConv2d::new(p / "_expand_conv", input, hidden, 1, 1), batch_norm(p / "_bn0", hidden)));
         Self {
             expand,
-            depthwise_conv: SameConv2d::depthwise(p / "_depthwise_conv", hidden, kernel, stride),
+            depthwise_conv: SameConv2d::depthwise(p / "_depthwise_conv", hidden, kernel, stride).symmetric(symmetric),
             bn1: batch_norm(p / "_bn1", hidden),
             project_conv: SameConv2d::new(p / "_project_conv", hidden, output, 1, 1),
             bn2: batch_norm(p / "_bn2", output),

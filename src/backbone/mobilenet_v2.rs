@@ -66,6 +66,7 @@ impl MobileNetV2 {
     /// Builds a variant of `arch` likewise; 0 classes leave the classifier out.
     pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
         variant.not_residual()?;
+        variant.not_efficientnet_lite()?;
         let p = p.borrow();
         let stages = stages(arch).ok_or_else(|| Error::argument("backbone", format!("{arch} is no MobileNetV2")))?;
         let features = p / "features";

@@ -98,6 +98,7 @@ impl ResNet {
 
     /// Builds a variant of `arch` likewise; 0 classes leave the classifier out.
     pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
+        variant.not_efficientnet_lite()?;
         let p = p.borrow();
         let shape = Shape::of(arch).ok_or_else(|| Error::argument("backbone", format!("{arch} is no ResNet")))?;
         let mut input = STEM;

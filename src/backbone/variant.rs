@@ -76,6 +76,9 @@ pub struct Variant {
     pub stride_in: StrideIn,
     /// The stem; of residual networks.
     pub stem: Stem,
+    /// Whether convolutions are padded alike on both sides, as PyTorch does, and pictures are those of
+    /// [`Preprocess::imagenet`](crate::photo::Preprocess::imagenet); of EfficientNet-Lite, which else follows TensorFlow.
+    pub symmetric: bool,
     /// Whether it was made for grey pictures: its first convolution weighs red, green and blue as luminance does.
     pub grey: bool,
     /// The widths of the layers between the pooled features and the classifier's last one, each with a ReLU behind it. Not
@@ -101,6 +104,14 @@ impl Variant {
         let (most, widest) = MAX_HIDDEN;
         if self.hidden.len() > most || self.hidden.iter().any(|width| !(1..=widest).contains(width)) {
             return wrong(format!("hidden layers {:?}; at most {most}, of 1 to {widest} values", self.hidden));
+        }
+        Ok(())
+    }
+
+    /// Refuses what only EfficientNet-Lite has.
+    pub(super) fn not_efficientnet_lite(&self) -> Result<()> {
+        if self.symmetric {
+            return Err(Error::argument("network", "only EfficientNet-Lite may be padded otherwise"));
         }
         Ok(())
     }

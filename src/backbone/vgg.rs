@@ -74,6 +74,7 @@ impl Vgg {
     /// Builds a variant of `arch` likewise; 0 classes leave the classifier out.
     pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
         variant.not_residual()?;
+        variant.not_efficientnet_lite()?;
         if !variant.hidden.is_empty() {
             return Err(Error::argument("network", "VGG has a classifier of its own, without other hidden layers"));
         }

@@ -237,7 +237,8 @@ impl NetworkConfig {
 
     /// How a photo becomes this network's input.
     pub fn preprocess(&self) -> Preprocess {
-        let base = if self.arch.is_efficientnet_lite() { Preprocess::default() } else { Preprocess::imagenet() };
+        let tensorflow = self.arch.is_efficientnet_lite() && !self.variant.symmetric;
+        let base = if tensorflow { Preprocess::default() } else { Preprocess::imagenet() };
         let base = if self.variant.grey { Preprocess { mean: GREY_MEAN, std: GREY_STD, ..base } } else { base };
         Preprocess { short_side: self.short_side, ..base }
     }

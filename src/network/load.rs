@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
+use super::fit::Held;
 use super::{Network, NetworkConfig, OpenOptions};
 use crate::backbone::{Arch, to_be_loaded};
 use crate::weights::{Checkpoint, Precision};
@@ -93,7 +94,12 @@ impl Network {
         let config: NetworkConfig = serde_json::from_str(config)
             .map_err(|error| Error::weights(checkpoint.name(), format!("the metadata's \"{CONFIG}\": {error}")))?;
         let named = |error: Error| Error::weights(checkpoint.name(), error);
+        let fits = |bundled| {
+            let fits = Held { tensors: &checkpoint.tensors, bundled }.fits(&config);
+            fits.map_err(|message| Error::weights(checkpoint.name(), format!("the metadata's \"{CONFIG}\": {message}")))
+        };
         if checkpoint.tensors.keys().any(|name| name.starts_with("backbone.")) {
+            fits(None)?;
             let network = Self::new(config, device).map_err(named)?;
             checkpoint.apply(&network.variables.variables(), "", true)?;
             return Ok(Some(network));
@@ -103,6 +109,7 @@ impl Network {
                 format!("holds attention for {} without its backbone, and only {BUNDLED} is bundled", config.arch);
             return Err(Error::weights(checkpoint.name(), message));
         }
+        fits(Some(NetworkConfig::plain(BUNDLED).classes))?;
         let network = Self::with_bundled_backbone(config, device).map_err(named)?;
         let attention = network.variables.variables().into_iter().filter(|(name, _)| name.starts_with("attention."));
         checkpoint.apply(&attention.collect(), "", true)?;

@@ -5,11 +5,13 @@
 
 mod block;
 mod config;
+mod fit;
 mod input;
 mod load;
 mod open;
 mod outputs;
 mod places;
+mod reference;
 mod run;
 mod site;
 
@@ -27,6 +29,7 @@ pub(crate) use input::normalised;
 pub use open::{OpenOptions, Opened};
 pub use outputs::Outputs;
 pub use places::{HEAD, Place, STEM};
+pub use reference::{Agreement, Reference};
 pub(crate) use run::to_host;
 use site::Site;
 
@@ -46,6 +49,8 @@ pub struct Network {
     prepared: Option<Box<dyn Prepared>>,
     /// Whether the backbone trains too, its BatchNorm and dropout with it.
     backbone_trains: bool,
+    /// Whether every picture goes through it by itself.
+    one_by_one: bool,
 }
 
 /// What one forward pass returns.
@@ -117,7 +122,8 @@ impl Network {
             blocks.push(Block::new(&path, site, channels, stride, attention)?);
         }
         let preprocess = config.preprocess();
-        Ok(Self { config, preprocess, variables, backbone, blocks, prepared: None, backbone_trains: false })
+        let (prepared, backbone_trains, one_by_one) = (None, false, false);
+        Ok(Self { config, preprocess, variables, backbone, blocks, prepared, backbone_trains, one_by_one })
     }
 
     /// Its configuration.
@@ -200,6 +206,23 @@ impl Network {
         self
     }
 
+    /// With every picture by itself in [`run`](Self::run) and [`look`](Self::look), whatever batch it comes in: on a CPU, and
+    /// with libtorch bound to one thread ([`set_threads`](sys::set_threads)), the same picture then gives the same bits in
+    /// every run on a machine, with any number of rayon's threads.
+    ///
+    /// Without, the last bits may differ: libtorch adds up, and takes the exponential, in vectors, and treats what is left over at
+    /// the end of a tensor otherwise; where that lies depends on the size of the batch and on how many threads share it.
+    /// [`forward`](Self::forward) takes batches as they are.
+    pub fn one_by_one(mut self) -> Self {
+        self.one_by_one = true;
+        self
+    }
+
+    /// Whether every picture goes through it by itself ([`one_by_one`](Self::one_by_one)).
+    pub fn is_one_by_one(&self) -> bool {
+        self.one_by_one
+    }
+
     /// Whether its backbone is ready for inference: [`for_inference`](Self::for_inference) was asked for, and has such a form.
     pub fn is_prepared(&self) -> bool {
         self.prepared.is_some()
@@ -229,13 +252,18 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
-        self.pass(train, || self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train))
+        self.pass(train, xs, move |network, xs| {
+            network.tail(&network.run_trunk(xs, train && network.backbone_trains)?, train)
+        })
     }
 
-    /// Runs `work` where its kernels do, if it has any.
-    fn pass<R>(&self, train: bool, work: impl FnOnce() -> R) -> R {
+    /// Runs `work` with the network and `xs` where its kernels do, if it has any.
+    fn pass<R: Send>(&self, train: bool, xs: &Tensor, work: impl FnOnce(&Self, &Tensor) -> R + Send) -> R {
+        if self.fast(train).is_none() {
+            return work(self, xs);
+        }
         // On the other thread gradients would be on.
-        if self.fast(train).is_some() { kernels::in_pool(|| tch::no_grad(work)) } else { work() }
+        kernels::in_pool(&(self, xs), |(network, xs)| tch::no_grad(|| work(network, xs)))
     }
 
     /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features; the pictures themselves, if
@@ -245,7 +273,7 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
-        self.pass(false, || self.run_trunk(xs, false))
+        self.pass(false, xs, |network, xs| network.run_trunk(xs, false))
     }
 
     fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
@@ -301,7 +329,7 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
-        self.pass(train, || self.run_tail(features, train))
+        self.pass(train, features, move |network, features| network.run_tail(features, train))
     }
 
     fn run_tail(&self, features: &Tensor, train: bool) -> Result<Output> {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
+use super::fit::Held;
 use super::{Network, NetworkConfig, StageAttention};
 use crate::attention::{BamConfig, EcaConfig, PoolOrder, SqueezeExciteConfig};
 use crate::backbone::{Arch, StrideIn, to_be_loaded};
@@ -32,6 +33,9 @@ pub struct OpenOptions {
     pub pool_order: Option<PoolOrder>,
     /// Whether a max pooling follows the first convolution of a residual network.
     pub max_pool: Option<bool>,
+    /// Whether an EfficientNet-Lite in timm's names is padded alike on both sides, as timm's `efficientnet_lite0`, or as TensorFlow
+    /// does, as its `tf_efficientnet_lite0`.
+    pub symmetric: Option<bool>,
 }
 
 impl OpenOptions {
@@ -43,8 +47,22 @@ impl OpenOptions {
 
     /// Whether anything in them is about recognising a network.
     fn recognises(&self) -> bool {
-        let Self { arch, drop_attention, part: _, stride_in, pool_order, max_pool } = self;
-        arch.is_some() || *drop_attention || stride_in.is_some() || pool_order.is_some() || max_pool.is_some()
+        let Self { arch, drop_attention, part: _, stride_in, pool_order, max_pool, symmetric } = self;
+        let decides = [stride_in.is_some(), pool_order.is_some(), max_pool.is_some(), symmetric.is_some()];
+        arch.is_some() || *drop_attention || decides.contains(&true)
+    }
+
+    /// Refuses them for a file whose metadata says which network it is, where they have no effect.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if any of them is given.
+    pub fn without_effect(&self, checkpoint: &Checkpoint) -> Result<()> {
+        if self.recognises() {
+            let message = "its metadata says which network it is: --arch, --drop-attention, --stride-in, --pool-order, \
+                           --stem-pool and --padding have no effect";
+            return Err(Error::weights(checkpoint.name(), message));
+        }
+        Ok(())
     }
 
     fn reading(&self) -> ReadOptions {
@@ -53,13 +71,15 @@ impl OpenOptions {
         options
     }
 
-    fn recognising(&self) -> RecogniseOptions {
+    /// Those that recognising a network takes.
+    pub fn recognising(&self) -> RecogniseOptions {
         let mut options = RecogniseOptions::default();
         options.arch = self.arch;
         options.drop_attention = self.drop_attention;
         options.stride_in = self.stride_in;
         options.pool_order = self.pool_order;
         options.max_pool = self.max_pool;
+        options.symmetric = self.symmetric;
         options
     }
 }
@@ -74,6 +94,8 @@ pub struct Opened {
     pub assumptions: Vec<Assumption>,
     /// The names of the tensors that the network has no use for.
     pub left_out: Vec<String>,
+    /// The classes of objects beside the weights that were passed over ([`Wrapping::unknown`](crate::weights::Wrapping::unknown)).
+    pub unknown: Vec<String>,
     /// What became of the variables and the tensors.
     pub report: LoadReport,
 }
@@ -91,6 +113,9 @@ impl Opened {
             let more = self.left_out.len().saturating_sub(NAMED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             notes.push(format!("left out: {named}{more}"));
+        }
+        if !self.unknown.is_empty() {
+            notes.push(format!("passed over, beside the weights: objects of {}", self.unknown.join(", ")));
         }
         if self.network.config.classes == 0 {
             notes.push("no classifier: there are no classes, and no maps of one".to_owned());
@@ -125,13 +150,10 @@ impl Network {
         let Some(network) = Self::configured(checkpoint, device)? else {
             return Self::foreign(checkpoint, options, device);
         };
-        if options.recognises() {
-            let message = "its metadata says which network it is: --arch, --drop-attention, --stride-in, --pool-order and \
-                           --stem-pool have no effect";
-            return Err(Error::weights(checkpoint.name(), message));
-        }
+        options.without_effect(checkpoint)?;
         let (assumptions, left_out, report) = Default::default();
-        Ok(Opened { network, assumptions, left_out, report })
+        let unknown = checkpoint.wrapping().unknown.clone();
+        Ok(Opened { network, assumptions, left_out, unknown, report })
     }
 
     /// A network of somebody else's, told by the names and shapes of its tensors.
@@ -142,13 +164,17 @@ impl Network {
         let arch: Arch = arch.parse().map_err(named)?;
         let attention = attention.into_iter().map(stage_attention).collect();
         let config = NetworkConfig { classes, attention, variant, ..NetworkConfig::plain(arch) };
+        let held = Held { tensors: &tensors, bundled: None };
+        held.fits(&config)
+            .map_err(|message| Error::weights(checkpoint.name(), format!("not quite {arch}: {message}")))?;
         let network = Self::new(config, device).map_err(named)?;
         let mut report = apply(tensors, &network)?;
         if !report.is_complete() {
             return Err(Error::weights(checkpoint.name(), format!("not quite {arch}: {report}")));
         }
         report.unused.clone_from(&left_out);
-        Ok(Opened { network, assumptions, left_out, report })
+        let unknown = checkpoint.wrapping().unknown.clone();
+        Ok(Opened { network, assumptions, left_out, unknown, report })
     }
 }
 

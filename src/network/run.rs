@@ -19,13 +19,13 @@ use crate::{Error, Result};
 const MAX_PATCH_BYTES: i128 = 4 << 30;
 
 impl Network {
-    /// Photos `[N, 3, H, W]`, as [`crate::photo::Preprocess`] prepares them → one readout each.
+    /// Photos `[N, 3, H, W]`, as [`crate::photo::Preprocess`] prepares them → one readout each; none for no photos.
     ///
     /// Each of `queries` asks for the patch attention of the patch at that fraction of the picture's width and height.
     ///
     /// A network that is ready for inference takes the batch in parts, one for each of rayon's threads, if that gives each at
     /// least two pictures and libtorch is bound to one thread ([`set_threads`](crate::sys::set_threads)): else the threads of
-    /// both would be in one another's way.
+    /// both would be in one another's way. A network that takes pictures [one by one](Self::one_by_one) takes each by itself.
     ///
     /// # Errors
     /// [`Error::Input`] for a batch of another shape, [`Error::Argument`] for a query outside `[0, 1)` or for queries
@@ -33,8 +33,11 @@ impl Network {
     /// [`Error::Torch`] if libtorch fails.
     pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let shape: Vec<i64> = batch.shape().iter().map(|&side| side as i64).collect();
+        if shape[0] == 0 {
+            return Ok(Vec::new());
+        }
         self.check_patch_memory(&shape)?;
-        self.in_parts(batch.len_of(Axis(0)), queries, |part| self.input(&batch.slice(s![part, .., .., ..])))
+        self.in_parts(batch.len_of(Axis(0)), queries, |network, part| network.input(&batch.slice(s![part, .., .., ..])))
     }
 
     /// The same of pictures of one size, as [`Preprocess::resample`](crate::photo::Preprocess::resample) makes them:
@@ -45,26 +48,34 @@ impl Network {
     pub fn look(&self, pictures: &[&Resampled], queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let [count, height, width] = shape_of(pictures)?.map(|side| side as i64);
         self.check_patch_memory(&[count, 3, height, width])?;
-        self.in_parts(pictures.len(), queries, |part| self.pictures(&pictures[part]))
+        self.in_parts(pictures.len(), queries, |network, part| network.pictures(&pictures[part]))
     }
 
     fn in_parts(
         &self,
         images: usize,
         queries: &[[f32; 2]],
-        input: impl Fn(Range<usize>) -> Result<Tensor>,
+        input: impl Fn(&Self, Range<usize>) -> Result<Tensor> + Sync,
     ) -> Result<Vec<Readout>> {
-        let inspect = |part| {
-            let input = input(part)?;
-            tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
+        let inspect = |network: &Self, part| {
+            let input = input(network, part)?;
+            tch::no_grad(|| network.read(&network.forward(&input, false)?, queries))
         };
         let threads = rayon::current_num_threads();
+        if self.one_by_one && images > 1 {
+            let alone = |network: &Self, picture: usize| inspect(network, picture..picture + 1);
+            let readouts: Vec<_> = match tch::get_num_threads() {
+                1 if threads > 1 => kernels::side_by_side(self, images, alone),
+                _ => (0..images).map(|picture| alone(self, picture)).collect(),
+            };
+            return Ok(readouts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect());
+        }
         if !self.is_prepared() || threads == 1 || images < 2 * threads || tch::get_num_threads() > 1 {
-            return inspect(0..images);
+            return inspect(self, 0..images);
         }
         // So none waits for another after every layer. Of several pictures, since each part reads all weights.
         let part = |part: usize| images * part / threads..images * (part + 1) / threads;
-        let readouts = kernels::side_by_side(threads, |index| inspect(part(index)));
+        let readouts = kernels::side_by_side(self, threads, |network, index| inspect(network, part(index)));
         Ok(readouts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 

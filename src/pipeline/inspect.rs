@@ -166,6 +166,9 @@ impl Inspect for Network {
             let threads = rayon::current_num_threads();
             return if threads > 1 { (4 * threads).min(32) } else { 1 };
         }
+        if self.is_one_by_one() {
+            return rayon::current_num_threads();
+        }
         if self.device() == tch::Device::Cpu {
             return (tch::get_num_threads() as usize / 4).clamp(1, 8);
         }

@@ -17,7 +17,7 @@ use crate::maps::{MapName, OutputReadout, Readout};
 use crate::network::{Outputs, normalised, to_host};
 use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::pipeline::{Ask, Inspect, Step};
-use crate::weights::{Checkpoint, imagenet_classes};
+use crate::weights::{imagenet_classes, instead_of_script};
 use crate::{Error, Result};
 
 use forward::first_line;
@@ -40,6 +40,8 @@ pub struct ScriptedNetwork {
     outputs: Outputs,
     /// On what ground `outputs` was guessed; none if it was said.
     ground: Option<String>,
+    /// Whether every picture goes through it by itself.
+    one_by_one: bool,
 }
 
 impl ScriptedNetwork {
@@ -60,18 +62,15 @@ impl ScriptedNetwork {
         preprocess.check()?;
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let mut module = CModule::load_data_on_device(&mut bytes.as_slice(), device).map_err(|error| {
-            if Checkpoint::open(path).is_ok() {
-                return Error::weights(
-                    path,
-                    "holds weights and no code, so it is no TorchScript: give it as --weights",
-                );
-            }
-            Error::weights(path, format!("no TorchScript that libtorch can open: {}", first_line(&error)))
+            let instead = instead_of_script(path, &bytes);
+            let message =
+                instead.unwrap_or_else(|| format!("no TorchScript that libtorch can open: {}", first_line(&error)));
+            Error::weights(path, message)
         })?;
         module.f_set_eval()?;
         let (roles, outputs) = (Roles::default(), Outputs::default());
         let path = path.to_owned();
-        let mut network = Self { module, path, device, preprocess, roles, outputs, ground: None };
+        let mut network = Self { module, path, device, preprocess, roles, outputs, ground: None, one_by_one: false };
         let grey = network.grey()?;
         let probe = network.first(&grey)?;
         network.roles = Roles::of(&probe, maps).map_err(|message| network.wrong(message))?;
@@ -80,6 +79,26 @@ impl ScriptedNetwork {
             (network.outputs, network.ground) = (outputs, Some(ground));
         }
         Ok(network)
+    }
+
+    /// With every picture by itself, whatever batch it comes in, as [`Network::one_by_one`](crate::network::Network::one_by_one).
+    pub fn one_by_one(mut self) -> Self {
+        self.one_by_one = true;
+        self
+    }
+
+    /// Its first output for pictures `[N, 3, H, W]`, normalised, on its device: the classes' logits, if it gives out any.
+    ///
+    /// # Errors
+    /// [`Error::Weights`], with its file's name, if it fails on them, or its first output is none.
+    pub fn first_output(&self, pictures: &Tensor) -> Result<Tensor> {
+        let first = self.forward(pictures)?.into_iter().next().flatten();
+        first.ok_or_else(|| self.wrong("its first output is no tensor"))
+    }
+
+    /// The device that it is on.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// With its numbers for the classes taken in this sense, and not in the one that was guessed.
@@ -246,9 +265,16 @@ impl Inspect for ScriptedNetwork {
         ask: Ask<'_>,
         go_on: &mut dyn FnMut(Step<'_>) -> bool,
     ) -> Result<Vec<Readout>> {
-        let pixels = normalised(pictures, &self.preprocess, self.device)?.f_contiguous()?;
-        let mut readouts = self.run(&pixels)?;
-        self.explain_all(&pixels, &mut readouts, ask, go_on)?;
-        Ok(readouts)
+        let together = if self.one_by_one { 1 } else { pictures.len().max(1) };
+        let mut all = Vec::with_capacity(pictures.len());
+        for part in pictures.chunks(together) {
+            let pixels = normalised(part, &self.preprocess, self.device)?.f_contiguous()?;
+            let mut readouts = self.run(&pixels)?;
+            let before = all.len();
+            let shifted = &mut |step: Step<'_>| go_on(Step { picture: before + step.picture, ..step });
+            self.explain_all(&pixels, &mut readouts, ask, shifted)?;
+            all.append(&mut readouts);
+        }
+        Ok(all)
     }
 }

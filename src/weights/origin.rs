@@ -45,17 +45,22 @@ pub struct Wrapping {
     /// What else there is, such as (`epoch`, `90`) and (`optimizer`, `a dictionary of 2`): the first entries, each as
     /// its name and its value in few words.
     pub beside: Vec<(String, String)>,
+    /// The classes of objects beside the weights that are not known here, such as `my.Config`: the first ones of the file.
+    /// Nothing was made of them; they were passed over.
+    pub unknown: Vec<String>,
     /// The prefixes taken off every name, outermost first: `module.` of `DataParallel`, `_orig_mod.` of
     /// `torch.compile`, `model.` of Lightning, and a part that is a prefix.
     pub prefixes: Vec<String>,
 }
 
 impl Display for Wrapping {
-    /// In one line: the part, the prefixes; nothing if there are neither.
+    /// In one line: the part, the prefixes, the unknown classes; nothing if there are none of them.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let part = self.part.iter().map(|part| format!("the tensors of {part:?}"));
         let prefixes = self.prefixes.iter().map(|prefix| format!("{prefix} taken off every name"));
-        f.write_str(&part.chain(prefixes).collect::<Vec<_>>().join(", "))
+        let unknown = (!self.unknown.is_empty())
+            .then(|| format!("objects beside the weights passed over, of {}", self.unknown.join(", ")));
+        f.write_str(&part.chain(prefixes).chain(unknown).collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -70,7 +75,7 @@ pub(super) fn part_of(
     read: &dyn Fn(Option<&str>) -> Result<Contents, String>,
 ) -> Result<Contents, String> {
     let entry = match format {
-        Format::Safetensors => Err(format!("no name begins with {part:?} and a dot")),
+        Format::Safetensors => Err(format!("has no part {part:?}: no name begins with it and a dot")),
         Format::PyTorch | Format::LegacyPyTorch => read(Some(part)),
     };
     let Err(message) = entry else { return entry };
@@ -87,7 +92,16 @@ impl Contents {
     /// What stands under a prefix, without it.
     fn under(mut self, prefix: &str) -> Result<Self, String> {
         let prefix = format!("{}.", prefix.trim_end_matches('.'));
-        let inside = |name: &str| name.strip_prefix(&prefix).filter(|rest| !rest.is_empty()).map(str::to_owned);
+        // It may stand behind what wrappers put before every name, which messages leave out.
+        let inside = |name: &str| {
+            let mut rest = name;
+            loop {
+                if let Some(inside) = rest.strip_prefix(&prefix).filter(|inside| !inside.is_empty()) {
+                    return Some(inside.to_owned());
+                }
+                rest = PREFIXES.iter().find_map(|wrapper| rest.strip_prefix(wrapper))?;
+            }
+        };
         let (wanted, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.tensors).into_iter().partition(|(name, _)| inside(name).is_some());
         if wanted.is_empty() {

@@ -4,6 +4,8 @@ mod attention;
 mod backbone;
 mod command;
 mod cuda;
+#[cfg(feature = "cli")]
+mod deterministic;
 mod eval;
 mod explain;
 mod foreign;
@@ -11,7 +13,9 @@ mod maps;
 mod network;
 mod outputs;
 mod photo;
+mod pictures;
 mod precision;
+mod reference;
 mod render;
 mod scripts;
 mod surroundings;

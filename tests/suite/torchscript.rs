@@ -44,6 +44,24 @@ fn close(a: ArrayView2<f32>, b: ArrayView2<f32>) -> bool {
 }
 
 #[test]
+fn weights_given_as_torchscript_are_told_where_they_belong() {
+    let preprocess = || Preprocess { short_side: 64, ..Preprocess::default() };
+    let root = crate::file("tests/golden");
+    for (file, named) in [
+        ("checkpoints/buffer.pt", "a file of weights, not TorchScript: give it as --weights"),
+        ("checkpoints/training-2.pth.tar", "give it as --weights"),
+        ("checkpoints/weights.safetensors", "give it as --weights"),
+        ("checkpoints/refused-numpy.pt", "a NumPy archive"),
+        ("checkpoints/refused-pickle.pt", "a pickle, but not one that torch.save wrote"),
+    ] {
+        let error = ScriptedNetwork::open(root.join(file), Device::Cpu, preprocess(), None).unwrap_err().to_string();
+        assert!(error.contains(named) && error.contains(file.split('/').next_back().unwrap()), "{error}");
+    }
+    let script = Checkpoint::open(golden("gated.pt")).unwrap_err().to_string();
+    assert!(script.contains("a TorchScript program") && script.contains("give it as --torchscript"), "{script}");
+}
+
+#[test]
 fn maps_and_classes_are_those_that_pytorch_gives() {
     let expected = Checkpoint::open(golden("gated.safetensors")).unwrap().tensors;
     let network = open("gated.pt", Some(&[1, 2])).unwrap();

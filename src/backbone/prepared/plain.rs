@@ -4,9 +4,9 @@ use tch::Tensor;
 use tch::nn::Linear;
 
 use super::Prepared;
-use crate::Result;
 use crate::backbone::{GateInside, GateStem};
 use crate::kernels::{Axis, Convolution, Map, Padding, max_pool};
+use crate::{Error, Result};
 
 /// A network of convolutions, pooled before every stage but the first.
 #[derive(Debug)]
@@ -25,7 +25,16 @@ impl Prepared for Plain {
     fn stage(&self, index: usize, xs: &Tensor, _gate: &mut GateInside<'_>) -> Result<Tensor> {
         let layers = &self.stages[index];
         let xs = Map::of("stage", xs, layers[0].channels())?;
-        let xs = if index == 0 { xs } else { max_pool(&xs, Axis { kernel: 2, stride: 2, padding: Padding::Each(0) }) };
+        let pool = Axis { kernel: 2, stride: 2, padding: Padding::Each(0) };
+        if index > 0 && !(pool.fits(xs.height) && pool.fits(xs.width)) {
+            let got = format!("{}x{}", xs.width, xs.height);
+            return Err(Error::Input {
+                layer: "stage",
+                expected: "features of 2x2 positions at least".to_owned(),
+                got,
+            });
+        }
+        let xs = if index == 0 { xs } else { max_pool(&xs, pool) };
         Ok(layers.iter().fold(xs, |xs, layer| layer.forward(&xs, None)).tensor())
     }
 

@@ -16,6 +16,7 @@ use cbam::{Error, Result};
 use clap::{Parser, ValueEnum};
 
 use crate::common::claims::Claims;
+use crate::opening::Opening;
 
 /// The files of a report, in its folder.
 const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.html"];
@@ -108,6 +109,8 @@ pub(crate) struct Cli {
     /// The names of the network's classes, one a line, if its weights do not say them
     #[arg(long, value_name = "FILE", requires = "truth")]
     pub(crate) labels: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
     /// The bundled backbone alone, without attention
     #[arg(long, conflicts_with = "weights")]
     pub(crate) plain: bool,
@@ -291,11 +294,21 @@ impl Cli {
 
     /// The network to measure.
     pub(crate) fn network(&self, device: tch::Device) -> Result<Network> {
-        match &self.weights {
-            Some(path) => Network::open(path, device),
-            None if self.plain => Network::plain(device),
-            None => Network::pretrained(device),
+        Ok(self.opened(device)?.0)
+    }
+
+    /// The network to measure, and what a user should know of its weights file, a line each.
+    pub(crate) fn opened(&self, device: tch::Device) -> Result<(Network, Vec<String>)> {
+        let Some(path) = &self.weights else {
+            let network = if self.plain { Network::plain(device) } else { Network::pretrained(device) };
+            return Ok((network?, Vec::new()));
+        };
+        let opened = Network::open_with(path, &self.opening.options(), device)?;
+        if opened.network.config().classes == 0 {
+            return Err(Error::weights(path, "has no classifier, and what is measured here rests on its answers"));
         }
+        let notes = opened.notes().into_iter().map(|note| format!("{}: {note}", path.display())).collect();
+        Ok((opened.network, notes))
     }
 
     /// Claims every file that is read or written, and makes sure that those can be, before any work.

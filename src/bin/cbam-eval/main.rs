@@ -11,6 +11,8 @@ mod gallery;
 #[path = "../common/given.rs"]
 mod given;
 mod html;
+#[path = "../common/opening.rs"]
+mod opening;
 mod prepare;
 mod randomise;
 mod record;
@@ -50,7 +52,9 @@ fn run(cli: &Cli) -> Result<u8> {
     let device = cbam::sys::resolve(cli.device)?;
     cbam::sys::set_all_threads(cli.threads)?;
     let source = cli.source()?;
-    let network = cli.network(device)?.for_inference();
+    let (network, notes) = cli.opened(device)?;
+    notes.iter().for_each(common::say);
+    let network = network.for_inference();
     let rows = cli.rows(&source, &network)?;
     console::tell(&rows.remarks, cli.quiet);
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;

@@ -3,7 +3,6 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use cbam::backbone::Arch;
 use cbam::explain::Method;
 use cbam::maps::{MapName, Resample, Scale};
 use cbam::network::{ForwardPrecision, Outputs};
@@ -14,6 +13,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
 
 use crate::given::Given;
+use crate::opening::Opening;
 use crate::values::listed;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -55,11 +55,14 @@ Examples:
   cbam-run --list-maps
       The maps that this network has.
 
+  cbam-run --weights net.pth --check reference.safetensors
+      Whether the network that is made of net.pth gives out what PyTorch does; --check in --help says how to write the reference.
+
 An option that changes nothing in a run is an error.
 
-Exit status: 0 all done; 1 some picture failed (its name and the reason are on standard error, the others are done);
-2 nothing was done: the command line is wrong, or the network or an output cannot be opened; 130 interrupted (finished
-files are whole; a second interrupt ends at once and may leave a hidden .tmp file).";
+Exit status: 0 all done (damaged pictures are named); 1 some picture failed (its name and the reason are on standard error,
+the others are done); 2 nothing was done: the command line is wrong, or the network or an output cannot be opened; 130
+interrupted (finished files are whole; a second interrupt ends at once and may leave a hidden .tmp file).";
 
 const INPUT: &str = "Pictures";
 pub(crate) const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";
@@ -78,7 +81,7 @@ pub(crate) struct Args {
     /// A scan of a folder takes the files whose extension is that of a picture, and skips `*-overlay.*`, `*-compare.*`,
     /// hidden files and folders, those that systems make (`._*`, `__MACOSX`, `@eaDir` and the like) and the output folders;
     /// what is left out is counted and told.
-    #[arg(required_unless_present = "list_maps", value_hint = ValueHint::AnyPath, help_heading = INPUT)]
+    #[arg(required_unless_present_any = ["list_maps", "check"], value_hint = ValueHint::AnyPath, help_heading = INPUT)]
     pub(crate) inputs: Vec<PathBuf>,
 
     /// The overlay of the only picture; `-` for standard output
@@ -177,10 +180,8 @@ pub(crate) struct Args {
     /// A weights file (safetensors or PyTorch) instead of the built-in ones
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
     pub(crate) weights: Option<PathBuf>,
-    /// Take --weights for this backbone (resnet50, vgg16, …) instead of what their names and shapes tell; tensors that it
-    /// has no use for are left out, and told
-    #[arg(long, value_name = "NAME", value_parser = listed::<Arch>(Arch::ALL), hide_possible_values = true, help_heading = RUN)]
-    pub(crate) arch: Option<Arch>,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
     /// A network that PyTorch scripted or traced; opening it runs its code, so it must be one that you trust
     ///
     /// Its first output [N, classes] is of the classes (see --outputs); outputs [N, h, w] and [N, C, h, w], C at most 64, are
@@ -211,6 +212,22 @@ pub(crate) struct Args {
     /// else, with others of the nearest multiple of 32
     #[arg(long, help_heading = RUN)]
     pub(crate) square: bool,
+    /// Compare the network with what PyTorch made of an input, and look at no picture: a file of safetensors with `input`
+    /// [N, C, H, W], normalised, and `logits` [N, classes]
+    ///
+    /// Prints the largest difference; exits with 0 if it is within --tolerance, with 1 if not. The network runs as a run would
+    /// have it, and besides as libtorch has it, where the two differ. Gates may lie in the file too, such as
+    /// `gate:spatial:layer1.0` [N, h, w] and `gate:channel:layer1.0` [N, C]. In Python:
+    ///
+    ///     x = torch.randn(2, 3, 224, 288)
+    ///     y = model.eval()(x).detach()
+    ///     from safetensors.torch import save_file
+    ///     save_file({"input": x, "logits": y}, "reference.safetensors")
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["inputs", "list_maps"], value_hint = ValueHint::FilePath, verbatim_doc_comment, help_heading = RUN)]
+    pub(crate) check: Option<PathBuf>,
+    /// By what share of their largest value results may differ from the reference's
+    #[arg(long, value_name = "0..1", default_value = "0.001", value_parser = share, requires = "check", help_heading = RUN)]
+    pub(crate) tolerance: f64,
     /// The names of the network's classes, a text file with one a line
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
     pub(crate) labels: Option<PathBuf>,
@@ -229,7 +246,24 @@ pub(crate) struct Args {
     /// that has no faster form for inference]
     #[arg(long, value_name = "N", value_parser = batch_size, help_heading = RUN)]
     pub(crate) batch_size: Option<NonZeroUsize>,
-    /// No progress bar and no summary; errors are still told
+    /// The same bits for the same file in every run on a machine, with any --threads and --batch-size; on a CPU alone
+    ///
+    /// Without it, maps may differ in the last bits from run to run, and a pixel by one level: pictures go through the network
+    /// in batches as they come, and libtorch's sums depend on the batch. With it every picture goes through by itself.
+    #[arg(long, help_heading = RUN)]
+    pub(crate) deterministic: bool,
+    /// The most pixels (width × height) of a picture, with K, M or G for thousands, millions, thousand millions; larger ones
+    /// are errors
+    #[arg(long, value_name = "N", default_value = "200M", value_parser = pixels, help_heading = RUN)]
+    pub(crate) max_pixels: u64,
+    /// What pictures under way may take together, in bytes, with K, M or G (1024 each); a picture that needs more passes
+    /// alone
+    ///
+    /// It counts files, decoded pixels and what decoders work in, not the network. More lets more threads decode large
+    /// pictures at once.
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = bytes, help_heading = RUN)]
+    pub(crate) memory: u64,
+    /// No progress bar and no summary; errors are still told, and damaged pictures
     #[arg(long, short, help_heading = RUN)]
     pub(crate) quiet: bool,
 }
@@ -296,6 +330,34 @@ fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
         .ok()
         .filter(|size: &NonZeroUsize| size.get() <= 1024)
         .ok_or_else(|| "not a number from 1 to 1024".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "not a number from 0 to 1".into())
+}
+
+/// A number of pixels: `200M` is 200,000,000.
+fn pixels(text: &str) -> Result<u64, String> {
+    amount(text, 1000).ok_or_else(|| "write a number from 1, such as 50000000 or 50M".into())
+}
+
+/// A number of bytes: `512M` is 512 × 1024 × 1024.
+fn bytes(text: &str) -> Result<u64, String> {
+    amount(text, 1024).ok_or_else(|| "write a size from 1, such as 536870912, 512M or 2G".into())
+}
+
+fn amount(text: &str, step: u64) -> Option<u64> {
+    let text = text.trim();
+    let (digits, power) = match text.chars().last()?.to_ascii_uppercase() {
+        'K' => (&text[..text.len() - 1], 1),
+        'M' => (&text[..text.len() - 1], 2),
+        'G' => (&text[..text.len() - 1], 3),
+        _ => (text, 0),
+    };
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(step.pow(power)).filter(|amount| *amount > 0)
 }
 
 fn fraction(text: &str) -> Result<f32, String> {

@@ -16,40 +16,38 @@ impl Args {
     /// Refuses an option that was given and changes nothing, as far as the command line tells.
     pub(crate) fn check_effects(&self) -> Result<(), clap::Error> {
         if self.list_maps {
-            return self.check_list();
+            return self.of_network_alone("list_maps", &[], &["labels", "batch_size"]);
+        }
+        if self.check.is_some() {
+            return self.of_network_alone("check", &["tolerance"], &["labels", "batch_size", "mean", "std"]);
         }
         let (network, drawing) = (self.of_network(), self.of_drawing());
         self.given.check::<Self>(&network)?;
         self.given.check::<Self>(&drawing)
     }
 
-    /// With --list-maps nothing but the network counts.
-    fn check_list(&self) -> Result<(), clap::Error> {
+    /// With an option that looks at no picture nothing but the network counts, what belongs to that option (`besides`), and not what of the network is `idle` there.
+    fn of_network_alone(&self, mode: &str, besides: &[&str], idle: &[&str]) -> Result<(), clap::Error> {
         self.given.check::<Self>(&self.of_network())?;
         let command = Self::command();
-        let about_maps = |option: &str| {
+        let about_pictures = |option: &str| {
             let argument = command.get_arguments().find(|argument| argument.get_id() == option);
-            argument
-                .is_none_or(|argument| ![Some(OUTPUT), Some(MAP), Some(LOOK)].contains(&argument.get_help_heading()))
+            let heading = argument.and_then(|argument| argument.get_help_heading());
+            [OUTPUT, MAP, LOOK].map(Some).contains(&heading) || idle.contains(&option)
         };
-        let network = |option: &&str| about_maps(option) && !["labels", "batch_size"].contains(option);
-        match self
-            .given
-            .0
-            .iter()
-            .map(String::as_str)
-            .filter(|option| *option != "list_maps")
-            .find(|option| !network(option))
-        {
-            Some(option) => Err(usage(format!("--{} has no effect with --list-maps", option.replace('_', "-")))),
+        let refused = |option: &&str| *option != mode && !besides.contains(option) && about_pictures(option);
+        match self.given.0.iter().map(String::as_str).find(refused) {
+            Some(option) => {
+                let [option, mode] = [option, mode].map(|name| name.replace('_', "-"));
+                Err(usage(format!("--{option} has no effect with --{mode}")))
+            }
             None => Ok(()),
         }
     }
 
-    fn of_network(&self) -> [Effect<'static>; 3] {
+    fn of_network(&self) -> [Effect<'static>; 2] {
         let (weights, script) = (self.weights.is_some(), self.torchscript.is_some());
         [
-            (&["arch"], weights, "it says what the file of --weights is"),
             (&["torchscript_outputs"], script, "it names outputs of the network of --torchscript"),
             (&["outputs"], weights || script, "it says what a network of --weights or --torchscript gives out"),
         ]

@@ -2,6 +2,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod check;
 mod clash;
 #[path = "../common/mod.rs"]
 mod common;
@@ -12,6 +13,8 @@ mod given;
 mod interrupt;
 mod json;
 mod model;
+#[path = "../common/opening.rs"]
+mod opening;
 mod plan;
 mod request;
 mod scan;
@@ -26,7 +29,7 @@ use cbam::pipeline::{self, Options};
 use cbam::weights::read_labels;
 
 use args::Args;
-use common::printed;
+use common::{printed, status};
 use console::Console;
 use request::{Command, Request};
 
@@ -38,6 +41,11 @@ fn main() {
 fn execute(args: Args) -> Result<u8> {
     match args.resolve()? {
         Command::ListMaps(model) => Ok(printed(&model::list_maps(&model)?)),
+        Command::Check { model, reference, tolerance } => {
+            let verdict = check::check(&model, &reference, tolerance, &|line| common::say(line))?;
+            let printed = printed(&verdict.text);
+            Ok(if verdict.agrees { printed } else { status::FAILED })
+        }
         Command::Run(request) => run(&request),
     }
 }

@@ -4,10 +4,9 @@ use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use cbam::backbone::Arch;
 use cbam::explain::{ExplainOptions, Method};
-use cbam::network::ForwardPrecision;
-use cbam::photo::Preprocess;
+use cbam::network::{ForwardPrecision, OpenOptions};
+use cbam::photo::{Limits, Preprocess};
 use cbam::pipeline::{Destination, Options, PictureFormat, Target, check_folder, check_writable};
 use cbam::render::Overlay;
 use cbam::sys::DeviceSpec;
@@ -19,6 +18,8 @@ use crate::args::{Args, usage};
 pub(crate) enum Command {
     /// Print the names of the network's maps.
     ListMaps(Model),
+    /// Compare the network with a reference, within a tolerance.
+    Check { model: Model, reference: PathBuf, tolerance: f64 },
     /// Look at pictures.
     Run(Box<Request>),
 }
@@ -38,6 +39,8 @@ pub(crate) struct Model {
     pub(crate) masks: u32,
     /// What its numbers for the classes are, if that is said.
     pub(crate) outputs: Option<cbam::network::Outputs>,
+    /// Every picture goes through it by itself.
+    pub(crate) deterministic: bool,
 }
 
 /// What of the network's input is not as the network has it by itself.
@@ -56,8 +59,8 @@ pub(crate) struct InputChange {
 pub(crate) enum ModelKind {
     /// Built in.
     Bundled,
-    /// A weights file, and the backbone to take it for, if it is not to be recognised.
-    Weights { path: PathBuf, arch: Option<Arch> },
+    /// A weights file, and what it does not say itself.
+    Weights { path: PathBuf, options: OpenOptions },
     /// A scripted network, how it sees pictures, and which of its outputs are maps: none for all that can be.
     Script { path: PathBuf, preprocess: Preprocess, maps: Option<Vec<usize>> },
 }
@@ -155,9 +158,13 @@ impl Args {
             by_default: self.by_default(),
             masks: self.masks,
             outputs,
+            deterministic: self.deterministic,
         };
         if self.list_maps {
             return Ok(Command::ListMaps(model));
+        }
+        if let Some(reference) = self.check {
+            return Ok(Command::Check { model, reference, tolerance: self.tolerance });
         }
         let inputs: Vec<_> = self.inputs.into_iter().map(input).collect();
         let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();
@@ -232,6 +239,8 @@ impl Args {
                 threads,
                 batch_size: self.batch_size,
                 jpeg_quality: self.jpeg_quality,
+                limits: limits(self.max_pixels),
+                memory: self.memory,
                 ..Options::default()
             },
             labels: self.labels,
@@ -244,7 +253,7 @@ impl Args {
 impl Args {
     fn model_kind(&self) -> ModelKind {
         let Some(path) = &self.torchscript else {
-            let weights = |path| ModelKind::Weights { path, arch: self.arch };
+            let weights = |path| ModelKind::Weights { path, options: self.opening.options() };
             return self.weights.clone().map_or(ModelKind::Bundled, weights);
         };
         let defaults = self.input_change().apply(Preprocess::imagenet());
@@ -282,6 +291,16 @@ impl Outputs {
             || self.panel_dir.is_some()
             || self.maps_dir.is_some()
     }
+}
+
+/// Limits for pictures of so many pixels. Over the default, sides may have any length, and a pixel four channels of 16 bits.
+fn limits(max_pixels: u64) -> Limits {
+    let default = Limits::default();
+    if max_pixels <= default.max_pixels {
+        return Limits { max_pixels, ..default };
+    }
+    let max_bytes = default.max_bytes.max(max_pixels.saturating_mul(8));
+    Limits { max_side: u32::MAX, max_pixels, max_bytes }
 }
 
 /// The message about an option that is for one picture.

@@ -19,6 +19,10 @@ const LITES: [(&str, usize, i64); 3] =
 /// The features under the classifier of `MobileNetV2` and EfficientNet-Lite.
 const FEATURES: i64 = 1280;
 
+/// BatchNorm's ε in PyTorch, and in EfficientNet-Lite.
+const EPS_PYTORCH: f64 = 1e-5;
+const EPS_LITE: f64 = 1e-3;
+
 /// What was read of a network, before its attention and its classifier.
 struct Body {
     layout: Layout,
@@ -27,6 +31,7 @@ struct Body {
     /// What this crate calls the classifier.
     classifier: &'static str,
     grey: bool,
+    symmetric: bool,
     assumptions: Vec<super::Assumption>,
 }
 
@@ -50,7 +55,7 @@ impl Body {
         let head = (!self.arch.starts_with("vgg")).then(|| Place { site: HEAD.to_owned(), channels: FEATURES });
         let places: Vec<Place> = stem.into_iter().chain(stages).chain(head).collect();
         let mut attention = Vec::new();
-        for found in places::take(modules, &places, options.pool_order)? {
+        for found in places::take(modules, &places, options.pool_order, options.arch.is_some())? {
             if attention.is_empty() {
                 self.layout = found.layout;
             }
@@ -74,6 +79,9 @@ impl Body {
         if options.max_pool.is_some() {
             return Err(format!("{}: --stem-pool has no effect: it is for residual networks", self.arch));
         }
+        if options.symmetric.is_some() && self.classifier != "_fc" {
+            return Err(format!("{}: --padding has no effect: it is for EfficientNet-Lite", self.arch));
+        }
         let finished = modules.finish(&self.arch, options.arch.is_some(), options.drop_attention)?;
         Ok(Recognised {
             layout: self.layout,
@@ -81,7 +89,7 @@ impl Body {
             classes,
             width: self.width,
             attention,
-            variant: Variant { grey: self.grey, hidden, ..Variant::default() },
+            variant: Variant { grey: self.grey, symmetric: self.symmetric, hidden, ..Variant::default() },
             prefix: prefix.to_owned(),
             assumptions: self.assumptions,
             left_out: finished.left_out,
@@ -121,7 +129,15 @@ pub(super) fn vgg(modules: Modules, prefix: &str, options: &RecogniseOptions) ->
     let [width, ..] = modules.axes::<4>("features.0.weight")?;
     let mut assumptions = Vec::new();
     let grey = grey::coloured(&modules, "features.0", &mut assumptions)?;
-    let mut body = Body { layout: Layout::Torchvision, arch, width, classifier: "classifier", grey, assumptions };
+    let mut body = Body {
+        layout: Layout::Torchvision,
+        arch,
+        width,
+        classifier: "classifier",
+        grey,
+        symmetric: false,
+        assumptions,
+    };
     let attention = body.attention(&modules, options)?;
     let classes = vgg_classifier(&modules, options.arch.is_some())?;
     body.recognised(modules, prefix, options, attention, (classes, Vec::new()))
@@ -169,7 +185,15 @@ pub(super) fn mobilenet_v2(modules: Modules, prefix: &str, options: &RecogniseOp
     let mut assumptions = Vec::new();
     let grey = grey::coloured(&modules, "features.0.0", &mut assumptions)?;
     let arch = "mobilenet_v2".to_owned();
-    let body = Body { layout: Layout::Torchvision, arch, width, classifier: "classifier.1", grey, assumptions };
+    let body = Body {
+        layout: Layout::Torchvision,
+        arch,
+        width,
+        classifier: "classifier.1",
+        grey,
+        symmetric: false,
+        assumptions,
+    };
     body.finish(modules, prefix, options)
 }
 
@@ -209,12 +233,20 @@ pub(super) fn efficientnet_lite(
     }
     modules.conv_norm("_conv_head", "_bn1")?;
     let mut assumptions = Vec::new();
-    if timm {
-        let said = "timm's tf_efficientnet_lite: TensorFlow's padding, an ε of 0.001 and pictures scaled to ±1, none of which \
-                    its efficientnet_lite has";
-        assumptions.push(super::Assumption::new(said, None));
+    let symmetric = options.symmetric.unwrap_or(false);
+    if timm && options.symmetric.is_none() {
+        let said =
+            "TensorFlow's padding, an ε of 0.001 and pictures scaled to ±1, as timm's tf_efficientnet_lite has them";
+        assumptions.push(super::Assumption::new(said, Some("--padding symmetric")));
+    }
+    if !timm && options.symmetric.is_some() {
+        return Err(format!("{arch}: --padding has no effect: it is for timm's names"));
+    }
+    if symmetric {
+        modules.scale_norms(EPS_PYTORCH, EPS_LITE)?;
     }
     let grey = grey::coloured(&modules, "_conv_stem", &mut assumptions)?;
     let layout = if timm { Layout::Timm } else { Layout::EfficientNetLite };
-    Body { layout, arch: arch.to_owned(), width, classifier: "_fc", grey, assumptions }.finish(modules, prefix, options)
+    let arch = arch.to_owned();
+    Body { layout, arch, width, classifier: "_fc", grey, symmetric, assumptions }.finish(modules, prefix, options)
 }

@@ -23,6 +23,9 @@ pub struct RecogniseOptions {
     pub pool_order: Option<PoolOrder>,
     /// Whether a max pooling follows the first convolution of a residual network.
     pub max_pool: Option<bool>,
+    /// Whether an EfficientNet-Lite in timm's names is padded alike on both sides, as timm's `efficientnet_lite0`, or as TensorFlow
+    /// does, as its `tf_efficientnet_lite0`.
+    pub symmetric: Option<bool>,
 }
 
 /// What names and shapes do not tell, and was taken for granted.

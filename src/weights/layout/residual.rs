@@ -43,6 +43,9 @@ pub(super) fn recognise(
     options: &RecogniseOptions,
 ) -> Result<Recognised, String> {
     let member = member(&modules)?;
+    if options.symmetric.is_some() {
+        return Err(format!("{}: --padding has no effect: it is for EfficientNet-Lite", member.arch));
+    }
     let mut reading =
         Reading { modules: &modules, options, assumptions: Vec::new(), layout: None, attention: Vec::new() };
     let (stem, grey, width) = reading.stem(whose)?;
@@ -70,7 +73,7 @@ pub(super) fn recognise(
         classes: head.classes,
         width,
         attention,
-        variant: Variant { stride_in, stem, grey, hidden: head.hidden },
+        variant: Variant { stride_in, stem, grey, hidden: head.hidden, ..Variant::default() },
         prefix: prefix.to_owned(),
         assumptions,
         left_out: finished.left_out,
@@ -183,7 +186,7 @@ impl Reading<'_> {
 
     /// Takes what attention stands beside the stages.
     fn beside(&mut self, places: &[Place]) -> Result<(), String> {
-        for found in places::take(self.modules, places, self.options.pool_order)? {
+        for found in places::take(self.modules, places, self.options.pool_order, self.options.arch.is_some())? {
             self.found(Some(found));
         }
         Ok(())

@@ -8,7 +8,8 @@ use crate::explain::Method;
 /// Everything that the network says about one picture.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Readout {
-    /// Class probabilities, `[classes]`, summing to 1; empty for a network that says nothing of classes.
+    /// Class probabilities, `[classes]`, each in `[0, 1]`; they sum to 1 if one class of all is right
+    /// ([`Outputs::Softmax`](crate::network::Outputs)); empty for a network that says nothing of classes.
     pub probabilities: Array1<f32>,
     /// The gates, in the order in which the network applies them.
     pub gates: Vec<GateReadout>,

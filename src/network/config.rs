@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Outputs;
 use crate::attention::{
     BamConfig, CbamConfig, ChannelAttentionConfig, EcaConfig, Padding, PatchAttentionConfig, SpatialAttentionConfig,
     SqueezeExciteConfig,
@@ -28,6 +29,9 @@ pub struct NetworkConfig {
     /// The names of the classes, in the order of the logits; none where they are ImageNet's, or unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// What its numbers for the classes are; with one class never a softmax.
+    #[serde(default)]
+    pub outputs: Outputs,
     /// How the backbone differs from the usual one of its architecture.
     #[serde(default, skip_serializing_if = "Variant::is_usual")]
     pub variant: Variant,
@@ -150,8 +154,8 @@ impl StageAttention {
 impl NetworkConfig {
     /// The backbone alone, with its ImageNet classifier.
     pub fn plain(arch: Arch) -> Self {
-        let (short_side, variant) = (arch.input_size(), Variant::default());
-        Self { arch, classes: 1000, short_side, attention: Vec::new(), labels: Vec::new(), variant }
+        let (short_side, outputs, variant) = (arch.input_size(), Outputs::default(), Variant::default());
+        Self { arch, classes: 1000, short_side, attention: Vec::new(), labels: Vec::new(), outputs, variant }
     }
 
     /// The attention of the bundled model: CBAM after the last stage of half the final resolution (r = 8; `stage5` of

@@ -9,6 +9,7 @@ mod fit;
 mod input;
 mod load;
 mod open;
+mod outputs;
 mod places;
 mod reference;
 mod run;
@@ -18,6 +19,7 @@ use tch::{Tensor, nn};
 
 use crate::attention::Gate;
 use crate::backbone::{Backbone, Prepared};
+use crate::photo::Preprocess;
 use crate::{Error, Result, kernels, sys};
 
 use block::Block;
@@ -25,6 +27,7 @@ pub use config::{NetworkConfig, StageAttention};
 pub use input::ForwardPrecision;
 pub(crate) use input::normalised;
 pub use open::{OpenOptions, Opened};
+pub use outputs::Outputs;
 pub use places::{HEAD, Place, STEM};
 pub use reference::{Agreement, Reference};
 pub(crate) use run::to_host;
@@ -37,6 +40,8 @@ const MAX_CLASSES: i64 = 1_000_000;
 #[derive(Debug)]
 pub struct Network {
     config: NetworkConfig,
+    /// How it takes pictures.
+    preprocess: Preprocess,
     variables: nn::VarStore,
     backbone: Box<dyn Backbone>,
     blocks: Vec<Block>,
@@ -92,7 +97,7 @@ impl Network {
     /// # Errors
     /// [`Error::Argument`] if the configuration has a number of classes that cannot be, or names a stage that the backbone lacks, or out of order,
     /// or puts gates of two kinds at one place.
-    pub fn new(config: NetworkConfig, device: tch::Device) -> Result<Self> {
+    pub fn new(mut config: NetworkConfig, device: tch::Device) -> Result<Self> {
         if !(0..=MAX_CLASSES).contains(&config.classes) {
             let message = format!("{} classes; there must be 0 (no classifier) to {MAX_CLASSES}", config.classes);
             return Err(Error::argument("network", message));
@@ -101,6 +106,7 @@ impl Network {
             let message = format!("{} names for {} classes", config.labels.len(), config.classes);
             return Err(Error::argument("labels", message));
         }
+        config.outputs = config.outputs.of_logits(config.classes);
         let variables = nn::VarStore::new(device);
         let root = variables.root();
         let backbone = config.arch.build_variant(&root / "backbone", config.classes, &config.variant)?;
@@ -115,12 +121,61 @@ impl Network {
             let path = &root / "attention" / attention.stage.replace('.', "_").as_str();
             blocks.push(Block::new(&path, site, channels, stride, attention)?);
         }
-        Ok(Self { config, variables, backbone, blocks, prepared: None, backbone_trains: false, one_by_one: false })
+        let preprocess = config.preprocess();
+        let (prepared, backbone_trains, one_by_one) = (None, false, false);
+        Ok(Self { config, preprocess, variables, backbone, blocks, prepared, backbone_trains, one_by_one })
     }
 
     /// Its configuration.
     pub fn config(&self) -> &NetworkConfig {
         &self.config
+    }
+
+    /// How it takes pictures: as its configuration says, or [`with_preprocess`](Self::with_preprocess).
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
+    }
+
+    /// With pictures taken in another way than the configuration says: another mean and deviation, say.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if a number of it is out of range.
+    pub fn with_preprocess(mut self, preprocess: Preprocess) -> Result<Self> {
+        preprocess.check()?;
+        self.preprocess = preprocess;
+        Ok(self)
+    }
+
+    /// With its numbers for the classes taken in another sense than the configuration says.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a softmax over one class.
+    pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
+        outputs.check(self.config.classes)?;
+        self.config.outputs = outputs;
+        Ok(self)
+    }
+
+    /// How many answers it has: its classes, or two if it gives out one number (see [`Outputs`]).
+    pub fn answers(&self) -> usize {
+        usize::try_from(Outputs::answers(self.config.classes)).unwrap_or(0)
+    }
+
+    /// The scores of its answers from logits `[N, classes]`: `[N, answers]`; see [`Outputs::scores`].
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if libtorch fails.
+    pub fn scores(&self, logits: &Tensor) -> Result<Tensor> {
+        self.config.outputs.scores(logits)
+    }
+
+    /// The probabilities of its answers from logits `[N, classes]`: `[N, answers]`, in f32; see
+    /// [`Outputs::probabilities`].
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if a logit is infinite or not a number.
+    pub fn probabilities(&self, logits: &Tensor) -> Result<Tensor> {
+        self.config.outputs.probabilities(logits)
     }
 
     /// Its backbone.

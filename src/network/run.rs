@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 
 use super::input::shape_of;
 use super::site::Site;
-use super::{BlockOutput, Network, Output};
+use super::{BlockOutput, Network, Output, Outputs};
 use crate::explain::{Method, class_activation, grad_cam};
 use crate::kernels;
 use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
@@ -104,16 +104,27 @@ impl Network {
         Ok(())
     }
 
+    /// What each answer's score takes of each channel's mean, `[answers, C]`, if the scores are linear in these.
+    fn linear_scores(&self) -> Result<Option<Tensor>> {
+        let gated = self.blocks.iter().any(|block| block.site == Site::Head);
+        match self.backbone.classifier_weight() {
+            Some(weight) if !gated && self.config.outputs != Outputs::Probabilities => {
+                // One number's second answer, or the weights themselves.
+                self.scores(&weight.f_transpose(0, 1)?)?.f_transpose(0, 1).map(Some).map_err(Error::from)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// What the network says of classes: their probabilities, and the likeliest one's Grad-CAM.
-    fn answers(&self, output: &Output) -> Result<Vec<Readout>> {
-        let probabilities = to_host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
-        let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
+    fn of_classes(&self, output: &Output) -> Result<Vec<Readout>> {
+        let probabilities = to_host::<Ix2>(&self.probabilities(&output.logits)?)?;
+        let first = Vec::<i64>::try_from(self.scores(&output.logits)?.f_argmax(-1, false)?)?;
         let features = self.head_activation(&output.features)?;
-        let linear =
-            self.backbone.classifier_weight().filter(|_| self.blocks.iter().all(|block| block.site != Site::Head));
+        let linear = self.linear_scores()?;
         let grad_cams = match &linear {
             Some(weight) => class_activation(&features, &first, weight)?,
-            None => grad_cam(&features, &first, |features| self.classify(features))?,
+            None => grad_cam(&features, &first, |features| self.scores(&self.classify(features)?))?,
         };
         let readout = |(i, map)| Readout {
             probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
@@ -127,7 +138,7 @@ impl Network {
         let mut readouts = if self.config.classes == 0 {
             vec![Readout::default(); output.logits.size()[0] as usize]
         } else {
-            self.answers(output)?
+            self.of_classes(output)?
         };
         for block in &output.attention {
             if block.channel.is_some() || block.spatial.is_some() {

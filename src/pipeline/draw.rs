@@ -16,6 +16,7 @@ use super::{Destination, Job, Options, Target, TopClass, WholeFile, write_whole}
 use crate::maps::{AttentionMap, MapName, Readout, Scale, ScaleLimits};
 use crate::photo::{Geometry, Photo};
 use crate::render::{Legend, Painting, PanelTile, TileContent, bar_chart, compare, panel};
+use crate::text::percent;
 use crate::{Error, Result};
 
 /// Which values span the colours of a map.
@@ -58,13 +59,13 @@ pub(super) fn widen(
 pub(super) fn finish(
     job: &Job,
     options: &Options,
-    NetworkFacts { labels, maps, .. }: &NetworkFacts,
+    NetworkFacts { labels, maps, outputs: outputs_are, .. }: &NetworkFacts,
     photo: Option<Photo>,
     seen: Seen,
     spans: &Spans,
 ) -> Result<PictureReport> {
     let start = Instant::now();
-    let Seen { geometry, readout, mut timings } = seen;
+    let Seen { geometry, readout, mut timings, damage, notes } = seen;
     let top = report::top(&readout, labels);
     let explained = report::explained(&readout, labels);
     let mut outputs = Vec::new();
@@ -102,13 +103,18 @@ pub(super) fn finish(
         outputs.extend(panel);
     }
     timings.draw_ms = milliseconds(start.elapsed());
+    let statistics = report::statistics(&readout, &geometry, maps)?;
     Ok(PictureReport {
         input: job.source.name().display().to_string(),
+        damaged: damage,
+        notes,
         size: geometry.picture,
         network_size: geometry.network,
+        outputs_are: (!top.is_empty()).then_some(*outputs_are),
         top,
         explained,
-        maps: report::statistics(&readout, &geometry, maps)?,
+        flat: report::flat(&statistics, maps),
+        maps: statistics,
         channels: report::channels(&readout),
         outputs: outputs.iter().map(|path: &PathBuf| path.display().to_string()).collect(),
         timings,
@@ -178,7 +184,7 @@ fn legend(scale: Scale, explained: Option<&TopClass>) -> Legend {
         Scale::Fixed(low, high) => [low, high].map(|value| value.to_string()),
         Scale::Run => ["least of the run, map by map".to_owned(), "greatest of the run, map by map".to_owned()],
     };
-    let heading = explained.map(|class| format!("class: {}, {:.1} %", class.label, 100.0 * class.probability));
+    let heading = explained.map(|class| format!("class: {}, {}", class.label, percent(class.probability)));
     Legend { heading, ends }
 }
 

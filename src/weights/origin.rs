@@ -75,7 +75,7 @@ pub(super) fn part_of(
     read: &dyn Fn(Option<&str>) -> Result<Contents, String>,
 ) -> Result<Contents, String> {
     let entry = match format {
-        Format::Safetensors => Err(format!("no name begins with {part:?} and a dot")),
+        Format::Safetensors => Err(format!("has no part {part:?}: no name begins with it and a dot")),
         Format::PyTorch | Format::LegacyPyTorch => read(Some(part)),
     };
     let Err(message) = entry else { return entry };
@@ -92,7 +92,16 @@ impl Contents {
     /// What stands under a prefix, without it.
     fn under(mut self, prefix: &str) -> Result<Self, String> {
         let prefix = format!("{}.", prefix.trim_end_matches('.'));
-        let inside = |name: &str| name.strip_prefix(&prefix).filter(|rest| !rest.is_empty()).map(str::to_owned);
+        // It may stand behind what wrappers put before every name, which messages leave out.
+        let inside = |name: &str| {
+            let mut rest = name;
+            loop {
+                if let Some(inside) = rest.strip_prefix(&prefix).filter(|inside| !inside.is_empty()) {
+                    return Some(inside.to_owned());
+                }
+                rest = PREFIXES.iter().find_map(|wrapper| rest.strip_prefix(wrapper))?;
+            }
+        };
         let (wanted, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.tensors).into_iter().partition(|(name, _)| inside(name).is_some());
         if wanted.is_empty() {

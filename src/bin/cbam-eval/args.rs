@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use cbam::eval::{ClassNames, PictureSource, RemarkKind, Remarks, ScoreCache, Truth, TruthRow};
+use cbam::explain::Method;
 use cbam::maps::MapName;
 use cbam::network::Network;
 use cbam::photo::Preprocess;
@@ -19,6 +20,9 @@ use crate::opening::Opening;
 
 /// The files of a report, in its folder.
 const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.html"];
+
+use crate::given::Given;
+use crate::values::{listed, listed_by};
 
 /// Measure a network: how often its class is right, how well its maps point at the object, and whether its decision
 /// rests on what they name.
@@ -49,6 +53,8 @@ const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.h
         cbam-eval --images val.tar --truth val.tsv --plain        the backbone alone, as the reference"
 )]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) given: Given,
     /// The pictures: a folder or a tar archive that holds the paths of the truth
     #[arg(long, value_name = "DIR|TAR")]
     pub(crate) images: PathBuf,
@@ -56,10 +62,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) truth: Option<PathBuf>,
     /// The maps to score [default: those of fused, spatial, patch and gradcam that the network has]
-    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = map_name)]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = listed_by(map_names(), map_name), hide_possible_values = true)]
     pub(crate) maps: Vec<MapName>,
     /// The map that the others are compared with [default: the first of --maps]
-    #[arg(long, value_name = "NAME", value_parser = map_name)]
+    #[arg(long, value_name = "NAME", value_parser = listed_by(map_names(), map_name), hide_possible_values = true)]
     pub(crate) against: Option<MapName>,
     /// What to measure beside accuracy and localisation [default: all with --report, none without]
     #[arg(long, value_delimiter = ',', value_name = "WHAT")]
@@ -109,7 +115,7 @@ pub(crate) struct Cli {
     #[arg(long, conflicts_with = "weights")]
     pub(crate) plain: bool,
     /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value_t, value_name = "DEVICE")]
+    #[arg(long, default_value_t, value_name = "DEVICE", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true)]
     pub(crate) device: DeviceSpec,
     /// Threads; all cores by default
     #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads)]
@@ -137,6 +143,12 @@ pub(crate) enum Measure {
     All,
     /// None of them
     None,
+}
+
+/// The names of maps that can be completed.
+fn map_names() -> Vec<String> {
+    let others = ["fused", "spatial", "patch", "rollout"].map(str::to_owned);
+    others.into_iter().chain(Method::ALL.map(|method| method.to_string())).collect()
 }
 
 fn map_name(text: &str) -> std::result::Result<MapName, String> {

@@ -5,8 +5,11 @@ mod args;
 #[path = "../common/mod.rs"]
 mod common;
 mod console;
+mod effect;
 mod files;
 mod gallery;
+#[path = "../common/given.rs"]
+mod given;
 mod html;
 #[path = "../common/opening.rs"]
 mod opening;
@@ -20,6 +23,8 @@ mod subject;
 mod summary;
 mod svg;
 mod tables;
+#[path = "../common/values.rs"]
+mod values;
 
 use std::path::Path;
 
@@ -42,6 +47,7 @@ fn main() {
 
 /// The exit status.
 fn run(cli: &Cli) -> Result<u8> {
+    cli.check_effects()?;
     cli.claims()?;
     let device = cbam::sys::resolve(cli.device)?;
     cbam::sys::set_all_threads(cli.threads)?;

@@ -19,10 +19,10 @@ pub(crate) struct Verdict {
 
 /// Runs the network on the reference's input, in the form that a run has it, and before that as libtorch has it where that is
 /// another.
-pub(crate) fn check(model: &Model, reference: &Path, tolerance: f64) -> Result<Verdict> {
+pub(crate) fn check(model: &Model, reference: &Path, tolerance: f64, note: &dyn Fn(&str)) -> Result<Verdict> {
     let against = Reference::open(reference)?.with_tolerance(tolerance);
     let mut verdict = Verdict { text: String::new(), agrees: true };
-    match model::load(model)? {
+    match model::load(model, note)? {
         Opened::Network(network) => {
             verdict.add("libtorch", &against.compare(&network)?);
             let network: Network = network.for_inference();

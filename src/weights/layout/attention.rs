@@ -13,7 +13,8 @@
 
 use tch::{Tensor, no_grad};
 
-use super::modules::{Leaf, Modules, Shape, listed, said};
+use super::modules::{Leaf, Modules, Shape, said};
+use super::names::listed;
 use super::{Assumption, AttentionKind, Layout, SiteAttention};
 use crate::attention::{CbamConfig, ChannelAttentionConfig, PoolOrder, SpatialAttentionConfig};
 

@@ -9,10 +9,13 @@ use std::collections::BTreeMap;
 use tch::{Kind, Tensor, no_grad};
 
 use super::Assumption;
-use super::modules::{Leaf, Modules, OUTSIDE, Shape, listed, said};
+use super::modules::{Leaf, Modules, OUTSIDE, Shape, said};
+use super::names::listed;
 
 /// BatchNorm's ε, as PyTorch's layers have it.
 const EPS: f64 = 1e-5;
+/// What the names of a network's stages begin with.
+const STAGES: [&str; 6] = ["layer1.", "layer2.", "layer3.", "layer4.", "features.", "_blocks."];
 /// What heads are called that make no class scores.
 const PROJECTIONS: [&str; 5] = ["proj", "predict", "prototype", "queue", "momentum"];
 
@@ -30,7 +33,9 @@ pub(super) struct Head {
 /// `prefix` is that of the network. If `lenient`, heads that do not fit are none.
 pub(super) fn find(modules: &Modules, prefix: &str, features: i64, ours: &str, lenient: bool) -> Result<Head, String> {
     let mut groups: BTreeMap<String, Vec<Leaf>> = BTreeMap::new();
-    for leaf in modules.leaves("") {
+    // What is left inside stages is not behind them.
+    let in_stages = |leaf: &Leaf| STAGES.iter().any(|stage| leaf.path.starts_with(stage));
+    for leaf in modules.leaves("").into_iter().filter(|leaf| !in_stages(leaf)) {
         groups.entry(group(&leaf.path, prefix)).or_default().push(leaf);
     }
     let projects = |name: &str| PROJECTIONS.iter().any(|word| name.to_lowercase().contains(word));

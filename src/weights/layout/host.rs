@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tch::Tensor;
 
-use super::modules::{Modules, OUTSIDE, natural};
+use super::modules::{Modules, OUTSIDE};
+use super::names::natural;
 use super::{pytorchcv, timm};
 
 /// Which kind of network it is, by its names.

@@ -10,7 +10,7 @@
 //! | `head` | the classifier |
 //! | `grey` | first convolutions of one channel |
 //! | `pytorchcv`, `timm` | their names of layers, to those of torchvision and of EfficientNet-Lite's published weights |
-//! | `modules` | the tensors by module, and which of them are explained |
+//! | `modules`, `names` | the tensors by module, and which of them are explained; their names |
 //!
 //! What names and shapes cannot tell is an [`Assumption`], which [`RecogniseOptions`] may decide.
 //!
@@ -28,6 +28,7 @@ mod grey;
 mod head;
 mod host;
 mod modules;
+mod names;
 mod places;
 mod plain;
 mod pytorchcv;
@@ -44,7 +45,7 @@ use super::Checkpoint;
 use crate::attention::{CbamConfig, SpatialAttentionConfig};
 use crate::error::{Error, Result};
 use host::{Family, Host};
-use modules::listed;
+use names::listed;
 pub use recognised::{Assumption, RecogniseOptions, Recognised};
 
 /// Whose names a checkpoint's tensors have.

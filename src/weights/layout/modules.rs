@@ -3,16 +3,14 @@
 //! A name is relative to the network, whose prefix is off; one that begins with `/` is a name of the file, outside of the network.
 
 use std::cell::RefCell;
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use tch::{Kind, Tensor, no_grad};
 
 use super::attention::looks_like_attention;
+use super::names::{listed, natural};
 
-/// How many keys a message lists.
-const LISTED: usize = 8;
 /// What a name outside of the network begins with.
 pub(super) const OUTSIDE: char = '/';
 
@@ -356,48 +354,4 @@ fn is_counter(name: &str, tensor: &Tensor) -> bool {
 /// The first line of what libtorch says.
 pub(super) fn said(error: tch::TchError) -> String {
     crate::weights::dtype::first_line(&error)
-}
-
-/// Some keys for a message.
-pub(super) fn listed<S: AsRef<str>>(keys: &[S]) -> String {
-    let more = if keys.len() > LISTED { format!(" and {} more", keys.len() - LISTED) } else { String::new() };
-    let first: Vec<&str> = keys.iter().take(LISTED).map(AsRef::as_ref).collect();
-    format!("{}{more}", first.join(", "))
-}
-
-/// Orders names so that 10 stands behind 9.
-pub(super) fn natural(a: &str, b: &str) -> Ordering {
-    parts(a).cmp(&parts(b)).then_with(|| a.cmp(b))
-}
-
-/// The words and numbers of a name.
-fn parts(name: &str) -> Vec<(u64, String)> {
-    let mut parts: Vec<(u64, String)> = Vec::new();
-    let mut digits = false;
-    for c in name.chars() {
-        if c.is_ascii_digit() != digits || parts.is_empty() {
-            digits = c.is_ascii_digit();
-            parts.push((0, String::new()));
-        }
-        if let Some((_, part)) = parts.last_mut() {
-            part.push(c);
-        }
-    }
-    let number = |part: String| match part.parse::<u64>() {
-        Ok(number) => (number, String::new()),
-        Err(_) => (0, part),
-    };
-    parts.into_iter().map(|(_, part)| number(part)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_ordered_as_numbers() {
-        let mut names = ["fc.10", "fc.9", "fc2", "fc", "layer12.1", "layer2.0"];
-        names.sort_by(|a, b| natural(a, b));
-        assert_eq!(names, ["fc", "fc2", "fc.9", "fc.10", "layer2.0", "layer12.1"]);
-    }
 }

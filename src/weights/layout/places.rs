@@ -27,13 +27,19 @@ struct Set {
     name: String,
 }
 
-/// Takes the gates that stand at `places`. They come in the order of the places.
-pub(super) fn take(modules: &Modules, places: &[Place], order: Option<PoolOrder>) -> Result<Vec<Found>, String> {
-    let sets = sets(modules)?;
-    if sets.is_empty() {
-        return Ok(Vec::new());
-    }
-    let chosen = choose(&sets, places)?;
+/// Takes the gates that stand at `places`. They come in the order of the places. If `lenient`, what is not known is left.
+pub(super) fn take(
+    modules: &Modules,
+    places: &[Place],
+    order: Option<PoolOrder>,
+    lenient: bool,
+) -> Result<Vec<Found>, String> {
+    let known = sets(modules).and_then(|sets| Ok((choose(&sets, places)?, sets)));
+    let (chosen, sets) = match known {
+        Ok(known) => known,
+        Err(_) if lenient => return Ok(Vec::new()),
+        Err(message) => return Err(message),
+    };
     let mut found = Vec::new();
     for (place, site) in places.iter().enumerate() {
         for (set, _) in sets.iter().zip(&chosen).filter(|(_, chosen)| **chosen == place) {

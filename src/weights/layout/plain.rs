@@ -55,7 +55,7 @@ impl Body {
         let head = (!self.arch.starts_with("vgg")).then(|| Place { site: HEAD.to_owned(), channels: FEATURES });
         let places: Vec<Place> = stem.into_iter().chain(stages).chain(head).collect();
         let mut attention = Vec::new();
-        for found in places::take(modules, &places, options.pool_order)? {
+        for found in places::take(modules, &places, options.pool_order, options.arch.is_some())? {
             if attention.is_empty() {
                 self.layout = found.layout;
             }

@@ -186,7 +186,7 @@ impl Reading<'_> {
 
     /// Takes what attention stands beside the stages.
     fn beside(&mut self, places: &[Place]) -> Result<(), String> {
-        for found in places::take(self.modules, places, self.options.pool_order)? {
+        for found in places::take(self.modules, places, self.options.pool_order, self.options.arch.is_some())? {
             self.found(Some(found));
         }
         Ok(())

@@ -42,9 +42,11 @@ impl Held<'_> {
         self.backbone(config)?;
         let places = places(config.arch);
         config.attention.iter().try_for_each(|attention| {
-            // A place that the backbone does not have is refused, with those that it has, where it is built.
-            let Some((_, channels)) = places.iter().find(|place| place.0 == attention.stage) else { return Ok(()) };
             let name: String = attention.stage.chars().take(LONGEST_NAME).collect();
+            let Some((_, channels)) = places.iter().find(|place| place.0 == attention.stage) else {
+                let names: Vec<&str> = places.iter().map(|place| place.0.as_str()).collect();
+                return Err(format!("attention at {name:?}, which is none of {}", names.join(", ")));
+            };
             self.attention(attention, *channels).map_err(|message| format!("attention at {name:?}: {message}"))
         })
     }

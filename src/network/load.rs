@@ -15,6 +15,8 @@ const BACKBONE: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0.
 const ATTENTION: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0-attention.safetensors");
 /// The metadata key of the configuration, as JSON.
 const CONFIG: &str = "network";
+/// The longest fault of a configuration that a message repeats, in characters.
+const LONGEST: usize = 300;
 const BUNDLED: Arch = Arch::EfficientNetLite0;
 
 impl Network {
@@ -91,8 +93,11 @@ impl Network {
     /// The network of a file that says in its metadata which it is; none if it does not.
     pub(super) fn configured(checkpoint: &Checkpoint, device: Device) -> Result<Option<Self>> {
         let Some(config) = checkpoint.metadata.get(CONFIG) else { return Ok(None) };
-        let config: NetworkConfig = serde_json::from_str(config)
-            .map_err(|error| Error::weights(checkpoint.name(), format!("the metadata's \"{CONFIG}\": {error}")))?;
+        let config: NetworkConfig = serde_json::from_str(config).map_err(|error| {
+            // It may repeat what stands in the file, of any length.
+            let error: String = error.to_string().chars().take(LONGEST).collect();
+            Error::weights(checkpoint.name(), format!("the metadata's \"{CONFIG}\": {error}"))
+        })?;
         let named = |error: Error| Error::weights(checkpoint.name(), error);
         let fits = |bundled| {
             let fits = Held { tensors: &checkpoint.tensors, bundled }.fits(&config);

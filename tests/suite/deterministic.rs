@@ -56,14 +56,16 @@ fn runs_with_other_threads_and_batches_write_the_same_bytes() {
             small.save(folder.path().join(format!("{copy}-{}", photo.replace(".jpg", ".png")))).unwrap();
         }
     }
+    let outputs = tempfile::tempdir().unwrap();
     let run = |out: &str, more: &str| {
+        let out = outputs.path().join(out);
         let mut command = crate::program("cbam-run");
         command.current_dir(folder.path()).args([".", "--device", "cpu", "--deterministic", "--size", "96"]);
         command.args(["--map", "fused", "--map", "patch", "--map", "layercam:stage5", "--map", "spatial", "--quiet"]);
-        command.args(["--out-dir", &format!("{out}/o"), "--maps-dir", &format!("{out}/m")]).args(more.split(' '));
+        command.arg("--out-dir").arg(out.join("o")).arg("--maps-dir").arg(out.join("m")).args(more.split(' '));
         let output = command.output().unwrap();
         assert!(output.status.success(), "{more}: {}", String::from_utf8_lossy(&output.stderr));
-        let files = walkdir::WalkDir::new(folder.path().join(out)).sort_by_file_name();
+        let files = walkdir::WalkDir::new(&out).sort_by_file_name();
         let files = files.into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
         files.map(|file| (file.file_name().to_owned(), std::fs::read(file.path()).unwrap())).collect::<Vec<_>>()
     };
@@ -75,6 +77,5 @@ fn runs_with_other_threads_and_batches_write_the_same_bytes() {
         for (file, expected) in other.iter().zip(&first) {
             assert!(file == expected, "{more}: {:?}", file.0);
         }
-        std::fs::remove_dir_all(folder.path().join(out)).unwrap();
     }
 }

@@ -140,7 +140,13 @@ fn hostile_files_end_in_a_named_error_and_little_memory() {
         let mut command = std::process::Command::new("bash");
         // What a run takes in address space, of which it uses a tenth, and less than the least of the claims.
         command.args(["-c", "ulimit -v 6000000; exec \"$@\"", "bash"]).arg(crate::program("cbam-run").get_program());
-        command.arg(&picture).arg("--weights").arg(&file).arg("--overlay").arg(folder.path().join("o.png"));
+        command
+            .arg(&picture)
+            .args(["--threads", "2"])
+            .arg("--weights")
+            .arg(&file)
+            .arg("--overlay")
+            .arg(folder.path().join("o.png"));
         let output = command.output().unwrap();
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(matches!(output.status.code(), Some(1 | 2)), "{name}: {:?} {message}", output.status);
@@ -148,7 +154,7 @@ fn hostile_files_end_in_a_named_error_and_little_memory() {
     }
     let mut command = crate::program("cbam-run");
     let file = crate::file("tests/regressions/weights/esc.safetensors");
-    let output = command.arg(&picture).arg("--weights").arg(file).output().unwrap();
+    let output = command.arg(&picture).args(["--threads", "2"]).arg("--weights").arg(file).output().unwrap();
     assert!(!output.status.success() && !output.stderr.contains(&0x1b) && !output.stderr.contains(&7));
     assert!(String::from_utf8_lossy(&output.stderr).contains("evil"));
 }

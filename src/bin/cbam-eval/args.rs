@@ -319,6 +319,17 @@ impl Cli {
     }
 }
 
+/// Refuses a truth of whose pictures not one is in the folder: it is the wrong folder, most likely.
+pub(crate) fn check_pictures(source: &PictureSource, rows: &[Row]) -> Result<()> {
+    let (PictureSource::Folder(folder), Some(first)) = (source, rows.first()) else { return Ok(()) };
+    if rows.iter().any(|row| folder.join(&row.image).exists()) {
+        return Ok(());
+    }
+    let (folder, count) = (folder.display(), rows.len());
+    let message = format!("{folder} has not one of the {count} pictures of the truth, such as {}", first.image);
+    Err(Error::argument("--images", message))
+}
+
 /// The name of a picture without its folders and its extension.
 pub(crate) fn stem(image: &str) -> String {
     Path::new(image).file_stem().unwrap_or_default().to_string_lossy().into_owned()

@@ -49,6 +49,7 @@ fn run(cli: &Cli) -> Result<u8> {
     console::tell(&rows.remarks, cli.quiet);
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
     let against = against(cli, &study)?;
+    args::check_pictures(&source, &rows.rows)?;
     let outcome = run::pictures(&mut study, &source, &rows.rows, cli.quiet)?;
     console::tell(&study.remarks, cli.quiet);
     Ok(conclude(cli, &study, &source, &rows, outcome, against).unwrap_or_else(common::failed))

@@ -13,11 +13,12 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install bench bench-peers evaluation foreign-checkpoints
+.PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install uninstall \
+	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 21
 
 run: build ## Lay the attention over a photo: make run IMAGE=photo.jpg OVERLAY=out.png
 	"$(TARGET)/release/cbam-run" "$(IMAGE)" --overlay "$(OVERLAY)"
@@ -56,10 +57,10 @@ advisories: cargo-deny ## Known vulnerabilities of the dependencies (needs the n
 	$(CARGO) deny check advisories
 
 libtorch: ## Fetch the CPU part of libtorch 2.11.0 (once)
-	@scripts/libtorch.sh cpu
+	@CARGO="$(CARGO)" scripts/libtorch.sh cpu
 
 libtorch-cuda: ## Fetch the CUDA part too (3.3 GB)
-	@scripts/libtorch.sh cuda
+	@CARGO="$(CARGO)" scripts/libtorch.sh cuda
 
 models: ## Fetch the published weights of EfficientNet-Lite0, 1 and 2 into models/
 	@scripts/models.sh
@@ -73,14 +74,32 @@ evaluation: build models ## Every table of docs/EVALUATION.md; IMAGES and TRUTH 
 foreign-checkpoints: .venv ## Checkpoints of other people's layouts, by their own code, for the ignored tests
 	.venv/bin/python tests/golden/layouts/gen.py --write target/foreign
 
+check-checkpoints: build .venv ## Compare over 70 checkpoints of other people's code with PyTorch, logits and gates; CHECK="--only cbam"
+	.venv/bin/python scripts/check_checkpoints.py --bin "$(TARGET)/release" $(CHECK)
+
 bench: $(libtorch_needed) ## Time layers, networks and the way of a photo (criterion)
 	$(CARGO) bench --bench attention --bench forward --bench pipeline
 
 bench-peers: $(libtorch_needed) .venv ## Time everything against PyTorch, ONNX Runtime and others; BENCH="--quick" or "--only ROW"
 	CARGO="$(CARGO)" .venv/bin/python benches/peers/bench.py $(BENCH)
 
+bench-parent: rev $(libtorch_needed) ## Time this revision by turns with an older one: make bench-parent REV=HEAD~1; BENCH="--quick" or "--only ROW"
+	CARGO="$(CARGO)" python3 benches/peers/parent.py "$(REV)" $(BENCH)
+
+rev:
+	@[ -n "$(REV)" ] || { echo "which revision? make bench-parent REV=HEAD~1" >&2; exit 2; }
+
+gpu-check-bundle: $(libtorch_needed) ## Pack programs and tests for a machine with a GPU: target/gpu-check.tar.xz
+	CARGO="$(CARGO)" python3 scripts/gpu_check_bundle.py target/gpu-check.tar.xz
+
+gpu-check: gpu-check-bundle ## Tests, maps and speed on this machine's GPU; python3 has PyTorch 2.11. GPU="--device cpu" tries the check itself
+	scripts/gpu-check.sh target/gpu-check.tar.xz $(GPU)
+
 .venv: benches/peers/requirements.txt
 	rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install -q -r benches/peers/requirements.txt && touch .venv
 
-install: build ## Install cbam-run and its libraries below PREFIX (~/.local)
+install: build ## Install the programs, their libraries, man pages and completions below PREFIX (~/.local)
 	@scripts/install.sh "$(PREFIX)" "$(TARGET)/release"
+
+uninstall: ## Take away what install put below PREFIX
+	@scripts/uninstall.sh "$(PREFIX)"

@@ -11,6 +11,8 @@
 //! | `decode PHOTO` | a file's bytes to pixels |
 //! | `encode PHOTO OUT` | that picture's pixels to a file, in the format of its name |
 //! | `overlay MAP PHOTO OUT` | a file to the file of its overlay, the network loaded |
+//! | `photos FOLDER COUNT` | – ; writes photos of 500×375, made of the bundled ones, unless they are there |
+//! | `large OUT` | – ; writes one of 4000×3000, unless it is there |
 //! | `save PHOTO FOLDER` | – ; writes the network's input and everything it says about it as `.npy` |
 //!
 //! Its arguments, if any, are the device, `cpu` (default) or `cuda`, and the network's precision, `f32` (default) or `f16`.
@@ -33,6 +35,8 @@ use cbam::network::{ForwardPrecision, Network, Output};
 use cbam::photo::{self, ImageSize, Limits, Photo, Preprocess, Resampled};
 use cbam::pipeline::{self, Ask, Destination, Event, Inspect, Job, Options, PictureFormat, Source, Step, Target};
 use cbam::sys::{self, DeviceSpec};
+use image::DynamicImage;
+use image::imageops::FilterType;
 use ndarray::{ArrayD, Axis};
 use rayon::prelude::*;
 use tch::{Device, Tensor};
@@ -118,6 +122,14 @@ impl Worker {
             }
             ["encode", photo, out] => self.encode(Path::new(photo), Path::new(out))?,
             ["overlay", map, photo, out] => self.overlay(map, photo, out)?,
+            ["photos", folder, count] => {
+                make_photos(Path::new(folder), count.parse()?)?;
+                return Ok(None);
+            }
+            ["large", out] => {
+                make_large(Path::new(out))?;
+                return Ok(None);
+            }
             ["save", photo, folder] => {
                 self.save(Path::new(photo), Path::new(folder))?;
                 return Ok(None);
@@ -244,6 +256,43 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Parts of the bundled photos, of 500×375, every other one mirrored.
+fn make_photos(folder: &Path, count: usize) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let pictures = ["astronaut.jpg", "chelsea.jpg", "coffee.jpg", "rocket.jpg"]
+        .map(|name| photo::open(&common::bundled(name), &Limits::default()));
+    for number in 0..count {
+        let out = folder.join(format!("{number:04}.jpg"));
+        if out.exists() {
+            continue;
+        }
+        let Ok(Photo { image, .. }) = &pictures[number % pictures.len()] else {
+            bail!("a bundled photo cannot be read")
+        };
+        // Of a ratio of 4 to 3, between three fifths and all of what fits, anywhere.
+        let share = |step: usize| (number * step % 97) as f32 / 96.0;
+        let scale = (image.width() as f32 / 4.0).min(image.height() as f32 / 3.0) * (0.6 + 0.4 * share(31));
+        let (width, height) = ((4.0 * scale) as u32, (3.0 * scale) as u32);
+        let left = (share(53) * (image.width() - width) as f32) as u32;
+        let top = (share(71) * (image.height() - height) as f32) as u32;
+        let part = image.crop_imm(left, top, width, height).resize_exact(500, 375, FilterType::CatmullRom);
+        write_jpeg(&out, &if number % 2 == 0 { part } else { part.fliph() })?;
+    }
+    Ok(())
+}
+
+fn make_large(out: &Path) -> Result<()> {
+    if out.exists() {
+        return Ok(());
+    }
+    let coffee = photo::open(&common::bundled("coffee.jpg"), &Limits::default())?;
+    write_jpeg(out, &coffee.image.resize_to_fill(4000, 3000, FilterType::CatmullRom))
+}
+
+fn write_jpeg(out: &Path, image: &DynamicImage) -> Result<()> {
+    Ok(pipeline::write_whole(out, &pipeline::encode(image, PictureFormat::Jpeg, 90)?)?)
 }
 
 /// A network that is kept for the next run.

@@ -43,10 +43,13 @@ fi
 inside root 'id visitor >/dev/null 2>&1 || useradd --create-home --shell /bin/bash visitor'
 
 clone=$bare/home/visitor/cbam
-if [ ! -e "$clone" ]; then
+if [ -e "$clone" ]; then # of an earlier run: what it built is kept
+    git -c safe.directory='*' -C "$clone" fetch --quiet "$PWD" HEAD
+    git -c safe.directory='*' -C "$clone" checkout --quiet --detach FETCH_HEAD
+else
     git clone --quiet --no-hardlinks . "$clone"
-    inside root 'chown -R visitor: /home/visitor'
 fi
+inside root 'chown -R visitor: /home/visitor'
 echo "== Debian $(cat "$bare/etc/debian_version"), $(inside visitor 'rustc --version'), commit $(git rev-parse --short HEAD)"
 for target in "${@:-run}"; do
     echo "== make $target"

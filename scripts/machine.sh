@@ -72,26 +72,30 @@ elif ! echo '#include <optional>' | $cxx -std=c++17 -x c++ -fsyntax-only - >/dev
 fi
 has cc || lack "a C compiler, cc, with which Rust links" gcc
 
-rustup="install Rust with rustup (https://rustup.rs); a distribution's own is often older"
-cargo=${CARGO:-cargo} rustc=${RUSTC:-rustc}
+# Rust: the tool, and what is wrong with it.
+cargo=${CARGO:-cargo} rustc=${RUSTC:-rustc} rust=()
 for tool in "$cargo" "$rustc"; do
-    name=$(basename "$tool")
     if ! has "$tool"; then
-        lack "$name $least_rust or later: none was found; $rustup, and open a new shell or run '. ~/.cargo/env'"
+        rust+=("there is no $(basename "$tool")")
     elif ! said=$("$tool" --version 2>&1); then
-        lack "$name $least_rust or later: '$tool --version' fails: $(head -n 1 <<<"$said")"
+        rust+=("'$tool --version' fails: $(head -n 1 <<<"$said")")
     else
         version=$(awk '{print $2}' <<<"$said")
-        at_least "$version" "$least_rust" || lack "$name $least_rust or later: $(command -v "$tool") is $version; $rustup"
+        at_least "$version" "$least_rust" || rust+=("$(command -v "$tool") is $version")
     fi
 done
+if [ ${#rust[@]} -gt 0 ]; then
+    found=$(printf '%s; ' "${rust[@]}")
+    lack "Rust $least_rust or later: ${found%; }. Install it with rustup (https://rustup.rs) and open a new shell; a distribution's own \
+is often older"
+fi
 host=$("$rustc" -vV 2>/dev/null | sed -n 's/^host: //p') || true
 [ "${host:-x86_64-unknown-linux-gnu}" = x86_64-unknown-linux-gnu ] ||
     lack "a Rust toolchain for x86_64-unknown-linux-gnu: $rustc is for $host, which cannot link libtorch"
 
-free=$(df -Pk . | awk 'NR == 2 {print $4}')
-[ "$free" -ge $((gigabytes * 1000 * 1000)) ] ||
-    lack "$gigabytes GB of disk: $PWD has $((free / 1000 / 1000)).$((free / 100 / 1000 % 10)) GB left"
+free=$(df -Pk . 2>/dev/null | awk 'NR == 2 {print $4}')
+[ "${free:-0}" -ge $((gigabytes * 1000 * 1000)) ] ||
+    lack "$gigabytes GB of disk: $PWD has $((${free:-0} / 1000 / 1000)).$((${free:-0} / 100 / 1000 % 10)) GB left"
 
 [ ${#lacks[@]} -gt 0 ] || exit 0
 {

@@ -41,7 +41,7 @@ pub fn decode_text(bytes: &[u8]) -> std::result::Result<String, String> {
             Ok(text) => Ok(text.to_owned()),
             Err(error) => {
                 let (place, before) = (error.valid_up_to(), &rest[..error.valid_up_to()]);
-                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let line = memchr::memchr_iter(b'\n', before).count() + 1;
                 let byte = rest.get(place).copied().unwrap_or_default();
                 Err(format!("line {line} is not UTF-8 (byte 0x{byte:02x}); {AS_UTF8}"))
             }
@@ -70,6 +70,15 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A share in per cent, with one digit after the point: `92.1 %`; `< 0.1 %` for what would be rounded to nothing but is
+/// not.
+pub fn percent(share: f32) -> String {
+    match share * 100.0 {
+        tiny if tiny > 0.0 && tiny < 0.1 => "< 0.1 %".to_owned(),
+        percent => format!("{percent:.1} %"),
+    }
+}
+
 /// A path as [`printable`] text; what is no UTF-8 in it is replaced.
 pub fn printable_path(path: &Path) -> impl Display + '_ {
     Printable(path)
@@ -83,8 +92,8 @@ impl Display for Printable<'_> {
     }
 }
 
-/// Whether a character does something else on a terminal than to stand there.
-fn is_hidden(c: char) -> bool {
+/// Whether a character does something else on a terminal than to stand there; [`printable`] escapes it.
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

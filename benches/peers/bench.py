@@ -23,11 +23,12 @@ HEADER = ["row", "against", "ratio", "min", "median", "max", "n", "target", "met
           "others' share of the CPU"]
 
 
-def build():
-    """The paths of cbam-run and of the worker, built."""
+def build(source=rows.ROOT, **environment):
+    """The paths of cbam-run and of the worker, built from that source."""
     command = [os.environ.get("CARGO", "cargo"), "build", "--release", "--bin", "cbam-run", "--bench", "worker",
                "--message-format", "json-render-diagnostics"]
-    messages = subprocess.run(command, cwd=rows.ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout.splitlines()
+    messages = subprocess.run(command, cwd=source, env=os.environ | environment, check=True, text=True,
+                              stdout=subprocess.PIPE).stdout.splitlines()
     paths = {}
     for message in map(json.loads, messages):
         if message.get("executable"):

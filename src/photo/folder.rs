@@ -54,7 +54,7 @@ pub fn is_picture(path: &Path) -> bool {
 }
 
 /// Whether a file or a folder of this name is the system's own, or hidden, and so neither a picture nor a class:
-/// `._a.jpg` (AppleDouble), `.ipynb_checkpoints`, `.thumbnails`, `.Trash-1000`, `__MACOSX`, `@eaDir` and their kind.
+/// `._a.jpg` (`AppleDouble`), `.ipynb_checkpoints`, `.thumbnails`, `.Trash-1000`, `__MACOSX`, `@eaDir` and their kind.
 ///
 /// Ask it about names below a folder, not about the folder that a user names.
 pub fn is_system(name: &OsStr) -> bool {

@@ -16,6 +16,7 @@ use super::{Destination, Job, Options, Target, TopClass, WholeFile, write_whole}
 use crate::maps::{AttentionMap, MapName, Readout, Scale, ScaleLimits};
 use crate::photo::{Geometry, Photo};
 use crate::render::{Legend, Painting, PanelTile, TileContent, bar_chart, compare, panel};
+use crate::text::percent;
 use crate::{Error, Result};
 
 /// Which values span the colours of a map.
@@ -58,7 +59,7 @@ pub(super) fn widen(
 pub(super) fn finish(
     job: &Job,
     options: &Options,
-    NetworkFacts { labels, maps, .. }: &NetworkFacts,
+    NetworkFacts { labels, maps, outputs: outputs_are, .. }: &NetworkFacts,
     photo: Option<Photo>,
     seen: Seen,
     spans: &Spans,
@@ -102,13 +103,16 @@ pub(super) fn finish(
         outputs.extend(panel);
     }
     timings.draw_ms = milliseconds(start.elapsed());
+    let statistics = report::statistics(&readout, &geometry, maps)?;
     Ok(PictureReport {
         input: job.source.name().display().to_string(),
         size: geometry.picture,
         network_size: geometry.network,
+        outputs_are: (!top.is_empty()).then_some(*outputs_are),
         top,
         explained,
-        maps: report::statistics(&readout, &geometry, maps)?,
+        flat: report::flat(&statistics, maps),
+        maps: statistics,
         channels: report::channels(&readout),
         outputs: outputs.iter().map(|path: &PathBuf| path.display().to_string()).collect(),
         timings,
@@ -152,7 +156,8 @@ fn tiles(
             None => tile,
         })
     });
-    let gates = readout.gates.iter().map(|gate| tile(readout, geometry, &MapName::Channel(gate.stage.clone()), spans));
+    let gates = readout.gates.iter().filter(|gate| !gate.channel.is_empty());
+    let gates = gates.map(|gate| tile(readout, geometry, &MapName::Channel(gate.stage.clone()), spans));
     maps.chain(gates).collect()
 }
 
@@ -177,7 +182,7 @@ fn legend(scale: Scale, explained: Option<&TopClass>) -> Legend {
         Scale::Fixed(low, high) => [low, high].map(|value| value.to_string()),
         Scale::Run => ["least of the run, map by map".to_owned(), "greatest of the run, map by map".to_owned()],
     };
-    let heading = explained.map(|class| format!("class: {}, {:.1} %", class.label, 100.0 * class.probability));
+    let heading = explained.map(|class| format!("class: {}, {}", class.label, percent(class.probability)));
     Legend { heading, ends }
 }
 

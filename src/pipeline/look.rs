@@ -15,6 +15,7 @@ use super::report::milliseconds;
 use super::run::{Run, Seen, bytes, guarded, lock, pictures};
 use super::{Ask, Event, Inspect, Step, Timings};
 use crate::maps::{MapName, Readout};
+use crate::network::Outputs;
 use crate::photo::{ImageSize, Photo, Preprocess, Resampled};
 use crate::{Error, Result};
 
@@ -26,6 +27,8 @@ pub(super) struct NetworkFacts {
     preprocess: Preprocess,
     pub(super) labels: Vec<String>,
     pub(super) maps: Vec<MapName>,
+    /// What its numbers for the classes are.
+    pub(super) outputs: Outputs,
     explain: Explain,
 }
 
@@ -98,7 +101,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
                 let batch_size = self.options.batch_size.map(NonZeroUsize::get);
                 let batch_size = batch_size.unwrap_or_else(|| network.batch_size(self.jobs.len(), usual));
                 gate.widen(pictures(self.options, batch_size));
-                let facts = NetworkFacts { preprocess, labels, maps, explain };
+                let facts = NetworkFacts { preprocess, labels, maps, outputs: network.outputs(), explain };
                 let _ = self.network.set(Some(facts)); // set nowhere else but on release
                 for opened in lock(&early).take().unwrap_or_default() {
                     let sender = of_early.clone();

@@ -116,6 +116,7 @@ impl Default for Options {
 
 /// What a run tells while it goes.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one for each picture, told and not kept")]
 pub enum Event<'a> {
     /// The first of two passes is done with a picture; told in any order.
     Looked,

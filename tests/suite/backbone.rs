@@ -9,7 +9,7 @@ use cbam::weights::{Checkpoint, imagenet_classes};
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::file;
 
 const LITE: [Arch; 3] = [Arch::EfficientNetLite0, Arch::EfficientNetLite1, Arch::EfficientNetLite2];
 
@@ -17,9 +17,9 @@ const LITE: [Arch; 3] = [Arch::EfficientNetLite0, Arch::EfficientNetLite1, Arch:
 pub(crate) fn models() -> &'static Path {
     static MODELS: OnceLock<PathBuf> = OnceLock::new();
     MODELS.get_or_init(|| {
-        let fetched = Command::new(format!("{ROOT}/scripts/models.sh")).status().expect("scripts/models.sh runs");
+        let fetched = Command::new(file("scripts/models.sh")).status().expect("scripts/models.sh runs");
         assert!(fetched.success(), "scripts/models.sh could not fetch the pretrained models");
-        Path::new(ROOT).join("models")
+        file("models")
     })
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn pretrained(arch: Arch) -> PathBuf {
 }
 
 fn golden() -> Checkpoint {
-    Checkpoint::open(format!("{ROOT}/tests/golden/backbone/logits.safetensors")).unwrap()
+    Checkpoint::open(file("tests/golden/backbone/logits.safetensors")).unwrap()
 }
 
 fn build(arch: Arch) -> (VarStore, Box<dyn Backbone>) {
@@ -85,7 +85,7 @@ fn logits_are_those_of_the_pytorch_package() {
 #[test]
 fn the_bundled_f16_weights_stay_close_and_name_the_class() {
     let golden = golden();
-    let network = load(Arch::EfficientNetLite0, format!("{ROOT}/assets/weights/efficientnet-lite0.safetensors"));
+    let network = load(Arch::EfficientNetLite0, file("assets/weights/efficientnet-lite0.safetensors"));
     for (photo, class) in [("coffee", "espresso"), ("chelsea", "Egyptian cat")] {
         let logits = logits(&*network, &golden.tensors[photo]);
         let difference = largest_difference(&logits, &golden.tensors[&format!("{photo}.efficientnet-lite0")]);

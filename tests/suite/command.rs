@@ -9,7 +9,13 @@ use ndarray::{Array1, Array2};
 use ndarray_npy::ReadNpyExt;
 use serde_json::Value;
 
-const ASSETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/images");
+use crate::{file, program};
+
+mod answers;
+
+fn picture(name: &str) -> PathBuf {
+    file("assets/images").join(name)
+}
 
 /// A folder to run in.
 struct Place(tempfile::TempDir);
@@ -23,7 +29,7 @@ impl Place {
     fn with(photos: &[(&str, &str)]) -> Self {
         let place = Self::new();
         for (photo, name) in photos {
-            place.put(name, &fs::read(Path::new(ASSETS).join(photo)).unwrap());
+            place.put(name, &fs::read(picture(photo)).unwrap());
         }
         place
     }
@@ -40,7 +46,7 @@ impl Place {
 
     /// Ready to run here, with two threads, so that tests beside it are hardly disturbed.
     fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-run"));
+        let mut command = program("cbam-run");
         command.current_dir(self.0.path()).args(["--device", "cpu", "--threads", "2"]).args(line.split_whitespace());
         command
     }
@@ -134,7 +140,13 @@ fn a_tree_is_mirrored_with_maps_panels_and_a_report() {
     fs::copy(place.path("in/x.jpg"), place.path("in/x-overlay.jpg")).unwrap();
     image::open(place.path("in/x.jpg")).unwrap().save(place.path("in/x.png")).unwrap();
     let line = "in more.jpg --out-dir o --panel-dir p --maps-dir m --format jpg --json r.json";
-    assert_eq!(place.succeed(line), "");
+    let output = place.run(line);
+    assert_eq!(
+        (status(&output), stderr(&output).as_str()),
+        (0, "cbam-run: in: left out: 1 output of an earlier run\n")
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("4 pictures, 0 failed -> o/, p/, m/, r.json (") && said.lines().count() == 1, "{said}");
     let stems = ["a/x", "x.jpg", "x.png", "more"];
     for stem in stems {
         assert!(place.size(&format!("p/{stem}.jpg")).0 > 600);
@@ -229,7 +241,7 @@ fn a_reader_that_goes_away_is_no_panic() {
     for line in ["coffee.jpg --overlay -", "coffee.jpg --json -", "--list-maps", "--completions bash"] {
         let mut command = place.command(line);
         if !line.starts_with("coffee") {
-            command = Command::new(env!("CARGO_BIN_EXE_cbam-run"));
+            command = program("cbam-run");
             command.args(line.split_whitespace());
         }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -271,7 +283,8 @@ fn every_listed_map_can_be_saved_and_drawn() {
 #[test]
 fn a_backbone_without_attention_shows_grad_cam() {
     let place = Place::with(&[("coffee.jpg", "coffee.jpg")]);
-    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/weights/efficientnet-lite0.safetensors");
+    let weights = file("assets/weights/efficientnet-lite0.safetensors");
+    let weights = weights.display();
     let listed = place.succeed(&format!("--list-maps --weights {weights}"));
     assert!(listed.starts_with("gradcam[:STAGE]\n") && !listed.contains("fused"), "{listed}");
     let said = place.succeed(&format!("coffee.jpg --weights {weights} --overlay o.png --panel p.png --maps-dir m"));
@@ -384,7 +397,14 @@ fn the_command_line_is_checked_before_any_work() {
         ("", "INPUTS"),
         ("in/a.jpg other/a.jpg --overlay o.png", "--out-dir"),
         ("in --overlay o.png", "--out-dir"),
-        ("in other --out-dir o", "in/a.jpg and for other/a.jpg"),
+        ("in/a.jpg other/a.jpg --out-dir o", "the folder above them"),
+        ("in/a.jpg in/a.jpg", "given twice"),
+        ("in/a.jpg --masks 5", "no effect"),
+        ("in --labels in/a.jpg --out-dir o", "no effect"),
+        ("in/a.jpg --map fussed", "nearest name is fused"),
+        ("in/a.jpg --map gradcam --class=", "empty"),
+        ("https://example.org/a.jpg --out-dir o", "curl"),
+        ("in/*.png --out-dir o", "shell"),
         ("in/a.jpg --overlay in/a.jpg", "over the picture"),
         ("in/a.jpg --alpha 7", "alpha"),
         ("in/a.jpg --map nonsense", "nonsense"),
@@ -416,7 +436,7 @@ fn what_stops_a_run_is_said_with_its_name() {
 fn an_interrupt_leaves_whole_files_only() {
     let place = Place::new();
     for index in 0..200 {
-        place.put(&format!("in/{index:03}.jpg"), &fs::read(Path::new(ASSETS).join("coffee.jpg")).unwrap());
+        place.put(&format!("in/{index:03}.jpg"), &fs::read(picture("coffee.jpg")).unwrap());
     }
     let mut child = place.command("in --out-dir o --json r.json --size 672").stderr(Stdio::piped()).spawn().unwrap();
     let drawn = || place.files().iter().filter(|file| file.starts_with("o/") && file.ends_with("png")).count();
@@ -444,7 +464,7 @@ fn help_and_completions_teach() {
         assert!(help.contains(word), "{word}");
     }
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-run"));
+        let mut command = program("cbam-run");
         let output = command.args(["--completions", shell]).output().unwrap();
         assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("maps-dir"), "{shell}");
     }
@@ -453,11 +473,15 @@ fn help_and_completions_teach() {
 #[test]
 fn a_network_of_ones_own_is_drawn_with_its_own_classes() {
     let place = Place::with(&[("coffee.jpg", "a.jpg")]);
-    let golden = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torchscript").join(name);
+    let golden = |name: &str| file("tests/golden/torchscript").join(name);
     place.put("labels.txt", b"red\ngreen\nblue\ngrey\n");
     let script = format!("--torchscript {} --torchscript-outputs 1,2", golden("gated.pt").display());
     let maps = place.succeed(&format!("--list-maps {script}"));
-    assert_eq!(maps, "output:1\noutput:2\noutput:2:0\noutput:2:1\noutput:2:2\n");
+    assert!(maps.starts_with("output:1\noutput:2\noutput:2:0\noutput:2:1\noutput:2:2\ngradcam[:STAGE]\n"), "{maps}");
+    assert!(
+        maps.ends_with("rise\nocclusion\nSTAGE is one of output:2, output:3; without one it is output:3.\n"),
+        "{maps}"
+    );
     place.succeed(&format!(
         "a.jpg {script} --size 64 --labels labels.txt --map output:2:1 --overlay o.png --panel p.png --json r.json --quiet"
     ));

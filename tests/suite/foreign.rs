@@ -2,7 +2,7 @@
 //! keep: `make foreign-checkpoints` writes them.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cbam::network::Network;
 use cbam::weights::Checkpoint;
@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 /// The files with this ending, as `make foreign-checkpoints` leaves them.
 fn written(ending: &str) -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/foreign");
+    let folder = crate::file("target/foreign");
     let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.to_string_lossy().ends_with(ending));

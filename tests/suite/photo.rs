@@ -283,7 +283,7 @@ fn files_that_cannot_be_opened_are_named() {
 fn the_bundled_photos_are_read() {
     let sizes = [("coffee", 600, 400), ("chelsea", 451, 300), ("rocket", 640, 427), ("astronaut", 512, 512)];
     for (name, width, height) in sizes {
-        let path = format!("{}/assets/images/{name}.jpg", env!("CARGO_MANIFEST_DIR"));
+        let path = crate::file(format!("assets/images/{name}.jpg"));
         assert_eq!(open(Path::new(&path), &Limits::default()).unwrap().size(), ImageSize::new(width, height));
     }
 }

@@ -256,8 +256,7 @@ fn scene() -> Photo {
 
 /// Compares with `tests/images/truth/NAME.png`, or writes it where `REGENERATE` is set.
 fn compare_with_truth(name: &str, got: &RgbImage) {
-    let path: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "tests", "images", "truth", &format!("{name}.png")].iter().collect();
+    let path: PathBuf = crate::file(format!("tests/images/truth/{name}.png"));
     if std::env::var_os("REGENERATE").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let file = std::fs::File::create(&path).unwrap();

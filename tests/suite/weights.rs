@@ -3,7 +3,9 @@
 // What is copied must be the same, not nearly the same.
 #![allow(clippy::float_cmp)]
 
+mod answers;
 mod apply;
+mod claims;
 #[cfg(feature = "cli")]
 mod command;
 mod damage;
@@ -20,15 +22,15 @@ use cbam::Error;
 use cbam::weights::Checkpoint;
 use tch::Tensor;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::{file, program};
 
 fn golden(name: &str) -> PathBuf {
-    Path::new(ROOT).join("tests/golden/weights").join(name)
+    file("tests/golden/weights").join(name)
 }
 
 /// A file of every sort of PyTorch checkpoint.
 fn checkpoint(name: &str) -> PathBuf {
-    Path::new(ROOT).join("tests/golden/checkpoints").join(name)
+    file("tests/golden/checkpoints").join(name)
 }
 
 fn read(bytes: &[u8]) -> Result<Checkpoint, Error> {

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use cbam::eval::{ClassNames, PictureSource, RemarkKind, Remarks, ScoreCache, Truth, TruthRow};
+use cbam::explain::Method;
 use cbam::maps::MapName;
 use cbam::network::Network;
 use cbam::photo::Preprocess;
@@ -15,9 +16,13 @@ use cbam::{Error, Result};
 use clap::{Parser, ValueEnum};
 
 use crate::common::claims::Claims;
+use crate::opening::Opening;
 
 /// The files of a report, in its folder.
 const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.html"];
+
+use crate::given::Given;
+use crate::values::{listed, listed_by};
 
 /// Measure a network: how often its class is right, how well its maps point at the object, and whether its decision
 /// rests on what they name.
@@ -48,6 +53,8 @@ const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.h
         cbam-eval --images val.tar --truth val.tsv --plain        the backbone alone, as the reference"
 )]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) given: Given,
     /// The pictures: a folder or a tar archive that holds the paths of the truth
     #[arg(long, value_name = "DIR|TAR")]
     pub(crate) images: PathBuf,
@@ -55,10 +62,10 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) truth: Option<PathBuf>,
     /// The maps to score [default: those of fused, spatial, patch and gradcam that the network has]
-    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = map_name)]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = listed_by(map_names(), map_name), hide_possible_values = true)]
     pub(crate) maps: Vec<MapName>,
     /// The map that the others are compared with [default: the first of --maps]
-    #[arg(long, value_name = "NAME", value_parser = map_name)]
+    #[arg(long, value_name = "NAME", value_parser = listed_by(map_names(), map_name), hide_possible_values = true)]
     pub(crate) against: Option<MapName>,
     /// What to measure beside accuracy and localisation [default: all with --report, none without]
     #[arg(long, value_delimiter = ',', value_name = "WHAT")]
@@ -102,11 +109,13 @@ pub(crate) struct Cli {
     /// The names of the network's classes, one a line, if its weights do not say them
     #[arg(long, value_name = "FILE", requires = "truth")]
     pub(crate) labels: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
     /// The bundled backbone alone, without attention
     #[arg(long, conflicts_with = "weights")]
     pub(crate) plain: bool,
     /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value_t, value_name = "DEVICE")]
+    #[arg(long, default_value_t, value_name = "DEVICE", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true)]
     pub(crate) device: DeviceSpec,
     /// Threads; all cores by default
     #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads)]
@@ -134,6 +143,12 @@ pub(crate) enum Measure {
     All,
     /// None of them
     None,
+}
+
+/// The names of maps that can be completed.
+fn map_names() -> Vec<String> {
+    let others = ["fused", "spatial", "patch", "rollout"].map(str::to_owned);
+    others.into_iter().chain(Method::ALL.map(|method| method.to_string())).collect()
 }
 
 fn map_name(text: &str) -> std::result::Result<MapName, String> {
@@ -249,15 +264,19 @@ impl Cli {
 
     /// The words for the network's classes.
     fn class_names(&self, network: &Network) -> Result<ClassNames> {
+        let (numbers, classes) = (network.config().classes, network.classes());
         let labels = match &self.labels {
-            Some(path) => read_labels(path)?,
             None => network.labels(),
+            Some(path) => match read_labels(path)?.as_slice() {
+                // One number is of one class, and its second answer is that it is not there.
+                [one] if numbers == 1 => vec![format!("not {one}"), one.clone()],
+                labels if labels.len() == classes => labels.to_vec(),
+                labels => {
+                    let message = format!("{} names, but the network has {classes} classes", labels.len());
+                    return Err(Error::argument("--labels", message));
+                }
+            },
         };
-        let classes = network.classes();
-        if self.labels.is_some() && labels.len() != classes {
-            let message = format!("{} names, but the network has {classes} classes", labels.len());
-            return Err(Error::argument("--labels", message));
-        }
         Ok(if labels.is_empty() { ClassNames::unnamed(classes) } else { ClassNames::new(labels) })
     }
 
@@ -279,11 +298,21 @@ impl Cli {
 
     /// The network to measure.
     pub(crate) fn network(&self, device: tch::Device) -> Result<Network> {
-        match &self.weights {
-            Some(path) => Network::open(path, device),
-            None if self.plain => Network::plain(device),
-            None => Network::pretrained(device),
+        Ok(self.opened(device)?.0)
+    }
+
+    /// The network to measure, and what a user should know of its weights file, a line each.
+    pub(crate) fn opened(&self, device: tch::Device) -> Result<(Network, Vec<String>)> {
+        let Some(path) = &self.weights else {
+            let network = if self.plain { Network::plain(device) } else { Network::pretrained(device) };
+            return Ok((network?, Vec::new()));
+        };
+        let opened = Network::open_with(path, &self.opening.options(), device)?;
+        if opened.network.config().classes == 0 {
+            return Err(Error::weights(path, "has no classifier, and what is measured here rests on its answers"));
         }
+        let notes = opened.notes().into_iter().map(|note| format!("{}: {note}", path.display())).collect();
+        Ok((opened.network, notes))
     }
 
     /// Claims every file that is read or written, and makes sure that those can be, before any work.

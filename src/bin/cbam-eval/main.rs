@@ -5,9 +5,14 @@ mod args;
 #[path = "../common/mod.rs"]
 mod common;
 mod console;
+mod effect;
 mod files;
 mod gallery;
+#[path = "../common/given.rs"]
+mod given;
 mod html;
+#[path = "../common/opening.rs"]
+mod opening;
 mod prepare;
 mod randomise;
 mod record;
@@ -18,6 +23,8 @@ mod subject;
 mod summary;
 mod svg;
 mod tables;
+#[path = "../common/values.rs"]
+mod values;
 
 use std::path::Path;
 
@@ -40,11 +47,17 @@ fn main() {
 
 /// The exit status.
 fn run(cli: &Cli) -> Result<u8> {
+    cli.check_effects()?;
     cli.claims()?;
     let device = cbam::sys::resolve(cli.device)?;
     cbam::sys::set_all_threads(cli.threads)?;
     let source = cli.source()?;
-    let network = cli.network(device)?.for_inference();
+    let (network, notes) = cli.opened(device)?;
+    notes.iter().for_each(common::say);
+    let network = network.for_inference();
+    if network.config().classes == 0 {
+        anyhow::bail!("the network has no classifier, and so no answer to measure: cbam-run draws its maps");
+    }
     let rows = cli.rows(&source, &network)?;
     console::tell(&rows.remarks, cli.quiet);
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
@@ -80,7 +93,7 @@ fn conclude(
     let lost = report.remarks.lost();
     let parts = [
         (report.missing.len() as u64, "pictures could not be scored"),
-        (lost, "parts of the truth or files are lost, as said above"),
+        (lost, "files or parts of the truth are lost, as said above"),
     ];
     for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
         common::say(format_args!("{count} {what}"));

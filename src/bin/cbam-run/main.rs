@@ -2,15 +2,25 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod check;
+mod clash;
 #[path = "../common/mod.rs"]
 mod common;
 mod console;
+mod effect;
+#[path = "../common/given.rs"]
+mod given;
 mod interrupt;
 mod json;
 mod model;
+#[path = "../common/opening.rs"]
+mod opening;
 mod plan;
 mod request;
 mod scan;
+mod told;
+#[path = "../common/values.rs"]
+mod values;
 
 use std::sync::atomic::Ordering;
 
@@ -19,7 +29,7 @@ use cbam::pipeline::{self, Options};
 use cbam::weights::read_labels;
 
 use args::Args;
-use common::status;
+use common::{printed, status};
 use console::Console;
 use request::{Command, Request};
 
@@ -30,28 +40,30 @@ fn main() {
 /// The exit status.
 fn execute(args: Args) -> Result<u8> {
     match args.resolve()? {
-        Command::Completions(shell) => Ok(printed(&args::completions(shell))),
         Command::ListMaps(model) => Ok(printed(&model::list_maps(&model)?)),
+        Command::Check { model, reference, tolerance } => {
+            let verdict = check::check(&model, &reference, tolerance, &|line| common::say(line))?;
+            let printed = printed(&verdict.text);
+            Ok(if verdict.agrees { printed } else { status::FAILED })
+        }
         Command::Run(request) => run(&request),
     }
-}
-
-/// The exit status of a command that prints and does nothing else.
-fn printed(text: &str) -> u8 {
-    common::print(text).map_or_else(common::failed, |()| status::DONE)
 }
 
 fn run(request: &Request) -> Result<u8> {
     let mut plan = plan::plan(request)?;
     request.check_outputs()?;
     plan.read_stdin(&request.options.limits)?;
+    request.check_labels(plan.jobs.len())?;
     let cancel = interrupt::flag();
     let mut console = Console::new(request, plan.jobs.len(), cancel)?;
+    let note = console.notes();
+    plan.notes.iter().for_each(|line| note(line));
     plan.problems.iter().for_each(|problem| console.problem(problem));
     if !plan.jobs.is_empty() {
         let labels = request.labels.as_ref().map(read_labels).transpose()?;
         let options = Options { labels, ..request.options.clone() };
-        let load = || model::open(&request.model);
+        let load = || model::open(&request.model, &note);
         pipeline::run(&plan.jobs, &options, load, cancel, |event| console.tell(event))?;
     }
     Ok(console.finish(cancel.load(Ordering::Relaxed)))

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 
 use cbam::Error;
 use cbam::maps::MapName;
-use cbam::photo::Limits;
+use cbam::photo::{LeftOut, Limits};
 use cbam::pipeline::{Destination, Job, PictureFormat, Source, Target};
+use cbam::text::printable_path;
 
 use crate::args::usage;
+use crate::clash;
 use crate::common::claims::Claims;
 use crate::common::streams::stdout_is_open;
 use crate::request::{Outputs, Request, only_one};
@@ -22,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) jobs: Vec<Job>,
     /// Inputs that gave no picture.
     pub(crate) problems: Vec<Error>,
+    /// What is worth knowing before the work: files left out, outputs in folders of their own.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Finds the pictures and gives each its output files.
@@ -30,7 +34,10 @@ pub(crate) struct Plan {
 pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
     let Outputs { overlay, panel, out_dir, panel_dir, maps_dir, beside, format } = &request.outputs;
     let folders: Vec<_> = [out_dir, panel_dir, maps_dir].into_iter().flatten().map(PathBuf::as_path).collect();
-    let Found { pictures, problems, folders: inputs } = scan(&request.inputs, &folders);
+    clash::check_inputs(&request.inputs)?;
+    let Found { mut pictures, problems, folders: walked } = scan(&request.inputs, &folders);
+    let mut notes = left_out(&walked);
+    let inputs: Vec<PathBuf> = walked.into_iter().map(|(folder, _)| folder).collect();
     if !inputs.is_empty() {
         for (option, given) in [("--overlay", overlay.is_some()), ("--panel", panel.is_some())] {
             if given {
@@ -58,6 +65,11 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
         claims.write(option, path).map_err(usage)?;
     }
 
+    if (*beside || !folders.is_empty()) && clash::part(&mut pictures, &inputs, *beside)? {
+        notes.push(
+            "pictures of several folders have one name: the outputs of each folder are in a folder of its name".into(),
+        );
+    }
     let names = Names::new(&pictures, *beside);
     let mut jobs = Vec::with_capacity(pictures.len());
     for picture in pictures {
@@ -77,7 +89,13 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
         let source = Source::File(picture.path);
         jobs.push(Job { source, overlay, panel, maps });
     }
-    Ok(Plan { jobs, problems })
+    Ok(Plan { jobs, problems, notes })
+}
+
+/// What the folders held that is left out, a line for each.
+fn left_out(walked: &[(PathBuf, LeftOut)]) -> Vec<String> {
+    let told = walked.iter().filter(|(_, left_out)| !left_out.is_empty());
+    told.map(|(folder, left_out)| format!("{}: left out: {left_out}", printable_path(folder))).collect()
 }
 
 impl Plan {

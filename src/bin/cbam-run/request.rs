@@ -4,9 +4,8 @@ use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use cbam::backbone::Arch;
-use cbam::explain::ExplainOptions;
-use cbam::network::ForwardPrecision;
+use cbam::explain::{ExplainOptions, Method};
+use cbam::network::{ForwardPrecision, OpenOptions};
 use cbam::photo::Preprocess;
 use cbam::pipeline::{Destination, Options, PictureFormat, Target, check_folder, check_writable};
 use cbam::render::Overlay;
@@ -17,10 +16,10 @@ use crate::args::{Args, usage};
 /// What the command line asks for.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Print a completion script.
-    Completions(clap_complete::Shell),
     /// Print the names of the network's maps.
     ListMaps(Model),
+    /// Compare the network with a reference, within a tolerance.
+    Check { model: Model, reference: PathBuf, tolerance: f64 },
     /// Look at pictures.
     Run(Box<Request>),
 }
@@ -32,6 +31,27 @@ pub(crate) struct Model {
     pub(crate) device: DeviceSpec,
     pub(crate) precision: ForwardPrecision,
     pub(crate) threads: NonZeroUsize,
+    /// How it takes pictures, where that is not its own way.
+    pub(crate) input: InputChange,
+    /// If no map is named: options that are for the map of one method alone.
+    pub(crate) by_default: Option<Vec<(&'static str, Method)>>,
+    /// How many masks [`Method::Rise`] draws.
+    pub(crate) masks: u32,
+    /// What its numbers for the classes are, if that is said.
+    pub(crate) outputs: Option<cbam::network::Outputs>,
+    /// Every picture goes through it by itself.
+    pub(crate) deterministic: bool,
+}
+
+/// What of the network's input is not as the network has it by itself.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct InputChange {
+    /// In pixels of 0 to 255.
+    pub(crate) mean: Option<[f32; 3]>,
+    /// Likewise.
+    pub(crate) std: Option<[f32; 3]>,
+    /// Squares, whatever the picture.
+    pub(crate) square: bool,
 }
 
 /// Where the network comes from.
@@ -39,10 +59,10 @@ pub(crate) struct Model {
 pub(crate) enum ModelKind {
     /// Built in.
     Bundled,
-    /// A weights file, and the backbone to take it for, if it is not to be recognised.
-    Weights { path: PathBuf, arch: Option<Arch> },
+    /// A weights file, and what it does not say itself.
+    Weights { path: PathBuf, options: OpenOptions },
     /// A scripted network, how it sees pictures, and which of its outputs are maps: none for all that can be.
-    Script { path: PathBuf, preprocess: Preprocess, outputs: Option<Vec<usize>> },
+    Script { path: PathBuf, preprocess: Preprocess, maps: Option<Vec<usize>> },
 }
 
 /// A run.
@@ -122,17 +142,29 @@ impl Request {
 impl Args {
     /// Checks what clap cannot, and fills in the defaults.
     pub(crate) fn resolve(self) -> Result<Command, clap::Error> {
-        if let Some(shell) = self.completions {
-            return Ok(Command::Completions(shell));
-        }
+        self.check_effects()?;
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let kind = self.model_kind()?;
+        let kind = self.model_kind();
         if matches!(kind, ModelKind::Script { .. }) && self.precision != ForwardPrecision::F32 {
             return Err(usage("--precision does not go with --torchscript: such a file has its own"));
         }
-        let model = Model { kind, device: self.device, precision: self.precision, threads };
+        let (device, precision, outputs) = (self.device, self.precision, self.outputs);
+        let model = Model {
+            kind,
+            device,
+            precision,
+            threads,
+            input: self.input_change(),
+            by_default: self.by_default(),
+            masks: self.masks,
+            outputs,
+            deterministic: self.deterministic,
+        };
         if self.list_maps {
             return Ok(Command::ListMaps(model));
+        }
+        if let Some(reference) = self.check {
+            return Ok(Command::Check { model, reference, tolerance: self.tolerance });
         }
         let inputs: Vec<_> = self.inputs.into_iter().map(input).collect();
         let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();
@@ -217,25 +249,35 @@ impl Args {
 }
 
 impl Args {
-    fn model_kind(&self) -> Result<ModelKind, clap::Error> {
+    fn model_kind(&self) -> ModelKind {
         let Some(path) = &self.torchscript else {
-            let weights = |path| ModelKind::Weights { path, arch: self.arch };
-            return Ok(self.weights.clone().map_or(ModelKind::Bundled, weights));
+            let weights = |path| ModelKind::Weights { path, options: self.opening.options() };
+            return self.weights.clone().map_or(ModelKind::Bundled, weights);
         };
-        if self.std.is_some_and(|std| std.contains(&0.0)) {
-            return Err(usage("--std holds a 0, and nothing can be divided by it"));
-        }
-        let defaults = Preprocess::imagenet();
-        let in_pixels = |values: [f32; 3]| values.map(|value| 255.0 * value);
+        let defaults = self.input_change().apply(Preprocess::imagenet());
         let preprocess = Preprocess {
             short_side: self.size.unwrap_or(defaults.short_side),
             multiple: if self.square { 1 } else { defaults.multiple },
-            max_ratio: if self.square { 1 } else { defaults.max_ratio },
-            mean: self.mean.map_or(defaults.mean, in_pixels),
-            std: self.std.map_or(defaults.std, in_pixels),
+            ..defaults
         };
-        let outputs = (!self.torchscript_outputs.is_empty()).then(|| self.torchscript_outputs.clone());
-        Ok(ModelKind::Script { path: path.clone(), preprocess, outputs })
+        let maps = (!self.torchscript_outputs.is_empty()).then(|| self.torchscript_outputs.clone());
+        ModelKind::Script { path: path.clone(), preprocess, maps }
+    }
+
+    fn input_change(&self) -> InputChange {
+        let in_pixels = |values: [f32; 3]| values.map(|value| 255.0 * value);
+        InputChange { mean: self.mean.map(in_pixels), std: self.std.map(in_pixels), square: self.square }
+    }
+}
+
+impl InputChange {
+    pub(crate) fn apply(&self, own: Preprocess) -> Preprocess {
+        Preprocess {
+            mean: self.mean.unwrap_or(own.mean),
+            std: self.std.unwrap_or(own.std),
+            max_ratio: if self.square { 1 } else { own.max_ratio },
+            ..own
+        }
     }
 }
 

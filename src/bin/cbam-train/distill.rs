@@ -8,12 +8,15 @@ use cbam::network::Network;
 use cbam::train::{DistillOptions, DistillReport, distill};
 use clap::Args;
 
-use crate::args::{number, whole};
+use crate::args::{Cli, number, whole};
+use crate::given::Given;
 use crate::progress::Progress;
 use crate::run::Run;
 
 #[derive(Debug, Args)]
 pub(crate) struct Distill {
+    #[command(flatten)]
+    given: Given,
     /// Folders and tar archives of pictures
     #[arg(long, required = true, num_args = 1.., value_name = "DIR|TAR")]
     images: Vec<PathBuf>,
@@ -120,6 +123,7 @@ fn file_names(paths: &[PathBuf]) -> String {
 
 /// Trains, saves, and prints the figures.
 pub(crate) fn run(arguments: &Distill) -> Result<u8> {
+    arguments.given.check::<Cli>(&[arguments.run.watched()])?;
     let device = arguments.run.prepare(&arguments.reads())?;
     let mut network = Network::untrained(arguments.backbone.as_deref(), device)?;
     let mut progress = Progress::new(arguments.run.quiet);

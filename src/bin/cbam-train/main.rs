@@ -5,10 +5,14 @@ mod args;
 #[path = "../common/mod.rs"]
 mod common;
 mod distill;
+#[path = "../common/given.rs"]
+mod given;
 mod interrupt;
 mod progress;
 mod run;
 mod supervised;
+#[path = "../common/values.rs"]
+mod values;
 
 use args::{Cli, Command};
 

@@ -15,7 +15,9 @@ use clap::Args;
 use crate::args::whole;
 use crate::common::claims::Claims;
 use crate::common::{failed, print, say, status};
+use crate::given::Effect;
 use crate::progress::Progress;
+use crate::values::listed;
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -44,10 +46,10 @@ pub(crate) struct Run {
     #[arg(long, value_parser = whole::<u64>, default_value_t = 0, value_name = "SEED")]
     pub(crate) seed: u64,
     /// f32, or f16: mixed precision, on CUDA
-    #[arg(long, default_value_t, value_name = "PRECISION")]
+    #[arg(long, default_value_t, value_name = "PRECISION", value_parser = listed::<ComputePrecision>(["f32", "f16"]), hide_possible_values = true)]
     precision: ComputePrecision,
     /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value_t, value_name = "DEVICE")]
+    #[arg(long, default_value_t, value_name = "DEVICE", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true)]
     device: DeviceSpec,
     /// Threads; all cores by default
     #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads)]
@@ -88,6 +90,11 @@ impl Run {
             claims.write(option, &path).map_err(|message| Error::argument(option, message))?;
         }
         Ok(())
+    }
+
+    /// What is for watched pictures.
+    pub(crate) fn watched(&self) -> Effect<'static> {
+        (&["watch_every"], self.log_dir.is_some(), "watched pictures are drawn into --log-dir")
     }
 
     /// Where the state is kept.

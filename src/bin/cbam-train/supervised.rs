@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use cbam::backbone::Arch;
-use cbam::network::{Network, NetworkConfig};
+use cbam::network::{Network, NetworkConfig, Outputs};
 use cbam::photo::Preprocess;
 use cbam::text::printable_path;
 use cbam::train::{
@@ -14,13 +14,17 @@ use cbam::train::{
 };
 use clap::{Args, ValueEnum};
 
-use crate::args::{number, whole};
+use crate::args::{Cli, number, whole};
 use crate::common::{failed, print, status};
+use crate::given::Given;
 use crate::progress::{Progress, top1};
 use crate::run::Run;
+use crate::values::listed;
 
 #[derive(Debug, Args)]
 pub(crate) struct Supervised {
+    #[command(flatten)]
+    given: Given,
     /// A folder, or a tar archive, with a folder of pictures for each class
     #[arg(long, value_name = "DIR|TAR")]
     images: PathBuf,
@@ -35,7 +39,7 @@ pub(crate) struct Supervised {
     limit: Option<usize>,
 
     /// The network; with --from-scratch, or to be checked [default: that of --backbone, or the bundled EfficientNet-Lite0]
-    #[arg(long, value_name = "ARCH", help_heading = "The network")]
+    #[arg(long, value_name = "ARCH", value_parser = listed::<Arch>(Arch::ALL), hide_possible_values = true, help_heading = "The network")]
     arch: Option<Arch>,
     /// Weights of the backbone; the bundled EfficientNet-Lite0 by default
     #[arg(long, value_name = "FILE", conflicts_with = "from_scratch", help_heading = "The network")]
@@ -47,7 +51,7 @@ pub(crate) struct Supervised {
     #[arg(long, value_enum, default_value_t = Attention::Cbam, help_heading = "The network")]
     attention: Attention,
     /// all, attention, head or head+attention [default: head+attention, head without attention, all from scratch]
-    #[arg(long, value_name = "PART", help_heading = "The network")]
+    #[arg(long, value_name = "PART", value_parser = listed::<TrainPart>(["all", "attention", "head", "head+attention"]), hide_possible_values = true, help_heading = "The network")]
     train: Option<TrainPart>,
     /// The short side of the pictures that the network sees, in pixels [default: the network's own]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=i64::from(Preprocess::MAX_SHORT_SIDE)), help_heading = "The network")]
@@ -60,7 +64,7 @@ pub(crate) struct Supervised {
     #[arg(long, value_parser = whole::<usize>, default_value_t = SupervisedOptions::default().batch, value_name = "N", help_heading = "Learning")]
     batch: usize,
     /// adamw or sgd
-    #[arg(long, default_value_t, value_name = "NAME", help_heading = "Learning")]
+    #[arg(long, default_value_t, value_name = "NAME", value_parser = listed::<OptimizerKind>(["adamw", "sgd"]), hide_possible_values = true, help_heading = "Learning")]
     optimizer: OptimizerKind,
     /// The highest learning rate
     #[arg(long, value_parser = number, default_value_t = SupervisedOptions::default().learning_rate, value_name = "RATE", help_heading = "Learning")]
@@ -162,6 +166,8 @@ impl Supervised {
         if self.attention == Attention::Cbam {
             config.attention.iter_mut().for_each(|stage| stage.patch = None);
         }
+        // Each picture is of one class, whatever the file's own classes were.
+        config.outputs = Outputs::Softmax;
         config.classes = labels.len() as i64;
         config.labels = labels;
         config.short_side = self.size.unwrap_or(config.short_side);
@@ -196,7 +202,15 @@ impl Supervised {
         Ok(config)
     }
 
+    /// Refuses what contradicts itself, and options that change nothing.
     fn check(&self) -> Result<()> {
+        let learning =
+            ["epochs", "optimizer", "learning_rate", "weight_decay", "warm_up", "clip", "label_smoothing", "ema"];
+        self.given.check::<Cli>(&[
+            (&["min_area"], !self.no_augment, "with --no-augment no random parts are taken"),
+            (&learning, !self.loader_only, "with --loader-only nothing is learned"),
+            self.run.watched(),
+        ])?;
         let part = self.train_part();
         ensure!(!self.from_scratch || part == TrainPart::All, "--from-scratch: fresh weights must all be trained");
         let attention = matches!(part, TrainPart::Attention | TrainPart::HeadAndAttention);

@@ -5,6 +5,8 @@ mod args;
 #[path = "../common/mod.rs"]
 mod common;
 mod inspect;
+#[path = "../common/opening.rs"]
+mod opening;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use cbam::weights::{Checkpoint, Precision};
 use args::{Cli, Command, Reading};
 use common::claims::Claims;
 use common::{print, say, status};
+use opening::Opening;
 
 /// What `diff` exits with if the files differ; if it cannot compare them or print what differs, with
 /// [`status::NOTHING_DONE`].
@@ -25,7 +28,9 @@ const DIFFERENT: u8 = 1;
 
 fn main() {
     common::end(match common::arguments::<Cli>(|| common::end_at_once()).command {
-        Command::Inspect { file, reading } => inspect(&reading, file),
+        Command::Inspect { file, keep_prefixes, opening } => {
+            inspect(&Reading { part: opening.part.clone(), keep_prefixes }, &opening, file)
+        }
         Command::Convert { input, output, reading, half_matrices, metadata } => {
             let precision = if half_matrices { Precision::HalfMatrices } else { Precision::Keep };
             convert(&reading, input, output, precision, metadata)
@@ -34,8 +39,8 @@ fn main() {
     });
 }
 
-fn inspect(reading: &Reading, file: PathBuf) -> Result<u8> {
-    let text = inspect::describe(&reading.open(file)?);
+fn inspect(reading: &Reading, opening: &Opening, file: PathBuf) -> Result<u8> {
+    let text = inspect::describe(&reading.open(file)?, opening)?;
     Ok(print(&text).map_or_else(common::failed, |()| status::DONE))
 }
 

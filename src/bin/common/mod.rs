@@ -2,6 +2,7 @@
 
 pub(crate) mod claims;
 mod heap;
+mod manual;
 pub(crate) mod signals;
 pub(crate) mod streams;
 pub(crate) mod terminal;
@@ -18,5 +19,19 @@ pub(crate) fn arguments<A: Parser>(asked: fn()) -> A {
     if let Err(error) = signals::listen(asked).context("signals") {
         end(Err(error));
     }
-    A::try_parse().unwrap_or_else(|usage| terminal::leave(usage))
+    parse::<A>().unwrap_or_else(|usage| terminal::leave(usage))
+}
+
+fn parse<A: Parser>() -> Result<A, clap::Error> {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let command = manual::with_manual(A::command());
+    if let Some(text) = manual::printed(&command, &arguments)? {
+        cbam::sys::exit(printed(&text));
+    }
+    A::from_arg_matches(&command.try_get_matches_from(arguments)?)
+}
+
+/// Prints what was asked for and nothing else; the exit status.
+pub(crate) fn printed(text: &str) -> u8 {
+    print(text).map_or_else(failed, |()| status::DONE)
 }

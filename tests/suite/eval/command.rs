@@ -13,8 +13,8 @@ use ndarray_npy::ReadNpyExt;
 use serde_json::Value;
 
 use super::source::archive;
+use crate::{file, program, root};
 
-const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/images");
 /// Two bundled photos, one that is broken, one of another size than the truth says, one that is not there.
 const TRUTH: &str = "image\tclass\twidth\theight\tsmall\tboxes\n\
     p/coffee.jpg\t967\t600\t400\t0\t150,60,430,340\n\
@@ -24,7 +24,7 @@ const TRUTH: &str = "image\tclass\twidth\theight\tsmall\tboxes\n\
     p/gone.jpg\t0\t10\t10\t0\t1,1,2,2\n";
 
 fn cbam_eval(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-eval"));
+    let mut command = program("cbam-eval");
     command.current_dir(folder).args(["--truth", "truth.tsv", "--device", "cpu", "--threads", "1"]).args(arguments);
     command.output().unwrap()
 }
@@ -32,7 +32,7 @@ fn cbam_eval(folder: &Path, arguments: &[&str]) -> Output {
 fn prepared() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("truth.tsv"), TRUTH).unwrap();
-    let photo = |name: &str| std::fs::read(format!("{IMAGES}/{name}.jpg")).unwrap();
+    let photo = |name: &str| std::fs::read(file(format!("assets/images/{name}.jpg"))).unwrap();
     let (coffee, chelsea, rocket) = (photo("coffee"), photo("chelsea"), photo("rocket"));
     let members = [
         ("p/chelsea.jpg", &chelsea[..]),
@@ -155,8 +155,8 @@ fn what_cannot_be_done_is_said_before_any_work() {
 
 /// As it is called from this crate's folder.
 fn plain_eval(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-eval"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args(["--device", "cpu", "--threads", "1"]).args(arguments);
+    let mut command = program("cbam-eval");
+    command.current_dir(root()).args(["--device", "cpu", "--threads", "1"]).args(arguments);
     command
 }
 
@@ -181,7 +181,7 @@ fn class_folders_give_the_accuracy_alone() {
     let folder = tempfile::tempdir().unwrap();
     for (class, photo) in [("espresso", "coffee"), ("n02124075", "chelsea"), ("__MACOSX", "rocket")] {
         std::fs::create_dir_all(folder.path().join("val").join(class)).unwrap();
-        std::fs::copy(format!("{IMAGES}/{photo}.jpg"), folder.path().join(format!("val/{class}/{photo}.jpg"))).unwrap();
+        std::fs::copy(file(format!("assets/images/{photo}.jpg")), folder.path().join(format!("val/{class}/{photo}.jpg"))).unwrap();
     }
     let val = folder.path().join("val").display().to_string();
     let json_path = folder.path().join("a.json").display().to_string();
@@ -206,7 +206,7 @@ fn the_names_of_the_weights_are_asked_and_faults_of_the_truth_are_said() {
     std::fs::create_dir(folder.join("p")).unwrap();
     for name in ["coffee.jpg", "=chelsea.jpg"] {
         let from = name.trim_start_matches('=');
-        std::fs::copy(format!("{IMAGES}/{from}"), folder.join("p").join(name)).unwrap();
+        std::fs::copy(file(format!("assets/images/{from}")), folder.join("p").join(name)).unwrap();
     }
     let table = "image;class;x1;y1;x2;y2\ncoffee.jpg;Espresso;10;10;900;90\n=chelsea.jpg;1;5;5;1;1\n\
         =chelsea.jpg;1;5;5;90;90\n../../etc/passwd;1;1;1;2;2\ncoffee.jpg;dragon;0;0;9;9\n";

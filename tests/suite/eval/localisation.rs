@@ -118,8 +118,6 @@ proptest! {
     }
 }
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/eval");
-
 fn golden() -> Value {
     serde_json::from_str(include_str!("../../golden/eval/golden.json")).unwrap()
 }
@@ -139,7 +137,7 @@ fn thresholds_are_numpys_to_the_last_bit() {
 #[test]
 fn figures_are_those_of_numpy_and_pillow() -> Result<()> {
     let golden = golden();
-    let rows = Truth::open(format!("{GOLDEN}/truth.tsv"), &ClassNames::unnamed(1000), &[])?.rows;
+    let rows = Truth::open(crate::file("tests/golden/eval/truth.tsv"), &ClassNames::unnamed(1000), &[])?.rows;
     let mut scores = Vec::new();
     for (row, map) in rows.iter().zip(golden["maps"].as_array().unwrap()) {
         let values: Vec<Vec<f64>> = map.as_array().unwrap().iter().map(numbers).collect();

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const IMAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/images");
+use crate::{file, program};
+
 const PHOTOS: [(&str, u32, u32); 4] =
     [("astronaut", 512, 512), ("chelsea", 451, 300), ("coffee", 600, 400), ("rocket", 640, 427)];
 
@@ -19,7 +20,7 @@ fn prepared() -> tempfile::TempDir {
     let mut truth = "image\tclass\twidth\theight\tsmall\tboxes\n".to_owned();
     fs::create_dir(folder.path().join("p")).unwrap();
     for (name, _, _) in PHOTOS {
-        let small = image::open(format!("{IMAGES}/{name}.jpg")).unwrap().thumbnail(120, 120);
+        let small = image::open(file(format!("assets/images/{name}.jpg"))).unwrap().thumbnail(120, 120);
         small.to_rgb8().save(folder.path().join(format!("p/{name}.png"))).unwrap();
         let (width, height) = (small.width(), small.height());
         let class = if name == "coffee" { 967 } else { 0 };
@@ -31,7 +32,7 @@ fn prepared() -> tempfile::TempDir {
 }
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-eval"));
+    let mut command = program("cbam-eval");
     let usual = ["--images", "p", "--device", "cpu", "--threads", "1", "--size", "64", "--subset", "2", "--steps", "3"];
     command.current_dir(folder).args(usual).args(arguments);
     command
@@ -117,7 +118,7 @@ fn a_report_holds_every_measure_and_is_the_same_again_from_the_cache() {
     let mut other = asked.to_vec();
     other.extend(["--size", "96", "--measure", "none"]);
     other.retain(|argument| *argument != "64");
-    let output = Command::new(env!("CARGO_BIN_EXE_cbam-eval"))
+    let output = program("cbam-eval")
         .current_dir(folder)
         .args(["--images", "p", "--device", "cpu", "--threads", "1"])
         .args(&other)

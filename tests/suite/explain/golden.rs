@@ -10,7 +10,7 @@ const CLASSES: [i64; 2] = [285, 770];
 const STAGES: [&str; 2] = ["head", "stage5"];
 
 fn golden(file: &str, name: &str) -> Tensor {
-    let path = format!("{}/tests/golden/explain/{file}.safetensors", env!("CARGO_MANIFEST_DIR"));
+    let path = crate::file(format!("tests/golden/explain/{file}.safetensors"));
     Checkpoint::open(path).unwrap().tensors[name].shallow_clone()
 }
 

@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 use crate::backbone::pretrained;
 
 fn golden(name: &str) -> Tensor {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/explain/grad_cam.safetensors");
+    let path = crate::file("tests/golden/explain/grad_cam.safetensors");
     Checkpoint::open(path).unwrap().tensors[name].shallow_clone()
 }
 

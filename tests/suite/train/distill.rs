@@ -46,7 +46,7 @@ impl Observer for Log {
 }
 
 /// 40 pictures, half of them in an archive, one broken; a few backgrounds and 40 stamps.
-pub(super) fn make_data(folder: &Path) -> DistillOptions {
+pub(crate) fn make_data(folder: &Path) -> DistillOptions {
     let sub = |name: &str| {
         let path = folder.join(name);
         std::fs::create_dir_all(&path).unwrap();
@@ -93,7 +93,7 @@ pub(super) fn make_data(folder: &Path) -> DistillOptions {
 /// other tests.
 fn untrained() -> Network {
     static SAVED: LazyLock<PathBuf> = LazyLock::new(|| {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("untrained.safetensors");
+        let path = crate::scratch().join("untrained.safetensors");
         Network::untrained(None, Device::Cpu).unwrap().save(&path, &BTreeMap::new()).unwrap();
         path
     });

@@ -42,7 +42,7 @@ impl Training {
     }
 
     fn command(&self, out: &str, resume: bool) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cbam-train"));
+        let mut command = crate::program("cbam-train");
         command.current_dir(self.folder.path()).args(&self.arguments).args(["--out", out]);
         command.args(["--device", "cpu", "--threads", "1", "--checkpoint-every", "1"]);
         if resume {

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor, nn};
 const RATES: [f64; 6] = [0.01, 0.02, 0.05, 0.05, 0.03, 0.004];
 
 fn golden(case: &str) -> BTreeMap<String, Tensor> {
-    let path = format!("{}/tests/golden/optim/{case}.safetensors", env!("CARGO_MANIFEST_DIR"));
+    let path = crate::file(format!("tests/golden/optim/{case}.safetensors"));
     Checkpoint::open(path).unwrap().tensors
 }
 

@@ -44,7 +44,7 @@ impl Observer for Log {
 }
 
 /// Three classes of ten pictures each, their colours in noise.
-pub(super) fn make_classes(folder: &Path) {
+pub(crate) fn make_classes(folder: &Path) {
     for (class, colour) in [("blue", [30, 40, 220]), ("green", [40, 200, 50]), ("red", [220, 30, 40])] {
         fs::create_dir_all(folder.join(class)).unwrap();
         for i in 0..10u32 {

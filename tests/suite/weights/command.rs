@@ -1,6 +1,6 @@
 //! The command cbam-weights.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use super::*;
 use crate::backbone::pretrained;
@@ -8,7 +8,7 @@ use cbam::backbone::Arch;
 use tch::Kind;
 
 fn cbam_weights(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_cbam-weights")).args(arguments).output().unwrap()
+    program("cbam-weights").args(arguments).output().unwrap()
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn inspect_tells_what_lies_around_the_weights_and_which_network_they_are_of() {
     );
     let text = inspect(&pretrained(Arch::EfficientNetLite1));
     assert!(text.contains("network     efficientnet-lite1, 1000 classes\nlayout      EfficientNet-Lite\n"), "{text}");
-    let text = inspect(&Path::new(ROOT).join("assets/weights/efficientnet-lite0-attention.safetensors"));
+    let text = inspect(&file("assets/weights/efficientnet-lite0-attention.safetensors"));
     assert!(text.contains("network     of this program, configured by its metadata\n"), "{text}");
 
     let folder = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 fn seeds() -> Vec<Vec<u8>> {
     let mut paths: Vec<PathBuf> = ["tests/golden/weights", "tests/golden/checkpoints"]
         .into_iter()
-        .flat_map(|folder| std::fs::read_dir(Path::new(ROOT).join(folder)).unwrap())
+        .flat_map(|folder| std::fs::read_dir(file(folder)).unwrap())
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension != "py"))
         .collect();

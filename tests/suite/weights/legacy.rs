@@ -47,7 +47,7 @@ fn the_pretrained_files_are_read() {
 fn the_bundled_weights_are_the_pretrained_ones_rounded() {
     let mut source = Checkpoint::open(pretrained(Arch::EfficientNetLite0)).unwrap();
     source.drop_counters();
-    let bundled = Checkpoint::open(format!("{ROOT}/assets/weights/efficientnet-lite0.safetensors")).unwrap();
+    let bundled = Checkpoint::open(file("assets/weights/efficientnet-lite0.safetensors")).unwrap();
     let round = |tensor: &Tensor| if tensor.dim() >= 2 { tensor.to_kind(Kind::Half) } else { tensor.shallow_clone() };
     let rounded = source.tensors.iter().map(|(name, tensor)| (name.clone(), round(tensor))).collect();
     assert_same(&bundled.tensors, &rounded);

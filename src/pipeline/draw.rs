@@ -65,7 +65,7 @@ pub(super) fn finish(
     spans: &Spans,
 ) -> Result<PictureReport> {
     let start = Instant::now();
-    let Seen { geometry, readout, mut timings } = seen;
+    let Seen { geometry, readout, mut timings, damage, notes } = seen;
     let top = report::top(&readout, labels);
     let explained = report::explained(&readout, labels);
     let mut outputs = Vec::new();
@@ -106,6 +106,8 @@ pub(super) fn finish(
     let statistics = report::statistics(&readout, &geometry, maps)?;
     Ok(PictureReport {
         input: job.source.name().display().to_string(),
+        damaged: damage,
+        notes,
         size: geometry.picture,
         network_size: geometry.network,
         outputs_are: (!top.is_empty()).then_some(*outputs_are),

@@ -19,6 +19,12 @@ const TOP: usize = 5;
 pub struct PictureReport {
     /// The picture, as it was given; `-` for standard input.
     pub input: String,
+    /// What of the picture is missing or broken; what can be read was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<String>,
+    /// What was assumed about the picture, or passed over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The upright picture.
     pub size: ImageSize,
     /// What the network saw of it.

@@ -67,8 +67,8 @@ pub fn panel(photo: &Photo, tiles: &[PanelTile], labels: &[(String, f32)], overl
         }
     }
     let layout = Layout::new(size, maps.len(), charts.len(), labels.len());
-    let large = Photo { image: resize(&photo.image, layout.large)?, format: None };
-    let small = Photo { image: resize(&photo.image, layout.small)?, format: None };
+    let large = Photo::from(resize(&photo.image, layout.large)?);
+    let small = Photo::from(resize(&photo.image, layout.small)?);
 
     let mut sheet = RgbImage::from_pixel(layout.sheet.width, layout.sheet.height, WHITE);
     let mut areas = layout.main.iter().chain(&layout.maps);

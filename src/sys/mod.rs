@@ -6,6 +6,7 @@ mod cuda;
 mod device;
 mod exit;
 mod grad;
+pub(crate) mod libjpeg;
 #[cfg(unix)]
 mod signal;
 mod threads;

@@ -13,6 +13,7 @@ mod maps;
 mod network;
 mod outputs;
 mod photo;
+mod pictures;
 mod precision;
 mod reference;
 mod render;

@@ -60,9 +60,9 @@ Examples:
 
 An option that changes nothing in a run is an error.
 
-Exit status: 0 all done; 1 some picture failed (its name and the reason are on standard error, the others are done);
-2 nothing was done: the command line is wrong, or the network or an output cannot be opened; 130 interrupted (finished
-files are whole; a second interrupt ends at once and may leave a hidden .tmp file).";
+Exit status: 0 all done (damaged pictures are named); 1 some picture failed (its name and the reason are on standard error,
+the others are done); 2 nothing was done: the command line is wrong, or the network or an output cannot be opened; 130
+interrupted (finished files are whole; a second interrupt ends at once and may leave a hidden .tmp file).";
 
 const INPUT: &str = "Pictures";
 pub(crate) const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";
@@ -252,7 +252,18 @@ pub(crate) struct Args {
     /// in batches as they come, and libtorch's sums depend on the batch. With it every picture goes through by itself.
     #[arg(long, help_heading = RUN)]
     pub(crate) deterministic: bool,
-    /// No progress bar and no summary; errors are still told
+    /// The most pixels (width × height) of a picture, with K, M or G for thousands, millions, thousand millions; larger ones
+    /// are errors
+    #[arg(long, value_name = "N", default_value = "200M", value_parser = pixels, help_heading = RUN)]
+    pub(crate) max_pixels: u64,
+    /// What pictures under way may take together, in bytes, with K, M or G (1024 each); a picture that needs more passes
+    /// alone
+    ///
+    /// It counts files, decoded pixels and what decoders work in, not the network. More lets more threads decode large
+    /// pictures at once.
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = bytes, help_heading = RUN)]
+    pub(crate) memory: u64,
+    /// No progress bar and no summary; errors are still told, and damaged pictures
     #[arg(long, short, help_heading = RUN)]
     pub(crate) quiet: bool,
 }
@@ -323,6 +334,30 @@ fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
 
 fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "not a number from 0 to 1".into())
+}
+
+/// A number of pixels: `200M` is 200,000,000.
+fn pixels(text: &str) -> Result<u64, String> {
+    amount(text, 1000).ok_or_else(|| "write a number from 1, such as 50000000 or 50M".into())
+}
+
+/// A number of bytes: `512M` is 512 × 1024 × 1024.
+fn bytes(text: &str) -> Result<u64, String> {
+    amount(text, 1024).ok_or_else(|| "write a size from 1, such as 536870912, 512M or 2G".into())
+}
+
+fn amount(text: &str, step: u64) -> Option<u64> {
+    let text = text.trim();
+    let (digits, power) = match text.chars().last()?.to_ascii_uppercase() {
+        'K' => (&text[..text.len() - 1], 1),
+        'M' => (&text[..text.len() - 1], 2),
+        'G' => (&text[..text.len() - 1], 3),
+        _ => (text, 0),
+    };
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(step.pow(power)).filter(|amount| *amount > 0)
 }
 
 fn fraction(text: &str) -> Result<f32, String> {

@@ -130,6 +130,7 @@ impl<'a> Console<'a> {
                 self.bar.inc(1);
                 match outcome {
                     Ok(picture) => {
+                        self.bars.suspend(|| remark(&picture, self.quiet));
                         self.count.done += 1;
                         self.tell_flat(&picture);
                         if self.line == Line::Picture {
@@ -211,6 +212,16 @@ impl<'a> Console<'a> {
             self.broken_report = Some(error);
             self.cancel.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+/// What is wrong with a picture that was done all the same, and what was assumed about it.
+fn remark(picture: &PictureReport, quiet: bool) {
+    if let Some(damage) = &picture.damaged {
+        say(format_args!("{}: damaged: {damage}", picture.input));
+    }
+    if !quiet {
+        picture.notes.iter().for_each(|note| say(format_args!("{}: {note}", picture.input)));
     }
 }
 

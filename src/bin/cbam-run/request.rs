@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cbam::explain::{ExplainOptions, Method};
 use cbam::network::{ForwardPrecision, OpenOptions};
-use cbam::photo::Preprocess;
+use cbam::photo::{Limits, Preprocess};
 use cbam::pipeline::{Destination, Options, PictureFormat, Target, check_folder, check_writable};
 use cbam::render::Overlay;
 use cbam::sys::DeviceSpec;
@@ -239,6 +239,8 @@ impl Args {
                 threads,
                 batch_size: self.batch_size,
                 jpeg_quality: self.jpeg_quality,
+                limits: limits(self.max_pixels),
+                memory: self.memory,
                 ..Options::default()
             },
             labels: self.labels,
@@ -289,6 +291,16 @@ impl Outputs {
             || self.panel_dir.is_some()
             || self.maps_dir.is_some()
     }
+}
+
+/// Limits for pictures of so many pixels. Over the default, sides may have any length, and a pixel four channels of 16 bits.
+fn limits(max_pixels: u64) -> Limits {
+    let default = Limits::default();
+    if max_pixels <= default.max_pixels {
+        return Limits { max_pixels, ..default };
+    }
+    let max_bytes = default.max_bytes.max(max_pixels.saturating_mul(8));
+    Limits { max_side: u32::MAX, max_pixels, max_bytes }
 }
 
 /// The message about an option that is for one picture.

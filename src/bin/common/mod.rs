@@ -16,6 +16,7 @@ pub(crate) use terminal::{end, failed, print, say, status};
 /// The arguments; ends the program if they are wrong, or ask for help. From here on each request to end the program calls
 /// `asked`.
 pub(crate) fn arguments<A: Parser>(asked: fn()) -> A {
+    leave_decoders_to_their_errors();
     if let Err(error) = signals::listen(asked).context("signals") {
         end(Err(error));
     }
@@ -29,6 +30,16 @@ fn parse<A: Parser>() -> Result<A, clap::Error> {
         cbam::sys::exit(printed(&text));
     }
     A::from_arg_matches(&command.try_get_matches_from(arguments)?)
+}
+
+/// A panic inside of a picture's decoder becomes an error that names the picture; it is not printed besides.
+fn leave_decoders_to_their_errors() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !cbam::photo::is_decoding() {
+            usual(panic);
+        }
+    }));
 }
 
 /// Prints what was asked for and nothing else; the exit status.

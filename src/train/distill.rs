@@ -75,7 +75,8 @@ pub fn distill(
     }
     let (classes, outputs) = (network.config().classes, network.config().outputs);
     if classes < 2 || outputs != Outputs::Softmax {
-        let message = format!("{classes} classes ({outputs}): the answers that teach are a softmax over two classes or more");
+        let message =
+            format!("{classes} classes ({outputs}): the answers that teach are a softmax over two classes or more");
         return Err(Error::argument("network", message));
     }
     options.check()?;

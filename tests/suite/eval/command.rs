@@ -147,7 +147,11 @@ fn what_cannot_be_done_is_said_before_any_work() {
     refused(&["--images", "p", "--maps", "patch@1,2"], 2, "not a map that can be scored");
     refused(&["--images", "nowhere"], 2, "nowhere: ");
     refused(&["--images", "p", "--plain", "--maps", "fused"], 2, "fused: ");
-    refused(&["--images", "p", "--maps", "fused"], 2, "p has not one of the 5 pictures of the truth, such as p/coffee.jpg");
+    refused(
+        &["--images", "p", "--maps", "fused"],
+        2,
+        "p has not one of the 5 pictures of the truth, such as p/coffee.jpg",
+    );
     refused(&["--images", "p", "--maps", "spatial:stage9"], 2, "stage5, stage6.expansion, stage7");
     std::fs::write(folder.join("truth.tsv"), TRUTH.replace("p/rocket.jpg", "q/coffee.png")).unwrap();
     refused(&["--images", "p", "--maps-dir", "maps"], 2, "coffee.npy");
@@ -181,7 +185,11 @@ fn class_folders_give_the_accuracy_alone() {
     let folder = tempfile::tempdir().unwrap();
     for (class, photo) in [("espresso", "coffee"), ("n02124075", "chelsea"), ("__MACOSX", "rocket")] {
         std::fs::create_dir_all(folder.path().join("val").join(class)).unwrap();
-        std::fs::copy(file(format!("assets/images/{photo}.jpg")), folder.path().join(format!("val/{class}/{photo}.jpg"))).unwrap();
+        std::fs::copy(
+            file(format!("assets/images/{photo}.jpg")),
+            folder.path().join(format!("val/{class}/{photo}.jpg")),
+        )
+        .unwrap();
     }
     let val = folder.path().join("val").display().to_string();
     let json_path = folder.path().join("a.json").display().to_string();

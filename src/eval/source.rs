@@ -41,7 +41,7 @@ impl PictureSource {
             Self::Tar(archive) => tar_names(archive, &mut left_out, remarks)?,
         };
         if !left_out.is_empty() {
-            remarks.add(RemarkKind::Assumed, "files beside the pictures, left out", left_out);
+            remarks.add(RemarkKind::Assumed, "folders of pictures in which other files lie, left out", left_out);
         }
         Ok(names)
     }

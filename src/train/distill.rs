@@ -15,7 +15,7 @@ use super::optim::{AdamW, Group, ParameterInfo, Rule};
 use super::run::{Setup, Trainer, VALIDATION, WATCHED};
 use super::validate::{Validation, validate};
 use super::{CONVOLUTION_GROUP, Observer, RunOptions, Schedule, trainable};
-use crate::network::Network;
+use crate::network::{Network, Outputs};
 use crate::{Error, Result};
 use draw::{Sources, draw};
 use plan::{BATCH, Plan};
@@ -72,6 +72,12 @@ pub fn distill(
 ) -> Result<DistillReport> {
     if network.config().attention.is_empty() {
         return Err(Error::argument("network", "there is no attention to train"));
+    }
+    let (classes, outputs) = (network.config().classes, network.config().outputs);
+    if classes < 2 || outputs != Outputs::Softmax {
+        let message =
+            format!("{classes} classes ({outputs}): the answers that teach are a softmax over two classes or more");
+        return Err(Error::argument("network", message));
     }
     options.check()?;
     let sources = Sources::find(options)?;

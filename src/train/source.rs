@@ -1,11 +1,14 @@
 //! Pictures to train on: the files of folders and the members of tar archives, read when they are needed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use walkdir::WalkDir;
+
+use super::Observer;
 
 use crate::photo::{self, LeftOut, Limits, Photo, is_picture, is_system};
 use crate::{Error, Result};
@@ -15,7 +18,11 @@ use crate::{Error, Result};
 pub struct Pictures {
     entries: Vec<Entry>,
     found: Found,
+    damaged: Damaged,
 }
+
+/// Pictures that are damaged, though they can be read, and how; shared with the parts of a list.
+type Damaged = Arc<Mutex<BTreeMap<PathBuf, String>>>;
 
 /// What was found beside the pictures.
 #[derive(Debug, Clone, Default)]
@@ -75,16 +82,22 @@ impl Pictures {
     /// Parts the list in two: about one in `part` of the pictures, chosen by their names alone, is held out.
     pub fn split(self, part: u64) -> (Self, Self) {
         let (held_out, rest) = self.entries.into_iter().partition(|entry| is_held_out(&entry.name, part));
-        (Self::of(rest), Self::of(held_out))
+        (Self::of(rest, self.damaged.clone()), Self::of(held_out, self.damaged))
     }
 
     /// The pictures at these positions.
     pub fn select(&self, indices: &[usize]) -> Self {
-        Self::of(indices.iter().map(|&index| self.entries[index].clone()).collect())
+        Self::of(indices.iter().map(|&index| self.entries[index].clone()).collect(), self.damaged.clone())
     }
 
-    fn of(entries: Vec<Entry>) -> Self {
-        Self { entries, found: Found::default() }
+    fn of(entries: Vec<Entry>, damaged: Damaged) -> Self {
+        Self { entries, found: Found::default(), damaged }
+    }
+
+    /// Tells of the pictures that were read and are damaged, once each.
+    pub(super) fn tell_damaged(&self, observer: &mut dyn Observer) {
+        let damaged = std::mem::take(&mut *self.damaged.lock().unwrap_or_else(PoisonError::into_inner));
+        damaged.iter().for_each(|(path, damage)| observer.damaged(path, damage));
     }
 
     /// How many pictures there are, and a number that their names (and those of their folders) give: the same wherever
@@ -113,6 +126,15 @@ impl Pictures {
     /// # Errors
     /// [`Error::Io`] or [`Error::Photo`], naming the file.
     pub fn open(&self, index: usize) -> Result<Photo> {
+        let photo = self.decode(index)?;
+        if let Some(damage) = &photo.damage {
+            let mut damaged = self.damaged.lock().unwrap_or_else(PoisonError::into_inner);
+            damaged.insert(self.name(index).to_owned(), damage.clone());
+        }
+        Ok(photo)
+    }
+
+    fn decode(&self, index: usize) -> Result<Photo> {
         let entry = &self.entries[index];
         let Some((archive, offset, length)) = &entry.member else {
             return photo::open(&entry.name, &Limits::default());
@@ -195,8 +217,8 @@ mod tests {
         let entries = |root: &str| -> Vec<Entry> {
             (0..400).map(|i| Entry { name: format!("{root}/set/{i}.jpg").into(), member: None }).collect()
         };
-        let (rest, held_out) = Pictures::of(entries("/a")).split(10);
-        let (_, elsewhere) = Pictures::of(entries("/somewhere/else")).split(10);
+        let (rest, held_out) = Pictures::of(entries("/a"), Damaged::default()).split(10);
+        let (_, elsewhere) = Pictures::of(entries("/somewhere/else"), Damaged::default()).split(10);
         assert_eq!(rest.len() + held_out.len(), 400);
         assert!((20..60).contains(&held_out.len()), "{}", held_out.len());
         let names = |pictures: &Pictures| -> Vec<_> {

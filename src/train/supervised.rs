@@ -154,6 +154,8 @@ pub fn supervised(
         accuracy = Some(measured.after(epoch + 1, &mut trainer, network, observer)?);
     }
     let accuracy = accuracy.ok_or_else(|| Error::argument("epochs", "must be at least 1"))?;
+    data.training.pictures.tell_damaged(observer);
+    data.held_out.pictures.tell_damaged(observer);
     let lost = data.training.lost(&data.labels, batches.bad());
     if !lost.is_empty() {
         observer.noted(&format!("not one picture could be read, to train on, of {}", lost.join(", ")));

@@ -264,15 +264,19 @@ impl Cli {
 
     /// The words for the network's classes.
     fn class_names(&self, network: &Network) -> Result<ClassNames> {
+        let (numbers, classes) = (network.config().classes, network.classes());
         let labels = match &self.labels {
-            Some(path) => read_labels(path)?,
             None => network.labels(),
+            Some(path) => match read_labels(path)?.as_slice() {
+                // One number is of one class, and its second answer is that it is not there.
+                [one] if numbers == 1 => vec![format!("not {one}"), one.clone()],
+                labels if labels.len() == classes => labels.to_vec(),
+                labels => {
+                    let message = format!("{} names, but the network has {classes} classes", labels.len());
+                    return Err(Error::argument("--labels", message));
+                }
+            },
         };
-        let classes = network.classes();
-        if self.labels.is_some() && labels.len() != classes {
-            let message = format!("{} names, but the network has {classes} classes", labels.len());
-            return Err(Error::argument("--labels", message));
-        }
         Ok(if labels.is_empty() { ClassNames::unnamed(classes) } else { ClassNames::new(labels) })
     }
 
@@ -342,6 +346,17 @@ impl Cli {
     pub(crate) fn cache_folder(&self) -> Option<PathBuf> {
         self.cache.clone().or_else(|| self.report.as_ref().map(|folder| folder.join("cache")))
     }
+}
+
+/// Refuses a truth of whose pictures not one is in the folder: it is the wrong folder, most likely.
+pub(crate) fn check_pictures(source: &PictureSource, rows: &[Row]) -> Result<()> {
+    let (PictureSource::Folder(folder), Some(first)) = (source, rows.first()) else { return Ok(()) };
+    if rows.iter().any(|row| folder.join(&row.image).exists()) {
+        return Ok(());
+    }
+    let (folder, count) = (folder.display(), rows.len());
+    let message = format!("{folder} has not one of the {count} pictures of the truth, such as {}", first.image);
+    Err(Error::argument("--images", message))
 }
 
 /// The name of a picture without its folders and its extension.

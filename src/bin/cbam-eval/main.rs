@@ -55,10 +55,14 @@ fn run(cli: &Cli) -> Result<u8> {
     let (network, notes) = cli.opened(device)?;
     notes.iter().for_each(common::say);
     let network = network.for_inference();
+    if network.config().classes == 0 {
+        anyhow::bail!("the network has no classifier, and so no answer to measure: cbam-run draws its maps");
+    }
     let rows = cli.rows(&source, &network)?;
     console::tell(&rows.remarks, cli.quiet);
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
     let against = against(cli, &study)?;
+    args::check_pictures(&source, &rows.rows)?;
     let outcome = run::pictures(&mut study, &source, &rows.rows, cli.quiet)?;
     console::tell(&study.remarks, cli.quiet);
     Ok(conclude(cli, &study, &source, &rows, outcome, against).unwrap_or_else(common::failed))
@@ -89,7 +93,7 @@ fn conclude(
     let lost = report.remarks.lost();
     let parts = [
         (report.missing.len() as u64, "pictures could not be scored"),
-        (lost, "parts of the truth or files are lost, as said above"),
+        (lost, "files or parts of the truth are lost, as said above"),
     ];
     for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
         common::say(format_args!("{count} {what}"));

@@ -27,6 +27,9 @@ impl Seen {
         class: Option<usize>,
         share: Option<f64>,
     ) -> cbam::Result<Self> {
+        if probabilities.iter().any(|probability| !probability.is_finite()) {
+            return Err(cbam::Error::argument("the network's answer", "a probability is not a number"));
+        }
         let mut first = 0;
         for (index, probability) in probabilities.iter().enumerate() {
             if *probability > probabilities[first] {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use cbam::eval::{
@@ -21,7 +21,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::args::{Row, stem};
-use crate::common::say;
 use crate::record::{InClutter, Located, Made, Measured, Seen};
 use crate::subject::{Look, Subject, at_size, classify};
 
@@ -303,16 +302,6 @@ impl Study<'_> {
     }
 }
 
-/// Says that a picture is damaged, though it is scored; once, however often it is decoded.
-fn say_once(image: &str, damage: &str) {
-    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    if !said.iter().any(|known| known == image) {
-        said.push(image.to_owned());
-        say(format_args!("{image}: damaged: {damage}"));
-    }
-}
-
 impl Scene<'_> {
     /// The decoded picture, if it is the one that the truth was drawn on.
     fn photo(&mut self, study: &Study<'_>) -> Result<Arc<Photo>> {
@@ -320,8 +309,14 @@ impl Scene<'_> {
             return Ok(photo.clone());
         }
         let photo = decode(Path::new(&self.row.image), self.bytes, &study.limits)?;
+        let image = &self.row.image;
         if let Some(damage) = &photo.damage {
-            say_once(&self.row.image, damage);
+            let what = "damaged pictures, measured as far as they can be read";
+            self.remarks.add(RemarkKind::Changed, what, format_args!("{image}: {damage}"));
+        }
+        for note in &photo.notes {
+            let what = "pictures of which something was assumed";
+            self.remarks.add(RemarkKind::Assumed, what, format_args!("{image}: {note}"));
         }
         if let Some(truth) = &self.row.truth {
             truth.check_size(photo.size())?;

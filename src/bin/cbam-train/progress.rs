@@ -71,6 +71,10 @@ impl Observer for Progress {
         self.bar.suspend(|| say(format_args!("left out: {error}")));
     }
 
+    fn damaged(&mut self, path: &Path, damage: &str) {
+        self.bar.suspend(|| say(format_args!("{}: damaged: {damage}", path.display())));
+    }
+
     fn noted(&mut self, text: &str) {
         if !self.quiet {
             self.bar.suspend(|| say(text));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use cbam::backbone::Arch;
-use cbam::network::{Network, NetworkConfig};
+use cbam::network::{Network, NetworkConfig, Outputs};
 use cbam::photo::Preprocess;
 use cbam::text::printable_path;
 use cbam::train::{
@@ -166,6 +166,8 @@ impl Supervised {
         if self.attention == Attention::Cbam {
             config.attention.iter_mut().for_each(|stage| stage.patch = None);
         }
+        // Each picture is of one class, whatever the file's own classes were.
+        config.outputs = Outputs::Softmax;
         config.classes = labels.len() as i64;
         config.labels = labels;
         config.short_side = self.size.unwrap_or(config.short_side);

@@ -99,7 +99,8 @@ impl Columns {
         }
         if boxes.is_none() && corners.is_none() {
             let some = |corners: &&[&str; 4]| corners.iter().filter(|name| place(name).is_some()).count();
-            match CORNERS.iter().max_by_key(some).filter(|corners| some(corners) > 1) {
+            // Of equal ones the first.
+            match CORNERS.iter().rev().max_by_key(some).filter(|corners| some(corners) > 1) {
                 Some(corners) => {
                     missing.extend(corners.iter().filter(|name| place(name).is_none()).map(ToString::to_string));
                 }

@@ -57,7 +57,7 @@ fn add(
         return remarks.add(RemarkKind::Lost, what, format_args!("{}, of {image}", below.display()));
     }
     let size = size(number(annotation.width.as_ref()), number(annotation.height.as_ref()));
-    if size.is_none() {
+    if size.is_none() && !annotation.objects.is_empty() {
         remarks.add(RemarkKind::Assumed, NO_SIZE, below.display());
     }
     let Ok(place) = drafts.picture(&image, size, false) else { return };

@@ -59,7 +59,7 @@ pub(super) fn draw(
     let (images, held_out_images) = sources.images.split(HELD_OUT);
     let images = sample(&images, options.limit.unwrap_or(usize::MAX), options.seed);
     let held_out_images = sample(&held_out_images, options.validation, options.seed);
-    let (stamps, held_out_stamps) = sources.stamps.split(HELD_OUT);
+    let (stamps, held_out_stamps) = sources.stamps.clone().split(HELD_OUT);
     let side = network.config().short_side;
     let (backgrounds, bad_backgrounds) = read_backgrounds(&sources.backgrounds, side);
     let (stamps, bad_stamps) = read_stamps(&stamps, side);
@@ -93,6 +93,7 @@ pub(super) fn draw(
         prepare(network, teachers, &studio, options.views, of(options.composites, shape), total, observer).transpose()
     });
     let banks = banks.collect::<Result<Vec<_>>>()?;
+    [&images, &sources.backgrounds, &sources.stamps].into_iter().for_each(|list| list.tell_damaged(observer));
     if banks.is_empty() || held_out.is_empty() {
         return Err(Error::argument("images", "too few that can be used, to train on and to hold some out"));
     }

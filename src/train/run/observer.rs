@@ -31,6 +31,9 @@ pub trait Observer {
     /// A picture could not be used.
     fn skipped(&mut self, error: &Error);
 
+    /// A picture is damaged: it is used as far as it can be read.
+    fn damaged(&mut self, _path: &Path, _damage: &str) {}
+
     /// Something that people should know of the pictures: what was left out of a folder, a class that has too few.
     fn noted(&mut self, _text: &str) {}
 

@@ -1,16 +1,19 @@
 //! `cbam-eval` from its arguments to its figures.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Command, Output, Stdio};
 
+use cbam::backbone::Arch;
 use cbam::eval::{ClassNames, Localisation, PictureScore, Remarks, Truth};
 use cbam::maps::{AttentionMap, MapRange, Resample};
+use cbam::network::{Network, NetworkConfig};
 use ndarray::Array2;
 use ndarray_npy::ReadNpyExt;
 use serde_json::Value;
 
 use super::source::archive;
-use crate::{file, program};
+use crate::{file, program, root};
 
 /// Two bundled photos, one that is broken, one of another size than the truth says, one that is not there.
 const TRUTH: &str = "image\tclass\twidth\theight\tsmall\tboxes\n\
@@ -142,9 +145,118 @@ fn what_cannot_be_done_is_said_before_any_work() {
         assert!(output.stdout.is_empty());
     };
     refused(&["--images", "p", "--maps", "patch@1,2"], 2, "not a map that can be scored");
-    refused(&["--images", "nowhere"], 1, "nowhere: ");
-    refused(&["--images", "p", "--plain", "--maps", "fused"], 1, "fused: ");
-    refused(&["--images", "p", "--maps", "spatial:stage9"], 1, "stage5, stage6.expansion, stage7");
+    refused(&["--images", "nowhere"], 2, "nowhere: ");
+    refused(&["--images", "p", "--plain", "--maps", "fused"], 2, "fused: ");
+    refused(
+        &["--images", "p", "--maps", "fused"],
+        2,
+        "p has not one of the 5 pictures of the truth, such as p/coffee.jpg",
+    );
+    refused(&["--images", "p", "--maps", "spatial:stage9"], 2, "stage5, stage6.expansion, stage7");
     std::fs::write(folder.join("truth.tsv"), TRUTH.replace("p/rocket.jpg", "q/coffee.png")).unwrap();
-    refused(&["--images", "p", "--maps-dir", "maps"], 1, "coffee.npy");
+    refused(&["--images", "p", "--maps-dir", "maps"], 2, "coffee.npy");
+}
+
+/// As it is called from this crate's folder.
+fn plain_eval(arguments: &[&str]) -> Command {
+    let mut command = program("cbam-eval");
+    command.current_dir(root()).args(["--device", "cpu", "--threads", "1"]).args(arguments);
+    command
+}
+
+#[test]
+fn the_example_of_the_help_is_measured_and_the_json_is_written_whoever_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.json");
+    let asked = ["--images", "assets/images", "--truth", "assets/images/truth.csv", "--maps", "fused", "--json"];
+    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    for (stdout, status) in [(Stdio::piped(), 0), (full(), 1)] {
+        let _ = std::fs::remove_file(&path);
+        let output = plain_eval(&asked).arg(&path).stdout(stdout).output().unwrap();
+        assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
+        let report = json(folder.path(), "a.json");
+        assert_eq!((&report["n"], &report["all"]["maps"]["fused"]["n"]), (&4.into(), &4.into()));
+        assert_eq!((&report["all"]["accuracy"]["n"], &report["remarks"]), (&4.into(), &Value::Array(Vec::new())));
+    }
+}
+
+#[test]
+fn class_folders_give_the_accuracy_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    for (class, photo) in [("espresso", "coffee"), ("n02124075", "chelsea"), ("__MACOSX", "rocket")] {
+        std::fs::create_dir_all(folder.path().join("val").join(class)).unwrap();
+        std::fs::copy(
+            file(format!("assets/images/{photo}.jpg")),
+            folder.path().join(format!("val/{class}/{photo}.jpg")),
+        )
+        .unwrap();
+    }
+    let val = folder.path().join("val").display().to_string();
+    let json_path = folder.path().join("a.json").display().to_string();
+    let output = plain_eval(&["--images", &val, "--truth", &val, "--json", &json_path]).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let report = json(folder.path(), "a.json");
+    assert_eq!((&report["truth"], &report["all"]["accuracy"]["n"]), (&"class folders".into(), &2.into()));
+    assert_eq!(report["all"]["maps"], serde_json::json!({}));
+    assert!(stdout.contains("top-1") && !stdout.contains("pointing game"), "{stdout}");
+    assert!(stderr.contains("__MACOSX"), "{stderr}");
+}
+
+#[test]
+fn the_names_of_the_weights_are_asked_and_faults_of_the_truth_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let weights = folder.join("w.safetensors");
+    let labels = ["espresso", "dog"].map(str::to_owned).to_vec();
+    let config = NetworkConfig { classes: 2, labels, short_side: 64, ..NetworkConfig::plain(Arch::default()) };
+    Network::new(config, tch::Device::Cpu).unwrap().save(&weights, &BTreeMap::new()).unwrap();
+    std::fs::create_dir(folder.join("p")).unwrap();
+    for name in ["coffee.jpg", "=chelsea.jpg"] {
+        let from = name.trim_start_matches('=');
+        std::fs::copy(file(format!("assets/images/{from}")), folder.join("p").join(name)).unwrap();
+    }
+    let table = "image;class;x1;y1;x2;y2\ncoffee.jpg;Espresso;10;10;900;90\n=chelsea.jpg;1;5;5;1;1\n\
+        =chelsea.jpg;1;5;5;90;90\n../../etc/passwd;1;1;1;2;2\ncoffee.jpg;dragon;0;0;9;9\n";
+    std::fs::write(folder.join("truth.csv"), table).unwrap();
+    let run = |more: &[&str]| {
+        let mut command = plain_eval(&["--images", "p", "--truth", "truth.csv", "--weights", "w.safetensors"]);
+        command
+            .current_dir(folder)
+            .args(["--maps", "gradcam", "--report", "r", "--measure", "none"])
+            .args(more)
+            .output()
+            .unwrap()
+    };
+    let output = run(&["-q"]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    for part in [
+        "cover nothing of their picture, left out: 1 (line 3, of =chelsea.jpg)",
+        "reach beyond their picture, cut at its edge: 1 (coffee.jpg)",
+        "refused: 1 (../../etc/passwd)",
+    ] {
+        assert!(stderr.contains(part), "{stderr}");
+    }
+    assert!(!stderr.contains("dragon"), "an unknown class is no fault: {stderr}");
+    let report = json(&folder.join("r"), "report.json");
+    assert_eq!((&report["n"], &report["all"]["accuracy"]["n"]), (&2.into(), &2.into()));
+    let remarks = report["remarks"].as_array().unwrap();
+    let refused = remarks.iter().find(|remark| remark["examples"][0] == "../../etc/passwd").unwrap();
+    assert_eq!((&refused["kind"], &refused["count"]), (&"lost".into(), &1.into()));
+    assert!(report["notes"].as_array().unwrap().iter().any(|note| note.as_str().unwrap().contains("dragon")));
+    let scores = std::fs::read_to_string(folder.join("r/scores.csv")).unwrap();
+    assert!(scores.contains("\n'=chelsea.jpg,") && !scores.contains("\n=chelsea"), "{scores}");
+    // From the cache, the same is said.
+    let again = run(&["-q"]);
+    assert_eq!(String::from_utf8_lossy(&again.stderr), stderr);
+
+    std::fs::write(folder.join("names.txt"), "\u{feff}cup\nespresso\n").unwrap();
+    let output = run(&["--labels", "names.txt"]);
+    assert_eq!(output.status.code(), Some(1));
+    std::fs::write(folder.join("names.txt"), "cup\n").unwrap();
+    let output = run(&["--labels", "names.txt"]);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("--labels: 1 names, but the network has 2 classes"), "{stderr}");
 }

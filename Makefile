@@ -14,7 +14,7 @@ libtorch_needed := libtorch
 endif
 
 .PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install uninstall \
-	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints
+	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -73,6 +73,9 @@ evaluation: build models ## Every table of docs/EVALUATION.md; IMAGES and TRUTH 
 
 foreign-checkpoints: .venv ## Checkpoints of other people's layouts, by their own code, for the ignored tests
 	.venv/bin/python tests/golden/layouts/gen.py --write target/foreign
+
+check-checkpoints: build .venv ## Compare over 70 checkpoints of other people's code with PyTorch, logits and gates; CHECK="--only cbam"
+	.venv/bin/python scripts/check_checkpoints.py --bin "$(TARGET)/release" $(CHECK)
 
 bench: $(libtorch_needed) ## Time layers, networks and the way of a photo (criterion)
 	$(CARGO) bench --bench attention --bench forward --bench pipeline

@@ -4,6 +4,8 @@
 //!
 //! `cargo run --release --example cbam_in_your_cnn`
 
+use std::process::ExitCode;
+
 use cbam::attention::{Cbam, CbamConfig, ChannelAttentionConfig};
 use cbam::weights::Checkpoint;
 use tch::nn::{self, ConvConfig, LinearConfig, ModuleT, OptimizerConfig};
@@ -44,7 +46,17 @@ fn held_out_accuracy(attention: bool, seed: i64, (pixels, labels): &(Tensor, Ten
     Ok(logits.accuracy_for_logits(&held_out(labels)).double_value(&[]))
 }
 
-fn main() -> cbam::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cbam_in_your_cnn: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> cbam::Result<()> {
     tch::set_num_threads(1); // the tensors are too small to share
     let digits = Checkpoint::open("assets/digits.safetensors")?.tensors;
     let digits = (digits["pixels"].to_kind(Kind::Float) / 16.0, digits["labels"].to_kind(Kind::Int64));

@@ -2,9 +2,10 @@
 //!
 //! Queries are patches of the first picture, keys those of the second; both are the pretrained backbone's features after
 //! stage 6, standardised, so no projection needs training: the rocket's nose looks at the shuttle's nose, sky at sky.
-//! `cargo run --release --example cross_attention -- cross.png`
+//! `cargo run --release --example cross_attention -- target/cross.png`
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use cbam::attention::scaled_dot_product;
 use cbam::maps::{AttentionMap, MapRange, Resample, Scale};
@@ -26,7 +27,18 @@ fn patches(network: &Network, photo: &Photo) -> cbam::Result<(Tensor, [usize; 2]
     Ok((features.flatten(1, 2), [features.size()[1] as usize, features.size()[2] as usize]))
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    let output = std::env::args().nth(1).unwrap_or_else(|| "target/cross.png".into());
+    match run(&output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cross_attention: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(output: &str) -> Result<(), Box<dyn std::error::Error>> {
     let open = |name: &str| photo::open(Path::new(name), &Limits::default());
     let (from, to) = (open("assets/images/rocket.jpg")?, open("assets/images/astronaut.jpg")?);
     let network = Network::plain(Device::Cpu)?;
@@ -53,8 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             imageops::replace(&mut picture, &tile, column * 420, row as i64 * 280);
         }
     }
-    let output = std::env::args().nth(1).unwrap_or_else(|| "cross.png".into());
-    picture.save(&output)?;
+    picture.save(output)?;
     println!("{output}: left the patch that asks, right where it looks");
     Ok(())
 }

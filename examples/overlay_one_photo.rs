@@ -1,9 +1,10 @@
 //! A photo to its attention overlay, with the library alone: decode, prepare, run, pick a map, draw.
 //!
-//! `cargo run --release --example overlay_one_photo -- assets/images/coffee.jpg overlay.png`
+//! `cargo run --release --example overlay_one_photo -- assets/images/coffee.jpg target/overlay.png`
 
 use std::error::Error;
 use std::path::Path;
+use std::process::ExitCode;
 
 use cbam::maps::{MapName, Scale};
 use cbam::network::Network;
@@ -13,13 +14,22 @@ use cbam::weights::imagenet_classes;
 use ndarray::Axis;
 use tch::Device;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let input = arguments.next().unwrap_or_else(|| "assets/images/coffee.jpg".into());
-    let output = arguments.next().unwrap_or_else(|| "overlay.png".into());
+    let output = arguments.next().unwrap_or_else(|| "target/overlay.png".into());
+    match run(&input, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("overlay_one_photo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
+fn run(input: &str, output: &str) -> Result<(), Box<dyn Error>> {
     let network = Network::pretrained(Device::Cpu)?.for_inference();
-    let photo = photo::open(Path::new(&input), &Limits::default())?;
+    let photo = photo::open(Path::new(input), &Limits::default())?;
     let prepared = network.config().preprocess().apply(&photo)?;
     let batch = prepared.pixels.view().insert_axis(Axis(0)); // [1, 3, H, W]
     let readout = network.run(&batch, &[])?.remove(0);
@@ -35,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let map = readout.map(&MapName::Fused, &prepared.geometry)?;
     let [x, y] = prepared.geometry.pixel(map.statistics().peak);
     println!("most attention at pixel {x},{y} of {}", photo.size());
-    Overlay::default().apply(&photo, &map, Scale::Image.limits(&map))?.save(&output)?;
+    Overlay::default().apply(&photo, &map, Scale::Image.limits(&map))?.save(output)?;
     println!("{output}");
     Ok(())
 }

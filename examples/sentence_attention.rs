@@ -1,21 +1,29 @@
 //! The attention of a sentence as a heat map: three words, one head, softmax(Q Kᵀ / √d) V.
 //!
-//! `cargo run --release --example sentence_attention -- sentence.png`
+//! `cargo run --release --example sentence_attention -- target/sentence.png`
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use cbam::attention::scaled_dot_product;
-use cbam::render::Colormap;
-use image::{Rgb, RgbImage};
+use cbam::render::{Colormap, heat_map};
+use ndarray::Array2;
 use tch::Tensor;
 
 const WORDS: [&str; 3] = ["You", "found", "me"];
-/// Pixels a side of one cell of the heat map.
-const CELL: u32 = 96;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let output = std::env::args().nth(1).unwrap_or_else(|| "sentence.png".into());
+fn main() -> ExitCode {
+    let output = std::env::args().nth(1).unwrap_or_else(|| "target/sentence.png".into());
+    match run(&output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sentence_attention: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
+fn run(output: &str) -> Result<(), Box<dyn Error>> {
     // One row for each word: what it asks for, what it offers, what it says.
     let query = Tensor::from_slice2(&[[0.06, 0.08], [0.14, 0.24], [0.22, 0.40_f32]]);
     let key = Tensor::from_slice2(&[[0.04, 0.08], [0.12, 0.20], [0.20, 0.32_f32]]);
@@ -30,15 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // The three weights of a word are nearly equal: colours span the least and the greatest of all.
-    let all = || weights.iter().flatten().copied();
-    let (low, high) = (all().fold(f32::INFINITY, f32::min), all().fold(0.0, f32::max));
-    let picture = RgbImage::from_fn(3 * CELL, 3 * CELL, |x, y| {
-        let weight = weights[(y / CELL) as usize][(x / CELL) as usize];
-        Rgb(Colormap::Viridis.color((weight - low) / (high - low)))
-    });
-    picture.save(&output)?;
-    println!(
-        "{output}: a row for each word that asks, a column for each that is looked at; {low:.4} dark, {high:.4} bright"
-    );
+    let weights = Array2::from_shape_vec((3, 3), weights.concat())?;
+    heat_map(weights.view(), &WORDS, &WORDS, 4, Colormap::Viridis)?.save(output)?;
+    println!("{output}: a row for each word that asks, a column for each that is looked at");
     Ok(())
 }

@@ -64,6 +64,15 @@ pub(super) fn positive(argument: &str, value: i64) -> Result<()> {
     if value >= 1 { Ok(()) } else { Err(Error::argument(argument, format!("must be at least 1, not {value}"))) }
 }
 
+/// The product of some numbers of a configuration, which must be one that a tensor may have for a side.
+pub(super) fn product(argument: &str, numbers: &[i64]) -> Result<i64> {
+    let product = numbers.iter().try_fold(1_i64, |product, number| product.checked_mul(*number));
+    product.filter(|product| i32::try_from(*product).is_ok()).ok_or_else(|| {
+        let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+        Error::argument(argument, format!("{} is too large", numbers.join(" × ")))
+    })
+}
+
 /// Whether a layer of these parameters may take its kernel for `xs`: there is one for it, and nobody asks for gradients.
 pub(super) fn fused<'a>(xs: &Tensor, parameters: impl IntoIterator<Item = &'a Tensor>) -> bool {
     let learns = || xs.requires_grad() || parameters.into_iter().any(Tensor::requires_grad);

@@ -93,7 +93,7 @@ impl MultiHeadAttention {
     /// Attention for queries of width `dim`.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) if a width or the number of heads is under 1.
+    /// [`Error::Argument`](crate::Error::Argument) if a width or the number of heads is under 1, or their product too large.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, dim: i64, config: &MultiHeadConfig) -> Result<Self> {
         let p = p.borrow();
         let MultiHeadConfig { heads, head_dim, memory_dim, bias } = *config;
@@ -101,7 +101,7 @@ impl MultiHeadAttention {
         check::positive("heads", heads)?;
         check::positive("head_dim", head_dim)?;
         check::positive("memory_dim", memory_dim.unwrap_or(dim))?;
-        let inner = heads * head_dim;
+        let inner = check::product("heads × head_dim", &[heads, head_dim])?;
         let outputs = if memory_dim.is_none() { 3 * inner } else { inner };
         let projection = |name: &str, inputs: i64| {
             let xavier = init::uniform((6.0 / (inputs + outputs) as f64).sqrt());
@@ -194,10 +194,11 @@ impl MultiHeadAttention {
             return Ok(None);
         }
         let [Some(q), Some(k), Some(v), Some(out)] = layers.map(Pointwise::linear) else { return Ok(None) };
-        in_pool(|| {
+        let count = self.heads as usize;
+        in_pool(&[query, key, value], |[query, key, value]| {
             let query = q.forward(&Map::of_tokens(query)?);
             let (key, value) = (k.forward(&Map::of_tokens(key)?), v.forward(&Map::of_tokens(value)?));
-            let heads = Heads { query: &query, key: &key, value: &value, count: self.heads as usize };
+            let heads = Heads { query: &query, key: &key, value: &value, count };
             let (context, weights) = heads.attend();
             Ok(Some(AttentionOutput { context: out.forward(&context).tokens(), weights }))
         })

@@ -92,13 +92,13 @@ impl PatchAttention {
     /// Patch self-attention for maps of this many channels.
     ///
     /// # Errors
-    /// [`Error::Argument`] if a size is under 1, or a patch holds under 4 values (channels × p × p), too few for its position.
+    /// [`Error::Argument`] if a size is under 1 or too large, or a patch holds under 4 values (channels × p × p), too few for its position.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64, config: &PatchAttentionConfig) -> Result<Self> {
         let p = p.borrow();
         let PatchAttentionConfig { patch_size, heads, head_dim } = *config;
         check::positive("channels", channels)?;
         check::positive("patch_size", patch_size)?;
-        let width = channels * patch_size * patch_size;
+        let width = check::product("channels × patch_size²", &[channels, patch_size, patch_size])?;
         if width < 4 {
             return Err(Error::argument("channels", format!("a patch must hold at least 4 values, not {width}")));
         }

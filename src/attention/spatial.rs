@@ -4,6 +4,8 @@
 //! BatchNorm after the convolution; both are options here. The features are multiplied by the gate.
 
 use std::borrow::Borrow;
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use tch::nn::{self, Init, ModuleT};
@@ -26,6 +28,27 @@ pub enum PoolOrder {
     MaxMean,
     /// Mean first, as in the paper and in timm.
     MeanMax,
+}
+
+impl Display for PoolOrder {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::MaxMean => "max-mean",
+            Self::MeanMax => "mean-max",
+        })
+    }
+}
+
+impl FromStr for PoolOrder {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.trim().to_lowercase().replace([',', '_'], "-").as_str() {
+            "max-mean" | "max-avg" => Ok(Self::MaxMean),
+            "mean-max" | "avg-max" => Ok(Self::MeanMax),
+            _ => Err(Error::argument("pool-order", format!("{text:?} is neither max-mean nor mean-max"))),
+        }
+    }
 }
 
 /// What the convolution sees beyond the border.
@@ -51,11 +74,14 @@ pub struct SpatialAttentionConfig {
     pub order: PoolOrder,
     /// The padding. Default: zeros.
     pub padding: Padding,
+    /// Whether the convolution has a bias. Default: false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub bias: bool,
 }
 
 impl Default for SpatialAttentionConfig {
     fn default() -> Self {
-        Self { kernel_size: 7, batch_norm: true, order: PoolOrder::default(), padding: Padding::default() }
+        Self { kernel_size: 7, batch_norm: true, order: PoolOrder::default(), padding: Padding::default(), bias: false }
     }
 }
 
@@ -83,6 +109,12 @@ impl SpatialAttentionConfig {
         self.padding = padding;
         self
     }
+
+    /// With a bias in the convolution, or without.
+    pub fn with_bias(mut self, bias: bool) -> Self {
+        self.bias = bias;
+        self
+    }
 }
 
 /// What a [`SpatialAttention`] returns.
@@ -98,7 +130,8 @@ pub struct SpatialAttentionOutput {
 
 /// Spatial attention over maps `[N, C, H, W]` of any size.
 ///
-/// Parameters: `conv.weight` `[1, 2, k, k]`, in parameter group 1, so that an optimizer may give it a learning rate of its own;
+/// Parameters: `conv.weight` `[1, 2, k, k]`, and `conv.bias` `[1]` if it has one, in parameter group 1, so that an optimizer may give
+/// them a learning rate of their own;
 /// `bn` (`weight`, `bias`, `running_mean`, `running_var`, each `[1]`; eps 1e-5, momentum 0.01).
 /// They start as the official code's: the convolution Kaiming-normal by fan-out; the BatchNorm's weight 0, so that the first gate is 0.5.
 #[derive(Debug)]
@@ -117,14 +150,15 @@ impl SpatialAttention {
     /// [`Error::Argument`] if the kernel's side is not odd and positive.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, config: &SpatialAttentionConfig) -> Result<Self> {
         let p = p.borrow();
-        let SpatialAttentionConfig { kernel_size, batch_norm, order, padding } = *config;
+        let SpatialAttentionConfig { kernel_size, batch_norm, order, padding, bias } = *config;
         if kernel_size < 1 || kernel_size % 2 == 0 {
             return Err(Error::argument("kernel_size", format!("must be odd and positive, not {kernel_size}")));
         }
         let margin = kernel_size / 2;
         let conv_config = nn::ConvConfig {
             padding: if padding == Padding::Zeros { margin } else { 0 },
-            bias: false,
+            bias,
+            bs_init: Init::Const(0.0),
             ws_init: Init::Kaiming {
                 dist: tch_init::NormalOrUniform::Normal,
                 fan: tch_init::FanInOut::FanOut,
@@ -174,15 +208,16 @@ impl SpatialAttention {
     /// Its convolution for the kernel of gates, with the BatchNorm in it; none in training, or where gradients are wanted.
     pub(super) fn kernel(&self, xs: &Tensor, train: bool) -> Option<SpatialGate> {
         let of_norm = self.bn.iter().flat_map(|bn| bn.ws.iter().chain(&bn.bs));
-        if (train && self.bn.is_some()) || !check::fused(xs, of_norm.chain([&self.conv.ws])) {
+        if (train && self.bn.is_some()) || !check::fused(xs, of_norm.chain([&self.conv.ws]).chain(&self.conv.bs)) {
             return None;
         }
+        let value = |tensor: &Tensor| tensor.double_value(&[0]);
+        let of_conv = self.conv.bs.as_ref().map_or(0.0, value);
         let (scale, bias) = match &self.bn {
-            None => (1.0, 0.0),
+            None => (1.0, of_conv),
             Some(bn) => {
-                let value = |tensor: &Tensor| tensor.double_value(&[0]);
                 let scale = bn.ws.as_ref().map_or(1.0, value) / (value(&bn.running_var) + EPS).sqrt();
-                (scale, bn.bs.as_ref().map_or(0.0, value) - scale * value(&bn.running_mean))
+                (scale, bn.bs.as_ref().map_or(0.0, value) + scale * (of_conv - value(&bn.running_mean)))
             }
         };
         let mut weight: Vec<f32> = values(&self.conv.ws)?.iter().map(|w| (f64::from(*w) * scale) as f32).collect();
@@ -194,14 +229,14 @@ impl SpatialAttention {
         Some(SpatialGate { weight, bias: bias as f32, side, replicate })
     }
 
-    /// Makes the gate 0.5 everywhere: the BatchNorm's weight and bias 0, or without a BatchNorm the convolution 0.
+    /// Makes the gate 0.5 everywhere: the BatchNorm's weight and bias 0, or without a BatchNorm the convolution and its bias 0.
     /// (Not both: a product of two zeros would never learn.)
     ///
     /// # Errors
     /// [`Error::Torch`] if libtorch refuses.
     pub fn identity_start(&self) -> Result<()> {
         match &self.bn {
-            None => init::zero(&self.conv.ws),
+            None => [&self.conv.ws].into_iter().chain(&self.conv.bs).try_for_each(init::zero),
             Some(bn) => bn.ws.iter().chain(&bn.bs).try_for_each(init::zero),
         }
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::nn;
 
 use super::{
-    Backbone, EfficientNetLite, MobileNetV2, ResNet, Stage, Vgg, efficientnet_lite, mobilenet_v2, resnet, vgg,
+    Backbone, EfficientNetLite, MobileNetV2, ResNet, Stage, Variant, Vgg, efficientnet_lite, mobilenet_v2, resnet, vgg,
 };
 use crate::{Error, Result};
 
@@ -197,19 +197,82 @@ impl Arch {
         stages.unwrap_or_default()
     }
 
-    /// Builds it under `p`, with fresh weights and a classifier of `classes` classes.
+    /// How many channels the classifier pools.
+    pub(crate) fn head_channels(self) -> i64 {
+        match self.family() {
+            Family::EfficientNetLite | Family::MobileNetV2 => 1280,
+            Family::ResNet | Family::Vgg => self.stages().last().map_or(0, |stage| stage.channels),
+        }
+    }
+
+    /// How many channels its stem gives out; none if attention cannot stand there.
+    pub(crate) fn stem_channels(self) -> Option<i64> {
+        match self.family() {
+            Family::ResNet => Some(64),
+            Family::EfficientNetLite | Family::MobileNetV2 => Some(32),
+            Family::Vgg => None,
+        }
+    }
+
+    /// How many numbers the matrices of a classifier hold, with these layers before its last one.
+    pub(crate) fn classifier_values(self, hidden: &[i64], classes: i64) -> i128 {
+        let features = if self.family() == Family::Vgg { 4096 } else { self.head_channels() };
+        let widths: Vec<i128> =
+            [features].iter().chain(hidden).chain([&classes]).map(|width| i128::from(*width)).collect();
+        widths.windows(2).fold(0, |sum: i128, pair| sum.saturating_add(pair[0].saturating_mul(pair[1])))
+    }
+
+    /// How many numbers the weights of any such backbone hold at least, without its classifier: what a file must hold before
+    /// anything is built for it. A little under the published network's, so that variants with another stem fit too.
+    pub(crate) fn least_values(self) -> i128 {
+        let thousands = match self {
+            Self::EfficientNetLite0 => 3_300,
+            Self::EfficientNetLite1 => 4_050,
+            Self::EfficientNetLite2 => 4_700,
+            Self::ResNet18 => 11_000,
+            Self::ResNet34 => 21_000,
+            Self::ResNet50 => 23_200,
+            Self::ResNet101 => 42_000,
+            Self::ResNet152 => 57_500,
+            Self::ResNeXt50 => 22_700,
+            Self::ResNeXt101 => 85_900,
+            Self::WideResNet50 => 66_100,
+            Self::Vgg11 | Self::Vgg11Bn => 127_500,
+            Self::Vgg13 | Self::Vgg13Bn => 127_700,
+            Self::Vgg16 | Self::Vgg16Bn => 132_900,
+            Self::Vgg19 | Self::Vgg19Bn => 138_200,
+            Self::MobileNetV2 => 2_180,
+        };
+        1000 * thousands
+    }
+
+    /// Builds it under `p`, with fresh weights and a classifier of `classes` classes, of which 0 leave the classifier out.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `classes` is under 1.
+    /// [`Error::Argument`] if `classes` is under 0.
     pub fn build<'a>(self, p: impl Borrow<nn::Path<'a>>, classes: i64) -> Result<Box<dyn Backbone>> {
-        if classes < 1 {
-            return Err(Error::argument("network", format!("{classes} classes; there must be 1 or more")));
+        self.build_variant(p, classes, &Variant::default())
+    }
+
+    /// Builds a variant of it likewise.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if `classes` is under 0, or the architecture has no such variant.
+    pub fn build_variant<'a>(
+        self,
+        p: impl Borrow<nn::Path<'a>>,
+        classes: i64,
+        variant: &Variant,
+    ) -> Result<Box<dyn Backbone>> {
+        if classes < 0 {
+            return Err(Error::argument("network", format!("{classes} classes; there must be 0 or more")));
         }
+        variant.check()?;
         Ok(match self.family() {
-            Family::EfficientNetLite => Box::new(EfficientNetLite::new(p, self, classes)?),
-            Family::ResNet => Box::new(ResNet::new(p, self, classes)?),
-            Family::Vgg => Box::new(Vgg::new(p, self, classes)?),
-            Family::MobileNetV2 => Box::new(MobileNetV2::new(p, self, classes)?),
+            Family::EfficientNetLite => Box::new(EfficientNetLite::of(p, self, classes, variant)?),
+            Family::ResNet => Box::new(ResNet::of(p, self, classes, variant)?),
+            Family::Vgg => Box::new(Vgg::of(p, self, classes, variant)?),
+            Family::MobileNetV2 => Box::new(MobileNetV2::of(p, self, classes, variant)?),
         })
     }
 }

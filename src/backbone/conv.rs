@@ -1,4 +1,4 @@
-//! A convolution with TensorFlow's "same" padding, and the BatchNorm that follows it.
+//! A convolution with TensorFlow's "same" padding or PyTorch's, and the BatchNorm that follows it.
 
 use std::borrow::Borrow;
 
@@ -15,13 +15,15 @@ const EPS: f64 = 1e-3;
 /// A convolution without bias whose output has ⌈size / stride⌉ cells a side, for any size.
 ///
 /// The padding adds up to max((⌈size / stride⌉ − 1)·stride + kernel − size, 0) along each side; where that is odd, the
-/// extra pixel goes to the right and the bottom. PyTorch's own `padding` argument cannot say that.
+/// extra pixel goes to the right and the bottom. PyTorch's own `padding` argument cannot say that: it pads alike on both sides, which
+/// a symmetric one does, by half its kernel.
 #[derive(Debug)]
 pub(super) struct SameConv2d {
     weight: Tensor, // [out, in / groups, kernel, kernel]
     kernel: i64,
     stride: i64,
     groups: i64,
+    symmetric: bool,
 }
 
 impl SameConv2d {
@@ -47,12 +49,20 @@ impl SameConv2d {
         let bound = ((inputs * kernel * kernel) as f64).sqrt().recip();
         let init = start(Init::Uniform { lo: -bound, up: bound });
         let weight = p.borrow().var("weight", &[output, inputs, kernel, kernel], init);
-        Self { weight, kernel, stride, groups }
+        Self { weight, kernel, stride, groups, symmetric: false }
+    }
+
+    /// Padded alike on both sides, or not.
+    pub(super) fn symmetric(mut self, symmetric: bool) -> Self {
+        self.symmetric = symmetric;
+        self
     }
 
     /// Its kernel, stride and padding, for inference.
     pub(super) fn axis(&self) -> Axis {
-        Axis { kernel: self.kernel as usize, stride: self.stride as usize, padding: Padding::Same }
+        let kernel = self.kernel as usize;
+        let padding = if self.symmetric { Padding::Each(kernel / 2) } else { Padding::Same };
+        Axis { kernel, stride: self.stride as usize, padding }
     }
 
     /// With the BatchNorm behind it in it, for inference.
@@ -68,6 +78,9 @@ impl SameConv2d {
         let conv = |xs: &Tensor, padding: [i64; 2]| {
             xs.conv2d(&self.weight, None::<&Tensor>, stride, padding, [1, 1], self.groups)
         };
+        if self.symmetric {
+            return conv(xs, [self.kernel / 2; 2]);
+        }
         if rows % 2 == 0 && columns % 2 == 0 {
             return conv(xs, [rows / 2, columns / 2]);
         }

@@ -6,14 +6,15 @@
 
 use std::borrow::Borrow;
 
-use tch::nn::{self, BatchNorm, Init, LinearConfig, Module, ModuleT};
+use tch::nn::{self, BatchNorm, ModuleT};
 use tch::{Kind, Tensor};
 
 use super::conv::{SameConv2d, batch_norm, norm_relu6};
+use super::head::Head;
+use super::layers::linear;
 use super::prepared::{Mobile, Places};
-use super::start::start;
-use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
-use crate::kernels::{Clamp, InvertedResidual, Pointwise};
+use super::{Arch, Backbone, GateInside, GateStem, InnerSite, Prepared, Stage, Variant};
+use crate::kernels::{Clamp, InvertedResidual};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -102,7 +103,7 @@ pub struct EfficientNetLite {
     blocks: Vec<Vec<Block>>, // by stage
     conv_head: SameConv2d,
     bn1: BatchNorm,
-    fc: nn::Linear,
+    fc: Head,
     dropout: f64,
     stages: Vec<Stage>,
 }
@@ -116,6 +117,12 @@ impl EfficientNetLite {
     /// # Panics
     /// If `classes` is negative.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Result<Self> {
+        Self::of(p, arch, classes, &Variant::default())
+    }
+
+    /// Builds a variant of `arch` likewise; 0 classes leave the classifier out.
+    pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
+        variant.not_residual()?;
         let p = p.borrow();
         let (Some(scaling), Some(stages)) = (Scaling::of(arch), stages(arch)) else {
             return Err(Error::argument("backbone", format!("{arch} is no EfficientNet-Lite")));
@@ -131,23 +138,20 @@ impl EfficientNetLite {
                 let stride = if repeat == 0 { row.stride } else { 1 };
                 let shape = BlockShape { input, output, kernel: row.kernel, stride, expand: row.expand };
                 let drop_connect = DROP_CONNECT * f64::from(number) / blocks_in_all as f64;
-                stage.push(Block::new(&(p / "_blocks" / number), &shape, drop_connect));
+                stage.push(Block::new(&(p / "_blocks" / number), &shape, drop_connect, variant.symmetric));
                 input = output;
                 number += 1;
             }
             blocks.push(stage);
         }
 
-        // PyTorch's default start, which is not tch's.
-        let bound = (HEAD as f64).sqrt().recip();
-        let linear = LinearConfig { ws_init: start(Init::Uniform { lo: -bound, up: bound }), ..Default::default() };
         Ok(Self {
-            conv_stem: SameConv2d::new(p / "_conv_stem", 3, STEM, 3, 2),
+            conv_stem: SameConv2d::new(p / "_conv_stem", 3, STEM, 3, 2).symmetric(variant.symmetric),
             bn0: batch_norm(p / "_bn0", STEM),
             blocks,
             conv_head: SameConv2d::new(p / "_conv_head", input, HEAD, 1, 1),
             bn1: batch_norm(p / "_bn1", HEAD),
-            fc: nn::linear(p / "_fc", HEAD, classes, linear),
+            fc: Head::new(p / "_fc", HEAD, &variant.hidden, classes, linear),
             dropout: scaling.dropout,
             stages,
         })
@@ -159,8 +163,12 @@ impl Backbone for EfficientNetLite {
         &self.stages
     }
 
-    fn stem(&self, xs: &Tensor, train: bool) -> Tensor {
-        norm_relu6(&self.bn0, &self.conv_stem.forward(xs), train)
+    fn stem_gated(&self, xs: &Tensor, train: bool, gate: &mut GateStem<'_>) -> Result<Tensor> {
+        gate(&norm_relu6(&self.bn0, &self.conv_stem.forward(xs), train))
+    }
+
+    fn stem_place(&self) -> Option<(i64, i64)> {
+        Some((STEM, 2))
     }
 
     fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateInside<'_>) -> Result<Tensor> {
@@ -202,7 +210,7 @@ impl Backbone for EfficientNetLite {
     }
 
     fn classifier_weight(&self) -> Option<Tensor> {
-        Some(self.fc.ws.shallow_clone())
+        self.fc.weight()
     }
 
     fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
@@ -218,7 +226,7 @@ impl Backbone for EfficientNetLite {
             stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
             head: self.conv_head.fold(&self.bn1)?.pointwise(Clamp::NONE),
             head_clamp: Clamp::RELU6,
-            classifier: Pointwise::linear(&self.fc)?,
+            classifier: self.fc.prepare()?,
         }))
     }
 }
@@ -246,14 +254,14 @@ struct Block {
 }
 
 impl Block {
-    fn new(p: &nn::Path<'_>, shape: &BlockShape, drop_connect: f64) -> Self {
+    fn new(p: &nn::Path<'_>, shape: &BlockShape, drop_connect: f64, symmetric: bool) -> Self {
         let &BlockShape { input, output, kernel, stride, expand } = shape;
         let hidden = input * expand;
         let expand = (expand != 1)
             .then(|| (SameConv2d::new(p / "_expand_conv", input, hidden, 1, 1), batch_norm(p / "_bn0", hidden)));
         Self {
             expand,
-            depthwise_conv: SameConv2d::depthwise(p / "_depthwise_conv", hidden, kernel, stride),
+            depthwise_conv: SameConv2d::depthwise(p / "_depthwise_conv", hidden, kernel, stride).symmetric(symmetric),
             bn1: batch_norm(p / "_bn1", hidden),
             project_conv: SameConv2d::new(p / "_project_conv", hidden, output, 1, 1),
             bn2: batch_norm(p / "_bn2", output),

@@ -7,12 +7,13 @@
 use std::borrow::Borrow;
 
 use tch::Tensor;
-use tch::nn::{self, BatchNorm, Conv2D, Linear, Module, ModuleT};
+use tch::nn::{self, BatchNorm, Conv2D, Module, ModuleT};
 
+use super::head::Head;
 use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
 use super::prepared::{Folded, Mobile, Places};
-use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
-use crate::kernels::{Axis, Clamp, InvertedResidual, Padding, Pointwise};
+use super::{Arch, Backbone, GateInside, GateStem, InnerSite, Prepared, Stage, Variant};
+use crate::kernels::{Axis, Clamp, InvertedResidual, Padding};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -46,7 +47,7 @@ pub struct MobileNetV2 {
     stem: Layer,
     blocks: Vec<Vec<Block>>, // by stage
     head: Layer,
-    classifier: Linear,
+    classifier: Head,
     stages: Vec<Stage>,
 }
 
@@ -59,6 +60,13 @@ impl MobileNetV2 {
     /// # Panics
     /// If `classes` is negative.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Result<Self> {
+        Self::of(p, arch, classes, &Variant::default())
+    }
+
+    /// Builds a variant of `arch` likewise; 0 classes leave the classifier out.
+    pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
+        variant.not_residual()?;
+        variant.not_efficientnet_lite()?;
         let p = p.borrow();
         let stages = stages(arch).ok_or_else(|| Error::argument("backbone", format!("{arch} is no MobileNetV2")))?;
         let features = p / "features";
@@ -78,7 +86,7 @@ impl MobileNetV2 {
             stem: layer(&(&features / 0), &of(3, STEM, 3, 2)),
             blocks,
             head: layer(&(&features / number), &of(input, HEAD, 1, 1)),
-            classifier: small_linear(p / "classifier" / 1, HEAD, classes),
+            classifier: Head::new(p / "classifier" / 1, HEAD, &variant.hidden, classes, small_linear),
             stages,
         })
     }
@@ -89,8 +97,12 @@ impl Backbone for MobileNetV2 {
         &self.stages
     }
 
-    fn stem(&self, xs: &Tensor, train: bool) -> Tensor {
-        activated(&self.stem, xs, train)
+    fn stem_gated(&self, xs: &Tensor, train: bool, gate: &mut GateStem<'_>) -> Result<Tensor> {
+        gate(&activated(&self.stem, xs, train))
+    }
+
+    fn stem_place(&self) -> Option<(i64, i64)> {
+        Some((STEM, 2))
     }
 
     fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateInside<'_>) -> Result<Tensor> {
@@ -131,7 +143,7 @@ impl Backbone for MobileNetV2 {
     }
 
     fn classifier_weight(&self) -> Option<Tensor> {
-        Some(self.classifier.ws.shallow_clone())
+        self.classifier.weight()
     }
 
     fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
@@ -147,7 +159,7 @@ impl Backbone for MobileNetV2 {
             stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
             head: fold(&self.head)?.pointwise(Clamp::NONE),
             head_clamp: Clamp::RELU6,
-            classifier: Pointwise::linear(&self.classifier)?,
+            classifier: self.classifier.prepare()?,
         }))
     }
 }

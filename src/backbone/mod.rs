@@ -15,11 +15,13 @@
 mod arch;
 mod conv;
 pub mod efficientnet_lite;
+mod head;
 mod layers;
 pub mod mobilenet_v2;
 mod prepared;
 pub mod resnet;
 mod start;
+mod variant;
 pub mod vgg;
 
 use std::fmt::Debug;
@@ -33,6 +35,7 @@ pub use mobilenet_v2::MobileNetV2;
 pub use prepared::Prepared;
 pub use resnet::ResNet;
 pub(crate) use start::to_be_loaded;
+pub use variant::{Stem, StrideIn, Variant};
 pub use vgg::Vgg;
 
 /// One stage of a backbone: a run of blocks at one resolution.
@@ -87,6 +90,9 @@ impl InnerSite {
 /// What [`Backbone::stage_gated`] hands features to: the index of the place among [`Stage::inside`], and the features.
 pub type GateInside<'a> = dyn FnMut(usize, &Tensor) -> Result<Tensor> + 'a;
 
+/// What [`Backbone::stem_gated`] hands the first convolution's features to.
+pub type GateStem<'a> = dyn FnMut(&Tensor) -> Result<Tensor> + 'a;
+
 /// A convolutional network whose stages can be run one by one.
 ///
 /// `train` chooses the statistics of the batch (true) or the running ones (false) for BatchNorm, and turns on the
@@ -96,7 +102,24 @@ pub trait Backbone: Debug + Send {
     fn stages(&self) -> &[Stage];
 
     /// Pictures `[N, 3, H, W]` to the input of the first stage.
-    fn stem(&self, xs: &Tensor, train: bool) -> Tensor;
+    fn stem(&self, xs: &Tensor, train: bool) -> Tensor {
+        match self.stem_gated(xs, train, &mut |xs| Ok(xs.shallow_clone())) {
+            Ok(xs) => xs,
+            Err(error) => unreachable!("this gate does not fail: {error}"),
+        }
+    }
+
+    /// As [`stem`](Self::stem), and hands the first convolution's features, normalised and activated, before any pooling, to
+    /// `gate`, to go on with what that returns, of the same shape. A network without a [`stem_place`](Self::stem_place) asks
+    /// for nothing.
+    ///
+    /// # Errors
+    /// What `gate` returns.
+    fn stem_gated(&self, xs: &Tensor, train: bool, gate: &mut GateStem<'_>) -> Result<Tensor>;
+
+    /// The channels of the features that [`stem_gated`](Self::stem_gated) hands out, and how many pixels one of their cells
+    /// covers along a side; none where the first stage sees the picture itself.
+    fn stem_place(&self) -> Option<(i64, i64)>;
 
     /// Runs stage `index` (from 0): `[N, channels before, h, w]` to `[N, channels, h', w']`.
     ///
@@ -136,11 +159,12 @@ pub trait Backbone: Debug + Send {
         self.head_activation(&self.head_conv(xs, train))
     }
 
-    /// Pools the head's features and classifies them: `[N, head channels, h, w]` to logits `[N, classes]`.
+    /// Pools the head's features and classifies them: `[N, head channels, h, w]` to logits `[N, classes]`, of which a network
+    /// without a classifier has none.
     fn classify(&self, features: &Tensor, train: bool) -> Tensor;
 
     /// The classifier's matrix, `[classes, head channels]`: what class activation maps weigh the features with. None
-    /// where the classifier is not linear in the mean of the features, as VGG's.
+    /// where the classifier is not linear in the mean of the features, as VGG's, and where there is no classifier.
     fn classifier_weight(&self) -> Option<Tensor>;
 
     /// The network in the form for inference on a CPU, of the weights as they are now; none where there is no such form

@@ -3,17 +3,19 @@
 //!
 //! `y = ReLU(x + F(x))`, with `F` two 3×3 convolutions, or 1×1, 3×3, 1×1 (a bottleneck), each normalised. A stage's first
 //! block halves the resolution (not in `layer1`), on its 3×3 convolution. Structure and parameter names are
-//! torchvision's. Attention may stand on every block's `F(x)`, before the addition: `layer1.0`, `layer3.5`, …
+//! torchvision's; a [`Variant`] may halve on the first 1×1 convolution, and have another stem. Attention may stand on every
+//! block's `F(x)`, before the addition (`layer1.0`, `layer3.5`, …), and behind the first convolution (`stem`).
 
 use std::borrow::Borrow;
 
 use tch::Tensor;
-use tch::nn::{self, BatchNorm, Conv2D, Linear, Module, ModuleT};
+use tch::nn::{self, BatchNorm, Conv2D, Module, ModuleT};
 
+use super::head::Head;
 use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, linear};
 use super::prepared::{Folded, Residual, ResidualBlock};
-use super::{Arch, Backbone, GateInside, InnerSite, Prepared, Stage};
-use crate::kernels::{Axis, Clamp, Convolution, Padding, Pointwise};
+use super::{Arch, Backbone, GateInside, GateStem, InnerSite, Prepared, Stage, Stem, StrideIn, Variant};
+use crate::kernels::{Axis, Clamp, Convolution, Padding};
 use crate::{Error, Result};
 
 /// The channels that the stem gives out.
@@ -55,9 +57,10 @@ impl Shape {
         (self.width << stage) * self.groups
     }
 
-    fn stages(&self) -> Vec<Stage> {
+    /// The stages behind a stem whose cells cover `cell` pixels a side.
+    fn stages(&self, cell: i64) -> Vec<Stage> {
         let stage = |(index, blocks): (usize, usize)| {
-            let (name, channels, stride) = (format!("layer{}", index + 1), self.channels(index), 4 << index);
+            let (name, channels, stride) = (format!("layer{}", index + 1), self.channels(index), cell << index);
             let inside = (0..blocks).map(|block| InnerSite::branch(&name, block, channels, stride)).collect();
             Stage { name, channels, stride, inside }
         };
@@ -67,7 +70,7 @@ impl Shape {
 
 /// The stages of `arch`; none if it is no residual network.
 pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
-    Some(Shape::of(arch)?.stages())
+    Some(Shape::of(arch)?.stages(Stem::default().cell()))
 }
 
 /// A residual network of any depth.
@@ -75,8 +78,9 @@ pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
 pub struct ResNet {
     conv1: Conv2D,
     bn1: BatchNorm,
+    stem: Stem,
     layers: Vec<Vec<Block>>, // by stage
-    fc: Linear,
+    fc: Head,
     stages: Vec<Stage>,
 }
 
@@ -89,6 +93,12 @@ impl ResNet {
     /// # Panics
     /// If `classes` is negative.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Result<Self> {
+        Self::of(p, arch, classes, &Variant::default())
+    }
+
+    /// Builds a variant of `arch` likewise; 0 classes leave the classifier out.
+    pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
+        variant.not_efficientnet_lite()?;
         let p = p.borrow();
         let shape = Shape::of(arch).ok_or_else(|| Error::argument("backbone", format!("{arch} is no ResNet")))?;
         let mut input = STEM;
@@ -98,18 +108,20 @@ impl ResNet {
             let mut layer = Vec::new();
             for block in 0..blocks {
                 let stride = if index > 0 && block == 0 { 2 } else { 1 };
-                layer.push(Block::new(&(&stage / block), &shape, index, input, stride));
+                layer.push(Block::new(&(&stage / block), &shape, index, input, (stride, variant.stride_in)));
                 input = shape.channels(index);
             }
             layers.push(layer);
         }
-        let stem = ConvShape { input: 3, output: STEM, kernel: 7, stride: 2, groups: 1 };
+        let stem = variant.stem;
+        let first = ConvShape { input: 3, output: STEM, kernel: stem.kernel, stride: stem.stride, groups: 1 };
         Ok(Self {
-            conv1: conv(p / "conv1", &stem, false),
+            conv1: conv(p / "conv1", &first, false),
             bn1: batch_norm(p / "bn1", STEM),
+            stem,
             layers,
-            fc: linear(p / "fc", input, classes),
-            stages: shape.stages(),
+            fc: Head::new(p / "fc", input, &variant.hidden, classes, linear),
+            stages: shape.stages(stem.cell()),
         })
     }
 }
@@ -119,9 +131,13 @@ impl Backbone for ResNet {
         &self.stages
     }
 
-    fn stem(&self, xs: &Tensor, train: bool) -> Tensor {
-        let xs = self.bn1.forward_t(&self.conv1.forward(xs), train).relu_();
-        xs.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)
+    fn stem_gated(&self, xs: &Tensor, train: bool, gate: &mut GateStem<'_>) -> Result<Tensor> {
+        let xs = gate(&self.bn1.forward_t(&self.conv1.forward(xs), train).relu_())?;
+        Ok(if self.stem.max_pool { xs.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false) } else { xs })
+    }
+
+    fn stem_place(&self) -> Option<(i64, i64)> {
+        Some((STEM, self.stem.stride))
     }
 
     fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateInside<'_>) -> Result<Tensor> {
@@ -132,7 +148,7 @@ impl Backbone for ResNet {
     }
 
     fn head_channels(&self) -> i64 {
-        self.fc.ws.size()[1]
+        self.fc.features()
     }
 
     fn head_conv(&self, xs: &Tensor, _train: bool) -> Tensor {
@@ -148,7 +164,7 @@ impl Backbone for ResNet {
     }
 
     fn classifier_weight(&self) -> Option<Tensor> {
-        Some(self.fc.ws.shallow_clone())
+        self.fc.weight()
     }
 
     /// Those whose convolutions are in groups (ResNeXt) have none.
@@ -158,9 +174,10 @@ impl Backbone for ResNet {
             blocks.iter().enumerate().map(block).collect()
         };
         Some(Box::new(Residual {
-            stem: prepare((&self.conv1, &self.bn1), 2, Clamp::RELU)?,
+            stem: prepare((&self.conv1, &self.bn1), self.stem.stride, Clamp::RELU)?,
+            max_pool: self.stem.max_pool,
             stages: self.layers.iter().enumerate().map(stage).collect::<Option<_>>()?,
-            classifier: Pointwise::linear(&self.fc)?,
+            classifier: self.fc.prepare()?,
         }))
     }
 }
@@ -180,17 +197,22 @@ type Layer = (Conv2D, BatchNorm);
 struct Block {
     layers: Vec<Layer>,
     downsample: Option<Layer>,
-    /// Of its first layer, or of the second one of three; and of the shortcut.
+    /// Of one layer, and of the shortcut.
     stride: i64,
+    /// The layer that has it.
+    strided: usize,
     groups: i64,
 }
 
 impl Block {
-    fn new(p: &nn::Path<'_>, shape: &Shape, stage: usize, input: i64, stride: i64) -> Self {
+    /// A block of a stage; one of three layers has its stride where the second value says, one of two in its first.
+    fn new(p: &nn::Path<'_>, shape: &Shape, stage: usize, input: i64, (stride, stride_in): (i64, StrideIn)) -> Self {
         let (output, inner) = (shape.channels(stage), shape.inner(stage));
+        let strided = usize::from(shape.bottleneck && stride_in == StrideIn::Middle);
+        let [first, second] = if strided == 0 { [stride, 1] } else { [1, stride] };
         let of = |input, output, kernel, stride, groups| ConvShape { input, output, kernel, stride, groups };
         let shapes = if shape.bottleneck {
-            vec![of(input, inner, 1, 1, 1), of(inner, inner, 3, stride, shape.groups), of(inner, output, 1, 1, 1)]
+            vec![of(input, inner, 1, first, 1), of(inner, inner, 3, second, shape.groups), of(inner, output, 1, 1, 1)]
         } else {
             vec![of(input, inner, 3, stride, 1), of(inner, output, 3, 1, 1)]
         };
@@ -204,7 +226,7 @@ impl Block {
             (conv(&p / 0, &of(input, output, 1, stride, 1), false), batch_norm(&p / 1, output))
         });
         let layers = shapes.iter().enumerate().map(layer).collect();
-        Self { layers, downsample, stride, groups: shape.groups }
+        Self { layers, downsample, stride, strided, groups: shape.groups }
     }
 
     /// The block for inference; `gated` is its place inside the stage if its branch is gated.
@@ -212,10 +234,10 @@ impl Block {
         if self.groups != 1 {
             return None;
         }
-        let (strided, last) = (self.layers.len() - 2, self.layers.len() - 1);
+        let last = self.layers.len() - 1;
         let layer = |(number, (conv, norm)): (usize, &Layer)| {
             let clamp = if number == last && gated.is_some() { Clamp::NONE } else { Clamp::RELU };
-            prepare((conv, norm), if number == strided { self.stride } else { 1 }, clamp)
+            prepare((conv, norm), if number == self.strided { self.stride } else { 1 }, clamp)
         };
         let downsample = match &self.downsample {
             Some((conv, norm)) => Some(prepare((conv, norm), self.stride, Clamp::NONE)?),

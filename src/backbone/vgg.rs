@@ -12,7 +12,7 @@ use tch::nn::{self, BatchNorm, Conv2D, Linear, Module};
 
 use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
 use super::prepared::{Folded, Plain};
-use super::{Arch, Backbone, GateInside, Prepared, Stage};
+use super::{Arch, Backbone, GateInside, GateStem, Prepared, Stage, Variant};
 use crate::kernels::{Axis, Clamp, Padding};
 use crate::{Error, Result};
 
@@ -55,7 +55,7 @@ pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
 #[derive(Debug)]
 pub struct Vgg {
     convs: Vec<Vec<(Conv2D, Option<BatchNorm>)>>, // by stage
-    classifier: [Linear; 3],
+    classifier: Option<[Linear; 3]>,
     stages: Vec<Stage>,
 }
 
@@ -68,6 +68,16 @@ impl Vgg {
     /// # Panics
     /// If `classes` is negative.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Result<Self> {
+        Self::of(p, arch, classes, &Variant::default())
+    }
+
+    /// Builds a variant of `arch` likewise; 0 classes leave the classifier out.
+    pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
+        variant.not_residual()?;
+        variant.not_efficientnet_lite()?;
+        if !variant.hidden.is_empty() {
+            return Err(Error::argument("network", "VGG has a classifier of its own, without other hidden layers"));
+        }
         let p = p.borrow();
         let (Some((convs, normalised)), Some(stages)) = (shape(arch), stages(arch)) else {
             return Err(Error::argument("backbone", format!("{arch} is no VGG")));
@@ -88,11 +98,13 @@ impl Vgg {
             number += 1; // the pooling
         }
         let classifier = p / "classifier";
-        let classifier = [
-            small_linear(&classifier / 0, input * CELLS * CELLS, HIDDEN),
-            small_linear(&classifier / 3, HIDDEN, HIDDEN),
-            small_linear(&classifier / 6, HIDDEN, classes),
-        ];
+        let classifier = (classes > 0).then(|| {
+            [
+                small_linear(&classifier / 0, input * CELLS * CELLS, HIDDEN),
+                small_linear(&classifier / 3, HIDDEN, HIDDEN),
+                small_linear(&classifier / 6, HIDDEN, classes),
+            ]
+        });
         Ok(Self { convs: layers, classifier, stages })
     }
 }
@@ -103,7 +115,10 @@ fn pool(xs: &Tensor) -> Tensor {
 }
 
 /// The features of the last stage, `[N, 512, h, w]`, to logits.
-fn classify([first, second, last]: &[Linear; 3], features: &Tensor, train: bool) -> Tensor {
+fn classify(classifier: Option<&[Linear; 3]>, features: &Tensor, train: bool) -> Tensor {
+    let Some([first, second, last]) = classifier else {
+        return features.mean_dim(&[2_i64, 3][..], false, None).narrow(1, 0, 0); // [N, 0]
+    };
     let cells = pool(features).adaptive_avg_pool2d([CELLS; 2]).flatten(1, -1); // [N, 512 · 7 · 7]
     let hidden = first.forward(&cells).relu_().dropout(DROPOUT, train);
     last.forward(&second.forward(&hidden).relu_().dropout(DROPOUT, train))
@@ -119,8 +134,12 @@ impl Backbone for Vgg {
         32
     }
 
-    fn stem(&self, xs: &Tensor, _train: bool) -> Tensor {
-        xs.shallow_clone()
+    fn stem_gated(&self, xs: &Tensor, _train: bool, _gate: &mut GateStem<'_>) -> Result<Tensor> {
+        Ok(xs.shallow_clone())
+    }
+
+    fn stem_place(&self) -> Option<(i64, i64)> {
+        None
     }
 
     fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, _gate: &mut GateInside<'_>) -> Result<Tensor> {
@@ -142,7 +161,7 @@ impl Backbone for Vgg {
     }
 
     fn classify(&self, features: &Tensor, train: bool) -> Tensor {
-        classify(&self.classifier, features, train)
+        classify(self.classifier.as_ref(), features, train)
     }
 
     fn prepare(&self, _gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
@@ -154,7 +173,11 @@ impl Backbone for Vgg {
         let stages = self.convs.iter().map(|stage| stage.iter().map(layer).collect()).collect::<Option<_>>()?;
         let share =
             |layer: &Linear| Linear { ws: layer.ws.shallow_clone(), bs: layer.bs.as_ref().map(Tensor::shallow_clone) };
-        Some(Box::new(Plain { stages, classifier: self.classifier.each_ref().map(share), classify }))
+        Some(Box::new(Plain {
+            stages,
+            classifier: self.classifier.as_ref().map(|layers| layers.each_ref().map(share)),
+            classify,
+        }))
     }
 
     fn classifier_weight(&self) -> Option<Tensor> {

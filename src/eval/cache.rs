@@ -40,7 +40,7 @@ impl ScoreCache {
     /// [`Error::Io`] if the folder or the file cannot be made, read or written.
     pub fn open(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        let path = folder.join(FILE);
+        let path = Self::file(folder);
         let mut options = File::options();
         let mut file = options.create(true).append(true).read(true).open(&path).map_err(Error::io(&path))?;
         let bytes = fs::read(&path).map_err(Error::io(&path))?;
@@ -57,6 +57,11 @@ impl ScoreCache {
             }
         }
         Ok(Self { scores, file: Some((path, file)), broken })
+    }
+
+    /// The file of the cache in `folder`.
+    pub fn file(folder: &Path) -> PathBuf {
+        folder.join(FILE)
     }
 
     /// How many lines could not be trusted, and were left out.
@@ -97,19 +102,22 @@ impl ScoreCache {
     /// Keeps a score.
     ///
     /// # Errors
-    /// [`Error::Io`] if it cannot be written (a full disk); what was kept before stays.
+    /// [`Error::Io`] if it cannot be written (a full disk); what was kept before stays, and from then on all is kept in memory
+    /// alone.
     pub fn put(&mut self, key: &str, score: &impl Serialize) -> Result<()> {
         let failed = |error: std::io::Error| {
             Error::io(self.file.as_ref().map_or(Path::new("score cache"), |(path, _)| path))(error)
         };
         let json = serde_json::to_string(score).map_err(|error| failed(error.into()))?;
         let line = format!("{key} {json}");
-        if let Some((path, file)) = &mut self.file {
-            let whole = format!("{} {line}\n", checksum(line.as_bytes()));
-            file.write_all(whole.as_bytes()).map_err(Error::io(path))?;
-        }
         self.scores.insert(key.to_owned(), json);
-        Ok(())
+        let Some((path, file)) = &mut self.file else { return Ok(()) };
+        let whole = format!("{} {line}\n", checksum(line.as_bytes()));
+        let written = file.write_all(whole.as_bytes()).map_err(Error::io(path));
+        if written.is_err() {
+            self.file = None;
+        }
+        written
     }
 }
 

@@ -215,14 +215,17 @@ impl Cluttered {
         };
         let shape = (self.picture.height() as usize, self.picture.width() as usize);
         // A pixel belongs to the object if its centre falls on a pixel of the object.
-        let inside = Array2::from_shape_fn(shape, |(y, x)| {
-            let (x, y) = (x as f64 + 0.5 - left, y as f64 + 0.5 - top);
-            let x = if self.flipped { right - left - x } else { x };
-            let (column, row) = ((x / across).floor(), (y / down).floor());
-            let on = (0.0..width as f64).contains(&column) && (0.0..height as f64).contains(&row);
-            on && region.inside[[row as usize, column as usize]]
-        });
-        Region { inside, boxes: region.boxes.iter().map(moved).collect() }
+        let taken = |from: &Array2<bool>| {
+            Array2::from_shape_fn(shape, |(y, x)| {
+                let (x, y) = (x as f64 + 0.5 - left, y as f64 + 0.5 - top);
+                let x = if self.flipped { right - left - x } else { x };
+                let (column, row) = ((x / across).floor(), (y / down).floor());
+                let on = (0.0..width as f64).contains(&column) && (0.0..height as f64).contains(&row);
+                on && from[[row as usize, column as usize]]
+            })
+        };
+        let boxes = region.boxes.iter().map(moved).collect();
+        Region { inside: taken(&region.inside), void: region.void.as_ref().map(taken), boxes }
     }
 }
 

@@ -8,11 +8,13 @@
 //! - **energy** (Wang et al. 2020, Score-CAM): the mean share of the map's sum that lies inside;
 //! - **IoU**: the mean of `|map ≥ t ∩ truth| / |map ≥ t ∪ truth|`, at the one `t` of [`thresholds`] that is best for the set;
 //! - **centre**: the share of pictures whose central pixel lies inside. A map must beat it to say anything.
+//!
+//! Pixels that a mask calls void count nowhere, as if the picture did not have them.
 
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
-use super::{Estimate, Mean};
+use super::{Estimate, Mean, Region};
 use crate::{Error, Result};
 
 /// The number of thresholds at which the IoU is measured.
@@ -46,22 +48,46 @@ impl PictureScore {
     /// # Errors
     /// If the shapes differ, the map has no pixel, or one of its values is not finite.
     pub fn new(map: ArrayView2<'_, f32>, inside: &Array2<bool>) -> Result<Self> {
-        if map.dim() != inside.dim() || map.is_empty() {
+        Self::without(map, inside, None)
+    }
+
+    /// Scores `map`, at the picture's resolution `[height, width]`, against a region; what of it is void counts nowhere.
+    ///
+    /// # Errors
+    /// As [`Self::new`], or if all pixels are void.
+    pub fn on(map: ArrayView2<'_, f32>, region: &Region) -> Result<Self> {
+        Self::without(map, &region.inside, region.void.as_ref())
+    }
+
+    fn without(map: ArrayView2<'_, f32>, inside: &Array2<bool>, void: Option<&Array2<bool>>) -> Result<Self> {
+        if map.dim() != inside.dim() || map.is_empty() || void.is_some_and(|void| void.dim() != map.dim()) {
             let ((rows, columns), (height, width)) = (map.dim(), inside.dim());
             return Err(Error::argument("map", format!("{columns}×{rows} pixels, for a picture of {width}×{height}")));
         }
         if map.iter().any(|value| !value.is_finite()) {
             return Err(Error::argument("map", "a value is not finite"));
         }
-        let low = map.iter().copied().fold(f32::INFINITY, f32::min);
-        let high = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let (rows, columns) = map.dim();
+        let centre = inside[[rows / 2, columns / 2]];
+        let pixels = map.iter().copied().zip(inside.iter().copied());
+        match void {
+            None => Ok(Self::score(pixels, centre)),
+            Some(void) if void.iter().all(|void| *void) => Err(Error::argument("mask", "all of the picture is void")),
+            Some(void) => Ok(Self::score(pixels.zip(void).filter(|(_, void)| !**void).map(|(pixel, _)| pixel), centre)),
+        }
+    }
+
+    /// The score of pixels `(value, whether inside)`, of which there is at least one.
+    fn score(pixels: impl Iterator<Item = (f32, bool)> + Clone, centre: bool) -> Self {
+        let low = pixels.clone().map(|(value, _)| value).fold(f32::INFINITY, f32::min);
+        let high = pixels.clone().map(|(value, _)| value).fold(f32::NEG_INFINITY, f32::max);
         let range = (high - low).max(1e-12);
         let thresholds = thresholds();
         let mut peak = (f32::NEG_INFINITY, false);
         let (mut sum, mut sum_inside) = (0.0, 0.0);
         // How many pixels reach exactly the first k thresholds: [outside, inside].
         let mut reach = [[0_u64; 2]; THRESHOLDS + 1];
-        for (&value, &inside) in map.iter().zip(inside) {
+        for (value, inside) in pixels {
             let value = (value - low) / range;
             if value > peak.0 {
                 peak = (value, inside);
@@ -79,9 +105,7 @@ impl PictureScore {
             inside_above += reach[k + 1][1];
             iou[k] = inside_above as f64 / (truth + outside_above).max(1) as f64;
         }
-        let (rows, columns) = map.dim();
-        let centre = inside[[rows / 2, columns / 2]];
-        Ok(Self { pointing: peak.1, energy: sum_inside / f64::max(sum, 1e-12), iou, centre })
+        Self { pointing: peak.1, energy: sum_inside / f64::max(sum, 1e-12), iou, centre }
     }
 }
 

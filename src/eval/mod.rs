@@ -8,7 +8,8 @@
 //! | [`faithfulness()`] | does the decision rest on what the map names? | insertion, deletion, drop, increase, ROAD |
 //! | [`rank_correlation`] | does the map depend on the weights? | Spearman's rank correlation |
 //! | [`Difference`] | is one method better than another? | paired bootstrap interval |
-//! | [`Truth`] | what is right? | a table, COCO, Pascal VOC or masks |
+//! | [`Truth`] | what is right? | a table, COCO, Pascal VOC, masks or class folders |
+//! | [`Remarks`] | what was left out, changed or assumed? | counts, and the first places |
 //! | [`centre_gaussian`] | what does a guess score? | the baselines |
 //! | [`Clutter`] | and on pictures made difficult? | seeded composites |
 //! | [`ScoreCache`] | what was measured before? | scores by the content of the picture |
@@ -27,6 +28,7 @@ mod estimate;
 mod faithfulness;
 mod localisation;
 mod max_box;
+mod remarks;
 mod sanity;
 mod source;
 mod truth;
@@ -44,6 +46,7 @@ pub use faithfulness::{
 };
 pub use localisation::{Localisation, LocalisationSummary, PictureScore, THRESHOLDS, thresholds};
 pub use max_box::{BOX_IOUS, BoxAccuracy, MaxBoxAcc, box_iou, drawn_box};
+pub use remarks::{Remark, RemarkKind, Remarks};
 pub use sanity::rank_correlation;
 pub use source::PictureSource;
-pub use truth::{BoundingBox, ClassNames, Object, Region, Truth, TruthFormat, TruthRow, read_truth};
+pub use truth::{BoundingBox, ClassNames, Object, Region, Truth, TruthFormat, TruthRow};

@@ -10,18 +10,19 @@ use crate::{Error, Result};
 const UPSCALED: f64 = 1024.0;
 
 /// The features of one picture at a place, and the slope of one class's score there.
-pub(super) struct Slope {
+pub(crate) struct Slope {
     /// `A`, `[1, C, h, w]`.
-    pub(super) features: Tensor,
+    pub(crate) features: Tensor,
     /// `∂y/∂A`, `[1, C, h, w]`.
-    pub(super) gradient: Tensor,
+    pub(crate) gradient: Tensor,
 }
 
 impl Slope {
     /// Runs the network once to the end and back to `place`.
     pub(super) fn of(network: &Network, pixels: &Tensor, place: Place, class: i64) -> Result<Self> {
         let features = tch::no_grad(|| network.features_at(place, pixels))?;
-        let gradient = gradient(&features, &[class], |features| network.logits_from(place, features))?;
+        let scores = |features: &Tensor| network.scores(&network.logits_from(place, features)?);
+        let gradient = gradient(&features, &[class], scores)?;
         Ok(Self { features, gradient })
     }
 }

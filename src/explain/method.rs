@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::maps::folded;
 use crate::{Error, Result};
 
 /// An explanation method.
@@ -89,7 +90,13 @@ impl FromStr for Method {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|method| method.name() == name).ok_or_else(|| {
+        // As people write them: GradCAM, grad-cam, Grad-CAM++, gradcampp.
+        let folded = folded(name);
+        let plus =
+            folded.strip_suffix("pp").or_else(|| folded.strip_suffix("plusplus")).map(|stem| format!("{stem}++"));
+        let wanted = [Some(folded), plus];
+        let found = Self::ALL.into_iter().find(|method| wanted.iter().flatten().any(|wanted| method.name() == wanted));
+        found.ok_or_else(|| {
             let known = Self::ALL.map(Self::name).join(", ");
             Error::argument("method", format!("there is none named {name:?}; the names are {known}"))
         })

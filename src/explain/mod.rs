@@ -41,13 +41,14 @@ use tch::Tensor;
 
 use crate::network::Network;
 use crate::{Error, Result};
-use base::{Slope, to_array, wrong};
-use variants::Subject;
+use base::{to_array, wrong};
 
+pub(crate) use base::Slope;
 pub(crate) use grad_cam::class_activation;
 pub use grad_cam::grad_cam;
 pub use method::Method;
 pub use options::ExplainOptions;
+pub(crate) use variants::Subject;
 
 /// One map of one picture, on its native grid, not scaled: 0 or more, and higher where more speaks for the class.
 ///
@@ -96,9 +97,12 @@ pub fn explain_while(
         return Err(wrong("pixels [1, 3, H, W]", &pixels.size()));
     }
     network.check_patch_memory(&pixels.size())?;
-    let classes = network.config().classes;
-    if !(0..classes).contains(&class) {
-        return Err(Error::argument("class", format!("{class} is none of the network's, 0 to {}", classes - 1)));
+    let answers = network.answers() as i64;
+    if answers == 0 && method.needs_class() {
+        return Err(Error::argument(method, "is of a class, and this network has no classifier"));
+    }
+    if answers > 0 && !(0..answers).contains(&class) {
+        return Err(Error::argument("class", format!("{class} is none of the network's, 0 to {}", answers - 1)));
     }
     if let (false, Some(stage)) = (method.needs_stage(), stage) {
         let message = format!("takes no stage ({stage}): it changes the picture and looks at the answer");
@@ -108,7 +112,34 @@ pub fn explain_while(
     let slope = || Slope::of(network, pixels, place, class);
     let features = || tch::no_grad(|| network.features_at(place, pixels));
     let classify = |pixels: &Tensor| tch::no_grad(|| Ok(network.forward(pixels, false)?.logits));
-    let subject = Subject { pixels, class, classify: &classify, options };
+    let outputs = network.config().outputs;
+    let rest = |features: &Tensor| tch::no_grad(|| network.logits_from(place, features));
+    let subject = Subject { pixels, class, classify: &classify, outputs, options };
+    let parts = Parts { slope: &slope, features: &features, rest: Some(&rest) };
+    make(&subject, method, &parts, go_on)
+}
+
+/// What the methods that look at features need of a network; each is asked only by the methods that need it.
+pub(crate) struct Parts<'a> {
+    /// The features, and the slope of the class's score there.
+    pub(crate) slope: &'a dyn Fn() -> Result<Slope>,
+    /// The features, `[1, C, h, w]`.
+    pub(crate) features: &'a dyn Fn() -> Result<Tensor>,
+    /// Features to the network's numbers for its classes; none if a network cannot be entered there.
+    pub(crate) rest: Option<&'a Rest<'a>>,
+}
+
+/// The rest of a network, behind its features.
+type Rest<'a> = dyn Fn(&Tensor) -> Result<Tensor> + 'a;
+
+/// The map of one picture by `method`, of the network that `subject` and `parts` run.
+pub(crate) fn make(
+    subject: &Subject<'_>,
+    method: Method,
+    parts: &Parts<'_>,
+    go_on: &mut dyn FnMut(usize, usize) -> bool,
+) -> Result<Array2<f32>> {
+    let Parts { slope, features, rest } = parts;
     let map = match method {
         Method::GradCam => grad_cam::map(&slope()?)?,
         Method::GradCamPlusPlus => grad_cam_plus_plus::map(&slope()?)?,
@@ -116,13 +147,14 @@ pub fn explain_while(
         Method::LayerCam => layer_cam::map(&slope()?)?,
         Method::XGradCam => xgrad_cam::map(&slope()?)?,
         Method::EigenCam => eigen_cam::projection(&features()?)?.f_relu()?,
-        Method::ScoreCam => score_cam::map(&subject, &features()?, go_on)?,
+        Method::ScoreCam => score_cam::map(subject, &features()?, go_on)?,
         Method::AblationCam => {
-            let rest = |features: &Tensor| tch::no_grad(|| network.logits_from(place, features));
-            ablation_cam::map(&subject, &features()?, &rest, go_on)?
+            let message = "runs the network from its features on, which this one does not allow";
+            let rest = rest.ok_or_else(|| Error::argument(method, message))?;
+            ablation_cam::map(subject, &features()?, rest, go_on)?
         }
-        Method::Occlusion => return occlusion::map(&subject, go_on),
-        Method::Rise => return rise::map(&subject, go_on),
+        Method::Occlusion => return occlusion::map(subject, go_on),
+        Method::Rise => return rise::map(subject, go_on),
     };
     if !method.is_costly() && !go_on(1, 1) {
         return Err(Error::Interrupted);

@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::variants::Subject;
 use super::{ExplainOptions, occlusion, rise};
+use crate::network::Outputs;
 use crate::{Error, Result};
 
 const SIDES: [i64; 2] = [64, 96];
@@ -22,7 +23,7 @@ fn sees_the_patch(pixels: &Tensor) -> Result<Tensor> {
 
 fn with_subject<T>(options: &ExplainOptions, class: i64, work: impl FnOnce(&Subject<'_>) -> T) -> T {
     let pixels = Tensor::ones([1, 3, SIDES[0], SIDES[1]], (Kind::Float, Device::Cpu));
-    work(&Subject { pixels: &pixels, class, classify: &sees_the_patch, options })
+    work(&Subject { pixels: &pixels, class, classify: &sees_the_patch, outputs: Outputs::Softmax, options })
 }
 
 fn inside(row: usize, column: usize) -> bool {

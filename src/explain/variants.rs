@@ -5,6 +5,7 @@ use std::ops::Range;
 use tch::{Kind, Tensor};
 
 use super::{ExplainOptions, base::shape};
+use crate::network::Outputs;
 use crate::{Error, Result};
 
 /// The most pixels in a batch of more than one variant.
@@ -14,13 +15,15 @@ const MAX_PIXELS: i64 = 1 << 21;
 pub(super) type GoOn<'a> = dyn FnMut(usize, usize) -> bool + 'a;
 
 /// One picture, a class, and the network that scores the picture's variants.
-pub(super) struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// `[1, 3, H, W]`.
-    pub(super) pixels: &'a Tensor,
-    pub(super) class: i64,
-    /// Pictures `[N, 3, H, W]` to class scores before the softmax, `[N, classes]`.
-    pub(super) classify: &'a dyn Fn(&Tensor) -> Result<Tensor>,
-    pub(super) options: &'a ExplainOptions,
+    pub(crate) pixels: &'a Tensor,
+    pub(crate) class: i64,
+    /// Pictures `[N, 3, H, W]` to the network's numbers for its classes, `[N, classes]`.
+    pub(crate) classify: &'a dyn Fn(&Tensor) -> Result<Tensor>,
+    /// What these numbers are.
+    pub(crate) outputs: Outputs,
+    pub(crate) options: &'a ExplainOptions,
 }
 
 impl Subject<'_> {
@@ -49,14 +52,18 @@ impl Subject<'_> {
         })
     }
 
-    /// The scores of the class in logits `[N, classes]`: `[N]`, on the host.
-    pub(super) fn scores(&self, logits: &Tensor) -> Result<Vec<f32>> {
-        let scores = logits.f_select(1, self.class)?.f_to_kind(Kind::Float)?;
-        Ok(Vec::try_from(scores.f_to_device(tch::Device::Cpu)?.f_contiguous()?)?)
+    /// The scores of the class from the network's numbers `[N, classes]`: `[N]`, on the host.
+    pub(super) fn scores(&self, numbers: &Tensor) -> Result<Vec<f32>> {
+        self.of_class(&self.outputs.scores(numbers)?)
+    }
+
+    fn of_class(&self, values: &Tensor) -> Result<Vec<f32>> {
+        let values = values.f_select(1, self.class)?.f_to_kind(Kind::Float)?;
+        Ok(Vec::try_from(values.f_to_device(tch::Device::Cpu)?.f_contiguous()?)?)
     }
 
     /// The probabilities of the class for pictures `[N, 3, H, W]`: `[N]`, on the host.
     pub(super) fn probabilities(&self, pixels: &Tensor) -> Result<Vec<f32>> {
-        self.scores(&(self.classify)(pixels)?.f_softmax(-1, Kind::Float)?)
+        self.of_class(&self.outputs.probabilities(&(self.classify)(pixels)?)?)
     }
 }

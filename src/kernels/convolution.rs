@@ -65,7 +65,8 @@ impl Convolution {
                             let residual = residual.map(|residual| residual.at(at));
                             Rows { residual, ..self.row(padded, y, target.at(at), outputs, width) }
                         };
-                        arch().dispatch(PanelTask { matrix: &self.matrix, panel, rows });
+                        // SAFETY: as above.
+                        arch().dispatch(unsafe { PanelTask::new(&self.matrix, panel, rows) });
                     }
                 });
             };

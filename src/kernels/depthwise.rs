@@ -23,12 +23,25 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// How many cells an axis of `size` gives, and how many zeros stand before it.
+    /// Whether an axis of `size` gives any cell: it is not empty, and with its padding as wide as the kernel.
+    pub(crate) fn fits(self, size: usize) -> bool {
+        let padded = match self.padding {
+            Padding::Same => self.kernel,
+            Padding::Each(zeros) => size.saturating_add(zeros.saturating_mul(2)),
+        };
+        self.stride > 0 && self.kernel > 0 && size > 0 && padded >= self.kernel
+    }
+
+    /// How many cells an axis of `size` gives, one at least, and how many zeros stand before it.
+    ///
+    /// # Panics
+    /// If it does not [fit](Self::fits): whoever builds on the number of cells counts back from it.
     pub(super) fn cells(self, size: usize) -> (usize, usize) {
+        assert!(self.fits(size), "{size} cells for {self:?}");
         match self.padding {
             Padding::Same => {
                 let cells = size.div_ceil(self.stride);
-                let total = (cells.saturating_sub(1) * self.stride + self.kernel).saturating_sub(size);
+                let total = ((cells - 1) * self.stride + self.kernel).saturating_sub(size);
                 (cells, total / 2)
             }
             Padding::Each(zeros) => ((size + 2 * zeros - self.kernel) / self.stride + 1, zeros),

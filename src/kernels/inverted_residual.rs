@@ -52,6 +52,7 @@ impl InvertedResidual {
             Widen::Convolution(stem) => (stem.channels(), stem.matrix().outputs(), stem.cells([xs.height, xs.width])),
         };
         assert_eq!((xs.channels, outputs), (inputs, wide), "channels");
+        assert_eq!(self.project.inputs(), wide, "channels to project");
         let [(height, before_rows), (width, before_columns)] = size.map(|side| self.depthwise.axis.cells(side));
         let outputs = self.project.outputs();
         let mut ys = Map::empty(xs.images, height, width, outputs);
@@ -67,7 +68,10 @@ impl InvertedResidual {
             let pass = |xs: Wide<'_>| {
                 let first = |to: To<'_>| {
                     let (before, filtered_size) = ([before_rows, before_columns], [height, width]);
-                    First { xs, depthwise: &self.depthwise, size, before, to, filtered_size }.run(parallel);
+                    let first = First { xs, depthwise: &self.depthwise, size, before, to, filtered_size };
+                    // SAFETY: one image of the map, and room for what is made of it: all channels of every position, or the
+                    // projection, which takes that many.
+                    unsafe { first.run(parallel) }
                 };
                 if wide <= PANEL {
                     return first(To::Projected { project: &self.project, residual, ys: target });
@@ -128,7 +132,12 @@ struct First<'a> {
 }
 
 impl First<'_> {
-    fn run(&self, parallel: bool) {
+    /// All rows of all panels.
+    ///
+    /// # Safety
+    /// `xs` must be an image of `size`, of the channels that `depthwise` filters or of those that are widened to them; `to`
+    /// must have room for `filtered_size` positions.
+    unsafe fn run(&self, parallel: bool) {
         let panels = self.depthwise.channels.div_ceil(PANEL);
         let rows = self.filtered_size[0];
         // More tasks than threads, so that they end together; a range costs its first rows twice.

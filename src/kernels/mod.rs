@@ -25,6 +25,7 @@ mod depthwise;
 mod exp;
 mod gates;
 mod inverted_residual;
+mod lend;
 mod map;
 mod mlp;
 mod multi_head;
@@ -37,6 +38,7 @@ pub(crate) use convolution::{Convolution, max_pool};
 pub(crate) use depthwise::{Axis, Depthwise, Padding};
 pub(crate) use gates::{Gated, Gates, SpatialGate, takes};
 pub(crate) use inverted_residual::InvertedResidual;
+pub(crate) use lend::{in_pool, side_by_side};
 pub(crate) use map::{Map, values};
 pub(crate) use mlp::Mlp;
 pub(crate) use multi_head::Heads;
@@ -108,47 +110,4 @@ fn each_image(images: usize, work: impl Fn(usize, bool) + Sync + Send) {
     } else {
         each(images, false, |image| work(image, threads > 1));
     }
-}
-
-/// Runs `work` on one of rayon's threads, while this one waits: what it does in parallel there begins without waking a
-/// thread each time.
-pub(crate) fn in_pool<R>(work: impl FnOnce() -> R) -> R {
-    /// What goes to another thread and back, while nobody else has it.
-    struct Lent<T>(T);
-
-    // SAFETY: the thread that lends waits until it has it back, so there is never more than one that uses it. What would be
-    // bound to its thread all the same, a lock or a flag of libtorch's such as the one for gradients, no caller lends.
-    unsafe impl<T> Send for Lent<T> {}
-
-    impl<T> Lent<T> {
-        fn into_inner(self) -> T {
-            self.0
-        }
-    }
-
-    if rayon::current_thread_index().is_some() {
-        return work();
-    }
-    let lent = Lent(work);
-    rayon::scope(move |_| Lent(lent.into_inner()())).into_inner()
-}
-
-/// Runs `work` for each of `count` parts side by side, each on one of rayon's threads, and gives back what came out, in order.
-pub(crate) fn side_by_side<R: Send>(count: usize, work: impl Fn(usize) -> R) -> Vec<R> {
-    use rayon::prelude::*;
-    /// What several threads use at a time.
-    struct Lent<T>(T);
-
-    // SAFETY: whoever calls this lends a network's layers and tensors alone, which all threads only read, as libtorch's
-    // operations and the kernels do with their inputs, or change behind a lock; what each makes is its own.
-    unsafe impl<T> Sync for Lent<T> {}
-
-    impl<R, T: Fn(usize) -> R> Lent<T> {
-        fn run(&self, part: usize) -> R {
-            (self.0)(part)
-        }
-    }
-
-    let lent = Lent(work);
-    (0..count).into_par_iter().with_max_len(1).map(|part| lent.run(part)).collect()
 }

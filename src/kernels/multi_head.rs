@@ -32,6 +32,7 @@ impl Heads<'_> {
         assert_eq!([key.images, value.images, value.width], [images, images, keys], "keys and values");
         assert_eq!([query.height, key.height, value.height], [1; 3], "rows");
         assert_eq!([key.channels, value.channels, width * heads], [inner; 3], "widths");
+        assert!(queries.min(keys).min(width) > 0, "attention over nothing");
         let mut context = Map::empty(images, 1, queries, inner);
         let size = [images, heads, queries, keys].map(|side| side as i64);
         let weights = Tensor::empty(size, (Kind::Float, Device::Cpu));

@@ -129,7 +129,7 @@ impl Pointwise {
                     residual: residual.map(|residual| residual.at(at)),
                     ..Rows::of(xs, self.inputs, ys, self.outputs, to - from)
                 };
-                arch().dispatch(PanelTask { matrix: self, panel, rows });
+                arch().dispatch(PanelTask::new(self, panel, rows));
             }
         });
     }
@@ -218,10 +218,19 @@ impl Rows {
 
 /// One panel, as a task for whatever SIMD there is.
 pub(super) struct PanelTask<'a> {
-    pub(super) matrix: &'a Pointwise,
-    pub(super) panel: usize,
-    /// Must be there as its fields say.
-    pub(super) rows: Rows,
+    matrix: &'a Pointwise,
+    panel: usize,
+    rows: Rows,
+}
+
+impl<'a> PanelTask<'a> {
+    /// The outputs of one panel for some positions.
+    ///
+    /// # Safety
+    /// As the fields of [`Rows`] say.
+    pub(super) unsafe fn new(matrix: &'a Pointwise, panel: usize, rows: Rows) -> Self {
+        Self { matrix, panel, rows }
+    }
 }
 
 impl WithSimd for PanelTask<'_> {
@@ -229,7 +238,7 @@ impl WithSimd for PanelTask<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        // SAFETY: as whoever made it promised.
+        // SAFETY: whoever made it promised so.
         unsafe { self.matrix.panel(simd, self.panel, self.rows) }
     }
 }

@@ -122,16 +122,21 @@ impl FromStr for MapName {
 
     fn from_str(text: &str) -> Result<Self> {
         let wrong = |message: &str| Error::argument(format!("map {text:?}"), message);
-        if let Some(point) = text.strip_prefix("patch@") {
+        let given = text;
+        let text = text.trim();
+        if let Some((name, point)) = text.split_once('@')
+            && folded(name) == "patch"
+        {
             let (x, y) = point.split_once(',').ok_or_else(|| wrong("write patch@X,Y"))?;
             let pixel = |text: &str| text.trim().parse().map_err(|_| wrong("X and Y are whole pixels, from 0"));
             return Ok(Self::PatchAt(pixel(x)?, pixel(y)?));
         }
         let (name, part) = text.split_once(':').map_or((text, None), |(name, part)| (name, Some(part)));
+        let name = &*folded(name);
         if part == Some("") {
             return Err(wrong("nothing follows the colon"));
         }
-        let method = Method::ALL.into_iter().find(|method| method.name() == name);
+        let method = name.parse::<Method>().ok();
         match (name, part) {
             ("fused", None) => Ok(Self::Fused),
             ("spatial", stage) => Ok(Self::Spatial(stage.map(str::to_owned))),
@@ -160,16 +165,42 @@ impl FromStr for MapName {
                 }
                 Some(_) => Err(wrong("takes no stage: it changes the picture and looks at the answer")),
                 None if matches!(name, "fused" | "rollout") => Err(wrong("takes no part after a colon")),
-                None => {
-                    let methods = Method::ALL.map(|method| {
-                        if method.needs_stage() { format!("{method}[:STAGE]") } else { method.to_string() }
-                    });
-                    Err(wrong(&format!(
-                        "not a map; there are fused, spatial[:STAGE], patch[:STAGE][:HEAD], patch@X,Y, channel:STAGE, rollout, output:N[:CHANNEL], {}",
-                        methods.join(", ")
-                    )))
-                }
+                None => Err(wrong(&unknown(given, name))),
             },
         }
     }
+}
+
+/// A name without what people write it with: capitals, hyphens, underscores and spaces.
+pub(crate) fn folded(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
+}
+
+/// The message about a name that is no map's: the nearest name if one is near, or all of them.
+fn unknown(given: &str, name: &str) -> String {
+    let methods =
+        Method::ALL.map(|method| if method.needs_stage() { format!("{method}[:STAGE]") } else { method.to_string() });
+    let others = [
+        "fused",
+        "spatial[:STAGE]",
+        "patch[:STAGE][:HEAD]",
+        "patch@X,Y",
+        "channel:STAGE",
+        "rollout",
+        "output:N[:CHANNEL]",
+    ];
+    let known: Vec<&str> = others.into_iter().chain(methods.iter().map(String::as_str)).collect();
+    let bare = |known: &&str| known.split(['[', ':', '@']).next().unwrap_or_default().to_owned();
+    match nearest(name, known.iter().map(bare)) {
+        Some(near) => format!("not a map; the nearest name is {near}"),
+        None if given.trim().is_empty() => format!("is empty; there are {}", known.join(", ")),
+        None => format!("not a map; there are {}", known.join(", ")),
+    }
+}
+
+/// The one of several names that is nearest to a misspelt one, if it is near.
+fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    const NEAR: f64 = 0.85;
+    let rated = known.map(|known| (strsim::jaro_winkler(&known, name), known));
+    rated.filter(|(near, _)| *near >= NEAR).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
 }

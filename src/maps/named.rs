@@ -102,12 +102,16 @@ impl Readout {
     /// The channel gate of a stage, `[C]`, each in `[0, 1]`.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the stage has no gate.
+    /// [`Error::Argument`] if the stage has no channel gate.
     pub fn channel(&self, stage: &str) -> Result<&Array1<f32>> {
-        let gate = self.gates.iter().find(|gate| gate.stage == stage);
+        let gates = || self.gates.iter().filter(|gate| !gate.channel.is_empty());
+        let gate = gates().find(|gate| gate.stage == stage);
         gate.map(|gate| &gate.channel).ok_or_else(|| {
-            let stages: Vec<_> = self.gates.iter().map(|gate| gate.stage.as_str()).collect();
-            Error::argument(MapName::Channel(stage.to_owned()), format!("stages with a gate: {}", list(&stages)))
+            let stages: Vec<_> = gates().map(|gate| gate.stage.as_str()).collect();
+            Error::argument(
+                MapName::Channel(stage.to_owned()),
+                format!("stages with a channel gate: {}", list(&stages)),
+            )
         })
     }
 

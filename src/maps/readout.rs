@@ -8,7 +8,8 @@ use crate::explain::Method;
 /// Everything that the network says about one picture.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Readout {
-    /// Class probabilities, `[classes]`, summing to 1; empty for a network that says nothing of classes.
+    /// Class probabilities, `[classes]`, each in `[0, 1]`; they sum to 1 if one class of all is right
+    /// ([`Outputs::Softmax`](crate::network::Outputs)); empty for a network that says nothing of classes.
     pub probabilities: Array1<f32>,
     /// The gates, in the order in which the network applies them.
     pub gates: Vec<GateReadout>,
@@ -46,12 +47,12 @@ pub struct OutputReadout {
     pub maps: Array3<f32>,
 }
 
-/// The gates of one CBAM, squeeze-excite, ECA or BAM block.
+/// The gates of one CBAM, spatial, squeeze-excite, ECA or BAM block.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct GateReadout {
     /// Where the block stands: `stage5`, `layer3.5`, …
     pub stage: String,
-    /// The channel gate, `[C]`, each in `[0, 1]`.
+    /// The channel gate, `[C]`, each in `[0, 1]`; empty if the block has spatial attention alone.
     pub channel: Array1<f32>,
     /// The spatial gate, `[H, W]`, each in `[0, 1]`; none if the block has no spatial attention. BAM's gate is of every
     /// channel and position; here are its means over the positions and over the channels.

@@ -4,7 +4,7 @@ use tch::{Tensor, nn};
 
 use super::site::Site;
 use super::{BlockOutput, PatchMaps, StageAttention};
-use crate::attention::{Bam, Cbam, Eca, Gate, PatchAttention, PatchAttentionOutput, SqueezeExcite};
+use crate::attention::{Bam, Cbam, Eca, Gate, PatchAttention, PatchAttentionOutput, SpatialAttention, SqueezeExcite};
 use crate::{Error, Result};
 
 /// A gate, and patch self-attention behind it.
@@ -23,6 +23,7 @@ pub(super) struct Block {
 #[derive(Debug)]
 enum GateLayer {
     Cbam(Box<Cbam>),
+    Spatial(SpatialAttention),
     SqueezeExcite(SqueezeExcite),
     Eca(Eca),
     Bam(Box<Bam>),
@@ -47,7 +48,7 @@ impl Block {
         if let Some(gate) = &self.gate {
             let (features, channel, spatial) = gate.forward(&xs, train, self.gain)?;
             xs = features;
-            maps.channel = Some(channel);
+            maps.channel = channel;
             maps.spatial = spatial;
         }
         if let Some(patch) = &self.patch {
@@ -62,45 +63,47 @@ impl Block {
 impl GateLayer {
     /// The gate of a configuration, if it has one.
     fn new(p: &nn::Path, channels: i64, config: &StageAttention) -> Result<Option<Self>> {
-        Ok(match config {
-            StageAttention { cbam: None, se: None, eca: None, bam: None, .. } => None,
-            StageAttention { cbam: Some(cbam), se: None, eca: None, bam: None, .. } => {
-                Some(Self::Cbam(Box::new(Cbam::new(p / "cbam", channels, cbam)?)))
+        let StageAttention { cbam, spatial, se, eca, bam, .. } = config;
+        Ok(match (cbam, spatial, se, eca, bam) {
+            (None, None, None, None, None) => None,
+            (Some(cbam), None, None, None, None) => Some(Self::Cbam(Box::new(Cbam::new(p / "cbam", channels, cbam)?))),
+            (None, Some(spatial), None, None, None) => {
+                Some(Self::Spatial(SpatialAttention::new(p / "spatial", spatial)?))
             }
-            StageAttention { cbam: None, se: Some(se), eca: None, bam: None, .. } => {
+            (None, None, Some(se), None, None) => {
                 Some(Self::SqueezeExcite(SqueezeExcite::new(p / "se", channels, se)?))
             }
-            StageAttention { cbam: None, se: None, eca: Some(eca), bam: None, .. } => {
-                Some(Self::Eca(Eca::new(p / "eca", channels, eca)?))
-            }
-            StageAttention { cbam: None, se: None, eca: None, bam: Some(bam), .. } => {
-                Some(Self::Bam(Box::new(Bam::new(p / "bam", channels, bam)?)))
-            }
-            StageAttention { stage, .. } => {
-                let message = "has gates of several kinds; a place has one of cbam, se, eca and bam";
-                return Err(Error::argument(format!("attention stage '{stage}'"), message));
+            (None, None, None, Some(eca), None) => Some(Self::Eca(Eca::new(p / "eca", channels, eca)?)),
+            (None, None, None, None, Some(bam)) => Some(Self::Bam(Box::new(Bam::new(p / "bam", channels, bam)?))),
+            _ => {
+                let message = "has gates of several kinds; a place has one of cbam, spatial, se, eca and bam";
+                return Err(Error::argument(format!("attention stage '{}'", config.stage), message));
             }
         })
     }
 
-    /// The gated features times `gain`, the channel gate, and the spatial gate if there is one.
-    fn forward(&self, xs: &Tensor, train: bool, gain: f64) -> Result<(Tensor, Gate, Option<Gate>)> {
+    /// The gated features times `gain`, and the channel gate and the spatial gate where there is one.
+    fn forward(&self, xs: &Tensor, train: bool, gain: f64) -> Result<(Tensor, Option<Gate>, Option<Gate>)> {
         let (features, channel, spatial) = match self {
             Self::Cbam(cbam) => {
                 let output = cbam.forward_times(xs, train, gain)?;
-                return Ok((output.features, output.channel, output.spatial));
+                return Ok((output.features, Some(output.channel), output.spatial));
+            }
+            Self::Spatial(spatial) => {
+                let output = spatial.forward(xs, train)?;
+                (output.features, None, Some(Gate { gate: output.gate, logits: output.logits }))
             }
             Self::SqueezeExcite(se) => {
                 let output = se.forward(xs)?;
-                (output.features, Gate { gate: output.gate, logits: output.logits }, None)
+                (output.features, Some(Gate { gate: output.gate, logits: output.logits }), None)
             }
             Self::Eca(eca) => {
                 let output = eca.forward(xs)?;
-                (output.features, Gate { gate: output.gate, logits: output.logits }, None)
+                (output.features, Some(Gate { gate: output.gate, logits: output.logits }), None)
             }
             Self::Bam(bam) => {
                 let output = bam.forward(xs, train)?;
-                (output.features, output.channel, Some(output.spatial))
+                (output.features, Some(output.channel), Some(output.spatial))
             }
         };
         Ok((if gain == 1.0 { features } else { features * gain }, channel, spatial))
@@ -109,6 +112,7 @@ impl GateLayer {
     fn identity_start(&self) -> Result<()> {
         match self {
             Self::Cbam(cbam) => cbam.identity_start(),
+            Self::Spatial(spatial) => spatial.identity_start(),
             Self::SqueezeExcite(se) => se.identity_start(),
             Self::Eca(eca) => eca.identity_start(),
             Self::Bam(bam) => bam.identity_start(),

@@ -2,20 +2,25 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Outputs;
 use crate::attention::{
     BamConfig, CbamConfig, ChannelAttentionConfig, EcaConfig, Padding, PatchAttentionConfig, SpatialAttentionConfig,
     SqueezeExciteConfig,
 };
-use crate::backbone::{Arch, InnerKind, Stage};
+use crate::backbone::{Arch, InnerKind, Stage, Variant};
 use crate::photo::Preprocess;
 use crate::{Error, Result};
+
+/// The mean of ImageNet's grey pictures, in each channel, and their deviation: those of its colours, averaged.
+const GREY_MEAN: [f32; 3] = [0.449 * 255.0; 3];
+const GREY_STD: [f32; 3] = [0.226 * 255.0; 3];
 
 /// A network: backbone, attention, classifier. Written as JSON into the metadata of a weights file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkConfig {
     /// The backbone.
     pub arch: Arch,
-    /// The number of classes.
+    /// The number of classes; 0 for a network without a classifier.
     pub classes: i64,
     /// The short side of the pictures that the network sees, in pixels.
     pub short_side: u32,
@@ -24,19 +29,29 @@ pub struct NetworkConfig {
     /// The names of the classes, in the order of the logits; none where they are ImageNet's, or unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// What its numbers for the classes are; with one class never a softmax.
+    #[serde(default)]
+    pub outputs: Outputs,
+    /// How the backbone differs from the usual one of its architecture.
+    #[serde(default, skip_serializing_if = "Variant::is_usual")]
+    pub variant: Variant,
 }
 
-/// The attention at one place of the backbone: a gate of at most one kind (CBAM, squeeze-excite, ECA or BAM), then patch
+/// The attention at one place of the backbone: a gate of at most one kind (CBAM, spatial, squeeze-excite, ECA or BAM), then patch
 /// self-attention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageAttention {
     /// Where: after a stage, by the name that the backbone gives it (`stage5`); at a place inside a stage (`layer3.5`,
     /// a residual block's branch before the addition; `stage6.expansion`, the widened features of its first block; see
-    /// [`Stage::inside`](crate::backbone::Stage::inside)); or on the activated features under the classifier (`head`).
+    /// [`Stage::inside`](crate::backbone::Stage::inside)); on the first convolution's features, normalised and activated, before any
+    /// pooling (`stem`); or on the activated features under the classifier (`head`).
     pub stage: String,
     /// The CBAM block there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cbam: Option<CbamConfig>,
+    /// The spatial attention there, without channel attention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spatial: Option<SpatialAttentionConfig>,
     /// The squeeze-and-excitation there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub se: Option<SqueezeExciteConfig>,
@@ -62,12 +77,19 @@ fn one() -> f64 {
 impl StageAttention {
     /// Nothing yet, at this place.
     pub fn at(stage: impl Into<String>) -> Self {
-        Self { stage: stage.into(), cbam: None, se: None, eca: None, bam: None, gain: 1.0, patch: None }
+        let stage = stage.into();
+        Self { stage, cbam: None, spatial: None, se: None, eca: None, bam: None, gain: 1.0, patch: None }
     }
 
     /// With CBAM.
     pub fn with_cbam(mut self, cbam: CbamConfig) -> Self {
         self.cbam = Some(cbam);
+        self
+    }
+
+    /// With spatial attention alone.
+    pub fn with_spatial(mut self, spatial: SpatialAttentionConfig) -> Self {
+        self.spatial = Some(spatial);
         self
     }
 
@@ -101,8 +123,8 @@ impl StageAttention {
         self
     }
 
-    /// The gain that makes up for gates of ½: 4 for CBAM (2 without spatial attention), 2 for squeeze-excite and ECA, ⅔
-    /// for BAM, 1 without a gate. A new network's gates are ½ at first if its [`gain`](Self::gain) is this, so that they
+    /// The gain that makes up for gates of ½: 4 for CBAM (2 without spatial attention), 2 for spatial attention, squeeze-excite and
+    /// ECA, ⅔ for BAM, 1 without a gate. A new network's gates are ½ at first if its [`gain`](Self::gain) is this, so that they
     /// leave the network's function as it was; with another gain they start as their papers' code has them.
     pub fn identity_gain(&self) -> f64 {
         match self {
@@ -113,21 +135,27 @@ impl StageAttention {
         }
     }
 
-    /// Whether there is a gate; each has a channel gate.
+    /// Whether there is a gate.
     pub fn has_gate(&self) -> bool {
+        self.has_channel_gate() || self.spatial.is_some()
+    }
+
+    /// Whether there is a channel gate, as in all kinds but spatial attention alone.
+    pub fn has_channel_gate(&self) -> bool {
         self.cbam.is_some() || self.se.is_some() || self.eca.is_some() || self.bam.is_some()
     }
 
     /// Whether there is a spatial gate.
     pub fn has_spatial_gate(&self) -> bool {
-        self.bam.is_some() || self.cbam.as_ref().is_some_and(|cbam| cbam.spatial.is_some())
+        self.bam.is_some() || self.spatial.is_some() || self.cbam.as_ref().is_some_and(|cbam| cbam.spatial.is_some())
     }
 }
 
 impl NetworkConfig {
     /// The backbone alone, with its ImageNet classifier.
     pub fn plain(arch: Arch) -> Self {
-        Self { arch, classes: 1000, short_side: arch.input_size(), attention: Vec::new(), labels: Vec::new() }
+        let (short_side, outputs, variant) = (arch.input_size(), Outputs::default(), Variant::default());
+        Self { arch, classes: 1000, short_side, attention: Vec::new(), labels: Vec::new(), outputs, variant }
     }
 
     /// The attention of the bundled model: CBAM after the last stage of half the final resolution (r = 8; `stage5` of
@@ -209,7 +237,9 @@ impl NetworkConfig {
 
     /// How a photo becomes this network's input.
     pub fn preprocess(&self) -> Preprocess {
-        let base = if self.arch.is_efficientnet_lite() { Preprocess::default() } else { Preprocess::imagenet() };
+        let tensorflow = self.arch.is_efficientnet_lite() && !self.variant.symmetric;
+        let base = if tensorflow { Preprocess::default() } else { Preprocess::imagenet() };
+        let base = if self.variant.grey { Preprocess { mean: GREY_MEAN, std: GREY_STD, ..base } } else { base };
         Preprocess { short_side: self.short_side, ..base }
     }
 }

@@ -125,7 +125,7 @@ impl Network {
     pub fn pictures(&self, pictures: &[&Resampled]) -> Result<Tensor> {
         let [count, height, width] = shape_of(pictures)?.map(|side| side as i64);
         self.check_patch_memory(&[count, 3, height, width])?;
-        self.laid_out(&normalised(pictures, &self.config.preprocess(), self.device())?)
+        self.laid_out(&normalised(pictures, &self.preprocess, self.device())?)
     }
 
     /// The input in the precision and the layout in which the network is fastest.

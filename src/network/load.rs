@@ -5,10 +5,10 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use super::{Network, NetworkConfig, StageAttention};
-use crate::attention::{BamConfig, EcaConfig, SqueezeExciteConfig};
+use super::fit::Held;
+use super::{Network, NetworkConfig, OpenOptions};
 use crate::backbone::{Arch, to_be_loaded};
-use crate::weights::{AttentionKind, Checkpoint, LoadReport, Precision, Recognised, SiteAttention};
+use crate::weights::{Checkpoint, Precision};
 use crate::{Error, Result};
 
 const BACKBONE: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0.safetensors");
@@ -36,33 +36,14 @@ impl Network {
     }
 
     /// The network of a weights file: one that [`Network::save`] wrote, or one of somebody else's that its tensors' names and
-    /// shapes tell ([`Checkpoint::recognise`]): torchvision's and EfficientNet-Lite's backbones, and residual networks with
-    /// CBAM, BAM, squeeze-and-excitation or ECA as the usual code bases write them.
+    /// shapes tell ([`Checkpoint::recognise`]). What these cannot tell is taken as it is usual: [`open_with`](Self::open_with) says
+    /// what, and takes options that decide it.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Weights`] if the file cannot be read or is of no known network.
     pub fn open(path: impl AsRef<Path>, device: Device) -> Result<Self> {
         let checkpoint = Checkpoint::open(path)?;
         to_be_loaded(|| Self::from_checkpoint(&checkpoint, device))
-    }
-
-    /// The network of a weights file, taken for `arch` whatever else its names and shapes may tell, and what became of its
-    /// tensors. Those that the network has no use for are left out; attention is recognised as [`open`](Self::open) does, where
-    /// it does.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), and [`Error::Weights`] if a variable of the network has no tensor of its shape in the file.
-    pub fn open_as(path: impl AsRef<Path>, arch: Arch, device: Device) -> Result<(Self, LoadReport)> {
-        let checkpoint = Checkpoint::open(path)?;
-        if let Ok(Recognised { classes, attention, tensors, .. }) = checkpoint.recognise() {
-            return Self::foreign(&checkpoint, arch, classes, attention, tensors, device);
-        }
-        let classifier = format!("{}.weight", arch.classifier());
-        let classes = checkpoint.tensors.get(&classifier).and_then(|matrix| matrix.size().first().copied());
-        let missing = || Error::weights(checkpoint.name(), format!("has no {classifier}, the classifier of {arch}"));
-        let tensors =
-            checkpoint.tensors.iter().map(|(name, value)| (format!("backbone.{name}"), value.shallow_clone()));
-        Self::foreign(&checkpoint, arch, classes.ok_or_else(missing)?, Vec::new(), tensors.collect(), device)
     }
 
     /// A backbone with trained weights under attention that starts as the identity, ready to be trained. The backbone
@@ -75,7 +56,12 @@ impl Network {
             return Self::with_bundled_backbone(NetworkConfig::attentive(BUNDLED), device);
         };
         let trained = Self::from_checkpoint(&Checkpoint::open(path)?, device)?;
-        let config = NetworkConfig { classes: trained.config.classes, ..NetworkConfig::attentive(trained.config.arch) };
+        if trained.config.classes == 0 {
+            return Err(Error::weights(path, "has no classifier, and attention is trained on a classifier's answers"));
+        }
+        // Its own classes with their names, its own size: all but the attention stays.
+        let attention = NetworkConfig::attentive(trained.config.arch).attention;
+        let config = NetworkConfig { attention, ..trained.config.clone() };
         let network = Self::new(config, device)?;
         trained.backbone_checkpoint().apply(&network.variables.variables(), "backbone.", true)?;
         Ok(network)
@@ -97,58 +83,37 @@ impl Network {
         Checkpoint::new(tensors.collect(), metadata).save(path, Precision::Keep)
     }
 
+    /// The network of a file, however it is told.
     fn from_checkpoint(checkpoint: &Checkpoint, device: Device) -> Result<Self> {
-        let Some(config) = checkpoint.metadata.get(CONFIG) else {
-            return Self::recognise(checkpoint, device);
-        };
+        Ok(Self::of_checkpoint(checkpoint, &OpenOptions::default(), device)?.network)
+    }
+
+    /// The network of a file that says in its metadata which it is; none if it does not.
+    pub(super) fn configured(checkpoint: &Checkpoint, device: Device) -> Result<Option<Self>> {
+        let Some(config) = checkpoint.metadata.get(CONFIG) else { return Ok(None) };
         let config: NetworkConfig = serde_json::from_str(config)
             .map_err(|error| Error::weights(checkpoint.name(), format!("the metadata's \"{CONFIG}\": {error}")))?;
         let named = |error: Error| Error::weights(checkpoint.name(), error);
+        let fits = |bundled| {
+            let fits = Held { tensors: &checkpoint.tensors, bundled }.fits(&config);
+            fits.map_err(|message| Error::weights(checkpoint.name(), format!("the metadata's \"{CONFIG}\": {message}")))
+        };
         if checkpoint.tensors.keys().any(|name| name.starts_with("backbone.")) {
+            fits(None)?;
             let network = Self::new(config, device).map_err(named)?;
             checkpoint.apply(&network.variables.variables(), "", true)?;
-            return Ok(network);
+            return Ok(Some(network));
         }
         if config.arch != BUNDLED {
             let message =
                 format!("holds attention for {} without its backbone, and only {BUNDLED} is bundled", config.arch);
             return Err(Error::weights(checkpoint.name(), message));
         }
+        fits(Some(NetworkConfig::plain(BUNDLED).classes))?;
         let network = Self::with_bundled_backbone(config, device).map_err(named)?;
         let attention = network.variables.variables().into_iter().filter(|(name, _)| name.starts_with("attention."));
         checkpoint.apply(&attention.collect(), "", true)?;
-        Ok(network)
-    }
-
-    /// A network of somebody else's, told by the names and shapes of its tensors.
-    fn recognise(checkpoint: &Checkpoint, device: Device) -> Result<Self> {
-        let Recognised { arch, classes, attention, tensors, .. } = checkpoint.recognise()?;
-        let arch: Arch = arch.parse().map_err(|error| Error::weights(checkpoint.name(), error))?;
-        let (network, report) = Self::foreign(checkpoint, arch, classes, attention, tensors, device)?;
-        if report.is_complete() {
-            return Ok(network);
-        }
-        Err(Error::weights(checkpoint.name(), format!("not quite {arch}: {report}")))
-    }
-
-    /// A network of `tensors`, in this crate's names, with every variable taken from them.
-    fn foreign(
-        checkpoint: &Checkpoint,
-        arch: Arch,
-        classes: i64,
-        attention: Vec<SiteAttention>,
-        tensors: BTreeMap<String, Tensor>,
-        device: Device,
-    ) -> Result<(Self, LoadReport)> {
-        let named = |error: Error| Error::weights(checkpoint.name(), error);
-        let attention = attention.into_iter().map(stage_attention).collect();
-        let config = NetworkConfig { classes, attention, ..NetworkConfig::plain(arch) };
-        let network = to_be_loaded(|| Self::new(config, device)).map_err(named)?;
-        let report = Checkpoint::new(tensors, BTreeMap::new()).apply(&network.variables.variables(), "", false)?;
-        if report.missing.is_empty() && report.wrong_shape.is_empty() {
-            return Ok((network, report));
-        }
-        Err(Error::weights(checkpoint.name(), format!("not quite {arch}: {report}")))
+        Ok(Some(network))
     }
 
     fn with_bundled_backbone(config: NetworkConfig, device: Device) -> Result<Self> {
@@ -174,19 +139,6 @@ impl Network {
             bundled.is_some_and(|bundled| bundled.equal(tensor))
         };
         Ok(self.backbone_checkpoint().tensors.iter().all(same))
-    }
-}
-
-/// The attention at one place, as this crate configures it.
-fn stage_attention(SiteAttention { site, kind, .. }: SiteAttention) -> StageAttention {
-    let place = StageAttention::at(site);
-    match kind {
-        AttentionKind::Cbam(config) => place.with_cbam(config),
-        AttentionKind::Bam { reduction } => place.with_bam(BamConfig::default().with_reduction(reduction)),
-        AttentionKind::SqueezeExcite { reduction, bias } => {
-            place.with_se(SqueezeExciteConfig::default().with_reduction(reduction).with_bias(bias))
-        }
-        AttentionKind::Eca { kernel_size } => place.with_eca(EcaConfig::default().with_kernel_size(kernel_size)),
     }
 }
 

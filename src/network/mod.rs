@@ -5,9 +5,13 @@
 
 mod block;
 mod config;
+mod fit;
 mod input;
 mod load;
+mod open;
+mod outputs;
 mod places;
+mod reference;
 mod run;
 mod site;
 
@@ -15,13 +19,17 @@ use tch::{Tensor, nn};
 
 use crate::attention::Gate;
 use crate::backbone::{Backbone, Prepared};
+use crate::photo::Preprocess;
 use crate::{Error, Result, kernels, sys};
 
 use block::Block;
 pub use config::{NetworkConfig, StageAttention};
 pub use input::ForwardPrecision;
 pub(crate) use input::normalised;
-pub use places::{HEAD, Place};
+pub use open::{OpenOptions, Opened};
+pub use outputs::Outputs;
+pub use places::{HEAD, Place, STEM};
+pub use reference::{Agreement, Reference};
 pub(crate) use run::to_host;
 use site::Site;
 
@@ -32,6 +40,8 @@ const MAX_CLASSES: i64 = 1_000_000;
 #[derive(Debug)]
 pub struct Network {
     config: NetworkConfig,
+    /// How it takes pictures.
+    preprocess: Preprocess,
     variables: nn::VarStore,
     backbone: Box<dyn Backbone>,
     blocks: Vec<Block>,
@@ -39,13 +49,15 @@ pub struct Network {
     prepared: Option<Box<dyn Prepared>>,
     /// Whether the backbone trains too, its BatchNorm and dropout with it.
     backbone_trains: bool,
+    /// Whether every picture goes through it by itself.
+    one_by_one: bool,
 }
 
 /// What one forward pass returns.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Output {
-    /// Class scores before the softmax, `[N, classes]`.
+    /// Class scores before the softmax, `[N, classes]`; none of them, `[N, 0]`, without a classifier.
     pub logits: Tensor,
     /// The features of the backbone's last convolution, normalised, before their activation where that stands alone
     /// ([`Backbone::head_conv`]), `[N, C, h, w]`: what the classifier activates and pools.
@@ -83,20 +95,21 @@ impl Network {
     /// [`identity_gain`](StageAttention::identity_gain), and patch self-attention, start as the identity.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the configuration has no classes, or names a stage that the backbone lacks, or out of order,
+    /// [`Error::Argument`] if the configuration has a number of classes that cannot be, or names a stage that the backbone lacks, or out of order,
     /// or puts gates of two kinds at one place.
-    pub fn new(config: NetworkConfig, device: tch::Device) -> Result<Self> {
-        if !(1..=MAX_CLASSES).contains(&config.classes) {
-            let message = format!("{} classes; there must be 1 to {MAX_CLASSES}", config.classes);
+    pub fn new(mut config: NetworkConfig, device: tch::Device) -> Result<Self> {
+        if !(0..=MAX_CLASSES).contains(&config.classes) {
+            let message = format!("{} classes; there must be 0 (no classifier) to {MAX_CLASSES}", config.classes);
             return Err(Error::argument("network", message));
         }
         if !config.labels.is_empty() && config.labels.len() as i64 != config.classes {
             let message = format!("{} names for {} classes", config.labels.len(), config.classes);
             return Err(Error::argument("labels", message));
         }
+        config.outputs = config.outputs.of_logits(config.classes);
         let variables = nn::VarStore::new(device);
         let root = variables.root();
-        let backbone = config.arch.build(&root / "backbone", config.classes)?;
+        let backbone = config.arch.build_variant(&root / "backbone", config.classes, &config.variant)?;
         let mut blocks: Vec<Block> = Vec::new();
         for attention in &config.attention {
             let (site, channels, stride) = Site::find(&attention.stage, &*backbone)?;
@@ -108,12 +121,61 @@ impl Network {
             let path = &root / "attention" / attention.stage.replace('.', "_").as_str();
             blocks.push(Block::new(&path, site, channels, stride, attention)?);
         }
-        Ok(Self { config, variables, backbone, blocks, prepared: None, backbone_trains: false })
+        let preprocess = config.preprocess();
+        let (prepared, backbone_trains, one_by_one) = (None, false, false);
+        Ok(Self { config, preprocess, variables, backbone, blocks, prepared, backbone_trains, one_by_one })
     }
 
     /// Its configuration.
     pub fn config(&self) -> &NetworkConfig {
         &self.config
+    }
+
+    /// How it takes pictures: as its configuration says, or [`with_preprocess`](Self::with_preprocess).
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
+    }
+
+    /// With pictures taken in another way than the configuration says: another mean and deviation, say.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if a number of it is out of range.
+    pub fn with_preprocess(mut self, preprocess: Preprocess) -> Result<Self> {
+        preprocess.check()?;
+        self.preprocess = preprocess;
+        Ok(self)
+    }
+
+    /// With its numbers for the classes taken in another sense than the configuration says.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a softmax over one class.
+    pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
+        outputs.check(self.config.classes)?;
+        self.config.outputs = outputs;
+        Ok(self)
+    }
+
+    /// How many answers it has: its classes, or two if it gives out one number (see [`Outputs`]).
+    pub fn answers(&self) -> usize {
+        usize::try_from(Outputs::answers(self.config.classes)).unwrap_or(0)
+    }
+
+    /// The scores of its answers from logits `[N, classes]`: `[N, answers]`; see [`Outputs::scores`].
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if libtorch fails.
+    pub fn scores(&self, logits: &Tensor) -> Result<Tensor> {
+        self.config.outputs.scores(logits)
+    }
+
+    /// The probabilities of its answers from logits `[N, classes]`: `[N, answers]`, in f32; see
+    /// [`Outputs::probabilities`].
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if a logit is infinite or not a number.
+    pub fn probabilities(&self, logits: &Tensor) -> Result<Tensor> {
+        self.config.outputs.probabilities(logits)
     }
 
     /// Its backbone.
@@ -142,6 +204,23 @@ impl Network {
         let gated = |stage, inner| self.blocks.iter().any(|block| block.site == Site::Inside(stage, inner));
         self.prepared = self.backbone.prepare(&gated);
         self
+    }
+
+    /// With every picture by itself in [`run`](Self::run) and [`look`](Self::look), whatever batch it comes in: on a CPU, and
+    /// with libtorch bound to one thread ([`set_threads`](sys::set_threads)), the same picture then gives the same bits in
+    /// every run on a machine, with any number of rayon's threads.
+    ///
+    /// Without, the last bits may differ: libtorch adds up, and takes the exponential, in vectors, and treats what is left over at
+    /// the end of a tensor otherwise; where that lies depends on the size of the batch and on how many threads share it.
+    /// [`forward`](Self::forward) takes batches as they are.
+    pub fn one_by_one(mut self) -> Self {
+        self.one_by_one = true;
+        self
+    }
+
+    /// Whether every picture goes through it by itself ([`one_by_one`](Self::one_by_one)).
+    pub fn is_one_by_one(&self) -> bool {
+        self.one_by_one
     }
 
     /// Whether its backbone is ready for inference: [`for_inference`](Self::for_inference) was asked for, and has such a form.
@@ -173,34 +252,43 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
-        self.pass(train, || self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train))
+        self.pass(train, xs, move |network, xs| {
+            network.tail(&network.run_trunk(xs, train && network.backbone_trains)?, train)
+        })
     }
 
-    /// Runs `work` where its kernels do, if it has any.
-    fn pass<R>(&self, train: bool, work: impl FnOnce() -> R) -> R {
+    /// Runs `work` with the network and `xs` where its kernels do, if it has any.
+    fn pass<R: Send>(&self, train: bool, xs: &Tensor, work: impl FnOnce(&Self, &Tensor) -> R + Send) -> R {
+        if self.fast(train).is_none() {
+            return work(self, xs);
+        }
         // On the other thread gradients would be on.
-        if self.fast(train).is_some() { kernels::in_pool(|| tch::no_grad(work)) } else { work() }
+        kernels::in_pool(&(self, xs), |(network, xs)| tch::no_grad(|| work(network, xs)))
     }
 
-    /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features. It has no attention and
-    /// needs no gradient, so what it returns can be kept while the rest trains.
+    /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features; the pictures themselves, if
+    /// attention stands in the stem. It has no attention and needs no gradient, so what it returns can be kept while the
+    /// rest trains.
     ///
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
-        self.pass(false, || self.run_trunk(xs, false))
+        self.pass(false, xs, |network, xs| network.run_trunk(xs, false))
     }
 
     fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
         self.check_picture(xs)?;
+        if self.stem_attends() {
+            return Ok(xs.f_to_kind(self.variables.kind())?);
+        }
         let stages = self.trunk_stages();
         let first = match self.fast(train) {
-            Some(fast) if stages > 0 => fast.first_stage(xs)?,
+            Some(fast) if stages > 0 => fast.first_stage(&three_channels(xs)?)?,
             _ => None,
         };
         let (done, features) = match first {
             Some(features) => (1, features),
-            None => (0, self.stem(xs, train)?),
+            None => (0, self.stem(xs, train, &mut Vec::new())?),
         };
         (done..stages).try_fold(features, |xs, stage| match self.fast(train) {
             Some(fast) => fast.stage(stage, &xs, &mut |_, xs| Ok(xs.shallow_clone())),
@@ -208,19 +296,27 @@ impl Network {
         })
     }
 
-    /// Pictures `[N, 3, H, W]` to the input of the first stage.
-    fn stem(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
+    /// Pictures `[N, 3, H, W]` to the input of the first stage, with the attention in between, whose maps go to `maps`.
+    fn stem(&self, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
         self.check_picture(xs)?;
-        match self.fast(train) {
-            Some(fast) => fast.stem(xs),
-            None => Ok(self.backbone.stem(&xs.f_to_kind(self.variables.kind())?, train)),
+        let xs = three_channels(xs)?;
+        let backbone_trains = train && self.backbone_trains;
+        let mut attend = |xs: &Tensor| self.attend(Site::Stem, xs, train, maps);
+        match self.fast(backbone_trains) {
+            Some(fast) => fast.stem_gated(&xs, &mut attend),
+            None => self.backbone.stem_gated(&xs.f_to_kind(self.variables.kind())?, backbone_trains, &mut attend),
         }
+    }
+
+    fn stem_attends(&self) -> bool {
+        self.blocks.first().is_some_and(|block| block.site == Site::Stem)
     }
 
     fn check_picture(&self, xs: &Tensor) -> Result<()> {
         let least = self.backbone.smallest_side();
         match xs.size()[..] {
             [_, 3, height, width] if height.min(width) >= least => Ok(()),
+            [_, 1, height, width] if self.config.variant.grey && height.min(width) >= least => Ok(()),
             ref size => {
                 let (expected, got) = (format!("[N, 3, H, W], H and W at least {least}"), format!("{size:?}"));
                 Err(Error::Input { layer: "Network", expected, got })
@@ -233,7 +329,7 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
-        self.pass(train, || self.run_tail(features, train))
+        self.pass(train, features, move |network, features| network.run_tail(features, train))
     }
 
     fn run_tail(&self, features: &Tensor, train: bool) -> Result<Output> {
@@ -241,6 +337,9 @@ impl Network {
         let mut attention = Vec::with_capacity(self.blocks.len());
         let mut xs = features.shallow_clone();
         let first = self.trunk_stages();
+        if self.stem_attends() {
+            xs = self.stem(&xs, train, &mut attention)?;
+        }
         if let Some(before) = first.checked_sub(1) {
             xs = self.attend(Site::Stage(before), &xs, train, &mut attention)?;
         }
@@ -300,9 +399,19 @@ impl Network {
     /// How many stages run before any attention.
     pub(crate) fn trunk_stages(&self) -> usize {
         match self.blocks.first().map(|block| block.site) {
+            Some(Site::Stem) => 0,
             Some(Site::Inside(stage, _)) => stage,
             Some(Site::Stage(stage)) => stage + 1,
             Some(Site::Head) | None => self.backbone.stages().len(),
         }
+    }
+}
+
+/// One channel as three that are equal: of these, luminance is that channel.
+fn three_channels(xs: &Tensor) -> Result<Tensor> {
+    if xs.size().get(1) == Some(&1) {
+        Ok(xs.f_expand([-1, 3, -1, -1], false)?.f_contiguous()?)
+    } else {
+        Ok(xs.shallow_clone())
     }
 }

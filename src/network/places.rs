@@ -13,6 +13,10 @@ pub struct Place(usize);
 /// pools.
 pub const HEAD: &str = "head";
 
+/// The name of the place behind the first convolution, where attention may stand: its features, normalised and activated, before
+/// any pooling.
+pub const STEM: &str = "stem";
+
 impl Network {
     /// The names of the places whose features can be had, in their order: every stage of the backbone (what leaves it,
     /// after its attention if it has any), and [`HEAD`].
@@ -37,12 +41,12 @@ impl Network {
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn features_at(&self, place: Place, xs: &Tensor) -> Result<Tensor> {
         let stages = self.backbone.stages().len();
-        self.pass(false, || {
-            let mut features = self.stem(xs, false)?;
+        self.pass(false, xs, move |network, xs| {
+            let mut features = network.stem(xs, false, &mut Vec::new())?;
             for stage in 0..=place.0.min(stages - 1) {
-                features = self.stage(stage, &features, false, &mut Vec::new())?;
+                features = network.stage(stage, &features, false, &mut Vec::new())?;
             }
-            if place.0 < stages { Ok(features) } else { self.head(&features) }
+            if place.0 < stages { Ok(features) } else { network.head(&features) }
         })
     }
 
@@ -59,15 +63,15 @@ impl Network {
             let (expected, got) = (format!("[N, {channels}, h, w]"), format!("{:?}", features.size()));
             return Err(Error::Input { layer: "Network", expected, got });
         }
-        self.pass(false, || {
-            let mut features = features.f_to_kind(self.variables.kind())?;
+        self.pass(false, features, move |network, features| {
+            let mut features = features.f_to_kind(network.variables.kind())?;
             for stage in place.0 + 1..stages {
-                features = self.stage(stage, &features, false, &mut Vec::new())?;
+                features = network.stage(stage, &features, false, &mut Vec::new())?;
             }
             if place.0 < stages {
-                features = self.head(&features)?;
+                features = network.head(&features)?;
             }
-            self.classify(&features)
+            network.classify(&features)
         })
     }
 

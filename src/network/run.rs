@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use ndarray::{Array, ArrayD, ArrayView4, ArrayViewD, Axis, CowArray, Dimension, Ix2, Ix3, Ix4, s};
+use ndarray::{Array, Array1, ArrayD, ArrayView4, ArrayViewD, Axis, CowArray, Dimension, Ix2, Ix3, Ix4, s};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use super::input::shape_of;
 use super::site::Site;
-use super::{BlockOutput, Network, Output};
+use super::{BlockOutput, Network, Output, Outputs};
 use crate::explain::{Method, class_activation, grad_cam};
 use crate::kernels;
 use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
@@ -19,13 +19,13 @@ use crate::{Error, Result};
 const MAX_PATCH_BYTES: i128 = 4 << 30;
 
 impl Network {
-    /// Photos `[N, 3, H, W]`, as [`crate::photo::Preprocess`] prepares them → one readout each.
+    /// Photos `[N, 3, H, W]`, as [`crate::photo::Preprocess`] prepares them → one readout each; none for no photos.
     ///
     /// Each of `queries` asks for the patch attention of the patch at that fraction of the picture's width and height.
     ///
     /// A network that is ready for inference takes the batch in parts, one for each of rayon's threads, if that gives each at
     /// least two pictures and libtorch is bound to one thread ([`set_threads`](crate::sys::set_threads)): else the threads of
-    /// both would be in one another's way.
+    /// both would be in one another's way. A network that takes pictures [one by one](Self::one_by_one) takes each by itself.
     ///
     /// # Errors
     /// [`Error::Input`] for a batch of another shape, [`Error::Argument`] for a query outside `[0, 1)` or for queries
@@ -33,8 +33,11 @@ impl Network {
     /// [`Error::Torch`] if libtorch fails.
     pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let shape: Vec<i64> = batch.shape().iter().map(|&side| side as i64).collect();
+        if shape[0] == 0 {
+            return Ok(Vec::new());
+        }
         self.check_patch_memory(&shape)?;
-        self.in_parts(batch.len_of(Axis(0)), queries, |part| self.input(&batch.slice(s![part, .., .., ..])))
+        self.in_parts(batch.len_of(Axis(0)), queries, |network, part| network.input(&batch.slice(s![part, .., .., ..])))
     }
 
     /// The same of pictures of one size, as [`Preprocess::resample`](crate::photo::Preprocess::resample) makes them:
@@ -45,26 +48,34 @@ impl Network {
     pub fn look(&self, pictures: &[&Resampled], queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         let [count, height, width] = shape_of(pictures)?.map(|side| side as i64);
         self.check_patch_memory(&[count, 3, height, width])?;
-        self.in_parts(pictures.len(), queries, |part| self.pictures(&pictures[part]))
+        self.in_parts(pictures.len(), queries, |network, part| network.pictures(&pictures[part]))
     }
 
     fn in_parts(
         &self,
         images: usize,
         queries: &[[f32; 2]],
-        input: impl Fn(Range<usize>) -> Result<Tensor>,
+        input: impl Fn(&Self, Range<usize>) -> Result<Tensor> + Sync,
     ) -> Result<Vec<Readout>> {
-        let inspect = |part| {
-            let input = input(part)?;
-            tch::no_grad(|| self.read(&self.forward(&input, false)?, queries))
+        let inspect = |network: &Self, part| {
+            let input = input(network, part)?;
+            tch::no_grad(|| network.read(&network.forward(&input, false)?, queries))
         };
         let threads = rayon::current_num_threads();
+        if self.one_by_one && images > 1 {
+            let alone = |network: &Self, picture: usize| inspect(network, picture..picture + 1);
+            let readouts: Vec<_> = match tch::get_num_threads() {
+                1 if threads > 1 => kernels::side_by_side(self, images, alone),
+                _ => (0..images).map(|picture| alone(self, picture)).collect(),
+            };
+            return Ok(readouts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect());
+        }
         if !self.is_prepared() || threads == 1 || images < 2 * threads || tch::get_num_threads() > 1 {
-            return inspect(0..images);
+            return inspect(self, 0..images);
         }
         // So none waits for another after every layer. Of several pictures, since each part reads all weights.
         let part = |part: usize| images * part / threads..images * (part + 1) / threads;
-        let readouts = kernels::side_by_side(threads, |index| inspect(part(index)));
+        let readouts = kernels::side_by_side(self, threads, |network, index| inspect(network, part(index)));
         Ok(readouts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
@@ -93,33 +104,52 @@ impl Network {
         Ok(())
     }
 
-    pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
-        let probabilities = to_host::<Ix2>(&output.logits.f_softmax(-1, Kind::Float)?)?;
-        let first = Vec::<i64>::try_from(output.logits.f_argmax(-1, false)?)?;
+    /// What each answer's score takes of each channel's mean, `[answers, C]`, if the scores are linear in these.
+    fn linear_scores(&self) -> Result<Option<Tensor>> {
+        let gated = self.blocks.iter().any(|block| block.site == Site::Head);
+        match self.backbone.classifier_weight() {
+            Some(weight) if !gated && self.config.outputs != Outputs::Probabilities => {
+                // One number's second answer, or the weights themselves.
+                self.scores(&weight.f_transpose(0, 1)?)?.f_transpose(0, 1).map(Some).map_err(Error::from)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What the network says of classes: their probabilities, and the likeliest one's Grad-CAM.
+    fn of_classes(&self, output: &Output) -> Result<Vec<Readout>> {
+        let probabilities = to_host::<Ix2>(&self.probabilities(&output.logits)?)?;
+        let first = Vec::<i64>::try_from(self.scores(&output.logits)?.f_argmax(-1, false)?)?;
         let features = self.head_activation(&output.features)?;
-        let linear =
-            self.backbone.classifier_weight().filter(|_| self.blocks.iter().all(|block| block.site != Site::Head));
+        let linear = self.linear_scores()?;
         let grad_cams = match &linear {
             Some(weight) => class_activation(&features, &first, weight)?,
-            None => grad_cam(&features, &first, |features| self.classify(features))?,
+            None => grad_cam(&features, &first, |features| self.scores(&self.classify(features)?))?,
         };
-        let mut readouts: Vec<Readout> = grad_cams
-            .into_iter()
-            .enumerate()
-            .map(|(i, map)| Readout {
-                probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
-                explanations: vec![Explanation { method: Method::GradCam, stage: None, class: first[i] as usize, map }],
-                ..Readout::default()
-            })
-            .collect();
+        let readout = |(i, map)| Readout {
+            probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
+            explanations: vec![Explanation { method: Method::GradCam, stage: None, class: first[i] as usize, map }],
+            ..Readout::default()
+        };
+        Ok(grad_cams.into_iter().enumerate().map(readout).collect())
+    }
+
+    pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+        let mut readouts = if self.config.classes == 0 {
+            vec![Readout::default(); output.logits.size()[0] as usize]
+        } else {
+            self.of_classes(output)?
+        };
         for block in &output.attention {
-            if let Some(channel) = &block.channel {
-                let channel = to_host::<Ix2>(&channel.gate)?;
+            if block.channel.is_some() || block.spatial.is_some() {
+                let channel = block.channel.as_ref().map(|channel| to_host::<Ix2>(&channel.gate)).transpose()?;
                 let spatial = block.spatial.as_ref().map(|spatial| to_host::<Ix3>(&spatial.gate)).transpose()?;
                 for (i, readout) in readouts.iter_mut().enumerate() {
                     readout.gates.push(GateReadout {
                         stage: block.stage.clone(),
-                        channel: channel.index_axis(Axis(0), i).to_owned(),
+                        channel: channel
+                            .as_ref()
+                            .map_or_else(|| Array1::zeros(0), |gate| gate.index_axis(Axis(0), i).to_owned()),
                         spatial: spatial.as_ref().map(|gate| gate.index_axis(Axis(0), i).to_owned()),
                     });
                 }

@@ -1,12 +1,14 @@
 //! Where in a network attention stands, by name.
 
-use super::HEAD;
+use super::{HEAD, STEM};
 use crate::backbone::Backbone;
 use crate::{Error, Result};
 
 /// A place between two layers of a backbone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Site {
+    /// `stem`: the first convolution's features, normalised and activated, before any pooling.
+    Stem,
     /// Inside a stage, such as `layer3.5` or `stage6.expansion`: the stage, and the place among [`Stage::inside`].
     ///
     /// [`Stage::inside`]: crate::backbone::Stage::inside
@@ -25,6 +27,9 @@ impl Site {
         if name == HEAD {
             return Ok((Self::Head, backbone.head_channels(), last_stride));
         }
+        if let (STEM, Some((channels, stride))) = (name, backbone.stem_place()) {
+            return Ok((Self::Stem, channels, stride));
+        }
         for (index, stage) in stages.iter().enumerate() {
             if stage.name == name {
                 return Ok((Self::Stage(index), stage.channels, stage.stride));
@@ -35,15 +40,17 @@ impl Site {
         }
         let names = stages.iter().map(|stage| &stage.name);
         let names = names.chain(stages.iter().flat_map(|stage| stage.inside.iter().map(|site| &site.name)));
-        let names: Vec<_> = names.map(String::as_str).chain([HEAD]).collect();
+        let stem = backbone.stem_place().map(|_| STEM);
+        let names: Vec<_> = stem.into_iter().chain(names.map(String::as_str)).chain([HEAD]).collect();
         Err(Error::argument("attention stage", format!("'{name}' is none of {}", names.join(", "))))
     }
 
     /// Whether features pass here before they pass `other`.
     pub(super) fn is_before(self, other: Self) -> bool {
         let order = |site| match site {
-            Self::Inside(stage, inner) => (stage, inner),
-            Self::Stage(stage) => (stage, usize::MAX),
+            Self::Stem => (0, 0),
+            Self::Inside(stage, inner) => (stage + 1, inner),
+            Self::Stage(stage) => (stage + 1, usize::MAX),
             Self::Head => (usize::MAX, 0),
         };
         order(self) < order(other)

@@ -1,23 +1,30 @@
 //! A file or bytes to an upright picture.
 
-use std::{
-    fs::{self, File},
-    io::{Cursor, Read},
-    path::Path,
-};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, metadata::Orientation};
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageFormat};
 
-use super::{ImageSize, Limits, jpeg, srgb};
+use super::colour::Pixels;
+use super::{ImageSize, Limits, exr, format, generic, jpeg, png, srgb, tiff};
 use crate::{Error, Result};
 
 /// An upright picture.
 #[derive(Debug, Clone)]
 pub struct Photo {
-    /// The pixels, turned upright; 8 or 16 bit, grey or colour, with alpha where the file has it.
+    /// The pixels in sRGB, turned upright; 8 or 16 bit, grey or colour, with alpha where the file has it.
     pub image: DynamicImage,
     /// The format that the picture was read from.
     pub format: Option<ImageFormat>,
+    /// What of the picture is missing or broken, though it is there; `None` if it is whole.
+    pub damage: Option<String>,
+    /// What was assumed, or passed over.
+    pub notes: Vec<String>,
 }
 
 impl Photo {
@@ -30,74 +37,150 @@ impl Photo {
 impl From<DynamicImage> for Photo {
     /// A picture that was made in memory, and is upright already.
     fn from(image: DynamicImage) -> Self {
-        Self { image: srgb::encode(image), format: None }
+        Self { image: srgb::encode(image), format: None, damage: None, notes: Vec::new() }
+    }
+}
+
+/// A picture that is read, and not decoded yet: its format is known, and how much memory decoding will take.
+#[derive(Debug)]
+pub struct Encoded<'a> {
+    name: &'a Path,
+    bytes: Cow<'a, [u8]>,
+    format: ImageFormat,
+    declared: Declared,
+}
+
+/// What a picture's header declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Declared {
+    pub(super) size: ImageSize,
+    /// The bytes of the pixels.
+    pub(super) pixels: u64,
+    /// The bytes that decoding takes in all, at most.
+    pub(super) needs: u64,
+}
+
+/// What a decoder gives.
+#[derive(Debug)]
+pub(super) struct Picture {
+    pub(super) pixels: Pixels,
+    pub(super) profile: Option<Vec<u8>>,
+    pub(super) orientation: Orientation,
+    pub(super) damage: Option<String>,
+    pub(super) notes: Vec<String>,
+}
+
+impl<'a> Encoded<'a> {
+    /// Reads the picture at `path`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, [`Error::Photo`] for a link that leads nowhere and as in
+    /// [`new`](Self::new).
+    pub fn open(path: &'a Path, limits: &Limits) -> Result<Self> {
+        let file = File::open(path).map_err(|error| match fs::read_link(path) {
+            Ok(target) if error.kind() == std::io::ErrorKind::NotFound => {
+                Error::photo(path, format!("a link to {}, which does not exist", target.display()))
+            }
+            _ => Error::io(path)(error),
+        })?;
+        let length = file.metadata().map_err(Error::io(path))?.len();
+        limits.check_file(path, length)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        // A pipe has no length: one byte over the limit is enough to see that it is too long.
+        file.take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io(path))?;
+        Self::of(path, bytes.into(), limits)
+    }
+
+    /// A picture in memory. `name` appears in error messages; its extension only matters for TGA, which need not have a
+    /// signature.
+    ///
+    /// # Errors
+    /// [`Error::Photo`] if the bytes are empty, are no picture that is read here, or declare a size over the `limits`.
+    pub fn new(name: &'a Path, bytes: &'a [u8], limits: &Limits) -> Result<Self> {
+        Self::of(name, bytes.into(), limits)
+    }
+
+    fn of(name: &'a Path, bytes: Cow<'a, [u8]>, limits: &Limits) -> Result<Self> {
+        limits.check_file(name, bytes.len() as u64)?;
+        let format = format::format_of(name, &bytes)?;
+        let declared = guarded(format, || match format {
+            ImageFormat::Jpeg => jpeg::declared(&bytes),
+            ImageFormat::Png => png::declared(&bytes),
+            ImageFormat::Tiff => tiff::declared(&bytes),
+            ImageFormat::OpenExr => exr::declared(&bytes),
+            other => generic::declared(other, &bytes),
+        });
+        let declared = declared.map_err(|message| Error::photo(name, message))?;
+        limits.check(name, declared.size, declared.pixels)?;
+        Ok(Self { name, bytes, format, declared })
+    }
+
+    /// The bytes that the picture takes while it is decoded, at most: its file, its pixels, and what the decoder works in.
+    pub fn needs(&self) -> u64 {
+        self.declared.needs.saturating_add(self.bytes.len() as u64)
+    }
+
+    /// Decodes the picture, converts it to sRGB by its profile, and turns it upright.
+    ///
+    /// A decoder that panics is an error like any other.
+    ///
+    /// # Errors
+    /// [`Error::Photo`] if the picture is truncated or broken, so that nothing can be shown of it, or of a kind that is not
+    /// read.
+    pub fn decode(self) -> Result<Photo> {
+        let Self { name, bytes, format, .. } = self;
+        let decoded = guarded(format, || match format {
+            ImageFormat::Jpeg => jpeg::decode(&bytes),
+            ImageFormat::Png => png::decode(&bytes),
+            ImageFormat::Tiff => tiff::decode(&bytes),
+            other => generic::decode(other, &bytes),
+        });
+        let Picture { pixels, profile, orientation, damage, mut notes } =
+            decoded.map_err(|message| Error::photo(name, message))?;
+        drop(bytes);
+        let image = pixels.into_srgb(profile.as_deref(), &mut notes);
+        notes.extend(srgb::note(&image));
+        let mut image = srgb::encode(image);
+        image.apply_orientation(orientation);
+        Ok(Photo { image, format: Some(format), damage, notes })
     }
 }
 
 /// Reads and decodes the picture at `path`; see [`decode`].
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be read, [`Error::Photo`] for a link that leads nowhere and as in [`decode`].
+/// As [`Encoded::open`] and [`Encoded::decode`].
 pub fn open(path: &Path, limits: &Limits) -> Result<Photo> {
-    let file = File::open(path).map_err(|error| match fs::read_link(path) {
-        Ok(target) if error.kind() == std::io::ErrorKind::NotFound => {
-            Error::photo(path, format!("a link to {}, which does not exist", target.display()))
-        }
-        _ => Error::io(path)(error),
-    })?;
-    let mut bytes = Vec::new();
-    limits.check_file(path, file.metadata().map_err(Error::io(path))?.len())?;
-    // A pipe has no length: one byte over the limit is enough to see that it is too long.
-    file.take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io(path))?;
-    decode(path, &bytes, limits)
+    Encoded::open(path, limits)?.decode()
 }
 
-/// Decodes a picture of any format that the `image` crate reads, and turns it upright.
+/// Decodes a picture: BMP, DDS, EXR, farbfeld, GIF, HDR, ICO, JPEG, PNG, PNM, QOI, TGA, TIFF or WebP.
 ///
-/// The format is told by the content; the extension of `name` only matters for TGA, which has no signature. Of an
-/// animation the first frame is read. EXIF orientation is applied. Floating-point pictures become 16-bit sRGB.
-/// `name` appears in error messages.
+/// The format is told by the content. Of an animation or of several pages the first is read. Colours are converted to
+/// sRGB by the ICC profile in the file, if there is one; a profile that cannot be used is said in [`Photo::notes`]. EXIF or
+/// XMP orientation is applied. Linear light (EXR, HDR, floating-point TIFF) becomes 16-bit sRGB. A JPEG that is damaged is
+/// read as far as libjpeg can, and [`Photo::damage`] says what is wrong. `name` appears in error messages.
 ///
 /// # Errors
-/// [`Error::Photo`] if the bytes are empty, are no picture, are truncated or broken, or are over the `limits`.
+/// As [`Encoded::new`] and [`Encoded::decode`].
 pub fn decode(name: &Path, bytes: &[u8], limits: &Limits) -> Result<Photo> {
-    limits.check_file(name, bytes.len() as u64)?;
-    let format = format_of(name, bytes)?;
-    let broken = |error: ImageError| Error::photo(name, describe(format, error));
-
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.limits(limits.for_decoder());
-    let mut decoder = reader.into_decoder().map_err(broken)?;
-    let (width, height) = decoder.dimensions();
-    limits.check(name, ImageSize::new(width, height), decoder.total_bytes())?;
-    if format == ImageFormat::Jpeg && !jpeg::is_whole(bytes) {
-        return Err(Error::photo(name, "truncated JPEG: the end of the picture is missing"));
-    }
-    // Damaged metadata is no reason to refuse the pixels.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = srgb::encode(DynamicImage::from_decoder(decoder).map_err(broken)?);
-    image.apply_orientation(orientation);
-    Ok(Photo { image, format: Some(format) })
+    Encoded::new(name, bytes, limits)?.decode()
 }
 
-fn format_of(name: &Path, bytes: &[u8]) -> Result<ImageFormat> {
-    if bytes.is_empty() {
-        return Err(Error::photo(name, "the file is empty"));
-    }
-    match image::guess_format(bytes) {
-        Ok(format) => Ok(format),
-        Err(_) if ImageFormat::from_path(name).ok() == Some(ImageFormat::Tga) => Ok(ImageFormat::Tga),
-        Err(_) => Err(Error::photo(name, "not a picture: its content is of no known image format")),
-    }
+thread_local! {
+    static DECODING: Cell<bool> = const { Cell::new(false) };
 }
 
-fn describe(format: ImageFormat, error: ImageError) -> String {
-    let name = format.extensions_str().first().copied().unwrap_or("picture").to_uppercase();
-    match error {
-        ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            format!("truncated {name}: the end of the picture is missing")
-        }
-        ImageError::Limits(error) => format!("{name} over the limits: {error}"),
-        error => format!("broken {name}: {error}"),
-    }
+/// Whether this thread is inside of a decoder. A panic there becomes an error that names the file, so a program's panic
+/// hook need not print it.
+pub fn is_decoding() -> bool {
+    DECODING.get()
+}
+
+/// Turns a decoder's panic into an error.
+fn guarded<T>(format: ImageFormat, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    DECODING.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    DECODING.set(false);
+    done.unwrap_or_else(|_| Err(format!("broken {}: the decoder failed on it", generic::name_of(format))))
 }

@@ -52,11 +52,4 @@ impl Limits {
         }
         Ok(())
     }
-
-    /// What the decoder itself may allocate: the pixels, and some room to work in.
-    pub(super) fn for_decoder(&self) -> image::Limits {
-        let mut limits = image::Limits::no_limits();
-        limits.max_alloc = Some(self.max_bytes.saturating_add(16 << 20));
-        limits
-    }
 }

@@ -144,7 +144,7 @@ impl Preprocess {
         Ok(Resampled { samples, geometry: Geometry { picture, network } })
     }
 
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.short_side == 0 || self.short_side > Self::MAX_SHORT_SIDE {
             return Err(Error::argument("size", format!("{} is not in 1..={}", self.short_side, Self::MAX_SHORT_SIDE)));
         }

@@ -2,7 +2,7 @@
 
 use image::{DynamicImage, ImageBuffer, Pixel, Rgb, Rgba};
 
-/// A picture of linear light (`OpenEXR`, Radiance HDR, floating-point TIFF) as 16-bit sRGB; other pictures unchanged.
+/// A picture of linear light (`OpenEXR`, Radiance HDR) as 16-bit sRGB; other pictures unchanged.
 ///
 /// Light over 1 is clipped to white. Networks and screens take sRGB, so this is done once, on decoding.
 pub(super) fn encode(image: DynamicImage) -> DynamicImage {
@@ -11,6 +11,17 @@ pub(super) fn encode(image: DynamicImage) -> DynamicImage {
         DynamicImage::ImageRgba32F(pixels) => DynamicImage::ImageRgba16(map::<Rgba<f32>, Rgba<u16>>(&pixels, 4)),
         other => other,
     }
+}
+
+/// What is no number in a picture of linear light, and is drawn black; `None` if nothing is.
+pub(super) fn note(image: &DynamicImage) -> Option<String> {
+    let samples = match image {
+        DynamicImage::ImageRgb32F(pixels) => pixels.as_raw(),
+        DynamicImage::ImageRgba32F(pixels) => pixels.as_raw(),
+        _ => return None,
+    };
+    let nans = samples.iter().filter(|sample| sample.is_nan()).count();
+    (nans > 0).then(|| format!("{nans} of its values are no numbers (NaN), and are drawn black"))
 }
 
 fn map<From, To>(pixels: &ImageBuffer<From, Vec<f32>>, channels: usize) -> ImageBuffer<To, Vec<u16>>
@@ -27,7 +38,7 @@ where
 }
 
 /// The sRGB transfer function (IEC 61966-2-1), `[0, 1]` to `[0, 1]`.
-fn transfer(light: f32) -> f32 {
+pub(super) fn transfer(light: f32) -> f32 {
     let light = light.clamp(0.0, 1.0);
     if light <= 0.003_130_8 { 12.92 * light } else { 1.055 * light.powf(1.0 / 2.4) - 0.055 }
 }

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
+use crate::weights::{imagenet_classes, imagenet_wordnet_ids};
 use crate::{Error, Result};
 
 /// How many classes an error names.
@@ -15,7 +16,8 @@ const NAMED: usize = 8;
 pub enum ClassChoice {
     /// By its number, from 0.
     Number(usize),
-    /// By its name, in any case, or by a part of it that no other class has.
+    /// By its name, in any case, or by a part of it that no other class has; or, of ImageNet's classes, by its WordNet id,
+    /// such as `n02123045`.
     Name(String),
 }
 
@@ -45,16 +47,29 @@ impl ClassChoice {
     /// one of whose name it is a part.
     ///
     /// # Errors
-    /// [`Error::Argument`] if there is no such class (with the names that come nearest), or more than one (with their
+    /// [`Error::Argument`] if the network has no classes, there is no such class (with the names that come nearest), or more than one (with their
     /// numbers).
     pub fn resolve(&self, classes: usize, labels: &[String]) -> Result<usize> {
         let wrong = |message: String| Error::argument(format!("class {self}"), message);
-        let last = classes.saturating_sub(1);
+        if classes == 0 {
+            return Err(wrong("this network says nothing of classes".to_owned()));
+        }
+        let last = classes - 1;
         let (given, wanted) = match self {
             Self::Number(number) if *number < classes => return Ok(*number),
             Self::Number(_) => return Err(wrong(format!("the network's classes have the numbers 0 to {last}"))),
+            Self::Name(name) if name.is_empty() => {
+                return Err(wrong(format!("is empty; give a number, 0 to {last}, or a name")));
+            }
             Self::Name(name) => (name, name.to_lowercase()),
         };
+        if is_wordnet_id(&wanted) && !labels.iter().any(|label| label.eq_ignore_ascii_case(&wanted)) {
+            if !labels.iter().eq(imagenet_classes()) {
+                return Err(wrong("a WordNet id, and this network's classes are not ImageNet's".to_owned()));
+            }
+            let found = imagenet_wordnet_ids().position(|id| id == wanted);
+            return found.ok_or_else(|| wrong("no WordNet id of ImageNet's 1000 classes".to_owned()));
+        }
         if labels.is_empty() {
             return Err(wrong(format!("this network's classes have no names; give a number, 0 to {last}")));
         }
@@ -91,10 +106,14 @@ impl ClassChoice {
     }
 }
 
+/// Whether a name is written as ImageNet's ids are: `n` and eight digits.
+fn is_wordnet_id(name: &str) -> bool {
+    name.strip_prefix('n').is_some_and(|digits| digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weights::imagenet_classes;
 
     fn resolve(text: &str) -> Result<usize> {
         let labels: Vec<String> = imagenet_classes().iter().map(ToString::to_string).collect();
@@ -116,6 +135,8 @@ mod tests {
             ("cardigan", 474), // and not the dog
             ("Egyptian", 285),
             ("siames", 284), // a part of a word
+            ("n02123045", 281),
+            ("N01440764", 0),
         ] {
             assert_eq!(resolve(text).unwrap(), class, "{text}");
         }
@@ -130,7 +151,8 @@ mod tests {
             ("retriever", &["golden retriever (207)", "number"]),
             ("tigercat", &["tiger cat (282)", "none"]),
             ("xylofone", &["nearest"]),
-            ("", &["none"]),
+            ("", &["empty", "0 to 999"]),
+            ("n00000000", &["no WordNet id"]),
         ] {
             let error = resolve(text).unwrap_err();
             assert!(matches!(error, Error::Argument { .. }));
@@ -139,5 +161,10 @@ mod tests {
         }
         let unnamed = ClassChoice::Name("cat".into()).resolve(7, &[]).unwrap_err().to_string();
         assert!(unnamed.contains("0 to 6"), "{unnamed}");
+        let labels = ["cat".to_owned(), "dog".to_owned()];
+        let foreign = ClassChoice::Name("n02123045".into()).resolve(2, &labels).unwrap_err().to_string();
+        assert!(foreign.contains("WordNet id"), "{foreign}");
+        let none = ClassChoice::Number(0).resolve(0, &[]).unwrap_err().to_string();
+        assert!(none.contains("nothing of classes"), "{none}");
     }
 }

@@ -1,7 +1,7 @@
 //! From what the network said about a picture to its files and its report.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,6 +16,7 @@ use super::{Destination, Job, Options, Target, TopClass, WholeFile, write_whole}
 use crate::maps::{AttentionMap, MapName, Readout, Scale, ScaleLimits};
 use crate::photo::{Geometry, Photo};
 use crate::render::{Legend, Painting, PanelTile, TileContent, bar_chart, compare, panel};
+use crate::text::percent;
 use crate::{Error, Result};
 
 /// Which values span the colours of a map.
@@ -58,13 +59,13 @@ pub(super) fn widen(
 pub(super) fn finish(
     job: &Job,
     options: &Options,
-    NetworkFacts { labels, maps, .. }: &NetworkFacts,
+    NetworkFacts { labels, maps, outputs: outputs_are, .. }: &NetworkFacts,
     photo: Option<Photo>,
     seen: Seen,
     spans: &Spans,
 ) -> Result<PictureReport> {
     let start = Instant::now();
-    let Seen { geometry, readout, mut timings } = seen;
+    let Seen { geometry, readout, mut timings, damage, notes } = seen;
     let top = report::top(&readout, labels);
     let explained = report::explained(&readout, labels);
     let mut outputs = Vec::new();
@@ -102,13 +103,18 @@ pub(super) fn finish(
         outputs.extend(panel);
     }
     timings.draw_ms = milliseconds(start.elapsed());
+    let statistics = report::statistics(&readout, &geometry, maps)?;
     Ok(PictureReport {
         input: job.source.name().display().to_string(),
+        damaged: damage,
+        notes,
         size: geometry.picture,
         network_size: geometry.network,
+        outputs_are: (!top.is_empty()).then_some(*outputs_are),
         top,
         explained,
-        maps: report::statistics(&readout, &geometry, maps)?,
+        flat: report::flat(&statistics, maps),
+        maps: statistics,
         channels: report::channels(&readout),
         outputs: outputs.iter().map(|path: &PathBuf| path.display().to_string()).collect(),
         timings,
@@ -152,7 +158,8 @@ fn tiles(
             None => tile,
         })
     });
-    let gates = readout.gates.iter().map(|gate| tile(readout, geometry, &MapName::Channel(gate.stage.clone()), spans));
+    let gates = readout.gates.iter().filter(|gate| !gate.channel.is_empty());
+    let gates = gates.map(|gate| tile(readout, geometry, &MapName::Channel(gate.stage.clone()), spans));
     maps.chain(gates).collect()
 }
 
@@ -177,7 +184,7 @@ fn legend(scale: Scale, explained: Option<&TopClass>) -> Legend {
         Scale::Fixed(low, high) => [low, high].map(|value| value.to_string()),
         Scale::Run => ["least of the run, map by map".to_owned(), "greatest of the run, map by map".to_owned()],
     };
-    let heading = explained.map(|class| format!("class: {}, {:.1} %", class.label, 100.0 * class.probability));
+    let heading = explained.map(|class| format!("class: {}, {}", class.label, percent(class.probability)));
     Legend { heading, ends }
 }
 
@@ -198,8 +205,11 @@ fn write_picture(to: &Destination, picture: Painting, jpeg_quality: u8) -> Resul
             let written = write_painting(picture, to.format, jpeg_quality, &mut bytes);
             written.map_err(|error| refused(Path::new("-"), error))?;
             let mut stdout = std::io::stdout().lock();
-            stdout.write_all(&bytes).and_then(|()| stdout.flush()).map_err(Error::io("standard output"))?;
-            Ok(None)
+            match stdout.write_all(&bytes).and_then(|()| stdout.flush()) {
+                // Its reader has gone away, who has seen enough.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(None),
+                written => written.map(|()| None).map_err(Error::io("standard output")),
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::{Options, tune};
 use crate::explain::{ExplainOptions, Method, explain_while};
 use crate::maps::{Explanation, MapName, NO_ROLLOUT, Readout};
-use crate::network::Network;
+use crate::network::{HEAD, Network, Outputs};
 use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::weights::imagenet_classes;
 use crate::{Error, Result};
@@ -49,11 +49,21 @@ pub trait Inspect {
     /// How a picture becomes its input.
     fn preprocess(&self) -> Preprocess;
 
-    /// How many classes it knows.
+    /// How many classes it knows: two for a network that gives out one number.
     fn classes(&self) -> usize;
 
     /// The names of its classes, in the order of [`Readout::probabilities`]; classes beyond them have numbers.
     fn labels(&self) -> Vec<String>;
+
+    /// What its numbers for the classes are.
+    fn outputs(&self) -> Outputs {
+        Outputs::default()
+    }
+
+    /// The stages behind which patch self-attentions stand, in the order of the network; [`MapName::PATCH`] is the first's.
+    fn patch_stages(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The maps that it can make, with every stage and head of its attention by name, channel gates included, and every
     /// explanation method once, without a stage.
@@ -61,6 +71,11 @@ pub trait Inspect {
 
     /// The stages at which explanations may look.
     fn places(&self) -> Vec<String>;
+
+    /// The one of them at which explanations look if none is named.
+    fn default_place(&self) -> String {
+        HEAD.to_owned()
+    }
 
     /// How many pictures at once serve it best, in a run of `pictures` pictures, if most have about that size.
     fn batch_size(&self, pictures: usize, size: ImageSize) -> usize;
@@ -80,19 +95,31 @@ pub trait Inspect {
 
 impl Inspect for Network {
     fn preprocess(&self) -> Preprocess {
-        self.config().preprocess()
+        Network::preprocess(self).clone()
     }
 
     fn classes(&self) -> usize {
-        usize::try_from(self.config().classes).unwrap_or(0)
+        self.answers()
     }
 
     fn labels(&self) -> Vec<String> {
-        if !self.config().labels.is_empty() {
-            return self.config().labels.clone();
+        match self.config().labels.as_slice() {
+            [] => {}
+            // One number is of one class, and its second answer is that it is not there.
+            [one] if self.config().classes == 1 => return vec![format!("not {one}"), one.clone()],
+            labels => return labels.to_vec(),
         }
         let imagenet = imagenet_classes();
         if self.classes() == imagenet.len() { imagenet.iter().map(ToString::to_string).collect() } else { Vec::new() }
+    }
+
+    fn outputs(&self) -> Outputs {
+        self.config().outputs
+    }
+
+    fn patch_stages(&self) -> Vec<String> {
+        let patches = self.config().attention.iter().filter(|block| block.patch.is_some());
+        patches.map(|block| block.stage.clone()).collect()
     }
 
     fn map_names(&self) -> Vec<MapName> {
@@ -112,8 +139,18 @@ impl Inspect for Network {
             names.push(MapName::Rollout);
         }
         names.extend(Method::ALL.map(MapName::explain));
-        let gated = attention.iter().filter(|block| block.has_gate());
+        let gated = attention.iter().filter(|block| block.has_channel_gate());
         names.extend(gated.map(|block| MapName::Channel(block.stage.clone())));
+        if self.classes() == 0 {
+            // Nothing can be of a class. First, and so drawn unless another is asked for, is the last gate.
+            names.retain(|name| !name.needs_class());
+            names.sort_by_key(|name| !matches!(name, MapName::Spatial(_)));
+            let spatial = names.iter().take_while(|name| matches!(name, MapName::Spatial(_))).count();
+            names[..spatial].reverse();
+            if spatial == 0 {
+                names.sort_by_key(|name| *name != MapName::explain(Method::EigenCam));
+            }
+        }
         names
     }
 
@@ -128,6 +165,9 @@ impl Inspect for Network {
         if self.is_prepared() {
             let threads = rayon::current_num_threads();
             return if threads > 1 { (4 * threads).min(32) } else { 1 };
+        }
+        if self.is_one_by_one() {
+            return rayon::current_num_threads();
         }
         if self.device() == tch::Device::Cpu {
             return (tch::get_num_threads() as usize / 4).clamp(1, 8);
@@ -184,12 +224,24 @@ impl<N: Inspect + ?Sized> Inspect for Box<N> {
         (**self).labels()
     }
 
+    fn outputs(&self) -> Outputs {
+        (**self).outputs()
+    }
+
+    fn patch_stages(&self) -> Vec<String> {
+        (**self).patch_stages()
+    }
+
     fn map_names(&self) -> Vec<MapName> {
         (**self).map_names()
     }
 
     fn places(&self) -> Vec<String> {
         (**self).places()
+    }
+
+    fn default_place(&self) -> String {
+        (**self).default_place()
     }
 
     fn batch_size(&self, pictures: usize, size: ImageSize) -> usize {
@@ -213,31 +265,62 @@ impl<N: Inspect + ?Sized> Inspect for Box<N> {
 pub(super) fn choose_maps(wanted: &[MapName], network: &impl Inspect) -> Result<Vec<MapName>> {
     let held = network.map_names();
     if wanted.is_empty() {
-        return Ok(held.first().cloned().into_iter().collect());
+        let first = held.first().cloned().ok_or_else(|| Error::argument("map", "this network has no map"))?;
+        return Ok(vec![first]);
     }
-    for name in wanted {
-        let has = match name {
-            MapName::Spatial(None) => held.iter().any(|held| matches!(held, MapName::Spatial(_))),
-            MapName::PatchAt(..) => held.contains(&MapName::PATCH),
-            MapName::Explain { method, stage: Some(stage) } => {
-                let places = network.places();
-                if !places.contains(stage) {
-                    let message = format!("this network's stages are {}", places.join(", "));
-                    return Err(Error::argument(format!("map {name}"), message));
-                }
-                held.contains(&MapName::explain(*method))
+    wanted.iter().map(|name| choose_map(name, &held, network)).collect()
+}
+
+fn choose_map(name: &MapName, held: &[MapName], network: &impl Inspect) -> Result<MapName> {
+    let refused = |message: String| Err(Error::argument(format!("map {name}"), message));
+    let has = match name {
+        MapName::Spatial(None) => held.iter().any(|held| matches!(held, MapName::Spatial(_))),
+        MapName::PatchAt(..) => held.contains(&MapName::PATCH),
+        // The first patch attention is known by its stage as well.
+        MapName::Patch { stage: Some(stage), head } if network.patch_stages().first() == Some(stage) => {
+            return choose_map(&MapName::Patch { stage: None, head: *head }, held, network);
+        }
+        MapName::Explain { method, stage: Some(stage) } => {
+            let (places, has) = (network.places(), held.contains(&MapName::explain(*method)));
+            if has && !places.contains(stage) {
+                return refused(format!("this network's stages are {}", places.join(", ")));
             }
-            name => held.contains(name),
-        };
-        if !has && *name == MapName::Rollout {
-            return Err(Error::argument(format!("map {name}"), NO_ROLLOUT));
+            has
         }
-        if !has {
-            let held: Vec<_> = held.iter().map(ToString::to_string).collect();
-            return Err(Error::argument(format!("map {name}"), format!("this network has {}", held.join(", "))));
+        name => held.contains(name),
+    };
+    match name {
+        name if has => Ok(name.clone()),
+        name if network.classes() == 0 && name.needs_class() => {
+            refused(format!("is of a class, and this network has no classifier; it has {}", of_each_kind(held)))
+        }
+        MapName::Rollout => refused(NO_ROLLOUT.to_owned()),
+        name => refused(format!("this network has {}", alike(name, held))),
+    }
+}
+
+/// The maps that a network has of the kind of `name`, or, if there are none, what it has of each kind.
+fn alike(name: &MapName, held: &[MapName]) -> String {
+    let kind = |name: &MapName| std::mem::discriminant(name);
+    let of_kind: Vec<_> = held.iter().filter(|other| kind(other) == kind(name)).map(ToString::to_string).collect();
+    if of_kind.is_empty() { of_each_kind(held) } else { of_kind.join(", ") }
+}
+
+/// The maps that a network has, at most some of a kind.
+fn of_each_kind(held: &[MapName]) -> String {
+    /// How many of a kind stand for it.
+    const SHOWN: usize = 3;
+    let kind = |name: &MapName| std::mem::discriminant(name);
+    let mut shown = Vec::new();
+    for (place, other) in held.iter().enumerate() {
+        let before = held[..place].iter().filter(|earlier| kind(earlier) == kind(other)).count();
+        match before {
+            _ if matches!(other, MapName::Explain { .. }) || before < SHOWN => shown.push(other.to_string()),
+            SHOWN => shown.push("…".to_owned()),
+            _ => {}
         }
     }
-    Ok(wanted.to_vec())
+    if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
 }
 
 /// The names of the classes: those given, or the network's own.
@@ -249,7 +332,13 @@ pub(super) fn choose_labels(options: &Options, network: &impl Inspect) -> Result
         None => Ok(network.labels()),
         Some(labels) if labels.len() == network.classes() => Ok(labels.clone()),
         Some(labels) => {
-            let message = format!("{} names, but the network has {} classes", labels.len(), network.classes());
+            let one = if network.classes() == 2 && labels.len() == 1 {
+                ", no and yes where it gives out one number"
+            } else {
+                ""
+            };
+            let names = if labels.len() == 1 { "name" } else { "names" };
+            let message = format!("{} {names}, but the network has {} classes{one}", labels.len(), network.classes());
             Err(Error::argument("labels", message))
         }
     }
@@ -266,6 +355,9 @@ pub(super) fn choose_explanations(
     labels: &[String],
 ) -> Result<Explain> {
     options.explain.check()?;
+    if let (Some(choice), 0) = (&options.class, network.classes()) {
+        return Err(Error::argument(format!("class {choice}"), "the network has no classifier, and so no classes"));
+    }
     let class = options.class.as_ref().map(|class| class.resolve(network.classes(), labels)).transpose()?;
     if let (Some(choice), false) = (&options.class, maps.iter().any(MapName::needs_class)) {
         let maps: Vec<_> = maps.iter().map(ToString::to_string).collect();
@@ -310,6 +402,10 @@ mod tests {
             ["stage5", "head"].map(str::to_owned).into()
         }
 
+        fn patch_stages(&self) -> Vec<String> {
+            vec!["stage5".to_owned()]
+        }
+
         fn batch_size(&self, _: usize, _: ImageSize) -> usize {
             1
         }
@@ -338,6 +434,10 @@ mod tests {
             ("spatial:stage4", false),
             ("patch@3,4", true),
             ("patch:1", false),
+            ("patch:stage5", true),
+            ("patch:stage5:0", true),
+            ("patch:stage5:1", false),
+            ("patch:stage4", false),
             ("layercam", true),
             ("layercam:stage5", true),
             ("layercam:stage4", false),
@@ -352,6 +452,7 @@ mod tests {
         let refused = |name: &str| choose_maps(&names(&[name]), &network).unwrap_err().to_string();
         assert!(refused("gradcam").contains("gradcam") && refused("gradcam").contains("spatial:stage5"));
         assert!(refused("layercam:stage4").contains("stage5, head"));
+        assert!(refused("spatial:stage4").ends_with("has spatial:stage5"), "only names of its kind");
         assert!(refused("rollout").contains("two or more"));
         assert_eq!(choose_maps(&[], &network).unwrap(), [MapName::Fused]);
         let fused = Holds(names(&["fused"]));

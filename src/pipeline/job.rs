@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::PictureFormat;
-use crate::photo::{self, Limits, Photo};
+use crate::photo::{Encoded, Limits};
 use crate::{Error, Result};
 
 /// One picture, and the files to make of it.
@@ -62,10 +62,10 @@ impl Source {
         }
     }
 
-    pub(super) fn decode(&self, limits: &Limits) -> Result<Photo> {
+    pub(super) fn read(&self, limits: &Limits) -> Result<Encoded<'_>> {
         match self {
-            Self::File(path) => photo::open(path, limits),
-            Self::Bytes { name, bytes } => photo::decode(name, bytes, limits),
+            Self::File(path) => Encoded::open(path, limits),
+            Self::Bytes { name, bytes } => Encoded::new(name, bytes, limits),
         }
     }
 }
@@ -84,6 +84,6 @@ pub struct Destination {
 pub enum Target {
     /// To a file, whole or not at all; see [`WholeFile`](super::WholeFile).
     File(PathBuf),
-    /// To standard output.
+    /// To standard output; that its reader goes away is no error.
     Stdout,
 }

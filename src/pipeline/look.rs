@@ -9,13 +9,14 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rayon::{Scope, ThreadPool};
 
 use super::batch::Bins;
-use super::gate::{Gate, Ticket};
+use super::gate::{Admitted, Gate};
 use super::inspect::{Explain, choose_explanations, choose_labels, choose_maps};
 use super::report::milliseconds;
-use super::run::{Run, Seen, bytes, guarded, lock, pictures};
+use super::run::{Place, Run, Seen, bytes, guarded, lock, pictures};
 use super::{Ask, Event, Inspect, Step, Timings};
 use crate::maps::{MapName, Readout};
-use crate::photo::{ImageSize, Photo, Preprocess, Resampled};
+use crate::network::Outputs;
+use crate::photo::{Encoded, ImageSize, Photo, Preprocess, Resampled};
 use crate::{Error, Result};
 
 /// How often the network's thread, while it waits for a picture, looks whether there is a task that it could do.
@@ -26,33 +27,37 @@ pub(super) struct NetworkFacts {
     preprocess: Preprocess,
     pub(super) labels: Vec<String>,
     pub(super) maps: Vec<MapName>,
+    /// What its numbers for the classes are.
+    pub(super) outputs: Outputs,
     explain: Explain,
 }
 
 /// A picture that is read, but not yet as the network wants it.
-struct Opened<'g> {
+struct Opened<'g, 'a> {
     index: usize,
     photo: Photo,
     read: Duration,
-    ticket: Ticket<'g>,
+    ticket: Place<'g, 'a>,
 }
 
 /// A decoded picture on its way to the network.
-struct Decoded<'g> {
+struct Decoded<'g, 'a> {
     index: usize,
     /// Kept only if something is drawn over it in this pass.
     photo: Option<Photo>,
+    damage: Option<String>,
+    notes: Vec<String>,
     resampled: Resampled,
     /// The points whose rows of weights are asked for.
     queries: Vec<[f32; 2]>,
     decode_ms: f64,
-    ticket: Ticket<'g>,
+    ticket: Place<'g, 'a>,
 }
 
 /// What becomes of a picture after the network, with the picture itself if it was kept.
 pub(super) type Then<'a> = dyn Fn(usize, Option<Photo>, Result<Seen>) + Sync + 'a;
 
-impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
+impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     /// Decodes every picture, runs the network, and hands over to `then`, all on the pool; the network stays on one of
     /// its threads.
     ///
@@ -61,7 +66,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
     pub(super) fn look<M: Inspect>(
         &self,
         pool: &ThreadPool,
-        gate: &Gate<'_>,
+        gate: &Gate<'a, Encoded<'a>>,
         keep_photo: bool,
         load: impl FnOnce() -> Result<M> + Send,
         then: &Then<'_>,
@@ -74,17 +79,23 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
                 let _release = Release { gate, network: &self.network };
                 let (for_tasks, of_early) = (early.clone(), sender.clone());
                 threads.spawn(move || {
-                    for index in 0..self.jobs.len() {
-                        let Some(ticket) = gate.admit(index) else { break };
+                    while let Some(admitted) = gate.admit() {
                         let (early, sender) = (for_tasks.clone(), sender.clone());
-                        tasks.spawn(move |_| match self.read(index, ticket) {
-                            Some(Ok(opened)) => {
-                                if let Some(opened) = unless_early(&early, opened) {
-                                    self.hand_on(opened, keep_photo, &sender, then);
+                        tasks.spawn(move |_| {
+                            let (index, opened) = match admitted {
+                                Admitted::New(index, ticket) => (index, self.read(index, ticket)),
+                                Admitted::Again(index, encoded, ticket) => {
+                                    (index, self.decode(index, Instant::now(), encoded, ticket).map(Some))
                                 }
+                            };
+                            match opened {
+                                Ok(opened) => {
+                                    if let Some(opened) = opened.and_then(|opened| unless_early(&early, opened)) {
+                                        self.hand_on(opened, keep_photo, &sender, then);
+                                    }
+                                }
+                                Err(error) => then(index, None, Err(error)),
                             }
-                            Some(Err(error)) => then(index, None, Err(error)),
-                            None => {}
                         });
                     }
                 });
@@ -98,7 +109,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
                 let batch_size = self.options.batch_size.map(NonZeroUsize::get);
                 let batch_size = batch_size.unwrap_or_else(|| network.batch_size(self.jobs.len(), usual));
                 gate.widen(pictures(self.options, batch_size));
-                let facts = NetworkFacts { preprocess, labels, maps, explain };
+                let facts = NetworkFacts { preprocess, labels, maps, outputs: network.outputs(), explain };
                 let _ = self.network.set(Some(facts)); // set nowhere else but on release
                 for opened in lock(&early).take().unwrap_or_default() {
                     let sender = of_early.clone();
@@ -111,25 +122,40 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
         })
     }
 
-    /// Reads and decodes one picture; none if the run is over.
-    fn read<'g>(&self, index: usize, mut ticket: Ticket<'g>) -> Option<Result<Opened<'g>>> {
+    /// Reads one picture, and decodes it if there is room for it; none if there is none yet, or the run is over.
+    fn read<'g>(&self, index: usize, mut ticket: Place<'g, 'a>) -> Result<Option<Opened<'g, 'a>>> {
         if self.cancelled() {
-            return None;
+            return Ok(None);
         }
         let job = &self.jobs[index];
         let start = Instant::now();
-        let photo = guarded(job, || job.source.decode(&self.options.limits));
-        Some(photo.map(|photo| {
-            ticket.decoded(bytes(&photo));
-            Opened { index, photo, read: start.elapsed(), ticket }
-        }))
+        let encoded = guarded(job, || job.source.read(&self.options.limits))?;
+        let needs = encoded.needs();
+        if ticket.reserve(needs) {
+            return self.decode(index, start, encoded, ticket).map(Some);
+        }
+        ticket.defer(index, needs, encoded);
+        Ok(None)
+    }
+
+    fn decode<'g>(
+        &self,
+        index: usize,
+        start: Instant,
+        encoded: Encoded<'a>,
+        mut ticket: Place<'g, 'a>,
+    ) -> Result<Opened<'g, 'a>> {
+        let photo = guarded(&self.jobs[index], || encoded.decode())?;
+        ticket.decoded(bytes(&photo));
+        Ok(Opened { index, photo, read: start.elapsed(), ticket })
     }
 
     /// Sends a picture to the open network, as that wants it.
-    fn hand_on<'g>(&self, opened: Opened<'g>, keep_photo: bool, sender: &Sender<Decoded<'g>>, then: &Then<'_>) {
+    fn hand_on<'g>(&self, opened: Opened<'g, 'a>, keep_photo: bool, sender: &Sender<Decoded<'g, 'a>>, then: &Then<'_>) {
         let Some(Some(facts)) = self.network.get() else { return }; // the run is over
-        let Opened { index, photo, read, mut ticket } = opened;
+        let Opened { index, mut photo, read, mut ticket } = opened;
         let job = &self.jobs[index];
+        let (damage, notes) = (photo.damage.take(), std::mem::take(&mut photo.notes));
         let start = Instant::now();
         let decoded = guarded(job, || {
             let resampled = facts.preprocess.resample(&photo)?;
@@ -139,7 +165,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
             let photo = (keep_photo && job.draws()).then_some(photo);
             ticket.decoded(photo.as_ref().map_or(0, bytes) + resampled.bytes() as u64);
             let decode_ms = milliseconds(read + start.elapsed());
-            Ok(Decoded { index, photo, resampled, queries, decode_ms, ticket })
+            Ok(Decoded { index, photo, damage, notes, resampled, queries, decode_ms, ticket })
         });
         match decoded {
             Ok(decoded) => drop(sender.send(decoded)), // if the network is gone, so is the run
@@ -152,7 +178,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
         &'s self,
         network: &mut impl Inspect,
         batch_size: usize,
-        decoded: &Receiver<Decoded<'s>>,
+        decoded: &Receiver<Decoded<'s, 'a>>,
         tasks: &Scope<'s>,
         then: &'s Then<'s>,
     ) {
@@ -180,11 +206,11 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
             let outcomes = self.inspect(network, &batch, &queries);
             let network_ms = milliseconds(start.elapsed()) / batch.len() as f64;
             for (picture, readout) in batch.into_iter().zip(outcomes) {
-                let Decoded { index, photo, resampled, decode_ms, ticket, .. } = picture;
+                let Decoded { index, photo, damage, notes, resampled, decode_ms, ticket, .. } = picture;
                 let geometry = resampled.geometry();
                 let timings = Timings { decode_ms, network_ms, draw_ms: 0.0 };
                 let seen = readout
-                    .map(|readout| Seen { geometry, readout, timings })
+                    .map(|readout| Seen { geometry, readout, timings, damage, notes })
                     .map_err(|error| self.jobs[index].blame(error));
                 tasks.spawn(move |_| {
                     if !self.cancelled() {
@@ -197,7 +223,12 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
     }
 
     /// Runs a batch; if that fails, each half of it, down to one picture, so that none fails the others.
-    fn inspect(&self, network: &mut impl Inspect, batch: &[Decoded<'_>], queries: &[[f32; 2]]) -> Vec<Result<Readout>> {
+    fn inspect(
+        &self,
+        network: &mut impl Inspect,
+        batch: &[Decoded<'_, '_>],
+        queries: &[[f32; 2]],
+    ) -> Vec<Result<Readout>> {
         match self.inspect_together(network, batch, queries) {
             Ok(readouts) => readouts.into_iter().map(Ok).collect(),
             Err(error) if batch.len() == 1 => vec![Err(error)],
@@ -212,7 +243,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
     fn inspect_together(
         &self,
         network: &mut impl Inspect,
-        batch: &[Decoded<'_>],
+        batch: &[Decoded<'_, '_>],
         queries: &[[f32; 2]],
     ) -> Result<Vec<Readout>> {
         if self.cancelled() {
@@ -229,7 +260,7 @@ impl<T: FnMut(Event<'_>) + Send> Run<'_, T> {
 }
 
 /// The picture, unless the network is not open yet: then it is put with the others that came early.
-fn unless_early<'g>(early: &Mutex<Option<Vec<Opened<'g>>>>, opened: Opened<'g>) -> Option<Opened<'g>> {
+fn unless_early<'g, 'a>(early: &Mutex<Option<Vec<Opened<'g, 'a>>>>, opened: Opened<'g, 'a>) -> Option<Opened<'g, 'a>> {
     match &mut *lock(early) {
         Some(early) => {
             early.push(opened);
@@ -248,8 +279,8 @@ fn exactly(readouts: Vec<Readout>, count: usize) -> Result<Vec<Readout>> {
 }
 
 /// Releases everyone who waits for the network's thread.
-struct Release<'r, 'g> {
-    gate: &'r Gate<'g>,
+struct Release<'r, 'a> {
+    gate: &'r Gate<'a, Encoded<'a>>,
     network: &'r OnceLock<Option<NetworkFacts>>,
 }
 

@@ -18,7 +18,8 @@
 //! |---|---|
 //! | pictures under way, from admission to outcome | [`Options::threads`] + 2 batches |
 //! | of these, being decoded: a file and its pixels each | one for each thread |
-//! | decoded pixels, and pictures at the size of the network | [`Options::memory`], and what the threads are decoding |
+//! | decoded pixels, pictures at the size of the network, and what pictures declare that are being decoded (their file, their pixels, and what the decoder works in) | [`Options::memory`]; a picture larger than that passes alone |
+//! | of pictures that wait for room: their files | one for each thread |
 //! | a thread that draws | of a PNG, 128 kB of pixels or a row, painted and filtered, and the file; other formats are painted in the picture's own pixels |
 //! | the network | its weights and one batch |
 //! | outcomes told late, because an earlier picture takes long | 4 times the pictures under way, without pixels |
@@ -40,6 +41,7 @@ mod report;
 mod run;
 mod spool;
 mod tell;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod tune;
@@ -55,10 +57,11 @@ use crate::render::Overlay;
 
 pub use class::ClassChoice;
 pub use encode::{PictureFormat, encode};
-pub use file::{WholeFile, write_whole};
+pub use file::{WholeFile, check_folder, check_writable, write_whole, written_file};
 pub use inspect::{Ask, Explain, Inspect, Step};
 pub use job::{Destination, Job, Source, Target};
 pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
+pub use temporary::remove_unfinished;
 
 /// How a run goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +91,8 @@ pub struct Options {
     pub jpeg_quality: u8,
     /// How large a picture may be.
     pub limits: Limits,
-    /// Bytes of decoded pixels under way at which no further picture is begun. Default: 512 MiB.
+    /// The bytes that pictures under way take together, decoded or being decoded; a picture that needs more passes alone.
+    /// Default: 512 MiB.
     pub memory: u64,
 }
 
@@ -114,6 +118,7 @@ impl Default for Options {
 
 /// What a run tells while it goes.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one for each picture, told and not kept")]
 pub enum Event<'a> {
     /// The first of two passes is done with a picture; told in any order.
     Looked,

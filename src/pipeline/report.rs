@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::maps::{MapName, MapStatistics, Readout};
+use crate::network::Outputs;
 use crate::photo::{Geometry, ImageSize};
 
 /// How many classes, and how many channels of a gate, a report names.
@@ -18,17 +19,30 @@ const TOP: usize = 5;
 pub struct PictureReport {
     /// The picture, as it was given; `-` for standard input.
     pub input: String,
+    /// What of the picture is missing or broken; what can be read was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<String>,
+    /// What was assumed about the picture, or passed over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The upright picture.
     pub size: ImageSize,
     /// What the network saw of it.
     pub network_size: ImageSize,
-    /// The five likeliest classes, the likeliest first.
+    /// The five likeliest classes, the likeliest first; none of a network that says nothing of classes.
     pub top: Vec<TopClass>,
+    /// What the network's numbers for the classes are. Unless it is [`Outputs::Softmax`] each class is judged by itself, and
+    /// the probabilities of all need not sum to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outputs_are: Option<Outputs>,
     /// The class that the explanations among the maps are of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explained: Option<TopClass>,
     /// The statistics of every map, and of the rows that were asked for, by name.
     pub maps: BTreeMap<String, MapStatistics>,
+    /// Those of the maps asked for that tell no place from another, with the value that they have everywhere.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub flat: BTreeMap<String, f32>,
     /// The five strongest channels of every channel gate, by stage.
     pub channels: BTreeMap<String, Vec<ChannelStrength>>,
     /// The files that were written for it.
@@ -94,6 +108,7 @@ pub(super) fn channels(readout: &Readout) -> BTreeMap<String, Vec<ChannelStrengt
     readout
         .gates
         .iter()
+        .filter(|gate| !gate.channel.is_empty())
         .map(|gate| {
             let strongest = strongest(&gate.channel).map(|(channel, gate)| ChannelStrength { channel, gate });
             (gate.stage.clone(), strongest.collect())
@@ -110,6 +125,15 @@ pub(super) fn statistics(
     let rows = wanted.iter().filter(|name| matches!(name, MapName::PatchAt(..))).cloned();
     let names = readout.map_names().into_iter().chain(rows);
     names.map(|name| Ok((name.to_string(), readout.map(&name, geometry)?.statistics()))).collect()
+}
+
+/// Those of the maps in `wanted` whose values differ by rounding at most, with the greatest of these.
+pub(super) fn flat(maps: &BTreeMap<String, MapStatistics>, wanted: &[MapName]) -> BTreeMap<String, f32> {
+    /// Of the greatest value.
+    const ROUNDING: f32 = 1e-5;
+    let named = wanted.iter().filter_map(|name| maps.get_key_value(&name.to_string()));
+    let flat = named.filter(|(_, map)| map.max - map.min <= ROUNDING * map.max);
+    flat.map(|(name, map)| (name.clone(), map.max)).collect()
 }
 
 /// The indices and values of the greatest numbers, the greatest first.
@@ -167,5 +191,20 @@ mod tests {
         let statistics = statistics(&readout(), &geometry, &[]).unwrap();
         assert_eq!(statistics.keys().collect::<Vec<_>>(), ["spatial:stage5"]);
         assert!((statistics["spatial:stage5"].max - 0.4).abs() < 1e-6);
+    }
+
+    #[test]
+    fn maps_that_tell_no_place_from_another_are_named() {
+        let geometry = Geometry { picture: ImageSize::new(20, 10), network: ImageSize::new(64, 32) };
+        let gate =
+            |stage: &str, spatial| GateReadout { stage: stage.into(), channel: array![0.5], spatial: Some(spatial) };
+        let gates =
+            vec![gate("a", array![[0.1, 0.2]]), gate("b", array![[0.0, 0.0]]), gate("c", array![[0.5, 0.500_001]])];
+        let readout = Readout { gates, ..Readout::default() };
+        let statistics = statistics(&readout, &geometry, &[]).unwrap();
+        let wanted = ["spatial:a", "spatial:b", "spatial:c", "channel:a"].map(|name| name.parse().unwrap());
+        let flat = flat(&statistics, &wanted);
+        assert_eq!(flat.keys().collect::<Vec<_>>(), ["spatial:b", "spatial:c"]);
+        assert_eq!(flat["spatial:b"], 0.0);
     }
 }

@@ -9,13 +9,13 @@ use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
 
 use super::draw::{self, Spans};
-use super::gate::{Bounds, Gate};
+use super::gate::{Admitted, Bounds, Gate, Ticket};
 use super::look::NetworkFacts;
 use super::spool::Spool;
 use super::tell::InOrder;
 use super::{Event, Inspect, Job, Options, PictureReport, Step, Timings};
 use crate::maps::{Readout, Scale};
-use crate::photo::{Geometry, Photo};
+use crate::photo::{Encoded, Geometry, Photo};
 use crate::{Error, Result};
 
 /// The stack of a thread of the pool: a main thread's usual size, as networks run on it, and tasks may start within one
@@ -38,7 +38,12 @@ pub(super) struct Seen {
     pub(super) geometry: Geometry,
     pub(super) readout: Readout,
     pub(super) timings: Timings,
+    pub(super) damage: Option<String>,
+    pub(super) notes: Vec<String>,
 }
+
+/// A picture's place among those that are under way.
+pub(super) type Place<'g, 'a> = Ticket<'g, Encoded<'a>>;
 
 impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     pub(super) fn new(jobs: &'a [Job], options: &'a Options, cancel: &'a AtomicBool, tell: T) -> Self {
@@ -55,7 +60,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
             self.second_pass(&pool, &spool, &spans);
             return Ok(());
         }
-        let gate = Gate::new(self.bounds(), self.cancel);
+        let gate = self.gate(self.bounds());
         let spans = Spans::Each(self.options.scale);
         self.look(&pool, &gate, true, load, &|index, photo, seen| {
             let outcome = seen.and_then(|seen| self.finish(index, photo, seen, &spans));
@@ -72,7 +77,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         let spool = Mutex::new(Spool::new(self.jobs.len())?);
         let spans = Mutex::new(HashMap::new());
         let broken = OnceLock::new();
-        let gate = Gate::new(Bounds { ahead: usize::MAX, ..self.bounds() }, self.cancel);
+        let gate = self.gate(Bounds { ahead: usize::MAX, ..self.bounds() });
         self.look(pool, &gate, false, load, &|index, _, seen| {
             let job = &self.jobs[index];
             let seen = seen.and_then(|seen| {
@@ -95,31 +100,65 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
 
     /// Decodes the pictures again and draws.
     fn second_pass(&self, pool: &ThreadPool, spool: &Mutex<Spool<Record>>, spans: &Spans) {
-        let gate = Gate::new(self.bounds(), self.cancel);
+        let gate = self.gate(self.bounds());
         pool.in_place_scope(|tasks| {
-            for (index, job) in self.jobs.iter().enumerate() {
-                let Some(mut ticket) = gate.admit(index) else { break };
+            while let Some(admitted) = gate.admit() {
                 let gate = &gate;
-                tasks.spawn(move |_| {
-                    let drawn = || {
-                        let seen = match lock(spool).get(index)? {
-                            Some(Ok(seen)) => seen,
-                            Some(Err(reason)) => return Err(Error::photo(job.source.name(), reason)),
-                            None => return Err(Error::photo(job.source.name(), "not seen in the first pass")),
-                        };
-                        let photo = job.draws().then(|| job.source.decode(&self.options.limits)).transpose()?;
-                        ticket.decoded(photo.as_ref().map_or(0, bytes));
-                        if photo.as_ref().is_some_and(|photo| photo.size() != seen.geometry.picture) {
-                            return Err(Error::photo(job.source.name(), "the picture changed while the run went on"));
-                        }
-                        self.finish(index, photo, seen, spans)
-                    };
-                    let outcome = guarded(job, drawn);
-                    self.tell(gate, index, outcome);
-                    drop(ticket);
-                });
+                tasks.spawn(move |_| self.draw_again(gate, admitted, spool, spans));
             }
         });
+    }
+
+    /// Decodes a picture again and draws it, unless there is no room for it yet.
+    fn draw_again(
+        &self,
+        gate: &Gate<'a, Encoded<'a>>,
+        admitted: Admitted<'_, Encoded<'a>>,
+        spool: &Mutex<Spool<Record>>,
+        spans: &Spans,
+    ) {
+        let (index, again, mut ticket) = match admitted {
+            Admitted::New(index, ticket) => (index, None, ticket),
+            Admitted::Again(index, encoded, ticket) => (index, Some(encoded), ticket),
+        };
+        let job = &self.jobs[index];
+        let is_new = again.is_none();
+        let read = || job.draws().then(|| job.source.read(&self.options.limits)).transpose();
+        let encoded = match again.map_or_else(|| guarded(job, read), |encoded| Ok(Some(encoded))) {
+            Ok(encoded) => encoded,
+            Err(error) => return self.tell(gate, index, Err(self.first_reason(index, spool).unwrap_or(error))),
+        };
+        let encoded = match encoded {
+            Some(encoded) if is_new && !ticket.reserve(encoded.needs()) => {
+                return ticket.defer(index, encoded.needs(), encoded);
+            }
+            encoded => encoded,
+        };
+        let drawn = || {
+            let seen = match lock(spool).get(index)? {
+                Some(Ok(seen)) => seen,
+                Some(Err(reason)) => return Err(Error::photo(job.source.name(), reason)),
+                None => return Err(Error::photo(job.source.name(), "not seen in the first pass")),
+            };
+            let photo = encoded.map(Encoded::decode).transpose()?;
+            ticket.decoded(photo.as_ref().map_or(0, bytes));
+            if photo.as_ref().is_some_and(|photo| photo.size() != seen.geometry.picture) {
+                return Err(Error::photo(job.source.name(), "the picture changed while the run went on"));
+            }
+            self.finish(index, photo, seen, spans)
+        };
+        let outcome = guarded(job, drawn);
+        self.tell(gate, index, outcome);
+    }
+
+    /// Why the first pass failed on a picture, if it did.
+    fn first_reason(&self, index: usize, spool: &Mutex<Spool<Record>>) -> Option<Error> {
+        let record = lock(spool).get(index).ok()??;
+        Some(Error::photo(self.jobs[index].source.name(), record.err()?))
+    }
+
+    fn gate(&self, bounds: Bounds) -> Gate<'a, Encoded<'a>> {
+        Gate::new(self.jobs.len(), bounds, self.cancel)
     }
 
     fn finish(&self, index: usize, photo: Option<Photo>, seen: Seen, spans: &Spans) -> Result<PictureReport> {
@@ -132,7 +171,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         self.network.get().and_then(Option::as_ref).expect("the network has seen a picture")
     }
 
-    fn tell(&self, gate: &Gate<'_>, index: usize, outcome: Result<PictureReport>) {
+    fn tell(&self, gate: &Gate<'a, Encoded<'a>>, index: usize, outcome: Result<PictureReport>) {
         let mut telling = lock(&self.telling);
         let (order, tell) = &mut *telling;
         let told = order.put(index, outcome, |index, outcome| tell(Event::Done { job: &self.jobs[index], outcome }));

@@ -37,7 +37,7 @@ pub fn compare(photo: &Photo, tiles: &[PanelTile], legend: &Legend, overlay: &Ov
         return Err(Error::Input { layer: "comparison", expected, got });
     }
     let layout = Even::new(size, 1 + tiles.len(), legend.heading.is_some());
-    let small = Photo { image: resize(&photo.image, layout.content)?, format: None };
+    let small = Photo::from(resize(&photo.image, layout.content)?);
     let mut sheet = RgbImage::from_pixel(layout.sheet.width, layout.sheet.height, WHITE);
     if let (Some(heading), Some(area)) = (&legend.heading, layout.heading) {
         HEADING.draw(&mut sheet, area.x as f32, area.y as f32, &HEADING.fit(heading, area.width as f32));

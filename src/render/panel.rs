@@ -13,6 +13,7 @@ use crate::{
     Error, Result,
     maps::{AttentionMap, ScaleLimits},
     photo::{ImageSize, Photo, resize},
+    text::percent,
 };
 
 /// One tile of a panel.
@@ -46,7 +47,8 @@ pub(super) const SMALL: Style = Style { height: 14.0, colour: GREY };
 /// maps, then the channel gates; maps lie over the picture as `overlay` says.
 ///
 /// The sheet is 700 to 1,300 pixels wide, as the picture's shape asks. Pictures longer than 1:5 are squeezed to that. A transparent picture lies on
-/// white. `labels` are drawn in their order, each with a bar for its probability in `[0, 1]`.
+/// white. `labels` are drawn in their order, each with a bar for its
+/// probability in `[0, 1]`; these need not sum to 1.
 ///
 /// # Errors
 /// As [`Overlay::apply`].
@@ -65,8 +67,8 @@ pub fn panel(photo: &Photo, tiles: &[PanelTile], labels: &[(String, f32)], overl
         }
     }
     let layout = Layout::new(size, maps.len(), charts.len(), labels.len());
-    let large = Photo { image: resize(&photo.image, layout.large)?, format: None };
-    let small = Photo { image: resize(&photo.image, layout.small)?, format: None };
+    let large = Photo::from(resize(&photo.image, layout.large)?);
+    let small = Photo::from(resize(&photo.image, layout.small)?);
 
     let mut sheet = RgbImage::from_pixel(layout.sheet.width, layout.sheet.height, WHITE);
     let mut areas = layout.main.iter().chain(&layout.maps);
@@ -122,10 +124,7 @@ fn draw_labels(sheet: &mut RgbImage, area: Area, labels: &[(String, f32)]) {
     title(sheet, area, "labels", "");
     for (index, (label, probability)) in labels.iter().enumerate() {
         let y = area.y + TITLE + index as u32 * LABEL_STEP;
-        let percent = match probability * 100.0 {
-            tiny if tiny > 0.0 && tiny < 0.1 => "< 0.1 %".to_owned(),
-            percent => format!("{percent:.1} %"),
-        };
+        let percent = percent(*probability);
         let room = area.width as f32 - TEXT.width(&percent) - 12.0;
         TEXT.draw(sheet, area.x as f32, y as f32, &TEXT.fit(label, room));
         draw_right(sheet, TEXT, (area.x + area.width) as f32, y as f32, &percent);

@@ -6,9 +6,14 @@ mod cuda;
 mod device;
 mod exit;
 mod grad;
+pub(crate) mod libjpeg;
+#[cfg(unix)]
+mod signal;
 mod threads;
 
 pub use device::{DeviceSpec, resolve};
 pub use exit::{abandon, exit};
 pub(crate) use grad::grad_enabled;
-pub use threads::{set_all_threads, set_threads};
+#[cfg(unix)]
+pub use signal::{is_ignored, survive_file_size_limit};
+pub use threads::{MAX_THREADS, parse_threads, set_all_threads, set_threads};

@@ -12,7 +12,7 @@ use tch::{Kind, Tensor};
 use super::features::{Bank, Banks};
 use super::loss::{class_divergence, focus_divergence};
 use super::optim::{AdamW, Group, ParameterInfo, Rule};
-use super::run::{Setup, Trainer, WATCHED};
+use super::run::{Setup, Trainer, VALIDATION, WATCHED};
 use super::validate::{Validation, validate};
 use super::{CONVOLUTION_GROUP, Observer, RunOptions, Schedule, trainable};
 use crate::network::Network;
@@ -108,7 +108,7 @@ pub fn distill(
     let count = |kind: fn(&Banks) -> &Bank| banks.iter().map(|banks| kind(banks).len()).sum();
     let views = [count(|banks| &banks.clean), count(|banks| &banks.cluttered), count(|banks| &banks.composite)];
     let after = validate(network, &held_out)?;
-    trainer.log("validation", &after.figures(), observer);
+    trainer.log(VALIDATION, &after.figures(), observer);
     Ok(DistillReport { views, before, after })
 }
 

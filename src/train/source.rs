@@ -1,19 +1,31 @@
 //! Pictures to train on: the files of folders and the members of tar archives, read when they are needed.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use image::ImageFormat;
 use walkdir::WalkDir;
 
-use crate::photo::{self, Limits, Photo};
+use crate::photo::{self, LeftOut, Limits, Photo, is_picture, is_system};
 use crate::{Error, Result};
 
 /// A list of pictures, in the order of their names.
 #[derive(Debug, Clone, Default)]
 pub struct Pictures {
     entries: Vec<Entry>,
+    found: Found,
+}
+
+/// What was found beside the pictures.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    /// What was left out.
+    pub(super) left_out: LeftOut,
+    /// The folders, below those that were asked for.
+    pub(super) folders: BTreeSet<PathBuf>,
+    /// Folders and links that cannot be followed.
+    pub(super) faults: Vec<(PathBuf, String)>,
 }
 
 #[derive(Debug, Clone)]
@@ -25,26 +37,29 @@ struct Entry {
 }
 
 impl Pictures {
-    /// The pictures of folders (at any depth) and tar archives, told by their extension; what cannot be entered below a
-    /// folder is passed over.
+    /// The pictures of folders (at any depth) and tar archives, told by their extension; without what is hidden or the
+    /// system's ([`is_system`]), and what cannot be followed below a folder.
     ///
     /// # Errors
     /// [`Error::Io`] if a folder or an archive cannot be read, [`Error::Argument`] if there is no picture in all of them.
     pub fn find(paths: &[PathBuf]) -> Result<Self> {
-        let mut entries = Vec::new();
+        let mut pictures = Self::default();
         for path in paths {
-            if path.is_file() {
-                list_archive(path, &mut entries)?;
-            } else {
-                list_folder(path, &mut entries)?;
-            }
+            if path.is_file() { pictures.list_archive(path)? } else { pictures.list_folder(path)? }
         }
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        if entries.is_empty() {
+        pictures.entries.sort_by(|a, b| a.name.cmp(&b.name));
+        if pictures.entries.is_empty() {
             let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
-            return Err(Error::argument(names.join(", "), "no pictures there"));
+            let left_out = &pictures.found.left_out;
+            let but = if left_out.is_empty() { String::new() } else { format!("; left out: {left_out}") };
+            return Err(Error::argument(names.join(", "), format!("no pictures there{but}")));
         }
-        Ok(Self { entries })
+        Ok(pictures)
+    }
+
+    /// What else was found.
+    pub(super) fn found(&self) -> &Found {
+        &self.found
     }
 
     /// How many there are.
@@ -60,12 +75,16 @@ impl Pictures {
     /// Parts the list in two: about one in `part` of the pictures, chosen by their names alone, is held out.
     pub fn split(self, part: u64) -> (Self, Self) {
         let (held_out, rest) = self.entries.into_iter().partition(|entry| is_held_out(&entry.name, part));
-        (Self { entries: rest }, Self { entries: held_out })
+        (Self::of(rest), Self::of(held_out))
     }
 
     /// The pictures at these positions.
     pub fn select(&self, indices: &[usize]) -> Self {
-        Self { entries: indices.iter().map(|&index| self.entries[index].clone()).collect() }
+        Self::of(indices.iter().map(|&index| self.entries[index].clone()).collect())
+    }
+
+    fn of(entries: Vec<Entry>) -> Self {
+        Self { entries, found: Found::default() }
     }
 
     /// How many pictures there are, and a number that their names (and those of their folders) give: the same wherever
@@ -104,37 +123,54 @@ impl Pictures {
         file.take(*length).read_to_end(&mut bytes).map_err(Error::io(archive))?;
         photo::decode(&entry.name, &bytes, &Limits::default())
     }
-}
 
-fn list_folder(folder: &Path, entries: &mut Vec<Entry>) -> Result<()> {
-    for entry in WalkDir::new(folder).follow_links(true) {
-        let entry = match entry {
-            // A link to nowhere, or round in circles, below the folder.
-            Err(error) if error.depth() > 0 => continue,
-            entry => entry.map_err(|error| Error::io(folder)(error.into()))?,
-        };
-        if entry.file_type().is_file() && is_picture(entry.path()) {
-            entries.push(Entry { name: entry.into_path(), member: None });
+    fn list_folder(&mut self, folder: &Path) -> Result<()> {
+        let mut walk = WalkDir::new(folder).follow_links(true).into_iter();
+        while let Some(entry) = walk.next() {
+            let entry = match entry {
+                // A link to nowhere or round in circles, or a folder that is closed to us.
+                Err(error) if error.depth() > 0 => {
+                    let path = error.path().unwrap_or(folder).to_owned();
+                    if is_picture(&path) || path.is_dir() {
+                        let link = path.is_symlink() && !path.exists();
+                        let message = if link { "a link that leads nowhere".to_owned() } else { error.to_string() };
+                        self.found.faults.push((path, message));
+                    }
+                    continue;
+                }
+                entry => entry.map_err(|error| Error::io(folder)(error.into()))?,
+            };
+            let below = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+            if entry.depth() > 0 && entry.file_type().is_dir() {
+                if is_system(entry.file_name()) {
+                    self.found.left_out.system(entry.file_name());
+                    walk.skip_current_dir();
+                } else {
+                    self.found.folders.insert(below.to_owned());
+                }
+            } else if entry.file_type().is_file() && self.found.left_out.keeps(below) {
+                self.entries.push(Entry { name: entry.into_path(), member: None });
+            }
         }
+        Ok(())
     }
-    Ok(())
-}
 
-fn list_archive(path: &Path, entries: &mut Vec<Entry>) -> Result<()> {
-    let mut archive = tar::Archive::new(File::open(path).map_err(Error::io(path))?);
-    for member in archive.entries_with_seek().map_err(Error::io(path))? {
-        let member = member.map_err(Error::io(path))?;
-        let name = member.path().map_err(Error::io(path))?.into_owned();
-        if member.header().entry_type().is_file() && is_picture(&name) {
-            let place = (path.to_owned(), member.raw_file_position(), member.size());
-            entries.push(Entry { name: path.join(name), member: Some(place) });
+    fn list_archive(&mut self, path: &Path) -> Result<()> {
+        let mut archive = tar::Archive::new(File::open(path).map_err(Error::io(path))?);
+        for member in archive.entries_with_seek().map_err(Error::io(path))? {
+            let member = member.map_err(Error::io(path))?;
+            let name = member.path().map_err(Error::io(path))?.into_owned();
+            let kind = member.header().entry_type();
+            let below: PathBuf = name.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+            if kind.is_dir() && !below.iter().any(is_system) {
+                self.found.folders.insert(below);
+            } else if kind.is_file() && self.found.left_out.keeps(&below) {
+                let place = (path.to_owned(), member.raw_file_position(), member.size());
+                self.entries.push(Entry { name: path.join(name), member: Some(place) });
+            }
         }
+        Ok(())
     }
-    Ok(())
-}
-
-fn is_picture(path: &Path) -> bool {
-    ImageFormat::from_path(path).is_ok()
 }
 
 /// Whether a picture of this name is one of about one in `part` that are held out.
@@ -159,8 +195,8 @@ mod tests {
         let entries = |root: &str| -> Vec<Entry> {
             (0..400).map(|i| Entry { name: format!("{root}/set/{i}.jpg").into(), member: None }).collect()
         };
-        let (rest, held_out) = Pictures { entries: entries("/a") }.split(10);
-        let (_, elsewhere) = Pictures { entries: entries("/somewhere/else") }.split(10);
+        let (rest, held_out) = Pictures::of(entries("/a")).split(10);
+        let (_, elsewhere) = Pictures::of(entries("/somewhere/else")).split(10);
         assert_eq!(rest.len() + held_out.len(), 400);
         assert!((20..60).contains(&held_out.len()), "{}", held_out.len());
         let names = |pictures: &Pictures| -> Vec<_> {

@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 
 use super::loader::LoaderReport;
 use super::optim::{Group, ParameterInfo};
-use super::run::{Setup, Trainer, WATCHED};
+use super::run::{Setup, Trainer, VALIDATION, WATCHED};
 use super::views::rng;
 use super::{CONVOLUTION_GROUP, Observer, RunOptions, Schedule, trainable};
 use crate::backbone::Arch;
@@ -115,19 +115,26 @@ pub fn supervised(
         ema: options.ema,
     };
     let mut trainer = Trainer::begin(network, setup, run, observer)?;
+    data.notes.iter().for_each(|note| observer.noted(note));
+    data.faults.iter().for_each(|(path, message)| observer.skipped(&Error::photo(path, message)));
     let warm_up = (options.warm_up * steps as f64).round() as usize;
     let schedule = Schedule { peak: options.learning_rate, warm_up, steps };
 
     // Behind a frozen trunk, pictures that always look the same are run through it once.
     let keeps_features = !options.augment && options.train != TrainPart::All;
-    let mut held_out = if keeps_features {
+    let held_out = if keeps_features {
         tch::no_grad(|| batches.keep_features(observer))?;
         tch::no_grad(|| HeldOut::cached(network, &data.held_out, observer))?
     } else {
         HeldOut::Pictures(&data.held_out, false)
     };
     trainer.watch(network, data.held_out.pictures.spread(WATCHED), observer);
-    let (mut loader, mut accuracy) = (LoaderReport::default(), None);
+    let mut loader = LoaderReport::default();
+    // A kill between an epoch's last checkpoint and its measurement: that is made up for.
+    let epoch = trainer.step() / batches.len();
+    let ended = epoch > 0 && trainer.step() == epoch * batches.len();
+    let mut measured = Measured { held_out, epochs: options.epochs };
+    let mut accuracy = ended.then(|| measured.after(epoch, &mut trainer, network, observer)).transpose()?;
     while let Some(step) = trainer.next_step() {
         let (epoch, first) = (step / batches.len(), step % batches.len());
         loader.add(batches.run(epoch, first, observer, &mut |batch, observer| {
@@ -141,20 +148,16 @@ pub fn supervised(
             trainer.learn(&loss, schedule.at(step))?;
             trainer.finish_step(network, batch.classes.len(), &figures, observer)
         })?);
+        batches.check()?;
         // An end during the measurement finds the state saved.
         trainer.checkpoint(observer);
-        let summary = measure(&mut trainer, network, &mut held_out, observer)?;
-        let (n, top1, top5) = (summary.n as f64, summary.top1.value, summary.top5.value);
-        let figures = [("epoch", (epoch + 1) as f64), ("n", n), ("top1", top1), ("top5", top5)];
-        trainer.log("validation", &figures, observer);
-        observer.evaluated(epoch + 1, options.epochs, &summary);
-        accuracy = Some(summary);
+        accuracy = Some(measured.after(epoch + 1, &mut trainer, network, observer)?);
     }
-    let accuracy = match accuracy {
-        Some(accuracy) => accuracy,
-        // Killed after the last step, before this.
-        None => measure(&mut trainer, network, &mut held_out, observer)?,
-    };
+    let accuracy = accuracy.ok_or_else(|| Error::argument("epochs", "must be at least 1"))?;
+    let lost = data.training.lost(&data.labels, batches.bad());
+    if !lost.is_empty() {
+        observer.noted(&format!("not one picture could be read, to train on, of {}", lost.join(", ")));
+    }
     trainer.swap_average()?;
     Ok(SupervisedReport {
         classes: data.labels.len(),
@@ -165,17 +168,32 @@ pub fn supervised(
     })
 }
 
-/// The accuracy of the moving average of the weights, or of the weights if there is none.
-fn measure(
-    trainer: &mut Trainer<'_>,
-    network: &Network,
-    held_out: &mut HeldOut<'_>,
-    observer: &mut dyn Observer,
-) -> Result<AccuracySummary> {
-    trainer.swap_average()?;
-    let summary = held_out.evaluate(network, observer);
-    trainer.swap_average()?;
-    summary
+/// What measures the network between the epochs.
+struct Measured<'a> {
+    held_out: HeldOut<'a>,
+    epochs: usize,
+}
+
+impl Measured<'_> {
+    /// The accuracy after so many epochs, of the moving average of the weights, or of the weights if there is none; logged,
+    /// and told to the observer.
+    fn after(
+        &mut self,
+        epoch: usize,
+        trainer: &mut Trainer<'_>,
+        network: &Network,
+        observer: &mut dyn Observer,
+    ) -> Result<AccuracySummary> {
+        trainer.swap_average()?;
+        let summary = self.held_out.evaluate(network, observer);
+        trainer.swap_average()?;
+        let summary = summary?;
+        let (n, top1, top5) = (summary.n as f64, summary.top1.value, summary.top5.value);
+        let figures = [("epoch", epoch as f64), ("n", n), ("top1", top1), ("top5", top5)];
+        trainer.log(VALIDATION, &figures, observer);
+        observer.evaluated(epoch, self.epochs, &summary);
+        Ok(summary)
+    }
 }
 
 /// The loss of one batch, and how many of its pictures were right (of those that are not mixed).

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::teacher::Framing;
 use super::{Pictures, canvas};
-use crate::photo::ImageSize;
+use crate::photo::{ImageSize, Photo};
 use crate::{Error, Result};
 
 /// The side in pixels of a cell of the masks and targets; it divides the strides of all gates.
@@ -144,12 +144,20 @@ impl Studio<'_> {
             let wallpaper = &self.backgrounds[rng.random_range(0..self.backgrounds.len())];
             return canvas::random_part(wallpaper, rng.random_range(0.4..=1.0), self.size, rng);
         }
-        let other = self.pictures.open(rng.random_range(0..self.pictures.len()))?.image.to_rgb8();
+        let other = self.other(rng.random_range(0..self.pictures.len()))?.image.to_rgb8();
         match kind {
             2 => canvas::random_part(&other, rng.random_range(0.1..=0.3), self.size, rng),
             3 => canvas::blurred(&canvas::centre(&other, self.size)?, rng),
             _ => Ok(canvas::shuffled_tiles(&canvas::centre(&other, self.size)?, rng)),
         }
+    }
+
+    /// The picture at this position, or the next one that can be read: a bad one costs no other its view.
+    fn other(&self, position: usize) -> Result<Photo> {
+        let count = self.pictures.len();
+        let mut others = (0..count).map(|next| self.pictures.open((position + next) % count));
+        let first = others.next().ok_or_else(|| Error::argument("images", "no pictures to make grounds of"))?;
+        first.or_else(|error| others.find_map(Result::ok).ok_or(error))
     }
 
     /// Hides a rectangle of 15 to 40 % a side, over the pasted picture, with a piece of another background.

@@ -1,4 +1,4 @@
-//! The globals that a PyTorch file may name. None of them is ever imported or called.
+//! The globals that a PyTorch file names, and what each stands for. None of them is ever imported or called.
 
 use tch::Kind;
 
@@ -9,6 +9,8 @@ use super::dtype;
 pub(super) enum Global {
     /// A class of dictionaries.
     Dict,
+    /// `getattr`, which members of enumerations are pickled with.
+    GetAttr,
     RebuildTensor,
     RebuildTensorV2,
     /// `_rebuild_tensor_v3`, which names its dtype: one of those that have no storage class, so one that is not read.
@@ -131,6 +133,8 @@ const INERT: [(&str, &[&str]); 33] = [
             "float",
             "bool",
             "str",
+            "object",
+            "bytes",
         ],
     ),
     ("collections", &["Counter", "deque"]),
@@ -183,8 +187,113 @@ const SCHEDULERS: &[&str] = &[
 ];
 const GRAD_SCALERS: &[&str] = &["GradScaler", "OptState", "_refresh_per_optimizer_state"];
 
+/// Modules of Python's own, and the usual others, that run programs, load code, open files or reach a network. Nothing here is
+/// needed for safety, since no global is ever called: a file that names one was made to do harm, or is no file of weights.
+const RUNNERS: [&str; 32] = [
+    "_pickle",
+    "_posixsubprocess",
+    "_socket",
+    "bdb",
+    "cPickle",
+    "code",
+    "codecs",
+    "codeop",
+    "commands",
+    "doctest",
+    "ftplib",
+    "httplib",
+    "imp",
+    "marshal",
+    "nt",
+    "pdb",
+    "pickle",
+    "pkgutil",
+    "popen2",
+    "posix",
+    "profile",
+    "pty",
+    "pydoc",
+    "runpy",
+    "shelve",
+    "shutil",
+    "smtplib",
+    "socket",
+    "subprocess",
+    "sys",
+    "timeit",
+    "webbrowser",
+];
+
+/// Packages, with all their modules, that do.
+const RUNNER_PACKAGES: [&str; 14] = [
+    "aiohttp",
+    "asyncio",
+    "cloudpickle",
+    "ctypes",
+    "dill",
+    "ensurepip",
+    "idlelib",
+    "importlib",
+    "lib2to3",
+    "multiprocessing",
+    "os",
+    "pip",
+    "requests",
+    "urllib",
+];
+
+/// Single functions that do.
+const RUNNING: [(&str, &[&str]); 9] = [
+    (
+        "builtins",
+        &[
+            "__import__",
+            "apply",
+            "breakpoint",
+            "compile",
+            "delattr",
+            "eval",
+            "exec",
+            "execfile",
+            "globals",
+            "input",
+            "locals",
+            "open",
+            "setattr",
+            "vars",
+        ],
+    ),
+    ("io", &["open", "open_code", "FileIO"]),
+    ("operator", &["attrgetter", "itemgetter", "methodcaller"]),
+    ("torch", &["load", "compile"]),
+    ("torch.serialization", &["load"]),
+    ("torch.storage", &["_load_from_bytes"]),
+    ("torch.hub", &["load", "load_state_dict_from_url", "download_url_to_file"]),
+    ("torch.jit", &["load"]),
+    ("types", &["CodeType", "FunctionType", "LambdaType", "ModuleType"]),
+];
+
+/// Whether a global is known to run or to load code, or is reached through what Python keeps for itself, as
+/// `f.__globals__`; and is not on the lists above.
+pub(super) fn runs_code(module: &str, name: &str) -> bool {
+    let module = if module == "__builtin__" { "builtins" } else { module };
+    let package = module.split('.').next().unwrap_or(module);
+    let reserved = name.split('.').any(|part| part.len() > 4 && part.starts_with("__") && part.ends_with("__"));
+    let runs = RUNNERS.contains(&module)
+        || RUNNER_PACKAGES.contains(&package)
+        || RUNNING.iter().any(|row| row.0 == module && row.1.contains(&name))
+        || (reserved && !matches!(module, "copyreg" | "copy_reg"));
+    runs && Global::find(module, name).is_none()
+}
+
+/// A global's full name, cut where it gets too long for a message.
+pub(super) fn shortened(module: &str, name: &str) -> String {
+    const LONGEST: usize = 120;
+    module.chars().chain(['.']).chain(name.chars()).take(LONGEST).collect()
+}
+
 impl Global {
-    /// The global of this name, if a file of tensors may name it.
+    /// The global of this name, if it is known here.
     pub(super) fn find(module: &str, name: &str) -> Option<Self> {
         let module = if module == "__builtin__" { "builtins" } else { module };
         let listed = |table: &[(&str, &'static [&'static str])]| {
@@ -192,6 +301,7 @@ impl Global {
             row.1.iter().find(|listed| **listed == name).copied()
         };
         match (module, name) {
+            ("builtins", "getattr") => Some(Self::GetAttr),
             ("torch._utils", "_rebuild_tensor") => Some(Self::RebuildTensor),
             ("torch._utils", "_rebuild_tensor_v2") => Some(Self::RebuildTensorV2),
             ("torch._utils", "_rebuild_tensor_v3") => Some(Self::RebuildTensorV3),
@@ -219,5 +329,47 @@ impl Global {
         }
         let other = OTHER_STORAGES.iter().find(|row| row.0 == name);
         other.map(|&(class, size)| Self::Storage(Element { kind: None, size, class }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_runs_or_loads_code_is_refused() {
+        for (module, name) in [
+            ("os", "system"),
+            ("os.path", "join"),
+            ("posix", "system"),
+            ("builtins", "eval"),
+            ("__builtin__", "execfile"),
+            ("subprocess", "Popen"),
+            ("torch", "load"),
+            ("torch.storage", "_load_from_bytes"),
+            ("importlib.util", "find_spec"),
+            ("my.module", "f.__globals__"),
+            ("types", "FunctionType"),
+            ("operator", "attrgetter"),
+        ] {
+            assert!(runs_code(module, name), "{module}.{name}");
+        }
+        for (module, name) in [
+            ("my.config", "Config"),
+            ("code.models", "Net"),
+            ("commands.train", "Options"),
+            ("builtins", "ValueError"),
+            ("builtins", "set"),
+            ("types", "SimpleNamespace"),
+            ("signal", "Signals"),
+            ("http", "HTTPStatus"),
+            ("copyreg", "__newobj__"),
+            ("numpy.random._pickle", "__generator_ctor"),
+            ("functools", "partial"),
+            ("__main__", "Config"),
+        ] {
+            assert!(!runs_code(module, name), "{module}.{name}");
+        }
+        assert_eq!(shortened("m", &"x".repeat(1000)).len(), 120);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::LazyLock;
 
+use crate::text::read_text;
 use crate::{Error, Result};
 
 // From torchvision (`torchvision/models/_meta.py`, BSD 3-Clause), one a line.
@@ -18,10 +19,10 @@ pub fn imagenet_classes() -> &'static [&'static str] {
 /// The names of a network's classes from a text file, one a line, in the order of its logits.
 ///
 /// # Errors
-/// [`Error::Io`] if it cannot be read, [`Error::Weights`] if it is empty or a line is.
+/// [`Error::Io`] if it cannot be read as text ([`read_text`]), [`Error::Weights`] if it is empty or a line is.
 pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<String>> {
     let path = path.as_ref();
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let text = read_text(path)?;
     let labels: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
     match labels.iter().position(String::is_empty) {
         Some(line) => Err(Error::weights(path, format!("line {} is empty; write one class a line", line + 1))),

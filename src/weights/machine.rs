@@ -1,15 +1,23 @@
 //! The pickle machine (Python's protocols 2 to 5), which executes nothing.
 //!
-//! It obeys the opcodes that PyTorch's files need and refuses every other by name. A global must be on the list of
-//! [`super::globals`], and is never called: the machine notes which function was applied to which arguments, and
-//! [`super::view`] says what that means.
+//! It obeys the opcodes that PyTorch's files need and refuses every other by name. A global is never imported and never
+//! called. What happens to it is one of three:
+//!
+//! - It is on the list of [`super::globals`]: the machine notes which function was applied to which arguments, and
+//!   [`super::view`] says what that means; or it is something that no tensor needs, and is passed over.
+//! - It is known to run or to load code (`os.system`, `builtins.eval`; [`globals::runs_code`]): the file is refused by that
+//!   name, wherever in it the global stands. Nobody keeps such a thing beside weights in good faith.
+//! - It is anything else, such as the class of a training script's own configuration: what is made of it is an opaque
+//!   object, of which only its class's name and what was put into it are known. Beside the weights it is passed over, and
+//!   named; where the weights should be (a whole model that was pickled), [`super::part`] refuses it.
 
 use std::collections::HashMap;
 
-use super::globals::Global;
+use super::globals::{self, Global};
 use super::opcode as op;
 use super::pickle::{Id, Object};
 use super::reader::Reader;
+use super::scalar::scalar;
 
 /// More objects, references, or entries of the memo than any real checkpoint has: a bound on the memory that a hostile
 /// pickle can ask for.
@@ -76,16 +84,13 @@ impl<'a> Machine<'a> {
                 let (module, name) = (*module, *name);
                 self.global(module, name)
             }
-            op::REDUCE | op::NEWOBJ => self.call(),
+            op::REDUCE | op::NEWOBJ => self.call(None),
             op::NEWOBJ_EX => {
-                self.pop()?; // arguments by keyword
-                self.call()
+                let by_keyword = self.pop()?;
+                self.call(Some(by_keyword))
             }
             op::BUILD => self.build(),
-            op::BINPERSID => {
-                let id = self.pop()?;
-                self.push(Object::Persistent(id))
-            }
+            op::BINPERSID => self.persistent(),
             op::BINPUT => {
                 let key = reader.byte()?;
                 self.put(key.into())
@@ -143,12 +148,15 @@ impl<'a> Machine<'a> {
             }
             op::EMPTY_SET => self.push(Object::Inert("set")),
             op::ADDITEMS => {
-                self.pop_mark()?;
+                let items = self.pop_mark()?;
+                self.count(items.len())?;
                 let top = self.top()?;
-                match &self.objects[top] {
-                    Object::Inert(_) => Ok(()),
-                    other => Err(format!("adds to {}", other.what())),
+                match &mut self.objects[top] {
+                    Object::Inert(_) => {}
+                    Object::Opaque { inside, .. } => inside.extend(items),
+                    other => return Err(format!("adds to {}", other.what())),
                 }
+                Ok(())
             }
             op::FROZENSET => {
                 self.pop_mark()?;
@@ -203,6 +211,7 @@ impl<'a> Machine<'a> {
         match &mut self.objects[top] {
             Object::List(list) => list.extend(items),
             Object::Inert(_) => {}
+            Object::Opaque { inside, .. } => inside.extend(items),
             other => return Err(format!("appends to {}", other.what())),
         }
         Ok(())
@@ -217,6 +226,7 @@ impl<'a> Machine<'a> {
             _ if !rest.is_empty() => return Err("a key has no value".to_owned()),
             Object::Dict(dict) => dict.extend(pairs.iter().map(|&[key, value]| (key, value))),
             Object::Inert(_) => {}
+            Object::Opaque { inside, .. } => inside.extend(items),
             other => return Err(format!("sets an item of {}", other.what())),
         }
         Ok(())
@@ -236,26 +246,33 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn global(&mut self, module: &str, name: &str) -> Result<(), String> {
-        let global = Global::find(module, name).ok_or_else(|| {
-            let full: String = format!("{module}.{name}").chars().take(120).collect();
-            format!(
-                "refused: the global {full:?}, which a file of tensors has no use for; if the file holds a whole model, \
-                 save its state_dict() instead"
-            )
-        })?;
-        self.push(Object::Global(global))
+    fn global(&mut self, module: &'a str, name: &'a str) -> Result<(), String> {
+        if globals::runs_code(module, name) {
+            let full = globals::shortened(module, name);
+            return Err(format!(
+                "refused: the global {full:?}, which runs or loads code; a file of tensors has no use for it"
+            ));
+        }
+        self.push(Global::find(module, name).map_or(Object::Class(module, name), Object::Global))
     }
 
     /// Notes a call, makes a dictionary (from nothing or, as Python 2 wrote it, from a list of pairs), or passes over
     /// what no tensor needs.
-    fn call(&mut self) -> Result<(), String> {
+    fn call(&mut self, by_keyword: Option<Id>) -> Result<(), String> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
-        let Object::Global(global) = self.objects[callee] else {
-            return Err(format!("calls {}", self.objects[callee].what()));
-        };
         let Object::Tuple(items) = &self.objects[arguments] else {
             return Err(format!("calls with {} for arguments", self.objects[arguments].what()));
+        };
+        let global = match self.objects[callee] {
+            Object::Global(Global::GetAttr) => return self.attribute(arguments),
+            Object::Global(global) => global,
+            Object::Class("copyreg" | "copy_reg", _) => {
+                // It makes an object of its first argument, by hand as it were.
+                let class = items.first().copied().unwrap_or(callee);
+                return self.opaque(class, [Some(arguments), by_keyword]);
+            }
+            Object::Class(..) | Object::Opaque { .. } => return self.opaque(callee, [Some(arguments), by_keyword]),
+            ref other => return Err(format!("calls {}", other.what())),
         };
         match global {
             Global::Inert(name) => self.push(Object::Inert(name)),
@@ -267,7 +284,7 @@ impl<'a> Machine<'a> {
                 self.count(2 * pairs.len())?;
                 self.push(Object::Dict(pairs))
             }
-            Global::Storage(_) | Global::Dtype(_) | Global::TensorClass => {
+            Global::Storage(_) | Global::Dtype(_) | Global::TensorClass | Global::GetAttr => {
                 Err("a call that makes no tensor".to_owned())
             }
             Global::RebuildTensor
@@ -277,6 +294,44 @@ impl<'a> Machine<'a> {
             | Global::RebuildFromType
             | Global::OtherTensor(_) => self.push(Object::Call(global, arguments)),
         }
+    }
+
+    /// An object of an unknown class, with what went into it.
+    fn opaque(&mut self, class: Id, parts: [Option<Id>; 2]) -> Result<(), String> {
+        let inside: Vec<Id> = parts.into_iter().flatten().collect();
+        self.count(1 + inside.len())?;
+        self.push(Object::Opaque { class, inside })
+    }
+
+    /// `getattr(class, name)`, as the members of enumerations and nested classes are pickled; of anything but an unknown
+    /// class, or of what Python keeps for itself (`__globals__`), it is refused.
+    fn attribute(&mut self, arguments: Id) -> Result<(), String> {
+        if let Object::Tuple(items) = &self.objects[arguments]
+            && let [of, name] = items[..]
+            && let (Object::Class(..) | Object::Opaque { .. }, Object::Text(name)) =
+                (&self.objects[of], &self.objects[name])
+            && !name.starts_with("__")
+        {
+            return self.opaque(of, [Some(arguments), None]);
+        }
+        Err("refused: the global \"builtins.getattr\", applied to something else than a class of the file's own"
+            .to_owned())
+    }
+
+    /// What a persistent id stands for: a storage; or, in files from before PyTorch 1.6, a class of modules with its source.
+    fn persistent(&mut self) -> Result<(), String> {
+        let id = self.pop()?;
+        if let Object::Tuple(items) = &self.objects[id]
+            && let [tag, class, ..] = items[..]
+            && matches!(self.objects[tag], Object::Text("module"))
+        {
+            match self.objects[class] {
+                Object::Class(module, name) => return self.push(Object::Class(module, name)),
+                Object::Global(global) => return self.push(Object::Global(global)),
+                _ => {}
+            }
+        }
+        self.push(Object::Persistent(id))
     }
 
     fn pairs(&self, list: Id) -> Result<Vec<(Id, Id)>, String> {
@@ -291,93 +346,19 @@ impl<'a> Machine<'a> {
         entries.iter().map(pair).collect()
     }
 
-    /// Drops the attributes of a dictionary (`_metadata`: the versions of its modules) or of an inert object; nothing
-    /// else may have any.
+    /// Drops the attributes of a dictionary (`_metadata`: the versions of its modules) or of an inert object, and puts those
+    /// of an opaque object into it; nothing else may have any.
     fn build(&mut self) -> Result<(), String> {
-        self.pop()?;
+        let state = self.pop()?;
+        self.count(1)?;
         let top = self.top()?;
-        match &self.objects[top] {
-            Object::Dict(_) | Object::Inert(_) => Ok(()),
-            other => Err(format!("sets attributes of {}", other.what())),
+        match &mut self.objects[top] {
+            Object::Dict(_) | Object::Inert(_) => {}
+            Object::Opaque { inside, .. } => inside.push(state),
+            other => return Err(format!("sets attributes of {}", other.what())),
         }
+        Ok(())
     }
-}
-
-/// What an opcode that makes a single value makes.
-fn scalar<'a>(code: u8, reader: &mut Reader<'a>) -> Result<Object<'a>, String> {
-    Ok(match code {
-        op::NONE => Object::None,
-        op::NEWTRUE => Object::Bool(true),
-        op::NEWFALSE => Object::Bool(false),
-        op::BININT => Object::Int(i32::from_le_bytes(reader.array()?).into()),
-        op::BININT1 => Object::Int(reader.byte()?.into()),
-        op::BININT2 => Object::Int(u16::from_le_bytes(reader.array()?).into()),
-        op::LONG1 => {
-            let count = reader.byte()?;
-            integer(reader, count.into())?
-        }
-        op::LONG4 => {
-            let count = reader.u32()?;
-            integer(reader, count as usize)?
-        }
-        op::BINFLOAT => Object::Float(f64::from_be_bytes(reader.array()?)),
-        op::SHORT_BINUNICODE => {
-            let count = reader.byte()?;
-            Object::Text(reader.text(count.into())?)
-        }
-        op::BINUNICODE => {
-            let count = reader.u32()?;
-            Object::Text(reader.text(count as usize)?)
-        }
-        op::BINUNICODE8 => {
-            let count = reader.count()?;
-            Object::Text(reader.text(count)?)
-        }
-        // Python 2's strings: text or bytes, as it comes.
-        op::SHORT_BINSTRING => {
-            let count = reader.byte()?;
-            string(reader.take(count.into())?)
-        }
-        op::BINSTRING => {
-            let count = reader.u32()?;
-            string(reader.take(count as usize)?)
-        }
-        op::SHORT_BINBYTES => {
-            let count = reader.byte()?;
-            bytes(reader.take(count.into())?)
-        }
-        op::BINBYTES => {
-            let count = reader.u32()?;
-            bytes(reader.take(count as usize)?)
-        }
-        op::BINBYTES8 | op::BYTEARRAY8 => {
-            let count = reader.count()?;
-            bytes(reader.take(count)?)
-        }
-        _ => {
-            return Err(op::refused_name(code).map_or_else(
-                || format!("no pickle has an opcode {code:#04x}"),
-                |name| format!("refused: the opcode {name}, which a file of tensors has no use for"),
-            ));
-        }
-    })
-}
-
-/// An integer of `count` bytes; random generators have some that are wider than any size of a tensor.
-fn integer<'a>(reader: &mut Reader<'a>, count: usize) -> Result<Object<'a>, String> {
-    if count > 16 {
-        reader.take(count)?;
-        return Ok(Object::Inert("a long integer"));
-    }
-    Ok(Object::Int(reader.long(count)?))
-}
-
-fn string(bytes: &[u8]) -> Object<'_> {
-    std::str::from_utf8(bytes).map_or(Object::Bytes, Object::Text)
-}
-
-fn bytes(_: &[u8]) -> Object<'static> {
-    Object::Bytes
 }
 
 fn room(taken: usize) -> Result<(), String> {

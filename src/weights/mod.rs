@@ -5,11 +5,12 @@
 //! | `safetensors` | the format that this crate writes |
 //! | `zip` | what `torch.save` writes since PyTorch 1.6 |
 //! | `legacy` | what `torch.save` wrote before |
-//! | `pickle`, `machine`, `opcode`, `globals`, `reader` | the pickles in both, read without executing anything |
+//! | `pickle`, `machine`, `opcode`, `scalar`, `globals`, `reader` | the pickles in both, read without executing anything |
 //! | `part`, `view` | which dictionary of a pickle holds the weights; its tensors |
 //! | `origin` | how to read, and what a file held around the tensors |
 //! | `layout` | which network the tensors are of |
 //! | `apply` | a checkpoint into a network's variables, with a report |
+//! | `stranger` | other files, by their first bytes |
 //! | `compare` | two checkpoints, tensor by tensor |
 //! | `dtype` | element types |
 //! | `labels` | the names of the ImageNet classes |
@@ -30,6 +31,8 @@ mod part;
 mod pickle;
 mod reader;
 mod safetensors;
+mod scalar;
+mod stranger;
 mod view;
 mod zip;
 
@@ -45,7 +48,7 @@ pub use apply::{LoadReport, Mismatch};
 pub use compare::{Change, Difference};
 pub use dtype::kind_name;
 pub use labels::{imagenet_classes, imagenet_wordnet_ids, read_labels};
-pub use layout::{AttentionKind, Layout, Recognised, SiteAttention};
+pub use layout::{Assumption, AttentionKind, Layout, RecogniseOptions, Recognised, SiteAttention};
 pub use origin::{ReadOptions, Wrapping};
 
 use crate::error::{Error, Result};
@@ -116,7 +119,8 @@ impl Checkpoint {
     }
 
     /// Reads a weights file: safetensors, or what PyTorch's `torch.save` wrote, with zip or before. Nothing in it is
-    /// executed. Of a training script's dictionary, the weights are read ([`ReadOptions::part`] says which); prefixes
+    /// executed: objects of classes that are not known here, beside the weights, are passed over, and
+    /// [`Wrapping::unknown`] names them; a file that would run something, or a whole model, is refused. Of a training script's dictionary, the weights are read ([`ReadOptions::part`] says which); prefixes
     /// such as `module.` that all names have are taken off. [`wrapping`](Self::wrapping) tells of both.
     ///
     /// # Errors
@@ -152,17 +156,19 @@ impl Checkpoint {
     /// Reads a weights file that lies in memory, by these options.
     ///
     /// # Errors
-    /// As for [`from_bytes`](Self::from_bytes); also if a safetensors file is asked for a part, which it does not have.
+    /// As for [`from_bytes`](Self::from_bytes); also if the file has no such part.
     pub fn from_bytes_with(name: impl AsRef<Path>, bytes: &[u8], options: &ReadOptions) -> Result<Self> {
         let name = name.as_ref();
         let fault = |message: String| Error::weights(name, message);
         let format = detect(bytes).map_err(fault)?;
-        let part = options.part.as_deref();
-        let contents = match (format, part) {
-            (Format::Safetensors, Some(part)) => Err(format!("a safetensors file, which has no part {part:?}")),
-            (Format::Safetensors, None) => safetensors::read(bytes),
-            (Format::PyTorch, part) => zip::read(bytes, part),
-            (Format::LegacyPyTorch, part) => legacy::read(bytes, part),
+        let read = |part: Option<&str>| match format {
+            Format::Safetensors => safetensors::read(bytes),
+            Format::PyTorch => zip::read(bytes, part),
+            Format::LegacyPyTorch => legacy::read(bytes, part),
+        };
+        let contents = match options.part.as_deref() {
+            None => read(None),
+            Some(part) => origin::part_of(format, part, &read),
         };
         let Contents { tensors, metadata, wrapping } = contents.map_err(fault)?;
         let mut checkpoint = Self { tensors, metadata, source: Some((name.to_owned(), format)), wrapping };
@@ -241,17 +247,16 @@ fn detect(bytes: &[u8]) -> Result<Format, String> {
         Ok(Format::LegacyPyTorch)
     } else if bytes.get(8) == Some(&b'{') {
         Ok(Format::Safetensors)
-    } else if bytes.is_empty() {
-        Err("the file is empty".to_owned())
-    } else if starts(b"\x1f\x8b") {
-        Err("compressed with gzip: unpack it first".to_owned())
-    } else if bytes.get(257..262) == Some(b"ustar") {
-        Err("a tar archive: unpack it first (what torch.save writes as .pth.tar is none)".to_owned())
-    } else if starts(b"\x89HDF") {
-        Err("an HDF5 file, as Keras writes: neither safetensors nor a PyTorch file".to_owned())
-    } else if starts(&[opcode::PROTO]) {
-        Err("a pickle, but not one that torch.save wrote".to_owned())
     } else {
-        Err("neither safetensors nor a PyTorch file".to_owned())
+        Err(stranger::name(bytes))
+    }
+}
+
+/// What a file is that is given as a TorchScript network and is none.
+pub(crate) fn instead_of_script(path: &Path, bytes: &[u8]) -> Option<String> {
+    match Checkpoint::from_bytes(path, bytes) {
+        Ok(_) => Some("a file of weights, not TorchScript: give it as --weights".to_owned()),
+        Err(_) if detect(bytes) == Ok(Format::PyTorch) => zip::without_object(bytes),
+        Err(_) => detect(bytes).err(),
     }
 }

@@ -28,6 +28,8 @@ const MAX_DEPTH: usize = 4;
 const MAX_TENSORS: usize = 1 << 16;
 /// How many entries beside the weights are told of.
 const MAX_BESIDE: usize = 64;
+/// How many unknown classes of objects beside the weights are told of.
+const MAX_UNKNOWN: usize = 16;
 
 type Items = [(Id, Id)];
 type Found<'p> = (BTreeMap<&'p str, View<'p>>, Wrapping);
@@ -36,7 +38,10 @@ type Found<'p> = (BTreeMap<&'p str, View<'p>>, Wrapping);
 /// names above, or the object itself.
 pub(super) fn find<'p>(object: &'p Pickle<'_>, wanted: Option<&str>) -> Result<Found<'p>, String> {
     let Object::Dict(root) = object.root() else {
-        return Err(format!("holds {}, not a dictionary of tensors", object.root().what()));
+        return Err(match object.class_name(object.root_id()) {
+            Some(class) => whole_model("the file", &class),
+            None => format!("holds {}, not a dictionary of tensors", object.root().what()),
+        });
     };
     let holds = holders(object);
     let mut wrapping = Wrapping::default();
@@ -45,10 +50,7 @@ pub(super) fn find<'p>(object: &'p Pickle<'_>, wanted: Option<&str>) -> Result<F
     for _ in 0..MAX_DEPTH {
         let inner = match path.next() {
             Some(name) => Some((name, named(object, items, name)?)),
-            None => PARTS.iter().find_map(|name| match object.item(items, name) {
-                Some(id) if holds[id] => dictionary(object, id).map(|inner| (*name, inner)),
-                _ => None,
-            }),
+            None => usual(object, items, &holds)?,
         };
         let Some((name, inner)) = inner else { break };
         wrapping.beside.extend(others(object, items, name));
@@ -57,7 +59,40 @@ pub(super) fn find<'p>(object: &'p Pickle<'_>, wanted: Option<&str>) -> Result<F
     }
     let views = state_dict(object, items, &holds, &mut wrapping)?;
     wrapping.beside.truncate(MAX_BESIDE);
+    wrapping.unknown = object.unknown_classes(MAX_UNKNOWN);
     Ok((views, wrapping))
+}
+
+/// The first of the usual names that has a dictionary of tensors. An opaque object with tensors that comes before it is a
+/// whole model, and what follows may be something else than what the file is about.
+fn usual<'p>(
+    object: &'p Pickle<'_>,
+    items: &'p Items,
+    holds: &[bool],
+) -> Result<Option<(&'static str, &'p Items)>, String> {
+    let mut models: Vec<(String, String)> = Vec::new();
+    for name in PARTS {
+        let Some(id) = object.item(items, name) else { continue };
+        match object.get(id) {
+            Object::Dict(inner) if holds[id] => {
+                let Some((model, class)) = models.first() else { return Ok(Some((name, inner))) };
+                return Err(format!("{}; or read {name:?}, with --part", whole_model(model, class)));
+            }
+            Object::Opaque { .. } if object.with_tensors([id]).is_some() => {
+                models.extend(object.class_name(id).map(|class| (format!("{name:?}"), class)));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Refuses a whole model, which would have to be made by its own code.
+fn whole_model(what: &str, class: &str) -> String {
+    format!(
+        "refused: the global {class:?}; {what} is an object of it, which only its own code could make, and nothing in a file \
+         is executed; if it is a whole model, save its state_dict() instead"
+    )
 }
 
 /// The dictionary that the caller asked for.
@@ -65,7 +100,10 @@ fn named<'p>(object: &'p Pickle<'_>, items: &'p Items, name: &str) -> Result<&'p
     let Some(id) = object.item(items, name) else {
         return Err(format!("has no {name:?}; its entries are {}", names(object, items).join(", ")));
     };
-    dictionary(object, id).ok_or_else(|| format!("{name:?} is {}, not a dictionary of tensors", object.get(id).what()))
+    dictionary(object, id).ok_or_else(|| match object.class_name(id) {
+        Some(class) => whole_model(&format!("{name:?}"), &class),
+        None => format!("{name:?} is {}, not a dictionary of tensors", object.get(id).what()),
+    })
 }
 
 fn dictionary<'p>(object: &'p Pickle<'_>, id: Id) -> Option<&'p Items> {
@@ -85,8 +123,14 @@ fn state_dict<'p>(
     if !inner.is_empty() {
         let names = inner.join(", ");
         return Err(format!(
-            "holds dictionaries of tensors by no usual name: choose one of {names} as the part to read"
+            "holds dictionaries of tensors by no usual name: choose one of {names} with --part, or write it alone with cbam-weights convert --part"
         ));
+    }
+    let opaque = items.iter().map(|item| item.1).filter(|id| matches!(object.get(*id), Object::Opaque { .. }));
+    if let Some(id) = object.with_tensors(opaque) {
+        let key = items.iter().find(|item| item.1 == id).map(|item| label(object.get(item.0)));
+        let class = object.class_name(id).unwrap_or_else(|| object.get(id).what().to_owned());
+        return Err(whole_model(&format!("{:?}", key.unwrap_or_default()), &class));
     }
     let mut views = BTreeMap::new();
     for (key, value) in items {
@@ -99,16 +143,36 @@ fn state_dict<'p>(
                 views.insert(*name, view::view(object, *value).map_err(|message| format!("{name}: {message}"))?);
             }
             (_, Object::Call(..)) => return Err(format!("a tensor's name is {}", key.what())),
-            _ => wrapping.beside.push((label(key), value_object.summary())),
+            _ => wrapping.beside.push((label(key), object.summary(*value))),
         }
         if wrapping.beside.len() > 2 * MAX_BESIDE {
             wrapping.beside.truncate(MAX_BESIDE);
+        }
+    }
+    if views.is_empty() {
+        let deeper = deeper(object, items, holds);
+        if !deeper.is_empty() {
+            return Err(format!(
+                "holds dictionaries of tensors by no usual name: choose one of {} with --part, or write it alone with \
+                 cbam-weights convert --part",
+                deeper.join(", ")
+            ));
         }
     }
     if views.is_empty() && !items.is_empty() {
         return Err(format!("holds a dictionary without tensors; its entries are {}", names(object, items).join(", ")));
     }
     Ok(views)
+}
+
+/// The dictionaries of tensors in the dictionaries of one, by their paths.
+fn deeper(object: &Pickle<'_>, items: &Items, holds: &[bool]) -> Vec<String> {
+    let inner = items.iter().filter_map(|(key, id)| Some((label(object.get(*key)), dictionary(object, *id)?)));
+    let paths = inner.flat_map(|(outer, inner)| {
+        let held = inner.iter().filter(|item| holds[item.1]);
+        held.map(move |item| format!("{:?}", format!("{outer}.{}", label(object.get(item.0)))))
+    });
+    paths.take(MAX_BESIDE).collect()
 }
 
 /// Of every object, whether it is a dictionary with a tensor among its values, or with a part that is such a one.
@@ -133,7 +197,7 @@ fn holders(object: &Pickle) -> Vec<bool> {
 /// The entries beside `name`.
 fn others(object: &Pickle, items: &Items, name: &str) -> Vec<(String, String)> {
     let beside = items.iter().filter(|item| !matches!(object.get(item.0), Object::Text(text) if *text == name));
-    beside.map(|item| (label(object.get(item.0)), object.get(item.1).summary())).take(MAX_BESIDE).collect()
+    beside.map(|item| (label(object.get(item.0)), object.summary(item.1))).take(MAX_BESIDE).collect()
 }
 
 fn names(object: &Pickle, items: &Items) -> Vec<String> {

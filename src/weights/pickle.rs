@@ -3,7 +3,7 @@
 //! Objects lie in one arena and refer to one another by number, so a pickle can neither nest so deep nor turn so much on
 //! itself that walking or freeing it would not end.
 
-use super::globals::Global;
+use super::globals::{self, Global};
 use super::machine::Machine;
 use super::reader::Reader;
 
@@ -24,6 +24,13 @@ pub(super) enum Object<'a> {
     /// A dictionary, ordered or not.
     Dict(Vec<(Id, Id)>),
     Global(Global),
+    /// A class or function that is not known here, by its module and its name.
+    Class(&'a str, &'a str),
+    /// What was made of such a one, or of something in it: the class, and all that was put into it.
+    Opaque {
+        class: Id,
+        inside: Vec<Id>,
+    },
     /// A function that makes a tensor, and the tuple of its arguments.
     Call(Global, Id),
     /// What a persistent id stands for: here, a storage.
@@ -45,7 +52,9 @@ impl Object<'_> {
             Self::Tuple(_) => "a tuple",
             Self::List(_) => "a list",
             Self::Dict(_) => "a dictionary",
-            Self::Global(_) => "a function or class",
+            Self::Global(Global::GetAttr) => "the function builtins.getattr",
+            Self::Global(_) | Self::Class(..) => "a function or class",
+            Self::Opaque { .. } => "an object of a class that is not known here",
             Self::Call(..) => "a tensor",
             Self::Persistent(_) => "a storage",
             Self::Inert(_) => "another object",
@@ -88,12 +97,74 @@ impl<'a> Pickle<'a> {
         &self.objects[self.root]
     }
 
+    pub(super) fn root_id(&self) -> Id {
+        self.root
+    }
+
     pub(super) fn get(&self, id: Id) -> &Object<'a> {
         &self.objects[id]
     }
 
     pub(super) fn objects(&self) -> &[Object<'a>] {
         &self.objects
+    }
+
+    /// The class of an opaque object, or an unknown class itself, by its full name; none of anything else.
+    pub(super) fn class_name(&self, mut id: Id) -> Option<String> {
+        /// How often an object may be of a class that is itself inside of one.
+        const MOST: usize = 8;
+        for _ in 0..MOST {
+            match self.get(id) {
+                Object::Class(module, name) => return Some(globals::shortened(module, name)),
+                Object::Opaque { class, .. } => id = *class,
+                _ => break,
+            }
+        }
+        None
+    }
+
+    /// A value, or its kind, in few words.
+    pub(super) fn summary(&self, id: Id) -> String {
+        match (self.get(id), self.class_name(id)) {
+            (Object::Class(..), Some(name)) => format!("the class or function {name}"),
+            (_, Some(name)) => format!("an object of {name}"),
+            (object, None) => object.summary(),
+        }
+    }
+
+    /// One of `ids` in which, or in what it holds, a tensor lies, or the storage of one; none if there is no such.
+    pub(super) fn with_tensors(&self, ids: impl IntoIterator<Item = Id>) -> Option<Id> {
+        let mut seen = vec![false; self.objects.len()];
+        let mut open: Vec<(Id, Id)> = ids.into_iter().map(|id| (id, id)).collect();
+        while let Some((id, of)) = open.pop() {
+            if std::mem::replace(&mut seen[id], true) {
+                continue;
+            }
+            match self.get(id) {
+                Object::Call(..) | Object::Persistent(_) => return Some(of),
+                Object::Tuple(items) | Object::List(items) => open.extend(items.iter().map(|id| (*id, of))),
+                Object::Opaque { class, inside } => open.extend(inside.iter().chain([class]).map(|id| (*id, of))),
+                Object::Dict(items) => open.extend(items.iter().flat_map(|(key, value)| [(*key, of), (*value, of)])),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The classes that are not known here and have objects in the pickle, each once, in the order of the file: at most
+    /// `most`.
+    pub(super) fn unknown_classes(&self, most: usize) -> Vec<String> {
+        let mut names = Vec::new();
+        let opaque = |id: &Id| matches!(self.get(*id), Object::Opaque { .. });
+        for name in (0..self.objects.len()).filter(opaque).filter_map(|id| self.class_name(id)) {
+            if names.len() == most {
+                break;
+            }
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// The value of a dictionary's key; the last one if it is there twice, as in Python.

@@ -1,7 +1,7 @@
 //! The safetensors format: eight bytes of header length, a JSON header, then the tensors' bytes.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -11,6 +11,7 @@ use tch::Tensor;
 
 use super::{Contents, dtype};
 use crate::error::{Error, Result};
+use crate::pipeline::WholeFile;
 
 /// The header's key for metadata, which no tensor may have.
 const METADATA: &str = "__metadata__";
@@ -41,7 +42,7 @@ struct Header<'a> {
     tensors: BTreeMap<&'a str, TensorInfo>,
 }
 
-/// Writes contiguous tensors on the CPU to a temporary file, then renames it to `path`.
+/// Writes contiguous tensors on the CPU as the file `path`, whole or not at all.
 pub(super) fn write(path: &Path, tensors: &BTreeMap<&str, Tensor>, metadata: &BTreeMap<String, String>) -> Result<()> {
     if tensors.contains_key(METADATA) {
         return Err(Error::weights(path, format!("no tensor may be named {METADATA}")));
@@ -62,8 +63,7 @@ pub(super) fn write(path: &Path, tensors: &BTreeMap<&str, Tensor>, metadata: &BT
     let mut header = serde_json::to_vec(&header).map_err(|error| Error::weights(path, error))?;
     header.resize(header.len().next_multiple_of(8), b' ');
 
-    let mut file = temporary(path).map_err(Error::io(path))?;
-    let mut out = BufWriter::new(file.as_file_mut());
+    let mut out = WholeFile::create(path)?;
     out.write_all(&(header.len() as u64).to_le_bytes()).map_err(Error::io(path))?;
     out.write_all(&header).map_err(Error::io(path))?;
     for (_, tensor) in order {
@@ -71,23 +71,10 @@ pub(super) fn write(path: &Path, tensors: &BTreeMap<&str, Tensor>, metadata: &BT
         tensor.f_copy_data_u8(&mut data, tensor.numel())?;
         out.write_all(&data).map_err(Error::io(path))?;
     }
-    out.flush().map_err(Error::io(path))?;
-    drop(out);
-    // On the disk before it takes the name: a power cut must not leave the name with nothing behind it.
-    file.as_file().sync_all().map_err(Error::io(path))?;
-    file.persist(path).map_err(|error| Error::io(path)(error.error))?;
-    Ok(())
+    out.sync()?; // the weights are hours of work: a power cut must not leave their name with nothing behind it
+    out.commit()
 }
 
 fn byte_len(tensor: &Tensor) -> usize {
     tensor.numel() * tensor.kind().elt_size_in_bytes()
-}
-
-/// A temporary file beside `path`, with the permissions of an ordinary new file.
-fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    builder.prefix(".").suffix(".partial").tempfile_in(folder.unwrap_or(Path::new(".")))
 }

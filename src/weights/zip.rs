@@ -92,9 +92,11 @@ impl<'z, 'a> Records<'z, 'a> {
         }
         let records = Self { archive, headers, folder };
         if records.has("constants.pkl") || records.has("code/") {
-            return Err("a TorchScript program (torch.jit.save), not a file of weights: write them with \
-                        torch.save(torch.jit.load(file).state_dict(), other)"
-                .to_owned());
+            return Err(
+                "a TorchScript program (torch.jit.save), not a file of weights: give it as --torchscript, or write \
+                        its weights with torch.save(torch.jit.load(file).state_dict(), other)"
+                    .to_owned(),
+            );
         }
         Ok(records)
     }
@@ -155,6 +157,18 @@ impl<'z, 'a> Records<'z, 'a> {
     }
 }
 
+/// What an archive is that has no `data.pkl`; none if it has one, or is no archive.
+pub(super) fn without_object(bytes: &[u8]) -> Option<String> {
+    let archive = ZipArchive::from_slice(bytes).ok()?;
+    let mut headers = BTreeMap::new();
+    for header in archive.entries().take(MAX_RECORDS) {
+        let header = header.ok()?;
+        headers.insert(header.file_path().as_bytes(), header);
+    }
+    let has = headers.keys().any(|path| folder_of(path, OBJECT).is_some());
+    (!has).then(|| stranger(&headers))
+}
+
 /// What is before `name` in a path that ends with it.
 fn folder_of<'p>(path: &'p [u8], name: &str) -> Option<&'p [u8]> {
     let folder = path.strip_suffix(name.as_bytes())?;
@@ -185,8 +199,10 @@ fn broken(error: rawzip::Error) -> String {
 /// What an archive without `data.pkl` may be.
 fn stranger(headers: &BTreeMap<&[u8], ZipFileHeaderRecord>) -> String {
     let any = |suffix: &str| headers.keys().any(|path| path.ends_with(suffix.as_bytes()));
-    let what = if any("archive_format") {
-        "a program of torch.export"
+    let what = if any("archive_format") || any("serialized_exported_program.json") {
+        return "a program of torch.export (.pt2), which is not read: save the network's weights with \
+                torch.save(model.state_dict(), file), or trace it with torch.jit.trace and give that as --torchscript"
+            .to_owned();
     } else if any(".npy") {
         "a NumPy archive (.npz)"
     } else if any("model.weights.h5") {

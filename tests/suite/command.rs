@@ -11,6 +11,8 @@ use serde_json::Value;
 
 use crate::{file, program};
 
+mod answers;
+
 fn picture(name: &str) -> PathBuf {
     file("assets/images").join(name)
 }
@@ -138,7 +140,13 @@ fn a_tree_is_mirrored_with_maps_panels_and_a_report() {
     fs::copy(place.path("in/x.jpg"), place.path("in/x-overlay.jpg")).unwrap();
     image::open(place.path("in/x.jpg")).unwrap().save(place.path("in/x.png")).unwrap();
     let line = "in more.jpg --out-dir o --panel-dir p --maps-dir m --format jpg --json r.json";
-    assert_eq!(place.succeed(line), "");
+    let output = place.run(line);
+    assert_eq!(
+        (status(&output), stderr(&output).as_str()),
+        (0, "cbam-run: in: left out: 1 output of an earlier run\n")
+    );
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.starts_with("4 pictures, 0 failed -> o/, p/, m/, r.json (") && said.lines().count() == 1, "{said}");
     let stems = ["a/x", "x.jpg", "x.png", "more"];
     for stem in stems {
         assert!(place.size(&format!("p/{stem}.jpg")).0 > 600);
@@ -389,7 +397,14 @@ fn the_command_line_is_checked_before_any_work() {
         ("", "INPUTS"),
         ("in/a.jpg other/a.jpg --overlay o.png", "--out-dir"),
         ("in --overlay o.png", "--out-dir"),
-        ("in other --out-dir o", "in/a.jpg and for other/a.jpg"),
+        ("in/a.jpg other/a.jpg --out-dir o", "the folder above them"),
+        ("in/a.jpg in/a.jpg", "given twice"),
+        ("in/a.jpg --masks 5", "no effect"),
+        ("in --labels in/a.jpg --out-dir o", "no effect"),
+        ("in/a.jpg --map fussed", "nearest name is fused"),
+        ("in/a.jpg --map gradcam --class=", "empty"),
+        ("https://example.org/a.jpg --out-dir o", "curl"),
+        ("in/*.png --out-dir o", "shell"),
         ("in/a.jpg --overlay in/a.jpg", "over the picture"),
         ("in/a.jpg --alpha 7", "alpha"),
         ("in/a.jpg --map nonsense", "nonsense"),
@@ -462,7 +477,11 @@ fn a_network_of_ones_own_is_drawn_with_its_own_classes() {
     place.put("labels.txt", b"red\ngreen\nblue\ngrey\n");
     let script = format!("--torchscript {} --torchscript-outputs 1,2", golden("gated.pt").display());
     let maps = place.succeed(&format!("--list-maps {script}"));
-    assert_eq!(maps, "output:1\noutput:2\noutput:2:0\noutput:2:1\noutput:2:2\n");
+    assert!(maps.starts_with("output:1\noutput:2\noutput:2:0\noutput:2:1\noutput:2:2\ngradcam[:STAGE]\n"), "{maps}");
+    assert!(
+        maps.ends_with("rise\nocclusion\nSTAGE is one of output:2, output:3; without one it is output:3.\n"),
+        "{maps}"
+    );
     place.succeed(&format!(
         "a.jpg {script} --size 64 --labels labels.txt --map output:2:1 --overlay o.png --panel p.png --json r.json --quiet"
     ));

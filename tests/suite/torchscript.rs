@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use cbam::explain::{ExplainOptions, Method};
 use cbam::maps::MapName;
+use cbam::network::Outputs;
 use cbam::photo::{Geometry, ImageSize, Preprocess};
 use cbam::pipeline::Inspect;
 use cbam::torchscript::ScriptedNetwork;
@@ -42,11 +44,30 @@ fn close(a: ArrayView2<f32>, b: ArrayView2<f32>) -> bool {
 }
 
 #[test]
+fn weights_given_as_torchscript_are_told_where_they_belong() {
+    let preprocess = || Preprocess { short_side: 64, ..Preprocess::default() };
+    let root = crate::file("tests/golden");
+    for (file, named) in [
+        ("checkpoints/buffer.pt", "a file of weights, not TorchScript: give it as --weights"),
+        ("checkpoints/training-2.pth.tar", "give it as --weights"),
+        ("checkpoints/weights.safetensors", "give it as --weights"),
+        ("checkpoints/refused-numpy.pt", "a NumPy archive"),
+        ("checkpoints/refused-pickle.pt", "a pickle, but not one that torch.save wrote"),
+    ] {
+        let error = ScriptedNetwork::open(root.join(file), Device::Cpu, preprocess(), None).unwrap_err().to_string();
+        assert!(error.contains(named) && error.contains(file.split('/').next_back().unwrap()), "{error}");
+    }
+    let script = Checkpoint::open(golden("gated.pt")).unwrap_err().to_string();
+    assert!(script.contains("a TorchScript program") && script.contains("give it as --torchscript"), "{script}");
+}
+
+#[test]
 fn maps_and_classes_are_those_that_pytorch_gives() {
     let expected = Checkpoint::open(golden("gated.safetensors")).unwrap().tensors;
     let network = open("gated.pt", Some(&[1, 2])).unwrap();
     assert_eq!(network.classes(), 4);
-    assert_eq!(names(&network), ["output:1", "output:2", "output:2:0", "output:2:1", "output:2:2"]);
+    let maps = ["output:1", "output:2", "output:2:0", "output:2:1", "output:2:2"];
+    assert_eq!(names(&network)[..5], maps);
     let readouts = network.run(&expected["x"]).unwrap();
     let (gate, heads) = (array(&expected["gate"]), array(&expected["heads"]));
     let size = ImageSize::new(48, 32);
@@ -61,7 +82,7 @@ fn maps_and_classes_are_those_that_pytorch_gives() {
         assert!(readout.probabilities.iter().zip(&probabilities).all(|(a, b)| (a - b).abs() < 1e-6));
         let missing = "output:2:3".parse().unwrap();
         assert!(readout.map(&missing, &geometry).unwrap_err().to_string().contains("3 channels"));
-        assert_eq!(readout.map_names(), network.map_names());
+        assert_eq!(readout.map_names(), network.map_names()[..5]);
     }
     assert_eq!(readouts.len(), 2);
 }
@@ -74,10 +95,12 @@ fn outputs_that_are_no_maps_are_named_with_their_shapes() {
         "{message}"
     );
     assert!(refused("gated.pt", Some(&[4])).contains("output 4 is no map"));
-    // Without a choice the features are taken too, which go below 0.
+    // Without a choice the features, which go below 0, are no map.
     let network = open("gated.pt", None).unwrap();
-    assert!(names(&network).contains(&"output:3".to_owned()));
-    let message = network.run(&filled(0.0, [1, 3, 32, 64])).unwrap_err().to_string();
+    assert!(!names(&network).contains(&"output:3".to_owned()));
+    assert_eq!(network.assumptions().last().unwrap(), "output 3 is taken for no map, since it goes below 0");
+    let asked = open("gated.pt", Some(&[3])).unwrap();
+    let message = asked.run(&filled(0.0, [1, 3, 32, 64])).unwrap_err().to_string();
     assert!(message.contains("output 3 has the value -") && message.contains("sigmoid"), "{message}");
 }
 
@@ -85,11 +108,13 @@ fn outputs_that_are_no_maps_are_named_with_their_shapes() {
 fn a_map_alone_is_enough_and_probabilities_stay_as_they_are() {
     let network = open("map_alone.pt", None).unwrap();
     assert_eq!((network.classes(), names(&network)), (0, vec!["output:0".to_owned()]));
+    assert!(network.with_outputs(Outputs::Sigmoid).unwrap_err().to_string().contains("outputs"));
+    let network = open("map_alone.pt", None).unwrap();
     let readout = network.run(&filled(1.0, [1, 3, 32, 64])).unwrap().remove(0);
     assert_eq!((readout.probabilities.len(), readout.outputs[0].maps.dim()), (0, (1, 4, 8)));
 
     let square = open("square_only.pt", None).unwrap();
-    assert_eq!((square.classes(), names(&square)), (3, vec!["output:1".to_owned()]));
+    assert_eq!((square.classes(), names(&square)[0].as_str()), (3, "output:1"));
     let readout = square.run(&filled(1.0, [1, 3, 64, 64])).unwrap().remove(0);
     assert!((readout.probabilities.sum() - 1.0).abs() < 1e-6);
     let spread = readout.probabilities.iter().copied().fold(0.0, f32::max);
@@ -101,10 +126,12 @@ fn a_map_alone_is_enough_and_probabilities_stay_as_they_are() {
 #[test]
 fn a_file_that_is_no_torchscript_is_named() {
     let here = crate::root();
-    for file in ["Cargo.toml", "tests/golden/torchscript/gated.safetensors"] {
+    for (file, reason) in
+        [("Cargo.toml", "that libtorch can open"), ("tests/golden/torchscript/gated.safetensors", "--weights")]
+    {
         let error = ScriptedNetwork::open(here.join(file), Device::Cpu, Preprocess::default(), None).unwrap_err();
         let message = error.to_string();
-        assert!(message.contains(file) && message.contains("no TorchScript"), "{message}");
+        assert!(message.contains(file) && message.contains("no TorchScript") && message.contains(reason), "{message}");
     }
     assert!(refused("gone.pt", None).contains("gone.pt"));
 }
@@ -117,4 +144,146 @@ fn the_names_of_outputs_are_read_as_they_are_written() {
     for name in ["output", "output:", "output:x", "output:1:", "output:1:2:3"] {
         assert!(name.parse::<MapName>().is_err(), "{name}");
     }
+}
+
+/// What a file gives out for pictures, as it is.
+fn raw(name: &str, pictures: &Tensor) -> Vec<f32> {
+    let module = tch::CModule::load(golden(name)).unwrap();
+    Vec::try_from(tch::no_grad(|| module.forward_ts(&[pictures]).unwrap()).flatten(0, -1)).unwrap()
+}
+
+fn noise() -> Tensor {
+    Checkpoint::open(golden("features.safetensors")).unwrap().tensors["x"].shallow_clone()
+}
+
+#[test]
+fn the_end_of_the_code_says_what_the_numbers_are() {
+    for (name, outputs, ground) in [
+        ("labels.pt", Outputs::Probabilities, "its code ends in a sigmoid"),
+        ("softmax_scripted.pt", Outputs::Probabilities, "its code ends in a softmax"),
+        ("square_only.pt", Outputs::Probabilities, "its code ends in a softmax"),
+        ("features.pt", Outputs::Softmax, "its code ends in linear"),
+        ("features_scripted.pt", Outputs::Softmax, "its code ends in linear"),
+        // Numbers that are at least 0 and sum to 1 are logits all the same.
+        ("constant.pt", Outputs::Softmax, "its code ends in linear"),
+        ("one.pt", Outputs::Probabilities, "its code ends in a sigmoid"),
+        ("one_logit.pt", Outputs::Sigmoid, "its code ends in linear"),
+        // Not by its code, but by what it gives out.
+        ("branches.pt", Outputs::Probabilities, "they lie in [0, 1]"),
+    ] {
+        let network = open(name, None).unwrap();
+        assert_eq!(network.outputs(), outputs, "{name}");
+        let said = network.assumptions().join("\n");
+        assert!(said.contains(ground) && said.contains(outputs.name()), "{name}: {said}");
+        assert!(
+            network.with_outputs(Outputs::Sigmoid).unwrap().assumptions().iter().all(|line| !line.contains("code"))
+        );
+    }
+}
+
+#[test]
+fn probabilities_stay_and_one_number_has_two_answers() {
+    let xs = noise();
+    for name in ["labels.pt", "softmax_scripted.pt", "branches.pt"] {
+        let readout = open(name, None).unwrap().run(&xs).unwrap().remove(0);
+        assert_eq!(readout.probabilities.to_vec(), raw(name, &xs), "{name}");
+    }
+    let constant = open("constant.pt", None).unwrap().run(&xs).unwrap().remove(0).probabilities;
+    assert!((constant[2] - 0.390_94).abs() < 1e-4, "a softmax of the logits 0.2, 0.3, 0.5: {constant}");
+    for (name, sigmoid) in [("one.pt", false), ("one_logit.pt", true)] {
+        let network = open(name, None).unwrap();
+        assert_eq!(network.classes(), 2);
+        let both = Tensor::cat(&[&xs, &(&xs * 2.0)], 0);
+        for (readout, number) in network.run(&both).unwrap().iter().zip(raw(name, &both)) {
+            let yes = if sigmoid { 1.0 / (1.0 + (-number).exp()) } else { number };
+            let [no, found] = [readout.probabilities[0], readout.probabilities[1]];
+            assert!((found - yes).abs() < 1e-6 && (no + found - 1.0).abs() < 1e-6, "{name}: {no} {found} {yes}");
+        }
+        assert!(network.with_outputs(Outputs::Softmax).is_err());
+    }
+    // Logits that are said to be probabilities are found out.
+    let wrong = open("one_logit.pt", None).unwrap().with_outputs(Outputs::Probabilities).unwrap();
+    let message = wrong.run(&(xs * 100.0)).unwrap_err().to_string();
+    assert!(message.contains("one_logit.pt") && message.contains("no probability"), "{message}");
+}
+
+#[test]
+fn numbers_that_are_none_are_an_error_of_the_file() {
+    for name in ["features.pt", "labels.pt", "one_logit.pt"] {
+        let message = open(name, None).unwrap().run(&filled(f64::NAN, [1, 3, 32, 64])).unwrap_err().to_string();
+        assert!(message.contains(name) && message.contains("not finite"), "{message}");
+    }
+}
+
+#[test]
+fn class_activation_runs_on_features_that_are_given_out() {
+    let expected = Checkpoint::open(golden("features.safetensors")).unwrap().tensors;
+    let options = ExplainOptions::default();
+    for name in ["features.pt", "features_scripted.pt"] {
+        let network = open(name, None).unwrap();
+        assert_eq!(network.places(), ["output:1"]);
+        assert_eq!(names(&network)[0], "gradcam");
+        assert!(!names(&network).contains(&"ablationcam".to_owned()));
+        // More than once: TorchScript optimises what it has run before.
+        for _ in 0..3 {
+            for (method, stage) in [(Method::GradCam, None), (Method::HiResCam, Some("output:1"))] {
+                let made = network.explain(&expected["x"], method, stage, 2, &options, &mut |_, _| true).unwrap();
+                let golden = &expected[method.name()];
+                let golden = Vec::<f32>::try_from(golden.contiguous().flatten(0, -1)).unwrap();
+                assert_eq!(made.dim(), (8, 12));
+                assert!(made.iter().zip(&golden).all(|(a, b)| (a - b).abs() < 1e-5), "{name} {method}");
+                assert!(golden.iter().any(|value| *value > 0.0));
+            }
+        }
+        for method in [Method::LayerCam, Method::EigenCam, Method::ScoreCam, Method::Occlusion] {
+            let made = network.explain(&expected["x"], method, None, 1, &options, &mut |_, _| true).unwrap();
+            assert!(made.iter().all(|value| value.is_finite()), "{method}");
+        }
+        let refused = |method, stage, class| {
+            network.explain(&expected["x"], method, stage, class, &options, &mut |_, _| true).unwrap_err().to_string()
+        };
+        assert!(refused(Method::AblationCam, None, 0).contains("ablationcam"));
+        assert!(refused(Method::GradCam, Some("output:0"), 0).contains("output:1"));
+        assert!(refused(Method::GradCam, None, 5).contains("5 classes"));
+    }
+}
+
+#[test]
+fn an_answer_alone_is_explained_by_changes_of_the_picture() {
+    let network = open("labels.pt", None).unwrap();
+    assert_eq!(names(&network), ["rise", "occlusion"]);
+    let options = ExplainOptions::default().with_masks(40);
+    for class in 0..3 {
+        let map = network.explain(&noise(), Method::Rise, None, class, &options, &mut |_, _| true).unwrap();
+        assert_eq!(map.dim(), (32, 48));
+        let (low, high) =
+            map.iter().fold((f32::MAX, 0.0_f32), |(low, high), value| (low.min(*value), high.max(*value)));
+        assert!(low > 0.0 && high < 1.0 && high > low, "{low} {high}");
+    }
+    let refused = network.explain(&noise(), Method::GradCam, None, 0, &options, &mut |_, _| true);
+    assert!(refused.unwrap_err().to_string().contains("features are given out by none"));
+    // Of one number both answers have maps.
+    let one = open("one_logit.pt", None).unwrap();
+    let maps =
+        [0, 1].map(|class| one.explain(&noise(), Method::Occlusion, None, class, &options, &mut |_, _| true).unwrap());
+    assert_ne!(maps[0], maps[1]);
+    assert!(maps.iter().any(|map| map.iter().any(|value| *value > 0.0)));
+}
+
+#[test]
+fn the_answer_may_stand_anywhere_and_maps_do_not_go_below_zero() {
+    let network = open("behind.pt", None).unwrap();
+    assert_eq!((network.classes(), names(&network)[0].as_str()), (3, "output:0"));
+    assert!(!names(&network).contains(&"output:1".to_owned()));
+    let readout = network.run(&noise()).unwrap().remove(0);
+    assert!((readout.probabilities.sum() - 1.0).abs() < 1e-6 && readout.outputs.len() == 1);
+}
+
+#[test]
+fn what_a_network_takes_is_found_where_it_fails() {
+    let grey = refused("grey.pt", None);
+    assert!(grey.contains("grey.pt") && grey.contains("1 channel") && !grey.contains("one size"), "{grey}");
+    let preprocess = Preprocess { short_side: 224, ..Preprocess::default() };
+    let size = ScriptedNetwork::open(golden("square_only.pt"), Device::Cpu, preprocess, None).unwrap_err().to_string();
+    assert!(size.contains("takes pictures of 64x64") && size.contains("--size 64 --square"), "{size}");
 }

@@ -19,7 +19,7 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 /// The generator's `unit`.
-fn unit(name: &str, count: usize) -> Vec<f32> {
+pub(crate) fn unit(name: &str, count: usize) -> Vec<f32> {
     let start = u64::from(crc32(name.as_bytes()));
     let value = |i: u64| {
         let x = (i + start).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0xD1B5_4A32_D192_ED03;
@@ -30,7 +30,7 @@ fn unit(name: &str, count: usize) -> Vec<f32> {
 }
 
 /// The generator's `fill`.
-fn fill(name: &str, tensor: &Tensor) {
+pub(crate) fn fill(name: &str, tensor: &Tensor) {
     let size = tensor.size();
     let mut values = unit(name, tensor.numel());
     let stretch: &dyn Fn(f32) -> f32 = if size.len() > 1 {
@@ -59,7 +59,7 @@ fn golden() -> BTreeMap<String, Tensor> {
 }
 
 /// At most `count` values, every `step`th.
-fn sample(xs: &Tensor, step: i64, count: i64) -> Tensor {
+pub(crate) fn sample(xs: &Tensor, step: i64, count: i64) -> Tensor {
     let flat = xs.flatten(0, -1);
     let kept = (flat.size()[0] + step - 1) / step;
     flat.index_select(0, &(Tensor::arange(kept.min(count), (Kind::Int64, Device::Cpu)) * step))

@@ -3,7 +3,9 @@
 // What is copied must be the same, not nearly the same.
 #![allow(clippy::float_cmp)]
 
+mod answers;
 mod apply;
+mod claims;
 #[cfg(feature = "cli")]
 mod command;
 mod damage;

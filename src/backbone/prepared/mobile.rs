@@ -4,7 +4,8 @@ use tch::Tensor;
 
 use super::Prepared;
 use crate::Result;
-use crate::backbone::GateInside;
+use crate::backbone::head::PreparedHead;
+use crate::backbone::{GateInside, GateStem};
 use crate::kernels::{Clamp, Convolution, InvertedResidual, Map, Pointwise};
 
 /// A network of inverted residual blocks.
@@ -14,7 +15,7 @@ pub(in crate::backbone) struct Mobile {
     pub(in crate::backbone) stages: Vec<Vec<MobileBlock>>,
     pub(in crate::backbone) head: Pointwise,
     pub(in crate::backbone) head_clamp: Clamp,
-    pub(in crate::backbone) classifier: Pointwise,
+    pub(in crate::backbone) classifier: PreparedHead,
 }
 
 /// One block.
@@ -29,8 +30,8 @@ pub(in crate::backbone) struct MobileBlock {
 }
 
 impl Prepared for Mobile {
-    fn stem(&self, xs: &Tensor) -> Result<Tensor> {
-        Ok(self.stem.forward(&Map::of("stem", xs, self.stem.channels())?, None).tensor())
+    fn stem_gated(&self, xs: &Tensor, gate: &mut GateStem<'_>) -> Result<Tensor> {
+        gate(&self.stem.forward(&Map::of("stem", xs, self.stem.channels())?, None).tensor())
     }
 
     fn stage(&self, index: usize, xs: &Tensor, gate: &mut GateInside<'_>) -> Result<Tensor> {
@@ -62,8 +63,7 @@ impl Prepared for Mobile {
     }
 
     fn classify(&self, features: &Tensor) -> Result<Tensor> {
-        let pooled = Map::of("classifier", features, self.classifier.inputs())?.mean();
-        Ok(self.classifier.forward(&pooled).tensor().flatten(1, -1))
+        self.classifier.classify(features)
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use tch::Tensor;
 use tch::nn::BatchNorm;
 
-use super::GateInside;
+use super::{GateInside, GateStem};
 use crate::Result;
 use crate::kernels::{Axis, Clamp, Convolution, Depthwise, InvertedResidual, Pointwise, values};
 
@@ -21,11 +21,11 @@ pub(super) use residual::{Residual, ResidualBlock};
 ///
 /// Every map is `[N, C, h, w]` with its channels together in memory, where a kernel made it.
 pub trait Prepared: Debug + Send {
-    /// As [`Backbone::stem`](super::Backbone::stem).
+    /// As [`Backbone::stem_gated`](super::Backbone::stem_gated).
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) for what is no f32 picture on the CPU.
-    fn stem(&self, xs: &Tensor) -> Result<Tensor>;
+    /// What `gate` returns; [`Error::Input`](crate::Error::Input) for what is no f32 picture on the CPU.
+    fn stem_gated(&self, xs: &Tensor, gate: &mut GateStem<'_>) -> Result<Tensor>;
 
     /// As [`Backbone::stage_gated`](super::Backbone::stage_gated), but hands out the features only at the places that
     /// [`Backbone::prepare`](super::Backbone::prepare) was told of.
@@ -37,7 +37,7 @@ pub trait Prepared: Debug + Send {
     /// From a picture to what [`stage`](Self::stage) 0 returns, in one go; none if there is no such way.
     ///
     /// # Errors
-    /// As [`stem`](Self::stem).
+    /// As [`stem_gated`](Self::stem_gated), without a gate.
     fn first_stage(&self, xs: &Tensor) -> Result<Option<Tensor>> {
         let _ = xs;
         Ok(None)

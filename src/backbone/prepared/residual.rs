@@ -4,15 +4,18 @@ use tch::Tensor;
 
 use super::Prepared;
 use crate::Result;
-use crate::backbone::GateInside;
-use crate::kernels::{Axis, Clamp, Convolution, Map, Padding, Pointwise, max_pool};
+use crate::backbone::head::PreparedHead;
+use crate::backbone::{GateInside, GateStem};
+use crate::kernels::{Axis, Clamp, Convolution, Map, Padding, max_pool};
 
 /// A residual network.
 #[derive(Debug)]
 pub(in crate::backbone) struct Residual {
     pub(in crate::backbone) stem: Convolution,
+    /// Whether a max pooling follows the stem.
+    pub(in crate::backbone) max_pool: bool,
     pub(in crate::backbone) stages: Vec<Vec<ResidualBlock>>,
-    pub(in crate::backbone) classifier: Pointwise,
+    pub(in crate::backbone) classifier: PreparedHead,
 }
 
 /// One block: two layers or three.
@@ -25,8 +28,14 @@ pub(in crate::backbone) struct ResidualBlock {
 }
 
 impl Prepared for Residual {
-    fn stem(&self, xs: &Tensor) -> Result<Tensor> {
+    fn stem_gated(&self, xs: &Tensor, gate: &mut GateStem<'_>) -> Result<Tensor> {
         let xs = self.stem.forward(&Map::of("stem", xs, self.stem.channels())?, None);
+        let channels = xs.channels;
+        let xs = gate(&xs.tensor())?;
+        if !self.max_pool {
+            return Ok(xs);
+        }
+        let xs = Map::of("stem", &xs, channels)?;
         Ok(max_pool(&xs, Axis { kernel: 3, stride: 2, padding: Padding::Each(1) }).tensor())
     }
 
@@ -45,8 +54,7 @@ impl Prepared for Residual {
     }
 
     fn classify(&self, features: &Tensor) -> Result<Tensor> {
-        let pooled = Map::of("classifier", features, self.classifier.inputs())?.mean();
-        Ok(self.classifier.forward(&pooled).tensor().flatten(1, -1))
+        self.classifier.classify(features)
     }
 }
 

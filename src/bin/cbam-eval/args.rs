@@ -4,14 +4,25 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use cbam::eval::{ClassNames, PictureSource, Truth, TruthRow};
+use cbam::eval::{ClassNames, PictureSource, RemarkKind, Remarks, ScoreCache, Truth, TruthRow};
+use cbam::explain::Method;
 use cbam::maps::MapName;
 use cbam::network::Network;
 use cbam::photo::Preprocess;
+use cbam::pipeline::{Inspect, check_folder, check_writable};
 use cbam::sys::DeviceSpec;
-use cbam::weights::imagenet_classes;
+use cbam::weights::read_labels;
 use cbam::{Error, Result};
 use clap::{Parser, ValueEnum};
+
+use crate::common::claims::Claims;
+use crate::opening::Opening;
+
+/// The files of a report, in its folder.
+const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.html"];
+
+use crate::given::Given;
+use crate::values::{listed, listed_by};
 
 /// Measure a network: how often its class is right, how well its maps point at the object, and whether its decision
 /// rests on what they name.
@@ -22,26 +33,39 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Truth: a table (.tsv), COCO instances (.json), a folder of Pascal VOC files (.xml), or a folder of masks \
-        (.png).\nMaps: fused, spatial[:STAGE], patch[:HEAD], rollout, and the explanations gradcam, gradcam++, hirescam, \
+    after_help = "Truth:\n  \
+        a table (.csv, .tsv): its first line names the columns, separated by commas, tabs or semicolons.\n    \
+          image                 the path of the picture in --images\n    \
+          x1, y1, x2, y2        a box, in pixels of the upright picture; a line for each box of a picture\n    \
+          boxes                 or all its boxes: \"x1,y1,x2,y2;x1,y1,x2,y2\", in quotes where commas separate\n    \
+          class                 if you like: a name, a WordNet id, or a number from 0 on; without boxes, top-1 alone\n    \
+          width, height, small  if you like: the picture's size, to be checked; 1 for a small object, for --small\n  \
+        COCO instances (.json), a folder of Pascal VOC files (.xml), a folder of masks (.png: black is ground, 255 of an\n  \
+        indexed one is void), or a folder with a folder of pictures for each class, which gives top-1 and top-5 alone.\n  \
+        What makes no sense in it is left out, counted and named.\n\n\
+        Maps: fused, spatial[:STAGE], patch[:HEAD], rollout, and the explanations gradcam, gradcam++, hirescam, \
         layercam, xgradcam,\neigencam, scorecam, ablationcam (each [:STAGE]), occlusion, rise.\n\nExamples:\n  \
+        cbam-eval --images assets/images --truth assets/images/truth.csv\n  \
         cbam-eval --images val.tar --truth val.tsv\n  \
+        cbam-eval --images val/ --truth val/                      a folder for each class: top-1\n  \
         cbam-eval --images val/ --truth val.tsv --maps fused,gradcam --report report/\n  \
         cbam-eval --images photos/ --measure faithfulness         no truth is needed\n  \
         cbam-eval --images val.tar --truth val.tsv --plain        the backbone alone, as the reference"
 )]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) given: Given,
     /// The pictures: a folder or a tar archive that holds the paths of the truth
     #[arg(long, value_name = "DIR|TAR")]
     pub(crate) images: PathBuf,
-    /// The truth: a table, a COCO file, a folder of Pascal VOC files, or a folder of masks
+    /// The truth: a table, a COCO file, or a folder of Pascal VOC files, of masks or of class folders; see below
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) truth: Option<PathBuf>,
     /// The maps to score [default: those of fused, spatial, patch and gradcam that the network has]
-    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = map_name)]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = listed_by(map_names(), map_name), hide_possible_values = true)]
     pub(crate) maps: Vec<MapName>,
     /// The map that the others are compared with [default: the first of --maps]
-    #[arg(long, value_name = "NAME", value_parser = map_name)]
+    #[arg(long, value_name = "NAME", value_parser = listed_by(map_names(), map_name), hide_possible_values = true)]
     pub(crate) against: Option<MapName>,
     /// What to measure beside accuracy and localisation [default: all with --report, none without]
     #[arg(long, value_delimiter = ',', value_name = "WHAT")]
@@ -82,14 +106,19 @@ pub(crate) struct Cli {
     /// The network's weights [default: the bundled ones]
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
+    /// The names of the network's classes, one a line, if its weights do not say them
+    #[arg(long, value_name = "FILE", requires = "truth")]
+    pub(crate) labels: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
     /// The bundled backbone alone, without attention
     #[arg(long, conflicts_with = "weights")]
     pub(crate) plain: bool,
     /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value_t, value_name = "DEVICE")]
+    #[arg(long, default_value_t, value_name = "DEVICE", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true)]
     pub(crate) device: DeviceSpec,
     /// Threads; all cores by default
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Write the figures, and which pictures could not be scored, as JSON
     #[arg(long, value_name = "FILE")]
@@ -116,6 +145,12 @@ pub(crate) enum Measure {
     None,
 }
 
+/// The names of maps that can be completed.
+fn map_names() -> Vec<String> {
+    let others = ["fused", "spatial", "patch", "rollout"].map(str::to_owned);
+    others.into_iter().chain(Method::ALL.map(|method| method.to_string())).collect()
+}
+
 fn map_name(text: &str) -> std::result::Result<MapName, String> {
     match text.parse() {
         Ok(MapName::Channel(_)) => Err("not a map that can be scored: a channel gate is a vector".to_owned()),
@@ -138,12 +173,21 @@ pub(crate) struct Row {
     pub(crate) truth: Option<TruthRow>,
 }
 
+impl Row {
+    /// Whether it is known where the objects are.
+    pub(crate) fn has_object(&self) -> bool {
+        self.truth.as_ref().is_some_and(TruthRow::has_object)
+    }
+}
+
 /// The pictures to measure.
 #[derive(Debug)]
 pub(crate) struct Rows {
     pub(crate) rows: Vec<Row>,
     /// How the truth is written down; none if there is none.
     pub(crate) format: Option<String>,
+    /// What is to be said of them.
+    pub(crate) remarks: Remarks,
 }
 
 impl Cli {
@@ -155,38 +199,81 @@ impl Cli {
 
     /// The pictures that are asked for.
     pub(crate) fn rows(&self, source: &PictureSource, network: &Network) -> Result<Rows> {
+        let mut remarks = Remarks::default();
         let Some(path) = &self.truth else {
             if self.small {
                 return Err(Error::argument("--small", "needs a table of truth: --truth"));
             }
-            let names = source.names()?.into_iter().take(self.limit.unwrap_or(usize::MAX));
+            let names = source.names(&mut remarks)?.into_iter().take(self.limit.unwrap_or(usize::MAX));
             let rows: Vec<Row> = names.map(|image| Row { image, truth: None }).collect();
             if rows.is_empty() {
-                return Err(Error::argument("--images", format!("{} holds no picture", self.images.display())));
+                let message = match remarks.iter().next() {
+                    Some(_) => format!("{} holds no picture that can be read; {remarks}", self.images.display()),
+                    None => format!("{} holds no picture", self.images.display()),
+                };
+                return Err(Error::argument("--images", message));
             }
-            return self.checked(Rows { rows, format: None });
+            return self.checked(Rows { rows, format: None, remarks });
         };
-        // Tables and COCO files name their pictures; the others are matched with what there is.
-        let names = if path.is_dir() { source.names()? } else { Vec::new() };
-        let classes = network.config().classes;
-        let known = usize::try_from(classes).is_ok_and(|classes| classes == imagenet_classes().len());
-        let classes_by_name = if known { ClassNames::imagenet() } else { ClassNames::default() };
-        let truth = Truth::open(path, &classes_by_name, &names)?;
+        let classes = self.class_names(network)?;
+        let truth = self.open_truth(path, source, &classes, &mut remarks)?;
         let format = truth.format.to_string();
+        remarks.merge(truth.remarks);
         let rows = truth.rows.into_iter().filter(|row| row.small || !self.small);
         let rows: Vec<TruthRow> = rows.take(self.limit.unwrap_or(usize::MAX)).collect();
         if rows.is_empty() {
-            let rows = if self.small { "row with small = 1" } else { "row" };
-            return Err(Error::argument("--truth", format!("{} has no {rows}", path.display())));
-        }
-        for row in &rows {
-            if let Some(class) = row.class.filter(|class| *class as i64 >= classes) {
-                let message = format!("{} is of class {class}, the network knows {classes}", row.image);
-                return Err(Error::argument("--truth", message));
-            }
+            return Err(Error::argument("--truth", format!("{} has no row with small = 1", path.display())));
         }
         let rows = rows.into_iter().map(|row| Row { image: row.image.clone(), truth: Some(row) }).collect();
-        self.checked(Rows { rows, format: Some(format) })
+        self.checked(Rows { rows, format: Some(format), remarks })
+    }
+
+    /// The truth. Tables and COCO files name their pictures; the others are matched with what there is.
+    fn open_truth(
+        &self,
+        path: &Path,
+        source: &PictureSource,
+        classes: &ClassNames,
+        remarks: &mut Remarks,
+    ) -> Result<Truth> {
+        if !path.is_dir() {
+            return Truth::open(path, classes, &[]);
+        }
+        let mut names = source.names(remarks)?;
+        let real = |path: &Path| path.canonicalize().map_err(Error::io(path));
+        let (own, images) = (real(path)?, real(&self.images)?);
+        let truth = if own == images {
+            Truth::open_among(path, classes, &names)?
+        } else {
+            // Masks that lie below the pictures are no pictures themselves.
+            if let Ok(below) = own.strip_prefix(&images) {
+                names.retain(|name| !Path::new(name).starts_with(below));
+            }
+            Truth::open(path, classes, &names)?
+        };
+        let known: HashSet<&str> = truth.rows.iter().map(|row| row.image.as_str()).collect();
+        for name in names.iter().filter(|name| !known.contains(name.as_str())) {
+            remarks.add(
+                RemarkKind::Assumed,
+                "pictures of which the truth has nothing that can be used, left out",
+                name,
+            );
+        }
+        Ok(truth)
+    }
+
+    /// The words for the network's classes.
+    fn class_names(&self, network: &Network) -> Result<ClassNames> {
+        let labels = match &self.labels {
+            Some(path) => read_labels(path)?,
+            None => network.labels(),
+        };
+        let classes = network.classes();
+        if self.labels.is_some() && labels.len() != classes {
+            let message = format!("{} names, but the network has {classes} classes", labels.len());
+            return Err(Error::argument("--labels", message));
+        }
+        Ok(if labels.is_empty() { ClassNames::unnamed(classes) } else { ClassNames::new(labels) })
     }
 
     /// Refuses rows whose maps would be saved over one another.
@@ -207,11 +294,48 @@ impl Cli {
 
     /// The network to measure.
     pub(crate) fn network(&self, device: tch::Device) -> Result<Network> {
-        match &self.weights {
-            Some(path) => Network::open(path, device),
-            None if self.plain => Network::plain(device),
-            None => Network::pretrained(device),
+        Ok(self.opened(device)?.0)
+    }
+
+    /// The network to measure, and what a user should know of its weights file, a line each.
+    pub(crate) fn opened(&self, device: tch::Device) -> Result<(Network, Vec<String>)> {
+        let Some(path) = &self.weights else {
+            let network = if self.plain { Network::plain(device) } else { Network::pretrained(device) };
+            return Ok((network?, Vec::new()));
+        };
+        let opened = Network::open_with(path, &self.opening.options(), device)?;
+        if opened.network.config().classes == 0 {
+            return Err(Error::weights(path, "has no classifier, and what is measured here rests on its answers"));
         }
+        let notes = opened.notes().into_iter().map(|note| format!("{}: {note}", path.display())).collect();
+        Ok((opened.network, notes))
+    }
+
+    /// Claims every file that is read or written, and makes sure that those can be, before any work.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if one would be written over another, [`Error::Io`] if one cannot be written.
+    pub(crate) fn claims(&self) -> Result<Claims> {
+        let mut claims = Claims::default();
+        claims.read("--images", &self.images);
+        let read = [
+            ("--truth", &self.truth),
+            ("--weights", &self.weights),
+            ("--labels", &self.labels),
+            ("--backgrounds", &self.backgrounds),
+        ];
+        for (option, path) in read.into_iter().filter_map(|(option, path)| Some((option, path.as_ref()?))) {
+            claims.read(option, path);
+        }
+        let report = self.report.iter().flat_map(|folder| REPORT.map(|name| ("--report", folder.join(name))));
+        let cache = self.cache_folder().map(|folder| ("--cache", ScoreCache::file(&folder)));
+        let json = self.json.clone().map(|path| ("--json", path));
+        for (option, path) in json.into_iter().chain(report).chain(cache) {
+            claims.write(option, &path).map_err(|message| Error::argument(option, message))?;
+        }
+        self.json.iter().try_for_each(|path| check_writable(path))?;
+        self.report.iter().try_for_each(|folder| check_folder(folder))?;
+        Ok(claims)
     }
 
     /// The folder of the kept scores, if they are kept.

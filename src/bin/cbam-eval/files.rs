@@ -5,6 +5,7 @@ use std::path::Path;
 use cbam::Result;
 use cbam::eval::thresholds;
 use cbam::pipeline::write_whole;
+use cbam::text::printable;
 
 use crate::record::Faithful;
 use crate::report::Report;
@@ -13,6 +14,12 @@ use crate::summary::{Figures, Set};
 /// A field that is empty where there is nothing.
 fn field<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
+}
+
+/// Text in a cell: what controls a terminal is escaped, and a spreadsheet takes nothing for a formula.
+fn cell(text: &str) -> String {
+    let text = printable(text);
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.into_owned() }
 }
 
 /// Writes what was measured on each picture; IoU stands at the best threshold of the set.
@@ -58,9 +65,9 @@ pub(crate) fn scores(path: &Path, set: &Set<'_>, all: &Figures) -> Result<()> {
                     .get(i)
                     .map_or((0, 0), |(_, map)| (place(map.summary.threshold), place(map.boxes[1].threshold)));
                 csv.write_record([
-                    image.clone(),
-                    view.to_owned(),
-                    subject.to_string(),
+                    cell(image),
+                    cell(view),
+                    cell(&subject.to_string()),
                     seen.class.to_string(),
                     seen.confidence.to_string(),
                     field(seen.truth.map(|(rank, _)| rank)),
@@ -92,7 +99,7 @@ pub(crate) fn summary(path: &Path, report: &Report) -> Result<()> {
         |set: &str, map: &str, figure: &str, n: usize, value: f64, error: Option<f64>, ends: Option<[f64; 2]>| {
             let [low, high] = ends.map_or([None; 2], |ends| ends.map(Some));
             let fields = [field(Some(n)), field(Some(value)), field(error), field(low), field(high)];
-            let texts = [set, map, figure].map(str::to_owned);
+            let texts = [set, map, figure].map(cell);
             csv.write_record(texts.iter().chain(&fields)).map_err(failed)
         };
     for group in [&report.all, &report.small].into_iter().chain(&report.groups).chain(&report.clutter) {
@@ -153,4 +160,25 @@ pub(crate) fn summary(path: &Path, report: &Report) -> Result<()> {
         )?;
     }
     write_whole(path, &csv.into_inner().map_err(|error| failed(error.into_error().into()))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula_or_controls_a_terminal() {
+        for (text, expected) in [
+            ("a/b-c.jpg", "a/b-c.jpg"),
+            ("=1+1.jpg", "'=1+1.jpg"),
+            ("+a", "'+a"),
+            ("-a", "'-a"),
+            ("@a", "'@a"),
+            ("\ta", "\\ta"),
+            ("\r=a", "\\r=a"),
+            ("\u{1b}[31m\u{202e}", "\\u{1b}[31m\\u{202e}"),
+        ] {
+            assert_eq!(cell(text), expected);
+        }
+    }
 }

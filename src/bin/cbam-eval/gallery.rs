@@ -92,12 +92,12 @@ fn gallery(
     let threshold = figures.map(|figures| figures.boxes[1].threshold);
     let mut drawn: Vec<Option<Shot>> = wanted.iter().map(|_| None).collect();
     source.visit(&unique, study.limits.max_bytes, |place, bytes| {
-        let bytes = bytes?;
+        // What was measured before and cannot be read any more is not shown.
+        let Ok(bytes) = bytes else { return Ok(()) };
         for (slot, name) in names.iter().enumerate().filter(|(_, name)| **name == unique[place]) {
             let (value, measured) = order[wanted[slot]];
-            let (photo, map) = study.again(measured, &set.rows[measured.row], &bytes, i)?;
-            let region = set.rows[measured.row].truth.as_ref().map(cbam::eval::TruthRow::region).transpose()?;
-            let picture = draw(&photo, &map, region.as_ref(), threshold)?;
+            let (photo, map, region) = study.again(measured, &set.rows[measured.row], &bytes, i)?;
+            let picture = draw(&photo, &map, region.as_deref(), threshold)?;
             let caption = match best {
                 Some(_) => format!("IoU {value:.2}"),
                 None => format!("insertion − deletion {value:.2}"),

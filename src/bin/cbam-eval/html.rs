@@ -1,6 +1,7 @@
 //! The report as one HTML file that needs no network.
 
-use minijinja::{AutoEscape, Environment, context};
+use cbam::text::printable;
+use minijinja::{AutoEscape, Environment, Value, context, escape_formatter};
 
 use crate::gallery::Gallery;
 use crate::report::Report;
@@ -12,6 +13,11 @@ const PAGE: &str = include_str!("report.html");
 pub(crate) fn page(report: &Report, galleries: &[Gallery]) -> anyhow::Result<String> {
     let mut environment = Environment::new();
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    // What turns the direction of reading in a name would turn it on the page too.
+    environment.set_formatter(|out, state, value| match value.as_str() {
+        Some(text) if !value.is_safe() => escape_formatter(out, state, &Value::from(printable(text))),
+        _ => escape_formatter(out, state, value),
+    });
     environment.add_template("report", PAGE)?;
     let named = |curve: fn(&crate::summary::FaithFigures) -> &Vec<f64>| -> Vec<(String, Vec<f64>)> {
         report.faithfulness.iter().map(|figures| (figures.map.clone(), curve(figures).clone())).collect()

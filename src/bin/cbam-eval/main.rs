@@ -1,12 +1,18 @@
 //! `cbam-eval`: how right a network is, how well its maps point, and whether its decision rests on what they name.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 #[path = "../common/mod.rs"]
 mod common;
 mod console;
+mod effect;
 mod files;
 mod gallery;
+#[path = "../common/given.rs"]
+mod given;
 mod html;
+#[path = "../common/opening.rs"]
+mod opening;
 mod prepare;
 mod randomise;
 mod record;
@@ -17,48 +23,99 @@ mod subject;
 mod summary;
 mod svg;
 mod tables;
+#[path = "../common/values.rs"]
+mod values;
+
+use std::path::Path;
 
 use anyhow::Result;
 use cbam::eval::PictureSource;
 use cbam::pipeline::write_whole;
 
+use common::status;
+
 use args::{Cli, Measure, Rows};
-use report::Report;
+use report::{Missing, Report};
 use run::Outcome;
 use study::Study;
 use subject::Subject;
 use summary::Set;
 
 fn main() {
-    cbam::sys::exit(match run(&common::arguments::<Cli>()) {
-        Ok(0) => 0,
-        Ok(missing) => {
-            eprintln!("cbam-eval: {missing} pictures could not be scored");
-            1
-        }
-        Err(error) => {
-            eprintln!("cbam-eval: {error:#}");
-            1
-        }
-    })
+    common::end(run(&common::arguments::<Cli>(|| common::end_at_once())));
 }
 
-/// The number of pictures that could not be scored.
-fn run(cli: &Cli) -> Result<usize> {
+/// The exit status.
+fn run(cli: &Cli) -> Result<u8> {
+    cli.check_effects()?;
+    cli.claims()?;
     let device = cbam::sys::resolve(cli.device)?;
     cbam::sys::set_all_threads(cli.threads)?;
     let source = cli.source()?;
-    let network = cli.network(device)?.for_inference();
+    let (network, notes) = cli.opened(device)?;
+    notes.iter().for_each(common::say);
+    let network = network.for_inference();
     let rows = cli.rows(&source, &network)?;
+    console::tell(&rows.remarks, cli.quiet);
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
     let against = against(cli, &study)?;
     let outcome = run::pictures(&mut study, &source, &rows.rows, cli.quiet)?;
-    let report = conclude(cli, &study, &source, &rows, outcome, against)?;
-    print!("{report}");
-    if let Some(path) = &cli.json {
-        write_whole(path, format!("{}\n", serde_json::to_string_pretty(&report)?).as_bytes())?;
+    console::tell(&study.remarks, cli.quiet);
+    Ok(conclude(cli, &study, &source, &rows, outcome, against).unwrap_or_else(common::failed))
+}
+
+/// Writes and prints all that was found, each whatever becomes of the others; the exit status.
+fn conclude(
+    cli: &Cli,
+    study: &Study<'_>,
+    source: &PictureSource,
+    rows: &Rows,
+    outcome: Outcome,
+    against: usize,
+) -> Result<u8> {
+    let (measured, missing_rows) = (outcome.measured, outcome.missing_rows);
+    let set = Set { rows: &rows.rows, subjects: &study.subjects, measured: &measured, missing: &missing_rows };
+    let report = figures(cli, study, source, rows, &set, (outcome.missing, outcome.stopped), against)?;
+    let json = format!("{}\n", serde_json::to_string_pretty(&report)?);
+    let written = cli.json.as_ref().map(|path| write_whole(path, json.as_bytes()).map_err(Into::into));
+    let made = cli.report.as_ref().map(|folder| write_report(folder, &json, &report, &set, study, source));
+    let printed = Some(common::print(&report.to_string()).map_err(Into::into));
+    let mut status = status::DONE;
+    for done in [written, made, printed].into_iter().flatten() {
+        if let Err(error) = done {
+            status = common::failed(error);
+        }
     }
-    Ok(report.missing.len())
+    let lost = report.remarks.lost();
+    let parts = [
+        (report.missing.len() as u64, "pictures could not be scored"),
+        (lost, "parts of the truth or files are lost, as said above"),
+    ];
+    for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
+        common::say(format_args!("{count} {what}"));
+        status = status::FAILED;
+    }
+    if let Some(reason) = &report.stopped {
+        common::say(format_args!("not all pictures were looked at: {reason}"));
+        status = status::FAILED;
+    }
+    Ok(status)
+}
+
+/// The files of the report.
+fn write_report(
+    folder: &Path,
+    json: &str,
+    report: &Report,
+    set: &Set<'_>,
+    study: &Study<'_>,
+    source: &PictureSource,
+) -> Result<()> {
+    write_whole(&folder.join("report.json"), json.as_bytes())?;
+    files::scores(&folder.join("scores.csv"), set, &report.all)?;
+    files::summary(&folder.join("summary.csv"), report)?;
+    let galleries = gallery::galleries(study, source, set, &report.all)?;
+    Ok(write_whole(&folder.join("report.html"), html::page(report, &galleries)?.as_bytes())?)
 }
 
 /// The place of the map that the others are compared with.
@@ -70,20 +127,22 @@ fn against(cli: &Cli, study: &Study<'_>) -> Result<usize> {
     found.ok_or_else(|| anyhow::anyhow!("--against: {name} is none of the maps that are measured; add it to --maps"))
 }
 
-/// From what was measured to the figures, and to the files of the report.
-fn conclude(
+/// From what was measured to the figures.
+fn figures(
     cli: &Cli,
     study: &Study<'_>,
     source: &PictureSource,
     rows: &Rows,
-    outcome: Outcome,
+    set: &Set<'_>,
+    (missing, stopped): (Vec<Missing>, Option<cbam::Error>),
     against: usize,
 ) -> Result<Report> {
-    let Outcome { measured, missing, missing_rows } = outcome;
     let config = study.network.config();
-    let set = Set { rows: &rows.rows, subjects: &study.subjects, measured: &measured, missing: &missing_rows };
-    let time = if cli.measures(Measure::Time) { run::clock(study, source, &rows.rows, &measured)? } else { Vec::new() };
-    let report = Report {
+    let mut remarks = rows.remarks.clone();
+    remarks.merge(study.remarks.clone());
+    let timed = cli.measures(Measure::Time);
+    let time = if timed { run::clock(study, source, &rows.rows, set.measured)? } else { Vec::new() };
+    Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
         arch: config.arch,
         attention: !config.attention.is_empty(),
@@ -97,7 +156,7 @@ fn conclude(
         images: cli.images.display().to_string(),
         truth: rows.format.clone(),
         seed: cli.seed,
-        n: measured.len(),
+        n: set.measured.len(),
         all: set.all(),
         small: set.small(),
         groups: set.groups(|row| study.subset.contains(&row)),
@@ -111,15 +170,8 @@ fn conclude(
             Vec::new()
         },
         notes: tables::notes(study, rows),
+        remarks,
         missing,
-    };
-    if let Some(folder) = &cli.report {
-        let json = format!("{}\n", serde_json::to_string_pretty(&report)?);
-        write_whole(&folder.join("report.json"), json.as_bytes())?;
-        files::scores(&folder.join("scores.csv"), &set, &report.all)?;
-        files::summary(&folder.join("summary.csv"), &report)?;
-        let galleries = gallery::galleries(study, source, &set, &report.all)?;
-        write_whole(&folder.join("report.html"), html::page(&report, &galleries)?.as_bytes())?;
-    }
-    Ok(report)
+        stopped: stopped.map(|error| error.to_string()),
+    })
 }

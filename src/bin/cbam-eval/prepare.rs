@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use cbam::eval::{Clutter, FaithfulnessOptions, PictureSource, ScoreCache};
+use cbam::eval::{Clutter, FaithfulnessOptions, PictureSource, Remarks, ScoreCache};
 use cbam::explain::ExplainOptions;
 use cbam::network::Network;
 use cbam::photo::{Limits, decode};
@@ -83,6 +83,7 @@ pub(crate) fn study<'a>(
         cache,
         limits: Limits::default(),
         fresh: 0,
+        remarks: Remarks::default(),
     })
 }
 
@@ -94,7 +95,7 @@ fn clutter(cli: &Cli, source: &PictureSource, rows: &[Row], short_side: u32) -> 
     read_some(source, names, cli.seed, |name, picture| clutter.add_other(name, &picture))?;
     if let Some(path) = &cli.backgrounds {
         let wallpapers = PictureSource::at(path)?;
-        let names = wallpapers.names()?;
+        let names = wallpapers.names(&mut Remarks::default())?;
         read_some(&wallpapers, names, cli.seed, |_, picture| clutter.add_wallpaper(&picture))?;
         if clutter.grounds().1 == 0 {
             anyhow::bail!("--backgrounds: {} holds no picture that can be read", path.display());

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cbam::eval::{self, Region, area_under};
+use cbam::eval::{self, Region, Remarks, area_under};
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,9 @@ pub(crate) struct Seen {
     pub(crate) truth: Option<(usize, f32)>,
     /// The share of the picture that the objects cover.
     pub(crate) share: Option<f64>,
+    /// What is to be said of the picture and its truth.
+    #[serde(default)]
+    pub(crate) remarks: Remarks,
 }
 
 impl Seen {
@@ -34,7 +37,7 @@ impl Seen {
             Some(class) => Some((eval::rank(probabilities, class)?, probabilities[class])),
             None => None,
         };
-        Ok(Self { class: first, confidence: probabilities[first], truth, share })
+        Ok(Self { class: first, confidence: probabilities[first], truth, share, remarks: Remarks::default() })
     }
 }
 
@@ -52,7 +55,7 @@ pub(crate) struct Located {
 impl Located {
     /// Scores a map at the picture's resolution.
     pub(crate) fn new(map: ArrayView2<'_, f32>, region: &Region) -> cbam::Result<Self> {
-        let score = eval::PictureScore::new(map, &region.inside)?;
+        let score = eval::PictureScore::on(map, region)?;
         let boxes = eval::box_iou(map, &region.boxes)?.to_vec();
         let eval::PictureScore { pointing, energy, iou, centre } = score;
         Ok(Self { pointing, energy, iou: iou.to_vec(), centre, boxes })

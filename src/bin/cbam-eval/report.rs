@@ -3,7 +3,7 @@
 use std::fmt;
 
 use cbam::backbone::Arch;
-use cbam::eval::{AccuracySummary, Estimate, LocalisationSummary, Proportion};
+use cbam::eval::{AccuracySummary, Estimate, LocalisationSummary, Proportion, Remarks};
 use serde::Serialize;
 
 use crate::summary::{DifferenceFigures, FaithFigures, Figures, MapFigures, SanityFigures};
@@ -37,7 +37,12 @@ pub(crate) struct Report {
     pub(crate) differences: Vec<DifferenceFigures>,
     /// How it was measured, a sentence each.
     pub(crate) notes: Vec<String>,
+    /// What of the truth and the pictures was left out, changed or assumed.
+    pub(crate) remarks: Remarks,
     pub(crate) missing: Vec<Missing>,
+    /// Why not all pictures were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stopped: Option<String>,
 }
 
 /// The time that one map takes.

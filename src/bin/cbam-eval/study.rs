@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use cbam::eval::{Clutter, FaithfulnessOptions, Object, Region, ScoreCache, faithfulness, rank_correlation};
+use cbam::eval::{
+    Clutter, FaithfulnessOptions, Object, Region, RemarkKind, Remarks, ScoreCache, faithfulness, rank_correlation,
+};
 use cbam::explain::ExplainOptions;
 use cbam::maps::AttentionMap;
 use cbam::network::Network;
@@ -19,23 +21,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::args::{Row, stem};
+use crate::common::say;
 use crate::record::{InClutter, Located, Made, Measured, Seen};
 use crate::subject::{Look, Subject, at_size, classify};
-
-/// Who is at fault when something fails.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    /// This picture: the others can still be measured.
-    Picture(Error),
-    /// A file that all need.
-    Run(Error),
-}
-
-impl From<Error> for Fault {
-    fn from(error: Error) -> Self {
-        Self::Picture(error)
-    }
-}
 
 /// What is measured, and how.
 pub(crate) struct Study<'a> {
@@ -60,6 +48,8 @@ pub(crate) struct Study<'a> {
     pub(crate) limits: Limits,
     /// Scores that were measured, and not found in the cache.
     pub(crate) fresh: usize,
+    /// What is to be said of the pictures and of their truth.
+    pub(crate) remarks: Remarks,
 }
 
 /// A picture that is decoded, looked at and drawn on only as far as it is needed.
@@ -70,14 +60,22 @@ struct Scene<'a> {
     look: Option<Arc<Look>>,
     region: Option<Arc<Region>>,
     maps: Vec<Option<AttentionMap>>,
+    remarks: Remarks,
+}
+
+impl<'a> Scene<'a> {
+    fn new(row: &'a Row, bytes: &'a [u8], subjects: usize) -> Self {
+        let maps = vec![None; subjects];
+        Self { row, bytes, photo: None, look: None, region: None, maps, remarks: Remarks::default() }
+    }
 }
 
 impl Study<'_> {
     /// Measures one picture.
-    pub(crate) fn measure(&mut self, index: usize, row: &Row, bytes: &[u8]) -> Result<Measured, Fault> {
+    pub(crate) fn measure(&mut self, index: usize, row: &Row, bytes: &[u8]) -> Result<Measured> {
         let count = self.subjects.len();
-        let mut scene = Scene { row, bytes, photo: None, look: None, region: None, maps: vec![None; count] };
-        let truth = truth_key(row).map_err(Fault::Picture)?;
+        let mut scene = Scene::new(row, bytes, count);
+        let truth = truth_key(row)?;
         let base = ScoreCache::key(&[self.context.as_bytes(), bytes]);
         let base = |parts: &[&str]| {
             let parts: Vec<&[u8]> =
@@ -87,9 +85,11 @@ impl Study<'_> {
         let seen: Seen = self.recall(&base(&["seen", &truth]), |study| {
             let look = scene.look(study)?;
             let class = row.truth.as_ref().and_then(|truth| truth.class);
-            let share = if row.truth.is_some() { Some(scene.region()?.share()) } else { None };
-            Seen::new(look.readout.probabilities.view(), class, share)
+            let share = if row.has_object() { Some(scene.region(study)?.share()) } else { None };
+            let seen = Seen::new(look.readout.probabilities.view(), class, share)?;
+            Ok(Seen { remarks: scene.remarks.clone(), ..seen })
         })?;
+        self.remarks.merge(seen.remarks.clone());
         let in_subset = self.subset.contains(&index);
         let mut measured = Measured {
             row: index,
@@ -115,15 +115,19 @@ impl Study<'_> {
         }
         let made = self.places(|subject| in_subset || !subject.is_costly());
         for i in made.iter().copied() {
-            if let Some(folder) = &self.folders[i] {
+            if let Some(folder) = self.folders[i].clone() {
                 let map = scene.map(self, i, class)?;
-                save(&folder.join(format!("{}.npy", stem(&row.image))), &map).map_err(Fault::Run)?;
+                if let Err(error) = save(&folder.join(format!("{}.npy", stem(&row.image))), &map) {
+                    self.remarks.add(RemarkKind::Lost, "maps that could not be saved", error);
+                }
             }
         }
-        if row.truth.is_some() {
+        if row.has_object() {
             let key = |i: usize| base(&["located", &self.subjects[i].to_string(), &truth]);
             let keys = made.iter().map(|i| (*i, key(*i))).collect();
-            self.locate(keys, &mut measured.located, |study, i| Ok((scene.map(study, i, class)?, scene.region()?)))?;
+            self.locate(keys, &mut measured.located, |study, i| {
+                Ok((scene.map(study, i, class)?, scene.region(study)?))
+            })?;
         }
         if let Some(options) = self.faithfulness.clone().filter(|_| in_subset) {
             for i in self.places(|subject| *subject != Subject::Centre) {
@@ -159,7 +163,7 @@ impl Study<'_> {
         scene: &mut Scene<'_>,
         class: usize,
         sane: &mut [Option<Vec<f64>>],
-    ) -> Result<(), Fault> {
+    ) -> Result<()> {
         let wanted = |subject: &Subject| !subject.is_baseline() && !subject.is_costly();
         let seed = self.seed.to_string();
         let keys: Vec<Option<String>> = self
@@ -194,7 +198,7 @@ impl Study<'_> {
         scene: &mut Scene<'_>,
         truth: &str,
         untrained: bool,
-    ) -> Result<InClutter, Fault> {
+    ) -> Result<InClutter> {
         // What is drawn depends on the picture's name, too.
         let which = if untrained { "untrained" } else { "trained" };
         let drawn = format!("{} {which} {}", self.clutter_key, scene.row.image);
@@ -208,9 +212,10 @@ impl Study<'_> {
             let photo = scene.photo(study)?;
             let clutter = study.clutter.as_ref().ok_or_else(|| Error::argument("clutter", "is not asked for"))?;
             let cluttered = clutter.make(&row.image, &photo.image, untrained)?;
-            let region = match &row.truth {
-                Some(_) => cluttered.region(&*scene.region()?),
-                None => Region { inside: ndarray::Array2::from_elem((1, 1), false), boxes: Vec::new() },
+            let region = if row.has_object() {
+                cluttered.region(&*scene.region(study)?)
+            } else {
+                Region { inside: ndarray::Array2::from_elem((1, 1), false), void: None, boxes: Vec::new() }
             };
             let kind = cluttered.kind.to_string();
             let photo = Photo::from(image::DynamicImage::from(cluttered.picture));
@@ -219,11 +224,11 @@ impl Study<'_> {
         };
         let (kind, seen): (String, Seen) = self.recall(&base(&["clutter", &drawn, truth]), |study| {
             let (kind, look, region) = draw(study)?;
-            let share = row.truth.as_ref().map(|_| region.share());
+            let share = row.has_object().then(|| region.share());
             Ok((kind, Seen::new(look.readout.probabilities.view(), class, share)?))
         })?;
         let mut located = vec![None; self.subjects.len()];
-        if row.truth.is_some() {
+        if row.has_object() {
             let wanted = self.subjects.iter().enumerate().filter(|(_, subject)| !subject.is_costly());
             let key = |subject: &Subject| base(&["clutter", &drawn, &subject.to_string(), truth]);
             let keys = wanted.map(|(i, subject)| (i, key(subject))).collect();
@@ -235,10 +240,9 @@ impl Study<'_> {
         Ok(InClutter { kind, seen, located })
     }
 
-    /// A picture that was measured and one of its maps, to draw them.
-    pub(crate) fn again(&self, of: &Measured, row: &Row, bytes: &[u8], i: usize) -> Result<(Arc<Photo>, AttentionMap)> {
-        let mut scene =
-            Scene { row, bytes, photo: None, look: None, region: None, maps: vec![None; self.subjects.len()] };
+    /// A picture that was measured, one of its maps, and where its objects are, to draw them.
+    pub(crate) fn again(&self, of: &Measured, row: &Row, bytes: &[u8], i: usize) -> Result<Drawn> {
+        let mut scene = Scene::new(row, bytes, self.subjects.len());
         if self.subjects[i].is_costly() {
             let base = ScoreCache::key(&[self.context.as_bytes(), bytes]);
             let key = ScoreCache::key(&[base.as_bytes(), b"made", self.subjects[i].to_string().as_bytes()]);
@@ -246,7 +250,8 @@ impl Study<'_> {
             let map = made.and_then(|made| made.map());
             scene.maps[i] = map.map(|map| AttentionMap::new(map, cbam::maps::MapRange::Positive)).transpose()?;
         }
-        Ok((scene.photo(self)?, scene.map(self, i, of.seen.class)?))
+        let region = if row.has_object() { Some(scene.region(self)?) } else { None };
+        Ok((scene.photo(self)?, scene.map(self, i, of.seen.class)?, region))
     }
 
     /// Recalls how well maps point, or scores those that were not kept, side by side.
@@ -255,7 +260,7 @@ impl Study<'_> {
         keys: Vec<(usize, String)>,
         located: &mut [Option<Located>],
         mut map: impl FnMut(&Self, usize) -> Result<(AttentionMap, Arc<Region>)>,
-    ) -> Result<(), Fault> {
+    ) -> Result<()> {
         let mut missing = Vec::new();
         for (i, key) in keys {
             located[i] = self.cache.get(&key);
@@ -270,7 +275,7 @@ impl Study<'_> {
             Ok((i, key, Located::new(map.view(), &region)?))
         });
         for (i, key, score) in scored.collect::<Result<Vec<_>>>()? {
-            self.keep(&key, &score)?;
+            self.keep(&key, &score);
             located[i] = Some(score);
         }
         Ok(())
@@ -281,18 +286,30 @@ impl Study<'_> {
         &mut self,
         key: &str,
         measure: impl FnOnce(&Self) -> Result<T>,
-    ) -> Result<T, Fault> {
+    ) -> Result<T> {
         if let Some(score) = self.cache.get(key) {
             return Ok(score);
         }
         let score = measure(self)?;
-        self.keep(key, &score)?;
+        self.keep(key, &score);
         Ok(score)
     }
 
-    fn keep(&mut self, key: &str, score: &impl Serialize) -> Result<(), Fault> {
+    fn keep(&mut self, key: &str, score: &impl Serialize) {
         self.fresh += 1;
-        self.cache.put(key, score).map_err(Fault::Run)
+        if let Err(error) = self.cache.put(key, score) {
+            self.remarks.add(RemarkKind::Lost, "caches that cannot be written, whose scores are not kept", error);
+        }
+    }
+}
+
+/// Says that a picture is damaged, though it is scored; once, however often it is decoded.
+fn say_once(image: &str, damage: &str) {
+    static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if !said.iter().any(|known| known == image) {
+        said.push(image.to_owned());
+        say(format_args!("{image}: damaged: {damage}"));
     }
 }
 
@@ -303,9 +320,11 @@ impl Scene<'_> {
             return Ok(photo.clone());
         }
         let photo = decode(Path::new(&self.row.image), self.bytes, &study.limits)?;
-        if let Some(truth) = self.row.truth.as_ref().filter(|truth| truth.size != photo.size()) {
-            let message = format!("{} pixels, where the truth has {}", photo.size(), truth.size);
-            return Err(Error::photo(&self.row.image, message));
+        if let Some(damage) = &photo.damage {
+            say_once(&self.row.image, damage);
+        }
+        if let Some(truth) = &self.row.truth {
+            truth.check_size(photo.size())?;
         }
         Ok(self.photo.insert(Arc::new(photo)).clone())
     }
@@ -318,13 +337,14 @@ impl Scene<'_> {
         Ok(self.look.insert(Arc::new(Look::at(study.network, prepared)?)).clone())
     }
 
-    fn region(&mut self) -> Result<Arc<Region>> {
+    fn region(&mut self, study: &Study<'_>) -> Result<Arc<Region>> {
         if let Some(region) = &self.region {
             return Ok(region.clone());
         }
+        let size = self.photo(study)?.size();
         let truth = self.row.truth.as_ref();
         let truth = truth.ok_or_else(|| Error::argument("truth", format!("{} has none", self.row.image)))?;
-        Ok(self.region.insert(Arc::new(truth.region()?)).clone())
+        Ok(self.region.insert(Arc::new(truth.region(size, &mut self.remarks)?)).clone())
     }
 
     fn map(&mut self, study: &Study<'_>, i: usize, class: usize) -> Result<AttentionMap> {
@@ -336,14 +356,18 @@ impl Scene<'_> {
     }
 }
 
+/// What the gallery draws: a picture, a map, and where the objects are.
+pub(crate) type Drawn = (Arc<Photo>, AttentionMap, Option<Arc<Region>>);
+
 /// What a score depends on in the truth.
 fn truth_key(row: &Row) -> Result<String> {
     let Some(truth) = &row.truth else { return Ok(String::new()) };
     let object = match &truth.object {
         Object::Boxes(boxes) => format!("{boxes:?}"),
+        Object::Unknown => String::new(),
         Object::Mask(path) => ScoreCache::key(&[&std::fs::read(path).map_err(Error::io(path))?]),
     };
-    Ok(format!("{:?} {} {object}", truth.class, truth.size))
+    Ok(format!("{:?} {:?} {object}", truth.class, truth.size))
 }
 
 fn save(path: &Path, map: &AttentionMap) -> Result<()> {

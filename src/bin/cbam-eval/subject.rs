@@ -7,7 +7,7 @@ use cbam::network::Network;
 use cbam::photo::{Geometry, ImageSize, Prepared};
 use cbam::{Error, Result};
 use ndarray::{Array2, ArrayView3, ArrayView4, Axis};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// What is scored: a map, or one of the baselines.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,9 +114,9 @@ pub(crate) fn explanation(
 pub(crate) fn classify(network: &Network, batch: &ArrayView4<'_, f32>) -> Result<Array2<f32>> {
     let input = tensor(batch)?.f_to_device(network.device())?;
     let probabilities = tch::no_grad(|| -> Result<Tensor> {
-        Ok(network.forward(&input, false)?.logits.f_softmax(-1, Kind::Float)?.f_to_device(tch::Device::Cpu)?)
+        Ok(network.probabilities(&network.forward(&input, false)?.logits)?.f_to_device(tch::Device::Cpu)?)
     })?;
-    let (rows, columns) = (batch.len_of(Axis(0)), network.config().classes as usize);
+    let (rows, columns) = (batch.len_of(Axis(0)), network.answers());
     let mut values = vec![0.0; rows * columns];
     let count = values.len();
     probabilities.f_contiguous()?.f_copy_data(&mut values, count)?;

@@ -186,7 +186,7 @@ impl Set<'_> {
             let figures = MapFigures { summary, boxes: boxes.summary() };
             (subject.to_string(), figures)
         };
-        let with_truth = self.rows.iter().any(|row| row.truth.is_some());
+        let with_truth = self.rows.iter().any(Row::has_object);
         let subjects = self.subjects.iter().enumerate().filter(|_| with_truth);
         Figures {
             name,

@@ -256,6 +256,9 @@ pub(crate) fn notes(study: &Study<'_>, rows: &Rows) -> Vec<String> {
             "clutter: each picture at 0.4 to 1 of the sides on grounds of {others} other pictures (textures, blurred, shuffled tiles) and {wallpapers} wallpapers, and on stripes and bright shapes, which training never uses; the costly maps are left out"
         ));
     }
+    for remark in rows.remarks.iter().chain(&study.remarks) {
+        add(remark.to_string());
+    }
     add(format!("seconds: median of up to {TIMED} pictures, one at a time, from the prepared picture to the map"));
     notes
 }

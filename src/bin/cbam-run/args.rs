@@ -3,14 +3,18 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use cbam::backbone::Arch;
+use cbam::explain::Method;
 use cbam::maps::{MapName, Resample, Scale};
-use cbam::network::ForwardPrecision;
+use cbam::network::{ForwardPrecision, Outputs};
 use cbam::pipeline::{ClassChoice, PictureFormat};
 use cbam::render::{Colormap, Opacity};
 use cbam::sys::DeviceSpec;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
+
+use crate::given::Given;
+use crate::opening::Opening;
+use crate::values::listed;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -45,28 +49,39 @@ Examples:
   cbam-run photo.jpg --torchscript model.pt --torchscript-outputs 1,2 --map output:1 --overlay out.png
       A map that a network of your own gives out.
 
+  cbam-run photo.jpg --torchscript labels.pt --outputs sigmoid --map gradcam:output:1 --class 3
+      What speaks for one of several labels, by Grad-CAM on the features that the network gives out.
+
   cbam-run --list-maps
       The maps that this network has.
 
-Exit status: 0 all done; 1 some picture failed (its name and the reason are on standard error, the others are done);
-2 the command line is wrong, nothing was done; 130 interrupted (finished files are whole; a second
-interrupt ends at once and may leave a hidden .tmp file).";
+  cbam-run --weights net.pth --check reference.safetensors
+      Whether the network that is made of net.pth gives out what PyTorch does; --check in --help says how to write the reference.
+
+An option that changes nothing in a run is an error.
+
+Exit status: 0 all done (damaged pictures are named); 1 some picture failed (its name and the reason are on standard error,
+the others are done); 2 nothing was done: the command line is wrong, or the network or an output cannot be opened; 130
+interrupted (finished files are whole; a second interrupt ends at once and may leave a hidden .tmp file).";
 
 const INPUT: &str = "Pictures";
-const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";
-const MAP: &str = "Maps";
-const LOOK: &str = "Look";
+pub(crate) const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";
+pub(crate) const MAP: &str = "Maps";
+pub(crate) const LOOK: &str = "Look";
 const RUN: &str = "Network and machine";
 
 /// Shows where a convolutional network looks: lays its attention over the picture.
 #[derive(Debug, Parser)]
 #[command(name = "cbam-run", version, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) given: Given,
     /// Pictures, folders (everything below them) and `-` for standard input
     ///
-    /// A scan of a folder takes the files whose extension is that of a picture, and skips `*-overlay.*`, `*-compare.*`
-    /// and the output folders.
-    #[arg(required_unless_present_any = ["list_maps", "completions"], value_hint = ValueHint::AnyPath, help_heading = INPUT)]
+    /// A scan of a folder takes the files whose extension is that of a picture, and skips `*-overlay.*`, `*-compare.*`,
+    /// hidden files and folders, those that systems make (`._*`, `__MACOSX`, `@eaDir` and the like) and the output folders;
+    /// what is left out is counted and told.
+    #[arg(required_unless_present_any = ["list_maps", "check"], value_hint = ValueHint::AnyPath, help_heading = INPUT)]
     pub(crate) inputs: Vec<PathBuf>,
 
     /// The overlay of the only picture; `-` for standard output
@@ -89,7 +104,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
     pub(crate) json: Option<PathBuf>,
     /// The format of pictures whose name does not say it: png, jpg, webp, tiff, bmp, gif, qoi, ppm, tga [default: png]
-    #[arg(long, value_name = "FORMAT", value_parser = parsed::<PictureFormat>, help_heading = OUTPUT)]
+    #[arg(long, value_name = "FORMAT", value_parser = listed::<PictureFormat>(PictureFormat::ALL), hide_possible_values = true, help_heading = OUTPUT)]
     pub(crate) format: Option<PictureFormat>,
     /// Quality of JPEG output
     #[arg(long, value_name = "1..100", default_value = "90", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = OUTPUT)]
@@ -109,7 +124,7 @@ pub(crate) struct Args {
     /// but the last two look at a stage: `layercam:stage5`; without one, at the last convolution (`head`).
     ///
     /// May be repeated with --maps-dir, which then writes each; overlays show the first.
-    #[arg(long, short, value_name = "NAME", value_parser = parsed::<MapName>, help_heading = MAP)]
+    #[arg(long, short, value_name = "NAME", value_parser = listed::<MapName>(map_names()), hide_possible_values = true, help_heading = MAP)]
     pub(crate) map: Vec<MapName>,
     /// Maps to draw side by side, separated by commas, on one sheet in the stead of the overlay
     ///
@@ -140,23 +155,23 @@ pub(crate) struct Args {
     pub(crate) list_maps: bool,
     /// What spans the colours: image (each map's own range), percentile:LO,HI, fixed:LO,HI, or run (one range for all
     /// pictures of the run, which are then decoded twice)
-    #[arg(long, default_value = "image", value_parser = parsed::<Scale>, help_heading = MAP)]
+    #[arg(long, default_value = "image", value_parser = listed::<Scale>(["image", "run"]), hide_possible_values = true, help_heading = MAP)]
     pub(crate) scale: Scale,
 
     /// turbo, viridis, inferno, magma, plasma, cividis, jet or grey
-    #[arg(long, value_name = "NAME", default_value = "turbo", value_parser = parsed::<Colormap>, help_heading = LOOK)]
+    #[arg(long, value_name = "NAME", default_value = "turbo", value_parser = listed::<Colormap>(Colormap::ALL), hide_possible_values = true, help_heading = LOOK)]
     pub(crate) colormap: Colormap,
     /// Strength of the colours, from 0 (the picture itself) to 1
     #[arg(long, value_name = "0..1", default_value = "0.5", value_parser = fraction, help_heading = LOOK)]
     pub(crate) alpha: f32,
     /// constant (the same strength everywhere) or attention (strong where attention is)
-    #[arg(long, value_name = "MODE", default_value = "constant", value_parser = parsed::<Opacity>, help_heading = LOOK)]
+    #[arg(long, value_name = "MODE", default_value = "constant", value_parser = listed::<Opacity>(["constant", "attention"]), hide_possible_values = true, help_heading = LOOK)]
     pub(crate) opacity: Opacity,
     /// A line around the strongest places that hold this share of all attention
     #[arg(long, value_name = "0..1", value_parser = fraction, help_heading = LOOK)]
     pub(crate) contour: Option<f32>,
     /// How maps are enlarged: nearest, bilinear or bicubic
-    #[arg(long, value_name = "NAME", default_value = "bicubic", value_parser = parsed::<Resample>, help_heading = LOOK)]
+    #[arg(long, value_name = "NAME", default_value = "bicubic", value_parser = listed::<Resample>(["nearest", "bilinear", "bicubic"]), hide_possible_values = true, help_heading = LOOK)]
     pub(crate) resample: Resample,
 
     /// Short side of the picture that the network sees, in pixels [default: what the weights were measured best at]
@@ -165,67 +180,97 @@ pub(crate) struct Args {
     /// A weights file (safetensors or PyTorch) instead of the built-in ones
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
     pub(crate) weights: Option<PathBuf>,
-    /// Take --weights for this backbone (resnet50, vgg16, …) instead of what their names and shapes tell; tensors that it
-    /// has no use for are left out, and told
-    #[arg(long, value_name = "NAME", value_parser = parsed::<Arch>, requires = "weights", help_heading = RUN)]
-    pub(crate) arch: Option<Arch>,
-    /// A network that PyTorch scripted or traced, and that gives out maps; opening it runs its code, so it must be one that
-    /// you trust
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+    /// A network that PyTorch scripted or traced; opening it runs its code, so it must be one that you trust
     ///
-    /// Its first output may be the logits, [N, classes]; outputs [N, h, w] and [N, C, h, w] are maps, named output:1,
-    /// output:2 and so on, or output:1:3 for one of several channels.
+    /// Its first output [N, classes] is of the classes (see --outputs); outputs [N, h, w] and [N, C, h, w], C at most 64, are
+    /// maps, named output:1, output:2 and so on, or output:1:3 for one of several channels. Outputs [N, C, h, w] that the
+    /// classes are made of are features too, on which explanations look: gradcam:output:1. A network that gives out its
+    /// classes alone has rise (by default, which takes a while) and occlusion.
     #[arg(long, value_name = "FILE", conflicts_with = "weights", value_hint = ValueHint::FilePath, help_heading = RUN)]
     pub(crate) torchscript: Option<PathBuf>,
     /// Which of its outputs are maps, counted from 0 [default: all that have the shape of maps]
-    #[arg(long, value_name = "N,N,…", value_delimiter = ',', requires = "torchscript", help_heading = RUN)]
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',', value_parser = output_index, help_heading = RUN)]
     pub(crate) torchscript_outputs: Vec<usize>,
-    /// What it expects to be subtracted from red, green and blue, of values from 0 to 1 [default: ImageNet's,
-    /// 0.485,0.456,0.406]
-    #[arg(long, value_name = "R,G,B", value_parser = three, requires = "torchscript", help_heading = RUN)]
+    /// What the numbers are that the network of --weights or --torchscript gives out for its classes [default: what weights
+    /// of this program say; softmax, or sigmoid for a single number; of TorchScript a guess, which is told]
+    ///
+    /// softmax: scores, of which one class is right; sigmoid: a score for each class by itself, as multi-label networks have
+    /// them; probabilities: they stay as they are, and must lie in [0, 1]. A network that gives out one number has two
+    /// answers: class 1 is what the number says, class 0 what is left.
+    #[arg(long, value_name = "KIND", value_parser = listed::<Outputs>(Outputs::ALL), hide_possible_values = true, help_heading = RUN)]
+    pub(crate) outputs: Option<Outputs>,
+    /// What the network expects to be subtracted from red, green and blue, of values from 0 to 1; one number is for all three
+    /// [default: the network's own; of TorchScript and of most weights files ImageNet's, 0.485,0.456,0.406]
+    #[arg(long, value_name = "R,G,B", value_parser = three, help_heading = RUN)]
     pub(crate) mean: Option<[f32; 3]>,
-    /// What they are divided by after that [default: ImageNet's, 0.229,0.224,0.225]
-    #[arg(long, value_name = "R,G,B", value_parser = three, requires = "torchscript", help_heading = RUN)]
+    /// What they are divided by after that [default: the network's own, or ImageNet's, 0.229,0.224,0.225]
+    #[arg(long, value_name = "R,G,B", value_parser = positive_three, help_heading = RUN)]
     pub(crate) std: Option<[f32; 3]>,
-    /// Squeeze pictures to squares of exactly --size, for a network that takes nothing else
-    #[arg(long, requires = "torchscript", help_heading = RUN)]
+    /// Squeeze pictures to squares of --size: with --torchscript of exactly that many pixels, for a network that takes nothing
+    /// else, with others of the nearest multiple of 32
+    #[arg(long, help_heading = RUN)]
     pub(crate) square: bool,
+    /// Compare the network with what PyTorch made of an input, and look at no picture: a file of safetensors with `input`
+    /// [N, C, H, W], normalised, and `logits` [N, classes]
+    ///
+    /// Prints the largest difference; exits with 0 if it is within --tolerance, with 1 if not. The network runs as a run would
+    /// have it, and besides as libtorch has it, where the two differ. Gates may lie in the file too, such as
+    /// `gate:spatial:layer1.0` [N, h, w] and `gate:channel:layer1.0` [N, C]. In Python:
+    ///
+    ///     x = torch.randn(2, 3, 224, 288)
+    ///     y = model.eval()(x).detach()
+    ///     from safetensors.torch import save_file
+    ///     save_file({"input": x, "logits": y}, "reference.safetensors")
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["inputs", "list_maps"], value_hint = ValueHint::FilePath, verbatim_doc_comment, help_heading = RUN)]
+    pub(crate) check: Option<PathBuf>,
+    /// By what share of their largest value results may differ from the reference's
+    #[arg(long, value_name = "0..1", default_value = "0.001", value_parser = share, requires = "check", help_heading = RUN)]
+    pub(crate) tolerance: f64,
     /// The names of the network's classes, a text file with one a line
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
     pub(crate) labels: Option<PathBuf>,
     /// auto (a GPU if there is one), cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto", value_parser = parsed::<DeviceSpec>, help_heading = RUN)]
+    #[arg(long, default_value = "auto", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true, help_heading = RUN)]
     pub(crate) device: DeviceSpec,
     /// What the network computes in: f32; or f16, for GPUs, its maps nearly the same; or bf16, for networks whose features f16 cannot
     /// hold, less exact. A CPU is many times slower in 16 bits
-    #[arg(long, value_name = "KIND", default_value = "f32", value_parser = parsed::<ForwardPrecision>, help_heading = RUN)]
+    #[arg(long, value_name = "KIND", default_value = "f32", value_parser = listed::<ForwardPrecision>(["f32", "f16", "bf16"]), hide_possible_values = true, help_heading = RUN)]
     pub(crate) precision: ForwardPrecision,
     /// Threads for pixels, and threads for the network on a CPU [default: all cores]
-    #[arg(long, value_name = "N", help_heading = RUN)]
+    #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads, help_heading = RUN)]
     pub(crate) threads: Option<NonZeroUsize>,
     /// Most pictures that the network takes at once; they must have one size there [default: on a GPU 16, or in a run of over
     /// 1,000 pictures what a trial finds fastest; on a CPU four for each of several threads, at most 32, or fewer for a network
     /// that has no faster form for inference]
     #[arg(long, value_name = "N", value_parser = batch_size, help_heading = RUN)]
     pub(crate) batch_size: Option<NonZeroUsize>,
-    /// No progress bar and no summary; errors are still told
+    /// The same bits for the same file in every run on a machine, with any --threads and --batch-size; on a CPU alone
+    ///
+    /// Without it, maps may differ in the last bits from run to run, and a pixel by one level: pictures go through the network
+    /// in batches as they come, and libtorch's sums depend on the batch. With it every picture goes through by itself.
+    #[arg(long, help_heading = RUN)]
+    pub(crate) deterministic: bool,
+    /// The most pixels (width × height) of a picture, with K, M or G for thousands, millions, thousand millions; larger ones
+    /// are errors
+    #[arg(long, value_name = "N", default_value = "200M", value_parser = pixels, help_heading = RUN)]
+    pub(crate) max_pixels: u64,
+    /// What pictures under way may take together, in bytes, with K, M or G (1024 each); a picture that needs more passes
+    /// alone
+    ///
+    /// It counts files, decoded pixels and what decoders work in, not the network. More lets more threads decode large
+    /// pictures at once.
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = bytes, help_heading = RUN)]
+    pub(crate) memory: u64,
+    /// No progress bar and no summary; errors are still told, and damaged pictures
     #[arg(long, short, help_heading = RUN)]
     pub(crate) quiet: bool,
-
-    /// Print a completion script
-    #[arg(long, value_name = "SHELL", exclusive = true, help_heading = "Other")]
-    pub(crate) completions: Option<clap_complete::Shell>,
-}
-
-/// The completion script of a shell.
-pub(crate) fn completions(shell: clap_complete::Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), "cbam-run", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// A usage error, as clap prints it: exit status 2.
 pub(crate) fn usage(message: impl std::fmt::Display) -> clap::Error {
-    Args::command().error(ErrorKind::ArgumentConflict, message)
+    Args::command().error(ErrorKind::ArgumentConflict, cbam::text::printable(&message.to_string()))
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
@@ -256,10 +301,28 @@ fn map_list(text: &str) -> Result<MapList, String> {
     Ok(MapList(names))
 }
 
+/// The names of maps that can be completed: those that need no more, and the beginnings of the others.
+fn map_names() -> Vec<String> {
+    let others = ["fused", "spatial", "patch", "channel:", "rollout", "output:"].map(str::to_owned);
+    others.into_iter().chain(Method::ALL.map(|method| method.to_string())).collect()
+}
+
+fn output_index(text: &str) -> Result<usize, String> {
+    text.trim().parse().map_err(|_| "write the places of outputs, from 0: 1,2".into())
+}
+
 fn three(text: &str) -> Result<[f32; 3], String> {
     let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse()).collect();
-    let values: [f32; 3] = values.ok().and_then(|values| values.try_into().ok()).ok_or("write three numbers: R,G,B")?;
-    if values.iter().all(|value| value.is_finite()) { Ok(values) } else { Err("not three numbers".into()) }
+    match values.unwrap_or_default()[..] {
+        [all] if all.is_finite() => Ok([all; 3]),
+        [r, g, b] if [r, g, b].iter().all(|value| value.is_finite()) => Ok([r, g, b]),
+        _ => Err("write three numbers, R,G,B, or one for all three".into()),
+    }
+}
+
+fn positive_three(text: &str) -> Result<[f32; 3], String> {
+    let values = three(text)?;
+    if values.iter().all(|value| *value > 0.0) { Ok(values) } else { Err("must be over 0, as it divides".into()) }
 }
 
 fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
@@ -267,6 +330,34 @@ fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
         .ok()
         .filter(|size: &NonZeroUsize| size.get() <= 1024)
         .ok_or_else(|| "not a number from 1 to 1024".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "not a number from 0 to 1".into())
+}
+
+/// A number of pixels: `200M` is 200,000,000.
+fn pixels(text: &str) -> Result<u64, String> {
+    amount(text, 1000).ok_or_else(|| "write a number from 1, such as 50000000 or 50M".into())
+}
+
+/// A number of bytes: `512M` is 512 × 1024 × 1024.
+fn bytes(text: &str) -> Result<u64, String> {
+    amount(text, 1024).ok_or_else(|| "write a size from 1, such as 536870912, 512M or 2G".into())
+}
+
+fn amount(text: &str, step: u64) -> Option<u64> {
+    let text = text.trim();
+    let (digits, power) = match text.chars().last()?.to_ascii_uppercase() {
+        'K' => (&text[..text.len() - 1], 1),
+        'M' => (&text[..text.len() - 1], 2),
+        'G' => (&text[..text.len() - 1], 3),
+        _ => (text, 0),
+    };
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(step.pow(power)).filter(|amount| *amount > 0)
 }
 
 fn fraction(text: &str) -> Result<f32, String> {

@@ -1,17 +1,33 @@
 //! What the user sees: errors, a progress bar on a terminal, a line about a single picture, the exit status.
 
-use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use cbam::Error;
 use cbam::maps::MapName;
-use cbam::pipeline::{Event, Job, PictureReport, Target};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use cbam::pipeline::{Event, Job, PictureReport};
+use cbam::text::{printable, printable_path};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::interrupt;
+use crate::common::{failed, print, say, status};
 use crate::json::Report;
 use crate::request::Request;
+use crate::told::{self, Count};
+
+/// How many pictures with flat maps are named.
+const FLAT_NAMED: usize = 10;
+
+/// The line on standard output about what was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// None: nobody wants it, or standard output is for something else.
+    Nothing,
+    /// About the only picture.
+    Picture,
+    /// About the run.
+    Run,
+}
 
 /// Follows a run.
 pub(crate) struct Console<'a> {
@@ -23,10 +39,15 @@ pub(crate) struct Console<'a> {
     /// A report that cannot be written ends the run.
     broken_report: Option<Error>,
     cancel: &'a AtomicBool,
-    failed: usize,
+    count: Count,
+    /// Pictures one of whose maps is flat.
+    flat: usize,
     drawing: bool,
-    /// Tell what was seen, in a line on standard output.
-    talks: bool,
+    quiet: bool,
+    line: Line,
+    /// Where outputs go.
+    places: Vec<String>,
+    begun: Instant,
 }
 
 impl<'a> Console<'a> {
@@ -45,17 +66,46 @@ impl<'a> Console<'a> {
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {eta} {msg}");
         steps.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         steps.set_draw_target(ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec} {eta} {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {pace} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("pace", pace));
         let report = request.json.as_ref().map(Report::create).transpose()?;
-        let talks = !request.quiet && pictures == 1 && !request.writes_stdout();
-        Ok(Self { bars, bar, steps, report, broken_report: None, cancel, failed: 0, drawing: false, talks })
+        let line = match pictures {
+            _ if request.quiet || request.writes_stdout() => Line::Nothing,
+            1 => Line::Picture,
+            _ => Line::Run,
+        };
+        let console = Self {
+            bars,
+            bar,
+            steps,
+            report,
+            broken_report: None,
+            cancel,
+            count: Count::default(),
+            flat: 0,
+            drawing: false,
+            quiet: request.quiet,
+            line,
+            places: told::places(request),
+            begun: Instant::now(),
+        };
+        Ok(console)
+    }
+
+    /// Says something that is worth knowing, unless nobody wants to know; from any thread.
+    pub(crate) fn notes(&self) -> impl Fn(&str) + Send + Sync + use<> {
+        let (bars, quiet) = (self.bars.clone(), self.quiet);
+        move |note| {
+            if !quiet {
+                bars.suspend(|| say(note));
+            }
+        }
     }
 
     /// An input that gave no picture.
     pub(crate) fn problem(&mut self, error: &Error) {
-        self.failed += 1;
-        self.bars.suspend(|| complain(error));
+        self.count.failed += 1;
+        self.bars.suspend(|| say(error));
         let path = match error {
             Error::Io { path, .. } | Error::Photo { path, .. } => path.as_path(),
             _ => Path::new(""),
@@ -80,14 +130,17 @@ impl<'a> Console<'a> {
                 self.bar.inc(1);
                 match outcome {
                     Ok(picture) => {
-                        if self.talks {
-                            let _ = writeln!(io::stdout(), "{}", summary(&picture));
+                        self.bars.suspend(|| remark(&picture, self.quiet));
+                        self.count.done += 1;
+                        self.tell_flat(&picture);
+                        if self.line == Line::Picture {
+                            self.say_summary(&told::picture(&picture));
                         }
                         self.record(|report| report.picture(&picture));
                     }
                     Err(error) => {
-                        self.failed += 1;
-                        self.bars.suspend(|| complain(&error));
+                        self.count.failed += 1;
+                        self.bars.suspend(|| say(&error));
                         self.record(|report| report.failure(job.source.name(), &error));
                     }
                 }
@@ -100,7 +153,7 @@ impl<'a> Console<'a> {
         if done == 0 {
             self.steps.reset();
             self.steps.set_length(total);
-            self.steps.set_message(format!("{map} of {}", job.source.name().display()));
+            self.steps.set_message(format!("{map} of {}", printable_path(job.source.name())));
             self.steps = self.bars.add(self.steps.clone());
         }
         self.steps.set_position(done);
@@ -109,21 +162,47 @@ impl<'a> Console<'a> {
         }
     }
 
-    /// Ends the report and chooses the exit status.
-    pub(crate) fn finish(self, cancelled: bool) -> anyhow::Result<u8> {
+    /// Ends the report, says what was done, and chooses the exit status.
+    pub(crate) fn finish(mut self, cancelled: bool) -> u8 {
         self.steps.finish_and_clear();
         self.bar.finish_and_clear();
         if let Some(error) = self.broken_report {
-            return Err(error.into());
+            return failed(error);
         }
         if cancelled {
-            let _ = writeln!(io::stderr(), "cbam-run: interrupted");
-            return Ok(interrupt::EXIT);
+            return failed(Error::Interrupted);
         }
-        if let Some(report) = self.report {
-            report.commit()?;
+        if let Some(Err(error)) = self.report.take().map(Report::commit) {
+            return failed(error);
         }
-        Ok(u8::from(self.failed > 0))
+        if self.flat > FLAT_NAMED && !self.quiet {
+            let more = self.flat - FLAT_NAMED;
+            say(format_args!("and {more} more pictures with flat maps (\"flat\" in the report, --json)"));
+        }
+        if self.line == Line::Run && self.count.done + self.count.failed > 0 {
+            let line = told::run(self.count, &self.places, self.begun.elapsed());
+            self.say_summary(&line);
+        }
+        if self.count.failed > 0 { status::FAILED } else { status::DONE }
+    }
+
+    /// Says which maps tell no place from another, of the first pictures that have such.
+    fn tell_flat(&mut self, picture: &PictureReport) {
+        if picture.flat.is_empty() || self.quiet {
+            return;
+        }
+        self.flat += 1;
+        if self.flat <= FLAT_NAMED {
+            self.bars.suspend(|| told::flat(picture).iter().for_each(say));
+        }
+    }
+
+    /// Tells what was done, on standard output; if that cannot be written, the run has failed.
+    fn say_summary(&mut self, summary: &str) {
+        if let Err(error) = print(&format!("{}\n", printable(summary))) {
+            self.count.failed += 1;
+            say(&error);
+        }
     }
 
     fn record(&mut self, entry: impl FnOnce(&mut Report) -> cbam::Result<()>) {
@@ -136,40 +215,23 @@ impl<'a> Console<'a> {
     }
 }
 
-impl Request {
-    fn writes_stdout(&self) -> bool {
-        let pictures = [&self.outputs.overlay, &self.outputs.panel].into_iter().flatten().map(|to| &to.target);
-        pictures.chain(&self.json).any(|target| *target == Target::Stdout)
+/// What is wrong with a picture that was done all the same, and what was assumed about it.
+fn remark(picture: &PictureReport, quiet: bool) {
+    if let Some(damage) = &picture.damaged {
+        say(format_args!("{}: damaged: {damage}", picture.input));
+    }
+    if !quiet {
+        picture.notes.iter().for_each(|note| say(format_args!("{}: {note}", picture.input)));
     }
 }
 
-/// `coffee.jpg: espresso 92.1 % -> coffee-overlay.png`
-fn summary(picture: &PictureReport) -> String {
-    let top = picture.top.first().map(|top| format!(": {} {:.1} %", top.label, 100.0 * top.probability));
-    let outputs = &picture.outputs;
-    let arrow = if outputs.is_empty() { "" } else { " -> " };
-    format!("{}{}{arrow}{}", picture.input, top.unwrap_or_default(), outputs.join(", "))
-}
-
-/// An error on its own line; standard error may be closed.
-fn complain(error: &Error) {
-    let _ = writeln!(io::stderr(), "cbam-run: {error}");
-}
-
-/// Tells the error that ended the run. An argument that only the network could refuse is a usage error all the same.
-pub(crate) fn fail(error: &anyhow::Error) -> u8 {
-    let _ = writeln!(io::stderr(), "cbam-run: {error:#}");
-    match error.downcast_ref() {
-        Some(Error::Argument { .. }) => 2,
-        _ => 1,
+/// How fast pictures are done, and how long the rest will take; nothing before it can be told.
+fn pace(state: &ProgressState, out: &mut dyn std::fmt::Write) {
+    let (done, seconds) = (state.pos(), state.elapsed().as_secs_f64());
+    if done == 0 || seconds < 1.0 {
+        return;
     }
-}
-
-/// Prints to standard output; a reader that has gone away has seen enough.
-pub(crate) fn print(text: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
+    let left = state.len().unwrap_or(done).saturating_sub(done) as f64;
+    let (rate, rest) = (told::rate(done as f64 / seconds), told::duration(left * seconds / done as f64));
+    let _ = write!(out, "{rate}, {rest} left"); // into the bar's own line
 }

@@ -1,18 +1,33 @@
-//! Ctrl-C and a request to terminate: the run ends soon and leaves whole files only.
+//! A request to end: the run ends soon and leaves whole files only.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
-/// The exit status after an interrupt: 128 + SIGINT.
-pub(crate) const EXIT: u8 = 130;
+use crate::common::end_at_once;
 
+/// How long pictures under way may take to notice: one may wait for a pipe for ever.
+const GRACE: Duration = Duration::from_secs(2);
+
+static RUNNING: AtomicBool = AtomicBool::new(false);
 static CANCEL: AtomicBool = AtomicBool::new(false);
 
-/// Lets a first interrupt set the flag, which ends the run, and a second one end the process at once.
-pub(crate) fn flag() -> Result<&'static AtomicBool, ctrlc::Error> {
-    ctrlc::set_handler(|| {
-        if CANCEL.swap(true, Ordering::Relaxed) {
-            cbam::sys::abandon(EXIT);
-        }
-    })?;
-    Ok(&CANCEL)
+/// From now on a first request sets this flag, which ends the run.
+pub(crate) fn flag() -> &'static AtomicBool {
+    RUNNING.store(true, Ordering::SeqCst);
+    &CANCEL
+}
+
+/// A first request ends the run, at once if it has not begun, and a second one ends it at once in any case.
+pub(crate) fn asked() {
+    if !RUNNING.load(Ordering::SeqCst) || CANCEL.swap(true, Ordering::SeqCst) {
+        end_at_once();
+    }
+    let patience = thread::Builder::new().spawn(|| {
+        thread::sleep(GRACE);
+        end_at_once();
+    });
+    if patience.is_err() {
+        end_at_once();
+    }
 }

@@ -4,8 +4,10 @@ use std::io::{self, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use cbam::pipeline::{PictureReport, Target, WholeFile};
+use cbam::text::is_hidden;
 use cbam::{Error, Result};
 use serde::Serialize;
+use serde_json::ser::Formatter;
 
 /// A report being written. In a file it is whole or not there; on standard output it comes as the pictures do.
 #[derive(Debug)]
@@ -19,6 +21,25 @@ pub(crate) struct Report {
 enum Sink {
     File(WholeFile),
     Stdout(Stdout),
+    /// Standard output, whose reader has gone away: who has seen enough.
+    Gone,
+}
+
+/// JSON in which characters that control a terminal are escaped, for it may go to one; JSON itself asks for less.
+struct Printable;
+
+impl Formatter for Printable {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((place, hidden)) = rest.char_indices().find(|(_, c)| is_hidden(*c)) {
+            writer.write_all(&rest.as_bytes()[..place])?;
+            for unit in hidden.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = &rest[place + hidden.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
 }
 
 /// The entry of a picture that failed.
@@ -51,13 +72,14 @@ impl Report {
         self.write(end.as_bytes())?;
         match self.sink {
             Sink::File(file) => file.commit(),
-            Sink::Stdout(_) => Ok(()),
+            Sink::Stdout(_) | Sink::Gone => Ok(()),
         }
     }
 
     fn entry(&mut self, entry: &impl Serialize) -> Result<()> {
         let mut text = if self.entries == 0 { b"[\n".to_vec() } else { b",\n".to_vec() };
-        serde_json::to_writer(&mut text, entry).map_err(|error| Error::io(&self.name)(error.into()))?;
+        let mut writer = serde_json::Serializer::with_formatter(&mut text, Printable);
+        entry.serialize(&mut writer).map_err(|error| Error::io(&self.name)(error.into()))?;
         self.entries += 1;
         self.write(&text)
     }
@@ -66,7 +88,14 @@ impl Report {
         let written = match &mut self.sink {
             Sink::File(file) => file.write_all(bytes),
             Sink::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
+            Sink::Gone => Ok(()),
         };
-        written.map_err(Error::io(&self.name))
+        match (written, &self.sink) {
+            (Err(error), Sink::Stdout(_)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.sink = Sink::Gone;
+                Ok(())
+            }
+            (written, _) => written.map_err(Error::io(&self.name)),
+        }
     }
 }

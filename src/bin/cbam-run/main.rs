@@ -1,15 +1,26 @@
 //! `cbam-run`: where a convolutional network looks, laid over the picture.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod check;
+mod clash;
 #[path = "../common/mod.rs"]
 mod common;
 mod console;
+mod effect;
+#[path = "../common/given.rs"]
+mod given;
 mod interrupt;
 mod json;
 mod model;
+#[path = "../common/opening.rs"]
+mod opening;
 mod plan;
 mod request;
 mod scan;
+mod told;
+#[path = "../common/values.rs"]
+mod values;
 
 use std::sync::atomic::Ordering;
 
@@ -18,38 +29,42 @@ use cbam::pipeline::{self, Options};
 use cbam::weights::read_labels;
 
 use args::Args;
+use common::{printed, status};
 use console::Console;
 use request::{Command, Request};
 
 fn main() {
-    let status = execute(common::arguments::<Args>()).unwrap_or_else(|error| match error.downcast::<clap::Error>() {
-        Ok(usage) => common::leave(&usage),
-        Err(error) => console::fail(&error),
-    });
-    cbam::sys::exit(status)
+    common::end(execute(common::arguments::<Args>(interrupt::asked)))
 }
 
 /// The exit status.
 fn execute(args: Args) -> Result<u8> {
     match args.resolve()? {
-        Command::Completions(shell) => console::print(&args::completions(shell))?,
-        Command::ListMaps(model) => console::print(&model::list_maps(&model)?)?,
-        Command::Run(request) => return run(&request),
+        Command::ListMaps(model) => Ok(printed(&model::list_maps(&model)?)),
+        Command::Check { model, reference, tolerance } => {
+            let verdict = check::check(&model, &reference, tolerance, &|line| common::say(line))?;
+            let printed = printed(&verdict.text);
+            Ok(if verdict.agrees { printed } else { status::FAILED })
+        }
+        Command::Run(request) => run(&request),
     }
-    Ok(0)
 }
 
 fn run(request: &Request) -> Result<u8> {
     let mut plan = plan::plan(request)?;
+    request.check_outputs()?;
     plan.read_stdin(&request.options.limits)?;
-    let cancel = interrupt::flag()?;
+    request.check_labels(plan.jobs.len())?;
+    let cancel = interrupt::flag();
     let mut console = Console::new(request, plan.jobs.len(), cancel)?;
+    let note = console.notes();
+    plan.notes.iter().for_each(|line| note(line));
     plan.problems.iter().for_each(|problem| console.problem(problem));
     if !plan.jobs.is_empty() {
         let labels = request.labels.as_ref().map(read_labels).transpose()?;
         let options = Options { labels, ..request.options.clone() };
-        let load = || model::open(&request.model);
+        let load = || model::open(&request.model, &note);
         pipeline::run(&plan.jobs, &options, load, cancel, |event| console.tell(event))?;
     }
-    console.finish(cancel.load(Ordering::Relaxed))
+    Ok(console.finish(cancel.load(Ordering::Relaxed)))
 }

@@ -2,46 +2,104 @@
 
 use std::num::NonZeroUsize;
 
-use cbam::Result;
+use cbam::explain::Method;
 use cbam::maps::MapName;
-use cbam::network::{HEAD, Network};
+use cbam::network::Network;
 use cbam::pipeline::Inspect;
+use cbam::text::printable_path;
 use cbam::torchscript::ScriptedNetwork;
+use cbam::{Error, Result};
+use tch::Device;
 
 use crate::request::{Model, ModelKind};
+use crate::told::duration;
 
-/// Opens the network on the device that is asked for, and bounds libtorch's threads.
-pub(crate) fn open(model: &Model) -> Result<Box<dyn Inspect>> {
-    let device = cbam::sys::resolve(model.device)?;
-    // While it opens, one will do; and a network on the crate's own kernels needs no more.
-    cbam::sys::set_threads(NonZeroUsize::MIN);
-    let ready = |network: Network| {
-        let network = network.in_precision(model.precision)?.for_inference();
-        if !network.is_prepared() {
-            cbam::sys::set_threads(model.threads);
-        }
-        Ok::<_, cbam::Error>(Box::new(network))
-    };
-    Ok(match &model.kind {
-        ModelKind::Bundled => ready(Network::pretrained(device)?)?,
-        ModelKind::Weights { path, arch: None } => ready(Network::open(path, device)?)?,
-        ModelKind::Weights { path, arch: Some(arch) } => {
-            let (network, report) = Network::open_as(path, *arch, device)?;
-            if !report.is_complete() {
-                eprintln!("cbam-run: {}: taken for {arch}: {report}", path.display());
+/// A network as its file has it.
+pub(crate) enum Opened {
+    Network(Box<Network>),
+    Script(Box<ScriptedNetwork>),
+}
+
+/// Opens the network on the device that is asked for, in the form in which it runs, and bounds libtorch's threads. `note` is
+/// told what was assumed about it.
+pub(crate) fn open(model: &Model, note: &dyn Fn(&str)) -> Result<Box<dyn Inspect>> {
+    Ok(match load(model, note)? {
+        Opened::Network(network) if model.deterministic => Box::new(network.for_inference().one_by_one()),
+        Opened::Network(network) => {
+            let network = network.for_inference();
+            if !network.is_prepared() {
+                cbam::sys::set_threads(model.threads);
             }
-            ready(network)?
+            Box::new(network)
         }
-        ModelKind::Script { path, preprocess, outputs } => {
-            cbam::sys::set_threads(model.threads);
-            Box::new(ScriptedNetwork::open(path, device, preprocess.clone(), outputs.as_deref())?)
+        Opened::Script(network) => {
+            check_default(model, &network, note)?;
+            if model.deterministic { Box::new(network.one_by_one()) } else { network }
         }
     })
 }
 
+/// Opens the network, not yet in the form for inference.
+pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
+    let device = cbam::sys::resolve(model.device)?;
+    if model.deterministic && device != Device::Cpu {
+        let message = "holds on a CPU alone: a GPU's libraries choose how they add up; give --device cpu besides";
+        return Err(Error::argument("--deterministic", message));
+    }
+    // While it opens, one will do; and a network on the crate's own kernels needs no more.
+    cbam::sys::set_threads(NonZeroUsize::MIN);
+    let network = match &model.kind {
+        ModelKind::Bundled => Network::pretrained(device)?,
+        ModelKind::Weights { path, options } => {
+            let opened = Network::open_with(path, options, device)?;
+            opened.notes().iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
+            opened.network
+        }
+        ModelKind::Script { path, preprocess, maps } => {
+            if !model.deterministic {
+                cbam::sys::set_threads(model.threads);
+            }
+            let network = ScriptedNetwork::open(path, device, preprocess.clone(), maps.as_deref())?;
+            let network = match model.outputs {
+                Some(outputs) => network.with_outputs(outputs)?,
+                None => network,
+            };
+            network.assumptions().iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
+            return Ok(Opened::Script(Box::new(network)));
+        }
+    };
+    let input = model.input.apply(network.preprocess().clone());
+    let mut network = network.with_preprocess(input)?;
+    if let Some(outputs) = model.outputs {
+        network = network.with_outputs(outputs)?;
+    }
+    Ok(Opened::Network(Box::new(network.in_precision(model.precision)?)))
+}
+
+/// What follows from the map that a scripted network shows by itself: options that are for another are refused, and what
+/// takes long is told before.
+fn check_default(model: &Model, network: &ScriptedNetwork, note: &dyn Fn(&str)) -> Result<()> {
+    let (Some(options), Some(first)) = (&model.by_default, network.map_names().into_iter().next()) else {
+        return Ok(());
+    };
+    let idle = options.iter().find(|(_, method)| first != MapName::explain(*method));
+    if let Some((option, method)) = idle {
+        let message = format!("has no effect here: it is for --map {method}, and this network shows {first} by itself");
+        return Err(Error::argument(format!("--{option}"), message));
+    }
+    if first == MapName::explain(Method::Rise) {
+        let seconds = network.pace()?.as_secs_f64() * f64::from(model.masks);
+        let cost = format!("the network runs {} times for each picture, about {}", model.masks, duration(seconds));
+        note(&format!(
+            "its classes alone are given out, so the map is rise: {cost}; --masks N makes it shorter, --map occlusion too"
+        ));
+    }
+    Ok(())
+}
+
 /// The names of the network's maps, one a line.
 pub(crate) fn list_maps(model: &Model) -> Result<String> {
-    let network = open(model)?;
+    let network = open(model, &|_| {})?;
     let name = |name: &MapName| match name {
         MapName::Explain { method, .. } if method.needs_stage() => format!("{method}[:STAGE]"),
         name => name.to_string(),
@@ -52,7 +110,7 @@ pub(crate) fn list_maps(model: &Model) -> Result<String> {
     }
     let stages = network.places().join(", ");
     if !stages.is_empty() {
-        names.push(format!("STAGE is one of {stages}; without one it is {HEAD}."));
+        names.push(format!("STAGE is one of {stages}; without one it is {}.", network.default_place()));
     }
     Ok(names.join("\n") + "\n")
 }

@@ -1,16 +1,20 @@
 //! Which files a run will write: planned for all pictures before any work.
 
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
-use std::io::Read;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Read, stdin, stdout};
 use std::path::{Path, PathBuf};
 
 use cbam::Error;
 use cbam::maps::MapName;
-use cbam::photo::Limits;
+use cbam::photo::{LeftOut, Limits};
 use cbam::pipeline::{Destination, Job, PictureFormat, Source, Target};
+use cbam::text::printable_path;
 
 use crate::args::usage;
+use crate::clash;
+use crate::common::claims::Claims;
+use crate::common::streams::stdout_is_open;
 use crate::request::{Outputs, Request, only_one};
 use crate::scan::{Found, Picture, scan};
 
@@ -20,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) jobs: Vec<Job>,
     /// Inputs that gave no picture.
     pub(crate) problems: Vec<Error>,
+    /// What is worth knowing before the work: files left out, outputs in folders of their own.
+    pub(crate) notes: Vec<String>,
 }
 
 /// Finds the pictures and gives each its output files.
@@ -28,7 +34,10 @@ pub(crate) struct Plan {
 pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
     let Outputs { overlay, panel, out_dir, panel_dir, maps_dir, beside, format } = &request.outputs;
     let folders: Vec<_> = [out_dir, panel_dir, maps_dir].into_iter().flatten().map(PathBuf::as_path).collect();
-    let Found { pictures, problems, folders: inputs } = scan(&request.inputs, &folders);
+    clash::check_inputs(&request.inputs)?;
+    let Found { mut pictures, problems, folders: walked } = scan(&request.inputs, &folders);
+    let mut notes = left_out(&walked);
+    let inputs: Vec<PathBuf> = walked.into_iter().map(|(folder, _)| folder).collect();
     if !inputs.is_empty() {
         for (option, given) in [("--overlay", overlay.is_some()), ("--panel", panel.is_some())] {
             if given {
@@ -36,19 +45,31 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
             }
         }
     }
-    let mut claims = Claims::default();
     for folder in [out_dir, panel_dir].into_iter().flatten() {
-        if let Some(input) = inputs.iter().find(|input| claims.identity(input) == claims.identity(folder)) {
+        if let Some(input) = inputs.iter().find(|input| same(input, folder)) {
             return Err(usage(format!("{} is an input folder: pictures cannot be written into it", input.display())));
         }
     }
+    let mut claims = Claims::default();
     for picture in &pictures {
-        claims.input(&picture.path);
+        claims.read("the picture", &picture.path);
     }
-    if let Some(Target::File(path)) = &request.json {
-        claims.output(path, Path::new("--json"))?;
+    for (option, path) in request.files() {
+        claims.read(option, path);
+    }
+    for (option, target) in request.targets() {
+        let path = match target {
+            Target::File(path) => path,
+            Target::Stdout => standard_output(option)?,
+        };
+        claims.write(option, path).map_err(usage)?;
     }
 
+    if (*beside || !folders.is_empty()) && clash::part(&mut pictures, &inputs, *beside)? {
+        notes.push(
+            "pictures of several folders have one name: the outputs of each folder are in a folder of its name".into(),
+        );
+    }
     let names = Names::new(&pictures, *beside);
     let mut jobs = Vec::with_capacity(pictures.len());
     for picture in pictures {
@@ -63,12 +84,18 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
         let maps: Vec<_> =
             maps_dir.iter().flat_map(|folder| map_files(&folder.join(&base), &request.options.maps)).collect();
         for path in [&overlay, &panel].into_iter().flatten().filter_map(path).chain(maps.iter().map(PathBuf::as_path)) {
-            claims.output(path, &picture.path)?;
+            claims.write(&picture.path.to_string_lossy(), path).map_err(usage)?;
         }
         let source = Source::File(picture.path);
         jobs.push(Job { source, overlay, panel, maps });
     }
-    Ok(Plan { jobs, problems })
+    Ok(Plan { jobs, problems, notes })
+}
+
+/// What the folders held that is left out, a line for each.
+fn left_out(walked: &[(PathBuf, LeftOut)]) -> Vec<String> {
+    let told = walked.iter().filter(|(_, left_out)| !left_out.is_empty());
+    told.map(|(folder, left_out)| format!("{}: left out: {left_out}", printable_path(folder))).collect()
 }
 
 impl Plan {
@@ -76,14 +103,35 @@ impl Plan {
     pub(crate) fn read_stdin(&mut self, limits: &Limits) -> cbam::Result<()> {
         for job in &mut self.jobs {
             if job.source == Source::File("-".into()) {
+                if stdin().is_terminal() {
+                    let message =
+                        "standard input is a terminal: send a picture through a pipe, as in cbam-run - < photo.jpg";
+                    return Err(Error::argument("-", message));
+                }
                 let mut bytes = Vec::new();
-                let stdin = std::io::stdin().lock().take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes);
+                let stdin = stdin().lock().take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes);
                 stdin.map_err(Error::io("standard input"))?;
                 job.source = Source::Bytes { name: "-".into(), bytes: bytes.into() };
             }
         }
         Ok(())
     }
+}
+
+/// Whether two paths are one folder that exists.
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The name of standard output, if `option` can be written to it.
+fn standard_output(option: &str) -> Result<&'static Path, clap::Error> {
+    if !stdout_is_open() {
+        return Err(usage(format!("{option} -: standard output is closed")));
+    }
+    if option != "--json" && stdout().is_terminal() {
+        return Err(usage(format!("{option} -: standard output is a terminal, which shows no pictures: name a file")));
+    }
+    Ok(Path::new("-"))
 }
 
 fn file(path: PathBuf, format: PictureFormat) -> Destination {
@@ -142,76 +190,6 @@ impl Names {
         let place = self.place(picture);
         let stem = place.with_extension("");
         if self.stems.get(&stem).is_some_and(|count| *count > 1) { place.to_owned() } else { stem }
-    }
-}
-
-/// Which files are read and written, by where they really are.
-#[derive(Default)]
-struct Claims {
-    /// Each with the picture that it is, or is written for.
-    files: HashMap<PathBuf, (PathBuf, Use)>,
-    parents: std::cell::RefCell<HashMap<PathBuf, PathBuf>>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Use {
-    Read,
-    Written,
-}
-
-impl Claims {
-    fn input(&mut self, path: &Path) {
-        if path.as_os_str() != "-" {
-            self.files.insert(self.identity(path), (path.to_owned(), Use::Read));
-        }
-    }
-
-    fn output(&mut self, path: &Path, by: &Path) -> Result<(), clap::Error> {
-        let identity = self.identity(path);
-        let regular = !path.exists() || path.is_file() || path.is_dir(); // any number may go to a device
-        match self.files.get(&identity) {
-            Some((other, usage_of)) if regular => Err(usage(match usage_of {
-                Use::Read => format!("{} would be written over the picture {}", path.display(), other.display()),
-                Use::Written if other == by => {
-                    format!("{} would be written twice for {}", path.display(), by.display())
-                }
-                Use::Written => {
-                    format!("{} would be written for {} and for {}", path.display(), other.display(), by.display())
-                }
-            })),
-            _ => {
-                self.files.insert(identity, (by.to_owned(), Use::Written));
-                Ok(())
-            }
-        }
-    }
-
-    /// One path for every name of a file, whether it exists or not.
-    fn identity(&self, path: &Path) -> PathBuf {
-        if let Ok(real) = path.canonicalize() {
-            return real;
-        }
-        let parent = match path.parent() {
-            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-            Some(parent) => parent,
-            None => return path.to_owned(),
-        };
-        let mut parents = self.parents.borrow_mut();
-        let real = parents.entry(parent.to_owned()).or_insert_with(|| real_folder(parent));
-        real.join(path.file_name().unwrap_or(OsStr::new("..")))
-    }
-}
-
-/// A folder's real path, with the part that does not exist yet as it is written.
-fn real_folder(folder: &Path) -> PathBuf {
-    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let existing = absolute.ancestors().find_map(|ancestor| Some((ancestor, ancestor.canonicalize().ok()?)));
-    match existing {
-        Some((ancestor, real)) => match absolute.strip_prefix(ancestor) {
-            Ok(rest) => real.join(rest),
-            Err(_) => absolute.clone(),
-        },
-        None => absolute.clone(),
     }
 }
 

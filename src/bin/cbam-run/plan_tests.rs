@@ -32,7 +32,7 @@ impl Tree {
         });
         match Args::try_parse_from(std::iter::once("cbam-run".to_owned()).chain(words)).and_then(Args::resolve)? {
             Command::Run(request) => plan(&request),
-            other => panic!("{other:?}"),
+            other @ (Command::ListMaps(_) | Command::Check { .. }) => panic!("{other:?}"),
         }
     }
 
@@ -106,14 +106,33 @@ fn several_maps_carry_their_names() {
 #[test]
 fn one_file_for_two_pictures_is_refused() {
     let tree = Tree::new(&["a/x.jpg", "b/x.jpg", "b/y.jpg"]);
-    let message = tree.refused("@a @b --out-dir @o");
+    let message = tree.refused("@a/x.jpg @b/x.jpg --out-dir @o");
     assert!(message.contains("a/x.jpg") && message.contains("b/x.jpg"), "{message}");
-    tree.refused("@a/x.jpg @a/x.jpg");
+    assert!(message.contains("folder above them"), "{message}");
+    assert!(tree.refused("@a/x.jpg @a/x.jpg").contains("given twice"));
+    tree.refused("@a @b/x.jpg --out-dir @o");
     tree.refused("@a/x.jpg @a/../a/x.jpg --maps-dir @m");
     tree.refused("@a/x.jpg --out-dir @o --panel-dir @o");
     tree.refused("@a/x.jpg --out-dir @o --panel-dir @a/../o");
     tree.refused("@a/x.jpg --overlay @o.png --json @o.png");
     tree.refused("@a/x.jpg --maps-dir @m --map fused --map fused");
+}
+
+#[test]
+fn folders_with_pictures_of_one_name_have_a_folder_each() {
+    let tree = Tree::new(&["t/cat/1.png", "t/cat/deep/2.png", "t/dog/1.png", "more.png", "t/dog/._3.png"]);
+    assert_eq!(
+        tree.outputs("@t/cat @t/dog @more.png --out-dir @o"),
+        ["o/cat/1.png", "o/cat/deep/2.png", "o/dog/1.png", "o/more.png"]
+    );
+    let notes = tree.plan("@t/cat @t/dog --out-dir @o").unwrap().notes;
+    assert!(notes[0].contains("t/dog: left out: 1 hidden or of the system (._3.png)"), "{notes:?}");
+    assert!(notes[1].contains("a folder of its name"), "{notes:?}");
+    assert_eq!(tree.outputs("@t --out-dir @o"), ["o/cat/1.png", "o/cat/deep/2.png", "o/dog/1.png"]);
+    assert_eq!(
+        tree.outputs("@t/cat @t/dog"),
+        ["t/cat/1-overlay.png", "t/cat/deep/2-overlay.png", "t/dog/1-overlay.png"]
+    );
 }
 
 #[test]

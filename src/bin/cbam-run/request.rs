@@ -4,11 +4,10 @@ use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use cbam::backbone::Arch;
-use cbam::explain::ExplainOptions;
-use cbam::network::ForwardPrecision;
-use cbam::photo::Preprocess;
-use cbam::pipeline::{Destination, Options, PictureFormat, Target};
+use cbam::explain::{ExplainOptions, Method};
+use cbam::network::{ForwardPrecision, OpenOptions};
+use cbam::photo::{Limits, Preprocess};
+use cbam::pipeline::{Destination, Options, PictureFormat, Target, check_folder, check_writable};
 use cbam::render::Overlay;
 use cbam::sys::DeviceSpec;
 
@@ -17,10 +16,10 @@ use crate::args::{Args, usage};
 /// What the command line asks for.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Print a completion script.
-    Completions(clap_complete::Shell),
     /// Print the names of the network's maps.
     ListMaps(Model),
+    /// Compare the network with a reference, within a tolerance.
+    Check { model: Model, reference: PathBuf, tolerance: f64 },
     /// Look at pictures.
     Run(Box<Request>),
 }
@@ -32,6 +31,27 @@ pub(crate) struct Model {
     pub(crate) device: DeviceSpec,
     pub(crate) precision: ForwardPrecision,
     pub(crate) threads: NonZeroUsize,
+    /// How it takes pictures, where that is not its own way.
+    pub(crate) input: InputChange,
+    /// If no map is named: options that are for the map of one method alone.
+    pub(crate) by_default: Option<Vec<(&'static str, Method)>>,
+    /// How many masks [`Method::Rise`] draws.
+    pub(crate) masks: u32,
+    /// What its numbers for the classes are, if that is said.
+    pub(crate) outputs: Option<cbam::network::Outputs>,
+    /// Every picture goes through it by itself.
+    pub(crate) deterministic: bool,
+}
+
+/// What of the network's input is not as the network has it by itself.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct InputChange {
+    /// In pixels of 0 to 255.
+    pub(crate) mean: Option<[f32; 3]>,
+    /// Likewise.
+    pub(crate) std: Option<[f32; 3]>,
+    /// Squares, whatever the picture.
+    pub(crate) square: bool,
 }
 
 /// Where the network comes from.
@@ -39,10 +59,10 @@ pub(crate) struct Model {
 pub(crate) enum ModelKind {
     /// Built in.
     Bundled,
-    /// A weights file, and the backbone to take it for, if it is not to be recognised.
-    Weights { path: PathBuf, arch: Option<Arch> },
+    /// A weights file, and what it does not say itself.
+    Weights { path: PathBuf, options: OpenOptions },
     /// A scripted network, how it sees pictures, and which of its outputs are maps: none for all that can be.
-    Script { path: PathBuf, preprocess: Preprocess, outputs: Option<Vec<usize>> },
+    Script { path: PathBuf, preprocess: Preprocess, maps: Option<Vec<usize>> },
 }
 
 /// A run.
@@ -83,20 +103,68 @@ pub(crate) struct Outputs {
     pub(crate) format: PictureFormat,
 }
 
+impl Request {
+    /// The files that are read beside the pictures, by their options.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let network = match &self.model.kind {
+            ModelKind::Bundled => None,
+            ModelKind::Weights { path, .. } => Some(("--weights", path)),
+            ModelKind::Script { path, .. } => Some(("--torchscript", path)),
+        };
+        let labels = self.labels.as_ref().map(|path| ("--labels", path));
+        network.into_iter().chain(labels).map(|(option, path)| (option, path.as_path()))
+    }
+
+    /// What is written once in the run, or to standard output, by its option.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (&'static str, &Target)> {
+        let picture = |option, to: &'_ Option<Destination>| match to {
+            Some(Destination { target: Target::Stdout, .. }) => Some((option, &Target::Stdout)),
+            _ => None,
+        };
+        let pictures = [picture("--overlay", &self.outputs.overlay), picture("--panel", &self.outputs.panel)];
+        self.json.as_ref().map(|target| ("--json", target)).into_iter().chain(pictures.into_iter().flatten())
+    }
+}
+
+impl Request {
+    /// Makes sure that the outputs that are named can be written, before any work.
+    pub(crate) fn check_outputs(&self) -> cbam::Result<()> {
+        let Outputs { overlay, panel, out_dir, panel_dir, maps_dir, .. } = &self.outputs;
+        for to in [overlay, panel].into_iter().flatten().map(|to| &to.target).chain(&self.json) {
+            if let Target::File(path) = to {
+                check_writable(path)?;
+            }
+        }
+        [out_dir, panel_dir, maps_dir].into_iter().flatten().try_for_each(|folder| check_folder(folder))
+    }
+}
+
 impl Args {
     /// Checks what clap cannot, and fills in the defaults.
     pub(crate) fn resolve(self) -> Result<Command, clap::Error> {
-        if let Some(shell) = self.completions {
-            return Ok(Command::Completions(shell));
-        }
+        self.check_effects()?;
         let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let kind = self.model_kind()?;
+        let kind = self.model_kind();
         if matches!(kind, ModelKind::Script { .. }) && self.precision != ForwardPrecision::F32 {
             return Err(usage("--precision does not go with --torchscript: such a file has its own"));
         }
-        let model = Model { kind, device: self.device, precision: self.precision, threads };
+        let (device, precision, outputs) = (self.device, self.precision, self.outputs);
+        let model = Model {
+            kind,
+            device,
+            precision,
+            threads,
+            input: self.input_change(),
+            by_default: self.by_default(),
+            masks: self.masks,
+            outputs,
+            deterministic: self.deterministic,
+        };
         if self.list_maps {
             return Ok(Command::ListMaps(model));
+        }
+        if let Some(reference) = self.check {
+            return Ok(Command::Check { model, reference, tolerance: self.tolerance });
         }
         let inputs: Vec<_> = self.inputs.into_iter().map(input).collect();
         let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();
@@ -171,6 +239,8 @@ impl Args {
                 threads,
                 batch_size: self.batch_size,
                 jpeg_quality: self.jpeg_quality,
+                limits: limits(self.max_pixels),
+                memory: self.memory,
                 ..Options::default()
             },
             labels: self.labels,
@@ -181,25 +251,35 @@ impl Args {
 }
 
 impl Args {
-    fn model_kind(&self) -> Result<ModelKind, clap::Error> {
+    fn model_kind(&self) -> ModelKind {
         let Some(path) = &self.torchscript else {
-            let weights = |path| ModelKind::Weights { path, arch: self.arch };
-            return Ok(self.weights.clone().map_or(ModelKind::Bundled, weights));
+            let weights = |path| ModelKind::Weights { path, options: self.opening.options() };
+            return self.weights.clone().map_or(ModelKind::Bundled, weights);
         };
-        if self.std.is_some_and(|std| std.contains(&0.0)) {
-            return Err(usage("--std holds a 0, and nothing can be divided by it"));
-        }
-        let defaults = Preprocess::imagenet();
-        let in_pixels = |values: [f32; 3]| values.map(|value| 255.0 * value);
+        let defaults = self.input_change().apply(Preprocess::imagenet());
         let preprocess = Preprocess {
             short_side: self.size.unwrap_or(defaults.short_side),
             multiple: if self.square { 1 } else { defaults.multiple },
-            max_ratio: if self.square { 1 } else { defaults.max_ratio },
-            mean: self.mean.map_or(defaults.mean, in_pixels),
-            std: self.std.map_or(defaults.std, in_pixels),
+            ..defaults
         };
-        let outputs = (!self.torchscript_outputs.is_empty()).then(|| self.torchscript_outputs.clone());
-        Ok(ModelKind::Script { path: path.clone(), preprocess, outputs })
+        let maps = (!self.torchscript_outputs.is_empty()).then(|| self.torchscript_outputs.clone());
+        ModelKind::Script { path: path.clone(), preprocess, maps }
+    }
+
+    fn input_change(&self) -> InputChange {
+        let in_pixels = |values: [f32; 3]| values.map(|value| 255.0 * value);
+        InputChange { mean: self.mean.map(in_pixels), std: self.std.map(in_pixels), square: self.square }
+    }
+}
+
+impl InputChange {
+    pub(crate) fn apply(&self, own: Preprocess) -> Preprocess {
+        Preprocess {
+            mean: self.mean.unwrap_or(own.mean),
+            std: self.std.unwrap_or(own.std),
+            max_ratio: if self.square { 1 } else { own.max_ratio },
+            ..own
+        }
     }
 }
 
@@ -211,6 +291,16 @@ impl Outputs {
             || self.panel_dir.is_some()
             || self.maps_dir.is_some()
     }
+}
+
+/// Limits for pictures of so many pixels. Over the default, sides may have any length, and a pixel four channels of 16 bits.
+fn limits(max_pixels: u64) -> Limits {
+    let default = Limits::default();
+    if max_pixels <= default.max_pixels {
+        return Limits { max_pixels, ..default };
+    }
+    let max_bytes = default.max_bytes.max(max_pixels.saturating_mul(8));
+    Limits { max_side: u32::MAX, max_pixels, max_bytes }
 }
 
 /// The message about an option that is for one picture.

@@ -4,7 +4,7 @@ use cbam::pipeline::ClassChoice;
 use clap::{CommandFactory, Parser};
 
 use super::*;
-use crate::args::{EXAMPLES, completions};
+use crate::args::EXAMPLES;
 
 fn resolve(line: &str) -> Result<Command, clap::Error> {
     let words = std::iter::once("cbam-run").chain(line.split_whitespace());
@@ -97,9 +97,9 @@ fn maps_repeat_only_for_files_of_maps() {
 
 #[test]
 fn a_comparison_names_its_maps_and_has_a_place() {
-    let request = request("a.jpg --compare gradcam++,patch@3,4,layercam:stage5,patch@5,6 --class 281 --seed 7");
+    let request = request("a.jpg --compare gradcam++,patch@3,4,rise,patch@5,6 --class 281 --seed 7");
     let names: Vec<_> = request.options.maps.iter().map(ToString::to_string).collect();
-    assert_eq!(names, ["gradcam++", "patch@3,4", "layercam:stage5", "patch@5,6"]);
+    assert_eq!(names, ["gradcam++", "patch@3,4", "rise", "patch@5,6"]);
     assert!(request.options.compare && request.outputs.beside);
     assert_eq!(request.options.class, Some(ClassChoice::Number(281)));
     assert_eq!(request.options.explain.seed, 7);
@@ -138,7 +138,7 @@ fn numbers_are_checked() {
         refused(&format!("a.jpg {line}"));
     }
     let request = request(
-        "a.jpg --alpha 0.25 --contour 0.5 --size 320 --threads 3 --batch-size 2 --jpeg-quality 80 --precision bf16",
+        "a.jpg --alpha 0.25 --contour 0.5 --size 320 --threads 3 --batch-size 2 --format jpg --jpeg-quality 80 --precision bf16",
     );
     assert_eq!((request.options.overlay.alpha, request.options.overlay.contour), (0.25, Some(0.5)));
     assert_eq!((request.options.short_side, request.options.jpeg_quality), (Some(320), 80));
@@ -155,8 +155,113 @@ fn the_defaults_are_those_of_the_library() {
 #[test]
 fn other_commands_need_no_picture() {
     assert!(matches!(resolve("--list-maps --device cpu").unwrap(), Command::ListMaps(_)));
-    assert!(matches!(resolve("--completions bash").unwrap(), Command::Completions(_)));
-    assert!(completions(clap_complete::Shell::Bash).contains("--maps-dir"));
     refused("");
     refused("--list-maps a.jpg");
+}
+
+#[test]
+fn options_without_effect_are_errors() {
+    for (line, option) in [
+        ("a.jpg --masks 50", "--masks"),
+        ("a.jpg --map gradcam --seed 1", "--seed"),
+        ("a.jpg --map rise --window 8", "--window"),
+        ("a.jpg --stride 4", "--stride"),
+        ("a.jpg --compare gradcam,fused --masks 50", "--masks"),
+        ("a.jpg --jpeg-quality 80", "--jpeg-quality"),
+        ("a.jpg --overlay o.png --jpeg-quality 80", "--jpeg-quality"),
+        ("a.jpg --overlay o.png --panel p.webp --jpeg-quality 80", "--jpeg-quality"),
+        ("a.jpg --json r.json --format jpg", "--format"),
+        ("a.jpg --maps-dir m --contour 0.5", "--contour"),
+        ("a.jpg --maps-dir m --scale run", "--scale"),
+        ("a.jpg --json r.json --alpha 0.2", "--alpha"),
+        ("a.jpg --json r.json --opacity attention", "--opacity"),
+        ("a.jpg --json r.json --resample nearest", "--resample"),
+        ("a.jpg --map channel:stage5 --colormap jet", "--colormap"),
+        ("a.jpg --arch resnet18", "--arch"),
+        ("a.jpg --torchscript t.pt --arch resnet18", "--arch"),
+        ("a.jpg --torchscript-outputs 1", "--torchscript-outputs"),
+        ("a.jpg --weights w.pth --torchscript-outputs 7", "--torchscript-outputs"),
+        ("a.jpg --outputs sigmoid", "--outputs"),
+        ("--list-maps --colormap jet", "--colormap"),
+        ("--list-maps --json r.json", "--json"),
+        ("--list-maps --map fused", "--map"),
+        ("--list-maps --labels l.txt", "--labels"),
+        ("--list-maps --batch-size 2", "--batch-size"),
+    ] {
+        let message = refused(line);
+        assert!(message.contains(option) && message.contains("no effect"), "{line}: {message}");
+    }
+    for line in [
+        "a.jpg --map rise --masks 50 --seed 3",
+        "a.jpg --compare fused,occlusion --window 8 --stride 4",
+        "a.jpg --overlay o.jpg --jpeg-quality 80",
+        "a.jpg --overlay - --format jpg --jpeg-quality 80",
+        "a.jpg --panel p.JPEG --jpeg-quality 80",
+        "a.jpg --out-dir o --format jpg --jpeg-quality 80",
+        "a.jpg --map channel:stage5 --panel p.png --colormap jet",
+        "a.jpg --maps-dir m --overlay o.png --scale run",
+        // Which map that is, the network knows.
+        "a.jpg --torchscript t.pt --masks 50",
+        "a.jpg --torchscript t.pt --torchscript-outputs 1,2 --outputs sigmoid",
+        "a.jpg --weights w.pth --arch resnet18 --outputs sigmoid",
+        "--list-maps --weights w.pth --arch resnet18 --device cpu --threads 2",
+        "--list-maps --torchscript t.pt --torchscript-outputs 1 --size 64 --square",
+    ] {
+        resolve(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+}
+
+#[test]
+fn labels_are_for_what_shows_them() {
+    let check = |line: &str, pictures: usize| request(line).check_labels(pictures).is_ok();
+    assert!(check("a.jpg --labels l.txt", 1) && check("in --labels l.txt --json r.json", 9));
+    assert!(check("in --labels l.txt --panel-dir p", 9) && check("in --labels l.txt --map gradcam --class cat", 9));
+    assert!(check("in --labels l.txt --compare gradcam,fused", 9) && check("in --out-dir o", 9));
+    assert!(!check("in --labels l.txt --out-dir o", 9) && !check("a.jpg --labels l.txt --quiet", 1));
+    assert!(!check("in --labels l.txt --compare spatial,patch", 9) && !check("a.jpg --labels l.txt --overlay -", 1));
+}
+
+#[test]
+fn how_pictures_are_taken_is_for_every_network() {
+    let own = Preprocess::default();
+    let change = |line: &str| request(line).model.input;
+    assert_eq!(change("a.jpg").apply(own.clone()), own);
+    let changed = change("a.jpg --weights w.pth --mean 0.5 --std 0.5,0.25,1 --square").apply(own.clone());
+    let (mean, std) = ([127.5; 3], [127.5, 63.75, 255.0]);
+    assert_eq!(changed, Preprocess { mean, std, max_ratio: 1, ..own });
+    for wrong in ["--mean 0.5,0.5", "--mean red", "--mean nan", "--std 0", "--std 0.5,0,0.5", "--std -1"] {
+        refused(&format!("a.jpg {wrong}"));
+    }
+    match request("a.jpg --torchscript t.pt --size 64 --square --mean 0").model.kind {
+        ModelKind::Script { preprocess, .. } => {
+            assert_eq!((preprocess.short_side, preprocess.multiple, preprocess.max_ratio), (64, 1, 1));
+            assert_eq!(preprocess.mean, [0.0; 3]);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn names_are_read_as_people_write_them() {
+    let map = |name: &str| request(&format!("a.jpg --map {name}")).options.maps[0].to_string();
+    for (written, name) in [
+        ("GradCAM", "gradcam"),
+        ("grad-cam", "gradcam"),
+        ("Grad-CAM++", "gradcam++"),
+        ("grad_cam_pp:stage5", "gradcam++:stage5"),
+        ("GradCAMPlusPlus", "gradcam++"),
+        ("Score-CAM:stage5", "scorecam:stage5"),
+        ("Fused", "fused"),
+        ("Patch@3,4", "patch@3,4"),
+        ("gradcam:output:1", "gradcam:output:1"),
+    ] {
+        assert_eq!(map(written), name);
+    }
+    for (wrong, near) in
+        [("fussed", "fused"), ("gradcan", "gradcam[:STAGE]"), ("ocluson", "occlusion"), ("spacial", "spatial[:STAGE]")]
+    {
+        let message = refused(&format!("a.jpg --map {wrong}"));
+        assert!(message.contains(&format!("the nearest name is {near}")), "{message}");
+    }
+    assert!(refused("a.jpg --map heat").contains("there are fused, spatial"));
 }

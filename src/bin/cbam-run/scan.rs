@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use cbam::Error;
-use image::ImageFormat;
-use walkdir::{DirEntry, WalkDir};
+use cbam::photo::{LeftOut, is_picture, is_system};
+use walkdir::WalkDir;
 
 use crate::request::Input;
 
@@ -17,6 +17,8 @@ pub(crate) struct Picture {
     pub(crate) path: PathBuf,
     /// Where it lies below its folder argument; the file name alone if it was named itself.
     pub(crate) relative: PathBuf,
+    /// Its folder argument, by its place among these; none if it was named itself.
+    pub(crate) folder: Option<usize>,
 }
 
 /// What the input arguments hold.
@@ -25,8 +27,8 @@ pub(crate) struct Found {
     pub(crate) pictures: Vec<Picture>,
     /// Folders that cannot be read, or hold no picture.
     pub(crate) problems: Vec<Error>,
-    /// The folder arguments.
-    pub(crate) folders: Vec<PathBuf>,
+    /// The folder arguments, and what in them is left out.
+    pub(crate) folders: Vec<(PathBuf, LeftOut)>,
 }
 
 /// Looks through the inputs, in their order; folders in the order of names. `outputs` are the output folders, which a
@@ -36,11 +38,13 @@ pub(crate) fn scan(inputs: &[Input], outputs: &[&Path]) -> Found {
     let mut found = Found::default();
     for input in inputs {
         match input {
-            Input::Stdin => found.pictures.push(Picture { path: "-".into(), relative: "stdin".into() }),
+            Input::Stdin => {
+                found.pictures.push(Picture { path: "-".into(), relative: "stdin".into(), folder: None });
+            }
             Input::Path(path) if path.is_dir() => walk(path, &outputs, &mut found),
             Input::Path(path) => {
                 let relative = path.file_name().map_or_else(|| path.clone(), PathBuf::from);
-                found.pictures.push(Picture { path: path.clone(), relative });
+                found.pictures.push(Picture { path: path.clone(), relative, folder: None });
             }
         }
     }
@@ -49,16 +53,22 @@ pub(crate) fn scan(inputs: &[Input], outputs: &[&Path]) -> Found {
 
 fn walk(folder: &Path, outputs: &HashSet<PathBuf>, found: &mut Found) {
     let before = (found.pictures.len(), found.problems.len());
-    let is_output = |entry: &DirEntry| {
-        entry.depth() > 0
-            && entry.file_type().is_dir()
-            && entry.path().canonicalize().is_ok_and(|p| outputs.contains(&p))
-    };
-    let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
-    for entry in entries.filter_entry(|entry| !is_output(entry)) {
+    let mut left_out = LeftOut::default();
+    let mut entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
+    while let Some(entry) = entries.next() {
         let path = match entry {
             Ok(entry) if entry.file_type().is_file() => entry.into_path(),
-            Ok(_) => continue, // a folder, a pipe, a device
+            Ok(entry) if entry.depth() > 0 && entry.file_type().is_dir() => {
+                let system = is_system(entry.file_name());
+                if system {
+                    left_out.system(entry.file_name());
+                }
+                if system || entry.path().canonicalize().is_ok_and(|path| outputs.contains(&path)) {
+                    entries.skip_current_dir();
+                }
+                continue;
+            }
+            Ok(_) => continue, // the folder itself, a pipe, a device
             // A link to a folder around it: what it holds is found without it.
             Err(error) if error.loop_ancestor().is_some() => continue,
             Err(error) => match error.path().map(Path::to_owned) {
@@ -72,19 +82,17 @@ fn walk(folder: &Path, outputs: &HashSet<PathBuf>, found: &mut Found) {
                 }
             },
         };
-        if has_picture_extension(&path) && !is_overlay(&path) {
-            let relative = path.strip_prefix(folder).unwrap_or(&path).to_owned();
-            found.pictures.push(Picture { path, relative });
+        let relative = path.strip_prefix(folder).unwrap_or(&path).to_owned();
+        if is_overlay(&path) && is_picture(&path) {
+            left_out.output();
+        } else if left_out.keeps(&relative) {
+            found.pictures.push(Picture { path, relative, folder: Some(found.folders.len()) });
         }
     }
     if (found.pictures.len(), found.problems.len()) == before {
         found.problems.push(Error::photo(folder, "no pictures in this folder"));
     }
-    found.folders.push(folder.to_owned());
-}
-
-fn has_picture_extension(path: &Path) -> bool {
-    path.extension().and_then(ImageFormat::from_extension).is_some_and(|format| format.reading_enabled())
+    found.folders.push((folder.to_owned(), left_out));
 }
 
 /// Whether the name is that of an overlay or a comparison written beside its picture.
@@ -129,7 +137,9 @@ mod tests {
         let found = scan(&[Input::Path(folder.path().into())], &[&folder.path().join("out"), Path::new("/nowhere")]);
         assert_eq!(relatives(&found), ["a.png", "b.JPG", "sub/d.tif", "sub/out/c.webp"]);
         assert!(found.problems.is_empty());
-        assert_eq!(found.folders, [folder.path()]);
+        assert_eq!(found.folders.len(), 1);
+        assert_eq!(found.folders[0].0, folder.path());
+        assert_eq!(found.folders[0].1.to_string(), "1 other file (1 txt), 2 outputs of earlier runs");
     }
 
     #[test]
@@ -137,6 +147,31 @@ mod tests {
         let found = scan(&["x/a-overlay.png", "x/none.txt"].map(|path| Input::Path(path.into())), &[]);
         assert_eq!(relatives(&found), ["a-overlay.png", "none.txt"]);
         assert_eq!(found.pictures[0].path, Path::new("x/a-overlay.png"));
+    }
+
+    #[test]
+    fn what_systems_put_there_is_no_picture_and_what_is_left_out_is_counted() {
+        let files = [
+            "a.png",
+            "._a.png",
+            "b.heic",
+            "c.AVIF",
+            "__MACOSX/a.png",
+            "@eaDir/a.png",
+            ".ipynb_checkpoints/a.png",
+            "x/.thumbnails/a.png",
+        ];
+        let folder = tree(&files);
+        let found = scan(&[Input::Path(folder.path().into())], &[]);
+        assert_eq!(relatives(&found), ["a.png"]);
+        let said = found.folders[0].1.to_string();
+        assert!(
+            said.starts_with("2 pictures of formats that are not read (1 avif, 1 heic), 5 hidden or of the system"),
+            "{said}"
+        );
+        // The folder that a user names is walked whatever its name.
+        let found = scan(&[Input::Path(folder.path().join("__MACOSX"))], &[]);
+        assert_eq!(relatives(&found), ["a.png"]);
     }
 
     #[test]

@@ -34,6 +34,16 @@ pub(crate) enum Command {
     Supervised(Box<Supervised>),
 }
 
+/// A number.
+pub(crate) fn number(text: &str) -> Result<f64, String> {
+    text.trim().parse().map_err(|_| "must be a number, such as 0.001 or 1e-3".to_owned())
+}
+
+/// A whole number, 0 or more.
+pub(crate) fn whole<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.trim().parse().map_err(|_| "must be a whole number of at least 0".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

@@ -1,18 +1,22 @@
 //! `cbam-train distill`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use cbam::network::Network;
 use cbam::train::{DistillOptions, DistillReport, distill};
 use clap::Args;
 
+use crate::args::{Cli, number, whole};
+use crate::given::Given;
 use crate::progress::Progress;
 use crate::run::Run;
 
 #[derive(Debug, Args)]
 pub(crate) struct Distill {
+    #[command(flatten)]
+    given: Given,
     /// Folders and tar archives of pictures
     #[arg(long, required = true, num_args = 1.., value_name = "DIR|TAR")]
     images: Vec<PathBuf>,
@@ -29,28 +33,28 @@ pub(crate) struct Distill {
     #[arg(long, num_args = 1.., value_name = "FILE")]
     teachers: Vec<PathBuf>,
     /// Use only so many pictures, chosen by the seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, value_name = "N")]
     limit: Option<usize>,
     /// Cluttered views of each picture
-    #[arg(long, default_value_t = DistillOptions::default().views, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = DistillOptions::default().views, value_name = "N")]
     views: usize,
     /// Composites of a cut-out object on a background
-    #[arg(long, default_value_t = DistillOptions::default().composites, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = DistillOptions::default().composites, value_name = "N")]
     composites: usize,
     /// Steps of 32 views
-    #[arg(long, default_value_t = DistillOptions::default().steps, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = DistillOptions::default().steps, value_name = "N")]
     steps: usize,
     /// The highest learning rate
-    #[arg(long, default_value_t = DistillOptions::default().learning_rate, value_name = "RATE")]
+    #[arg(long, value_parser = number, default_value_t = DistillOptions::default().learning_rate, value_name = "RATE")]
     learning_rate: f64,
     /// What the divergence on a clean picture counts, beside that on a view
-    #[arg(long, default_value_t = DistillOptions::default().clean_weight, value_name = "WEIGHT")]
+    #[arg(long, value_parser = number, default_value_t = DistillOptions::default().clean_weight, value_name = "WEIGHT")]
     clean_weight: f64,
     /// The weight of looking in the right place, beside that of the right answer
-    #[arg(long, default_value_t = DistillOptions::default().focus_weight, value_name = "WEIGHT")]
+    #[arg(long, value_parser = number, default_value_t = DistillOptions::default().focus_weight, value_name = "WEIGHT")]
     focus_weight: f64,
     /// At most so many held-out pictures, and as many composites, to validate on
-    #[arg(long, default_value_t = DistillOptions::default().validation, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = DistillOptions::default().validation, value_name = "N")]
     validation: usize,
     #[command(flatten)]
     pub(crate) run: Run,
@@ -73,6 +77,19 @@ impl Distill {
             validation: self.validation,
             seed: self.run.seed,
         }
+    }
+
+    /// What the training reads, by its option.
+    fn reads(&self) -> Vec<(&'static str, &Path)> {
+        let lists = [
+            ("--images", &self.images),
+            ("--backgrounds", &self.backgrounds),
+            ("--stamps", &self.stamps),
+            ("--teachers", &self.teachers),
+        ];
+        let listed =
+            lists.into_iter().flat_map(|(option, paths)| paths.iter().map(move |path| (option, path.as_path())));
+        listed.chain(self.backbone.iter().map(|path| ("--backbone", path.as_path()))).collect()
     }
 
     /// What the weights file says of its making.
@@ -105,17 +122,19 @@ fn file_names(paths: &[PathBuf]) -> String {
 }
 
 /// Trains, saves, and prints the figures.
-pub(crate) fn run(arguments: &Distill) -> Result<()> {
-    let device = arguments.run.prepare()?;
+pub(crate) fn run(arguments: &Distill) -> Result<u8> {
+    arguments.given.check::<Cli>(&[arguments.run.watched()])?;
+    let device = arguments.run.prepare(&arguments.reads())?;
     let mut network = Network::untrained(arguments.backbone.as_deref(), device)?;
-    let mut progress = Progress::new(arguments.run.quiet)?;
-    let report = distill(&mut network, &arguments.options(), &arguments.run.options(), &mut progress)?;
-    progress.finish();
-    let mut notes = arguments.notes();
-    notes.insert("report".to_owned(), serde_json::to_string(&report)?);
-    network.save(&arguments.run.out, &notes).context("the trained network")?;
-    print!("{}", table(&report));
-    arguments.run.finish()
+    let mut progress = Progress::new(arguments.run.quiet);
+    let (options, run) = (arguments.options(), arguments.run.options());
+    let trained = |progress: &mut Progress| Ok((distill(&mut network, &options, &run, progress)?, network));
+    arguments.run.train(&mut progress, trained, |(report, network)| {
+        let mut notes = arguments.notes();
+        notes.insert("report".to_owned(), serde_json::to_string(&report)?);
+        network.save(&arguments.run.out, &notes).context("the trained network")?;
+        Ok(table(&report))
+    })
 }
 
 /// The validation figures, before and after.

@@ -1,31 +1,27 @@
 //! `cbam-train`: trains a network, or its attention alone.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 #[path = "../common/mod.rs"]
 mod common;
 mod distill;
+#[path = "../common/given.rs"]
+mod given;
 mod interrupt;
 mod progress;
 mod run;
 mod supervised;
+#[path = "../common/values.rs"]
+mod values;
 
 use args::{Cli, Command};
 
 fn main() {
-    let Cli { command } = common::arguments::<Cli>();
+    let Cli { command } = common::arguments::<Cli>(interrupt::asked);
     let (done, run) = match &command {
         Command::Distill(arguments) => (distill::run(arguments), &arguments.run),
         Command::Supervised(arguments) => (supervised::run(arguments), &arguments.run),
     };
-    cbam::sys::exit(match done {
-        Ok(()) => 0,
-        Err(error) if matches!(error.downcast_ref(), Some(cbam::Error::Interrupted)) => {
-            eprintln!("cbam-train: {}", interrupt::message(&run.checkpoint()));
-            interrupt::EXIT
-        }
-        Err(error) => {
-            eprintln!("cbam-train: {error:#}");
-            1
-        }
-    })
+    let interrupted = matches!(&done, Err(error) if matches!(error.downcast_ref(), Some(cbam::Error::Interrupted)));
+    common::end(if interrupted { Ok(interrupt::told(&run.checkpoint())) } else { done })
 }

@@ -1,13 +1,13 @@
 //! The progress bar, and what is said on the way.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use cbam::Error;
 use cbam::eval::AccuracySummary;
 use cbam::train::{Observer, StepReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::common::say;
 use crate::interrupt;
 
 pub(crate) struct Progress {
@@ -15,34 +15,48 @@ pub(crate) struct Progress {
     training: bool,
     quiet: bool,
     last: String,
-    cancel: &'static AtomicBool,
+    /// Pictures that could not be used.
+    skipped: usize,
+    /// Whether something was prepared or learned.
+    begun: bool,
 }
 
 impl Progress {
-    pub(crate) fn new(quiet: bool) -> Result<Self, ctrlc::Error> {
+    pub(crate) fn new(quiet: bool) -> Self {
         let bar = ProgressBar::new(0);
         if quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
         let template = "{prefix:10} {bar:30} {pos}/{len} {eta} {msg}";
         bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-        Ok(Self { bar, training: false, quiet, last: String::new(), cancel: interrupt::flag()? })
+        Self { bar, training: false, quiet, last: String::new(), skipped: 0, begun: false }
     }
 
     pub(crate) fn finish(&self) {
         self.bar.finish();
     }
 
+    /// How many pictures could not be used.
+    pub(crate) fn skipped(&self) -> usize {
+        self.skipped
+    }
+
+    /// Whether some of the work was done.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Says something where there is no bar to see.
     fn say(&self, text: impl FnOnce() -> String) {
         if !self.quiet && self.bar.is_hidden() {
-            eprintln!("{}", text());
+            say(text());
         }
     }
 }
 
 impl Observer for Progress {
     fn prepared(&mut self, count: usize, total: usize) {
+        self.begun = true;
         self.bar.set_prefix("preparing");
         self.bar.set_length(total as u64);
         self.bar.inc(count as u64);
@@ -53,14 +67,22 @@ impl Observer for Progress {
     }
 
     fn skipped(&mut self, error: &Error) {
-        self.bar.suspend(|| eprintln!("cbam-train: left out: {error}"));
+        self.skipped += 1;
+        self.bar.suspend(|| say(format_args!("left out: {error}")));
+    }
+
+    fn noted(&mut self, text: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| say(text));
+        }
     }
 
     fn trouble(&mut self, error: &Error) {
-        self.bar.suspend(|| eprintln!("cbam-train: going on without it: {error}"));
+        self.bar.suspend(|| say(format_args!("going on without it: {error}")));
     }
 
     fn stepped(&mut self, report: &StepReport<'_>) {
+        self.begun = true;
         if !self.training {
             self.training = true;
             self.bar.finish();
@@ -74,6 +96,7 @@ impl Observer for Progress {
     }
 
     fn saved(&mut self, _: &Path, step: usize) {
+        interrupt::saved();
         if step > 0 {
             self.say(|| format!("step {step}: {}", self.last));
         }
@@ -81,17 +104,20 @@ impl Observer for Progress {
 
     fn evaluated(&mut self, epoch: usize, epochs: usize, accuracy: &AccuracySummary) {
         if !self.quiet {
-            self.bar.suspend(|| eprintln!("epoch {epoch} of {epochs}: held-out {}", top1(accuracy)));
+            self.bar.suspend(|| say(format_args!("epoch {epoch} of {epochs}: held-out {}", top1(accuracy))));
         }
     }
 
     fn cancelled(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed)
+        interrupt::is_asked()
     }
 }
 
 /// `top-1 71.2 % (n = 812, 95 % interval 68.0 to 74.2)`
 pub(crate) fn top1(accuracy: &AccuracySummary) -> String {
+    if accuracy.n == 0 {
+        return "top-1 unknown: not one held-out picture could be read".to_owned();
+    }
     let [value, low, high] = [accuracy.top1.value, accuracy.top1.low, accuracy.top1.high].map(|share| 100.0 * share);
     format!("top-1 {value:.1} % (n = {}, 95 % interval {low:.1} to {high:.1})", accuracy.n)
 }

@@ -1,13 +1,23 @@
 //! What every kind of training is told: where it saves, how it goes on, what it runs on.
 
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
-use cbam::pipeline::WholeFile;
+use anyhow::Result;
+use cbam::Error;
+use cbam::pipeline::check_writable;
 use cbam::sys::DeviceSpec;
+use cbam::text::printable_path;
 use cbam::train::{ComputePrecision, RunOptions};
 use clap::Args;
+
+use crate::args::whole;
+use crate::common::claims::Claims;
+use crate::common::{failed, print, say, status};
+use crate::given::Effect;
+use crate::progress::Progress;
+use crate::values::listed;
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -21,7 +31,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE", conflicts_with = "resume", help_heading = "Checkpoints and logs")]
     checkpoint: Option<PathBuf>,
     /// Save the state after so many steps
-    #[arg(long, default_value_t = 100, value_name = "N", help_heading = "Checkpoints and logs")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = 100, value_name = "N", help_heading = "Checkpoints and logs")]
     checkpoint_every: usize,
     /// A folder of its own for logs: log.jsonl, a TensorBoard event file, panels of watched pictures
     #[arg(long, value_name = "DIR", help_heading = "Checkpoints and logs")]
@@ -30,19 +40,19 @@ pub(crate) struct Run {
     #[arg(long, num_args = 1.., value_name = "PICTURE", requires = "log_dir", help_heading = "Checkpoints and logs")]
     watch: Vec<PathBuf>,
     /// Draw it after so many steps
-    #[arg(long, default_value_t = 100, value_name = "N", help_heading = "Checkpoints and logs")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = 100, value_name = "N", requires = "log_dir", help_heading = "Checkpoints and logs")]
     watch_every: usize,
     /// The seed of everything random
-    #[arg(long, default_value_t = 0, value_name = "SEED")]
+    #[arg(long, value_parser = whole::<u64>, default_value_t = 0, value_name = "SEED")]
     pub(crate) seed: u64,
     /// f32, or f16: mixed precision, on CUDA
-    #[arg(long, default_value_t, value_name = "PRECISION")]
+    #[arg(long, default_value_t, value_name = "PRECISION", value_parser = listed::<ComputePrecision>(["f32", "f16"]), hide_possible_values = true)]
     precision: ComputePrecision,
     /// auto, cpu, cuda or cuda:N
-    #[arg(long, default_value_t, value_name = "DEVICE")]
+    #[arg(long, default_value_t, value_name = "DEVICE", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true)]
     device: DeviceSpec,
     /// Threads; all cores by default
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads)]
     threads: Option<NonZeroUsize>,
     /// No progress bar
     #[arg(long)]
@@ -50,15 +60,41 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Opens the device, bounds the threads and seeds libtorch.
-    pub(crate) fn prepare(&self) -> Result<tch::Device> {
-        ensure!(self.out != self.checkpoint(), "--out and the checkpoint are one file");
+    /// Opens the device, bounds the threads and seeds libtorch. `read` are the files and folders that the training reads, by
+    /// their options: nothing may be written over them.
+    pub(crate) fn prepare(&self, read: &[(&str, &Path)]) -> Result<tch::Device> {
+        // What cannot be written, or not as it is called, shows before the hours of work, not after.
+        let extension = self.out.extension().map(|extension| extension.to_string_lossy().into_owned());
+        if let Some(extension) = extension.filter(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
+            let message = format!("weights are written as safetensors, not as .{extension}; name a file .safetensors");
+            return Err(Error::argument("--out", message).into());
+        }
+        self.claim(read)?;
         let device = cbam::sys::resolve(self.device)?;
         cbam::sys::set_all_threads(self.threads)?;
         tch::manual_seed(self.seed as i64);
-        // A place that cannot be written to shows before the hours of work, not after.
-        drop(WholeFile::create(&self.out)?);
+        check_writable(&self.out)?;
         Ok(device)
+    }
+
+    /// Claims every file that is read or written.
+    fn claim(&self, read: &[(&str, &Path)]) -> Result<()> {
+        let mut claims = Claims::default();
+        let watched = self.watch.iter().map(|path| ("--watch", path.as_path()));
+        for (option, path) in read.iter().copied().chain(watched) {
+            claims.read(option, path);
+        }
+        let checkpoint = if self.resume.is_some() { "--resume" } else { "--checkpoint" };
+        let log = self.log_dir.as_ref().map(|folder| ("--log-dir", folder.join("log.jsonl")));
+        for (option, path) in [("--out", self.out.clone()), (checkpoint, self.checkpoint())].into_iter().chain(log) {
+            claims.write(option, &path).map_err(|message| Error::argument(option, message))?;
+        }
+        Ok(())
+    }
+
+    /// What is for watched pictures.
+    pub(crate) fn watched(&self) -> Effect<'static> {
+        (&["watch_every"], self.log_dir.is_some(), "watched pictures are drawn into --log-dir")
     }
 
     /// Where the state is kept.
@@ -82,11 +118,44 @@ impl Run {
         }
     }
 
-    /// The weights are saved: the checkpoint has done its work.
-    pub(crate) fn finish(&self) -> Result<()> {
-        println!("{}", self.out.display());
-        std::fs::remove_file(self.checkpoint())?;
-        Ok(())
+    /// Trains with `work` and saves what it returns with `save`, which gives the figures to print; the exit status.
+    ///
+    /// # Errors
+    /// If nothing was trained: nothing is then left behind.
+    pub(crate) fn train<T>(
+        &self,
+        progress: &mut Progress,
+        work: impl FnOnce(&mut Progress) -> cbam::Result<T>,
+        save: impl FnOnce(T) -> Result<String>,
+    ) -> Result<u8> {
+        let new = !self.checkpoint().exists();
+        let trained = work(progress);
+        progress.finish();
+        match trained.map_err(anyhow::Error::from) {
+            Ok(trained) => Ok(save(trained).map_or_else(failed, |figures| self.finish(&figures, progress.skipped()))),
+            Err(error) if matches!(error.downcast_ref(), Some(Error::Interrupted)) => Err(error),
+            Err(error) if progress.has_begun() => Ok(failed(error)),
+            Err(error) => {
+                if new {
+                    let _ = std::fs::remove_file(self.checkpoint()); // of no step: perhaps there is none
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The weights are saved: the checkpoint has done its work. Prints the figures and where the weights are; the exit status.
+    fn finish(&self, figures: &str, skipped: usize) -> u8 {
+        let removed = match std::fs::remove_file(self.checkpoint()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(self.checkpoint())(error)),
+            _ => Ok(()),
+        };
+        let printed = print(&format!("{figures}{}\n", printable_path(&self.out)));
+        if skipped > 0 {
+            say(format_args!("{skipped} pictures could not be read, and are left out"));
+        }
+        let done = if skipped > 0 { status::FAILED } else { status::DONE };
+        removed.and(printed).map_or_else(failed, |()| done)
     }
 }
 

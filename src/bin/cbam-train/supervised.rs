@@ -1,22 +1,30 @@
 //! `cbam-train supervised`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use cbam::backbone::Arch;
 use cbam::network::{Network, NetworkConfig};
+use cbam::photo::Preprocess;
+use cbam::text::printable_path;
 use cbam::train::{
     LoaderReport, OptimizerKind, Start, SupervisedOptions, SupervisedReport, TrainPart, class_names, loader_speed,
     supervised, supervised_network,
 };
 use clap::{Args, ValueEnum};
 
+use crate::args::{Cli, number, whole};
+use crate::common::{failed, print, status};
+use crate::given::Given;
 use crate::progress::{Progress, top1};
 use crate::run::Run;
+use crate::values::listed;
 
 #[derive(Debug, Args)]
 pub(crate) struct Supervised {
+    #[command(flatten)]
+    given: Given,
     /// A folder, or a tar archive, with a folder of pictures for each class
     #[arg(long, value_name = "DIR|TAR")]
     images: PathBuf,
@@ -24,15 +32,15 @@ pub(crate) struct Supervised {
     #[arg(long, value_name = "DIR|TAR")]
     validation: Option<PathBuf>,
     /// Hold out one picture in about so many, chosen by its name alone
-    #[arg(long, default_value_t = SupervisedOptions::default().hold_out, value_name = "N", conflicts_with = "validation")]
+    #[arg(long, value_parser = whole::<u64>, default_value_t = SupervisedOptions::default().hold_out, value_name = "N", conflicts_with = "validation")]
     hold_out: u64,
     /// At most so many training pictures of each class, chosen by the seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_parser = whole::<usize>, value_name = "N")]
     limit: Option<usize>,
 
-    /// The network
-    #[arg(long, default_value_t, value_name = "ARCH", help_heading = "The network")]
-    arch: Arch,
+    /// The network; with --from-scratch, or to be checked [default: that of --backbone, or the bundled EfficientNet-Lite0]
+    #[arg(long, value_name = "ARCH", value_parser = listed::<Arch>(Arch::ALL), hide_possible_values = true, help_heading = "The network")]
+    arch: Option<Arch>,
     /// Weights of the backbone; the bundled EfficientNet-Lite0 by default
     #[arg(long, value_name = "FILE", conflicts_with = "from_scratch", help_heading = "The network")]
     backbone: Option<PathBuf>,
@@ -43,47 +51,47 @@ pub(crate) struct Supervised {
     #[arg(long, value_enum, default_value_t = Attention::Cbam, help_heading = "The network")]
     attention: Attention,
     /// all, attention, head or head+attention [default: head+attention, head without attention, all from scratch]
-    #[arg(long, value_name = "PART", help_heading = "The network")]
+    #[arg(long, value_name = "PART", value_parser = listed::<TrainPart>(["all", "attention", "head", "head+attention"]), hide_possible_values = true, help_heading = "The network")]
     train: Option<TrainPart>,
     /// The short side of the pictures that the network sees, in pixels [default: the network's own]
-    #[arg(long, value_name = "PIXELS", help_heading = "The network")]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=i64::from(Preprocess::MAX_SHORT_SIDE)), help_heading = "The network")]
     size: Option<u32>,
 
     /// How often every picture is seen
-    #[arg(long, default_value_t = SupervisedOptions::default().epochs, value_name = "N", help_heading = "Learning")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = SupervisedOptions::default().epochs, value_name = "N", help_heading = "Learning")]
     epochs: usize,
     /// Pictures a step
-    #[arg(long, default_value_t = SupervisedOptions::default().batch, value_name = "N", help_heading = "Learning")]
+    #[arg(long, value_parser = whole::<usize>, default_value_t = SupervisedOptions::default().batch, value_name = "N", help_heading = "Learning")]
     batch: usize,
     /// adamw or sgd
-    #[arg(long, default_value_t, value_name = "NAME", help_heading = "Learning")]
+    #[arg(long, default_value_t, value_name = "NAME", value_parser = listed::<OptimizerKind>(["adamw", "sgd"]), hide_possible_values = true, help_heading = "Learning")]
     optimizer: OptimizerKind,
     /// The highest learning rate
-    #[arg(long, default_value_t = SupervisedOptions::default().learning_rate, value_name = "RATE", help_heading = "Learning")]
+    #[arg(long, value_parser = number, default_value_t = SupervisedOptions::default().learning_rate, value_name = "RATE", help_heading = "Learning")]
     learning_rate: f64,
     /// The weight decay of matrices
-    #[arg(long, default_value_t = SupervisedOptions::default().weight_decay, value_name = "DECAY", help_heading = "Learning")]
+    #[arg(long, value_parser = number, default_value_t = SupervisedOptions::default().weight_decay, value_name = "DECAY", help_heading = "Learning")]
     weight_decay: f64,
     /// The share of all steps in which the learning rate rises; a cosine falls to zero after that
-    #[arg(long, default_value_t = SupervisedOptions::default().warm_up, value_name = "SHARE", help_heading = "Learning")]
+    #[arg(long, value_parser = number, default_value_t = SupervisedOptions::default().warm_up, value_name = "SHARE", help_heading = "Learning")]
     warm_up: f64,
     /// The most that the gradients' norm may be
-    #[arg(long, default_value_t = SupervisedOptions::default().clip, value_name = "NORM", help_heading = "Learning")]
+    #[arg(long, value_parser = number, default_value_t = SupervisedOptions::default().clip, value_name = "NORM", help_heading = "Learning")]
     clip: f64,
     /// How much of a class's certainty is spread over all classes
-    #[arg(long, default_value_t = SupervisedOptions::default().label_smoothing, value_name = "SHARE", help_heading = "Learning")]
+    #[arg(long, value_parser = number, default_value_t = SupervisedOptions::default().label_smoothing, value_name = "SHARE", help_heading = "Learning")]
     label_smoothing: f64,
     /// Mix pictures in pairs: the alpha of mixup; 0 mixes none
-    #[arg(long, default_value_t = SupervisedOptions::default().mixup, value_name = "ALPHA", help_heading = "Learning")]
+    #[arg(long, value_parser = number, default_value_t = SupervisedOptions::default().mixup, value_name = "ALPHA", help_heading = "Learning")]
     mixup: f64,
     /// Keep a moving average of the weights with this decay, 0.999 say, and measure and save that
-    #[arg(long, value_name = "DECAY", help_heading = "Learning")]
+    #[arg(long, value_parser = number, value_name = "DECAY", help_heading = "Learning")]
     ema: Option<f64>,
     /// Show every picture by its middle, not by random parts in random colours; with a frozen backbone its features are then worked out once
     #[arg(long, help_heading = "Learning")]
     no_augment: bool,
     /// The least share of a picture's area that a random part has
-    #[arg(long, default_value_t = SupervisedOptions::default().min_area, value_name = "SHARE", help_heading = "Learning")]
+    #[arg(long, value_parser = number, default_value_t = SupervisedOptions::default().min_area, value_name = "SHARE", conflicts_with = "no_augment", help_heading = "Learning")]
     min_area: f64,
     /// Only read and prepare the pictures of one epoch, and tell how fast that is
     #[arg(long, help_heading = "Learning")]
@@ -129,6 +137,13 @@ impl Supervised {
         }
     }
 
+    /// What the training reads, by its option.
+    fn reads(&self) -> Vec<(&'static str, &Path)> {
+        let given = [("--validation", &self.validation), ("--backbone", &self.backbone)];
+        let given = given.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?)));
+        std::iter::once(("--images", self.images.as_path())).chain(given).collect()
+    }
+
     fn train_part(&self) -> TrainPart {
         self.train.unwrap_or(match self.attention {
             _ if self.from_scratch => TrainPart::All,
@@ -143,9 +158,10 @@ impl Supervised {
             Some(path) => Start::File(path),
             None => Start::Bundled,
         };
-        let mut config = match self.attention {
-            Attention::None => NetworkConfig::plain(self.arch),
-            _ => NetworkConfig::attentive(self.arch),
+        let mut config = self.base(device)?;
+        config.attention = match self.attention {
+            Attention::None => Vec::new(),
+            _ => NetworkConfig::attentive(config.arch).attention,
         };
         if self.attention == Attention::Cbam {
             config.attention.iter_mut().for_each(|stage| stage.patch = None);
@@ -162,7 +178,37 @@ impl Supervised {
         Ok(network)
     }
 
+    /// The network under the attention: the file's, or the one that is asked for.
+    fn base(&self, device: tch::Device) -> Result<NetworkConfig> {
+        let bundled = Arch::default();
+        let asked = self.arch.unwrap_or(bundled);
+        let Some(path) = &self.backbone else {
+            ensure!(
+                self.from_scratch || asked == bundled,
+                "--arch {asked}: the bundled backbone is {bundled}; give the weights of a {asked} with --backbone FILE, or \
+                 train one with --from-scratch"
+            );
+            return Ok(NetworkConfig::plain(asked));
+        };
+        let config = Network::open(path, device)?.config().clone();
+        ensure!(
+            self.arch.is_none_or(|arch| arch == config.arch),
+            "--arch {asked}: {} is a {}; leave --arch out, or give the weights of a {asked}",
+            printable_path(path),
+            config.arch
+        );
+        Ok(config)
+    }
+
+    /// Refuses what contradicts itself, and options that change nothing.
     fn check(&self) -> Result<()> {
+        let learning =
+            ["epochs", "optimizer", "learning_rate", "weight_decay", "warm_up", "clip", "label_smoothing", "ema"];
+        self.given.check::<Cli>(&[
+            (&["min_area"], !self.no_augment, "with --no-augment no random parts are taken"),
+            (&learning, !self.loader_only, "with --loader-only nothing is learned"),
+            self.run.watched(),
+        ])?;
         let part = self.train_part();
         ensure!(!self.from_scratch || part == TrainPart::All, "--from-scratch: fresh weights must all be trained");
         let attention = matches!(part, TrainPart::Attention | TrainPart::HeadAndAttention);
@@ -192,24 +238,24 @@ impl Supervised {
 }
 
 /// Trains, saves, and prints the accuracy.
-pub(crate) fn run(arguments: &Supervised) -> Result<()> {
+pub(crate) fn run(arguments: &Supervised) -> Result<u8> {
     arguments.check()?;
-    let device = arguments.run.prepare()?;
+    let device = arguments.run.prepare(&arguments.reads())?;
     let options = arguments.options();
     let mut network = arguments.network(class_names(&options)?, device)?;
-    let mut progress = Progress::new(arguments.run.quiet)?;
+    let mut progress = Progress::new(arguments.run.quiet);
     if arguments.loader_only {
         let report = loader_speed(&network, &options, &mut progress)?;
-        println!("{}", loader(&report));
-        return Ok(());
+        return Ok(print(&format!("{}\n", loader(&report))).map_or_else(failed, |()| status::DONE));
     }
-    let report = supervised(&mut network, &options, &arguments.run.options(), &mut progress)?;
-    progress.finish();
-    let notes = [("made_by", arguments.made_by(&options)), ("accuracy", serde_json::to_string(&report.accuracy)?)];
-    let notes: BTreeMap<String, String> = notes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    network.save(&arguments.run.out, &notes).context("the trained network")?;
-    print!("{}", summary(&report));
-    arguments.run.finish()
+    let run = arguments.run.options();
+    let trained = |progress: &mut Progress| Ok((supervised(&mut network, &options, &run, progress)?, network));
+    arguments.run.train(&mut progress, trained, |(report, network)| {
+        let notes = [("made_by", arguments.made_by(&options)), ("accuracy", serde_json::to_string(&report.accuracy)?)];
+        let notes: BTreeMap<String, String> = notes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        network.save(&arguments.run.out, &notes).context("the trained network")?;
+        Ok(summary(&report))
+    })
 }
 
 fn summary(report: &SupervisedReport) -> String {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use cbam::weights::{Checkpoint, ReadOptions};
 use clap::{Args, Parser, Subcommand};
 
+use crate::opening::Opening;
+
 /// Look into weights files and convert them.
 ///
 /// Reads safetensors and what torch.save wrote, in any version of PyTorch, training scripts' dictionaries too (nothing
@@ -21,9 +23,13 @@ pub(crate) enum Command {
     /// Print what a weights file is, which network it is of, and every tensor's name, dtype and shape
     Inspect {
         /// The weights file
+        #[arg(id = "weights", value_name = "FILE")]
         file: PathBuf,
+        /// Leave the prefixes that wrappers such as `DataParallel` put before the tensors' names
+        #[arg(long)]
+        keep_prefixes: bool,
         #[command(flatten)]
-        reading: Reading,
+        opening: Opening,
     },
     /// Write a weights file as safetensors, without BatchNorm's counters of batches
     Convert {
@@ -57,7 +63,8 @@ pub(crate) enum Command {
 /// How a file is read.
 #[derive(Debug, Args)]
 pub(crate) struct Reading {
-    /// The entry of a training script's dictionary to read, such as ema or ema.module; the usual names are found without
+    /// The entry of a training script's dictionary to read, such as ema or ema.module, or what stands before the names of the weights
+    /// wanted, such as teacher; the usual entries are found without
     #[arg(long, value_name = "NAME")]
     pub(crate) part: Option<String>,
     /// Leave the prefixes that wrappers such as `DataParallel` put before the tensors' names

@@ -1,44 +1,60 @@
 //! What `inspect` prints.
 
 use cbam::Error;
-use cbam::attention::{CbamConfig, PoolOrder};
+use cbam::attention::{CbamConfig, PoolOrder, SpatialAttentionConfig};
+use cbam::network::OpenOptions;
+use cbam::text::printable;
 use cbam::weights::{AttentionKind, Checkpoint, kind_name};
+
+use crate::opening::Opening;
 
 /// The metadata key under which this crate's own networks write their configuration.
 const CONFIG: &str = "network";
 
 /// The format, the totals, what lies around the tensors, the network, the metadata, and one line per tensor.
-pub(crate) fn describe(checkpoint: &Checkpoint) -> String {
+///
+/// # Errors
+/// [`Error::Weights`] if options are given that have no effect on this file.
+pub(crate) fn describe(checkpoint: &Checkpoint, opening: &Opening) -> cbam::Result<String> {
     let mut lines: Vec<String> =
         checkpoint.format().map(|format| format!("format      {format}")).into_iter().collect();
     lines.push(format!("tensors     {}", checkpoint.tensors.len()));
     lines.push(format!("parameters  {} (without BatchNorm's running statistics)", checkpoint.parameters()));
     let wrapping = checkpoint.wrapping();
-    lines.extend(wrapping.part.iter().map(|part| format!("part        {}", plain(part))));
-    lines.extend(wrapping.beside.iter().map(|(name, value)| format!("beside      {} = {}", plain(name), plain(value))));
-    lines.extend(wrapping.prefixes.iter().map(|prefix| format!("prefix      {prefix} taken off every name")));
-    lines.extend(network(checkpoint));
+    lines.extend(wrapping.part.iter().map(|part| format!("part        {}", printable(part))));
     lines.extend(
-        checkpoint.metadata.iter().map(|(key, value)| format!("metadata    {} = {}", plain(key), plain(value))),
+        wrapping.beside.iter().map(|(name, value)| format!("beside      {} = {}", printable(name), printable(value))),
+    );
+    let unknown = |class| format!("unknown     {}, of which objects are passed over", printable(class));
+    lines.extend(wrapping.unknown.iter().map(|class| unknown(class)));
+    lines.extend(
+        wrapping.prefixes.iter().map(|prefix| format!("prefix      {} taken off every name", printable(prefix))),
+    );
+    lines.extend(network(checkpoint, &opening.options())?);
+    lines.extend(
+        checkpoint.metadata.iter().map(|(key, value)| format!("metadata    {} = {}", printable(key), printable(value))),
     );
 
-    let names: Vec<String> = checkpoint.tensors.keys().map(|name| plain(name)).collect();
+    let names: Vec<String> = checkpoint.tensors.keys().map(|name| printable(name).into_owned()).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, tensor) in names.iter().zip(checkpoint.tensors.values()) {
         lines.push(format!("{name:width$}  {:5} {:?}", kind_name(tensor.kind()), tensor.size()));
     }
-    lines.join("\n") + "\n"
+    Ok(lines.join("\n") + "\n")
 }
 
 /// Which network the tensors are of, by its configuration or by their names and shapes; or why that cannot be told.
-fn network(checkpoint: &Checkpoint) -> Vec<String> {
+fn network(checkpoint: &Checkpoint, options: &OpenOptions) -> cbam::Result<Vec<String>> {
     if checkpoint.metadata.contains_key(CONFIG) {
-        return vec!["network     of this program, configured by its metadata".to_owned()];
+        options.without_effect(checkpoint)?;
+        return Ok(vec!["network     of this program, configured by its metadata".to_owned()]);
     }
-    let found = match checkpoint.recognise() {
+    let found = match checkpoint.recognise_with(&options.recognising()) {
         Ok(found) => found,
-        Err(Error::Weights { message, .. }) => return vec![format!("network     unknown: {}", plain(&message))],
-        Err(error) => return vec![format!("network     unknown: {}", plain(&error.to_string()))],
+        Err(Error::Weights { message, .. }) => {
+            return Ok(vec![format!("network     unknown: {}", printable(&message))]);
+        }
+        Err(error) => return Err(error),
     };
     let mut lines = vec![format!("network     {found}"), format!("layout      {}", found.layout)];
     let width = found.attention.iter().map(|site| site.site.len()).max().unwrap_or(0);
@@ -48,12 +64,20 @@ fn network(checkpoint: &Checkpoint) -> Vec<String> {
             .iter()
             .map(|site| format!("attention   {:width$}  {} channels, {}", site.site, site.channels, kind(&site.kind))),
     );
-    lines
+    if !found.prefix.is_empty() {
+        lines.push(format!("under       {}", printable(&found.prefix)));
+    }
+    lines.extend(
+        found.assumptions.iter().map(|assumption| format!("assumed     {}", printable(&assumption.to_string()))),
+    );
+    lines.extend(found.left_out.iter().map(|name| format!("left out    {}", printable(name))));
+    Ok(lines)
 }
 
 fn kind(kind: &AttentionKind) -> String {
     match kind {
         AttentionKind::Cbam(config) => cbam(config),
+        AttentionKind::Spatial(config) => format!("spatial; {}", spatial(config)),
         AttentionKind::Bam { reduction } => format!("bam, reduction {reduction}"),
         AttentionKind::SqueezeExcite { reduction, bias } => {
             format!("se, reduction {reduction}, {}", bias_words(*bias))
@@ -65,20 +89,22 @@ fn kind(kind: &AttentionKind) -> String {
 
 fn cbam(config: &CbamConfig) -> String {
     let channel = format!("cbam, reduction {}, {}", config.channel.reduction, bias_words(config.channel.bias));
-    let Some(spatial) = &config.spatial else { return format!("{channel}; no spatial attention") };
+    match &config.spatial {
+        Some(config) => format!("{channel}; {}", spatial(config)),
+        None => format!("{channel}; no spatial attention"),
+    }
+}
+
+fn spatial(spatial: &SpatialAttentionConfig) -> String {
     let order = match spatial.order {
         PoolOrder::MaxMean => "max, mean",
         PoolOrder::MeanMax => "mean, max",
     };
     let norm = if spatial.batch_norm { "BatchNorm" } else { "no BatchNorm" };
-    format!("{channel}; {0}×{0} over {order}, {norm}", spatial.kernel_size)
+    let bias = if spatial.bias { ", bias" } else { "" };
+    format!("{0}×{0} over {order}, {norm}{bias}", spatial.kernel_size)
 }
 
 fn bias_words(bias: bool) -> &'static str {
     if bias { "bias" } else { "no bias" }
-}
-
-/// Text from a file, whose control characters must not reach the terminal.
-pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }

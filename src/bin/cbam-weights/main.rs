@@ -1,49 +1,68 @@
 //! Looks into weights files, converts and compares them.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
 #[path = "../common/mod.rs"]
 mod common;
 mod inspect;
+#[path = "../common/opening.rs"]
+mod opening;
 
 use std::fmt::Write as _;
-use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use cbam::Error;
+use cbam::pipeline::check_writable;
+use cbam::text::printable;
 use cbam::weights::{Checkpoint, Precision};
 
-use args::{Cli, Command};
+use args::{Cli, Command, Reading};
+use common::claims::Claims;
+use common::{print, say, status};
+use opening::Opening;
 
-/// What `diff` exits with if it cannot compare; 1 means that the files differ.
-const TROUBLE: u8 = 2;
+/// What `diff` exits with if the files differ; if it cannot compare them or print what differs, with
+/// [`status::NOTHING_DONE`].
+const DIFFERENT: u8 = 1;
 
 fn main() {
-    let (result, trouble) = match common::arguments::<Cli>().command {
-        Command::Diff { first, second, tolerance } => (diff(first, second, tolerance), TROUBLE),
-        other => (run(other).map(|()| 0), 1),
-    };
-    cbam::sys::exit(result.unwrap_or_else(|error| {
-        eprintln!("cbam-weights: {}", inspect::plain(&format!("{error:#}")));
-        trouble
-    }))
+    common::end(match common::arguments::<Cli>(|| common::end_at_once()).command {
+        Command::Inspect { file, keep_prefixes, opening } => {
+            inspect(&Reading { part: opening.part.clone(), keep_prefixes }, &opening, file)
+        }
+        Command::Convert { input, output, reading, half_matrices, metadata } => {
+            let precision = if half_matrices { Precision::HalfMatrices } else { Precision::Keep };
+            convert(&reading, input, output, precision, metadata)
+        }
+        Command::Diff { first, second, tolerance } => diff(first, second, tolerance),
+    });
 }
 
-fn run(command: Command) -> Result<()> {
-    match command {
-        Command::Inspect { file, reading } => print(&inspect::describe(&reading.open(file)?)),
-        Command::Convert { input, output, reading, half_matrices, metadata } => {
-            let mut checkpoint = reading.open(input)?;
-            let wrapping = checkpoint.wrapping().to_string();
-            if !wrapping.is_empty() {
-                eprintln!("cbam-weights: {}", inspect::plain(&wrapping));
-            }
-            checkpoint.drop_counters();
-            checkpoint.metadata.extend(metadata);
-            checkpoint.save(output, if half_matrices { Precision::HalfMatrices } else { Precision::Keep })?;
-            Ok(())
-        }
-        Command::Diff { first, second, tolerance } => diff(first, second, tolerance).map(|_| ()),
+fn inspect(reading: &Reading, opening: &Opening, file: PathBuf) -> Result<u8> {
+    let text = inspect::describe(&reading.open(file)?, opening)?;
+    Ok(print(&text).map_or_else(common::failed, |()| status::DONE))
+}
+
+fn convert(
+    reading: &Reading,
+    input: PathBuf,
+    output: PathBuf,
+    precision: Precision,
+    metadata: Vec<(String, String)>,
+) -> Result<u8> {
+    let mut claims = Claims::default();
+    claims.read("the input", &input);
+    claims.write("output", &output).map_err(|message| Error::argument("output", message))?;
+    check_writable(&output)?;
+    let mut checkpoint = reading.open(input)?;
+    let wrapping = checkpoint.wrapping().to_string();
+    if !wrapping.is_empty() {
+        say(wrapping);
     }
+    checkpoint.drop_counters();
+    checkpoint.metadata.extend(metadata);
+    Ok(checkpoint.save(output, precision).map_or_else(common::failed, |()| status::DONE))
 }
 
 /// Prints the differences of two files, one a line; the exit status says whether there are any.
@@ -52,18 +71,10 @@ fn diff(first: PathBuf, second: PathBuf, tolerance: f64) -> Result<u8> {
     let differences = first.differences(&second, tolerance)?;
     let mut text = String::new();
     for difference in &differences {
-        writeln!(text, "{}", inspect::plain(&difference.to_string()))?;
+        writeln!(text, "{}", printable(&difference.to_string()))?;
     }
     let all: std::collections::BTreeSet<_> = first.tensors.keys().chain(second.tensors.keys()).collect();
     writeln!(text, "{} tensors the same, {} differ", all.len() - differences.len(), differences.len())?;
     print(&text)?;
-    Ok(u8::from(!differences.is_empty()))
-}
-
-/// Prints to standard output; a reader that has seen enough, such as `head`, is no error.
-fn print(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("standard output"),
-    }
+    Ok(if differences.is_empty() { status::DONE } else { DIFFERENT })
 }

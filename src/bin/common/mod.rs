@@ -1,16 +1,48 @@
 //! What the programs share.
 
+pub(crate) mod claims;
 mod heap;
+mod manual;
+pub(crate) mod signals;
+pub(crate) mod streams;
+pub(crate) mod terminal;
 
+use anyhow::Context;
 use clap::Parser;
 
-/// The arguments; ends the program if they are wrong, or ask for help.
-pub(crate) fn arguments<A: Parser>() -> A {
-    A::try_parse().unwrap_or_else(|usage| leave(&usage))
+pub(crate) use signals::end_at_once;
+pub(crate) use terminal::{end, failed, print, say, status};
+
+/// The arguments; ends the program if they are wrong, or ask for help. From here on each request to end the program calls
+/// `asked`.
+pub(crate) fn arguments<A: Parser>(asked: fn()) -> A {
+    leave_decoders_to_their_errors();
+    if let Err(error) = signals::listen(asked).context("signals") {
+        end(Err(error));
+    }
+    parse::<A>().unwrap_or_else(|usage| terminal::leave(usage))
 }
 
-/// Prints what is wrong with the arguments, or the help that they ask for, and ends the program.
-pub(crate) fn leave(usage: &clap::Error) -> ! {
-    let _ = usage.print(); // if nobody reads any more, nobody is told
-    cbam::sys::exit(usage.exit_code() as u8)
+fn parse<A: Parser>() -> Result<A, clap::Error> {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let command = manual::with_manual(A::command());
+    if let Some(text) = manual::printed(&command, &arguments)? {
+        cbam::sys::exit(printed(&text));
+    }
+    A::from_arg_matches(&command.try_get_matches_from(arguments)?)
+}
+
+/// A panic inside of a picture's decoder becomes an error that names the picture; it is not printed besides.
+fn leave_decoders_to_their_errors() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !cbam::photo::is_decoding() {
+            usual(panic);
+        }
+    }));
+}
+
+/// Prints what was asked for and nothing else; the exit status.
+pub(crate) fn printed(text: &str) -> u8 {
+    print(text).map_or_else(failed, |()| status::DONE)
 }

@@ -1,14 +1,42 @@
 //! COCO instances: one JSON file for a set (Lin et al. 2014, <https://cocodataset.org/#format-data>).
+//!
+//! An image, an annotation or a category that makes no sense costs itself alone.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Deserialize;
 
-use super::names::{ClassNames, choose};
-use super::{BoundingBox, Object, TruthRow, wrong};
-use crate::photo::ImageSize;
-use crate::{Error, Result};
+use super::draft::{Drafts, Thing};
+use super::names::ClassNames;
+use super::record::{Fields, Record};
+use super::{BoundingBox, LEADS_OUT, NO_SIZE, TruthRow, inside, read, size, wrong};
+use crate::Result;
+use crate::eval::{RemarkKind, Remarks};
+
+/// The longest file that is read; the largest sets have about 1 GiB.
+const MOST: u64 = 4 << 30;
+
+struct ImageFields;
+struct AnnotationFields;
+struct CategoryFields;
+
+impl Fields<4> for ImageFields {
+    const NAMES: [&'static str; 4] = ["id", "file_name", "width", "height"];
+}
+
+impl Fields<5> for AnnotationFields {
+    const NAMES: [&'static str; 5] = ["id", "image_id", "category_id", "bbox", "iscrowd"];
+}
+
+impl Fields<2> for CategoryFields {
+    const NAMES: [&'static str; 2] = ["id", "name"];
+}
+
+type Image = Record<ImageFields, 4>;
+type Annotation = Record<AnnotationFields, 5>;
+type Category = Record<CategoryFields, 2>;
 
 #[derive(Deserialize)]
 struct File {
@@ -18,59 +46,158 @@ struct File {
     categories: Vec<Category>,
 }
 
-#[derive(Deserialize)]
-struct Image {
-    id: i64,
-    file_name: String,
-    width: u32,
-    height: u32,
-}
-
-#[derive(Deserialize)]
-struct Annotation {
-    image_id: i64,
-    category_id: i64,
-    /// Left, top, width, height.
-    bbox: [f64; 4],
-    #[serde(default)]
-    iscrowd: u8,
-}
-
-#[derive(Deserialize)]
-struct Category {
-    id: i64,
-    name: String,
-}
-
-/// The pictures that have an object; crowds count for none, and a picture without objects is left out.
-pub(super) fn read(path: &Path, classes: &ClassNames) -> Result<Vec<TruthRow>> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    let file: File =
-        serde_json::from_str(&text).map_err(|error| wrong(path, format!("no COCO instances file: {error}")))?;
-    let names: HashMap<i64, &str> = file.categories.iter().map(|c| (c.id, c.name.as_str())).collect();
-    let places: HashMap<i64, usize> = file.images.iter().enumerate().map(|(place, image)| (image.id, place)).collect();
-    let mut objects: Vec<Vec<(String, BoundingBox)>> = vec![Vec::new(); file.images.len()];
-    for (number, annotation) in file.annotations.iter().enumerate().filter(|(_, a)| a.iscrowd == 0) {
-        let Some(&place) = places.get(&annotation.image_id) else {
-            return Err(wrong(path, format!("annotation {number}: there is no image {}", annotation.image_id)));
-        };
-        let [left, top, width, height] = annotation.bbox;
-        let found = BoundingBox { x0: left, y0: top, x1: left + width, y1: top + height };
-        let image = &file.images[place];
-        if let Some(fault) = found.fault(ImageSize::new(image.width, image.height)) {
-            return Err(wrong(path, format!("annotation {number}, of {}: the box {fault}", image.file_name)));
-        }
-        let name = names.get(&annotation.category_id).copied().unwrap_or_default();
-        objects[place].push((name.to_owned(), found));
+/// The pictures that have an object; crowds count for none.
+pub(super) fn read(path: &Path, classes: &ClassNames, remarks: &mut Remarks) -> Result<Vec<TruthRow>> {
+    let text = read::text(path, MOST)?;
+    if text.trim_start().starts_with('[') {
+        let message = "a list, as results are; the truth is an instances file: images, annotations, categories";
+        return Err(wrong(path, format!("no COCO instances file: {message}")));
     }
-    let with_objects = file.images.into_iter().zip(objects).filter(|(_, objects)| !objects.is_empty());
-    let rows: Vec<TruthRow> = with_objects
-        .map(|(image, objects)| {
-            let (class, boxes) = choose(objects, classes);
-            let size = ImageSize::new(image.width, image.height);
-            let name = image.file_name.strip_prefix("./").unwrap_or(&image.file_name).to_owned();
-            TruthRow { image: name, class, size, small: false, object: Object::Boxes(boxes) }
-        })
-        .collect();
-    if rows.is_empty() { Err(wrong(path, "no picture has an object")) } else { Ok(rows) }
+    let file: File = serde_json::from_str(&without_nan(&text))
+        .map_err(|error| wrong(path, format!("no COCO instances file: {error}")))?;
+    let names = categories(file.categories);
+    let mut reading = Reading { classes, names, drafts: Drafts::default(), images: HashMap::new() };
+    file.images.into_iter().enumerate().for_each(|(number, image)| reading.image(number, &image, remarks));
+    for (number, annotation) in file.annotations.into_iter().enumerate() {
+        reading.annotation(number, &annotation, remarks);
+    }
+    Ok(reading.drafts.rows(remarks))
+}
+
+/// The names of the categories by their ids.
+fn categories(categories: Vec<Category>) -> HashMap<String, String> {
+    categories.into_iter().filter_map(|Record { fields: [own, name], .. }| Some((own.id()?, name.id()?))).collect()
+}
+
+/// What was read so far.
+struct Reading<'a> {
+    classes: &'a ClassNames,
+    /// The names of the categories by their ids.
+    names: HashMap<String, String>,
+    drafts: Drafts,
+    /// The images by their ids; none stands for one that is left out.
+    images: HashMap<String, Option<usize>>,
+}
+
+impl Reading<'_> {
+    fn image(&mut self, number: usize, image: &Image, remarks: &mut Remarks) {
+        let [own, name, width, height] = &image.fields;
+        let (Some(own), Some(name)) = (own.id(), name.text()) else {
+            let what = "images without id or file_name, left out";
+            return remarks.add(RemarkKind::Lost, what, format_args!("image number {number}"));
+        };
+        let Some(name) = inside(name) else {
+            remarks.add(RemarkKind::Lost, LEADS_OUT, name);
+            self.images.insert(own, None);
+            return;
+        };
+        let size = size(width.number(), height.number());
+        if size.is_none() {
+            remarks.add(RemarkKind::Assumed, NO_SIZE, &name);
+        }
+        let place = self.drafts.picture(&name, size, false).ok();
+        if place.is_none() {
+            let what = "pictures that are there twice in different sizes, the second left out";
+            remarks.add(RemarkKind::Lost, what, &name);
+        }
+        if let Some(first) = self.images.get_mut(&own) {
+            if *first != place {
+                // Whose annotations are whose, nobody knows.
+                *first = None;
+                let what = "images whose id another image has, both left out";
+                remarks.add(RemarkKind::Lost, what, format_args!("{name} (id {own})"));
+            }
+        } else {
+            self.images.insert(own, place);
+        }
+    }
+
+    fn annotation(&mut self, number: usize, annotation: &Annotation, remarks: &mut Remarks) {
+        let [own, image, category, bbox, iscrowd] = &annotation.fields;
+        let place = own.id().map_or_else(|| format!("annotation number {number}"), |id| format!("annotation {id}"));
+        if iscrowd.number().is_some_and(|crowd| crowd != 0.0) {
+            return remarks.add(RemarkKind::Assumed, "crowds (iscrowd), which count for nothing", place);
+        }
+        let known = match image.id().map(|id| self.images.get(&id).copied().ok_or(id)) {
+            Some(Ok(Some(known))) => known,
+            // The image itself was left out, and that was said.
+            Some(Ok(None)) => return,
+            Some(Err(id)) => {
+                let what = "annotations of an image that the file does not have, left out";
+                return remarks.add(RemarkKind::Lost, what, format_args!("{place}, of image {id}"));
+            }
+            None => return remarks.add(RemarkKind::Lost, "annotations without image_id, left out", place),
+        };
+        let of = format!("{place}, of {}", self.drafts.name(known));
+        let Some([left, top, width, height]) = bbox.four() else {
+            self.drafts.spoil(known);
+            return remarks.add(RemarkKind::Changed, "annotations whose bbox is not four numbers, left out", of);
+        };
+        let name = category.id().and_then(|id| self.names.get(&id));
+        if name.is_none() {
+            let what = "annotations of a category that the file does not have, taken for an unknown class";
+            remarks.add(RemarkKind::Changed, what, of);
+        }
+        let class = name.and_then(|name| self.classes.ask(name, false, remarks));
+        let found = BoundingBox { x0: left, y0: top, x1: left + width, y1: top + height };
+        self.drafts.add(known, Thing { class, found: Some(found), place });
+    }
+}
+
+/// The text with null for the bare words NaN, Infinity and -Infinity, which Python writes and JSON does not have.
+fn without_nan(text: &str) -> Cow<'_, str> {
+    const WORDS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    if !WORDS.iter().any(|word| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some()) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(place) = rest.find(['"', 'N', 'I', '-']) {
+        out.push_str(&rest[..place]);
+        rest = &rest[place..];
+        let taken = if rest.starts_with('"') {
+            string_length(rest)
+        } else if let Some(word) = WORDS.iter().find(|word| rest.starts_with(**word)) {
+            out.push_str("null");
+            rest = &rest[word.len()..];
+            continue;
+        } else {
+            1
+        };
+        out.push_str(&rest[..taken]);
+        rest = &rest[taken..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// The bytes of the JSON string that `text` begins with, its quotes included; all of it if it does not end.
+fn string_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let mut place = 1;
+    while place < bytes.len() {
+        match bytes[place] {
+            b'"' => return place + 1,
+            b'\\' => place += 2,
+            _ => place += 1,
+        }
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bare_words_become_null_and_names_stay() {
+        for (text, expected) in [
+            (r#"[NaN, -Infinity,Infinity, -1, 2]"#, r#"[null, null,null, -1, 2]"#),
+            (r#"{"NaN \" Infinity": NaN, "ä": "-Infinity\\"}"#, r#"{"NaN \" Infinity": null, "ä": "-Infinity\\"}"#),
+            (r#"{"a": "NaN"#, r#"{"a": "NaN"#),
+            (r#"{"a": "NaN\"#, r#"{"a": "NaN\"#),
+        ] {
+            assert_eq!(without_nan(text), expected);
+        }
+    }
 }

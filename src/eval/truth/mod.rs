@@ -2,28 +2,40 @@
 //!
 //! | `--truth` names | format | class | objects |
 //! |---|---|---|---|
-//! | a file `.tsv` | a table, [`read_truth`] | always | boxes |
+//! | a file | a table, separated by tabs, commas or semicolons | if there is a column | boxes, if there are columns |
 //! | a file `.json` | COCO instances | where a category is one of the network's classes | boxes |
 //! | a folder of `.xml` | Pascal VOC | where a name is one of the network's classes | boxes |
-//! | a folder of `.png` | masks, other than 0 is object | never | pixels |
+//! | a folder of `.png` | masks, other than black is object, 255 of indexed ones is void | never | pixels |
+//! | a folder with a folder of pictures for each class | class folders | always | unknown |
+//!
+//! What makes no sense in it costs itself alone: a box, a line, a file. It is counted in [`Truth::remarks`].
 
 mod coco;
+mod draft;
+mod folders;
 mod masks;
 mod names;
-mod tsv;
+mod pictures;
+mod read;
+mod record;
+mod table;
 mod voc;
 
-use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use ndarray::Array2;
 
-use crate::photo::ImageSize;
+use super::Remarks;
+use crate::photo::{ImageSize, is_picture, is_system};
 use crate::{Error, Result};
 
 pub use names::ClassNames;
-pub use tsv::read_truth;
+use pictures::{Pictures, inside};
+
+const NO_SIZE: &str = "pictures whose size the truth does not have, taken from the picture";
+const NO_PICTURE: &str = "parts of the truth whose picture is not there, left out";
+const LEADS_OUT: &str = "pictures whose path leads out of the folder of pictures, refused";
 
 /// A box in pixels of the upright picture; the low corner belongs to it, the high corner does not.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,13 +75,12 @@ impl BoundingBox {
         }
     }
 
-    /// Why it cannot be the box of an object on a picture of `size`, if it cannot.
-    fn fault(&self, size: ImageSize) -> Option<String> {
+    /// Whether it covers something of a picture of `size`; of one of unknown size, whether it could.
+    fn covers(&self, size: Option<ImageSize>) -> bool {
         let Self { x0, y0, x1, y1 } = *self;
-        let (width, height) = (f64::from(size.width), f64::from(size.height));
-        let finite = [x0, y0, x1, y1].iter().all(|v| v.is_finite());
-        let covers = x0 < x1 && y0 < y1 && x0 < width && y0 < height && x1 > 0.0 && y1 > 0.0;
-        (!(finite && covers)).then(|| format!("covers nothing of a picture of {width}×{height} pixels"))
+        let within = size.is_none_or(|size| x0 < f64::from(size.width) && y0 < f64::from(size.height));
+        let finite = [x0, y0, x1, y1].iter().all(|corner| corner.is_finite());
+        finite && within && x0 < x1 && y0 < y1 && x1 > 0.0 && y1 > 0.0
     }
 }
 
@@ -80,8 +91,8 @@ pub struct TruthRow {
     pub image: String,
     /// The true class (ImageNet: its place among the sorted WordNet ids), where it is known and one of the network's.
     pub class: Option<usize>,
-    /// The size of the picture whose pixels the truth counts.
-    pub size: ImageSize,
+    /// The size of the picture whose pixels the truth counts, if it says so.
+    pub size: Option<ImageSize>,
     /// Whether a table of truth says that the boxes are small, so that the centre alone is a weak guess.
     pub small: bool,
     /// Where the objects are.
@@ -93,8 +104,10 @@ pub struct TruthRow {
 pub enum Object {
     /// Boxes around every object; at least one.
     Boxes(Vec<BoundingBox>),
-    /// A picture of the same size whose pixels that are not black are the objects.
+    /// A picture of the same size whose pixels that are not black are the objects, and 255 of an indexed one void.
     Mask(PathBuf),
+    /// Nobody knows: only the class is known.
+    Unknown,
 }
 
 /// The pixels and boxes of the objects of one picture.
@@ -102,25 +115,55 @@ pub enum Object {
 pub struct Region {
     /// The pixels of the objects, `[height, width]`.
     pub inside: Array2<bool>,
+    /// The pixels that are neither object nor ground, `[height, width]`; none if there are none.
+    pub void: Option<Array2<bool>>,
     /// The box around each object, cut to the picture; for a mask, the one around each of its connected parts.
     pub boxes: Vec<BoundingBox>,
 }
 
 impl TruthRow {
-    /// Where the objects are, pixel by pixel.
+    /// Where the objects are on the picture, of `size`, pixel by pixel. What of it was assumed or left out goes to `remarks`.
     ///
     /// A box covers whole pixels: the floor of its low corner up to the ceiling of its high corner. The region is the
     /// union of the boxes, or the mask.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Photo`] if the mask cannot be read, is of another size or is black.
-    pub fn region(&self) -> Result<Region> {
+    /// [`Error::Photo`] if the truth has another size, or no box lies on the picture; [`Error::Io`] or [`Error::Photo`] if
+    /// the mask cannot be read, is of another size or has no object; [`Error::Argument`] if the object is unknown.
+    pub fn region(&self, size: ImageSize, remarks: &mut Remarks) -> Result<Region> {
+        self.check_size(size)?;
         match &self.object {
             Object::Boxes(boxes) => {
-                Ok(Region { inside: fill(boxes, self.size), boxes: boxes.iter().map(|b| b.cut(self.size)).collect() })
+                let usable = |found| draft::usable(found, Some(size), &self.image, remarks);
+                let boxes: Vec<BoundingBox> = boxes.iter().filter_map(usable).collect();
+                if boxes.is_empty() {
+                    return Err(Error::photo(&self.image, format!("no box of the truth lies on its {size} pixels")));
+                }
+                Ok(Region::of_boxes(&boxes, size))
             }
-            Object::Mask(path) => masks::region(path, self.size),
+            Object::Mask(path) => masks::region(path, size, remarks),
+            Object::Unknown => {
+                Err(Error::argument("truth", format!("where the objects of {} are is unknown", self.image)))
+            }
         }
+    }
+
+    /// That the picture has the size that the truth says.
+    ///
+    /// # Errors
+    /// [`Error::Photo`] with both sizes if it does not.
+    pub fn check_size(&self, size: ImageSize) -> Result<()> {
+        match self.size {
+            Some(truth) if truth != size => {
+                Err(Error::photo(&self.image, format!("{size} pixels, where the truth has {truth}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it says where the objects are.
+    pub fn has_object(&self) -> bool {
+        self.object != Object::Unknown
     }
 }
 
@@ -133,7 +176,7 @@ impl Region {
 
     /// The region of `boxes` on a picture of `size`.
     pub fn of_boxes(boxes: &[BoundingBox], size: ImageSize) -> Self {
-        Self { inside: fill(boxes, size), boxes: boxes.iter().map(|b| b.cut(size)).collect() }
+        Self { inside: fill(boxes, size), void: None, boxes: boxes.iter().map(|b| b.cut(size)).collect() }
     }
 }
 
@@ -155,7 +198,7 @@ fn fill(boxes: &[BoundingBox], size: ImageSize) -> Array2<bool> {
 /// A format of truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TruthFormat {
-    /// A tab-separated table.
+    /// A table, separated by tabs, commas or semicolons.
     Table,
     /// COCO instances, JSON.
     Coco,
@@ -163,6 +206,8 @@ pub enum TruthFormat {
     Voc,
     /// A folder of masks, PNG.
     Masks,
+    /// A folder with a folder of pictures for each class.
+    Folders,
 }
 
 impl fmt::Display for TruthFormat {
@@ -172,6 +217,7 @@ impl fmt::Display for TruthFormat {
             Self::Coco => "COCO JSON",
             Self::Voc => "Pascal VOC XML",
             Self::Masks => "masks",
+            Self::Folders => "class folders",
         })
     }
 }
@@ -181,52 +227,117 @@ impl fmt::Display for TruthFormat {
 pub struct Truth {
     /// How it was written down.
     pub format: TruthFormat,
-    /// The pictures, in its order.
+    /// The pictures, in its order, each once; at least one.
     pub rows: Vec<TruthRow>,
+    /// What was left out, changed or assumed while it was read.
+    pub remarks: Remarks,
 }
 
 impl Truth {
-    /// Reads the truth at `path`, in the format that the path tells: a table (a file, such as `.tsv`), COCO instances (a
-    /// file `.json`), Pascal VOC (a folder of `.xml`) or masks (a folder of `.png`).
+    /// Reads the truth at `path`, in the format that the path tells: a table (a file, such as `.csv`), COCO instances (a
+    /// file `.json`), Pascal VOC (a folder of `.xml`), class folders (a folder of folders that name classes of the network,
+    /// or of pictures that are not all `.png`) or masks (a folder of `.png`).
     ///
-    /// `classes` are the network's; `pictures` are the paths of the pictures that there are, which masks and VOC files
-    /// are matched with by their stems.
+    /// `classes` are the network's; `pictures` are the paths of the pictures that there are, which the files of a folder
+    /// are matched with by their paths, or else by their stems.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file (and the line, picture or element) if something cannot be read or makes no sense,
+    /// [`Error::Io`] naming the file if it cannot be read, is of none of the formats, or nothing of it can be used;
     /// [`Error::Argument`] if the path is none of the formats.
     pub fn open(path: impl AsRef<Path>, classes: &ClassNames, pictures: &[String]) -> Result<Self> {
         let path = path.as_ref();
-        let about = path.metadata().map_err(Error::io(path))?;
-        let extension = |path: &Path| path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-        if !about.is_dir() {
-            return match extension(path).as_deref() {
-                Some("json") => Ok(Self { format: TruthFormat::Coco, rows: coco::read(path, classes)? }),
-                Some("xml") => Err(refuse(path, "one VOC file is one picture's: name the folder of them")),
-                Some("png") => Err(refuse(path, "one mask is one picture's: name the folder of them")),
-                _ => Ok(Self { format: TruthFormat::Table, rows: read_truth(path)? }),
-            };
+        if path.metadata().map_err(Error::io(path))?.is_dir() {
+            return Self::open_folder(path, classes, &Pictures::new(pictures));
         }
-        let (mut xml, mut png) = (Vec::new(), Vec::new());
-        for entry in walkdir::WalkDir::new(path).follow_links(true).sort_by_file_name() {
-            let entry = entry.map_err(|error| Error::io(path)(error.into()))?;
-            match extension(entry.path()).as_deref() {
-                Some("xml") if entry.file_type().is_file() => xml.push(entry.into_path()),
-                Some("png") if entry.file_type().is_file() => png.push(entry.into_path()),
-                _ => {}
+        let mut remarks = Remarks::default();
+        let (format, rows) = match extension(path).as_deref() {
+            Some("json") => (TruthFormat::Coco, coco::read(path, classes, &mut remarks)?),
+            Some("xml") => return Err(refuse(path, "one VOC file is one picture's: name the folder of them")),
+            Some("png") => return Err(refuse(path, "one mask is one picture's: name the folder of them")),
+            Some("tar" | "zip" | "gz") => {
+                return Err(refuse(path, "an archive: unpack it and name the file or folder"));
             }
+            _ => (TruthFormat::Table, table::read(path, classes, &mut remarks)?),
+        };
+        Self::of(path, format, rows, remarks)
+    }
+
+    /// Reads the truth that lies among the pictures themselves: Pascal VOC files beside them, or else the folders that they lie
+    /// in are their classes.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be read, or nothing in it can be used.
+    pub fn open_among(folder: impl AsRef<Path>, classes: &ClassNames, pictures: &[String]) -> Result<Self> {
+        let (folder, pictures) = (folder.as_ref(), &Pictures::new(pictures));
+        let mut remarks = Remarks::default();
+        let xml = files(folder, |path| extension(path).as_deref() == Some("xml"))?;
+        let (format, rows) = if xml.is_empty() {
+            let files = files(folder, is_picture)?;
+            (TruthFormat::Folders, folders::read(&files, folder, classes, pictures, &mut remarks))
+        } else {
+            (TruthFormat::Voc, voc::read(&xml, folder, classes, pictures, &mut remarks))
+        };
+        Self::of(folder, format, rows, remarks)
+    }
+
+    fn open_folder(folder: &Path, classes: &ClassNames, pictures: &Pictures<'_>) -> Result<Self> {
+        let mut remarks = Remarks::default();
+        let found = files(folder, |path| is_picture(path) || extension(path).as_deref() == Some("xml"))?;
+        let is_xml = |file: &PathBuf| extension(file).as_deref() == Some("xml");
+        let (xml, images): (Vec<_>, Vec<_>) = found.into_iter().partition(is_xml);
+        let masks = images.iter().all(|file| extension(file).as_deref() == Some("png"));
+        let (format, rows) = match (xml.is_empty(), images.is_empty()) {
+            (true, true) => {
+                let expected = "Pascal VOC files (.xml), masks (.png), or a folder of pictures for each class";
+                return Err(refuse(folder, &format!("a folder without {expected}")));
+            }
+            (false, false) if masks => {
+                return Err(refuse(folder, "a folder with both .xml and .png: name the folder of one of them"));
+            }
+            (false, _) => (TruthFormat::Voc, voc::read(&xml, folder, classes, pictures, &mut remarks)),
+            (true, false) if masks && !folders::are_classes(&images, folder, classes) => {
+                (TruthFormat::Masks, masks::read(&images, folder, pictures, &mut remarks))
+            }
+            (true, false) => (TruthFormat::Folders, folders::read(&images, folder, classes, pictures, &mut remarks)),
+        };
+        Self::of(folder, format, rows, remarks)
+    }
+
+    /// The truth, if anything of it can be used.
+    fn of(path: &Path, format: TruthFormat, rows: Vec<TruthRow>, remarks: Remarks) -> Result<Self> {
+        if !rows.is_empty() {
+            return Ok(Self { format, rows, remarks });
         }
-        match (xml.is_empty(), png.is_empty()) {
-            (false, true) => {
-                Ok(Self { format: TruthFormat::Voc, rows: voc::read(&xml, classes, &Pictures::new(pictures))? })
-            }
-            (true, false) => {
-                Ok(Self { format: TruthFormat::Masks, rows: masks::read(&png, path, &Pictures::new(pictures))? })
-            }
-            (true, true) => Err(refuse(path, "a folder without .xml (Pascal VOC) and without .png (masks)")),
-            (false, false) => Err(refuse(path, "a folder with both .xml and .png: name the folder of one of them")),
+        let reasons = if remarks.iter().next().is_some() { format!("; {remarks}") } else { String::new() };
+        Err(wrong(path, format!("{format}: there is no picture to measure{reasons}")))
+    }
+}
+
+/// The files below a folder that are wanted, in the order of their paths, without what is hidden or the system's.
+fn files(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let walk = walkdir::WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
+    let mut files = Vec::new();
+    for entry in walk.filter_entry(|entry| entry.depth() == 0 || !is_system(entry.file_name())) {
+        let entry = match entry {
+            // A link to nowhere, or round in circles, below the folder.
+            Err(error) if error.depth() > 0 => continue,
+            entry => entry.map_err(|error| Error::io(folder)(error.into()))?,
+        };
+        if entry.file_type().is_file() && wanted(entry.path()) {
+            files.push(entry.into_path());
         }
     }
+    Ok(files)
+}
+
+fn extension(path: &Path) -> Option<String> {
+    path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase())
+}
+
+/// A size as a truth gives it, if it is one.
+fn size(width: Option<f64>, height: Option<f64>) -> Option<ImageSize> {
+    let side = |side: f64| (side >= 1.0 && side <= f64::from(u32::MAX) && side.fract() == 0.0).then_some(side as u32);
+    Some(ImageSize::new(side(width?)?, side(height?)?))
 }
 
 fn refuse(path: &Path, message: &str) -> Error {
@@ -236,34 +347,4 @@ fn refuse(path: &Path, message: &str) -> Error {
 /// An [`Error::Io`] about the content of a file.
 fn wrong(path: &Path, message: impl Into<String>) -> Error {
     Error::io(path)(io::Error::new(io::ErrorKind::InvalidData, message.into()))
-}
-
-/// The pictures that there are, by path and by stem.
-struct Pictures<'a> {
-    paths: HashSet<&'a str>,
-    /// None for a stem that several pictures share.
-    stems: HashMap<&'a str, Option<&'a str>>,
-}
-
-impl<'a> Pictures<'a> {
-    fn new(paths: &'a [String]) -> Self {
-        let mut stems = HashMap::new();
-        for path in paths {
-            let stem = Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or(path);
-            stems.entry(stem).and_modify(|found| *found = None).or_insert(Some(path.as_str()));
-        }
-        Self { paths: paths.iter().map(String::as_str).collect(), stems }
-    }
-
-    /// The picture called `name`, or else the one with this stem; why there is none.
-    fn find(&self, name: &str, stem: &str) -> std::result::Result<String, String> {
-        if self.paths.contains(name) {
-            return Ok(name.to_owned());
-        }
-        match self.stems.get(stem) {
-            Some(Some(path)) => Ok((*path).to_owned()),
-            Some(None) => Err(format!("several pictures are called {stem}")),
-            None => Err(format!("no picture is called {stem}")),
-        }
-    }
 }

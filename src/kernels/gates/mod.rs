@@ -9,11 +9,14 @@ use tch::{Device, Kind, Tensor};
 
 use super::buffer::{Shared, Source, with_scratch};
 use super::{PANEL, arch, each, each_image, in_pool};
-use crate::Result;
+use crate::{Error, Result};
 use passes::{Apply, Convolve, Image, Layout, PoolChannels, PoolPositions, Sigmoid};
 
 /// The least numbers of one task, which take about as long as waking a thread does.
 const RANGE: usize = 1 << 15;
+
+/// The most parts that the channels' sums are added up of.
+const MOST_PARTS: usize = 16;
 
 /// From the means and the maxima of the channels to logits, `[C]` each.
 pub(crate) type ChannelGate<'a> = dyn Fn(&[f32], &[f32], &mut [f32]) + Sync + 'a;
@@ -59,9 +62,14 @@ impl Gates<'_> {
     /// Gates `xs`, `[N, C, H, W]`, which the kernel [takes].
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch) if libtorch fails.
+    /// [`Error::Input`] if it does not take them; [`Error::Torch`](crate::Error::Torch) if libtorch fails.
     pub(crate) fn forward(&self, xs: &Tensor) -> Result<Gated> {
-        if xs.numel() < 2 * RANGE { self.run(xs) } else { in_pool(|| self.run(xs)) }
+        if !takes(xs) {
+            let got = format!("{:?} in {:?} on {:?}", xs.size(), xs.kind(), xs.device());
+            let expected = "[N, C, H, W], none of them 0, in f32 on the CPU".to_owned();
+            return Err(Error::Input { layer: "gates", expected, got });
+        }
+        if xs.numel() < 2 * RANGE { self.run(xs) } else { in_pool(xs, |xs| self.run(xs)) }
     }
 
     fn run(&self, xs: &Tensor) -> Result<Gated> {
@@ -112,17 +120,22 @@ impl Gates<'_> {
         parallel: bool,
     ) {
         let Image { channels, positions, .. } = map;
+        let split = |parts: usize| move |part: usize| [positions * part / parts, positions * (part + 1) / parts];
         let most = if parallel { 2 * rayon::current_num_threads() } else { 1 };
         let ranges = (positions * channels / RANGE).clamp(1, most);
-        let range = |task: usize| [positions * task / ranges, positions * (task + 1) / ranges];
+        let range = split(ranges);
+        // Sums in f32 depend on the order in which they are added up, so the parts of these depend on the map's size alone: not
+        // on the threads, nor on what other images the batch has.
+        let parts = (positions * channels / RANGE).clamp(1, MOST_PARTS);
+        let part = split(parts);
 
-        with_scratch(2 * channels * ranges, |pools| {
+        with_scratch(2 * channels * parts, |pools| {
             let shared = Shared(pools.as_mut_ptr());
-            each(ranges, parallel, |task| {
+            each(parts, parallel, |task| {
                 // SAFETY: each task has a part of its own.
                 let pools = unsafe { std::slice::from_raw_parts_mut(shared.at(2 * channels * task), 2 * channels) };
                 let (sums, maxima) = pools.split_at_mut(channels);
-                arch().dispatch(PoolChannels { map, range: range(task), sums, maxima });
+                arch().dispatch(PoolChannels { map, range: part(task), sums, maxima });
             });
             let (first, rest) = pools.split_at_mut(2 * channels);
             let (sums, maxima) = first.split_at_mut(channels);

@@ -19,6 +19,7 @@ mod watch;
 
 use std::path::PathBuf;
 
+pub(super) use log::VALIDATION;
 pub use observer::{Observer, StepReport};
 pub use precision::ComputePrecision;
 pub(super) use settings::Settings;

@@ -31,6 +31,9 @@ pub trait Observer {
     /// A picture could not be used.
     fn skipped(&mut self, error: &Error);
 
+    /// Something that people should know of the pictures: what was left out of a folder, a class that has too few.
+    fn noted(&mut self, _text: &str) {}
+
     /// Something went wrong beside the training, which goes on: a checkpoint or a log could not be written.
     fn trouble(&mut self, error: &Error);
 

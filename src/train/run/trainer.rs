@@ -56,6 +56,8 @@ pub(in crate::train) struct Trainer<'a> {
     notes: BTreeMap<String, String>,
     step: usize,
     steps: usize,
+    /// The step that the checkpoint on disk is of, if it is known.
+    saved: Option<usize>,
     rate: f64,
     clock: Clock,
     log: Option<Log>,
@@ -101,6 +103,7 @@ impl<'a> Trainer<'a> {
             notes: BTreeMap::new(),
             step: 0,
             steps: setup.steps,
+            saved: None,
             rate: 0.0,
             clock: Clock::default(),
             log: None,
@@ -180,10 +183,11 @@ impl<'a> Trainer<'a> {
             restored.ok_or_else(|| Error::weights(path, format!("the note {LOSS_SCALE}: {note:?}")))?;
         }
         self.step = state.step;
+        self.saved = Some(state.step);
         Ok(())
     }
 
-    fn save(&self, path: &Path, observer: &mut dyn Observer) -> Result<()> {
+    fn save(&mut self, path: &Path, observer: &mut dyn Observer) -> Result<()> {
         let clone = |(name, value): (&String, &Tensor)| (name.clone(), value.shallow_clone());
         let mut notes = self.notes.clone();
         notes.insert(LOSS_SCALE.to_owned(), self.loss_scale.note());
@@ -198,13 +202,16 @@ impl<'a> Trainer<'a> {
             averages: self.ema.as_ref().map(Ema::averages).unwrap_or_default(),
         };
         state.save(path)?;
+        self.saved = Some(self.step);
         observer.saved(path, self.step);
         Ok(())
     }
 
-    /// Saves the state on the way. If it cannot be written, the observer is told, and the one before stays.
-    pub(in crate::train) fn checkpoint(&self, observer: &mut dyn Observer) {
-        let saved = self.options.checkpoint.as_ref().map_or(Ok(()), |path| self.save(path, observer));
+    /// Saves the state on the way, unless it is saved already. If it cannot be written, the observer is told, and the one
+    /// before stays.
+    pub(in crate::train) fn checkpoint(&mut self, observer: &mut dyn Observer) {
+        let path = self.options.checkpoint.as_ref().filter(|_| self.saved != Some(self.step));
+        let saved = path.map_or(Ok(()), |path| self.save(path, observer));
         saved.unwrap_or_else(|error| observer.trouble(&error));
     }
 

@@ -103,6 +103,22 @@ impl<'a> Batches<'a> {
         )
     }
 
+    /// The positions of the pictures that could not be read.
+    pub(super) fn bad(&self) -> &BTreeSet<usize> {
+        &self.bad
+    }
+
+    /// That something could be read.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if not one picture could.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.bad.len() == self.pictures.len() {
+            return Err(Error::argument("images", "not one picture could be read"));
+        }
+        Ok(())
+    }
+
     fn of_features(&self, kept: &Kept, indices: &[usize]) -> Result<Batch> {
         let readable = indices.iter().filter_map(|&index| Some((kept.rows[index]?, self.pictures.classes[index])));
         let (rows, classes): (Vec<i64>, Vec<usize>) = readable.unzip();
@@ -137,9 +153,7 @@ impl<'a> Batches<'a> {
                 if observer.cancelled() { Err(Error::Interrupted) } else { Ok(()) }
             },
         )?;
-        if parts.is_empty() {
-            return Err(Error::argument("images", "not one picture could be read"));
-        }
+        self.check()?;
         self.kept = Some(Kept { rows, features: Tensor::f_cat(&parts, 0)? });
         Ok(())
     }

@@ -34,7 +34,12 @@ pub fn supervised_network(config: NetworkConfig, start: Start<'_>, device: Devic
     let (own, other) = (network.config(), trained.config());
     if own.arch != other.arch {
         let message = format!("the weights are {}, the network should be {}", other.arch, own.arch);
-        return Err(Error::argument("arch", message));
+        return Err(Error::argument("backbone", message));
+    }
+    if own.variant != other.variant {
+        let message =
+            "the weights are of a network with another stem, stride or classifier than the usual one of its name";
+        return Err(Error::argument("backbone", message));
     }
     let same_classes = !own.labels.is_empty() && own.labels == other.labels;
     let (saved, arch) = (trained.variables().variables(), own.arch);

@@ -1,119 +1,285 @@
-//! Attention in the names of five code bases, to this crate's names.
+//! Attention under any names: the shapes tell what it is, the names whose it is.
+//!
+//! Of the channels C a gate's parts are
+//!
+//! | | tensors |
+//! |---|---|
+//! | channel gate of CBAM, squeeze-and-excitation | two linear layers or 1×1 convolutions, `[C / r, C]` and `[C, C / r]` |
+//! | spatial gate of CBAM | `[1, 2, k, k]`, perhaps with a bias, perhaps with a BatchNorm of one channel |
+//! | ECA | `[1, 1, k]` |
+//! | BAM | its authors' names |
+//!
+//! Both channel gates have the same shapes: where no spatial gate stands beside it, the names must tell.
 
-use super::modules::Modules;
-use super::{AttentionKind, Layout, SiteAttention};
+use tch::{Tensor, no_grad};
+
+use super::modules::{Leaf, Modules, Shape, said};
+use super::names::listed;
+use super::{Assumption, AttentionKind, Layout, SiteAttention};
 use crate::attention::{CbamConfig, ChannelAttentionConfig, PoolOrder, SpatialAttentionConfig};
 
-/// One code base's names of a CBAM, under the block that it stands in.
-struct CbamNames {
-    layout: Layout,
-    fc1: &'static str,
-    fc2: &'static str,
-    conv: &'static str,
-    bn: &'static str,
-    order: PoolOrder,
+/// What is known of attention that was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) layout: Layout,
+    pub(super) attention: SiteAttention,
+    pub(super) assumptions: Vec<Assumption>,
 }
 
-const CBAM: [CbamNames; 6] = [
-    CbamNames {
-        layout: Layout::Official,
-        fc1: "cbam.ChannelGate.mlp.1",
-        fc2: "cbam.ChannelGate.mlp.3",
-        conv: "cbam.SpatialGate.spatial.conv",
-        bn: "cbam.SpatialGate.spatial.bn",
-        order: PoolOrder::MaxMean,
-    },
-    CbamNames {
-        layout: Layout::Timm,
-        fc1: "se.channel.fc1",
-        fc2: "se.channel.fc2",
-        conv: "se.spatial.conv.conv",
-        bn: "se.spatial.conv.bn",
-        order: PoolOrder::MeanMax,
-    },
-    CbamNames {
-        layout: Layout::Pytorchcv,
-        fc1: "cbam.ch_gate.mlp.fc1",
-        fc2: "cbam.ch_gate.mlp.fc2",
-        conv: "cbam.sp_gate.conv.conv",
-        bn: "cbam.sp_gate.conv.bn",
-        order: PoolOrder::MaxMean,
-    },
-    CbamNames {
-        layout: Layout::CaSa,
-        fc1: "ca.fc.0",
-        fc2: "ca.fc.2",
-        conv: "sa.conv1",
-        bn: "sa.bn",
-        order: PoolOrder::MeanMax,
-    },
-    CbamNames {
-        layout: Layout::CaSa,
-        fc1: "ca.fc1",
-        fc2: "ca.fc2",
-        conv: "sa.conv1",
-        bn: "sa.bn",
-        order: PoolOrder::MeanMax,
-    },
-    CbamNames {
-        layout: Layout::CaSa,
-        fc1: "ca.fc1",
-        fc2: "ca.fc2",
-        conv: "sa.conv",
-        bn: "sa.bn",
-        order: PoolOrder::MeanMax,
-    },
-];
+/// The parts of one gate.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// The layer that narrows, and the one that widens again.
+    mlp: Option<[Leaf; 2]>,
+    spatial: Option<Leaf>,
+    norm: Option<Leaf>,
+    eca: Option<Leaf>,
+}
 
-type Found = Option<(Layout, SiteAttention)>;
+/// Words that modules of attention are called, whole or as part of a name.
+const WORDS: [&str; 9] = ["cbam", "attn", "atten", "gate", "senet", "squeeze", "excit", "ecanet", "bam"];
+/// And abbreviations, as whole words.
+const SHORT: [&str; 12] = ["se", "ca", "sa", "eca", "att", "cam", "sam", "ge", "sk", "scse", "sse", "cse"];
 
-/// The attention inside a residual block that gives out `channels` channels.
-pub(super) fn in_block(modules: &Modules, block: &str, channels: i64) -> Result<Found, String> {
-    let under = |names: &&CbamNames| modules.has(&format!("{block}.{}.weight", names.fc1));
-    let (layout, kind) = if let Some(names) = CBAM.iter().find(under) {
-        (names.layout, cbam(modules, block, channels, names)?)
-    } else if modules.has(&format!("{block}.se.fc1.weight")) {
-        (Layout::Timm, squeeze_excite(modules, block, channels, ["se.fc1", "se.fc2"])?)
-    } else if modules.has(&format!("{block}.se.conv1.weight")) {
-        (Layout::Pytorchcv, squeeze_excite(modules, block, channels, ["se.conv1", "se.conv2"])?)
-    } else if modules.has(&format!("{block}.se.conv.weight")) {
-        (Layout::Timm, eca(modules, block)?)
-    } else {
-        return Ok(None);
+/// Whether a module is called attention.
+pub(super) fn named_attention(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    lower.split('.').any(|part| {
+        let word = part.trim_end_matches(|c: char| c.is_ascii_digit()).trim_matches('_');
+        WORDS.iter().any(|known| part.contains(known)) || word.split('_').any(|word| SHORT.contains(&word))
+    })
+}
+
+/// Whether a tensor of this name and shape is likely one of attention's.
+pub(super) fn looks_like_attention(name: &str, shape: Option<&[i64]>) -> bool {
+    let (path, last) = name.rsplit_once('.').unwrap_or(("", name));
+    let by_shape = match shape {
+        Some(&[1, 2, rows, columns]) => rows == columns && rows > 1,
+        Some(&[1, 1, _]) => last == "weight",
+        _ => false,
     };
-    Ok(Some((layout, SiteAttention { site: block.to_owned(), channels, kind })))
+    by_shape || named_attention(if matches!(last, "weight" | "bias") { path } else { name })
 }
 
-/// The variable of the attention of `kind` at `site`.
-fn ours(site: &str, kind: &str, name: &str) -> String {
-    format!("attention.{}.{kind}.{name}", site.replace('.', "_"))
-}
-
-/// Takes a linear layer, or a 1×1 convolution as one: `[outputs, inputs]`, and its bias if it has one.
-fn linear(modules: &Modules, foreign: &str, ours: &str, outputs: i64, inputs: i64) -> Result<bool, String> {
-    let name = format!("{foreign}.weight");
-    let shape = modules.shape(&name)?;
-    if !matches!(shape.as_slice(), &[o, i] | &[o, i, 1, 1] if (o, i) == (outputs, inputs)) {
-        return Err(format!("{name} {shape:?} where [{outputs}, {inputs}] or [{outputs}, {inputs}, 1, 1] belongs"));
+impl Parts {
+    /// Sorts modules into the parts of one gate; an error that names what does not belong to any that is known.
+    pub(super) fn of(modules: &Modules, leaves: &[Leaf]) -> Result<Self, String> {
+        let stranger = |leaf: &Leaf| {
+            let name = format!("{}.weight", modules.original(&leaf.path));
+            match &leaf.shape {
+                Shape::Convolution(shape) if matches!(shape[..], [1, 1, ..]) => {
+                    format!("{name} {shape:?}: timm's light CBAM, which averages its two pools, is not known here")
+                }
+                Shape::Convolution(shape) if matches!(shape[..], [1, 2, ..]) => {
+                    format!("{name} {shape:?} where [1, 2, k, k] with an odd k belongs")
+                }
+                _ => {
+                    let names: Vec<&str> = leaves.iter().map(|leaf| modules.original(&leaf.path)).collect();
+                    let said = "attention that is neither CBAM, squeeze-and-excitation nor ECA";
+                    format!("{said}, or no part of the network: {}", listed(&names))
+                }
+            }
+        };
+        let mut parts = Self::default();
+        let mut linear = Vec::new();
+        for leaf in leaves {
+            let place = match leaf.shape {
+                Shape::Linear(..) if linear.len() < 2 => {
+                    linear.push(leaf.clone());
+                    continue;
+                }
+                Shape::Spatial(_) => &mut parts.spatial,
+                Shape::Norm(1) => &mut parts.norm,
+                Shape::AlongChannels(_) if !leaf.bias => &mut parts.eca,
+                _ => return Err(stranger(leaf)),
+            };
+            if place.replace(leaf.clone()).is_some() {
+                return Err(stranger(leaf));
+            }
+        }
+        parts.mlp = match (<[Leaf; 2]>::try_from(linear), parts.eca.is_some()) {
+            (Ok(pair), false) => Some(in_order(pair).map_err(|[first, second]| {
+                let [one, two] = [&first, &second].map(|leaf| match leaf.shape {
+                    Shape::Linear(outputs, inputs) => [outputs, inputs],
+                    _ => [0, 0],
+                });
+                let [narrow, wide] = [&first, &second].map(|leaf| modules.original(&leaf.path));
+                format!("{wide}.weight {two:?} where [{}, {}] belongs, behind {narrow} {one:?}", one[1], one[0])
+            })?),
+            (Err(linear), _) if linear.is_empty() => None,
+            (Ok([first, _]), _) => return Err(stranger(&first)),
+            (Err(linear), _) => return Err(stranger(&linear[0])),
+        };
+        let lone_norm = parts.norm.is_some() && parts.spatial.is_none();
+        let two_kinds = parts.eca.is_some() && (parts.spatial.is_some() || parts.norm.is_some());
+        if let (true, Some(leaf)) = (lone_norm || two_kinds, leaves.first()) {
+            return Err(stranger(leaf));
+        }
+        Ok(parts)
     }
-    modules.take_reshaped(&name, format!("{ours}.weight"), &[outputs, inputs])?;
-    let bias = format!("{foreign}.bias");
-    if modules.has(&bias) {
-        modules.take_reshaped(&bias, format!("{ours}.bias"), &[outputs])?;
+
+    /// The channels that it gates, where its parts say so.
+    pub(super) fn channels(&self) -> Option<i64> {
+        match self.mlp.as_ref()?[0].shape {
+            Shape::Linear(_, channels) => Some(channels),
+            _ => None,
+        }
     }
-    Ok(modules.has(&bias))
+
+    fn all(&self) -> impl Iterator<Item = &Leaf> {
+        self.mlp.iter().flatten().chain(&self.spatial).chain(&self.norm).chain(&self.eca)
+    }
+
+    /// Whose names these are, of what stands at a place whose prefix is `place`.
+    fn layout(&self, place: &str) -> Layout {
+        let any = |test: &dyn Fn(&str) -> bool| {
+            self.all().any(|leaf| test(leaf.path.strip_prefix(place).unwrap_or(&leaf.path).trim_matches('.')))
+        };
+        if any(&|path| path.contains("ChannelGate.mlp.") || path.contains("SpatialGate.spatial.")) {
+            Layout::Official
+        } else if any(&|path| path.contains("ch_gate.mlp.") || path.contains("sp_gate.conv.")) {
+            Layout::Pytorchcv
+        } else if any(&|path| matches!(path, "se.channel.fc1" | "se.spatial.conv.conv" | "se.fc1" | "se.conv")) {
+            Layout::Timm
+        } else if any(&|path| path.starts_with("ca.") || path.starts_with("sa.")) {
+            Layout::CaSa
+        } else {
+            Layout::OtherNames
+        }
+    }
+
+    /// Takes the gate's tensors for a place, `site`, that has `channels`; `place` is the prefix that its modules share.
+    pub(super) fn take(
+        &self,
+        modules: &Modules,
+        site: &str,
+        place: &str,
+        channels: i64,
+        order: Option<PoolOrder>,
+    ) -> Result<Found, String> {
+        let layout = self.layout(place);
+        let mut assumptions = Vec::new();
+        let kind = if let Some(eca) = &self.eca {
+            let Shape::AlongChannels(kernel_size) = eca.shape else { return Err(format!("{} is no ECA", eca.path)) };
+            modules.take(&format!("{}.weight", eca.path), ours(site, "eca", "conv.weight"))?;
+            AttentionKind::Eca { kernel_size }
+        } else if let Some(mlp) = &self.mlp {
+            let excites = self.spatial.is_none() && self.is_squeeze_excite(place, layout, &mut assumptions);
+            let (kind, prefix) = if excites { ("se", "") } else { ("cbam", "channel.") };
+            let (reduction, bias) =
+                take_mlp(modules, mlp, channels, &|name| ours(site, kind, &format!("{prefix}{name}")))?;
+            if excites {
+                AttentionKind::SqueezeExcite { reduction, bias }
+            } else {
+                let channel = ChannelAttentionConfig::default().with_reduction(reduction).with_bias(bias);
+                let take = |spatial| {
+                    let ours = |name: &str| ours(site, "cbam", &format!("spatial.{name}"));
+                    self.take_spatial(modules, spatial, &ours, layout, order, &mut assumptions)
+                };
+                let spatial = self.spatial.as_ref().map(take).transpose()?;
+                AttentionKind::Cbam(CbamConfig { channel, spatial })
+            }
+        } else if let Some(spatial) = &self.spatial {
+            let ours = |name: &str| ours(site, "spatial", name);
+            AttentionKind::Spatial(self.take_spatial(modules, spatial, &ours, layout, order, &mut assumptions)?)
+        } else {
+            return Err(format!("nothing at {site}"));
+        };
+        Ok(Found { layout, attention: SiteAttention { site: site.to_owned(), channels, kind }, assumptions })
+    }
+
+    /// Whether a channel gate alone is squeeze-and-excitation: its names say so, or do not say that it is CBAM's.
+    fn is_squeeze_excite(&self, place: &str, layout: Layout, assumptions: &mut Vec<Assumption>) -> bool {
+        let said: Vec<String> = self
+            .all()
+            .map(|leaf| leaf.path.strip_prefix(place).unwrap_or(&leaf.path).to_lowercase().replace(['.', '_'], " "))
+            .collect();
+        let says = |words: &[&str], parts: &[&str]| {
+            said.iter().any(|name| {
+                parts.iter().any(|part| name.contains(part)) || name.split(' ').any(|word| words.contains(&word))
+            })
+        };
+        if says(&["ca", "cam", "ch"], &["cbam", "channel", "shared"]) {
+            if layout != Layout::Official && layout != Layout::Pytorchcv {
+                assumptions.push(Assumption::new("a channel gate alone pools mean and maximum, as CBAM's does", None));
+            }
+            return false;
+        }
+        if !says(&["se", "senet", "selayer"], &["squeeze", "excit"]) {
+            let assumed = "a channel gate alone is squeeze-and-excitation, and so pools the mean alone";
+            assumptions.push(Assumption::new(assumed, None));
+        }
+        true
+    }
+
+    fn take_spatial(
+        &self,
+        modules: &Modules,
+        conv: &Leaf,
+        ours: &dyn Fn(&str) -> String,
+        layout: Layout,
+        order: Option<PoolOrder>,
+        assumptions: &mut Vec<Assumption>,
+    ) -> Result<SpatialAttentionConfig, String> {
+        let Shape::Spatial(side) = conv.shape else { return Err(format!("{} is no spatial gate", conv.path)) };
+        modules.take(&format!("{}.weight", conv.path), ours("conv.weight"))?;
+        let bias = format!("{}.bias", conv.path);
+        if let Some(norm) = &self.norm {
+            for part in ["weight", "bias", "running_mean", "running_var"] {
+                modules.take(&format!("{}.{part}", norm.path), ours(&format!("bn.{part}")))?;
+            }
+            if conv.bias {
+                // A bias before a BatchNorm only moves its mean.
+                let mean = modules.explain(&format!("{}.running_mean", norm.path))?;
+                let bias: Tensor = modules.explain(&bias)?;
+                modules.give(ours("bn.running_mean"), no_grad(|| mean.f_sub(&bias)).map_err(said)?);
+            }
+        } else if conv.bias {
+            modules.take(&bias, ours("conv.bias"))?;
+        }
+        let usual = match layout {
+            Layout::Official | Layout::Pytorchcv => PoolOrder::MaxMean,
+            _ => PoolOrder::MeanMax,
+        };
+        if order.is_none() && !matches!(layout, Layout::Timm | Layout::Pytorchcv) {
+            let words =
+                if usual == PoolOrder::MaxMean { "the maximum before the mean" } else { "the mean before the maximum" };
+            assumptions.push(Assumption::new(
+                format!("spatial gates see {words} of the channels"),
+                Some(if usual == PoolOrder::MaxMean { "--pool-order mean-max" } else { "--pool-order max-mean" }),
+            ));
+        }
+        let config = SpatialAttentionConfig::default().with_kernel_size(side).with_order(order.unwrap_or(usual));
+        Ok(config.with_batch_norm(self.norm.is_some()).with_bias(conv.bias && self.norm.is_none()))
+    }
 }
 
-fn norm(modules: &Modules, foreign: &str, ours: &str) -> Result<(), String> {
-    let parts = ["weight", "bias", "running_mean", "running_var"];
-    parts.iter().try_for_each(|part| modules.take(&format!("{foreign}.{part}"), format!("{ours}.{part}")))
+/// The layer that narrows first.
+fn in_order([first, second]: [Leaf; 2]) -> Result<[Leaf; 2], [Leaf; 2]> {
+    let (Shape::Linear(a, b), Shape::Linear(c, d)) = (&first.shape, &second.shape) else { return Err([first, second]) };
+    match ((a, b) == (d, c), a <= b) {
+        (false, _) => Err([first, second]),
+        (true, true) => Ok([first, second]),
+        (true, false) => Ok([second, first]),
+    }
 }
 
-/// The rows of a layer's matrix: how wide it is.
-fn hidden(modules: &Modules, layer: &str) -> Result<i64, String> {
-    let name = format!("{layer}.weight");
-    let shape = modules.shape(&name)?;
-    shape.first().copied().filter(|&hidden| hidden > 0).ok_or_else(|| format!("{name} {shape:?} has no rows"))
+/// Takes the two layers of a channel gate; their reduction, and whether they have biases.
+fn take_mlp(
+    modules: &Modules,
+    [narrow, wide]: &[Leaf; 2],
+    channels: i64,
+    ours: &dyn Fn(&str) -> String,
+) -> Result<(i64, bool), String> {
+    let Shape::Linear(hidden, inputs) = narrow.shape else { return Err(format!("{} is no layer", narrow.path)) };
+    let name = modules.original(&narrow.path);
+    if inputs != channels {
+        return Err(format!("{name}.weight [{hidden}, {inputs}] where [C / r, {channels}] belongs"));
+    }
+    let bias = narrow.bias || wide.bias;
+    modules.linear(narrow, &ours("fc1"), bias)?;
+    modules.linear(wide, &ours("fc2"), bias)?;
+    Ok((reduction(name, channels, hidden)?, bias))
 }
 
 /// The r of which `channels / r`, rounded down, is `hidden`: 16, the usual one, if it fits, else the largest.
@@ -123,89 +289,32 @@ fn reduction(layer: &str, channels: i64, hidden: i64) -> Result<i64, String> {
     fits.ok_or_else(|| format!("{layer}: {hidden} of {channels} channels, which no whole reduction gives"))
 }
 
-fn cbam(modules: &Modules, block: &str, channels: i64, names: &CbamNames) -> Result<AttentionKind, String> {
-    let [fc1, fc2, conv, bn] = [names.fc1, names.fc2, names.conv, names.bn].map(|name| format!("{block}.{name}"));
-    let ours = |name: &str| ours(block, "cbam", name);
-    let hidden = hidden(modules, &fc1)?;
-    let bias = linear(modules, &fc1, &ours("channel.fc1"), hidden, channels)?;
-    if linear(modules, &fc2, &ours("channel.fc2"), channels, hidden)? != bias {
-        return Err(format!("of {fc1} and {fc2} only one has a bias"));
-    }
-    let channel = ChannelAttentionConfig::default().with_reduction(reduction(&fc1, channels, hidden)?).with_bias(bias);
-    let kernel = format!("{conv}.weight");
-    let spatial = if modules.has(&kernel) {
-        let shape @ [_, inputs, side, _] = modules.axes::<4>(&kernel)?;
-        if inputs == 1 {
-            return Err(format!(
-                "{kernel} {shape:?}: timm's light CBAM, which averages its two pools, is not known here"
-            ));
-        }
-        if shape != [1, 2, side, side] || side % 2 == 0 {
-            return Err(format!("{kernel} {shape:?} where [1, 2, k, k] with an odd k belongs"));
-        }
-        modules.take(&kernel, ours("spatial.conv.weight"))?;
-        let batch_norm = modules.has_under(&format!("{bn}."));
-        if batch_norm {
-            norm(modules, &bn, &ours("spatial.bn"))?;
-        }
-        let config = SpatialAttentionConfig::default().with_kernel_size(side).with_order(names.order);
-        Some(config.with_batch_norm(batch_norm))
-    } else {
-        None
+/// The variable of the attention of `kind` at `site`.
+pub(super) fn ours(site: &str, kind: &str, name: &str) -> String {
+    format!("attention.{}.{kind}.{name}", site.replace('.', "_"))
+}
+
+/// The attention among the modules under a place, `layer1.0.`, that nothing explains yet, for features of `channels`. What is no
+/// gate is left; if `lenient`, so is attention that is not known.
+pub(super) fn at(
+    modules: &Modules,
+    site: &str,
+    place: &str,
+    channels: i64,
+    order: Option<PoolOrder>,
+    lenient: bool,
+) -> Result<Option<Found>, String> {
+    let leaves = modules.leaves(place);
+    let gates = |leaf: &Leaf| {
+        matches!(leaf.shape, Shape::Linear(..) | Shape::Spatial(_) | Shape::AlongChannels(_))
+            || named_attention(leaf.path.strip_prefix(place).unwrap_or(&leaf.path))
     };
-    Ok(AttentionKind::Cbam(CbamConfig { channel, spatial }))
-}
-
-fn squeeze_excite(modules: &Modules, block: &str, channels: i64, names: [&str; 2]) -> Result<AttentionKind, String> {
-    let [fc1, fc2] = names.map(|name| format!("{block}.{name}"));
-    let hidden = hidden(modules, &fc1)?;
-    let bias = linear(modules, &fc1, &ours(block, "se", "fc1"), hidden, channels)?;
-    if linear(modules, &fc2, &ours(block, "se", "fc2"), channels, hidden)? != bias {
-        return Err(format!("of {fc1} and {fc2} only one has a bias"));
-    }
-    Ok(AttentionKind::SqueezeExcite { reduction: reduction(&fc1, channels, hidden)?, bias })
-}
-
-fn eca(modules: &Modules, block: &str) -> Result<AttentionKind, String> {
-    let name = format!("{block}.se.conv.weight");
-    let shape @ [_, _, kernel_size] = modules.axes::<3>(&name)?;
-    if shape != [1, 1, kernel_size] || kernel_size % 2 == 0 {
-        return Err(format!("{name} {shape:?} where [1, 1, k] with an odd k belongs"));
-    }
-    modules.take(&name, ours(block, "eca", "conv.weight"))?;
-    Ok(AttentionKind::Eca { kernel_size })
-}
-
-/// The official BAM after a stage (`bam1` after `layer1`), which gives out `channels` channels.
-pub(super) fn bam(modules: &Modules, module: &str, site: &str, channels: i64) -> Result<Found, String> {
-    let [gate_c, gate_s] = [format!("{module}.channel_att.gate_c"), format!("{module}.spatial_att.gate_s")];
-    let fc1 = format!("{gate_c}.gate_c_fc_0");
-    if !modules.has(&format!("{fc1}.weight")) {
+    if !leaves.iter().any(gates) {
         return Ok(None);
     }
-    let ours = |name: &str| ours(site, "bam", name);
-    let hidden = hidden(modules, &fc1)?;
-    linear(modules, &fc1, &ours("channel.fc1"), hidden, channels)?;
-    norm(modules, &format!("{gate_c}.gate_c_bn_1"), &ours("channel.bn"))?;
-    linear(modules, &format!("{gate_c}.gate_c_fc_final"), &ours("channel.fc2"), channels, hidden)?;
-
-    let conv = |foreign: &str, name: &str, shape: [i64; 4]| {
-        let (foreign, ours) = (format!("{gate_s}.{foreign}"), ours(name));
-        let found = modules.axes::<4>(&format!("{foreign}.weight"))?;
-        if found != shape {
-            return Err(format!("{foreign}.weight {found:?} where {shape:?} belongs"));
-        }
-        modules.take(&format!("{foreign}.weight"), format!("{ours}.weight"))?;
-        modules.take(&format!("{foreign}.bias"), format!("{ours}.bias"))
-    };
-    conv("gate_s_conv_reduce0", "spatial.reduce", [hidden, channels, 1, 1])?;
-    norm(modules, &format!("{gate_s}.gate_s_bn_reduce0"), &ours("spatial.reduce_bn"))?;
-    for number in 0..2 {
-        let next = number + 1;
-        conv(&format!("gate_s_conv_di_{number}"), &format!("spatial.conv{next}"), [hidden, hidden, 3, 3])?;
-        norm(modules, &format!("{gate_s}.gate_s_bn_di_{number}"), &ours(&format!("spatial.bn{next}")))?;
+    match Parts::of(modules, &leaves) {
+        Ok(parts) => parts.take(modules, site, place, channels, order).map(Some),
+        Err(_) if lenient => Ok(None),
+        Err(message) => Err(message),
     }
-    conv("gate_s_conv_final", "spatial.out", [1, hidden, 1, 1])?;
-    let kind = AttentionKind::Bam { reduction: reduction(&fc1, channels, hidden)? };
-    Ok(Some((Layout::Official, SiteAttention { site: site.to_owned(), channels, kind })))
 }

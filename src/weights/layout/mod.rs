@@ -2,24 +2,39 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `attention` | attention in the names of five code bases, to this crate's |
-//! | `residual` | residual networks, in torchvision's names |
+//! | `host` | where a network's names begin, and whose they are |
+//! | `residual` | residual networks |
 //! | `plain` | VGG, `MobileNetV2`, EfficientNet-Lite |
-//! | `pytorchcv` | pytorchcv's names of residual networks, to torchvision's |
-//! | `modules` | the tensors by module, and which of them are explained |
+//! | `attention`, `bam` | gates inside blocks, by their shapes |
+//! | `places` | gates beside the stages |
+//! | `head` | the classifier |
+//! | `grey` | first convolutions of one channel |
+//! | `pytorchcv`, `timm` | their names of layers, to those of torchvision and of EfficientNet-Lite's published weights |
+//! | `modules`, `names` | the tensors by module, and which of them are explained; their names |
+//!
+//! What names and shapes cannot tell is an [`Assumption`], which [`RecogniseOptions`] may decide.
 //!
 //! | layout | prefix of a block's attention | its MLP | its 7×7 convolution sees |
 //! |---|---|---|---|
 //! | Jongchan/attention-module | `layer1.0.cbam.` | `ChannelGate.mlp.1`, `.3`: linear, bias | max, mean |
 //! | timm | `layer1.0.se.` | `channel.fc1`, `.fc2`: 1×1 convolution | mean, max |
 //! | pytorchcv | `features.stage1.unit1.cbam.` | `ch_gate.mlp.fc1`, `.fc2`: linear, bias | max, mean |
-//! | ca / sa (luuuyi and its copies) | `layer1.0.` | `ca.fc.0`, `.2` or `ca.fc1`, `.fc2`: 1×1 convolution | mean, max |
+//! | ca / sa (luuuyi and its copies) | `layer1.0.` | `ca.fc.0`, `.2` or `ca.fc1`, `.fc2`: 1×1 convolution | mean, max, mostly |
+//! | any other | any | two layers, `[C / r, C]` and `[C, C / r]` | mean, max, mostly |
 
 mod attention;
+mod bam;
+mod grey;
+mod head;
+mod host;
 mod modules;
+mod names;
+mod places;
 mod plain;
 mod pytorchcv;
+mod recognised;
 mod residual;
+mod timm;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -27,9 +42,11 @@ use std::fmt::{self, Display, Formatter};
 use tch::Tensor;
 
 use super::Checkpoint;
-use crate::attention::CbamConfig;
+use crate::attention::{CbamConfig, SpatialAttentionConfig};
 use crate::error::{Error, Result};
-use modules::Modules;
+use host::{Family, Host};
+use names::listed;
+pub use recognised::{Assumption, RecogniseOptions, Recognised};
 
 /// Whose names a checkpoint's tensors have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +64,8 @@ pub enum Layout {
     Pytorchcv,
     /// `ca` and `sa` in every block, as luuuyi/CBAM.PyTorch and its many copies have them.
     CaSa,
+    /// Attention in any other names: its shapes tell what it is.
+    OtherNames,
 }
 
 impl Display for Layout {
@@ -58,6 +77,7 @@ impl Display for Layout {
             Self::Timm => "timm",
             Self::Pytorchcv => "pytorchcv",
             Self::CaSa => "ca / sa (luuuyi/CBAM.PyTorch)",
+            Self::OtherNames => "other names, told by shapes",
         })
     }
 }
@@ -65,7 +85,8 @@ impl Display for Layout {
 /// The attention at one place of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteAttention {
-    /// Where: inside a residual block before the addition (`layer3.5`), or after a stage (`layer3`).
+    /// Where: inside a residual block before the addition (`layer3.5`), after a stage (`layer3`), or behind the first
+    /// convolution (`stem`).
     pub site: String,
     /// The channels of the features there.
     pub channels: i64,
@@ -79,6 +100,8 @@ pub struct SiteAttention {
 pub enum AttentionKind {
     /// CBAM. The pools of its channel attention leave no trace in a checkpoint: avg and max are taken for granted.
     Cbam(CbamConfig),
+    /// The spatial attention of CBAM alone.
+    Spatial(SpatialAttentionConfig),
     /// BAM, in the form that multiplies its two branches, with dilation 4; neither leaves a trace in a checkpoint.
     Bam {
         /// The reduction r of both branches: their width is C / r, rounded down.
@@ -99,10 +122,11 @@ pub enum AttentionKind {
 }
 
 impl AttentionKind {
-    /// Its short name: `cbam`, `bam`, `se` or `eca`.
+    /// Its short name: `cbam`, `spatial`, `bam`, `se` or `eca`.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Cbam(_) => "cbam",
+            Self::Spatial(_) => "spatial",
             Self::Bam { .. } => "bam",
             Self::SqueezeExcite { .. } => "se",
             Self::Eca { .. } => "eca",
@@ -110,78 +134,91 @@ impl AttentionKind {
     }
 }
 
-/// What the names and shapes of a checkpoint's tensors tell, and its tensors in this crate's names.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Recognised {
-    /// Whose names they were.
-    pub layout: Layout,
-    /// The backbone, by torchvision's name (`resnet50`, `vgg16_bn`, …) or `efficientnet-lite0`, `1`, `2`.
-    pub arch: String,
-    /// The number of classes.
-    pub classes: i64,
-    /// The channels of the first convolution. Published networks have 64, `MobileNetV2` and EfficientNet-Lite 32.
-    pub width: i64,
-    /// The attention, in the order in which features pass it.
-    pub attention: Vec<SiteAttention>,
-    /// The tensors by the names of this crate's networks: `backbone.` and torchvision's name, `attention.`, the site with
-    /// `_` for `.`, the kind, and the name inside; reshaped where linear layers were 1×1 convolutions. They share
-    /// memory with the checkpoint's. BatchNorm's counters are left out.
-    pub tensors: BTreeMap<String, Tensor>,
-}
-
-impl Display for Recognised {
-    /// In one line: the backbone, the classes, the attention and its places.
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {} classes", self.arch, self.classes)?;
-        let kinds = ["cbam", "bam", "se", "eca"];
-        for kind in kinds {
-            let sites: Vec<&SiteAttention> = self.attention.iter().filter(|site| site.kind.name() == kind).collect();
-            match sites.as_slice() {
-                [] => {}
-                [only] => write!(f, ", {kind} at {}", only.site)?,
-                [first, .., last] => write!(f, ", {kind} at {} places, {} to {}", sites.len(), first.site, last.site)?,
-            }
-        }
-        Ok(())
-    }
-}
-
 impl Checkpoint {
-    /// Tells which network the tensors are of, by their names and shapes alone: torchvision's residual
-    /// networks, VGGs and `MobileNetV2`, EfficientNet-Lite, and residual networks with attention in the names of the official CBAM and BAM, timm,
-    /// pytorchcv, and `ca` / `sa` copies.
+    /// Tells which network the tensors are of, by their names and shapes alone: torchvision's residual networks, VGGs and
+    /// `MobileNetV2`, and EfficientNet-Lite, under any prefix and with any linear classifier or none; and attention in
+    /// them: CBAM, its spatial half alone, squeeze-and-excitation and ECA under any names inside residual blocks, behind the
+    /// first convolution and behind stages, and BAM in the names of its authors and of pytorchcv.
     ///
     /// # Errors
     /// [`Error::Weights`] if it is none of them, with the keys that stand in the way.
     pub fn recognise(&self) -> Result<Recognised> {
-        let fault = |message: String| Error::weights(self.name(), message);
-        let renamed = pytorchcv::rename(&self.tensors);
-        let modules = Modules::new(renamed.as_ref().unwrap_or(&self.tensors));
-        let found = if modules.has("conv1.weight") && modules.has("layer1.0.conv1.weight") {
-            residual::recognise(modules, renamed.is_some())
-        } else if modules.has("_conv_stem.weight") {
-            plain::efficientnet_lite(modules)
-        } else if modules.has("features.1.conv.0.0.weight") {
-            plain::mobilenet_v2(modules)
-        } else if modules.has("features.0.weight") && modules.has("classifier.0.weight") {
-            plain::vgg(modules)
-        } else {
-            Err(stranger(&self.tensors))
-        };
-        found.map_err(fault)
+        self.recognise_with(&RecogniseOptions::default())
     }
+
+    /// As [`recognise`](Self::recognise), with what names and shapes cannot tell decided by these options.
+    ///
+    /// # Errors
+    /// As [`recognise`](Self::recognise); also if an option has no effect on this network.
+    pub fn recognise_with(&self, options: &RecogniseOptions) -> Result<Recognised> {
+        let fault = |message: String| Error::weights(self.name(), message);
+        let hosts = host::find(&self.tensors);
+        let [host] = &hosts[..] else { return Err(fault(not_one(&self.tensors, &hosts))) };
+        let modules = host.modules(&self.tensors);
+        let prefix = host.prefix.as_str();
+        let found = match host.family {
+            Family::Residual { unpooled } => {
+                residual::recognise(modules, residual::Whose { pytorchcv: false, unpooled }, prefix, options)
+            }
+            Family::Pytorchcv => {
+                residual::recognise(modules, residual::Whose { pytorchcv: true, unpooled: false }, prefix, options)
+            }
+            Family::EfficientNetLite { timm } => plain::efficientnet_lite(modules, timm, prefix, options),
+            Family::MobileNetV2 => plain::mobilenet_v2(modules, prefix, options),
+            Family::Vgg => plain::vgg(modules, prefix, options),
+        };
+        let under = if prefix.is_empty() { String::new() } else { format!(" (under the prefix {prefix:?})") };
+        let found = found.map_err(|message| fault(format!("{message}{under}")))?;
+        found.check(options).map_err(fault)?;
+        Ok(found)
+    }
+}
+
+/// What can be said of a file that shows no network, or several.
+fn not_one(tensors: &BTreeMap<String, Tensor>, hosts: &[Host]) -> String {
+    if hosts.len() < 2 {
+        return stranger(tensors);
+    }
+    let prefixes: Vec<String> = hosts.iter().map(|host| format!("{:?}", host.prefix.trim_end_matches('.'))).collect();
+    let said = format!("{} networks, under the prefixes {}", hosts.len(), listed(&prefixes));
+    format!(
+        "{said}: choose one of them with --part, such as --part {}",
+        hosts[hosts.len() - 1].prefix.trim_end_matches('.')
+    )
 }
 
 /// What can be said of tensors that belong to no backbone that is known.
 fn stranger(tensors: &BTreeMap<String, Tensor>) -> String {
-    let any = |prefix: &str| tensors.keys().any(|name| name.starts_with(prefix));
+    let any = |part: &str| tensors.keys().any(|name| name.starts_with(part) || name.contains(&format!(".{part}")));
     let known = "ResNet, ResNeXt, wide ResNet, VGG, MobileNetV2 and EfficientNet-Lite are";
+    let attends = |(name, tensor): &(&String, &Tensor)| attention::looks_like_attention(name, Some(&tensor.size()));
+    let attention: Vec<&str> = tensors.iter().filter(attends).map(|(name, _)| name.as_str()).collect();
+    let mut also = String::new();
+    if let Some(prefix) = common_prefix(tensors) {
+        also += &format!("; all names begin with {prefix:?}");
+    }
+    if !attention.is_empty() {
+        also += &format!("; attention: {}", listed(&attention));
+    }
     if any("conv1.0.") && any("layer1.0.") {
         return format!(
-            "a ResNet with a stem of several convolutions (conv1.0.weight), which is not known here; {known}"
+            "a ResNet with a stem of several convolutions (conv1.0.weight), which is not known here; {known}{also}"
+        );
+    }
+    if any("layer1.0.conv1.") {
+        return format!(
+            "residual blocks (layer1.0.conv1), but not four stages of them behind one convolution and BatchNorm, which is not \
+             known here; {known}{also}"
         );
     }
     let first: Vec<&str> = tensors.keys().map(String::as_str).take(4).collect();
-    format!("no network that is known here: its keys begin with {}; {known}", first.join(", "))
+    format!("no network that is known here: its keys begin with {}; {known}{also}", first.join(", "))
+}
+
+/// What all names have before a dot.
+fn common_prefix(tensors: &BTreeMap<String, Tensor>) -> Option<&str> {
+    let (first, last) = (tensors.keys().next()?, tensors.keys().next_back()?);
+    let same = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
+    let dot = first.as_bytes()[..same].iter().rposition(|byte| *byte == b'.')?;
+    Some(&first[..=dot])
 }

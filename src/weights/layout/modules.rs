@@ -1,32 +1,103 @@
 //! A checkpoint's tensors by module, and which of them have been explained.
+//!
+//! A name is relative to the network, whose prefix is off; one that begins with `/` is a name of the file, outside of the network.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use tch::Tensor;
+use tch::{Kind, Tensor, no_grad};
 
-use crate::weights::is_counter;
+use super::attention::looks_like_attention;
+use super::names::{listed, natural};
 
-/// How many keys a message lists.
-const LISTED: usize = 8;
+/// What a name outside of the network begins with.
+pub(super) const OUTSIDE: char = '/';
 
-/// Tensors by name. What a recogniser takes is explained; what is left at the end stands in the way.
+/// Tensors by name. What a recogniser takes is explained; what is left at the end stands in the way, or is left out.
 #[derive(Debug)]
-pub(super) struct Modules<'t> {
-    tensors: &'t BTreeMap<String, Tensor>,
-    taken: RefCell<BTreeSet<&'t str>>,
+pub(super) struct Modules {
+    tensors: BTreeMap<String, Tensor>,
+    /// The names in the file, of those that have another here.
+    originals: BTreeMap<String, String>,
+    taken: RefCell<BTreeSet<String>>,
     /// The tensors taken, by the names of this crate's networks.
     renamed: RefCell<BTreeMap<String, Tensor>>,
+    left_out: RefCell<BTreeSet<String>>,
 }
 
-impl<'t> Modules<'t> {
-    pub(super) fn new(tensors: &'t BTreeMap<String, Tensor>) -> Self {
-        Self { tensors, taken: RefCell::default(), renamed: RefCell::default() }
+/// What a module is, by the shapes of its tensors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A linear layer, or a 1×1 convolution: its outputs and inputs.
+    Linear(i64, i64),
+    /// A convolution `[1, 2, k, k]` over two pooled maps, k odd: k.
+    Spatial(i64),
+    /// A convolution `[1, 1, k]` along the channels, k odd: k.
+    AlongChannels(i64),
+    /// A BatchNorm of so many channels.
+    Norm(i64),
+    /// A convolution of any other shape.
+    Convolution(Vec<i64>),
+    /// Something else: its first tensor's shape.
+    Other(Vec<i64>),
+}
+
+/// A module that has tensors of its own.
+#[derive(Debug, Clone)]
+pub(super) struct Leaf {
+    pub(super) path: String,
+    pub(super) shape: Shape,
+    pub(super) bias: bool,
+}
+
+impl Modules {
+    /// The tensors of a file, each under the name that `rename` gives it.
+    pub(super) fn new(tensors: &BTreeMap<String, Tensor>, rename: impl Fn(&str) -> String) -> Self {
+        let (mut renamed, mut originals) = (BTreeMap::new(), BTreeMap::new());
+        for (name, tensor) in tensors {
+            let mut here = rename(name);
+            if renamed.contains_key(&here) {
+                here = format!("{OUTSIDE}{name}");
+            }
+            if here != *name {
+                originals.insert(here.clone(), name.clone());
+            }
+            renamed.insert(here, tensor.shallow_clone());
+        }
+        let modules = Self {
+            tensors: renamed,
+            originals,
+            taken: RefCell::default(),
+            renamed: RefCell::default(),
+            left_out: RefCell::default(),
+        };
+        let counters = modules.tensors.iter().filter(|(name, tensor)| is_counter(name, tensor));
+        for (name, _) in counters {
+            modules.taken.borrow_mut().insert(name.clone());
+            if !name.ends_with("num_batches_tracked") {
+                modules.left_out.borrow_mut().insert(modules.original(name).to_owned());
+            }
+        }
+        modules
+    }
+
+    /// The name that a tensor, or a module, has in the file.
+    pub(super) fn original<'s>(&'s self, name: &'s str) -> &'s str {
+        if let Some(original) = self.originals.get(name) {
+            return original;
+        }
+        let of_module = self.originals.range::<str, _>((Bound::Included(name), Bound::Unbounded)).next();
+        let whole = of_module.and_then(|(here, original)| original.strip_suffix(here.strip_prefix(name)?));
+        whole.unwrap_or(name)
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name)
     }
 
     /// Whether any tensor lies under this prefix.
@@ -35,10 +106,58 @@ impl<'t> Modules<'t> {
     }
 
     /// The names under a prefix.
-    pub(super) fn under<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'t str> + 's {
-        let tensors: &'t BTreeMap<String, Tensor> = self.tensors;
-        let range = tensors.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+    pub(super) fn under<'s>(&'s self, prefix: &'s str) -> impl Iterator<Item = &'s str> + 's {
+        let range = self.tensors.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
         range.map(|(name, _)| name.as_str()).take_while(move |name| name.starts_with(prefix))
+    }
+
+    /// The modules under a prefix that nothing explains yet, in the order of their names and numbers.
+    pub(super) fn leaves(&self, prefix: &str) -> Vec<Leaf> {
+        let taken = self.taken.borrow();
+        let names = self.under(prefix).filter(|name| !taken.contains(*name));
+        let mut modules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for name in names {
+            let (path, last) = name.rsplit_once('.').unwrap_or((name, ""));
+            modules.entry(path).or_default().push(last);
+        }
+        let leaf = |(path, parts): (&str, Vec<&str>)| Leaf {
+            path: path.to_owned(),
+            shape: self.shape_of(path, &parts),
+            bias: parts.contains(&"bias"),
+        };
+        let mut leaves: Vec<Leaf> = modules.into_iter().map(leaf).collect();
+        leaves.sort_by(|a, b| natural(&a.path, &b.path));
+        leaves
+    }
+
+    fn shape_of(&self, path: &str, parts: &[&str]) -> Shape {
+        let size = |part: &str| {
+            let name = if part.is_empty() { path.to_owned() } else { format!("{path}.{part}") };
+            self.tensors.get(&name).map(Tensor::size).unwrap_or_default()
+        };
+        let first = size(parts[0]);
+        let only = |known: &[&str]| parts.iter().all(|part| known.contains(part));
+        if only(&["weight", "bias", "running_mean", "running_var"]) && parts.len() == 4 {
+            let sizes = parts.iter().map(|part| size(part));
+            return match first[..] {
+                [channels] if sizes.into_iter().all(|size| size == [channels]) => Shape::Norm(channels),
+                _ => Shape::Other(first),
+            };
+        }
+        if !only(&["weight", "bias"]) || !parts.contains(&"weight") {
+            return Shape::Other(first);
+        }
+        let weight = size("weight");
+        if parts.contains(&"bias") && size("bias") != weight[..weight.len().min(1)] {
+            return Shape::Other(weight);
+        }
+        match weight[..] {
+            [outputs, inputs] | [outputs, inputs, 1, 1] if outputs.min(inputs) > 0 => Shape::Linear(outputs, inputs),
+            [1, 2, side, other] if side == other && side % 2 == 1 => Shape::Spatial(side),
+            [1, 1, side] if side % 2 == 1 => Shape::AlongChannels(side),
+            [_, _, _, _] => Shape::Convolution(weight),
+            _ => Shape::Other(weight),
+        }
     }
 
     /// The shape of a tensor, or an error that names it.
@@ -49,24 +168,78 @@ impl<'t> Modules<'t> {
     /// The shape of a tensor of `N` axes.
     pub(super) fn axes<const N: usize>(&self, name: &str) -> Result<[i64; N], String> {
         let shape = self.shape(name)?;
-        shape.as_slice().try_into().map_err(|_| format!("{name} {shape:?} where {N} axes belong"))
+        let wrong = || format!("{} {shape:?} where {N} axes belong", self.original(name));
+        shape.as_slice().try_into().map_err(|_| wrong())
+    }
+
+    /// Marks a tensor as explained, and returns it.
+    pub(super) fn explain(&self, name: &str) -> Result<Tensor, String> {
+        let tensor = self.tensors.get(name).ok_or_else(|| format!("{name} is missing"))?;
+        self.taken.borrow_mut().insert(name.to_owned());
+        Ok(tensor.shallow_clone())
+    }
+
+    /// A tensor of one of this crate's names.
+    pub(super) fn give(&self, ours: String, tensor: Tensor) {
+        self.renamed.borrow_mut().insert(ours, tensor);
+    }
+
+    /// Changes the weights of the BatchNorms taken so that with `to` they compute what they did with `from` as their ε.
+    pub(super) fn scale_norms(&self, from: f64, to: f64) -> Result<(), String> {
+        let mut renamed = self.renamed.borrow_mut();
+        let norms = renamed.keys().filter_map(|name| name.strip_suffix(".running_var")).map(str::to_owned);
+        for norm in norms.collect::<Vec<_>>() {
+            let (weight, variance) = (format!("{norm}.weight"), format!("{norm}.running_var"));
+            let scaled = match (renamed.get(&weight), renamed.get(&variance)) {
+                (Some(weight), Some(variance)) => no_grad(|| {
+                    let variance = variance.f_to_kind(Kind::Double)?;
+                    let factor = ((&variance + to) / (&variance + from)).f_sqrt()?;
+                    weight.f_to_kind(Kind::Double)?.f_mul(&factor)?.f_to_kind(Kind::Float)
+                }),
+                _ => continue,
+            };
+            renamed.insert(weight, scaled.map_err(said)?);
+        }
+        Ok(())
+    }
+
+    /// Gives a module that was taken another name of this crate's.
+    pub(super) fn rename(&self, from: &str, to: &str) {
+        let mut renamed = self.renamed.borrow_mut();
+        let under = format!("{from}.");
+        let names: Vec<String> = renamed.keys().filter(|name| name.starts_with(&under)).cloned().collect();
+        for name in names {
+            if let Some(tensor) = renamed.remove(&name) {
+                renamed.insert(format!("{to}.{}", &name[under.len()..]), tensor);
+            }
+        }
     }
 
     /// Takes a tensor under a name of this crate's.
     pub(super) fn take(&self, name: &str, ours: String) -> Result<(), String> {
-        let (key, tensor) = self.tensors.get_key_value(name).ok_or_else(|| format!("{name} is missing"))?;
-        self.taken.borrow_mut().insert(key);
-        self.renamed.borrow_mut().insert(ours, tensor.shallow_clone());
+        self.give(ours, self.explain(name)?);
         Ok(())
     }
 
     /// Takes a tensor as another shape of as many elements.
     pub(super) fn take_reshaped(&self, name: &str, ours: String, shape: &[i64]) -> Result<(), String> {
-        self.take(name, ours.clone())?;
-        let mut renamed = self.renamed.borrow_mut();
-        if let Some(tensor) = renamed.get_mut(&ours) {
-            let found = tensor.size();
-            *tensor = tensor.f_reshape(shape).map_err(|_| format!("{name} {found:?} where {shape:?} belongs"))?;
+        let tensor = self.explain(name)?;
+        let wrong = |_| format!("{} {:?} where {shape:?} belongs", self.original(name), tensor.size());
+        self.give(ours, tensor.f_reshape(shape).map_err(wrong)?);
+        Ok(())
+    }
+
+    /// Takes a linear layer, or a 1×1 convolution as one, `[outputs, inputs]`; with biases of 0 if `bias` and it has none.
+    pub(super) fn linear(&self, leaf: &Leaf, ours: &str, bias: bool) -> Result<(), String> {
+        let Shape::Linear(outputs, inputs) = leaf.shape else {
+            return Err(format!("{} is no linear layer", leaf.path));
+        };
+        self.take_reshaped(&format!("{}.weight", leaf.path), format!("{ours}.weight"), &[outputs, inputs])?;
+        if leaf.bias {
+            self.take_reshaped(&format!("{}.bias", leaf.path), format!("{ours}.bias"), &[outputs])?;
+        } else if bias {
+            let zeros = Tensor::f_zeros([outputs], (Kind::Float, tch::Device::Cpu)).map_err(said)?;
+            self.give(format!("{ours}.bias"), zeros);
         }
         Ok(())
     }
@@ -84,20 +257,101 @@ impl<'t> Modules<'t> {
             .try_for_each(|part| self.backbone(&format!("{name}.{part}")))
     }
 
+    /// Takes a convolution and the BatchNorm behind it. A bias between them is taken off the BatchNorm's mean.
+    pub(super) fn conv_norm(&self, conv: &str, norm: &str) -> Result<(), String> {
+        self.layer(conv, false)?;
+        self.norm(norm)?;
+        let outputs = self.shape(&format!("{conv}.weight"))?.first().copied().unwrap_or(0);
+        let mean = self.shape(&format!("{norm}.running_mean"))?;
+        if mean != [outputs] {
+            let [conv, norm] = [conv, norm].map(|name| self.original(name));
+            return Err(format!("{norm} of {mean:?} channels behind {conv}, which gives out {outputs}"));
+        }
+        let bias = format!("{conv}.bias");
+        if self.has(&bias) && self.shape(&bias)? == [outputs] {
+            let name = format!("backbone.{norm}.running_mean");
+            let bias = self.explain(&bias)?;
+            let mean = self.explain(&format!("{norm}.running_mean"))?;
+            self.give(name, no_grad(|| mean.f_sub(&bias)).map_err(said)?);
+        }
+        Ok(())
+    }
+
     fn backbone(&self, name: &str) -> Result<(), String> {
         self.take(name, format!("backbone.{name}"))
     }
 
-    /// The tensors taken; an error if any that is no counter is left.
-    pub(super) fn finish(self, arch: &str) -> Result<BTreeMap<String, Tensor>, String> {
-        let taken = self.taken.into_inner();
-        let left: Vec<&str> =
-            self.tensors.keys().map(String::as_str).filter(|name| !taken.contains(name) && !is_counter(name)).collect();
-        if left.is_empty() {
-            return Ok(self.renamed.into_inner());
-        }
-        let more = if left.len() > LISTED { format!(" and {} more", left.len() - LISTED) } else { String::new() };
-        let listed = left[..left.len().min(LISTED)].join(", ");
-        Err(format!("{arch}, but for {} tensors that no part of it explains: {listed}{more}", left.len()))
+    /// What nothing explains yet, in the file's names.
+    fn left(&self) -> Vec<&str> {
+        let taken = self.taken.borrow();
+        self.tensors.keys().map(String::as_str).filter(|name| !taken.contains(*name)).collect()
     }
+
+    /// Leaves a module out.
+    pub(super) fn leave_out(&self, leaf: &Leaf) {
+        for name in self.under(&leaf.path) {
+            let rest = &name[leaf.path.len()..];
+            if rest.is_empty() || (rest.starts_with('.') && !rest[1..].contains('.')) {
+                self.taken.borrow_mut().insert(name.to_owned());
+                self.left_out.borrow_mut().insert(self.original(name).to_owned());
+            }
+        }
+    }
+
+    /// The tensors taken, and the names of those left out. An error if a tensor is left that may take part in the network's
+    /// answer: one of the network's own, attention, or a convolution. If `lenient`, only attention stands in the way; if
+    /// `without_attention`, nothing.
+    pub(super) fn finish(self, arch: &str, lenient: bool, without_attention: bool) -> Result<Finished, String> {
+        let left = self.left();
+        let convolves = |name: &str| self.tensors.get(name).is_some_and(|t| t.dim() == 4 && t.size()[2..] != [1, 1]);
+        let in_block = |name: &str| name.strip_prefix("layer").is_some_and(|rest| rest.contains('.'));
+        let attends = |name: &&&str| {
+            in_block(name) || looks_like_attention(name, self.tensors.get(**name).map(Tensor::size).as_deref())
+        };
+        let own = |name: &&&str| !name.starts_with(OUTSIDE) || convolves(name);
+        let attention: Vec<&str> = left.iter().filter(attends).map(|name| self.original(name)).collect();
+        if !without_attention && lenient && !attention.is_empty() {
+            return Err(format!(
+                "{arch} would leave out {} tensors that look like attention: {}; --drop-attention leaves them out",
+                attention.len(),
+                listed(&attention)
+            ));
+        }
+        let unexplained: Vec<&str> =
+            left.iter().filter(|name| own(name) || attends(name)).map(|name| self.original(name)).collect();
+        if !lenient && !unexplained.is_empty() {
+            let attention =
+                if attention.is_empty() { String::new() } else { format!("; attention: {}", listed(&attention)) };
+            return Err(format!(
+                "{arch}, but for {} tensors that no part of it explains: {}{attention}",
+                unexplained.len(),
+                listed(&unexplained)
+            ));
+        }
+        let dropped = attention.len();
+        let mut left_out = self.left_out.take();
+        left_out.extend(left.iter().map(|name| self.original(name).to_owned()));
+        Ok(Finished { tensors: self.renamed.take(), left_out: left_out.into_iter().collect(), dropped })
+    }
+}
+
+/// What has become of the tensors.
+pub(super) struct Finished {
+    /// Those taken, by the names of this crate's networks.
+    pub(super) tensors: BTreeMap<String, Tensor>,
+    /// The file's names of those left out, sorted; BatchNorm's counters are not among them.
+    pub(super) left_out: Vec<String>,
+    /// How many of these look like attention.
+    pub(super) dropped: usize,
+}
+
+/// Whether a tensor only counts: batches, steps, averaged models.
+fn is_counter(name: &str, tensor: &Tensor) -> bool {
+    let integer = matches!(tensor.kind(), Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8);
+    name.ends_with("num_batches_tracked") || (tensor.dim() == 0 && integer)
+}
+
+/// The first line of what libtorch says.
+pub(super) fn said(error: tch::TchError) -> String {
+    crate::weights::dtype::first_line(&error)
 }

@@ -1,18 +1,106 @@
-//! VGG, `MobileNetV2` and EfficientNet-Lite, which public checkpoints have without attention.
+//! VGG, `MobileNetV2` and EfficientNet-Lite, whose blocks public checkpoints have without attention.
 
-use super::modules::Modules;
-use super::{Layout, Recognised};
+use super::modules::{Leaf, Modules, Shape};
+use super::places::{self, Place};
+use super::{Layout, RecogniseOptions, Recognised, SiteAttention, grey, head};
+use crate::backbone::{Arch, Variant};
+use crate::network::{HEAD, STEM};
 
 /// The convolutions of a VGG's five stages.
 const VGGS: [(&str, [usize; 5]); 4] =
     [("vgg11", [1, 1, 2, 2, 2]), ("vgg13", [2, 2, 2, 2, 2]), ("vgg16", [2, 2, 3, 3, 3]), ("vgg19", [2, 2, 4, 4, 4])];
+/// The features of a VGG's last stage, in cells of 7×7, and the width of its classifier.
+const VGG_FEATURES: i64 = 512 * 49;
+const VGG_WIDTH: i64 = 4096;
 
-/// The blocks of an EfficientNet-Lite, and how many times ten its last stage is as wide as its stem.
+/// An EfficientNet-Lite's blocks in each stage, and how many times ten its last stage is as wide as its stem.
 const LITES: [(&str, usize, i64); 3] =
     [("efficientnet-lite0", 16, 100), ("efficientnet-lite1", 21, 100), ("efficientnet-lite2", 21, 110)];
+/// The features under the classifier of `MobileNetV2` and EfficientNet-Lite.
+const FEATURES: i64 = 1280;
+
+/// BatchNorm's ε in PyTorch, and in EfficientNet-Lite.
+const EPS_PYTORCH: f64 = 1e-5;
+const EPS_LITE: f64 = 1e-3;
+
+/// What was read of a network, before its attention and its classifier.
+struct Body {
+    layout: Layout,
+    arch: String,
+    width: i64,
+    /// What this crate calls the classifier.
+    classifier: &'static str,
+    grey: bool,
+    symmetric: bool,
+    assumptions: Vec<super::Assumption>,
+}
+
+impl Body {
+    /// With the attention beside the stages, and the classifier behind `FEATURES` channels.
+    fn finish(mut self, modules: Modules, prefix: &str, options: &RecogniseOptions) -> Result<Recognised, String> {
+        let attention = self.attention(&modules, options)?;
+        let head = head::find(&modules, prefix, FEATURES, self.classifier, options.arch.is_some())?;
+        self.assumptions.extend(head.assumptions);
+        let (classes, hidden) = (head.classes, head.hidden);
+        self.recognised(modules, prefix, options, attention, (classes, hidden))
+    }
+
+    fn attention(&mut self, modules: &Modules, options: &RecogniseOptions) -> Result<Vec<SiteAttention>, String> {
+        if options.drop_attention {
+            return Ok(Vec::new());
+        }
+        let arch: Arch = self.arch.parse().map_err(|error: crate::Error| error.to_string())?;
+        let stages = arch.stages().into_iter().map(|stage| Place { site: stage.name, channels: stage.channels });
+        let stem = (!self.arch.starts_with("vgg")).then(|| Place { site: STEM.to_owned(), channels: self.width });
+        let head = (!self.arch.starts_with("vgg")).then(|| Place { site: HEAD.to_owned(), channels: FEATURES });
+        let places: Vec<Place> = stem.into_iter().chain(stages).chain(head).collect();
+        let mut attention = Vec::new();
+        for found in places::take(modules, &places, options.pool_order, options.arch.is_some())? {
+            if attention.is_empty() {
+                self.layout = found.layout;
+            }
+            attention.push(found.attention);
+            self.assumptions.extend(found.assumptions);
+        }
+        Ok(attention)
+    }
+
+    fn recognised(
+        self,
+        modules: Modules,
+        prefix: &str,
+        options: &RecogniseOptions,
+        attention: Vec<SiteAttention>,
+        (classes, hidden): (i64, Vec<i64>),
+    ) -> Result<Recognised, String> {
+        if options.stride_in.is_some() {
+            return Err(format!("{}: --stride-in has no effect, since it has no bottlenecks", self.arch));
+        }
+        if options.max_pool.is_some() {
+            return Err(format!("{}: --stem-pool has no effect: it is for residual networks", self.arch));
+        }
+        if options.symmetric.is_some() && self.classifier != "_fc" {
+            return Err(format!("{}: --padding has no effect: it is for EfficientNet-Lite", self.arch));
+        }
+        let finished = modules.finish(&self.arch, options.arch.is_some(), options.drop_attention)?;
+        Ok(Recognised {
+            layout: self.layout,
+            arch: self.arch,
+            classes,
+            width: self.width,
+            attention,
+            variant: Variant { grey: self.grey, symmetric: self.symmetric, hidden, ..Variant::default() },
+            prefix: prefix.to_owned(),
+            assumptions: self.assumptions,
+            left_out: finished.left_out,
+            dropped: finished.dropped,
+            tensors: finished.tensors,
+        })
+    }
+}
 
 /// torchvision's VGG: the places of the convolutions in `features` tell which.
-pub(super) fn vgg(modules: Modules) -> Result<Recognised, String> {
+pub(super) fn vgg(modules: Modules, prefix: &str, options: &RecogniseOptions) -> Result<Recognised, String> {
     let norm = modules.has("features.1.running_mean");
     let places = |stages: [usize; 5]| {
         let mut place = 0;
@@ -38,69 +126,127 @@ pub(super) fn vgg(modules: Modules) -> Result<Recognised, String> {
             modules.norm(&format!("features.{}", place + 1))?;
         }
     }
-    for place in [0, 3, 6] {
-        modules.layer(&format!("classifier.{place}"), true)?;
-    }
     let [width, ..] = modules.axes::<4>("features.0.weight")?;
-    let [classes, _] = modules.axes::<2>("classifier.6.weight")?;
-    let tensors = modules.finish(&arch)?;
-    Ok(Recognised { layout: Layout::Torchvision, arch, classes, width, attention: Vec::new(), tensors })
+    let mut assumptions = Vec::new();
+    let grey = grey::coloured(&modules, "features.0", &mut assumptions)?;
+    let mut body = Body {
+        layout: Layout::Torchvision,
+        arch,
+        width,
+        classifier: "classifier",
+        grey,
+        symmetric: false,
+        assumptions,
+    };
+    let attention = body.attention(&modules, options)?;
+    let classes = vgg_classifier(&modules, options.arch.is_some())?;
+    body.recognised(modules, prefix, options, attention, (classes, Vec::new()))
+}
+
+/// Takes VGG's three linear layers, whatever they are called; how many classes the last one tells apart, 0 if there is none.
+fn vgg_classifier(modules: &Modules, lenient: bool) -> Result<i64, String> {
+    let linear = |leaf: &Leaf| matches!(leaf.shape, Shape::Linear(..));
+    let layers: Vec<Leaf> = modules.leaves("").into_iter().filter(linear).collect();
+    match &layers[..] {
+        [first, second, last]
+            if first.shape == Shape::Linear(VGG_WIDTH, VGG_FEATURES)
+                && second.shape == Shape::Linear(VGG_WIDTH, VGG_WIDTH)
+                && matches!(last.shape, Shape::Linear(_, VGG_WIDTH)) =>
+        {
+            for (layer, place) in layers.iter().zip([0, 3, 6]) {
+                modules.linear(layer, &format!("backbone.classifier.{place}"), true)?;
+            }
+            Ok(if let Shape::Linear(classes, _) = last.shape { classes } else { 0 })
+        }
+        [] => Ok(0),
+        _ if lenient => Ok(0),
+        [first, ..] => Err(format!(
+            "{} and {} more linear layers, which are not VGG's [4096, 25088], [4096, 4096] and [classes, 4096]",
+            modules.original(&first.path),
+            layers.len() - 1
+        )),
+    }
 }
 
 /// torchvision's `MobileNetV2`.
-pub(super) fn mobilenet_v2(modules: Modules) -> Result<Recognised, String> {
-    const ARCH: &str = "mobilenet_v2";
-    let conv_norm = |conv: String, norm: String| modules.layer(&conv, false).and_then(|()| modules.norm(&norm));
-    conv_norm("features.0.0".into(), "features.0.1".into())?;
+pub(super) fn mobilenet_v2(modules: Modules, prefix: &str, options: &RecogniseOptions) -> Result<Recognised, String> {
+    modules.conv_norm("features.0.0", "features.0.1")?;
     for block in 1..=17 {
         let inner = format!("features.{block}.conv");
         // The first block has no 1×1 convolution before the 3×3 one.
         let widened = if block == 1 { 1 } else { 2 };
         for index in 0..widened {
-            conv_norm(format!("{inner}.{index}.0"), format!("{inner}.{index}.1"))?;
+            modules.conv_norm(&format!("{inner}.{index}.0"), &format!("{inner}.{index}.1"))?;
         }
-        conv_norm(format!("{inner}.{widened}"), format!("{inner}.{}", widened + 1))?;
+        modules.conv_norm(&format!("{inner}.{widened}"), &format!("{inner}.{}", widened + 1))?;
     }
-    conv_norm("features.18.0".into(), "features.18.1".into())?;
-    modules.layer("classifier.1", true)?;
+    modules.conv_norm("features.18.0", "features.18.1")?;
     let [width, ..] = modules.axes::<4>("features.0.0.weight")?;
-    let [classes, _] = modules.axes::<2>("classifier.1.weight")?;
-    let tensors = modules.finish(ARCH)?;
-    Ok(Recognised {
+    let mut assumptions = Vec::new();
+    let grey = grey::coloured(&modules, "features.0.0", &mut assumptions)?;
+    let arch = "mobilenet_v2".to_owned();
+    let body = Body {
         layout: Layout::Torchvision,
-        arch: ARCH.to_owned(),
-        classes,
+        arch,
         width,
-        attention: Vec::new(),
-        tensors,
-    })
+        classifier: "classifier.1",
+        grey,
+        symmetric: false,
+        assumptions,
+    };
+    body.finish(modules, prefix, options)
 }
 
-/// EfficientNet-Lite's published weights.
-pub(super) fn efficientnet_lite(modules: Modules) -> Result<Recognised, String> {
-    let blocks = (0..64).take_while(|block| modules.has_under(&format!("_blocks.{block}."))).count();
+/// EfficientNet-Lite's published weights, or timm's.
+pub(super) fn efficientnet_lite(
+    modules: Modules,
+    timm: bool,
+    prefix: &str,
+    options: &RecogniseOptions,
+) -> Result<Recognised, String> {
+    let names: Vec<String> = if timm {
+        let blocks = (0..7).flat_map(|stage| (0..16).map(move |index| format!("_blocks.{stage}.{index}")));
+        blocks.filter(|block| modules.has_under(&format!("{block}."))).collect()
+    } else {
+        (0..64).map(|block| format!("_blocks.{block}")).take_while(|b| modules.has_under(&format!("{b}."))).collect()
+    };
     let [width, ..] = modules.axes::<4>("_conv_stem.weight")?;
-    let [last, ..] = modules.axes::<4>(&format!("_blocks.{}._project_conv.weight", blocks.max(1) - 1))?;
+    let last = names.last().map_or("_blocks.0", String::as_str);
+    let [last, ..] = modules.axes::<4>(&format!("{last}._project_conv.weight"))?;
     let wide = if width > 0 { last.saturating_mul(10) / width } else { 0 };
+    let blocks = names.len();
     let Some((arch, ..)) = LITES.into_iter().find(|lite| (lite.1, lite.2) == (blocks, wide)) else {
         return Err(format!(
             "an EfficientNet of {blocks} blocks from {width} to {last} channels; Lite0, 1 and 2 are known"
         ));
     };
-    let conv_norm = |conv: String, norm: String| modules.layer(&conv, false).and_then(|()| modules.norm(&norm));
-    conv_norm("_conv_stem".into(), "_bn0".into())?;
-    for block in 0..blocks {
-        let block = format!("_blocks.{block}");
+    modules.conv_norm("_conv_stem", "_bn0")?;
+    for (number, block) in names.iter().enumerate() {
         if modules.has_under(&format!("{block}._expand_conv.")) {
-            conv_norm(format!("{block}._expand_conv"), format!("{block}._bn0"))?;
+            modules.conv_norm(&format!("{block}._expand_conv"), &format!("{block}._bn0"))?;
         }
-        conv_norm(format!("{block}._depthwise_conv"), format!("{block}._bn1"))?;
-        conv_norm(format!("{block}._project_conv"), format!("{block}._bn2"))?;
+        modules.conv_norm(&format!("{block}._depthwise_conv"), &format!("{block}._bn1"))?;
+        modules.conv_norm(&format!("{block}._project_conv"), &format!("{block}._bn2"))?;
+        if timm {
+            modules.rename(&format!("backbone.{block}"), &format!("backbone._blocks.{number}"));
+        }
     }
-    conv_norm("_conv_head".into(), "_bn1".into())?;
-    modules.layer("_fc", true)?;
-    let [classes, _] = modules.axes::<2>("_fc.weight")?;
-    let tensors = modules.finish(arch)?;
+    modules.conv_norm("_conv_head", "_bn1")?;
+    let mut assumptions = Vec::new();
+    let symmetric = options.symmetric.unwrap_or(false);
+    if timm && options.symmetric.is_none() {
+        let said =
+            "TensorFlow's padding, an ε of 0.001 and pictures scaled to ±1, as timm's tf_efficientnet_lite has them";
+        assumptions.push(super::Assumption::new(said, Some("--padding symmetric")));
+    }
+    if !timm && options.symmetric.is_some() {
+        return Err(format!("{arch}: --padding has no effect: it is for timm's names"));
+    }
+    if symmetric {
+        modules.scale_norms(EPS_PYTORCH, EPS_LITE)?;
+    }
+    let grey = grey::coloured(&modules, "_conv_stem", &mut assumptions)?;
+    let layout = if timm { Layout::Timm } else { Layout::EfficientNetLite };
     let arch = arch.to_owned();
-    Ok(Recognised { layout: Layout::EfficientNetLite, arch, classes, width, attention: Vec::new(), tensors })
+    Body { layout, arch, width, classifier: "_fc", grey, symmetric, assumptions }.finish(modules, prefix, options)
 }

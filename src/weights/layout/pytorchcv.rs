@@ -1,22 +1,7 @@
 //! pytorchcv's names of a residual network's layers, to torchvision's.
 
-use std::collections::BTreeMap;
-
-use tch::Tensor;
-
-/// The tensors by torchvision's names, attention by its own under torchvision's block; none if they are not pytorchcv's.
-/// A name that is not known stays as it is.
-pub(super) fn rename(tensors: &BTreeMap<String, Tensor>) -> Option<BTreeMap<String, Tensor>> {
-    tensors.contains_key("features.init_block.conv.conv.weight").then(|| {
-        let renamed = |(name, tensor): (&String, &Tensor)| {
-            (torchvision(name).unwrap_or_else(|| name.clone()), tensor.shallow_clone())
-        };
-        tensors.iter().map(renamed).collect()
-    })
-}
-
-/// One name.
-fn torchvision(name: &str) -> Option<String> {
+/// A name of a residual network, attention by its own name under torchvision's block; none if it is not known.
+pub(super) fn torchvision(name: &str) -> Option<String> {
     if let Some(leaf) = name.strip_prefix("output.") {
         return Some(format!("fc.{leaf}"));
     }

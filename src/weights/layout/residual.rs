@@ -1,8 +1,12 @@
-//! Residual networks, `ResNeXts` and wide ones among them, in torchvision's names, with attention or without.
+//! Residual networks, `ResNeXts` and wide ones among them, by torchvision's names of their stages and blocks, with attention or
+//! without.
 
-use super::attention::{bam, in_block};
-use super::modules::Modules;
-use super::{Layout, Recognised};
+use super::attention::{Found, at};
+use super::modules::{Leaf, Modules, Shape};
+use super::places::{self, Place};
+use super::{Assumption, Layout, RecogniseOptions, Recognised, SiteAttention, bam, grey, head};
+use crate::backbone::{Stem, StrideIn, Variant};
+use crate::network::STEM;
 
 /// What tells a member of the family: its blocks, and of a bottleneck the groups and the widening of its 3×3
 /// convolution (its channels against a quarter of the block's).
@@ -23,48 +27,200 @@ const MEMBERS: [Member; 8] = [
     Member { arch: "wide_resnet50_2", blocks: [3, 4, 6, 3], bottleneck: Some((1, 2)) },
 ];
 
-/// Recognises a residual network; `pytorchcv` says that its names were that code base's.
-pub(super) fn recognise(modules: Modules, pytorchcv: bool) -> Result<Recognised, String> {
-    let stem = modules.axes::<4>("conv1.weight")?;
-    let [width, 3, 7, 7] = stem else {
-        return Err(format!(
-            "conv1.weight {stem:?} where [{}, 3, 7, 7] belongs: a ResNet for small pictures, or not for RGB",
-            stem[0]
-        ));
-    };
-    let member = member(&modules)?;
-    modules.layer("conv1", false)?;
-    modules.norm("bn1")?;
+/// Of whose names a residual network is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whose {
+    pub(super) pytorchcv: bool,
+    /// The numbers of a `Sequential` show that nothing pools between the stem and the blocks.
+    pub(super) unpooled: bool,
+}
 
-    let mut attention = Vec::new();
-    let mut layout = if pytorchcv { Layout::Pytorchcv } else { Layout::Torchvision };
-    let mut channels = width;
-    for (stage, &blocks) in member.blocks.iter().enumerate() {
-        let site = format!("layer{}", stage + 1);
-        for index in 0..blocks {
-            let block = format!("{site}.{index}");
-            channels = take_block(&modules, &block, member.bottleneck.is_some())?;
-            if let Some((found, place)) = in_block(&modules, &block, channels)? {
-                if attention.is_empty() && !pytorchcv {
-                    layout = found;
+/// Recognises a residual network under `prefix`.
+pub(super) fn recognise(
+    modules: Modules,
+    whose: Whose,
+    prefix: &str,
+    options: &RecogniseOptions,
+) -> Result<Recognised, String> {
+    let member = member(&modules)?;
+    if options.symmetric.is_some() {
+        return Err(format!("{}: --padding has no effect: it is for EfficientNet-Lite", member.arch));
+    }
+    let mut reading =
+        Reading { modules: &modules, options, assumptions: Vec::new(), layout: None, attention: Vec::new() };
+    let (stem, grey, width) = reading.stem(whose)?;
+    let channels = reading.stages(member, width)?;
+    let places = reading.places(&channels, width);
+    if !options.drop_attention {
+        reading.beside(&places)?;
+    }
+    let stride_in = reading.stride(member, whose)?;
+    let features = channels[3];
+    let head = head::find(&modules, prefix, features, "fc", options.arch.is_some())?;
+    let Reading { mut assumptions, layout, mut attention, .. } = reading;
+    assumptions.extend(head.assumptions);
+    let order: Vec<String> = order(member, &places);
+    attention.sort_by_key(|place| order.iter().position(|site| *site == place.site));
+    let layout = match layout {
+        _ if whose.pytorchcv => Layout::Pytorchcv,
+        None => Layout::Torchvision,
+        Some(layout) => layout,
+    };
+    let finished = modules.finish(member.arch, options.arch.is_some(), options.drop_attention)?;
+    Ok(Recognised {
+        layout,
+        arch: member.arch.to_owned(),
+        classes: head.classes,
+        width,
+        attention,
+        variant: Variant { stride_in, stem, grey, hidden: head.hidden, ..Variant::default() },
+        prefix: prefix.to_owned(),
+        assumptions,
+        left_out: finished.left_out,
+        dropped: finished.dropped,
+        tensors: finished.tensors,
+    })
+}
+
+/// Every site in the order in which features pass it.
+fn order(member: &Member, places: &[Place]) -> Vec<String> {
+    let mut order = vec![STEM.to_owned()];
+    for (stage, blocks) in member.blocks.iter().enumerate() {
+        order.extend((0..*blocks).map(|block| format!("layer{}.{block}", stage + 1)));
+        order.push(format!("layer{}", stage + 1));
+    }
+    order.extend(places.iter().map(|place| place.site.clone()));
+    order
+}
+
+/// A network that is being read.
+struct Reading<'m> {
+    modules: &'m Modules,
+    options: &'m RecogniseOptions,
+    assumptions: Vec<Assumption>,
+    /// Whose names the first attention has.
+    layout: Option<Layout>,
+    attention: Vec<SiteAttention>,
+}
+
+impl Reading<'_> {
+    /// The stem, whether it is for grey pictures, and its channels.
+    fn stem(&mut self, whose: Whose) -> Result<(Stem, bool, i64), String> {
+        const CONV: &str = "conv1.weight";
+        let shape @ [width, inputs, kernel, _] = self.modules.axes::<4>(CONV)?;
+        if !matches!((inputs, kernel), (1 | 3, 3 | 5 | 7)) || shape[3] != kernel || width < 1 {
+            let name = self.modules.original(CONV);
+            return Err(format!("{name} {shape:?} where [{width}, 3, 7, 7] belongs, or [{width}, 3, 3, 3]"));
+        }
+        self.modules.conv_norm("conv1", "bn1")?;
+        let grey = grey::coloured(self.modules, "conv1", &mut self.assumptions)?;
+        let usual =
+            if kernel < 7 { Stem { kernel, stride: 1, max_pool: false } } else { Stem { kernel, ..Stem::default() } };
+        let max_pool = self.options.max_pool.unwrap_or(usual.max_pool && !whose.unpooled);
+        if kernel < 7 {
+            self.assume(format!("the first convolution, {kernel}×{kernel}, has stride 1"), None);
+        }
+        if self.options.max_pool.is_none() && !whose.pytorchcv && !whose.unpooled {
+            let (said, option) = if max_pool {
+                ("a max pooling follows the first convolution", "--stem-pool none")
+            } else {
+                ("no pooling follows the first convolution", "--stem-pool max")
+            };
+            self.assume(said, Some(option));
+        }
+        Ok((Stem { max_pool, ..usual }, grey, width))
+    }
+
+    fn assume(&mut self, what: impl Into<String>, option: Option<&'static str>) {
+        self.assumptions.push(Assumption::new(what, option));
+    }
+
+    /// Takes every block, with its attention and what stands behind it in its container. The channels of every stage.
+    fn stages(&mut self, member: &Member, width: i64) -> Result<[i64; 4], String> {
+        let modules = self.modules;
+        let mut channels = [width; 4];
+        for (stage, &blocks) in member.blocks.iter().enumerate() {
+            let site = format!("layer{}", stage + 1);
+            for index in 0..blocks {
+                let block = format!("{site}.{index}");
+                channels[stage] = take_block(modules, &block, member.bottleneck.is_some())?;
+                let found = if self.options.drop_attention { None } else { self.at(&block, channels[stage])? };
+                self.found(found);
+            }
+            if self.options.drop_attention {
+                continue;
+            }
+            self.found(bam::after(modules, &format!("bam{}", stage + 1), &site, channels[stage])?);
+            if !self.attention.iter().any(|place| place.site == site) {
+                self.found(self.at(&site, channels[stage])?);
+            }
+        }
+        Ok(channels)
+    }
+
+    /// The attention under a block, or in a stage's container behind its blocks.
+    fn at(&self, site: &str, channels: i64) -> Result<Option<Found>, String> {
+        let lenient = self.options.arch.is_some();
+        let found = at(self.modules, site, &format!("{site}."), channels, self.options.pool_order, lenient);
+        found.map_err(|message| format!("{}: {message}", self.modules.original(site)))
+    }
+
+    fn found(&mut self, found: Option<Found>) {
+        let Some(Found { layout, attention, assumptions }) = found else { return };
+        self.layout.get_or_insert(layout);
+        self.attention.push(attention);
+        for assumption in assumptions {
+            if !self.assumptions.contains(&assumption) {
+                self.assumptions.push(assumption);
+            }
+        }
+    }
+
+    /// Where attention may stand beside the blocks: not where some stands already.
+    fn places(&self, channels: &[i64; 4], width: i64) -> Vec<Place> {
+        let stages = channels.iter().enumerate().map(|(stage, channels)| (format!("layer{}", stage + 1), *channels));
+        let all = std::iter::once((STEM.to_owned(), width)).chain(stages);
+        let free = all.filter(|(site, _)| self.attention.iter().all(|place| place.site != *site));
+        free.map(|(site, channels)| Place { site, channels }).collect()
+    }
+
+    /// Takes what attention stands beside the stages.
+    fn beside(&mut self, places: &[Place]) -> Result<(), String> {
+        for found in places::take(self.modules, places, self.options.pool_order, self.options.arch.is_some())? {
+            self.found(Some(found));
+        }
+        Ok(())
+    }
+
+    /// The convolution that halves the resolution.
+    fn stride(&mut self, member: &Member, whose: Whose) -> Result<StrideIn, String> {
+        // Convolutions in groups were never strided elsewhere.
+        let known = !matches!(member.bottleneck, Some((1, _)));
+        match self.options.stride_in {
+            Some(_) if member.bottleneck.is_none() => {
+                Err(format!("{}: --stride-in has no effect, since its blocks are no bottlenecks", member.arch))
+            }
+            Some(stride_in) => Ok(stride_in),
+            None if known => Ok(StrideIn::default()),
+            None if whose.pytorchcv => {
+                use super::AttentionKind::{Bam, Cbam};
+                if self.attention.iter().any(|place| matches!(place.kind, Cbam(_) | Bam { .. })) {
+                    return Ok(StrideIn::default());
                 }
-                attention.push(place);
+                Err(format!(
+                    "pytorchcv's {0} and {0}b have the same names and shapes: --stride-in 1x1 reads it as {0}, \
+                     --stride-in 3x3 as {0}b",
+                    if self.attention.is_empty() { member.arch.to_owned() } else { format!("se{}", member.arch) }
+                ))
+            }
+            None => {
+                if self.layout != Some(Layout::Timm) {
+                    self.assume("a bottleneck has its stride in the 3×3 convolution", Some("--stride-in 1x1"));
+                }
+                Ok(StrideIn::default())
             }
         }
-        if let Some((found, place)) = bam(&modules, &format!("bam{}", stage + 1), &site, channels)? {
-            if !pytorchcv {
-                layout = found;
-            }
-            attention.push(place);
-        }
     }
-    let [classes, features] = modules.axes::<2>("fc.weight")?;
-    if features != channels {
-        return Err(format!("fc.weight [{classes}, {features}] after {channels} channels"));
-    }
-    modules.layer("fc", true)?;
-    let tensors = modules.finish(member.arch)?;
-    Ok(Recognised { layout, arch: member.arch.to_owned(), classes, width, attention, tensors })
 }
 
 /// The member of the family whose blocks these are.
@@ -97,12 +253,49 @@ fn member(modules: &Modules) -> Result<&'static Member, String> {
 fn take_block(modules: &Modules, block: &str, bottleneck: bool) -> Result<i64, String> {
     let last = if bottleneck { 3 } else { 2 };
     for index in 1..=last {
-        modules.layer(&format!("{block}.conv{index}"), false)?;
-        modules.norm(&format!("{block}.bn{index}"))?;
+        let norm = ["bn", "norm"].map(|word| format!("{block}.{word}{index}"));
+        let norm = norm.iter().find(|norm| modules.has_under(&format!("{norm}."))).unwrap_or(&norm[0]);
+        take_layer(modules, &format!("{block}.conv{index}"), norm, &format!("{block}.bn{index}"))?;
     }
-    if modules.has_under(&format!("{block}.downsample.")) {
-        modules.layer(&format!("{block}.downsample.0"), false)?;
-        modules.norm(&format!("{block}.downsample.1"))?;
+    let channels = modules.axes::<4>(&format!("{block}.conv{last}.weight"))?[0];
+    if let Some((conv, norm)) = shortcut(modules, block, channels)? {
+        take_shortcut(modules, &conv, &norm, block)?;
     }
-    Ok(modules.axes::<4>(&format!("{block}.conv{last}.weight"))?[0])
+    Ok(channels)
+}
+
+/// Takes a convolution and its BatchNorm, which this crate calls `ours`.
+fn take_layer(modules: &Modules, conv: &str, norm: &str, ours: &str) -> Result<(), String> {
+    modules.conv_norm(conv, norm)?;
+    if norm != ours {
+        modules.rename(&format!("backbone.{norm}"), &format!("backbone.{ours}"))
+    }
+    Ok(())
+}
+
+/// The convolution and the BatchNorm of a block's shortcut, whatever they are called: a 1×1 convolution that gives out the
+/// block's channels from its input's, and the only BatchNorm of as many in the same module.
+fn shortcut(modules: &Modules, block: &str, channels: i64) -> Result<Option<(String, String)>, String> {
+    let inputs = modules.axes::<4>(&format!("{block}.conv1.weight"))?[1];
+    let leaves = modules.leaves(&format!("{block}."));
+    let parent = |leaf: &Leaf| leaf.path.rsplit_once('.').map(|(parent, _)| parent.to_owned());
+    let norms: Vec<&Leaf> = leaves.iter().filter(|leaf| leaf.shape == Shape::Norm(channels)).collect();
+    let convs = leaves.iter().filter(|leaf| leaf.shape == Shape::Linear(channels, inputs));
+    for conv in convs {
+        let is_matrix = modules.get(&format!("{}.weight", conv.path)).is_some_and(|weight| weight.dim() == 4);
+        if let (true, Some(norm)) = (is_matrix, norms.iter().find(|norm| parent(norm) == parent(conv))) {
+            return Ok(Some((conv.path.clone(), norm.path.clone())));
+        }
+    }
+    Ok(None)
+}
+
+fn take_shortcut(modules: &Modules, conv: &str, norm: &str, block: &str) -> Result<(), String> {
+    modules.conv_norm(conv, norm)?;
+    for (theirs, ours) in [(conv, format!("{block}.downsample.0")), (norm, format!("{block}.downsample.1"))] {
+        if theirs != ours {
+            modules.rename(&format!("backbone.{theirs}"), &format!("backbone.{ours}"));
+        }
+    }
+    Ok(())
 }

@@ -6,6 +6,8 @@ import argparse
 import collections
 import copy
 import datetime
+import enum
+import functools
 import io
 import pathlib
 import pickle
@@ -139,6 +141,80 @@ script = torch.jit.script(torch.nn.Linear(1, 1))
 script.save(here / "refused-script.pt")
 np.savez(here / "refused-numpy.pt", x=np.arange(3))
 (here / "refused-numpy.pt.npz").rename(here / "refused-numpy.pt")
+
+
+# Objects of classes that nobody else knows, beside the weights and in their stead.
+class Config:
+    def __init__(self):
+        self.lr, self.paths, self.nested = 0.1, ["a", "b"], {"kind": Kind.LARGE}
+
+
+class Kind(enum.Enum):
+    SMALL, LARGE = 1, 2
+
+
+class Flags(enum.IntFlag):
+    A, B = 1, 2
+
+
+class Slotted:
+    __slots__ = ("x",)
+
+    def __init__(self):
+        self.x = torch.ones(2)
+
+
+class Attributes(dict):
+    pass
+
+
+class History(list):
+    pass
+
+
+class Keyword:
+    def __new__(cls, *, value):
+        return super().__new__(cls)
+
+    def __getnewargs_ex__(self):
+        return (), {"value": 3}
+
+
+class Member:
+    """As pybind11 and some versions of Python pickle members of enumerations: by getattr."""
+
+    def __reduce__(self):
+        return getattr, (Kind, "SMALL")
+
+
+unknown = {
+    "config": Config(),
+    "kind": Kind.LARGE,
+    "flags": Flags.A | Flags.B,
+    "slotted": Slotted(),
+    "attributes": Attributes(best=torch.ones(1), epoch=3),
+    "history": History([0.5, torch.ones(1)]),
+    "keyword": Keyword(value=3),
+    "member": Member(),
+    "class": Config,
+    "function": torch.nn.functional.relu,
+    "partial": functools.partial(torch.nn.LayerNorm, eps=1e-6),
+    "optimizer": optimizer,
+    "scheduler": torch.optim.lr_scheduler.PolynomialLR(optimizer, 10),
+    "criterion": torch.nn.CrossEntropyLoss(weight=torch.ones(3)),
+    "random": np.random.default_rng(1),
+    "state": np.random.RandomState(1),
+}
+for protocol in [2, 4]:
+    save(f"unknown-{protocol}.pt", {"epoch": 3, "state_dict": prefixed("module.")} | unknown, pickle_protocol=protocol)
+    save(f"unknown-{protocol}.pth.tar", {"epoch": 3, "state_dict": prefixed("module.")} | unknown, pickle_protocol=protocol, _use_new_zipfile_serialization=False)
+save("refused-whole.pt", {"epoch": 3, "model": net, "optimizer": optimizer.state_dict()})
+save("refused-whole-legacy.pt", {"epoch": 3, "model": net}, _use_new_zipfile_serialization=False)
+save("refused-whole-named.pt", {"epoch": 3, "best_network": net})
+save("whole-and-average.pt", {"model": net, "ema": prefixed(""), "epoch": 2})
+save("refused-inside.pt", dict(prefixed(""), **{"2.weight": Slotted()}))
+save("students.pt", {"student": prefixed("module."), "teacher": prefixed(""), "config": Config()})
+save("deep.pt", {"nets": {"student": prefixed("module."), "teacher": prefixed("")}, "epoch": 2})
 
 
 def rezip(source, target, method):

@@ -60,3 +60,101 @@ x = torch.randn(2, 3, 32, 48)
 with torch.no_grad():
     logits, gate, heads, _ = gated(x)
 save_file({"x": x, "probabilities": logits.softmax(-1), "gate": gate, "heads": heads}, HERE / "gated.safetensors")
+
+
+class Features(nn.Module):
+    """Logits and the features [N, 70, h, w] that they are made of; `end` may make probabilities of the logits."""
+
+    def __init__(self, end: nn.Module, classes: int = 5) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 8, 5, stride=4, padding=2), nn.ReLU(), nn.Conv2d(8, 70, 3, padding=1), nn.ReLU())
+        self.head = nn.Linear(70, classes)
+        self.end = end
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.body(x)
+        return self.end(self.head(features.mean((2, 3)))), features
+
+
+class Alone(nn.Module):
+    """The answer of another module, and nothing else."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)[0]
+
+
+class Flat(Alone):
+    """One number for each picture, [N]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(x)[0].squeeze(1)
+
+
+class Branches(Alone):
+    """Which end it has, its code does not say."""
+
+    mode: str
+
+    def __init__(self, inner: nn.Module, mode: str) -> None:
+        super().__init__(inner)
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.inner(x)[0]
+        if self.mode == "sigmoid":
+            y = torch.sigmoid(y)
+        return y
+
+
+class Constant(nn.Module):
+    """Logits that are like probabilities: at least 0, with sum 1, whatever the picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 3)
+        with torch.no_grad():
+            self.head.weight.zero_()
+            self.head.bias.copy_(torch.tensor([0.2, 0.3, 0.5]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x.mean((2, 3)))
+
+
+class Behind(nn.Module):
+    """A map that comes before the answer, and one that goes below 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Features(nn.Identity(), 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logits, features = self.inner(x)
+        return torch.sigmoid(features.mean(1)), features.mean(1) - 1.0, logits
+
+
+torch.manual_seed(8)
+x = torch.randn(1, 3, 32, 48)
+net = Features(nn.Identity()).eval()
+torch.jit.trace(net, x).save(HERE / "features.pt")
+torch.jit.script(net).save(HERE / "features_scripted.pt")
+logits, features = net(x)
+gradient = torch.autograd.grad(logits[0, 2], features)[0]
+expected = {
+    "x": x,
+    "probabilities": logits.softmax(-1),
+    "gradcam": (gradient.mean((2, 3), keepdim=True) * features).sum(1).relu()[0],
+    "hirescam": (gradient * features).sum(1).relu()[0],
+}
+save_file({name: value.detach().contiguous() for name, value in expected.items()}, HERE / "features.safetensors")
+torch.jit.trace(Alone(Features(nn.Sigmoid(), 3)).eval(), x).save(HERE / "labels.pt")
+torch.jit.script(Alone(Features(nn.Softmax(1), 3)).eval()).save(HERE / "softmax_scripted.pt")
+torch.jit.trace(Flat(Features(nn.Sigmoid(), 1)).eval(), x).save(HERE / "one.pt")
+torch.jit.trace(Flat(Features(nn.Identity(), 1)).eval(), x).save(HERE / "one_logit.pt")
+torch.jit.script(Branches(Features(nn.Identity(), 3), "sigmoid").eval()).save(HERE / "branches.pt")
+torch.jit.trace(Constant().eval(), x).save(HERE / "constant.pt")
+torch.jit.trace(Behind().eval(), x).save(HERE / "behind.pt")
+torch.jit.trace(nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval(), x[:, :1]).save(HERE / "grey.pt")

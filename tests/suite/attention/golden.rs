@@ -255,7 +255,7 @@ fn spatial_attention_agrees_with_the_official_formulas() {
         ("spatial_k3_max_mean_replicate_bn_eval", 3, true, MaxMean, Padding::Replicate, false),
     ];
     for (case, kernel_size, batch_norm, order, padding, train) in cases {
-        let config = SpatialAttentionConfig { kernel_size, batch_norm, order, padding };
+        let config = SpatialAttentionConfig { kernel_size, batch_norm, order, padding, bias: false };
         Golden::check(
             case,
             |p| SpatialAttention::new(p, &config).unwrap(),

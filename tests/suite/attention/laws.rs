@@ -40,8 +40,14 @@ fn map_size() -> impl Strategy<Value = [i64; 4]> {
 fn spatial_config() -> impl Strategy<Value = SpatialAttentionConfig> {
     let order = prop_oneof![Just(PoolOrder::MaxMean), Just(PoolOrder::MeanMax)];
     let padding = prop_oneof![Just(Padding::Zeros), Just(Padding::Replicate)];
-    (prop_oneof![Just(3_i64), Just(7)], any::<bool>(), order, padding).prop_map(
-        |(kernel_size, batch_norm, order, padding)| SpatialAttentionConfig { kernel_size, batch_norm, order, padding },
+    (prop_oneof![Just(3_i64), Just(7)], any::<bool>(), order, padding, any::<bool>()).prop_map(
+        |(kernel_size, batch_norm, order, padding, bias)| SpatialAttentionConfig {
+            kernel_size,
+            batch_norm,
+            order,
+            padding,
+            bias,
+        },
     )
 }
 

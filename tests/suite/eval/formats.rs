@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use cbam::eval::{BoundingBox, ClassNames, Object, Truth, TruthFormat, TruthRow};
+use cbam::eval::{BoundingBox, ClassNames, Object, RemarkKind, Remarks, Truth, TruthFormat, TruthRow};
 use cbam::photo::ImageSize;
 use image::{GrayImage, Luma};
 
+/// For a network of ImageNet's classes.
 fn open(path: &Path, pictures: &[&str]) -> Result<Truth, String> {
     let pictures: Vec<String> = pictures.iter().map(ToString::to_string).collect();
     Truth::open(path, &ClassNames::imagenet(), &pictures).map_err(|error| error.to_string())
@@ -37,13 +38,101 @@ fn coco_boxes_and_the_classes_that_the_network_knows() {
     let truth = open(&path, &[]).unwrap();
     assert_eq!(truth.format, TruthFormat::Coco);
     let [known, unknown] = &truth.rows[..] else { panic!("{:?}", truth.rows) };
-    assert_eq!((known.image.as_str(), known.class, known.size), ("a/1.jpg", Some(282), ImageSize::new(100, 50)));
+    assert_eq!((known.image.as_str(), known.class, known.size), ("a/1.jpg", Some(282), Some(ImageSize::new(100, 50))));
     assert_eq!(boxes(known), [[10.0, 5.0, 30.0, 15.0], [0.0, 0.0, 5.0, 5.0]], "the person is no tiger cat");
     assert_eq!((unknown.class, boxes(unknown)), (None, vec![[1.0, 2.0, 4.0, 6.0]]));
+    let said = truth.remarks.to_string();
+    assert!(said.contains("crowds (iscrowd), which count for nothing: 1"), "{said}");
+    assert!(said.contains("none of the network's 1000: 2 (person)"), "{said}");
+    assert!(said.contains("pictures without an object in the truth, left out: 1 (empty.jpg)"), "{said}");
+    assert_eq!(truth.remarks.lost(), 0);
+}
+
+#[test]
+fn a_fault_in_coco_costs_itself_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("instances.json");
+    let annotation = r#"{"image_id": 9, "category_id": 2, "bbox": [1, 2, 3, 4]}"#;
+    let more = |annotation: &str| {
+        format!("{annotation}, {{\"id\": 5, \"image_id\": 7, \"category_id\": 1, \"bbox\": [0, 0, 1, 1]}}")
+    };
+    for (from, to, kind, rows, expected) in [
+        (
+            "\"image_id\": 9",
+            "\"image_id\": 8",
+            RemarkKind::Lost,
+            1,
+            "does not have, left out: 1 (annotation number 4, of image 8)",
+        ),
+        ("\"image_id\": 9, ", "", RemarkKind::Lost, 1, "annotations without image_id"),
+        ("[1, 2, 3, 4]", "[1, 2, 0, 4]", RemarkKind::Lost, 1, "of which no box is left, left out: 1 (2.jpg)"),
+        (
+            "[1, 2, 3, 4]",
+            "[1, 2, 3, -4]",
+            RemarkKind::Changed,
+            1,
+            "nothing of their picture, left out: 1 (annotation number 4, of 2.jpg)",
+        ),
+        ("[1, 2, 3, 4]", "[1, 2, NaN, 4]", RemarkKind::Changed, 1, "bbox is not four numbers, left out: 1"),
+        ("[1, 2, 3, 4]", "[]", RemarkKind::Changed, 1, "bbox is not four numbers"),
+        ("[1, 2, 3, 4]", "[1, 2, \"a\", 4]", RemarkKind::Changed, 1, "bbox is not four numbers"),
+        ("[1, 2, 3, 4]", "null", RemarkKind::Changed, 1, "bbox is not four numbers"),
+        ("[1, 2, 3, 4]", "[1, 2, 300, 4]", RemarkKind::Changed, 2, "reach beyond their picture, cut at its edge: 1"),
+        (annotation, "null", RemarkKind::Lost, 1, "annotations without image_id"),
+        (
+            "\"category_id\": 2, \"bbox\": [1",
+            "\"category_id\": 6, \"bbox\": [1",
+            RemarkKind::Changed,
+            2,
+            "a category that the file does not have",
+        ),
+        ("\"id\": 9, \"file_name\": \"2.jpg\"", "\"id\": 9", RemarkKind::Lost, 1, "images without id or file_name"),
+        (
+            "\"id\": 11,",
+            "\"id\": 9,",
+            RemarkKind::Lost,
+            1,
+            "whose id another image has, both left out: 1 (empty.jpg (id 9))",
+        ),
+        (
+            "\"width\": 30, \"height\": 40},\n    {\"id\": 11",
+            "\"width\": 0, \"height\": 0},\n    {\"id\": 11",
+            RemarkKind::Assumed,
+            2,
+            "taken from the picture: 1 (2.jpg)",
+        ),
+        (
+            ", \"width\": 30, \"height\": 40},\n    {\"id\": 11",
+            "},\n    {\"id\": 11",
+            RemarkKind::Assumed,
+            2,
+            "taken from the picture: 1 (2.jpg)",
+        ),
+        ("\"2.jpg\"", "\"../../etc/2.jpg\"", RemarkKind::Lost, 1, "refused: 1 (../../etc/2.jpg)"),
+        ("\"2.jpg\"", "\"/etc/2.jpg\"", RemarkKind::Lost, 1, "refused: 1 (/etc/2.jpg)"),
+    ] {
+        let text = COCO.replace(from, to);
+        assert_ne!(text, COCO, "{from}");
+        fs::write(&path, &text).unwrap();
+        let truth = open(&path, &[]).unwrap();
+        let said = truth.remarks.to_string();
+        let found = truth.remarks.iter().find(|remark| remark.to_string().contains(expected));
+        assert_eq!(found.map(|remark| remark.kind), Some(kind), "{to}: {said}");
+        assert_eq!((truth.rows.len(), truth.rows[0].image.as_str()), (rows, "a/1.jpg"), "{to}: {said}");
+        // And a good one behind it still counts.
+        fs::write(&path, text.replace(to, &more(to))).unwrap();
+        if to.contains("bbox") && to.ends_with('}') {
+            assert_eq!(boxes(&open(&path, &[]).unwrap().rows[0]).len(), 3);
+        }
+    }
     for (from, to, expected) in [
-        ("\"image_id\": 9", "\"image_id\": 8", "there is no image 8"),
-        ("[1, 2, 3, 4]", "[1, 2, 0, 4]", "of 2.jpg: the box covers nothing"),
-        ("\"images\"", "\"pictures\"", "no COCO instances file"),
+        ("\"images\"", "\"pictures\"", "no COCO instances file: missing field `images`"),
+        ("\"annotations\"", "\"remarks\"", "missing field `annotations`"),
+        (COCO, "[{\"image_id\": 1}]", "a list, as results are"),
+        (COCO, "{\"images\": [], \"annotations\": []}", "there is no picture to measure"),
+        ("}]}", "", "no COCO instances file"),
+        (COCO, &"[".repeat(100_000), "no COCO instances file"),
+        (COCO, &format!("{{\"images\": {}", "[".repeat(100_000)), "recursion limit"),
     ] {
         fs::write(&path, COCO.replace(from, to)).unwrap();
         let error = open(&path, &[]).unwrap_err();
@@ -66,21 +155,104 @@ fn voc_pixels_count_from_one_and_wordnet_ids_are_names() {
     let [row] = &truth.rows[..] else { panic!("{:?}", truth.rows) };
     assert_eq!((row.image.as_str(), row.class), ("deep/one.JPEG", Some(282)));
     assert_eq!(boxes(row), [[10.0, 5.0, 30.0, 25.0]]);
-    assert!(open(folder.path(), &["two.jpg"]).unwrap_err().contains("no picture is called one"));
-    assert!(open(folder.path(), &["a/one.jpg", "b/one.jpg"]).unwrap_err().contains("several pictures are called one"));
-    for (from, to, expected) in [
-        ("<xmax>30</xmax>", "", "<bndbox> has no <xmax>"),
-        ("30", "thirty", "<xmax> is \"thirty\""),
-        ("<xmax>30", "<xmax>5", "the box of n02123159 covers nothing"),
-        ("annotation>", "note>", "no VOC annotation"),
-        ("</size>", "", "one.xml"),
+}
+
+#[test]
+fn a_fault_in_voc_costs_itself_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("good.xml"), VOC).unwrap();
+    let object = &VOC[VOC.find("<object>").unwrap()..VOC.find("</object>").unwrap() + 9];
+    let twice = format!("{object}{object}");
+    let bad = |from: &str, to: &str| VOC.replace(object, &twice).replacen(from, to, 1);
+    let nested = format!("<annotation>{}", "<a>".repeat(20_000));
+    let wide = format!("<annotation {}/>", (0..200_000).map(|i| format!("a{i}=\"\" ")).collect::<String>());
+    for (text, kind, kept, expected) in [
+        (
+            bad("<xmax>30</xmax>", ""),
+            RemarkKind::Changed,
+            1,
+            "not four numbers, left out: 1 (object 1 (n02123159) of one.xml)",
+        ),
+        (bad("<xmax>30", "<xmax>thirty"), RemarkKind::Changed, 1, "not four numbers"),
+        (bad("<bndbox>", "<box>").replacen("</bndbox>", "</box>", 1), RemarkKind::Changed, 1, "not four numbers"),
+        (
+            bad("<xmax>30", "<xmax>5"),
+            RemarkKind::Changed,
+            1,
+            "cover nothing of their picture, left out: 1 (object 1 (n02123159), of one.jpg)",
+        ),
+        (bad("<xmax>30", "<xmax>600"), RemarkKind::Changed, 2, "reach beyond their picture, cut at its edge: 1"),
+        (bad("<xmin>11", "<xmin>-3"), RemarkKind::Changed, 2, "reach beyond"),
+        (bad("<width>60</width>", "<width>0</width>"), RemarkKind::Assumed, 2, "taken from the picture: 1 (one.xml)"),
+        (bad("<width>60</width>", ""), RemarkKind::Assumed, 2, "taken from the picture: 1 (one.xml)"),
+        (bad("<width>60", "<width>wide"), RemarkKind::Assumed, 2, "taken from the picture: 1 (one.xml)"),
+        (
+            bad("annotation>", "note>").replace("</annotation", "</note"),
+            RemarkKind::Lost,
+            0,
+            "one.xml: no VOC annotation: it begins with <note>",
+        ),
+        (bad("</size>", ""), RemarkKind::Lost, 0, "one.xml: broken XML in line 3"),
+        (VOC[..300].to_owned(), RemarkKind::Lost, 0, "one.xml: truncated XML"),
+        (bad("n02123159", "&cat;"), RemarkKind::Lost, 0, "one.xml: the XML entity &cat; is not known"),
+        (String::new(), RemarkKind::Lost, 0, "one.xml: no VOC annotation: no XML element"),
+        (nested, RemarkKind::Lost, 0, "one.xml: truncated XML"),
+        (wide, RemarkKind::Assumed, 0, "without an object in the truth, left out: 1 (one.jpg)"),
+        (
+            "<annotation><size><width>6</width><height>4</height></size></annotation>".to_owned(),
+            RemarkKind::Assumed,
+            0,
+            "without an object",
+        ),
     ] {
-        write(&VOC.replace(from, to));
-        let error = open(folder.path(), &["one.jpg"]).unwrap_err();
-        assert!(error.contains(expected) && error.contains("one.xml"), "{error}");
+        fs::write(folder.path().join("one.xml"), &text).unwrap();
+        let begun = std::time::Instant::now();
+        let truth = open(folder.path(), &["one.jpg", "good.png"]).unwrap();
+        assert!(begun.elapsed().as_secs() < 10, "{expected}");
+        let said = truth.remarks.to_string();
+        let found = truth.remarks.iter().find(|remark| remark.to_string().contains(expected));
+        assert_eq!(found.map(|remark| remark.kind), Some(kind), "{expected}: {said}");
+        let of = |image: &str| truth.rows.iter().find(|row| row.image == image).map_or(0, |row| boxes(row).len());
+        assert_eq!((of("good.png"), of("one.jpg")), (1, kept), "{expected}: {said}");
     }
-    write("<annotation><size><width>6</width><height>4</height></size></annotation>");
-    assert!(open(folder.path(), &[]).unwrap_err().contains("no object"));
+    fs::write(folder.path().join("one.xml"), VOC).unwrap();
+    let lost = |pictures: &[&str]| open(folder.path(), pictures).unwrap().remarks.to_string();
+    assert!(
+        lost(&["good.jpg"]).contains("whose picture is not there, left out: 1 (one.xml: no picture is called one)")
+    );
+    assert!(lost(&["good.jpg", "a/one.png", "b/one.png"]).contains("one.xml: several pictures are called one"));
+    fs::write(folder.path().join("good.xml"), VOC).unwrap();
+    assert!(lost(&["one.jpg"]).contains("has one already, left out: 1 (one.xml, of one.jpg)"));
+    assert!(
+        open(folder.path(), &[])
+            .unwrap_err()
+            .contains("there is no picture to measure; parts of the truth whose picture")
+    );
+    for name in ["._one.xml", ".ipynb_checkpoints/one-checkpoint.xml", "__MACOSX/._one.xml"] {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, [0, 5, 22, 7]).unwrap();
+    }
+    assert_eq!(open(folder.path(), &["one.jpg"]).unwrap().remarks.lost(), 1, "hidden files are no truth");
+}
+
+#[test]
+fn voc_is_read_as_its_tools_write_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = VOC
+        .replace(
+            "<name>n02123159</name>",
+            "<name>tiger&#32;cat</name><part><name>dog</name><bndbox><xmin>1</xmin></bndbox></part>",
+        )
+        .replace("<xmin>11", "<xmin><![CDATA[ 11.5 ]]>")
+        .replace("<filename>one.jpg</filename>", "<filename>b &amp; c.jpg</filename>");
+    fs::write(folder.path().join("x.xml"), text).unwrap();
+    let truth = open(folder.path(), &["x.jpg", "b & c.jpg"]).unwrap();
+    assert_eq!((truth.rows[0].image.as_str(), truth.rows[0].class), ("b & c.jpg", Some(282)));
+    assert_eq!(boxes(&truth.rows[0]), [[10.5, 5.0, 30.0, 25.0]]);
+    let utf16: Vec<u8> = [0xfeff].into_iter().chain(VOC.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    fs::write(folder.path().join("x.xml"), utf16).unwrap();
+    assert_eq!(open(folder.path(), &["x.jpg"]).unwrap().rows.len(), 1);
 }
 
 #[test]
@@ -95,25 +267,114 @@ fn masks_are_regions_with_a_box_for_each_part() {
     let truth = open(folder.path(), &["a/cat.jpg"]).unwrap();
     assert_eq!(truth.format, TruthFormat::Masks);
     let [row] = &truth.rows[..] else { panic!("{:?}", truth.rows) };
-    assert_eq!((row.image.as_str(), row.class, row.size), ("a/cat.jpg", None, ImageSize::new(12, 8)));
-    let region = row.region().unwrap();
+    assert_eq!((row.image.as_str(), row.class, row.size), ("a/cat.jpg", None, None));
+    let size = ImageSize::new(12, 8);
+    let mut remarks = Remarks::default();
+    let region = row.region(size, &mut remarks).unwrap();
+    assert!(remarks.to_string().contains("grey masks with 255 beside other values, all taken for object"), "{remarks}");
+    assert_eq!(region.void, None);
     assert_eq!(region.inside.iter().filter(|inside| **inside).count(), 4);
     let found: Vec<_> = region.boxes.iter().map(|b| [b.x0, b.y0, b.x1, b.y1]).collect();
     assert_eq!(found, [[1.0, 1.0, 4.0, 3.0], [8.0, 5.0, 9.0, 6.0]]);
     assert_eq!(region.share(), 4.0 / 96.0);
 
+    let error = || row.region(size, &mut Remarks::default()).unwrap_err().to_string();
     GrayImage::new(12, 8).save(folder.path().join("a/cat.png")).unwrap();
-    assert!(row.region().unwrap_err().to_string().contains("the mask is black"));
+    assert!(error().contains("the mask is black"), "{}", error());
     GrayImage::new(8, 8).save(folder.path().join("a/cat.png")).unwrap();
-    assert!(row.region().unwrap_err().to_string().contains("a mask of 8x8 pixels, for a picture of 12x8"));
+    assert!(error().contains("a mask of 8x8 pixels, for a picture of 12x8"), "{}", error());
     fs::write(folder.path().join("a/cat.png"), b"text").unwrap();
-    assert!(open(folder.path(), &["a/cat.jpg"]).unwrap_err().contains("cat.png"));
+    assert!(error().contains("cat.png"), "{}", error());
+    fs::write(folder.path().join("cat.png"), b"").unwrap();
+    fs::write(folder.path().join("dog.png"), b"").unwrap();
+    let truth = open(folder.path(), &["a/cat.jpg"]).unwrap();
+    let said = truth.remarks.to_string();
+    assert!(said.contains("has one already, left out: 1 (cat.png, of a/cat.jpg as a/cat.png)"), "{said}");
+    assert!(said.contains("dog.png: no picture is called dog"), "{said}");
+    assert_eq!(truth.rows.len(), 1);
+}
+
+/// An indexed PNG.
+fn save_indexed(path: &Path, palette: &[u8], width: u32, indices: &[u8]) {
+    let file = fs::File::create(path).unwrap();
+    let mut encoder = png::Encoder::new(file, width, indices.len() as u32 / width);
+    encoder.set_color(png::ColorType::Indexed);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_palette(palette.to_vec());
+    encoder.write_header().unwrap().write_image_data(indices).unwrap();
+}
+
+#[test]
+fn in_indexed_masks_255_is_void() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.png");
+    let indices = [0, 255, 15, 255, 0, 0, 255, 15, 255, 0];
+    let voc: Vec<u8> = (0..=255_u8).flat_map(|index| [index & 1, index & 2, index & 4].map(|bit| bit * 60)).collect();
+    save_indexed(&path, &voc, 5, &indices);
+    let row = open(folder.path(), &["a.jpg"]).unwrap().rows.remove(0);
+    let size = ImageSize::new(5, 2);
+    let mut remarks = Remarks::default();
+    let region = row.region(size, &mut remarks).unwrap();
+    assert!(remarks.to_string().contains("255 is taken for void, neither object nor ground: 1 (a.png)"), "{remarks}");
+    let places = |of: &ndarray::Array2<bool>| -> Vec<bool> { of.iter().copied().collect() };
+    assert_eq!(places(&region.inside), indices.map(|index| index == 15));
+    assert_eq!(places(&region.void.unwrap()), indices.map(|index| index == 255));
+    assert_eq!(region.boxes[0], BoundingBox { x0: 2.0, y0: 0.0, x1: 3.0, y1: 2.0 });
+
+    // Black and white, though it has a palette: white is object.
+    let greys: Vec<u8> = (0..=255_u8).flat_map(|index| [index; 3]).collect();
+    save_indexed(&path, &greys, 5, &indices.map(|index| if index == 15 { 255 } else { 0 }));
+    let region = row.region(size, &mut Remarks::default()).unwrap();
+    assert_eq!((places(&region.inside), region.void), (indices.map(|index| index == 15).to_vec(), None));
+    save_indexed(&path, &voc, 5, &indices.map(|index| if index == 15 { 255 } else { 0 }));
+    let error = row.region(size, &mut Remarks::default()).unwrap_err().to_string();
+    assert!(error.contains("in an indexed PNG 255 is void"), "{error}");
+}
+
+#[test]
+fn folders_of_classes_give_the_class_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"picture").unwrap();
+    };
+    let names = ["val/tiger_cat/1.png", "val/n01440764/2.png", "val/tiger_cat/deep/3.png"];
+    names.iter().for_each(|name| write(name));
+    write("val/.ipynb_checkpoints/1.png");
+    let truth = open(folder.path(), &names).unwrap();
+    assert_eq!(truth.format, TruthFormat::Folders, "all are .png, but the folders are classes");
+    let rows: Vec<_> = truth.rows.iter().map(|row| (row.image.as_str(), row.class, row.has_object())).collect();
+    let [cat, tench, deep] = names;
+    assert_eq!(rows, [(tench, Some(0), false), (cat, Some(282), false), (deep, Some(282), false)]);
+    assert_eq!(truth.remarks, Remarks::default());
+    write("val/dragon/4.jpg");
+    write("5.jpg");
+    let truth = open(folder.path(), &[cat, "val/dragon/4.jpg", "5.jpg"]).unwrap();
+    let said = truth.remarks.to_string();
+    assert!(said.contains("no class of the network's, left out, of folder: 2 (.; val/dragon)"), "{said}");
+    assert!(
+        said.contains("whose picture is not there, left out: 2 (val/n01440764/2.png: no picture is called 2"),
+        "{said}"
+    );
+    assert_eq!(truth.rows.len(), 1);
+
+    let among =
+        |classes: &ClassNames| Truth::open_among(folder.path().join("val"), classes, &["dragon/4.jpg".to_owned()]);
+    assert_eq!(among(&ClassNames::new(["cat", "dragon"])).unwrap().rows[0].class, Some(1));
+    assert!(among(&ClassNames::unnamed(2)).unwrap_err().to_string().contains("no class of the network's"));
+    fs::write(folder.path().join("val/dragon/4.xml"), VOC).unwrap();
+    assert_eq!(among(&ClassNames::default()).unwrap().format, TruthFormat::Voc, "as labelImg leaves them");
 }
 
 #[test]
 fn what_is_no_truth_is_said() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(open(folder.path(), &[]).unwrap_err().contains("without .xml (Pascal VOC) and without .png (masks)"));
+    assert!(
+        open(folder.path(), &[])
+            .unwrap_err()
+            .contains("without Pascal VOC files (.xml), masks (.png), or a folder of pictures for each class")
+    );
     fs::write(folder.path().join("a.xml"), VOC).unwrap();
     assert!(open(&folder.path().join("a.xml"), &[]).unwrap_err().contains("name the folder"));
     fs::write(folder.path().join("a.png"), b"").unwrap();
@@ -128,4 +389,6 @@ fn names_are_compared_loosely_and_shared_ones_stand_for_none() {
     assert_eq!(names.find(" Great_White_Shark "), Some(1));
     assert_eq!((names.find("crane"), names.find("cat")), (None, None));
     assert_eq!(ClassNames::imagenet().find("n15075141"), Some(999));
+    let numbers = ["2", "7", " crane", "n01440764"].map(|text| names.find_or_number(text));
+    assert_eq!(numbers, [Some(2), None, None, None]);
 }

@@ -1,7 +1,9 @@
 //! Pointing, energy, IoU and centre: known answers, and numpy's.
 
 use cbam::Result;
-use cbam::eval::{Estimate, Localisation, LocalisationSummary, PictureScore, read_truth, thresholds};
+use cbam::eval::{
+    ClassNames, Estimate, Localisation, LocalisationSummary, PictureScore, Region, Remarks, Truth, thresholds,
+};
 use cbam::maps::{AttentionMap, MapRange, Resample};
 use ndarray::{Array2, s};
 use proptest::prelude::*;
@@ -135,13 +137,15 @@ fn thresholds_are_numpys_to_the_last_bit() {
 #[test]
 fn figures_are_those_of_numpy_and_pillow() -> Result<()> {
     let golden = golden();
-    let rows = read_truth(crate::file("tests/golden/eval/truth.tsv"))?;
+    let rows = Truth::open(crate::file("tests/golden/eval/truth.tsv"), &ClassNames::unnamed(1000), &[])?.rows;
     let mut scores = Vec::new();
     for (row, map) in rows.iter().zip(golden["maps"].as_array().unwrap()) {
         let values: Vec<Vec<f64>> = map.as_array().unwrap().iter().map(numbers).collect();
         let values = Array2::from_shape_fn((values.len(), values[0].len()), |(y, x)| values[y][x] as f32);
-        let map = AttentionMap::new(values, MapRange::Positive)?.resample(row.size, Resample::Bilinear)?;
-        scores.push((row.small, PictureScore::new(map.values().view(), &row.region()?.inside)?));
+        let size = row.size.unwrap();
+        let map = AttentionMap::new(values, MapRange::Positive)?.resample(size, Resample::Bilinear)?;
+        let region = row.region(size, &mut Remarks::default())?;
+        scores.push((row.small, PictureScore::new(map.values().view(), &region.inside)?));
     }
     for (name, small_only) in [("all", false), ("small", true)] {
         let chosen: Vec<_> =
@@ -157,4 +161,19 @@ fn figures_are_those_of_numpy_and_pillow() -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[test]
+fn what_is_void_counts_as_if_the_picture_did_not_have_it() {
+    let map = ndarray::array![[0.5_f32, 0.1, 9.0], [0.2, 0.8, 7.0]];
+    let inside = ndarray::array![[true, false, true], [false, true, false]];
+    let void = ndarray::array![[false, false, true], [false, false, true]];
+    let region = Region { inside: inside.clone(), void: Some(void), boxes: Vec::new() };
+    let scored = PictureScore::on(map.view(), &region).unwrap();
+    let without =
+        PictureScore::new(map.slice(ndarray::s![.., ..2]), &inside.slice(ndarray::s![.., ..2]).to_owned()).unwrap();
+    assert_eq!((scored.pointing, scored.energy, scored.iou), (without.pointing, without.energy, without.iou));
+    assert_ne!(scored, PictureScore::new(map.view(), &inside).unwrap());
+    let all = Region { void: Some(ndarray::Array2::from_elem((2, 3), true)), ..region };
+    assert!(PictureScore::on(map.view(), &all).unwrap_err().to_string().contains("void"));
 }

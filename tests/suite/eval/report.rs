@@ -204,7 +204,7 @@ fn what_cannot_be_measured_is_said_first() {
     refused(&["--limit", "1", "--measure", "clutter"], "at least two pictures");
     refused(&["--truth", "truth.tsv", "--measure", "clutter", "--backgrounds", "nowhere"], "nowhere");
     fs::create_dir(folder.join("empty")).unwrap();
-    refused(&["--truth", "empty"], "without .xml");
+    refused(&["--truth", "empty"], "a folder without Pascal VOC files");
     fs::write(folder.join("file"), b"").unwrap();
     refused(&["--truth", "truth.tsv", "--cache", "file"], "file: ");
 }

@@ -55,7 +55,9 @@ impl Training {
     /// Runs to the end; returns the bytes of the weights.
     fn finish(&self, out: &str, resume: bool) -> Vec<u8> {
         let output = self.command(out, resume).output().unwrap();
-        assert!(output.status.success(), "{}", stderr(&output));
+        // Of a distillation one picture is broken, which is said, and counts.
+        let failed = i32::from(self.arguments[0] == "distill");
+        assert_eq!(output.status.code(), Some(failed), "{}", stderr(&output));
         assert!(!self.path(&checkpoint(out)).exists(), "a finished training needs no checkpoint");
         fs::read(self.path(out)).unwrap()
     }
@@ -77,7 +79,7 @@ fn signal(child: &Child, name: &str) {
 fn wait_for_step(child: &mut Child, step: usize) -> BufReader<impl Read + use<>> {
     let mut lines = BufReader::new(child.stderr.take().unwrap());
     let (mut line, start) = (String::new(), Instant::now());
-    while !line.starts_with(&format!("step {step}:")) {
+    while !line.contains(&format!("step {step}:")) {
         line.clear();
         assert_ne!(lines.read_line(&mut line).unwrap(), 0, "ended before step {step}");
         assert!(start.elapsed() < Duration::from_secs(120));
@@ -126,8 +128,8 @@ fn survive(training: &Training, whole: &[u8]) {
     assert!(fs::read(training.path(&checkpoint(out))).unwrap() == saved, "the last good checkpoint stays");
 
     assert!(training.finish(out, true) == whole, "the weights differ from those of an uninterrupted training");
-    let left: Vec<_> = files(training.folder.path()).into_iter().filter(|name| name.contains("partial")).collect();
-    assert!(left.len() <= 1, "only the kill may leave an unfinished file: {left:?}");
+    let left: Vec<_> = files(training.folder.path()).into_iter().filter(|name| name.starts_with(".cbam-")).collect();
+    assert!(left.is_empty(), "the next training removes what a kill left: {left:?}");
 }
 
 fn files(folder: &Path) -> Vec<String> {

@@ -19,6 +19,7 @@ use tch::{Device, Tensor};
 #[derive(Default)]
 struct Log {
     skipped: Vec<String>,
+    noted: Vec<String>,
     steps: Vec<usize>,
     accuracies: Vec<AccuracySummary>,
 }
@@ -26,6 +27,9 @@ struct Log {
 impl Observer for Log {
     fn skipped(&mut self, error: &Error) {
         self.skipped.push(error.to_string());
+    }
+    fn noted(&mut self, text: &str) {
+        self.noted.push(text.to_owned());
     }
     fn trouble(&mut self, error: &Error) {
         panic!("{error}");
@@ -197,6 +201,137 @@ fn everything_learns_from_scratch_and_is_logged_and_watched() {
     }
     let again = supervised(&mut network, &options, &run, &mut Log::default()).unwrap_err().to_string();
     assert!(again.contains("log.jsonl"), "{again}");
+}
+
+/// Copies the checkpoint and the log as they are when a state is saved: what a kill at this moment leaves behind.
+struct Killed {
+    logs: PathBuf,
+    saved: Vec<(usize, PathBuf)>,
+}
+
+impl Observer for Killed {
+    fn skipped(&mut self, error: &Error) {
+        panic!("{error}");
+    }
+    fn trouble(&mut self, error: &Error) {
+        panic!("{error}");
+    }
+    fn stepped(&mut self, _: &StepReport<'_>) {}
+    fn saved(&mut self, path: &Path, step: usize) {
+        let copy = path.with_file_name(format!("killed-{}", self.saved.len()));
+        fs::create_dir_all(copy.join("logs")).unwrap();
+        fs::copy(path, copy.join("c.safetensors")).unwrap();
+        let _ = fs::copy(self.logs.join("log.jsonl"), copy.join("logs/log.jsonl")); // not begun before the first step
+        self.saved.push((step, copy));
+    }
+}
+
+fn no_accuracy() -> AccuracySummary {
+    cbam::eval::Accuracy::default().summary()
+}
+
+#[test]
+fn every_epoch_is_measured_once_in_the_log_whenever_the_training_is_killed() {
+    let folder = tempfile::tempdir().unwrap();
+    let classes = folder.path().join("classes");
+    make_classes(&classes);
+    let options = SupervisedOptions { train: TrainPart::Head, augment: false, ..options(&classes) };
+    let logs = folder.path().join("logs");
+    let mut killed = Killed { logs: logs.clone(), saved: Vec::new() };
+    let (mut whole, _) = network(&options, plain(), Start::Bundled);
+    let run = RunOptions::default().with_checkpoint(folder.path().join("c.safetensors"), 1).with_log_dir(&logs);
+    supervised(&mut whole, &options, &run, &mut killed).unwrap();
+    let measured = |logs: &Path| -> Vec<String> {
+        let text = fs::read_to_string(logs.join("log.jsonl")).unwrap();
+        text.lines().filter(|line| line.contains("validation")).map(str::to_owned).collect()
+    };
+    let (expected, steps) = (measured(&logs), killed.saved.iter().map(|(step, _)| *step).collect::<Vec<_>>());
+    let last = *steps.last().unwrap();
+    assert_eq!((expected.len(), steps), (2, (0..=last).collect()), "no state is saved twice");
+    // And one more: killed after the last measurement, before the weights were written.
+    fs::create_dir_all(folder.path().join("late")).unwrap();
+    fs::copy(folder.path().join("c.safetensors"), folder.path().join("late/c.safetensors")).unwrap();
+    fs::create_dir_all(folder.path().join("late/logs")).unwrap();
+    fs::copy(logs.join("log.jsonl"), folder.path().join("late/logs/log.jsonl")).unwrap();
+    killed.saved.push((last, folder.path().join("late")));
+    for (step, copy) in killed.saved.iter().filter(|(step, _)| *step == last / 2 || *step == last) {
+        let (mut again, _) = network(&options, plain(), Start::Bundled);
+        let run = RunOptions::default().with_resume(copy.join("c.safetensors")).with_log_dir(copy.join("logs"));
+        let mut log = Log { accuracies: vec![no_accuracy(); (2 * step / last).max(1) - 1], ..Log::default() };
+        let report = supervised(&mut again, &options, &run, &mut log).unwrap();
+        let lines = measured(&copy.join("logs"));
+        assert_eq!(lines.len(), 2, "killed after step {step}: {lines:?}");
+        assert_eq!(lines[0], expected[0], "the weights after the first epoch are the same");
+        assert_eq!(log.accuracies.last(), Some(&report.accuracy));
+        assert_eq!(log.steps.len(), last - step);
+    }
+}
+
+#[test]
+fn folders_that_are_no_classes_are_left_out_or_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let classes = folder.path().join("classes");
+    make_classes(&classes);
+    for (name, bytes) in [
+        (".ipynb_checkpoints/0-checkpoint.png", "no picture"),
+        ("__MACOSX/red/._0.png", "no picture"),
+        ("red/._0.png", "no picture"),
+        ("red/@eaDir/0.png", "no picture"),
+        ("red/notes.txt", "text"),
+        ("blue/1.heic", "unread"),
+    ] {
+        fs::create_dir_all(classes.join(name).parent().unwrap()).unwrap();
+        fs::write(classes.join(name), bytes).unwrap();
+    }
+    let options = options(&classes);
+    assert_eq!(class_names(&options).unwrap(), ["blue", "green", "red"]);
+    let (mut trained, _) = network(&options, plain(), Start::Bundled);
+    let options = SupervisedOptions { train: TrainPart::Head, epochs: 1, augment: false, ..options };
+    let (_, log) = run(&mut trained, &options);
+    assert_eq!(log.skipped, Vec::<String>::new());
+    let noted = log.noted.join("\n");
+    for part in
+        ["left out: 1 picture of a format that is not read (1 heic)", "1 other file (1 txt)", "hidden or of the system"]
+    {
+        assert!(noted.contains(part), "{noted}");
+    }
+
+    let refused = |options: &SupervisedOptions| class_names(options).unwrap_err().to_string();
+    fs::create_dir(classes.join("bird")).unwrap();
+    let error = refused(&options);
+    assert!(error.contains("no picture that can be read in the folder bird: each folder is a class"), "{error}");
+    fs::create_dir(classes.join("frog")).unwrap();
+    fs::write(classes.join("frog/1.heic"), "unread").unwrap();
+    assert!(refused(&options).contains("in the folders bird, frog"), "{}", refused(&options));
+    let archive = folder.path().join("set.tar");
+    let mut tar = tar::Builder::new(fs::File::create(&archive).unwrap());
+    tar.append_dir_all(".", &classes).unwrap();
+    tar.finish().unwrap();
+    assert!(refused(&SupervisedOptions { images: archive, ..options.clone() }).contains("in the folders bird, frog"));
+    let only = |name: &str| {
+        let root = folder.path().join(format!("only-{name}"));
+        fs::create_dir_all(root.join("cat/deeper")).unwrap();
+        fs::copy(classes.join("red/1.png"), root.join(name)).unwrap();
+        refused(&SupervisedOptions { images: root, ..options.clone() })
+    };
+    assert!(only("cat/1.png").contains("at least two; found 1 class (cat)"), "{}", only("cat/1.png"));
+    assert!(only("1.png").contains("found 0 classes"), "{}", only("1.png"));
+
+    // A class whose pictures cannot be read, or are all held out, is named.
+    fs::remove_dir_all(classes.join("bird")).unwrap();
+    fs::remove_file(classes.join("frog/1.heic")).unwrap();
+    fs::write(classes.join("frog/1.png"), "no picture").unwrap();
+    for picture in fs::read_dir(classes.join("green")).unwrap() {
+        fs::write(picture.unwrap().path(), "no picture").unwrap();
+    }
+    let held_out = SupervisedOptions { validation: Some(classes.join("red")), ..options.clone() };
+    assert!(refused(&held_out).contains("lies in no class's folder"), "{}", refused(&held_out));
+    let (mut trained, _) = network(&options, plain(), Start::Bundled);
+    let (_, log) = run(&mut trained, &options);
+    let noted = log.noted.join("\n");
+    assert!(noted.contains("not one picture could be read, to train on, of ") && noted.contains("green"), "{noted}");
+    assert!(noted.contains("of 1 class: frog"), "{noted}");
+    assert_eq!(log.skipped.len(), 11, "each is told once: {:?}", log.skipped);
 }
 
 #[test]

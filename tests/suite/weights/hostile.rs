@@ -122,6 +122,45 @@ fn a_pickle_that_would_run_something_is_refused_by_name() {
 }
 
 #[test]
+fn only_attributes_of_the_files_own_classes_are_taken() {
+    let attribute = |of: &[u8], name: &str| {
+        let name = [&[b'U', name.len() as u8], name.as_bytes()].concat();
+        [b"}U\x01xcbuiltins\ngetattr\n".as_slice(), of, &name, b"\x86Rs"].concat()
+    };
+    for (of, name) in [
+        (b"ctorch._utils\n_rebuild_tensor_v2\n".as_slice(), "x"),
+        (b"cmy\nClass\n", "__globals__"),
+        (b"cmy\nClass\n", "__class__"),
+        (b"}", "get"),
+        (b"U\x01a", "format"),
+    ] {
+        let message = refusal(&legacy(&attribute(of, name), 0, &[]));
+        assert!(message.contains("builtins.getattr"), "{name}: {message}");
+    }
+    // An unknown class's is an object like another, and beside nothing there are no weights.
+    let message = refusal(&legacy(&attribute(b"cmy\nClass\n", "LARGE"), 0, &[]));
+    assert!(message.contains("without tensors; its entries are \"x\""), "{message}");
+}
+
+#[test]
+fn opaque_objects_cannot_exhaust_the_memory_or_the_time() {
+    // Objects of unknown classes without end; one into which all go; one that holds itself.
+    let class = b"cmy\nClass\nq\x00";
+    let many = [class.as_slice(), &b")\x81h\x00".repeat(1_000_000)].concat();
+    assert!(refusal(&legacy(&many, 0, &[])).contains("objects"));
+    let one = [class.as_slice(), b")\x81q\x01(", &b"h\x01".repeat(2_500_000), b"e"].concat();
+    assert!(refusal(&legacy(&one, 0, &[])).contains("objects"));
+    let itself = [class.as_slice(), b")\x81q\x01h\x01b"].concat();
+    assert!(refusal(&legacy(&itself, 0, &[])).contains("my.Class"));
+    // Many objects that share what is large, in a dictionary of weights.
+    let shared = [class.as_slice(), b")\x81(", &b"NN\x86".repeat(100_000), b"tbq\x010"].concat();
+    let holders = [b"}".as_slice(), &b"U\x01xh\x00h\x01\x85\x81s".repeat(100_000)].concat();
+    let start = std::time::Instant::now();
+    assert!(refusal(&legacy(&[shared, holders].concat(), 0, &[])).contains("without tensors"));
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_pickle_that_contradicts_itself_is_refused() {
     let data = [0; 12];
     for (object, elements, named) in [
@@ -205,8 +244,17 @@ fn other_files_are_named_for_what_they_are() {
         (b"".as_slice(), "empty"),
         (b"PK\x03\x04archive/data.pkl", "a broken zip archive"),
         (b"\x1f\x8b\x08\x00", "gzip"),
+        (b"\x28\xb5\x2f\xfd\x00", "zstd"),
+        (b"\x08\x08\x12\x07pytorch\x1a\x062.11.0", "an ONNX model"),
+        (b"\x08\x01\x12\x07\x0a\x05graph", "a TensorFlow model"),
+        (b"\x1c\x00\x00\x00TFL3\x14\x00", "TensorFlow Lite"),
+        (b"\x93NUMPY\x01\x00v", ".npy"),
+        (b"GGUF\x03\x00\x00\x00", "GGUF"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        (b"\n<!DOCTYPE html><html>", "a web page"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "a picture"),
         (b"\x89HDF\r\n\x1a\n", "HDF5"),
-        (b"\x89PNG\r\n\x1a\n", "neither"),
+        (b"\x89PNG\r\n\x1a\n", "a picture: neither"),
         (b"\x80\x02cos\nsystem\n", "a pickle, but not one that torch.save wrote"),
         (b"\xff\xff\xff\xff\xff\xff\xff\xff{}", "broken safetensors"),
         (b"\x02\x00\x00\x00\x00\x00\x00\x00{}x", "broken safetensors"),

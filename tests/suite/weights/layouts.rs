@@ -259,18 +259,18 @@ fn what_stands_in_the_way_is_said() {
         ("timm none resnet50d", nothing, "a stem of several convolutions (conv1.0.weight)"),
         ("torchvision none wide_resnet101_2", nothing, "[3, 4, 23, 3] bottlenecks of 1 groups, widened 2 times"),
         ("torchvision none densenet121", nothing, "its keys begin with classifier.bias, classifier.weight"),
-        (R18, |t| drop(t.remove("fc.weight")), "fc.weight is missing"),
+        (R18, |t| drop(t.insert("fc.weight".into(), hollow(&[7, 2048]))), "fc does not fit the 512 pooled features"),
         (R18, |t| drop(t.remove("layer3.1.bn2.running_var")), "layer3.1.bn2.running_var is missing"),
         (R18, |t| drop(t.remove("layer4.1.conv1.weight")), "[2, 2, 2, 1] basic blocks"),
-        (R18, |t| drop(t.insert("conv1.weight".into(), hollow(&[64, 3, 3, 3]))), "conv1.weight [64, 3, 3, 3]"),
-        (R18, |t| drop(t.insert("conv1.weight".into(), hollow(&[64]))), "conv1.weight [64] where 4 axes belong"),
+        (R18, |t| drop(t.insert("conv1.weight".into(), hollow(&[64, 3, 9, 9]))), "conv1.weight [64, 3, 9, 9]"),
+        (R18, |t| drop(t.insert("conv1.weight".into(), hollow(&[64]))), "behind one convolution"),
         (
             R18,
             |t| drop(t.insert("ca.fc.0.weight".into(), hollow(&[4, 64, 1, 1]))),
-            "1 tensors that no part of it explains: ca.fc.0.weight",
+            "neither CBAM, squeeze-and-excitation nor ECA, or no part of the network: ca.fc.0",
         ),
         (R18, |t| drop(t.insert("layer1.0.conv4.weight".into(), hollow(&[1]))), "explains: layer1.0.conv4.weight"),
-        (R18, |t| drop(t.remove("layer1.0.cbam.ChannelGate.mlp.3.bias")), "only one has a bias"),
+        (R18, |t| drop(t.remove("layer1.0.cbam.ChannelGate.mlp.3.weight")), "layer1.0: attention that is neither"),
         (
             R18,
             |t| drop(t.insert("layer1.0.cbam.ChannelGate.mlp.3.weight".into(), hollow(&[64, 5]))),
@@ -279,7 +279,7 @@ fn what_stands_in_the_way_is_said() {
         (
             R18,
             |t| drop(t.insert("layer1.0.cbam.ChannelGate.mlp.3.weight".into(), hollow(&[]))),
-            "mlp.3.weight [] where",
+            "layer1.0: attention that is neither",
         ),
         (
             R18,

@@ -94,6 +94,70 @@ fn another_part_can_be_asked_for() {
 }
 
 #[test]
+fn objects_of_unknown_classes_beside_the_weights_are_passed_over_and_named() {
+    for name in ["unknown-2.pt", "unknown-2.pth.tar", "unknown-4.pt", "unknown-4.pth.tar"] {
+        let found = open(name);
+        assert_same(&found.tensors, &expected("weights.safetensors"));
+        let wrapping = found.wrapping();
+        let unknown = |class: &str| wrapping.unknown.iter().any(|found| found == class);
+        for class in ["Config", "Kind", "Flags", "Slotted", "Attributes", "History", "Keyword"] {
+            assert!(unknown(&format!("__main__.{class}")), "{name}: {class} is not in {:?}", wrapping.unknown);
+        }
+        assert!(unknown("torch.optim.lr_scheduler.PolynomialLR") && unknown("functools.partial"), "{name}");
+        let beside = |name: &str| {
+            let entry = wrapping.beside.iter().find(|entry| entry.0 == name);
+            entry.map_or_else(|| panic!("no {name} in {:?}", wrapping.beside), |entry| entry.1.as_str())
+        };
+        assert_eq!(
+            (beside("config"), beside("member")),
+            ("an object of __main__.Config", "an object of __main__.Kind")
+        );
+        assert_eq!(beside("class"), "the class or function __main__.Config");
+        assert!(
+            wrapping.to_string().contains("objects beside the weights passed over, of __main__.Config"),
+            "{wrapping}"
+        );
+    }
+    assert!(open("training-4.pth").wrapping().unknown.is_empty(), "what training scripts usually keep is known");
+}
+
+#[test]
+fn a_whole_model_where_the_weights_should_be_is_refused_with_advice() {
+    for (name, what) in [
+        ("module", "the file"),
+        ("whole", "\"model\""),
+        ("whole-legacy", "\"model\""),
+        ("whole-named", "\"best_network\""),
+        ("inside", "\"2.weight\""),
+    ] {
+        let message = Checkpoint::open(checkpoint(&format!("refused-{name}.pt"))).unwrap_err().to_string();
+        assert!(message.contains(&format!("{what} is an object of it")), "{name}: {message}");
+        assert!(message.contains("refused: the global") && message.contains("state_dict()"), "{name}: {message}");
+    }
+    let message = Checkpoint::open(checkpoint("whole-and-average.pt")).unwrap_err().to_string();
+    assert!(message.contains("or read \"ema\", with --part"), "{message}");
+    let options = ReadOptions::default().with_part("ema");
+    let average = Checkpoint::open_with(checkpoint("whole-and-average.pt"), &options).unwrap();
+    assert_same(&average.tensors, &expected("weights.safetensors"));
+    let options = ReadOptions::default().with_part("model");
+    let message = Checkpoint::open_with(checkpoint("whole-and-average.pt"), &options).unwrap_err().to_string();
+    assert!(message.contains("\"model\" is an object of it"), "{message}");
+}
+
+#[test]
+fn several_networks_are_told_apart_by_the_part() {
+    for (file, names) in [("students.pt", ["student", "teacher"]), ("deep.pt", ["nets.student", "nets.teacher"])] {
+        let message = Checkpoint::open(checkpoint(file)).unwrap_err().to_string();
+        assert!(message.contains("with --part"), "{message}");
+        for name in names {
+            assert!(message.contains(&format!("\"{name}\"")), "{message}");
+            let read = Checkpoint::open_with(checkpoint(file), &ReadOptions::default().with_part(name)).unwrap();
+            assert_same(&read.tensors, &expected("weights.safetensors"));
+        }
+    }
+}
+
+#[test]
 fn what_is_not_read_is_refused_by_name() {
     for (name, named) in [
         ("quantised", "x: a quantised tensor"),

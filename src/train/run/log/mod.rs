@@ -13,6 +13,8 @@ use crate::{Error, Result};
 use events::Events;
 
 const JSONL: &str = "log.jsonl";
+/// The group of the figures that a training measures between its steps: whoever goes on measures them again.
+pub(in crate::train) const VALIDATION: &str = "validation";
 
 /// The logs of one training, in a folder of its own.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub(super) struct Log {
 
 impl Log {
     /// Begins the logs in `folder`, or goes on with them after `step`: what they say of later steps, which a kill undid, is
-    /// taken out.
+    /// taken out, and so is the validation after `step` itself, which is made again.
     ///
     /// # Errors
     /// [`Error::Io`] if they cannot be written; [`Error::Argument`] if the folder holds the log of another training.
@@ -64,11 +66,15 @@ impl Log {
     }
 }
 
-/// Takes out the lines of steps after `step`, and a last line that was not written to its end.
+/// Takes out the lines of steps after `step`, the validation after it, and a last line that was not written to its end.
 fn cut(path: &Path, step: usize) -> Result<()> {
     let text = fs::read_to_string(path).map_err(Error::io(path))?;
-    let of = |line: &str| serde_json::from_str::<Value>(line).ok()?.get("step")?.as_u64();
-    let kept = text.split_inclusive('\n').filter(|line| of(line).is_some_and(|of| of <= step as u64));
+    let stays = |line: &str| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        let of = line.get("step")?.as_u64()?;
+        Some(of < step as u64 || (of == step as u64 && line.get("group")? != VALIDATION))
+    };
+    let kept = text.split_inclusive('\n').filter(|line| line.ends_with('\n') && stays(line).unwrap_or(false));
     write_whole(path, kept.collect::<String>().as_bytes())
 }
 
@@ -82,6 +88,9 @@ mod tests {
         let mut log = Log::begin(folder.path(), None).unwrap();
         for step in 1..=3 {
             log.figures(step, "train", &[("loss", 1.5), ("rate", f64::NAN)]).unwrap();
+        }
+        for step in [2, 3] {
+            log.figures(step, VALIDATION, &[("top1", 0.5)]).unwrap();
         }
         drop(log);
         assert!(Log::begin(folder.path(), None).unwrap_err().to_string().contains("log.jsonl"));

@@ -1,0 +1,129 @@
+//! What the code bases that write one architecture do differently, though its parameters have the same names and shapes.
+
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The most hidden layers of a classifier, and the most values in one.
+const MAX_HIDDEN: (usize, i64) = (8, 1 << 16);
+
+/// The convolution of a residual bottleneck that halves the resolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum StrideIn {
+    /// `3x3`: the middle one, as in torchvision, timm and the official CBAM.
+    #[default]
+    #[serde(rename = "3x3")]
+    Middle,
+    /// `1x1`: the first one, as in the paper, in Caffe's networks, and in pytorchcv's without a `b` in their names.
+    #[serde(rename = "1x1")]
+    First,
+}
+
+impl Display for StrideIn {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Middle => "3x3",
+            Self::First => "1x1",
+        })
+    }
+}
+
+impl FromStr for StrideIn {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.trim().to_lowercase().replace('×', "x").as_str() {
+            "3x3" => Ok(Self::Middle),
+            "1x1" => Ok(Self::First),
+            _ => Err(Error::argument("stride-in", format!("{text:?} is neither 1x1 nor 3x3"))),
+        }
+    }
+}
+
+/// What the stem of a residual network does to a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Stem {
+    /// The side of its convolution, 3, 5 or 7. Default: 7.
+    pub kernel: i64,
+    /// The convolution's stride, 1 or 2. Default: 2.
+    pub stride: i64,
+    /// Whether a 3×3 max pooling of stride 2 follows. Default: true.
+    pub max_pool: bool,
+}
+
+impl Default for Stem {
+    fn default() -> Self {
+        Self { kernel: 7, stride: 2, max_pool: true }
+    }
+}
+
+impl Stem {
+    /// How many pixels one cell covers along a side behind it.
+    pub const fn cell(self) -> i64 {
+        self.stride * if self.max_pool { 2 } else { 1 }
+    }
+}
+
+/// How a network differs from the usual one of its architecture. The default is the usual one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Variant {
+    /// The convolution of a bottleneck that halves the resolution; of residual networks that have bottlenecks.
+    pub stride_in: StrideIn,
+    /// The stem; of residual networks.
+    pub stem: Stem,
+    /// Whether convolutions are padded alike on both sides, as PyTorch does, and pictures are those of
+    /// [`Preprocess::imagenet`](crate::photo::Preprocess::imagenet); of EfficientNet-Lite, which else follows TensorFlow.
+    pub symmetric: bool,
+    /// Whether it was made for grey pictures: its first convolution weighs red, green and blue as luminance does.
+    pub grey: bool,
+    /// The widths of the layers between the pooled features and the classifier's last one, each with a ReLU behind it. Not
+    /// of VGG, whose classifier is its own.
+    pub hidden: Vec<i64>,
+}
+
+impl Variant {
+    /// Whether it is the usual network.
+    pub fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Checks the numbers.
+    pub(super) fn check(&self) -> Result<()> {
+        let wrong = |message: String| Err(Error::argument("network", message));
+        let Stem { kernel, stride, .. } = self.stem;
+        if !matches!(kernel, 3 | 5 | 7) || !matches!(stride, 1 | 2) {
+            return wrong(format!(
+                "a stem of {kernel}×{kernel} and stride {stride}; its side is 3, 5 or 7, its stride 1 or 2"
+            ));
+        }
+        let (most, widest) = MAX_HIDDEN;
+        if self.hidden.len() > most || self.hidden.iter().any(|width| !(1..=widest).contains(width)) {
+            return wrong(format!("hidden layers {:?}; at most {most}, of 1 to {widest} values", self.hidden));
+        }
+        Ok(())
+    }
+
+    /// Refuses what only EfficientNet-Lite has.
+    pub(super) fn not_efficientnet_lite(&self) -> Result<()> {
+        if self.symmetric {
+            return Err(Error::argument("network", "only EfficientNet-Lite may be padded otherwise"));
+        }
+        Ok(())
+    }
+
+    /// Refuses what only residual networks have.
+    pub(super) fn not_residual(&self) -> Result<()> {
+        if (self.stride_in, self.stem) == Default::default() {
+            return Ok(());
+        }
+        Err(Error::argument(
+            "network",
+            "only residual networks have a stride in bottlenecks, or a stem of another form",
+        ))
+    }
+}

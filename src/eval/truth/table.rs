@@ -1,0 +1,219 @@
+//! A table of truth: a line for each picture, or for each of its boxes, separated by tabs, commas or semicolons.
+
+use std::path::Path;
+
+use csv::{ReaderBuilder, StringRecord};
+
+use super::draft::{Drafts, Thing};
+use super::names::ClassNames;
+use super::{BoundingBox, LEADS_OUT, NO_SIZE, TruthRow, inside, read, size, wrong};
+use crate::Result;
+use crate::eval::{RemarkKind, Remarks};
+
+/// The longest file that is read.
+const MOST: u64 = 1 << 30;
+/// What may stand between the fields, the first that the header has counts.
+const SEPARATORS: [u8; 3] = *b"\t;,";
+
+/// The columns that are known, each by its names.
+const IMAGE: &[&str] = &["image", "file", "filename", "file_name", "path"];
+const CLASS: &[&str] = &["class", "label"];
+const WIDTH: &[&str] = &["width"];
+const HEIGHT: &[&str] = &["height"];
+const SMALL: &[&str] = &["small"];
+const BOXES: &[&str] = &["boxes", "box"];
+const CORNERS: [[&str; 4]; 3] = [["x1", "y1", "x2", "y2"], ["x0", "y0", "x1", "y1"], ["xmin", "ymin", "xmax", "ymax"]];
+
+/// What is said of a line.
+const LINES: &str = "lines of the table that make no sense, left out";
+const BOX: &str = "boxes of the table that are not four numbers, left out";
+
+/// The pictures, in the order in which they come first.
+pub(super) fn read(path: &Path, classes: &ClassNames, remarks: &mut Remarks) -> Result<Vec<TruthRow>> {
+    let text = read::text(path, MOST)?;
+    let (columns, separator) = Columns::find(&text).map_err(|message| wrong(path, message))?;
+    let mut drafts = Drafts::default();
+    for record in records(&text, separator).skip(1) {
+        let line = record.position().map_or(0, csv::Position::line);
+        if let Err(message) = add(&record, &columns, line, classes, &mut drafts, remarks) {
+            remarks.add(RemarkKind::Lost, LINES, format_args!("line {line}: {message}"));
+        }
+    }
+    Ok(drafts.rows(remarks))
+}
+
+/// The lines that are not empty, the header first.
+fn records(text: &str, separator: u8) -> impl Iterator<Item = StringRecord> {
+    let mut builder = ReaderBuilder::new();
+    builder.has_headers(false).flexible(true).trim(csv::Trim::All).delimiter(separator);
+    // The text is UTF-8 and lines may have any length: there is nothing that could fail.
+    let records = builder.from_reader(text.as_bytes()).into_records().filter_map(std::result::Result::ok);
+    records.filter(|record| record.iter().any(|field| !field.is_empty()))
+}
+
+/// Which column is which.
+#[derive(Debug, Default)]
+struct Columns {
+    count: usize,
+    image: usize,
+    class: Option<usize>,
+    width: Option<usize>,
+    height: Option<usize>,
+    small: Option<usize>,
+    boxes: Option<usize>,
+    corners: Option<[usize; 4]>,
+}
+
+impl Columns {
+    /// The columns and what separates them; what is missing, all at once.
+    fn find(text: &str) -> Result<(Self, u8), String> {
+        if text.trim().is_empty() {
+            return Err("the file is empty".to_owned());
+        }
+        let read = |separator| {
+            let header = records(text, separator).next().unwrap_or_default();
+            let names: Vec<String> = header.iter().map(str::to_lowercase).collect();
+            let known = [IMAGE, CLASS, WIDTH, HEIGHT, SMALL, BOXES].concat();
+            let known = known.iter().chain(CORNERS.as_flattened());
+            let count = known.filter(|name| names.iter().any(|own| own == *name)).count();
+            (count, names, separator)
+        };
+        // Of equal ones the first.
+        let headers = SEPARATORS.map(read).into_iter();
+        let (_, names, separator) =
+            headers.reduce(|best, next| if next.0 > best.0 { next } else { best }).unwrap_or_default();
+        Ok((Self::named(&names)?, separator))
+    }
+
+    fn named(names: &[String]) -> Result<Self, String> {
+        let place = |name: &str| names.iter().position(|own| own == name);
+        let any = |known: &[&str]| known.iter().find_map(|name| place(name));
+        let corners = CORNERS.iter().find_map(|corners| {
+            let places: Option<Vec<usize>> = corners.iter().map(|name| place(name)).collect();
+            places?.try_into().ok()
+        });
+        let (class, boxes) = (any(CLASS), any(BOXES));
+        let mut missing = Vec::new();
+        if any(IMAGE).is_none() {
+            missing.push("image".to_owned());
+        }
+        if boxes.is_none() && corners.is_none() {
+            let some = |corners: &&[&str; 4]| corners.iter().filter(|name| place(name).is_some()).count();
+            match CORNERS.iter().max_by_key(some).filter(|corners| some(corners) > 1) {
+                Some(corners) => {
+                    missing.extend(corners.iter().filter(|name| place(name).is_none()).map(ToString::to_string));
+                }
+                None if class.is_none() => missing.push("boxes (or x1, y1, x2 and y2)".to_owned()),
+                None => {}
+            }
+        }
+        if !missing.is_empty() {
+            let (missing, own) = (missing.join(", "), names.join(", "));
+            return Err(format!(
+                "line 1: missing columns: {missing}; it has {own}. The first line names the columns: image, boxes \
+                 (x1,y1,x2,y2 with ; between boxes) or x1, y1, x2, y2, and if you like class, width, height, small"
+            ));
+        }
+        Ok(Self {
+            count: names.len(),
+            image: any(IMAGE).unwrap_or_default(),
+            class,
+            width: any(WIDTH),
+            height: any(HEIGHT),
+            small: any(SMALL),
+            boxes,
+            corners: corners.filter(|_| boxes.is_none()),
+        })
+    }
+}
+
+/// Adds what a line says; why it cannot.
+fn add(
+    record: &StringRecord,
+    columns: &Columns,
+    line: u64,
+    classes: &ClassNames,
+    drafts: &mut Drafts,
+    remarks: &mut Remarks,
+) -> Result<(), String> {
+    if record.iter().any(|field| field.contains('\n')) {
+        return Err("a field goes over several lines: is a quote not closed?".to_owned());
+    }
+    if record.iter().skip(columns.count).any(|field| !field.is_empty()) {
+        let (fields, columns) = (record.len(), columns.count);
+        return Err(format!("{fields} fields for {columns} columns; put a field that holds the separator in quotes"));
+    }
+    let field = |place: usize| record.get(place).unwrap_or_default();
+    let given = |place: Option<usize>| place.map(field).filter(|text| !text.is_empty());
+    let name = given(Some(columns.image)).ok_or("image is missing")?;
+    let Some(image) = inside(name) else {
+        remarks.add(RemarkKind::Lost, LEADS_OUT, name);
+        return Ok(());
+    };
+    let small = match given(columns.small).unwrap_or("0").to_lowercase().as_str() {
+        "0" | "false" | "no" => false,
+        "1" | "true" | "yes" => true,
+        other => return Err(format!("small is {other:?}, neither 0 nor 1")),
+    };
+    let (width, height) = (given(columns.width), given(columns.height));
+    let sides = [width, height].map(|side| side?.parse().ok());
+    let size = size(sides[0], sides[1]);
+    if size.is_none() && (width.is_some() || height.is_some()) {
+        remarks.add(RemarkKind::Assumed, NO_SIZE, format_args!("line {line}, {image}"));
+    }
+    let known = drafts.knows(&image);
+    let place = drafts.picture(&image, size, small).map_err(|_| format!("{image} had another size before"))?;
+    if known && columns.boxes.is_some() {
+        let what = "lines of a picture that the table has already, their boxes counted together";
+        remarks.add(RemarkKind::Changed, what, format_args!("line {line}, {image}"));
+    }
+    let class = given(columns.class).and_then(|text| classes.ask(text, true, remarks));
+    let place_name = format!("line {line}");
+    let boxes = boxes(record, columns);
+    if boxes.is_empty() {
+        if columns.boxes.is_some() || columns.corners.is_some() {
+            let what = "lines of the table without a box, which count for the class alone";
+            remarks.add(RemarkKind::Changed, what, format_args!("{place_name}, {image}"));
+        }
+        drafts.add(place, Thing { class, found: None, place: place_name });
+        return Ok(());
+    }
+    for found in boxes {
+        match found {
+            Ok(found) => drafts.add(place, Thing { class, found: Some(found), place: place_name.clone() }),
+            Err(text) => {
+                drafts.spoil(place);
+                remarks.add(RemarkKind::Changed, BOX, format_args!("{place_name}: {text:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The boxes of a line, or the texts that are none.
+fn boxes(record: &StringRecord, columns: &Columns) -> Vec<Result<BoundingBox, String>> {
+    let field = |place: usize| record.get(place).unwrap_or_default();
+    let read = |texts: &[&str], whole: &str| {
+        let numbers: Option<Vec<f64>> = texts.iter().map(|text| text.parse().ok()).collect();
+        match numbers.as_deref() {
+            Some(&[x0, y0, x1, y1]) => Ok(BoundingBox { x0, y0, x1, y1 }),
+            _ => Err(whole.to_owned()),
+        }
+    };
+    if let Some(corners) = columns.corners {
+        let texts = corners.map(field);
+        if texts.iter().all(|text| text.is_empty()) {
+            return Vec::new();
+        }
+        return vec![read(&texts, &texts.join(","))];
+    }
+    let texts = columns.boxes.map_or("", field).split([';', '|']).map(str::trim).filter(|text| !text.is_empty());
+    let apart = |text: &str| -> Vec<String> {
+        text.split([',', ' ']).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    };
+    let of = |text: &str| {
+        let parts = apart(text);
+        read(&parts.iter().map(String::as_str).collect::<Vec<_>>(), text)
+    };
+    texts.map(of).collect()
+}

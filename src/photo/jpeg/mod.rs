@@ -1,0 +1,114 @@
+//! JPEG: the usual ones by a fast decoder that is strict, all others by libjpeg, which is the measure of what can be read.
+//!
+//! What the fast decoder takes, it must take as libjpeg does; see [`Header::is_usual`]. What it refuses, and what is cut
+//! off, libjpeg reads as far as it can, and says what was wrong.
+
+mod header;
+mod watched;
+
+use std::cell::Cell;
+
+use image::{DynamicImage, GrayImage, ImageBuffer, RgbImage};
+use zune_core::{colorspace::ColorSpace, options::DecoderOptions};
+
+use super::colour::{InkSamples, Inks, Pixels};
+use super::decode::{Declared, Picture};
+use super::orientation::orientation;
+use crate::sys::libjpeg::{self, Colours};
+use header::Header;
+use watched::Watched;
+
+/// The least share of a large picture that must be there.
+const LEAST_SHARE: f64 = 0.01;
+/// What is smaller than this takes little memory, whatever its file holds, in pixels.
+const SMALL: u64 = 4_000_000;
+
+/// The size that the header declares, and the bytes that decoding takes.
+pub(super) fn declared(bytes: &[u8]) -> Result<Declared, String> {
+    let header = Header::read(bytes)?;
+    let share = header.most_that_is_there();
+    if share < LEAST_SHARE && header.size.pixels() > SMALL {
+        let size = header.size;
+        return Err(format!("truncated JPEG: the file can hold no more than {:.2} % of {size} pixels", 100.0 * share));
+    }
+    Ok(Declared { size: header.size, pixels: header.size.pixels() * header.channels(), needs: header.needs() })
+}
+
+/// Decodes a JPEG.
+pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
+    let header = Header::read(bytes)?;
+    let end = if header.is_usual() { header.end() } else { None };
+    let fast = end.and_then(|end| decode_fast(&bytes[..end.at], &end.restarts, &header));
+    let (pixels, damage) = match fast {
+        Some(pixels) => (pixels, None),
+        None => decode_any(bytes, &header)?,
+    };
+    let mut notes = Vec::new();
+    if header.coding.is_arithmetic() {
+        notes.push("it has arithmetic coding, which few programs read or write".to_owned());
+    }
+    let profile = header.profile().unwrap_or_else(|why| {
+        notes.push(format!("its ICC profile was passed over: {why}"));
+        None
+    });
+    let (profile, orientation) = (profile.map(Into::into), orientation(header.exif(), header.xmp()));
+    Ok(Picture { pixels, profile, orientation, damage, notes })
+}
+
+impl Header<'_> {
+    fn channels(&self) -> u64 {
+        self.components.len() as u64
+    }
+}
+
+/// By zune-jpeg; `None` if it finds anything wrong, or has not used up the data, which end before the end marker.
+fn decode_fast(data: &[u8], restarts: &[usize], header: &Header<'_>) -> Option<Pixels> {
+    let grey = header.components.len() == 1;
+    let colours = if grey { ColorSpace::Luma } else { ColorSpace::RGB };
+    let options = DecoderOptions::default().set_strict_mode(true).jpeg_set_out_colorspace(colours);
+    let options = options.set_max_width(usize::MAX).set_max_height(usize::MAX);
+    let used_up = Cell::new(true);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(Watched::new(data, restarts, &used_up), options);
+    let samples = decoder.decode().ok()?;
+    drop(decoder);
+    if !used_up.get() {
+        return None;
+    }
+    let (width, height) = (header.size.width, header.size.height);
+    Some(Pixels::Image(if grey {
+        DynamicImage::ImageLuma8(GrayImage::from_raw(width, height, samples)?)
+    } else {
+        DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, samples)?)
+    }))
+}
+
+/// By libjpeg, with what was wrong.
+fn decode_any(bytes: &[u8], header: &Header<'_>) -> Result<(Pixels, Option<String>), String> {
+    let decoded = libjpeg::decode(bytes, Colours::AsMarked, [header.size.width, header.size.height]);
+    let decoded = decoded.map_err(|message| format!("broken JPEG: {message}"))?;
+    let damage = decoded.damage.as_ref();
+    if damage.is_some_and(|damage| damage.read == 0.0) {
+        return Err("truncated JPEG: nothing of the picture can be read".to_owned());
+    }
+    let damage = damage.map(|damage| {
+        let part = match damage.read {
+            read if damage.cut_off && read < 1.0 => {
+                format!("the end is missing, about {:.0} % is there: ", 100.0 * read)
+            }
+            _ if damage.cut_off => "the end is missing: ".to_owned(),
+            _ => String::new(),
+        };
+        format!("{part}{}", damage.message)
+    });
+    let (width, height, samples) = (decoded.width, decoded.height, decoded.samples);
+    let pixels = match decoded.channels {
+        1 => ImageBuffer::from_raw(width, height, samples).map(|image| Pixels::Image(DynamicImage::ImageLuma8(image))),
+        3 => ImageBuffer::from_raw(width, height, samples).map(|image| Pixels::Image(DynamicImage::ImageRgb8(image))),
+        // Adobe's programs write inks inverted, and so does everyone after them.
+        _ => {
+            let samples = InkSamples::Eight(samples.into_iter().map(|ink| 255 - ink).collect());
+            Some(Pixels::Inks(Inks { width, height, samples }))
+        }
+    };
+    Ok((pixels.ok_or("broken JPEG: its size is wrong")?, damage))
+}

@@ -1,0 +1,249 @@
+//! Where a TIFF's samples lie, and of what kind they are.
+
+use super::tag;
+use crate::photo::ImageSize;
+use crate::photo::decode::Declared;
+use crate::photo::ifd::{Directory, Order};
+
+/// What the directory says about the samples.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub(super) size: ImageSize,
+    pub(super) order: Order,
+    /// Samples of a pixel.
+    pub(super) samples: usize,
+    /// Bits of a sample.
+    pub(super) bits: u32,
+    pub(super) format: Format,
+    pub(super) photometric: u16,
+    pub(super) compression: u16,
+    pub(super) predictor: u16,
+    /// Whether each sample of a pixel lies in a plane of its own.
+    pub(super) planar: bool,
+    /// Whether the bits of each byte run from the lowest to the highest.
+    pub(super) reversed_bits: bool,
+    /// Pixels of a strip or tile.
+    pub(super) chunk: ImageSize,
+    pub(super) tiled: bool,
+    /// Where each strip or tile lies, plane by plane.
+    pub(super) offsets: Vec<u64>,
+    pub(super) lengths: Vec<u64>,
+    /// What the samples behind the colours are.
+    pub(super) extra: Vec<u64>,
+    /// How many pixels share a chroma sample, along and down.
+    pub(super) chroma: [u32; 2],
+}
+
+/// How a sample's bits are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Unsigned,
+    Signed,
+    Float,
+}
+
+pub(super) mod compression {
+    pub(in super::super) const NONE: u16 = 1;
+    pub(in super::super) const JPEG: u16 = 7;
+}
+
+pub(super) mod photometric {
+    pub(in super::super) const WHITE_IS_ZERO: u16 = 0;
+    pub(in super::super) const BLACK_IS_ZERO: u16 = 1;
+    pub(in super::super) const RGB: u16 = 2;
+    pub(in super::super) const PALETTE: u16 = 3;
+    pub(in super::super) const MASK: u16 = 4;
+    pub(in super::super) const INKS: u16 = 5;
+    pub(in super::super) const YCBCR: u16 = 6;
+    pub(in super::super) const CIE_LAB: u16 = 8;
+    pub(in super::super) const ICC_LAB: u16 = 9;
+}
+
+/// The bytes that a byte of the file can become, at most: what deflate and LZW reach. (Facsimile coding is not bounded so.)
+const MOST_PACKED: u64 = 1400;
+/// What is smaller than this takes little memory, whatever its file holds, in bytes.
+const SMALL: u64 = 16 << 20;
+
+impl Layout {
+    /// Reads the layout of a file of `length` bytes.
+    pub(super) fn read(directory: &Directory<'_>, length: usize) -> Result<Self, String> {
+        refuse_raw(directory)?;
+        let number = |tag, default| directory.number(tag).unwrap_or(default);
+        let side = |tag| u32::try_from(number(tag, 0)).map_err(|_| "broken TIFF: its size is wrong".to_owned());
+        let size = ImageSize::new(side(tag::WIDTH)?, side(tag::HEIGHT)?);
+        if size.pixels() == 0 {
+            return Err("broken TIFF: it gives no size".to_owned());
+        }
+        let samples = number(tag::SAMPLES, 1);
+        let bits = alike(directory, tag::BITS, 1, "samples of several depths")?;
+        let format = match alike(directory, tag::SAMPLE_FORMAT, 1, "samples of several kinds")? {
+            2 => Format::Signed,
+            3 => Format::Float,
+            5 | 6 => return Err(refused("complex numbers")),
+            _ => Format::Unsigned,
+        };
+        if !(1..=64).contains(&samples) || !(1..=64).contains(&bits) {
+            return Err(format!("TIFF with {samples} samples of {bits} bits is not read here; convert it to PNG"));
+        }
+        let tiled = directory.has(tag::TILE_WIDTH);
+        let chunk = if tiled {
+            ImageSize::new(side(tag::TILE_WIDTH)?, side(tag::TILE_HEIGHT)?)
+        } else {
+            let rows = number(tag::ROWS_PER_STRIP, u64::from(size.height)).clamp(1, u64::from(size.height));
+            ImageSize::new(size.width, rows as u32)
+        };
+        if chunk.pixels() == 0 {
+            return Err("broken TIFF: it gives no size of its tiles".to_owned());
+        }
+        let (offsets, lengths) =
+            if tiled { (tag::TILE_OFFSETS, tag::TILE_BYTES) } else { (tag::STRIP_OFFSETS, tag::STRIP_BYTES) };
+        let chroma = directory.numbers(tag::YCBCR_SUBSAMPLING).unwrap_or_default();
+        let chroma = |index: usize| chroma.get(index).copied().unwrap_or(2).clamp(1, 4) as u32;
+        let guessed = if samples >= 3 { photometric::RGB } else { photometric::BLACK_IS_ZERO };
+        let mut layout = Self {
+            size,
+            order: directory.order(),
+            samples: samples as usize,
+            bits: bits as u32,
+            format,
+            photometric: number(tag::PHOTOMETRIC, guessed.into()) as u16,
+            compression: number(tag::COMPRESSION, 1) as u16,
+            predictor: number(tag::PREDICTOR, 1) as u16,
+            planar: number(tag::PLANAR, 1) == 2 && samples > 1,
+            reversed_bits: number(tag::FILL_ORDER, 1) == 2,
+            chunk,
+            tiled,
+            offsets: directory.numbers(offsets).unwrap_or_default(),
+            lengths: directory.numbers(lengths).unwrap_or_default(),
+            extra: directory.numbers(tag::EXTRA_SAMPLES).unwrap_or_default(),
+            chroma: [chroma(0), chroma(1)],
+        };
+        layout.check_compression()?;
+        layout.check_chunks(length as u64)?;
+        Ok(layout)
+    }
+
+    fn check_compression(&self) -> Result<(), String> {
+        Err(refused(match self.compression {
+            1 | 4 | 5 | 7 | 8 | 32_773 | 32_946 => return Ok(()),
+            2 | 3 | 32_771 => "CCITT Group 3 facsimile coding",
+            6 => "the old kind of JPEG",
+            34_661 => "JBIG",
+            34_712 | 33_003 | 33_005 => "JPEG 2000",
+            34_887 => "LERC",
+            34_925 => "LZMA",
+            50_000 => "Zstandard",
+            50_001 => "WebP",
+            50_002 | 52_546 => "JPEG XL",
+            other => return Err(refused(&format!("compression number {other}"))),
+        }))
+    }
+
+    /// Sees to it that there is an offset and a length for each strip or tile.
+    fn check_chunks(&mut self, file: u64) -> Result<(), String> {
+        let [across, down] = self.chunks();
+        let count = u64::from(across) * u64::from(down) * self.planes() as u64;
+        if (self.offsets.len() as u64) < count {
+            return Err("truncated TIFF: strips or tiles of it are missing".to_owned());
+        }
+        self.offsets.truncate(count as usize);
+        let plain = self.compression == compression::NONE;
+        let size = self.chunk_bytes();
+        for index in 0..self.offsets.len() {
+            let offset = self.offsets[index];
+            let left = file.saturating_sub(offset);
+            // Old writers leave the lengths out.
+            let guess = if plain { size.min(left) } else { left };
+            match self.lengths.get_mut(index) {
+                Some(length) if *length == 0 => *length = guess,
+                Some(length) => *length = (*length).min(left.max(1)),
+                None => self.lengths.push(guess),
+            }
+            if offset >= file {
+                return Err("truncated TIFF: the end of the picture is missing".to_owned());
+            }
+        }
+        self.lengths.truncate(count as usize);
+        Ok(())
+    }
+
+    /// Strips or tiles of a plane, along and down.
+    pub(super) fn chunks(&self) -> [u32; 2] {
+        [self.size.width.div_ceil(self.chunk.width), self.size.height.div_ceil(self.chunk.height)]
+    }
+
+    pub(super) fn planes(&self) -> usize {
+        if self.planar { self.samples } else { 1 }
+    }
+
+    /// Whether luma and chroma come in packets, as they do where chroma is coarser and no JPEG unpacks it.
+    pub(super) fn has_packets(&self) -> bool {
+        self.photometric == photometric::YCBCR
+            && self.compression != compression::JPEG
+            && !self.planar
+            && self.chroma != [1, 1]
+    }
+
+    /// Bytes of a row of `width` pixels of one plane, unpacked.
+    pub(super) fn row_bytes(&self, width: u32) -> u64 {
+        let samples = if self.planar { 1 } else { self.samples as u64 };
+        (u64::from(width) * samples * u64::from(self.bits)).div_ceil(8)
+    }
+
+    fn chunk_bytes(&self) -> u64 {
+        self.row_bytes(self.chunk.width).saturating_mul(u64::from(self.chunk.height))
+    }
+
+    /// The bytes of all samples.
+    pub(super) fn bytes(&self) -> u64 {
+        self.row_bytes(self.size.width).saturating_mul(u64::from(self.size.height)).saturating_mul(self.planes() as u64)
+    }
+
+    pub(super) fn declared(&self, file: usize) -> Result<Declared, String> {
+        let size = self.size;
+        let bytes = self.bytes().max(self.chunk_bytes());
+        let most = match self.compression {
+            compression::NONE => Some(2),
+            compression::JPEG | 4 => None,
+            _ => Some(MOST_PACKED),
+        };
+        if bytes > SMALL && most.is_some_and(|most| bytes / most > file as u64) {
+            return Err(format!(
+                "truncated TIFF: it declares {size} pixels, more than a file of {file} bytes can hold"
+            ));
+        }
+        let channels = (self.samples as u64).min(4).max(if self.photometric == photometric::PALETTE { 3 } else { 1 });
+        let pixels = size.pixels().saturating_mul(channels * if self.bits > 8 { 2 } else { 1 });
+        Ok(Declared {
+            size,
+            pixels: pixels.max(self.bytes()),
+            needs: pixels.saturating_add(bytes).saturating_add(self.bytes()),
+        })
+    }
+}
+
+/// The one value of a tag that has one for each sample.
+fn alike(directory: &Directory<'_>, tag: u16, default: u64, what: &str) -> Result<u64, String> {
+    match directory.numbers(tag).as_deref() {
+        None | Some([]) => Ok(default),
+        Some([first, rest @ ..]) if rest.iter().all(|other| other == first) => Ok(*first),
+        Some(_) => Err(refused(what)),
+    }
+}
+
+/// Raw pictures of cameras are TIFFs too; the picture in front is a small preview.
+fn refuse_raw(directory: &Directory<'_>) -> Result<(), String> {
+    let preview =
+        directory.number(tag::SUBFILE).is_some_and(|kind| kind & 1 == 1) && directory.has(tag::SUB_DIRECTORIES);
+    let sensor = matches!(directory.number(tag::PHOTOMETRIC), Some(32_803 | 34_892));
+    if directory.has(tag::DNG_VERSION) || preview || sensor {
+        return Err(
+            "a raw picture of a camera (DNG, NEF, ARW, …) is not read here; convert it to JPEG, PNG or TIFF".to_owned()
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn refused(what: &str) -> String {
+    format!("TIFF with {what} is not read here; convert it to PNG or to a usual TIFF")
+}

@@ -1,0 +1,230 @@
+//! libjpeg, the measure of what can be read of a JPEG: damaged ones too, with what was wrong.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
+
+use mozjpeg_sys::{
+    J_COLOR_SPACE, boolean, c_int, c_ulong, jpeg_common_struct, jpeg_create_decompress, jpeg_decompress_struct,
+    jpeg_destroy_decompress, jpeg_error_mgr, jpeg_mem_src, jpeg_progress_mgr, jpeg_read_header, jpeg_read_scanlines,
+    jpeg_start_decompress, jpeg_std_error,
+};
+
+/// The most scans of a progressive JPEG; real ones have about ten. Each goes over the whole picture.
+const MAX_SCANS: c_int = 500;
+/// The longest message of libjpeg, with its final 0 (`JMSG_LENGTH_MAX`).
+const MESSAGE: usize = 200;
+
+/// A decoded JPEG.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    /// 1 grey, 3 red, green and blue, or 4 inks (CMYK) as they are in the file.
+    pub(crate) channels: usize,
+    /// `[height, width, channels]`.
+    pub(crate) samples: Vec<u8>,
+    /// What was wrong; `None` if nothing was.
+    pub(crate) damage: Option<Damage>,
+}
+
+/// What was wrong with a JPEG that was decoded all the same.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Damage {
+    /// libjpeg's first warning.
+    pub(crate) message: String,
+    /// Whether the file ends before the picture does.
+    pub(crate) cut_off: bool,
+    /// The share of rows that were read before the file ended, 0 to 1; 1 if that was not the first scan's fault.
+    pub(crate) read: f64,
+}
+
+/// What the samples of a JPEG are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Colours {
+    /// What its markers say.
+    AsMarked,
+    /// Luma and chroma, whatever they say.
+    Luma,
+    /// Something that is not to be converted.
+    Plain,
+}
+
+/// Decodes a JPEG of at most these sides as far as it can be read.
+///
+/// # Errors
+/// libjpeg's message, if there is no picture.
+pub(crate) fn decode(bytes: &[u8], colours: Colours, most: [u32; 2]) -> Result<Decoded, String> {
+    let mut decoder = Decoder::new();
+    // libjpeg's errors unwind from `fail`, through C that is compiled for it; the decoder is dropped afterwards.
+    match catch_unwind(AssertUnwindSafe(|| decoder.decode(bytes, colours, most))) {
+        Ok(decoded) => decoded,
+        Err(panic) => Err(message_of(panic)),
+    }
+}
+
+/// What libjpeg works on. It keeps pointers to its parts, so they live in boxes and stay where they are.
+struct Decoder {
+    jpeg: Box<jpeg_decompress_struct>,
+    _errors: Box<jpeg_error_mgr>,
+    _progress: Box<jpeg_progress_mgr>,
+    watch: Box<Watch>,
+}
+
+/// What the callbacks note.
+#[derive(Default)]
+struct Watch {
+    damage: Option<Damage>,
+}
+
+impl Decoder {
+    fn new() -> Self {
+        let mut watch = Box::<Watch>::default();
+        // SAFETY: C structures of numbers, pointers and optional functions, for which all zeros is a value.
+        let (mut jpeg, mut errors, mut progress): (
+            Box<jpeg_decompress_struct>,
+            Box<jpeg_error_mgr>,
+            Box<jpeg_progress_mgr>,
+        ) = unsafe { (Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed())) };
+        // SAFETY: fills in the structure that it is given.
+        unsafe { jpeg_std_error(&mut errors) };
+        errors.error_exit = Some(fail);
+        errors.emit_message = Some(warn);
+        errors.output_message = Some(ignore);
+        progress.progress_monitor = Some(go_on);
+        jpeg.common.err = &raw mut *errors;
+        // SAFETY: the error manager is in place, as the library asks for; the structure is zeroed, and is not moved.
+        unsafe { jpeg_create_decompress(&raw mut *jpeg) };
+        jpeg.common.client_data = (&raw mut *watch).cast();
+        jpeg.common.progress = &raw mut *progress;
+        Self { jpeg, _errors: errors, _progress: progress, watch }
+    }
+
+    fn decode(&mut self, bytes: &[u8], colours: Colours, most: [u32; 2]) -> Result<Decoded, String> {
+        let jpeg = &mut *self.jpeg;
+        // SAFETY: the decoder was created; the source is `bytes`, which outlives every call that reads it. The calls come in
+        // the order that the library asks for.
+        unsafe {
+            jpeg_mem_src(jpeg, bytes.as_ptr(), bytes.len() as c_ulong);
+            jpeg_read_header(jpeg, boolean::from(true));
+        }
+        if jpeg.image_width > most[0] || jpeg.image_height > most[1] {
+            return Err(format!(
+                "it has {}x{} pixels, and {}x{} were declared",
+                jpeg.image_width, jpeg.image_height, most[0], most[1]
+            ));
+        }
+        match colours {
+            Colours::AsMarked => {}
+            Colours::Luma if jpeg.num_components == 3 => jpeg.jpeg_color_space = J_COLOR_SPACE::JCS_YCbCr,
+            _ => jpeg.jpeg_color_space = J_COLOR_SPACE::JCS_UNKNOWN,
+        }
+        jpeg.out_color_space = match jpeg.jpeg_color_space {
+            J_COLOR_SPACE::JCS_GRAYSCALE => J_COLOR_SPACE::JCS_GRAYSCALE,
+            J_COLOR_SPACE::JCS_CMYK | J_COLOR_SPACE::JCS_YCCK => J_COLOR_SPACE::JCS_CMYK,
+            J_COLOR_SPACE::JCS_RGB | J_COLOR_SPACE::JCS_YCbCr => J_COLOR_SPACE::JCS_RGB,
+            _ if colours == Colours::Plain => J_COLOR_SPACE::JCS_UNKNOWN,
+            _ => return Err(format!("{} components of no known colours", jpeg.num_components)),
+        };
+        // SAFETY: as above.
+        unsafe { jpeg_start_decompress(jpeg) };
+        let (width, height) = (jpeg.output_width, jpeg.output_height);
+        let channels = usize::try_from(jpeg.output_components).unwrap_or(0);
+        let row = width as usize * channels;
+        let size = row.checked_mul(height as usize).ok_or("too large for this machine")?;
+        let mut samples: Vec<u8> = Vec::new();
+        samples.try_reserve_exact(size).map_err(|_| "not enough memory for its pixels")?;
+        samples.resize(size, 0);
+        if row == 0 {
+            return Err("it is empty".to_owned());
+        }
+        for line in samples.chunks_exact_mut(row) {
+            let mut line = line.as_mut_ptr();
+            // SAFETY: as above; the library writes one row, of `output_width * output_components` bytes, to the one pointer.
+            if unsafe { jpeg_read_scanlines(jpeg, &raw mut line, 1) } != 1 {
+                break;
+            }
+        }
+        Ok(Decoded { width, height, channels, samples, damage: self.watch.damage.take() })
+    }
+}
+
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        // SAFETY: it was created by the library, and is destroyed once; that cannot fail.
+        unsafe { jpeg_destroy_decompress(&mut self.jpeg) };
+    }
+}
+
+/// An error: libjpeg asks that this never returns.
+unsafe extern "C-unwind" fn fail(common: &mut jpeg_common_struct) {
+    // Not a panic: no hook is told, and nothing is printed.
+    resume_unwind(Box::new(message(common)))
+}
+
+unsafe extern "C-unwind" fn ignore(_: &mut jpeg_common_struct) {}
+
+/// A warning (a level below 0) or a trace.
+unsafe extern "C-unwind" fn warn(common: &mut jpeg_common_struct, level: c_int) {
+    if level >= 0 {
+        return;
+    }
+    // SAFETY: `Decoder` set it to its own `Watch`, which nobody else uses while the library runs.
+    let Some(watch) = (unsafe { common.client_data.cast::<Watch>().as_mut() }) else { return };
+    let first = watch.damage.is_none();
+    let cut_off = |damage: &Damage| damage.cut_off;
+    if !first && watch.damage.as_ref().is_some_and(cut_off) {
+        return;
+    }
+    let message = message(common);
+    let ends = message.starts_with("Premature end of JPEG file");
+    if ends {
+        let read = share_read(common);
+        let message = watch.damage.take().map_or(message, |damage| damage.message);
+        watch.damage = Some(Damage { message, cut_off: true, read });
+    } else if first {
+        watch.damage = Some(Damage { message, cut_off: false, read: 1.0 });
+    }
+}
+
+/// Called for each row of blocks.
+unsafe extern "C-unwind" fn go_on(common: &mut jpeg_common_struct) {
+    // SAFETY: as in `share_read`.
+    let scan = unsafe { (*ptr::from_mut(common).cast::<jpeg_decompress_struct>()).input_scan_number };
+    if scan > MAX_SCANS {
+        resume_unwind(Box::new(format!("more than {MAX_SCANS} scans")));
+    }
+}
+
+fn share_read(common: &mut jpeg_common_struct) -> f64 {
+    // SAFETY: this module makes decompressors alone, of which the common part is the first field.
+    let jpeg = unsafe { &*ptr::from_mut(common).cast::<jpeg_decompress_struct>() };
+    if jpeg.input_scan_number > 1 {
+        return 1.0;
+    }
+    let rows = f64::from(jpeg.image_height) / (8.0 * f64::from(jpeg.max_v_samp_factor.max(1)));
+    (f64::from(jpeg.input_iMCU_row) / rows.ceil().max(1.0)).min(1.0)
+}
+
+/// The current message, in words.
+fn message(common: &mut jpeg_common_struct) -> String {
+    type Format = unsafe extern "C-unwind" fn(*mut jpeg_common_struct, *mut u8);
+    let mut text = [0_u8; MESSAGE];
+    // SAFETY: the error manager is `Decoder`'s. The function that libjpeg put there takes a buffer of `JMSG_LENGTH_MAX`
+    // bytes to write to, which the binding's type does not say.
+    unsafe {
+        if let Some(format) = common.err.as_ref().and_then(|errors| errors.format_message) {
+            std::mem::transmute::<*const (), Format>(format as *const ())(common, text.as_mut_ptr());
+        }
+    }
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(MESSAGE);
+    String::from_utf8_lossy(&text[..end]).into_owned()
+}
+
+fn message_of(panic: Box<dyn Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(message) => *message,
+        Err(panic) => resume_unwind(panic),
+    }
+}

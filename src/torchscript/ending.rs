@@ -1,0 +1,350 @@
+//! What a scripted network's code does last to one of its outputs, read from the code that its file holds.
+//!
+//! The code is a small part of Python, one statement a line: assignments, calls, `return`. It is followed back from what
+//! `forward` returns, through the modules that it calls, to the operation that made the output. Nothing is run; what cannot
+//! be followed (loops, branches that end differently) is not told.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use flate2::read::DeflateDecoder;
+use rawzip::{CompressionMethod, ZipArchive};
+
+/// More bytes of code than networks have.
+const MAX_CODE: u64 = 32 << 20;
+/// How many calls and variables are followed.
+const MAX_DEPTH: usize = 200;
+
+/// Operations that leave numbers as they are, in another shape or kind.
+const SAME: [&str; 18] = [
+    "squeeze",
+    "squeeze_",
+    "unsqueeze",
+    "unsqueeze_",
+    "view",
+    "reshape",
+    "flatten",
+    "to",
+    "contiguous",
+    "clone",
+    "detach",
+    "detach_",
+    "dropout",
+    "type_as",
+    "float",
+    "select",
+    "slice",
+    "alias",
+];
+/// Operations whose results have no bounds, or that make logarithms of probabilities, which are logits too.
+const UNBOUNDED: [&str; 14] = [
+    "linear",
+    "addmm",
+    "matmul",
+    "mm",
+    "bmm",
+    "baddbmm",
+    "conv1d",
+    "conv2d",
+    "_convolution",
+    "einsum",
+    "batch_norm",
+    "layer_norm",
+    "log_softmax",
+    "adaptive_avg_pool2d",
+];
+
+/// The operation that output `index` of the network in `file` ends in: `sigmoid`, `softmax` or the name of one that gives out
+/// logits; none if the code does not tell.
+pub(super) fn of(file: &[u8], index: usize) -> Option<&'static str> {
+    let code = Code::read(file)?;
+    let (module, class) = code.top.clone();
+    code.method(&format!("{module}.{class}"), "forward", Some(index), 0)
+}
+
+/// The code of an archive.
+#[derive(Debug, Default)]
+struct Code {
+    /// By module, such as `__torch__.torch.nn.modules.linear`.
+    modules: BTreeMap<String, String>,
+    /// The module and the class of the network itself.
+    top: (String, String),
+}
+
+/// The body of a function, and where its names come from.
+struct Scope<'c> {
+    /// The path of the class that it is a method of.
+    class: &'c str,
+    /// How it calls its object.
+    this: &'c str,
+    lines: Vec<&'c str>,
+}
+
+impl Code {
+    fn read(file: &[u8]) -> Option<Self> {
+        let archive = ZipArchive::from_slice(file).ok()?;
+        let mut code = Self::default();
+        let mut left = MAX_CODE;
+        for header in archive.entries() {
+            let header = header.ok()?;
+            let path = std::str::from_utf8(header.file_path().as_bytes()).ok()?;
+            let module = path.split_once("/code/").and_then(|(_, path)| path.strip_suffix(".py"));
+            let object = path.ends_with("/data.pkl") && path.matches('/').count() == 1;
+            if module.is_none() && !object {
+                continue;
+            }
+            let entry = archive.get_entry(header.wayfinder()).ok()?;
+            let mut bytes = Vec::new();
+            let data: Box<dyn Read> = match header.compression_method() {
+                CompressionMethod::STORE => Box::new(entry.data()),
+                CompressionMethod::DEFLATE => Box::new(DeflateDecoder::new(entry.data())),
+                _ => return None,
+            };
+            left = left.checked_sub(data.take(left).read_to_end(&mut bytes).ok()? as u64)?;
+            match module {
+                Some(module) => drop(code.modules.insert(module.replace('/', "."), String::from_utf8(bytes).ok()?)),
+                None => code.top = first_class(&bytes)?,
+            }
+        }
+        Some(code)
+    }
+
+    /// What a method's result ends in; `index` is the place in the tuple that it returns, if it does.
+    fn method(&self, class: &str, method: &str, index: Option<usize>, depth: usize) -> Option<&'static str> {
+        let body = self.class(class)?;
+        let scope = Scope::of(class, &body, method)?;
+        let returned = scope.lines.iter().filter_map(|line| line.trim().strip_prefix("return "));
+        agreed(returned, |value| self.expression(&scope, value, index, depth + 1))
+    }
+
+    /// The lines of a class, by its path.
+    fn class(&self, path: &str) -> Option<Vec<&str>> {
+        let (module, name) = path.rsplit_once('.')?;
+        let head = format!("class {name}(");
+        let mut lines = self.modules.get(module)?.lines().skip_while(|line| !line.starts_with(&head));
+        lines.next()?;
+        Some(lines.take_while(|line| line.is_empty() || line.starts_with(' ')).collect())
+    }
+
+    fn expression(&self, scope: &Scope<'_>, text: &str, index: Option<usize>, depth: usize) -> Option<&'static str> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let text = text.trim();
+        let follow = |text: &str, index| self.expression(scope, text, index, depth + 1);
+        if let Some(open) = text.chars().next().filter(|c| "([{".contains(*c)) {
+            let (inner, rest) = bracketed(text)?;
+            let parts = parts(inner);
+            if let Some((method, _)) = rest.strip_prefix('.').and_then(|call| call.split_once('(')) {
+                return self.method(&self.class_of(scope, inner, depth + 1)?, method, index, depth + 1);
+            }
+            return match open {
+                _ if !rest.is_empty() => None,
+                '(' if parts.len() == 1 && !inner.trim_end().ends_with(',') => follow(inner, index),
+                '{' => follow(parts.get(index?)?.split_once(": ")?.1, None),
+                _ => follow(parts.get(index?)?, None),
+            };
+        }
+        let Some((callee, arguments)) = text.split_once('(') else {
+            return self.variable(scope, text, index, depth + 1);
+        };
+        let first = || Some(*parts(arguments.strip_suffix(')')?).first()?);
+        let name = match callee.rsplit_once('.') {
+            Some((module, name)) if module == "torch" || module.starts_with("__torch__.") => name,
+            Some(_) => return None,
+            // A function under a name of its own: `softmax = __torch__.torch.nn.functional.softmax`.
+            None => {
+                scope
+                    .assigned(callee)
+                    .next()?
+                    .0
+                    .rsplit_once('.')
+                    .filter(|(module, _)| module.starts_with("__torch__."))?
+                    .1
+            }
+        };
+        match name.trim_end_matches('_').trim_start_matches('_') {
+            "sigmoid" => Some("sigmoid"),
+            "softmax" => Some("softmax"),
+            _ if SAME.contains(&name) => follow(first()?, index),
+            _ => UNBOUNDED.into_iter().find(|unbounded| *unbounded == name),
+        }
+    }
+
+    /// What a variable ends in, by all that is assigned to it.
+    fn variable(&self, scope: &Scope<'_>, name: &str, index: Option<usize>, depth: usize) -> Option<&'static str> {
+        agreed(scope.assigned(name), |(value, place)| self.expression(scope, value, place.or(index), depth + 1))
+    }
+
+    /// The class of a module that an expression names.
+    fn class_of(&self, scope: &Scope<'_>, text: &str, depth: usize) -> Option<String> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let text = text.trim();
+        if text == scope.this {
+            return Some(scope.class.to_owned());
+        }
+        let (object, attribute) = if let Some(inner) = text.strip_prefix("getattr(") {
+            let (object, attribute) = inner.strip_suffix(')')?.split_once(", ")?;
+            (object, attribute.trim_matches('"'))
+        } else if let Some(pair) = text.rsplit_once('.') {
+            pair
+        } else {
+            let mut assigned = scope.assigned(text);
+            let (value, None) = assigned.next()? else { return None };
+            return if assigned.next().is_none() { self.class_of(scope, value, depth + 1) } else { None };
+        };
+        let class = self.class_of(scope, object, depth + 1)?;
+        let [plain, quoted] = [format!("{attribute} : "), format!("__annotations__[\"{attribute}\"] = ")];
+        let lines = self.class(&class)?;
+        let mut of_attribute = lines.iter().filter_map(|line| {
+            let line = line.trim();
+            line.strip_prefix(&plain).or_else(|| line.strip_prefix(&quoted))
+        });
+        of_attribute.next().map(str::to_owned)
+    }
+}
+
+impl<'c> Scope<'c> {
+    /// A method of a class with these lines.
+    fn of(class: &'c str, lines: &[&'c str], method: &str) -> Option<Self> {
+        let head = format!("  def {method}(");
+        let start = lines.iter().position(|line| line.starts_with(&head))?;
+        let this = lines[start].strip_prefix(&head)?.split([':', ',', ')']).next()?;
+        let body = lines[start + 1..].iter().take_while(|line| !line.starts_with("  def ")).copied();
+        Some(Self { class, this, lines: body.filter(|line| line.starts_with("    ")).collect() })
+    }
+
+    /// What is assigned to a name, each with its place where a tuple is taken apart.
+    fn assigned<'s>(&'s self, name: &'s str) -> impl Iterator<Item = (&'c str, Option<usize>)> + 's {
+        self.lines.iter().filter_map(move |line| {
+            let (targets, value) = line.trim().split_once(" = ")?;
+            let place = targets.split(',').position(|target| target.trim() == name)?;
+            Some((value, targets.contains(',').then_some(place)))
+        })
+    }
+}
+
+/// What all of several things end in, if that is one.
+fn agreed<T>(
+    mut all: impl Iterator<Item = T>,
+    mut ending: impl FnMut(T) -> Option<&'static str>,
+) -> Option<&'static str> {
+    let first = ending(all.next()?)?;
+    all.all(|other| ending(other) == Some(first)).then_some(first)
+}
+
+/// The network's class: the first that its pickled object names.
+fn first_class(pickle: &[u8]) -> Option<(String, String)> {
+    let start = memchr::memmem::find(pickle, b"c__torch__")? + 1;
+    let mut lines = pickle[start..].split(|byte| *byte == b'\n');
+    let mut line = || lines.next().and_then(|line| std::str::from_utf8(line).ok()).map(str::to_owned);
+    Some((line()?, line()?))
+}
+
+/// What is in the bracket that a text begins with, and what follows it.
+fn bracketed(text: &str) -> Option<(&str, &str)> {
+    let mut depth = 0_usize;
+    let mut quoted = false;
+    for (place, c) in text.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '(' | '[' | '{' if !quoted => depth += 1,
+            ')' | ']' | '}' if !quoted => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some((&text[1..place], &text[place + 1..]));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The parts of a list between the commas that are in no bracket.
+fn parts(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth, mut quoted) = (Vec::new(), 0, 0_i64, false);
+    for (place, c) in text.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '(' | '[' | '{' if !quoted => depth += 1,
+            ')' | ']' | '}' if !quoted => depth -= 1,
+            ',' if !quoted && depth == 0 => {
+                parts.push(text[start..place].trim());
+                start = place + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(text[start..].trim());
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The ending of output 0, or of another, of a network with this forward.
+    fn ending(forward: &str, index: usize) -> Option<&'static str> {
+        let lines: String = forward.lines().fold(String::new(), |text, line| text + "    " + line + "\n");
+        let net = format!(
+            "class Net(Module):\n  training : bool\n  fc : __torch__.torch.nn.Linear\n  head : __torch__.Head\n  \
+             __annotations__[\"1\"] = __torch__.torch.nn.Softmax\n  def forward(self: __torch__.Net,\n    x: Tensor) -> Tensor:\n{lines}\
+             class Head(Module):\n  act : __torch__.torch.nn.Sigmoid\n  def forward(this: __torch__.Head, x: Tensor) -> Tensor:\n    \
+             act = this.act\n    return ((act).forward(x, ), x)\n"
+        );
+        let method = |class: &str, value: &str| {
+            format!(
+                "class {class}(Module):\n  def forward(self: __torch__.torch.nn.{class},\n    x: Tensor) -> Tensor:\n    return {value}\n"
+            )
+        };
+        let leaves = [
+            method("Linear", "torch.linear(x, weight, bias)"),
+            method("Softmax", "torch.softmax(x, 1)"),
+            method("Sigmoid", "torch.sigmoid(x)"),
+        ];
+        let modules = [("__torch__".to_owned(), net), ("__torch__.torch.nn".to_owned(), leaves.concat())];
+        let code = Code { modules: modules.into(), top: ("__torch__".into(), "Net".into()) };
+        code.method("__torch__.Net", "forward", Some(index), 0)
+    }
+
+    #[test]
+    fn the_last_operation_is_followed_through_modules_and_variables() {
+        for (forward, expected) in [
+            ("fc = self.fc\nreturn (fc).forward(torch.mean(x, [2, 3]), )", Some("linear")),
+            ("fc = self.fc\n_0 = (fc).forward(x, )\nreturn torch.squeeze(torch.sigmoid(_0), 1)", Some("sigmoid")),
+            ("_1 = getattr(self, \"1\")\nreturn (_1).forward(x, )", Some("softmax")),
+            (
+                "softmax = __torch__.torch.nn.functional.softmax\n_0 = softmax(x, 1, 3, None)\nreturn _0",
+                Some("softmax"),
+            ),
+            ("return torch.log_softmax(x, 1)", Some("log_softmax")),
+            ("_0 = (torch.sigmoid(x), torch.mul(x, 2))\nreturn _0", Some("sigmoid")),
+            ("_0 = {\"a,b\": torch.softmax(x, -1), \"map\": torch.mean(x, [1])}\nreturn _0", Some("softmax")),
+            ("head = self.head\nreturn (head).forward(x, )", Some("sigmoid")),
+            ("head = self.head\n_0 = (head).forward(x, )\ny, f, = _0\nreturn (y, f)", Some("sigmoid")),
+            ("if training:\n  y = torch.sigmoid(x)\nelse:\n  y = torch.linear(x, w)\nreturn y", None),
+            ("if training:\n  y = torch.sigmoid(x)\nelse:\n  y = torch.sigmoid_(x)\nreturn y", Some("sigmoid")),
+            ("return torch.exp(x)", None),
+            ("y = torch.view(y, [1])\nreturn y", None),
+            ("return x", None),
+        ] {
+            assert_eq!(ending(forward, 0), expected, "{forward}");
+        }
+        assert_eq!(ending("return (torch.mul(x, 2), torch.sigmoid(x))", 1), Some("sigmoid"));
+        assert_eq!(ending("head = self.head\nreturn (head).forward(x, )", 1), None);
+    }
+
+    #[test]
+    fn what_is_no_archive_tells_nothing() {
+        assert_eq!(of(b"", 0), None);
+        assert_eq!(of(b"PK\x03\x04nothing", 0), None);
+        assert_eq!(
+            first_class(b"\x80\x02c__torch__.___torch_mangle_6\nN\nq\x00"),
+            Some(("__torch__.___torch_mangle_6".into(), "N".into()))
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! Running a scripted network, and learning from how it fails.
+
+use tch::{IValue, Kind, Tensor};
+
+use super::outputs::Classes;
+use super::{ScriptedNetwork, ending};
+use crate::Result;
+use crate::network::{Outputs, to_host};
+
+/// Channels of pictures that are not red, green and blue.
+const OTHER_CHANNELS: [i64; 5] = [1, 4, 2, 6, 12];
+/// Sides of pictures that networks of one size take.
+const SIDES: [i64; 20] =
+    [224, 28, 32, 48, 64, 96, 112, 128, 160, 192, 227, 240, 256, 288, 299, 320, 384, 416, 448, 512];
+
+impl ScriptedNetwork {
+    /// Everything that it gives out for a batch, in order; what is no tensor is none.
+    pub(super) fn forward(&self, xs: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        self.try_forward(xs).map_err(|error| {
+            let size = xs.size();
+            let (height, width) = (size.get(2).copied().unwrap_or(0), size.get(3).copied().unwrap_or(0));
+            let hint = "Does it take pictures of one size only? Then --square with --size makes them so";
+            self.wrong(format!("fails on pictures {size:?}, {width}x{height}: {}. {hint}", first_line(&error)))
+        })
+    }
+
+    /// What it gives out for the first picture; if it fails, the error says what it would take, if that can be found.
+    pub(super) fn first(&self, picture: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        self.try_forward(picture).map_err(|error| {
+            let size = picture.size();
+            let cause = first_line(&error);
+            self.wrong(match self.what_it_takes(size[2]) {
+                Some((1, _)) => format!(
+                    "takes grey pictures, of 1 channel, and is given 3: red, green and blue. Script or trace it behind \
+                     a module that gives it the mean of the channels, x.mean(1, keepdim=True): {cause}"
+                ),
+                Some((3, side)) => {
+                    format!(
+                        "takes pictures of {side}x{side} and not of {0}x{0}: --size {side} --square. {cause}",
+                        size[2]
+                    )
+                }
+                Some((channels, _)) => {
+                    format!("takes pictures of {channels} channels, and is given 3, red, green and blue: {cause}")
+                }
+                None => format!("fails on a picture {size:?}: {cause}"),
+            })
+        })
+    }
+
+    /// The channels and the side of a square picture that it does not fail on; `side` is tried first.
+    fn what_it_takes(&self, side: i64) -> Option<(i64, i64)> {
+        let takes = |channels: i64, side: i64| {
+            let picture = Tensor::f_zeros([1, channels, side, side], (Kind::Float, self.device));
+            picture.is_ok_and(|picture| self.try_forward(&picture).is_ok())
+        };
+        let other = OTHER_CHANNELS.into_iter().find(|channels| takes(*channels, side)).map(|channels| (channels, side));
+        let sides = || SIDES.into_iter().filter(move |other| *other != side);
+        let three = || sides().find(|side| takes(3, *side)).map(|side| (3, side));
+        other.or_else(three).or_else(|| sides().find(|side| takes(1, *side)).map(|side| (1, side)))
+    }
+
+    fn try_forward(&self, xs: &Tensor) -> std::result::Result<Vec<Option<Tensor>>, tch::TchError> {
+        tch::no_grad(|| self.outputs_of(xs))
+    }
+
+    /// The same, with gradients if they are on.
+    pub(super) fn outputs_of(&self, xs: &Tensor) -> std::result::Result<Vec<Option<Tensor>>, tch::TchError> {
+        let output = self.module.forward_is(&[IValue::Tensor(xs.shallow_clone())])?;
+        let tensor = |value| if let IValue::Tensor(tensor) = value { Some(tensor) } else { None };
+        Ok(match output {
+            IValue::Tuple(values) | IValue::GenericList(values) => values.into_iter().map(tensor).collect(),
+            IValue::TensorList(tensors) => tensors.into_iter().map(Some).collect(),
+            IValue::GenericDict(entries) => entries.into_iter().map(|(_, value)| tensor(value)).collect(),
+            one => vec![tensor(one)],
+        })
+    }
+
+    /// What its numbers for the classes are, and on what ground: what its code ends in, or else whether they leave
+    /// `[0, 1]` for pictures of several kinds. What numbers sum to says nothing.
+    pub(super) fn guess(
+        &self,
+        file: &[u8],
+        classes: Classes,
+        grey: &Tensor,
+        probe: &[Option<Tensor>],
+    ) -> Result<(Outputs, String)> {
+        let logits = Outputs::Softmax.of_logits(classes.numbers);
+        match ending::of(file, classes.index) {
+            Some(ending @ ("sigmoid" | "softmax")) => {
+                return Ok((Outputs::Probabilities, format!("its code ends in a {ending}")));
+            }
+            Some(ending) => return Ok((logits, format!("its code ends in {ending}"))),
+            None => {}
+        }
+        let beyond = |outputs: &[Option<Tensor>]| -> Result<Option<f32>> {
+            let numbers = to_host::<ndarray::Ix2>(&self.numbers(outputs, classes, 1)?)?;
+            Ok(numbers.iter().find(|number| !(0.0..=1.0).contains(*number)).copied())
+        };
+        // The same numbers at every opening.
+        let count = Tensor::f_arange(grey.numel() as i64, (Kind::Double, self.device))?;
+        let noise = (count * 12.9898).f_sin()?.f_mul_scalar(43_758.545_3)?.f_frac()?.f_to_kind(Kind::Float)?;
+        let noise = noise.f_view_as(grey)?;
+        if let Some(number) = beyond(probe)? {
+            return Ok((logits, format!("it gave out {number:.3} for a grey picture")));
+        }
+        for picture in
+            [noise.f_mul_scalar(2.0)?, noise.f_mul_scalar(0.5)?, grey.f_add_scalar(2.0)?, grey.f_sub_scalar(2.0)?]
+        {
+            if let Some(number) = beyond(&self.forward(&picture)?)? {
+                return Ok((logits, format!("it gave out {number:.3} for a made-up picture")));
+            }
+        }
+        Ok((Outputs::Probabilities, "they lie in [0, 1] for five made-up pictures".to_owned()))
+    }
+}
+
+/// What went wrong, without libtorch's account of how it got there.
+pub(super) fn first_line(error: &tch::TchError) -> String {
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    // TorchScript tells the cause last, after the lines of its own code.
+    let cause = text.lines().rev().find_map(|line| line.trim().strip_prefix("RuntimeError: "));
+    cause.or_else(|| lines.next()).unwrap_or("libtorch does not say why").to_owned()
+}

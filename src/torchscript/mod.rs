@@ -1,0 +1,276 @@
+//! Networks that PyTorch scripted or traced: the maps that they give out, and explanations of their answers.
+//!
+//! A TorchScript file holds code, and looking at a picture runs it: open only files that you trust.
+
+mod ending;
+mod explain;
+mod forward;
+mod outputs;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ndarray::{Array1, Array3, Ix2};
+use tch::{CModule, Device, Kind, Tensor};
+
+use crate::maps::{MapName, OutputReadout, Readout};
+use crate::network::{Outputs, normalised, to_host};
+use crate::photo::{ImageSize, Preprocess, Resampled};
+use crate::pipeline::{Ask, Inspect, Step};
+use crate::weights::{imagenet_classes, instead_of_script};
+use crate::{Error, Result};
+
+use forward::first_line;
+use outputs::{Classes, MapOutput, Roles};
+
+/// A TorchScript network, pictures `[N, 3, H, W]` in; out one tensor, or a tuple, list or dictionary of them.
+///
+/// Its first output that is `[N, classes]` or `[N]` is of the classes: logits or probabilities, as
+/// [`with_outputs`](Self::with_outputs) says, or as is guessed once when it is opened
+/// ([`assumption`](Self::assumption)). Outputs `[N, h, w]` and `[N, C, h, w]`, C at most 64, are maps; their values must be
+/// at least 0. Outputs `[N, C, h, w]` on the way to the classes are features too, on which class activation methods run:
+/// `gradcam:output:1`. A network that gives out its answer alone is explained by changes of the picture: occlusion and RISE.
+#[derive(Debug)]
+pub struct ScriptedNetwork {
+    module: CModule,
+    path: PathBuf,
+    device: Device,
+    preprocess: Preprocess,
+    roles: Roles,
+    outputs: Outputs,
+    /// On what ground `outputs` was guessed; none if it was said.
+    ground: Option<String>,
+    /// Whether every picture goes through it by itself.
+    one_by_one: bool,
+}
+
+impl ScriptedNetwork {
+    /// Opens a file, and runs it on a grey picture to learn the shapes of what it gives out. `maps` are the outputs that are
+    /// maps, counted from 0; none stands for all that have the shape of maps and do not go below 0.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if the file is no TorchScript, the network fails (with the channels or the size that it takes, if
+    /// these can be found), an output in `maps` has not the shape of maps, or nothing that it gives out is of use; it names the
+    /// outputs and their shapes.
+    pub fn open(
+        path: impl AsRef<Path>,
+        device: Device,
+        preprocess: Preprocess,
+        maps: Option<&[usize]>,
+    ) -> Result<Self> {
+        let path = path.as_ref();
+        preprocess.check()?;
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let mut module = CModule::load_data_on_device(&mut bytes.as_slice(), device).map_err(|error| {
+            let instead = instead_of_script(path, &bytes);
+            let message =
+                instead.unwrap_or_else(|| format!("no TorchScript that libtorch can open: {}", first_line(&error)));
+            Error::weights(path, message)
+        })?;
+        module.f_set_eval()?;
+        let (roles, outputs) = (Roles::default(), Outputs::default());
+        let path = path.to_owned();
+        let mut network = Self { module, path, device, preprocess, roles, outputs, ground: None, one_by_one: false };
+        let grey = network.grey()?;
+        let probe = network.first(&grey)?;
+        network.roles = Roles::of(&probe, maps).map_err(|message| network.wrong(message))?;
+        if let Some(classes) = network.roles.classes {
+            let (outputs, ground) = network.guess(&bytes, classes, &grey, &probe)?;
+            (network.outputs, network.ground) = (outputs, Some(ground));
+        }
+        Ok(network)
+    }
+
+    /// With every picture by itself, whatever batch it comes in, as [`Network::one_by_one`](crate::network::Network::one_by_one).
+    pub fn one_by_one(mut self) -> Self {
+        self.one_by_one = true;
+        self
+    }
+
+    /// Its first output for pictures `[N, 3, H, W]`, normalised, on its device: the classes' logits, if it gives out any.
+    ///
+    /// # Errors
+    /// [`Error::Weights`], with its file's name, if it fails on them, or its first output is none.
+    pub fn first_output(&self, pictures: &Tensor) -> Result<Tensor> {
+        let first = self.forward(pictures)?.into_iter().next().flatten();
+        first.ok_or_else(|| self.wrong("its first output is no tensor"))
+    }
+
+    /// The device that it is on.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// With its numbers for the classes taken in this sense, and not in the one that was guessed.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if it says nothing of classes, or for a softmax over one class.
+    pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
+        let Some(classes) = self.roles.classes else {
+            return Err(Error::argument(
+                "outputs",
+                format!("{outputs} is of classes, and this network gives out none"),
+            ));
+        };
+        outputs.check(classes.numbers)?;
+        (self.outputs, self.ground) = (outputs, None);
+        Ok(self)
+    }
+
+    /// What was assumed about it when it was opened and what of it is left out, a line each; what was said is not assumed.
+    pub fn assumptions(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        if let (Some(ground), Some(Classes { index, numbers, .. })) = (&self.ground, self.roles.classes) {
+            let answers = match (numbers, self.outputs) {
+                (1, Outputs::Probabilities) => "class 1 is its one output, class 0 the rest up to 1",
+                (1, _) => "class 1 is the sigmoid of its one output, class 0 the rest up to 1",
+                (_, Outputs::Softmax) => "one class is right, a softmax makes probabilities",
+                (_, Outputs::Sigmoid) => "each class by itself, a sigmoid makes probabilities",
+                (_, Outputs::Probabilities) => "probabilities, shown as they are",
+            };
+            lines.push(format!("output {index} is taken for {} ({answers}): {ground}", self.outputs));
+        }
+        for index in &self.roles.below_zero {
+            lines.push(format!("output {index} is taken for no map, since it goes below 0"));
+        }
+        lines
+    }
+
+    /// How long it takes for one picture, found by trying.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if it fails.
+    pub fn pace(&self) -> Result<Duration> {
+        let picture = self.grey()?;
+        let start = Instant::now();
+        self.run(&picture)?;
+        Ok(start.elapsed())
+    }
+
+    /// A square picture that is the middle of the range of pixels everywhere.
+    fn grey(&self) -> Result<Tensor> {
+        let size = self.preprocess.network_size(ImageSize::new(1, 1));
+        Ok(Tensor::f_zeros([1, 3, size.height.into(), size.width.into()], (Kind::Float, self.device))?)
+    }
+
+    /// Pictures `[N, 3, H, W]`, normalised, on its device → one readout each.
+    ///
+    /// # Errors
+    /// [`Error::Weights`], with its file's name, if it fails on them or gives out something else than for the first picture,
+    /// or numbers that are no probabilities.
+    pub fn run(&self, pictures: &Tensor) -> Result<Vec<Readout>> {
+        let outputs = self.forward(pictures)?;
+        let count = pictures.size().first().copied().unwrap_or(0);
+        let probabilities = self.probabilities(&outputs, count)?;
+        let mut readouts: Vec<Readout> =
+            probabilities.into_iter().map(|probabilities| Readout { probabilities, ..Readout::default() }).collect();
+        for map in &self.roles.maps {
+            for (readout, maps) in readouts.iter_mut().zip(self.maps(&outputs, *map, count)?) {
+                readout.outputs.push(OutputReadout { index: map.index, maps });
+            }
+        }
+        Ok(readouts)
+    }
+
+    /// The class probabilities of a batch, one row for each picture, empty if it says nothing of classes.
+    fn probabilities(&self, outputs: &[Option<Tensor>], pictures: i64) -> Result<Vec<Array1<f32>>> {
+        let Some(classes) = self.roles.classes else { return Ok(vec![Array1::default(0); pictures as usize]) };
+        let numbers = self.numbers(outputs, classes, pictures)?;
+        let rows = to_host::<Ix2>(&self.outputs.probabilities(&numbers).map_err(|error| self.wrong(error))?)?;
+        Ok(rows.outer_iter().map(|row| row.to_owned()).collect())
+    }
+
+    /// Its numbers for the classes of a batch, `[N, numbers]`.
+    fn numbers(&self, outputs: &[Option<Tensor>], classes: Classes, pictures: i64) -> Result<Tensor> {
+        let found = outputs.get(classes.index).and_then(Option::as_ref);
+        let shape = [pictures, classes.numbers];
+        match found.filter(|found| classes.fits(&found.size(), pictures)) {
+            Some(found) => Ok(found.f_reshape(shape)?),
+            None => Err(self.changed(classes.index, &shape, found)),
+        }
+    }
+
+    /// The maps of an output for a batch, `[C, h, w]` for each picture.
+    fn maps(&self, outputs: &[Option<Tensor>], of: MapOutput, pictures: i64) -> Result<Vec<Array3<f32>>> {
+        let found = outputs.get(of.index).and_then(Option::as_ref);
+        let maps = match found.map(|found| (found, found.size())) {
+            Some((found, size)) if size.len() == 3 && of.channels == 1 => found.f_unsqueeze(1)?,
+            Some((found, size)) if size.len() == 4 => found.shallow_clone(),
+            _ => return Err(self.changed(of.index, &[pictures, of.channels], found)),
+        };
+        if maps.size()[..2] != [pictures, of.channels] || maps.numel() == 0 {
+            return Err(self.changed(of.index, &[pictures, of.channels], found));
+        }
+        let maps = to_host::<ndarray::Ix4>(&maps)?;
+        if let Some(value) = maps.iter().find(|value| !(0.0..=f32::MAX).contains(*value)) {
+            let message =
+                "a map's values are at least 0: give out a gate after its sigmoid, attention after its softmax";
+            return Err(self.wrong(format!("output {} has the value {value}; {message}", of.index)));
+        }
+        Ok(maps.outer_iter().map(|maps| maps.to_owned()).collect())
+    }
+
+    fn changed(&self, index: usize, expected: &[i64], found: Option<&Tensor>) -> Error {
+        let found = outputs::shape(found);
+        self.wrong(format!("the shape of output {index} should begin with {expected:?} here, but is {found}"))
+    }
+
+    fn wrong(&self, message: impl ToString) -> Error {
+        Error::weights(&self.path, message)
+    }
+}
+
+impl Inspect for ScriptedNetwork {
+    fn preprocess(&self) -> Preprocess {
+        self.preprocess.clone()
+    }
+
+    fn classes(&self) -> usize {
+        self.roles.classes.map_or(0, |classes| Outputs::answers(classes.numbers) as usize)
+    }
+
+    fn labels(&self) -> Vec<String> {
+        let imagenet = imagenet_classes();
+        if self.classes() == imagenet.len() { imagenet.iter().map(ToString::to_string).collect() } else { Vec::new() }
+    }
+
+    fn outputs(&self) -> Outputs {
+        self.outputs
+    }
+
+    fn map_names(&self) -> Vec<MapName> {
+        let maps = self.roles.maps.iter().flat_map(|map| MapName::outputs(map.index, map.channels as usize));
+        maps.chain(self.methods().map(MapName::explain)).collect()
+    }
+
+    fn places(&self) -> Vec<String> {
+        self.roles.features.iter().map(|index| outputs::place(*index)).collect()
+    }
+
+    fn default_place(&self) -> String {
+        self.roles.last_features.map_or_else(String::new, outputs::place)
+    }
+
+    fn batch_size(&self, _: usize, _: ImageSize) -> usize {
+        if self.device == Device::Cpu { 1 } else { 16 }
+    }
+
+    fn inspect(
+        &mut self,
+        pictures: &[&Resampled],
+        ask: Ask<'_>,
+        go_on: &mut dyn FnMut(Step<'_>) -> bool,
+    ) -> Result<Vec<Readout>> {
+        let together = if self.one_by_one { 1 } else { pictures.len().max(1) };
+        let mut all = Vec::with_capacity(pictures.len());
+        for part in pictures.chunks(together) {
+            let pixels = normalised(part, &self.preprocess, self.device)?.f_contiguous()?;
+            let mut readouts = self.run(&pixels)?;
+            let before = all.len();
+            let shifted = &mut |step: Step<'_>| go_on(Step { picture: before + step.picture, ..step });
+            self.explain_all(&pixels, &mut readouts, ask, shifted)?;
+            all.append(&mut readouts);
+        }
+        Ok(all)
+    }
+}

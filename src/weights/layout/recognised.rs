@@ -1,0 +1,135 @@
+//! What recognising a network tells, and what it takes for granted.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+
+use tch::Tensor;
+
+use super::{AttentionKind, Layout, SiteAttention};
+use crate::attention::PoolOrder;
+use crate::backbone::{Arch, StrideIn, Variant};
+
+/// What is known of a network beyond its tensors' names and shapes.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RecogniseOptions {
+    /// The backbone that it is. What this has no use for is then left out, unless it looks like attention.
+    pub arch: Option<Arch>,
+    /// Leave out attention too; with [`arch`](Self::arch).
+    pub drop_attention: bool,
+    /// The convolution of its bottlenecks that halves the resolution.
+    pub stride_in: Option<StrideIn>,
+    /// Which of the two pooled maps its spatial gates see first.
+    pub pool_order: Option<PoolOrder>,
+    /// Whether a max pooling follows the first convolution of a residual network.
+    pub max_pool: Option<bool>,
+    /// Whether an EfficientNet-Lite in timm's names is padded alike on both sides, as timm's `efficientnet_lite0`, or as TensorFlow
+    /// does, as its `tf_efficientnet_lite0`.
+    pub symmetric: Option<bool>,
+}
+
+/// What names and shapes do not tell, and was taken for granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Assumption {
+    /// What was taken for granted, as a statement.
+    pub what: String,
+    /// The option of the programs that says otherwise, if there is one.
+    pub option: Option<&'static str>,
+}
+
+impl Assumption {
+    pub(super) fn new(what: impl Into<String>, option: Option<&'static str>) -> Self {
+        Self { what: what.into(), option }
+    }
+}
+
+impl Display for Assumption {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.option {
+            Some(option) => write!(f, "{} (else {option})", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+/// What the names and shapes of a checkpoint's tensors tell, and its tensors in this crate's names.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Recognised {
+    /// Whose names they were.
+    pub layout: Layout,
+    /// The backbone, by torchvision's name (`resnet50`, `vgg16_bn`, …) or `efficientnet-lite0`, `1`, `2`.
+    pub arch: String,
+    /// The number of classes; 0 if there is no classifier.
+    pub classes: i64,
+    /// The channels of the first convolution. Published networks have 64, `MobileNetV2` and EfficientNet-Lite 32.
+    pub width: i64,
+    /// The attention, in the order in which features pass it.
+    pub attention: Vec<SiteAttention>,
+    /// How the backbone differs from the usual one of its name.
+    pub variant: Variant,
+    /// What stood before the network's names, with the dot at its end; empty if nothing did.
+    pub prefix: String,
+    /// What was taken for granted.
+    pub assumptions: Vec<Assumption>,
+    /// The names of the tensors that the network has no use for, sorted: those of a loss, of a projection head, counters other than
+    /// BatchNorm's.
+    pub left_out: Vec<String>,
+    /// The tensors by the names of this crate's networks: `backbone.` and torchvision's name, `attention.`, the site with
+    /// `_` for `.`, the kind, and the name inside; reshaped where linear layers were 1×1 convolutions. They share
+    /// memory with the checkpoint's where they are the same. Counters are left out.
+    pub tensors: BTreeMap<String, Tensor>,
+    /// How many of the tensors left out look like attention.
+    pub(super) dropped: usize,
+}
+
+impl Recognised {
+    /// Refuses options without effect.
+    pub(super) fn check(&self, options: &RecogniseOptions) -> Result<(), String> {
+        let spatial = |place: &SiteAttention| match &place.kind {
+            AttentionKind::Cbam(cbam) => cbam.spatial.is_some(),
+            AttentionKind::Spatial(_) => true,
+            _ => false,
+        };
+        if let Some(arch) = options.arch
+            && arch.name() != self.arch
+        {
+            return Err(format!("its names and shapes are those of {}, not of {arch}", self.arch));
+        }
+        if options.pool_order.is_some() && !self.attention.iter().any(spatial) {
+            return Err(format!(
+                "{}: --pool-order has no effect, since no spatial gate of two pools is in it",
+                self.arch
+            ));
+        }
+        if options.drop_attention && options.arch.is_none() {
+            return Err("--drop-attention is for a file taken for a backbone: name it with --arch".to_owned());
+        }
+        if options.drop_attention && self.dropped == 0 {
+            return Err(format!("{}: --drop-attention has no effect, since no attention is in it", self.arch));
+        }
+        Ok(())
+    }
+}
+
+impl Display for Recognised {
+    /// In one line: the backbone, the classes, the attention and its places.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.classes {
+            0 => write!(f, "{}, no classifier", self.arch)?,
+            1 => write!(f, "{}, 1 class", self.arch)?,
+            classes => write!(f, "{}, {classes} classes", self.arch)?,
+        }
+        let kinds = ["cbam", "spatial", "bam", "se", "eca"];
+        for kind in kinds {
+            let sites: Vec<&SiteAttention> = self.attention.iter().filter(|site| site.kind.name() == kind).collect();
+            match sites.as_slice() {
+                [] => {}
+                [only] => write!(f, ", {kind} at {}", only.site)?,
+                [first, .., last] => write!(f, ", {kind} at {} places, {} to {}", sites.len(), first.site, last.site)?,
+            }
+        }
+        Ok(())
+    }
+}

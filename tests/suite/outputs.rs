@@ -1,0 +1,109 @@
+//! What a network's numbers for its classes are: one logit, labels by themselves, numbers that are none.
+
+use std::collections::BTreeMap;
+
+use cbam::backbone::Arch;
+use cbam::explain::{ExplainOptions, Method, explain};
+use cbam::network::{Network, NetworkConfig, Outputs};
+use ndarray::Array4;
+use tch::{Device, Kind};
+
+fn network(classes: i64) -> Network {
+    tch::manual_seed(3);
+    Network::new(NetworkConfig { classes, ..NetworkConfig::plain(Arch::MobileNetV2) }, Device::Cpu).unwrap()
+}
+
+fn pictures() -> Array4<f32> {
+    Array4::from_shape_fn((2, 3, 64, 96), |(n, c, y, x)| ((n * 7 + c * 3 + y * x) % 17) as f32 / 8.0 - 1.0)
+}
+
+fn logits(network: &Network) -> Vec<f32> {
+    let input = network.input(&pictures().view()).unwrap();
+    let logits = tch::no_grad(|| network.forward(&input, false).unwrap().logits);
+    Vec::try_from(logits.flatten(0, -1)).unwrap()
+}
+
+fn sigmoid(logit: f32) -> f32 {
+    1.0 / (1.0 + (-logit).exp())
+}
+
+/// Makes a bias of the classifier, which is the last variable of its shape, what it should be.
+fn set_bias(network: &mut Network, class: i64, value: f64) {
+    let classes = network.config().classes;
+    let mut variables = network.variables_mut().variables();
+    let bias = variables.iter_mut().find(|(name, value)| name.ends_with("bias") && value.size() == [classes]);
+    let _ = tch::no_grad(|| bias.unwrap().1.get(class).fill_(value));
+}
+
+#[test]
+fn one_logit_has_two_answers_with_a_map_each() {
+    let mut network = network(1);
+    set_bias(&mut network, 0, 0.9);
+    assert_eq!((network.config().outputs, network.answers()), (Outputs::Sigmoid, 2));
+    let expected = logits(&network);
+    for network in [network, self::network(1).for_inference()] {
+        let expected = if network.is_prepared() { logits(&network) } else { expected.clone() };
+        let readouts = network.run(&pictures().view(), &[]).unwrap();
+        for (readout, logit) in readouts.iter().zip(&expected) {
+            let [no, yes] = [readout.probabilities[0], readout.probabilities[1]];
+            assert!((yes - sigmoid(*logit)).abs() < 1e-4 && (no + yes - 1.0).abs() < 1e-6, "{no} {yes} {logit}");
+            assert_eq!(readout.explanations[0].class, usize::from(*logit > 0.0));
+        }
+    }
+    let network = self::network(1);
+    let pixels = network.input(&pictures().view()).unwrap().narrow(0, 0, 1);
+    let options = ExplainOptions::default();
+    for method in [Method::GradCam, Method::HiResCam, Method::Occlusion] {
+        let map = |class| explain(&network, &pixels, method, None, class, &options, &mut |_, _| {});
+        let [no, yes] = [0, 1].map(|class| map(class).unwrap());
+        assert_ne!(no, yes, "{method}");
+        assert!(no.iter().chain(&yes).any(|value| *value > 0.0), "{method}");
+        assert!(map(2).unwrap_err().to_string().contains("0 to 1"));
+    }
+    assert!(network.with_outputs(Outputs::Softmax).unwrap_err().to_string().contains("sigmoid"));
+}
+
+#[test]
+fn labels_by_themselves_do_not_sum_to_one() {
+    let network = network(3).with_outputs(Outputs::Sigmoid).unwrap();
+    let expected = logits(&network);
+    for (readout, logits) in network.run(&pictures().view(), &[]).unwrap().iter().zip(expected.chunks(3)) {
+        assert!(readout.probabilities.iter().zip(logits).all(|(p, logit)| (p - sigmoid(*logit)).abs() < 1e-5));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("labels.safetensors");
+    network.save(&path, &BTreeMap::new()).unwrap();
+    assert_eq!(
+        Network::open(&path, Device::Cpu).unwrap().config().outputs,
+        Outputs::Sigmoid,
+        "the file says it itself"
+    );
+}
+
+#[test]
+fn a_logit_that_is_no_number_is_an_error() {
+    for (bad, name) in [(f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf"), (f64::NAN, "NaN")] {
+        let mut network = network(3);
+        set_bias(&mut network, 2, bad);
+        let message = network.run(&pictures().view(), &[]).unwrap_err().to_string();
+        assert!(message.contains(&format!("{name} for class 2 is not finite")), "{message}");
+    }
+}
+
+#[test]
+fn pictures_may_be_taken_in_another_way() {
+    let network = network(3);
+    let own = network.preprocess().clone();
+    assert_eq!(own, network.config().preprocess());
+    let other = cbam::photo::Preprocess { mean: [127.5; 3], ..own.clone() };
+    let network = network.with_preprocess(other.clone()).unwrap();
+    assert_eq!(network.preprocess(), &other);
+    let photo = cbam::photo::Photo::from(image::DynamicImage::from(image::RgbImage::new(64, 64)));
+    let small = cbam::photo::Preprocess { short_side: 64, ..other };
+    let resampled = small.resample(&photo).unwrap();
+    let pixels = network.pictures(&[&resampled]).unwrap();
+    let expected = f64::from(-127.5 / own.std[0]);
+    assert!((pixels.select(1, 0).mean(Kind::Float).double_value(&[]) - expected).abs() < 1e-5);
+    let zero = cbam::photo::Preprocess { std: [0.0; 3], ..own };
+    assert!(network.with_preprocess(zero).is_err());
+}

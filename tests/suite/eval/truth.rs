@@ -200,7 +200,7 @@ fn what_is_no_table_is_said_with_all_that_is_missing() {
 
 #[test]
 fn the_example_that_ships_is_read() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/images/truth.csv");
+    let path = crate::file("assets/images/truth.csv");
     let truth = Truth::open(path, &ClassNames::imagenet(), &[]).unwrap();
     assert_eq!((truth.rows.len(), truth.remarks), (4, Remarks::default()));
     assert!(truth.rows.iter().all(|row| row.class.is_some()));

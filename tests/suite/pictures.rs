@@ -8,7 +8,7 @@ use image::{DynamicImage, GrayImage, ImageBuffer, ImageEncoder, ImageFormat, Lum
 use serde_json::Value;
 
 fn file(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{}/tests/regressions/pictures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read(crate::file("tests/regressions/pictures").join(name)).unwrap()
 }
 
 fn read(bytes: &[u8]) -> cbam::Result<Photo> {

@@ -13,10 +13,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::{file, program};
 
 /// The longest that anything here may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a program lies.
+fn lies(name: &str) -> String {
+    program(name).get_program().to_string_lossy().into_owned()
+}
 
 /// A folder to run in, with a small photo, a folder of two, a truth table and weights.
 struct Place(tempfile::TempDir);
@@ -24,7 +29,7 @@ struct Place(tempfile::TempDir);
 impl Place {
     fn new() -> Self {
         let place = Self(tempfile::tempdir().unwrap());
-        let photo = image::open(Path::new(ROOT).join("assets/images/coffee.jpg")).unwrap().thumbnail(96, 64);
+        let photo = image::open(file("assets/images/coffee.jpg")).unwrap().thumbnail(96, 64);
         fs::create_dir_all(place.path("photos")).unwrap();
         for name in ["photo.png", "photos/a.png", "photos/b.png"] {
             photo.save(place.path(name)).unwrap();
@@ -32,8 +37,7 @@ impl Place {
         let row = |name: &str| format!("{name}\t967\t96\t64\t0\t20,10,70,50\n");
         let table = format!("image\tclass\twidth\theight\tsmall\tboxes\n{}{}", row("a.png"), row("b.png"));
         fs::write(place.path("truth.tsv"), table).unwrap();
-        fs::copy(Path::new(ROOT).join("assets/weights/efficientnet-lite0.safetensors"), place.path("w.safetensors"))
-            .unwrap();
+        fs::copy(file("assets/weights/efficientnet-lite0.safetensors"), place.path("w.safetensors")).unwrap();
         place
     }
 
@@ -44,10 +48,10 @@ impl Place {
     /// A line for bash: `cbam-…` at the start of a word names a program, which gets few threads.
     fn bash(&self, line: &str) -> Command {
         let words = line.split(' ').map(|word| match word {
-            "cbam-run" => format!("{} --threads 1 --size 64 --device cpu", env!("CARGO_BIN_EXE_cbam-run")),
-            "cbam-eval" => format!("{} --threads 1 --size 64 --device cpu", env!("CARGO_BIN_EXE_cbam-eval")),
-            "cbam-train" => env!("CARGO_BIN_EXE_cbam-train").to_owned(),
-            "cbam-weights" => env!("CARGO_BIN_EXE_cbam-weights").to_owned(),
+            "cbam-run" => format!("{} --threads 1 --size 64 --device cpu", lies("cbam-run")),
+            "cbam-eval" => format!("{} --threads 1 --size 64 --device cpu", lies("cbam-eval")),
+            "cbam-train" => lies("cbam-train"),
+            "cbam-weights" => lies("cbam-weights"),
             word => word.to_owned(),
         });
         let mut command = Command::new("bash");

@@ -73,7 +73,7 @@ fn protected_files_and_folders_are_named() {
     fs::write(place.path("kept.png"), "as it was").unwrap();
     fs::set_permissions(place.path("kept.png"), fs::Permissions::from_mode(0o444)).unwrap();
     // The programs lie where another user may not go.
-    fs::copy(env!("CARGO_BIN_EXE_cbam-run"), place.path("program")).unwrap();
+    fs::copy(super::lies("cbam-run"), place.path("program")).unwrap();
     let as_another = "setpriv --reuid=65534 --regid=65534 --clear-groups ./program --size 64 --threads 1 --device cpu";
     let (code, said) = place.run(&format!("{as_another} photo.png --overlay ok.png"));
     if code != Some(0) {

@@ -45,7 +45,7 @@ fn threads_are_a_number_that_can_be_made() {
             let binary = program.split(' ').next().unwrap();
             let line = format!("cbam-{program} --threads {threads}");
             let line = line.replacen(&format!("cbam-{binary} "), &format!("$PROGRAMS/cbam-{binary} "), 1);
-            let folder = std::path::Path::new(env!("CARGO_BIN_EXE_cbam-run")).parent().unwrap().display().to_string();
+            let folder = std::path::PathBuf::from(super::lies("cbam-run")).parent().unwrap().display().to_string();
             place.ends(
                 &format!("PROGRAMS={folder}; {line}"),
                 2,

@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install bench bench-peers evaluation foreign-checkpoints
+.PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install bench bench-peers evaluation foreign-checkpoints odd-pictures
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -72,6 +72,10 @@ evaluation: build models ## Every table of docs/EVALUATION.md; IMAGES and TRUTH 
 
 foreign-checkpoints: .venv ## Checkpoints of other people's layouts, by their own code, for the ignored tests
 	.venv/bin/python tests/golden/layouts/gen.py --write target/foreign
+
+odd-pictures: build .venv ## Draw the odd pictures that Pillow and PngSuite ship, and compare with Pillow
+	scripts/odd_pictures.sh target/odd-pictures
+	.venv/bin/python scripts/odd_pictures.py target/odd-pictures --cbam-run "$(TARGET)/release/cbam-run" --list
 
 bench: $(libtorch_needed) ## Time layers, networks and the way of a photo (criterion)
 	$(CARGO) bench --bench attention --bench forward --bench pipeline

@@ -14,7 +14,7 @@ libtorch_needed := libtorch
 endif
 
 .PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install uninstall \
-	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints
+	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints odd-pictures
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -76,6 +76,9 @@ foreign-checkpoints: .venv ## Checkpoints of other people's layouts, by their ow
 
 check-checkpoints: build .venv ## Compare over 70 checkpoints of other people's code with PyTorch, logits and gates; CHECK="--only cbam"
 	.venv/bin/python scripts/check_checkpoints.py --bin "$(TARGET)/release" $(CHECK)
+odd-pictures: build .venv ## Draw the odd pictures that Pillow and PngSuite ship, and compare with Pillow
+	scripts/odd_pictures.sh target/odd-pictures
+	.venv/bin/python scripts/odd_pictures.py target/odd-pictures --cbam-run "$(TARGET)/release/cbam-run" --list
 
 bench: $(libtorch_needed) ## Time layers, networks and the way of a photo (criterion)
 	$(CARGO) bench --bench attention --bench forward --bench pipeline

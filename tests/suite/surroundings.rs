@@ -44,7 +44,7 @@ impl Place {
     /// A line for bash: `cbam-…` at the start of a word names a program, which gets few threads.
     fn bash(&self, line: &str) -> Command {
         let words = line.split(' ').map(|word| match word {
-            "cbam-run" => format!("{} --threads 1 --size 64 --device cpu", env!("CARGO_BIN_EXE_cbam-run")),
+            "cbam-run" => format!("{} --threads 1 --device cpu", env!("CARGO_BIN_EXE_cbam-run")),
             "cbam-eval" => format!("{} --threads 1 --size 64 --device cpu", env!("CARGO_BIN_EXE_cbam-eval")),
             "cbam-train" => env!("CARGO_BIN_EXE_cbam-train").to_owned(),
             "cbam-weights" => env!("CARGO_BIN_EXE_cbam-weights").to_owned(),

@@ -46,8 +46,9 @@ fn run(cli: &Cli) -> Result<u8> {
     let rows = cli.rows(&source, &network)?;
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
     let against = against(cli, &study)?;
-    let outcome = run::pictures(&mut study, &source, &rows.rows, cli.quiet)?;
-    Ok(tell(cli, conclude(cli, &study, &source, &rows, outcome, against)).unwrap_or_else(common::failed))
+    let outcome = run::pictures(&mut study, &source, &rows.rows, cli.quiet).map_err(anyhow::Error::from);
+    let report = outcome.and_then(|outcome| conclude(cli, &study, &source, &rows, outcome, against));
+    Ok(tell(cli, report).unwrap_or_else(common::failed))
 }
 
 /// Writes the JSON, whether or not anybody reads what is printed then; the exit status.

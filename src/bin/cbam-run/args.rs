@@ -46,11 +46,7 @@ Examples:
       A map that a network of your own gives out.
 
   cbam-run --list-maps
-      The maps that this network has.
-
-Exit status: 0 all done; 1 some picture failed (its name and the reason are on standard error, the others are done);
-2 the command line is wrong, nothing was done; 130 interrupted (finished files are whole; a second
-interrupt ends at once and may leave a hidden .tmp file).";
+      The maps that this network has.";
 
 const INPUT: &str = "Pictures";
 const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";

@@ -240,7 +240,7 @@ impl Args {
 }
 
 impl Outputs {
-    fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         self.overlay.is_some()
             || self.panel.is_some()
             || self.out_dir.is_some()

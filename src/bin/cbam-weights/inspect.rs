@@ -15,24 +15,20 @@ pub(crate) fn describe(checkpoint: &Checkpoint) -> String {
     lines.push(format!("tensors     {}", checkpoint.tensors.len()));
     lines.push(format!("parameters  {} (without BatchNorm's running statistics)", checkpoint.parameters()));
     let wrapping = checkpoint.wrapping();
-    lines.extend(wrapping.part.iter().map(|part| format!("part        {}", printable(part))));
-    lines.extend(
-        wrapping.beside.iter().map(|(name, value)| format!("beside      {} = {}", printable(name), printable(value))),
-    );
-    lines.extend(
-        wrapping.prefixes.iter().map(|prefix| format!("prefix      {} taken off every name", printable(prefix))),
-    );
+    lines.extend(wrapping.part.iter().map(|part| format!("part        {}", plain(part))));
+    lines.extend(wrapping.beside.iter().map(|(name, value)| format!("beside      {} = {}", plain(name), plain(value))));
+    lines.extend(wrapping.prefixes.iter().map(|prefix| format!("prefix      {prefix} taken off every name")));
     lines.extend(network(checkpoint));
     lines.extend(
-        checkpoint.metadata.iter().map(|(key, value)| format!("metadata    {} = {}", printable(key), printable(value))),
+        checkpoint.metadata.iter().map(|(key, value)| format!("metadata    {} = {}", plain(key), plain(value))),
     );
 
-    let names: Vec<String> = checkpoint.tensors.keys().map(|name| printable(name).into_owned()).collect();
+    let names: Vec<String> = checkpoint.tensors.keys().map(|name| plain(name)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, tensor) in names.iter().zip(checkpoint.tensors.values()) {
         lines.push(format!("{name:width$}  {:5} {:?}", kind_name(tensor.kind()), tensor.size()));
     }
-    lines.join("\n") + "\n"
+    lines.iter().map(|line| format!("{}\n", printable(line))).collect()
 }
 
 /// Which network the tensors are of, by its configuration or by their names and shapes; or why that cannot be told.
@@ -42,8 +38,8 @@ fn network(checkpoint: &Checkpoint) -> Vec<String> {
     }
     let found = match checkpoint.recognise() {
         Ok(found) => found,
-        Err(Error::Weights { message, .. }) => return vec![format!("network     unknown: {}", printable(&message))],
-        Err(error) => return vec![format!("network     unknown: {}", printable(&error.to_string()))],
+        Err(Error::Weights { message, .. }) => return vec![format!("network     unknown: {}", plain(&message))],
+        Err(error) => return vec![format!("network     unknown: {}", plain(&error.to_string()))],
     };
     let mut lines = vec![format!("network     {found}"), format!("layout      {}", found.layout)];
     let width = found.attention.iter().map(|site| site.site.len()).max().unwrap_or(0);
@@ -81,4 +77,9 @@ fn cbam(config: &CbamConfig) -> String {
 
 fn bias_words(bias: bool) -> &'static str {
     if bias { "bias" } else { "no bias" }
+}
+
+/// Text from a file, as it may go to a terminal.
+fn plain(text: &str) -> String {
+    printable(text).into_owned()
 }

@@ -140,11 +140,11 @@ fn what_cannot_be_done_is_said_before_any_work() {
         assert!(output.stdout.is_empty());
     };
     refused(&["--images", "p", "--maps", "patch@1,2"], 2, "not a map that can be scored");
-    refused(&["--images", "nowhere"], 1, "nowhere: ");
-    refused(&["--images", "p", "--plain", "--maps", "fused"], 1, "fused: ");
-    refused(&["--images", "p", "--maps", "spatial:stage9"], 1, "stage5, stage6.expansion, stage7");
+    refused(&["--images", "nowhere"], 2, "nowhere: ");
+    refused(&["--images", "p", "--plain", "--maps", "fused"], 2, "fused: ");
+    refused(&["--images", "p", "--maps", "spatial:stage9"], 2, "stage5, stage6.expansion, stage7");
     std::fs::write(folder.join("truth.tsv"), TRUTH.replace("\t967\t", "\t1000\t")).unwrap();
-    refused(&["--images", "p"], 1, "p/coffee.jpg is of class 1000");
+    refused(&["--images", "p"], 2, "p/coffee.jpg is of class 1000");
     std::fs::write(folder.join("truth.tsv"), TRUTH.replace("p/rocket.jpg", "q/coffee.png")).unwrap();
-    refused(&["--images", "p", "--maps-dir", "maps"], 1, "coffee.npy");
+    refused(&["--images", "p", "--maps-dir", "maps"], 2, "coffee.npy");
 }

@@ -194,7 +194,7 @@ fn what_cannot_be_measured_is_said_first() {
     let folder = folder.path();
     let refused = |arguments: &[&str], expected: &str| {
         let output = ran(folder, arguments);
-        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     };
     refused(&["--maps", "fused", "--against", "gradcam"], "--against: gradcam is none of the maps");

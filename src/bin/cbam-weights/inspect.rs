@@ -28,7 +28,7 @@ pub(crate) fn describe(checkpoint: &Checkpoint) -> String {
     for (name, tensor) in names.iter().zip(checkpoint.tensors.values()) {
         lines.push(format!("{name:width$}  {:5} {:?}", kind_name(tensor.kind()), tensor.size()));
     }
-    lines.iter().map(|line| format!("{}\n", printable(line))).collect()
+    lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// Which network the tensors are of, by its configuration or by their names and shapes; or why that cannot be told.

@@ -12,7 +12,7 @@ use cbam::pipeline::{Destination, Job, PictureFormat, Source, Target};
 
 use crate::args::usage;
 use crate::common::claims::Claims;
-use crate::common::streams::stdout_is_open;
+use crate::common::start::stdout_is_open;
 use crate::request::{Outputs, Request, only_one};
 use crate::scan::{Found, Picture, scan};
 

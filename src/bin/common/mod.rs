@@ -3,7 +3,7 @@
 pub(crate) mod claims;
 mod heap;
 pub(crate) mod signals;
-pub(crate) mod streams;
+pub(crate) mod start;
 pub(crate) mod terminal;
 
 use anyhow::Context;
@@ -16,9 +16,7 @@ pub(crate) use terminal::{end, failed, print, say, status};
 /// The arguments; ends the program if they are wrong, or ask for help. From here on each request to end the program calls
 /// `asked`.
 pub(crate) fn arguments<A: Parser>(asked: fn()) -> A {
-    // libtorch ends a program that has none.
-    let here = std::env::current_dir().context("the folder that the program was started in is gone");
-    if let Err(error) = here.and_then(|_| signals::listen(asked).context("signals")) {
+    if let Err(error) = signals::listen(asked).context("signals") {
         end(Err(error));
     }
     let parsed = command::<A>().try_get_matches().and_then(|matches| A::from_arg_matches(&matches));

@@ -11,7 +11,7 @@ use cbam::Error;
 use cbam::text::printable;
 use clap::error::ContextValue;
 
-use super::streams::stdout_is_open;
+use super::start::stdout_is_open;
 
 /// The exit statuses of all programs.
 pub(crate) mod status {

@@ -53,7 +53,7 @@ fn a_first_request_ends_whatever_has_not_begun() {
 fn what_nohup_ignores_stays_ignored() {
     let place = Place::new();
     place.pipe("pipe.png");
-    let line = "trap '' HUP; exec cbam-run pipe.png photo.png --out-dir o";
+    let line = "trap '' HUP; exec cbam-run photo.png pipe.png --out-dir o";
     let child = place.bash(line).spawn().unwrap();
     wait_until("the other picture", || place.path("o/photo.png").exists());
     send(&child, "-HUP");

@@ -76,6 +76,7 @@ foreign-checkpoints: .venv ## Checkpoints of other people's layouts, by their ow
 
 check-checkpoints: build .venv ## Compare over 70 checkpoints of other people's code with PyTorch, logits and gates; CHECK="--only cbam"
 	.venv/bin/python scripts/check_checkpoints.py --bin "$(TARGET)/release" $(CHECK)
+
 odd-pictures: build .venv ## Draw the odd pictures that Pillow and PngSuite ship, and compare with Pillow
 	scripts/odd_pictures.sh target/odd-pictures
 	.venv/bin/python scripts/odd_pictures.py target/odd-pictures --cbam-run "$(TARGET)/release/cbam-run" --list

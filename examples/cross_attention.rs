@@ -65,7 +65,7 @@ fn run(output: &str) -> Result<(), Box<dyn std::error::Error>> {
             imageops::replace(&mut picture, &tile, column * 420, row as i64 * 280);
         }
     }
-    picture.save(output)?;
+    picture.save(output).map_err(|error| format!("{output}: {error}"))?;
     println!("{output}: left the patch that asks, right where it looks");
     Ok(())
 }

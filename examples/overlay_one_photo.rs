@@ -45,7 +45,8 @@ fn run(input: &str, output: &str) -> Result<(), Box<dyn Error>> {
     let map = readout.map(&MapName::Fused, &prepared.geometry)?;
     let [x, y] = prepared.geometry.pixel(map.statistics().peak);
     println!("most attention at pixel {x},{y} of {}", photo.size());
-    Overlay::default().apply(&photo, &map, Scale::Image.limits(&map))?.save(output)?;
+    let overlay = Overlay::default().apply(&photo, &map, Scale::Image.limits(&map))?;
+    overlay.save(output).map_err(|error| format!("{output}: {error}"))?;
     println!("{output}");
     Ok(())
 }

@@ -39,7 +39,9 @@ fn run(output: &str) -> Result<(), Box<dyn Error>> {
 
     // The three weights of a word are nearly equal: colours span the least and the greatest of all.
     let weights = Array2::from_shape_vec((3, 3), weights.concat())?;
-    heat_map(weights.view(), &WORDS, &WORDS, 4, Colormap::Viridis)?.save(output)?;
+    heat_map(weights.view(), &WORDS, &WORDS, 4, Colormap::Viridis)?
+        .save(output)
+        .map_err(|error| format!("{output}: {error}"))?;
     println!("{output}: a row for each word that asks, a column for each that is looked at");
     Ok(())
 }

@@ -423,10 +423,10 @@ fn what_stops_a_run_is_said_with_its_name() {
     let place = Place::with(&[("coffee.jpg", "a.jpg")]);
     place.put("w.safetensors", b"no weights");
     let output = place.run("a.jpg --weights w.safetensors");
-    assert_eq!(status(&output), 1);
+    assert_eq!(status(&output), 2);
     assert!(stderr(&output).contains("w.safetensors"), "{}", stderr(&output));
     let output = place.run("a.jpg --json w.safetensors/r.json");
-    assert_eq!(status(&output), 1);
+    assert_eq!(status(&output), 2);
     assert!(stderr(&output).contains("w.safetensors"), "{}", stderr(&output));
     assert_eq!(place.files(), ["a.jpg", "w.safetensors"]);
 }

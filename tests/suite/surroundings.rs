@@ -9,7 +9,7 @@ mod streams;
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ impl Place {
     /// A line for bash: `cbam-…` at the start of a word names a program, which gets few threads.
     fn bash(&self, line: &str) -> Command {
         let words = line.split(' ').map(|word| match word {
-            "cbam-run" => format!("{} --threads 1 --size 64 --device cpu", lies("cbam-run")),
+            "cbam-run" => format!("{} --threads 1 --device cpu", lies("cbam-run")),
             "cbam-eval" => format!("{} --threads 1 --size 64 --device cpu", lies("cbam-eval")),
             "cbam-train" => lies("cbam-train"),
             "cbam-weights" => lies("cbam-weights"),

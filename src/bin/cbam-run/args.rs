@@ -58,11 +58,7 @@ Examples:
   cbam-run --weights net.pth --check reference.safetensors
       Whether the network that is made of net.pth gives out what PyTorch does; --check in --help says how to write the reference.
 
-An option that changes nothing in a run is an error.
-
-Exit status: 0 all done (damaged pictures are named); 1 some picture failed (its name and the reason are on standard error,
-the others are done); 2 nothing was done: the command line is wrong, or the network or an output cannot be opened; 130
-interrupted (finished files are whole; a second interrupt ends at once and may leave a hidden .tmp file).";
+An option that changes nothing in a run is an error.";
 
 const INPUT: &str = "Pictures";
 pub(crate) const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";

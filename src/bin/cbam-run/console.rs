@@ -68,7 +68,8 @@ impl<'a> Console<'a> {
         steps.set_draw_target(ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {pace} {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("pace", pace));
-        let report = request.json.as_ref().map(Report::create).transpose()?;
+        let alone = !request.outputs.any() && !request.outputs.beside;
+        let report = request.json.as_ref().map(|target| Report::create(target, alone)).transpose()?;
         let line = match pictures {
             _ if request.quiet || request.writes_stdout() => Line::Nothing,
             1 => Line::Picture,
@@ -169,7 +170,7 @@ impl<'a> Console<'a> {
         if let Some(error) = self.broken_report {
             return failed(error);
         }
-        if cancelled {
+        if cancelled && !self.report.as_ref().is_some_and(Report::is_unread) {
             return failed(Error::Interrupted);
         }
         if let Some(Err(error)) = self.report.take().map(Report::commit) {
@@ -210,6 +211,8 @@ impl<'a> Console<'a> {
         if let Err(error) = entry(report) {
             self.report = None;
             self.broken_report = Some(error);
+            self.cancel.store(true, Ordering::Relaxed);
+        } else if report.is_unread() {
             self.cancel.store(true, Ordering::Relaxed);
         }
     }

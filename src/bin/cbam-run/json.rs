@@ -14,6 +14,8 @@ use serde_json::ser::Formatter;
 pub(crate) struct Report {
     name: PathBuf,
     sink: Sink,
+    /// Nothing else is asked for.
+    alone: bool,
     entries: usize,
 }
 
@@ -50,12 +52,13 @@ struct Failure<'a> {
 }
 
 impl Report {
-    pub(crate) fn create(target: &Target) -> Result<Self> {
+    /// Begins the report; `alone` if nothing else is asked for.
+    pub(crate) fn create(target: &Target, alone: bool) -> Result<Self> {
         let (name, sink) = match target {
             Target::File(path) => (path.clone(), Sink::File(WholeFile::create(path)?)),
             Target::Stdout => ("standard output".into(), Sink::Stdout(io::stdout())),
         };
-        Ok(Self { name, sink, entries: 0 })
+        Ok(Self { name, sink, alone, entries: 0 })
     }
 
     pub(crate) fn picture(&mut self, report: &PictureReport) -> Result<()> {
@@ -64,6 +67,11 @@ impl Report {
 
     pub(crate) fn failure(&mut self, input: &Path, error: &Error) -> Result<()> {
         self.entry(&Failure { input: &input.display().to_string(), error: &error.to_string() })
+    }
+
+    /// Whether its reader has gone away, and with it the reason to go on.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.alone && matches!(self.sink, Sink::Gone)
     }
 
     /// Ends the array, and gives a file its name.

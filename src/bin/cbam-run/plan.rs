@@ -14,7 +14,7 @@ use cbam::text::printable_path;
 use crate::args::usage;
 use crate::clash;
 use crate::common::claims::Claims;
-use crate::common::streams::stdout_is_open;
+use crate::common::start::stdout_is_open;
 use crate::request::{Outputs, Request, only_one};
 use crate::scan::{Found, Picture, scan};
 

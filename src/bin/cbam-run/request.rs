@@ -284,7 +284,7 @@ impl InputChange {
 }
 
 impl Outputs {
-    fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         self.overlay.is_some()
             || self.panel.is_some()
             || self.out_dir.is_some()

@@ -18,6 +18,11 @@ pub(crate) fn saved() {
     SAVED.store(true, Ordering::SeqCst);
 }
 
+/// Whether the training has begun, and its state was saved.
+pub(crate) fn is_saved() -> bool {
+    SAVED.load(Ordering::SeqCst)
+}
+
 /// Whether the training should end.
 pub(crate) fn is_asked() -> bool {
     CANCEL.load(Ordering::Relaxed)

@@ -22,6 +22,9 @@ fn main() {
         Command::Distill(arguments) => (distill::run(arguments), &arguments.run),
         Command::Supervised(arguments) => (supervised::run(arguments), &arguments.run),
     };
-    let interrupted = matches!(&done, Err(error) if matches!(error.downcast_ref(), Some(cbam::Error::Interrupted)));
-    common::end(if interrupted { Ok(interrupt::told(&run.checkpoint())) } else { done })
+    common::end(done.or_else(|error| match error.downcast_ref() {
+        Some(cbam::Error::Interrupted) => Ok(interrupt::told(&run.checkpoint())),
+        _ if interrupt::is_saved() => Ok(common::failed(error)),
+        _ => Err(error),
+    }));
 }

@@ -47,7 +47,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
         metadata: Vec<(String, String)>,
     },
-    /// Compare two weights files, of any format, tensor by tensor. Exits with 0 if they are the same, 1 if they differ,
+    /// Compare two weights files, of any format, tensor by tensor. Exit status: 0 if they are the same, 1 if they differ,
     /// 2 if they cannot be compared
     Diff {
         /// The first weights file

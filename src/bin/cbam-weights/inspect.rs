@@ -21,21 +21,17 @@ pub(crate) fn describe(checkpoint: &Checkpoint, opening: &Opening) -> cbam::Resu
     lines.push(format!("tensors     {}", checkpoint.tensors.len()));
     lines.push(format!("parameters  {} (without BatchNorm's running statistics)", checkpoint.parameters()));
     let wrapping = checkpoint.wrapping();
-    lines.extend(wrapping.part.iter().map(|part| format!("part        {}", printable(part))));
-    lines.extend(
-        wrapping.beside.iter().map(|(name, value)| format!("beside      {} = {}", printable(name), printable(value))),
-    );
-    let unknown = |class| format!("unknown     {}, of which objects are passed over", printable(class));
-    lines.extend(wrapping.unknown.iter().map(|class| unknown(class)));
-    lines.extend(
-        wrapping.prefixes.iter().map(|prefix| format!("prefix      {} taken off every name", printable(prefix))),
-    );
+    lines.extend(wrapping.part.iter().map(|part| format!("part        {}", plain(part))));
+    lines.extend(wrapping.beside.iter().map(|(name, value)| format!("beside      {} = {}", plain(name), plain(value))));
+    let unknown = |class: &String| format!("unknown     {}, of which objects are passed over", plain(class));
+    lines.extend(wrapping.unknown.iter().map(unknown));
+    lines.extend(wrapping.prefixes.iter().map(|prefix| format!("prefix      {} taken off every name", plain(prefix))));
     lines.extend(network(checkpoint, &opening.options())?);
     lines.extend(
-        checkpoint.metadata.iter().map(|(key, value)| format!("metadata    {} = {}", printable(key), printable(value))),
+        checkpoint.metadata.iter().map(|(key, value)| format!("metadata    {} = {}", plain(key), plain(value))),
     );
 
-    let names: Vec<String> = checkpoint.tensors.keys().map(|name| printable(name).into_owned()).collect();
+    let names: Vec<String> = checkpoint.tensors.keys().map(|name| plain(name)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, tensor) in names.iter().zip(checkpoint.tensors.values()) {
         lines.push(format!("{name:width$}  {:5} {:?}", kind_name(tensor.kind()), tensor.size()));
@@ -51,9 +47,7 @@ fn network(checkpoint: &Checkpoint, options: &OpenOptions) -> cbam::Result<Vec<S
     }
     let found = match checkpoint.recognise_with(&options.recognising()) {
         Ok(found) => found,
-        Err(Error::Weights { message, .. }) => {
-            return Ok(vec![format!("network     unknown: {}", printable(&message))]);
-        }
+        Err(Error::Weights { message, .. }) => return Ok(vec![format!("network     unknown: {}", plain(&message))]),
         Err(error) => return Err(error),
     };
     let mut lines = vec![format!("network     {found}"), format!("layout      {}", found.layout)];
@@ -107,4 +101,9 @@ fn spatial(spatial: &SpatialAttentionConfig) -> String {
 
 fn bias_words(bias: bool) -> &'static str {
     if bias { "bias" } else { "no bias" }
+}
+
+/// Text from a file, as it may go to a terminal.
+fn plain(text: &str) -> String {
+    printable(text).into_owned()
 }

@@ -4,11 +4,12 @@ pub(crate) mod claims;
 mod heap;
 mod manual;
 pub(crate) mod signals;
-pub(crate) mod streams;
+pub(crate) mod start;
 pub(crate) mod terminal;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::builder::StyledStr;
+use clap::{Command, CommandFactory, Parser};
 
 pub(crate) use signals::end_at_once;
 pub(crate) use terminal::{end, failed, print, say, status};
@@ -25,11 +26,27 @@ pub(crate) fn arguments<A: Parser>(asked: fn()) -> A {
 
 fn parse<A: Parser>() -> Result<A, clap::Error> {
     let arguments: Vec<_> = std::env::args_os().collect();
-    let command = manual::with_manual(A::command());
+    let command = command::<A>();
     if let Some(text) = manual::printed(&command, &arguments)? {
         cbam::sys::exit(printed(&text));
     }
     A::from_arg_matches(&command.try_get_matches_from(arguments)?)
+}
+
+/// The command line, with the exit statuses at the end of every help.
+pub(crate) fn command<A: CommandFactory>() -> Command {
+    manual::with_manual(with_statuses(A::command()))
+}
+
+fn with_statuses(command: Command) -> Command {
+    let after = |help: &StyledStr| format!("{help}\n\n{}", status::HELP);
+    let short = command.get_after_help().map_or_else(|| status::HELP.to_owned(), after);
+    let long = command.get_after_long_help().map(after);
+    let command = command.after_help(short).mut_subcommands(with_statuses);
+    match long {
+        Some(long) => command.after_long_help(long),
+        None => command,
+    }
 }
 
 /// A panic inside of a picture's decoder becomes an error that names the picture; it is not printed besides.

@@ -11,7 +11,7 @@ use cbam::Error;
 use cbam::text::printable;
 use clap::error::ContextValue;
 
-use super::streams::stdout_is_open;
+use super::start::stdout_is_open;
 
 /// The exit statuses of all programs.
 pub(crate) mod status {
@@ -23,6 +23,13 @@ pub(crate) mod status {
     pub(crate) const NOTHING_DONE: u8 = 2;
     /// The work was interrupted: 128 + SIGINT.
     pub(crate) const INTERRUPTED: u8 = 130;
+    /// All of them, for the help.
+    pub(crate) const HELP: &str = "\
+Exit status:
+  0    everything is done; pictures that are damaged are named
+  1    some picture or file failed, and is named; the others are done
+  2    nothing was done: wrong use, or the network, the truth or the output cannot be opened
+  130  interrupted: finished files are whole, others are not there";
 }
 
 /// Says something on standard error, on one line that begins with the program's name; what would control a terminal is

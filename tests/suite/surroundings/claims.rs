@@ -12,6 +12,7 @@ fn no_program_writes_over_what_it_reads() {
     fs::hard_link(place.path("photo.png"), place.path("hard.png")).unwrap();
     symlink("photos/a.png", place.path("soft.png")).unwrap();
     fs::hard_link(place.path("w.safetensors"), place.path("hard.safetensors")).unwrap();
+    fs::hard_link(place.path("photos/b.png"), place.path("picture.safetensors")).unwrap();
     symlink(".", place.path("here")).unwrap();
     let before = || {
         let names = ["photo.png", "photos/a.png", "photos/b.png", "truth.tsv", "w.safetensors", "labels.txt"];
@@ -37,7 +38,7 @@ fn no_program_writes_over_what_it_reads() {
         (&format!("{eval} --report r --json r/report.json"), "written for --json and for --report"),
         ("cbam-weights convert w.safetensors w.safetensors", "over the input"),
         ("cbam-weights convert w.safetensors here/hard.safetensors", "over the input"),
-        ("cbam-train supervised --images photos --out photos/a.png", "over --images"),
+        ("cbam-train supervised --images photos --out picture.safetensors", "over --images"),
         ("cbam-train supervised --images photos --backbone w.safetensors --out hard.safetensors", "over --backbone"),
         (
             "cbam-train supervised --images photos --out t.safetensors --checkpoint here/t.safetensors",

@@ -25,32 +25,23 @@ fn a_bare_environment_is_enough() {
     place.ends("TMPDIR=/nowhere cbam-run photo.png --overlay o.png", 0, &[]);
     place.ends("TMPDIR=/nowhere cbam-run photos --out-dir o --scale run", 2, &["/nowhere"]);
     place.ends("ulimit -n 4; cbam-run photo.png --overlay o.png", 2, &["open files"]);
-    let gone = "mkdir gone; cd gone; rmdir ../gone;";
-    place.ends(&format!("here=$PWD; {gone} cbam-run $here/photo.png --overlay $here/g.png"), 0, &[]);
-    assert!(place.path("g.png").exists());
-    place.ends(&format!("{gone} cbam-run ../photo.png --overlay o.png"), 1, &["../photo.png: No such file"]);
-    place.ends(
-        &format!("here=$PWD; {gone} cbam-run $here/photo.png --overlay o.png"),
-        2,
-        &["o.png: no file can be made in ."],
-    );
+    let gone = "here=$PWD; mkdir gone; cd gone; rmdir ../gone;";
+    for line in ["cbam-run $here/photo.png --overlay $here/g.png", "cbam-weights inspect $here/w.safetensors"] {
+        place.ends(&format!("{gone} {line}"), 2, &["the folder that the program was started in is gone"]);
+    }
 }
 
 #[test]
 fn threads_are_a_number_that_can_be_made() {
     let place = Place::new();
-    for threads in ["0", "1000000", "-1", "all"] {
-        for program in ["run photo.png", "eval --images photos", "train supervised --images photos --out t.safetensors"]
-        {
-            let binary = program.split(' ').next().unwrap();
-            let line = format!("cbam-{program} --threads {threads}");
-            let line = line.replacen(&format!("cbam-{binary} "), &format!("$PROGRAMS/cbam-{binary} "), 1);
-            let folder = std::path::PathBuf::from(super::lies("cbam-run")).parent().unwrap().display().to_string();
-            place.ends(
-                &format!("PROGRAMS={folder}; {line}"),
-                2,
-                &["--threads", if threads == "-1" { "" } else { "1024" }],
-            );
+    for threads in ["0", "1000000", "all"] {
+        for (program, line) in [
+            ("cbam-run", "photo.png"),
+            ("cbam-eval", "--images photos"),
+            ("cbam-train", "supervised --images photos --out t.safetensors"),
+        ] {
+            let program = super::lies(program);
+            place.ends(&format!("{program} {line} --threads {threads}"), 2, &["--threads", "from 1 to 1024"]);
         }
     }
 }
@@ -91,6 +82,6 @@ fn the_exit_status_says_how_much_was_done() {
     ] {
         let (code, said) = place.run(line);
         assert_eq!(code, Some(status), "{line}: {said}");
-        assert!((status == 0) == said.is_empty() || status == 0, "{line} says nothing");
+        assert!(status == 0 || !said.is_empty(), "{line} says nothing");
     }
 }

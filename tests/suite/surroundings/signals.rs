@@ -31,7 +31,7 @@ fn a_first_request_ends_whatever_has_not_begun() {
         "exec cbam-run photo.png --overlay o.png --labels pipe.safetensors",
         "exec cbam-eval --images photos --weights pipe.safetensors",
         "exec cbam-weights inspect pipe.safetensors",
-        "exec cbam-train supervised --images photos --out t.safetensors --backbone pipe.safetensors",
+        "exec cbam-train distill --images photos --backgrounds photos --stamps photos --out t.safetensors --backbone pipe.safetensors",
     ] {
         let mut child = place.bash(line).stdin(Stdio::piped()).spawn().unwrap();
         let _silent = child.stdin.take();
@@ -44,7 +44,6 @@ fn a_first_request_ends_whatever_has_not_begun() {
         });
         send(&child, "-TERM");
         let (code, said) = end(child);
-        // Two of them refuse what is no file, which may be sooner.
         assert!(code == Some(130) && said.contains("interrupted"), "{line}: {code:?} {said}");
     }
     assert!(!place.path("o.png").exists() && place.files(".tmp").is_empty());
@@ -54,7 +53,7 @@ fn a_first_request_ends_whatever_has_not_begun() {
 fn what_nohup_ignores_stays_ignored() {
     let place = Place::new();
     place.pipe("pipe.png");
-    let line = "trap '' HUP; exec cbam-run pipe.png photo.png --out-dir o";
+    let line = "trap '' HUP; exec cbam-run photo.png pipe.png --out-dir o";
     let child = place.bash(line).spawn().unwrap();
     wait_until("the other picture", || place.path("o/photo.png").exists());
     send(&child, "-HUP");
@@ -67,12 +66,15 @@ fn what_nohup_ignores_stays_ignored() {
 fn the_next_run_removes_what_a_killed_one_left_and_no_more() {
     let place = Place::new();
     place.pipe("pipe.png");
-    let left = |count: usize| wait_until("unfinished files", || place.files(".tmp").len() == count);
-    let mut killed = place.bash("exec cbam-run pipe.png --json killed.json").spawn().unwrap();
-    left(1);
-    let mut living = place.bash("exec cbam-run pipe.png --json living.json").spawn().unwrap();
-    left(2);
+    let mut begun = ["killed", "living"].map(|name| {
+        let line = format!("exec cbam-run photo.png pipe.png --out-dir {name} --json {name}.json");
+        let child = place.bash(&line).spawn().unwrap();
+        wait_until("the first picture", || place.path(&format!("{name}/photo.png")).exists());
+        child
+    });
     let of_both = place.files(".tmp");
+    assert_eq!(of_both.len(), 2, "the unfinished reports: {of_both:?}");
+    let [killed, living] = &mut begun;
     killed.kill().unwrap();
     killed.wait().unwrap();
     fs::write(place.path(".cbam-0-1-2-3-x.tmp"), "of somebody else").unwrap();

@@ -3,10 +3,8 @@
 use super::Place;
 
 /// What prints, and the file that it writes in any case.
-const PRINTING: [(&str, Option<&str>); 9] = [
-    ("cbam-run photo.png --overlay o.png", Some("o.png")),
-    ("cbam-run photos --json j.json --maps-dir m", Some("j.json")),
-    ("cbam-run photo.png --json /dev/stdout --overlay o.png", Some("o.png")),
+const PRINTING: [(&str, Option<&str>); 7] = [
+    ("cbam-run photo.png --overlay o.png --json j.json", Some("j.json")),
     ("cbam-run --list-maps", None),
     ("cbam-run --help", None),
     ("cbam-eval --images photos --truth truth.tsv --measure none --json j.json", Some("j.json")),
@@ -58,6 +56,13 @@ fn standard_output_that_is_closed_takes_no_picture() {
     place.ends("cbam-run photo.png --overlay - > o.png", 0, &[]);
     assert!(image::open(place.path("o.png")).is_ok());
     place.ends("cbam-run photo.png --overlay - > /dev/full", 1, &["standard output: No space left"]);
+    for option in ["--overlay", "--json"] {
+        place.ends(&format!("set -o pipefail; cbam-run photo.png {option} - --maps-dir m | true"), 0, &[]);
+        assert!(place.path("m/photo.npy").exists());
+        std::fs::remove_dir_all(place.path("m")).unwrap();
+    }
+    place.ends("set -o pipefail; cbam-run photos --json - | true", 0, &[]);
+    place.ends("cbam-run photo.png --json - --maps-dir m > /dev/full", 1, &["standard output: No space left"]);
 }
 
 #[test]
@@ -77,8 +82,7 @@ fn a_training_without_anybody_to_tell_goes_on() {
             std::fs::copy(place.path("photo.png"), place.path(&format!("classes/{class}/{number}.png"))).unwrap();
         }
     }
-    let train =
-        "cbam-train supervised --images classes --hold-out 2 --size 64 --batch 2 --epochs 1 --threads 1 --device cpu";
+    let train = "cbam-train supervised --images classes --validation classes --size 64 --batch 2 --epochs 1 --threads 1 --device cpu";
     for (number, (streams, status)) in
         [("2>&-", 0), (">&-", 0), ("2> /dev/full", 0), ("> /dev/full", 1), ("2>&1 | true", 0)].into_iter().enumerate()
     {

@@ -161,7 +161,7 @@ fn convert_writes_safetensors_with_metadata() {
 #[test]
 fn errors_name_the_file_once_and_usage_errors_exit_with_2() {
     let output = cbam_weights(&["inspect", golden("gen.py").to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(2));
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(text.matches("gen.py").count(), 1, "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");

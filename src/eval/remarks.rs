@@ -97,7 +97,7 @@ impl Display for Remark {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { what, count, examples, .. } = self;
         let named = examples.iter().map(|example| printable(example)).collect::<Vec<_>>().join("; ");
-        let more = if *count > examples.len() as u64 { "; …" } else { "" };
+        let more = if examples.len() == NAMED && *count > NAMED as u64 { "; …" } else { "" };
         write!(f, "{what}: {count} ({named}{more})")
     }
 }

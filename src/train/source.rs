@@ -97,7 +97,9 @@ impl Pictures {
     /// Tells of the pictures that were read and are damaged, once each.
     pub(super) fn tell_damaged(&self, observer: &mut dyn Observer) {
         let damaged = std::mem::take(&mut *self.damaged.lock().unwrap_or_else(PoisonError::into_inner));
-        damaged.iter().for_each(|(path, damage)| observer.damaged(path, damage));
+        for (path, damage) in &damaged {
+            observer.damaged(path, damage);
+        }
     }
 
     /// How many pictures there are, and a number that their names (and those of their folders) give: the same wherever

@@ -115,8 +115,12 @@ pub fn supervised(
         ema: options.ema,
     };
     let mut trainer = Trainer::begin(network, setup, run, observer)?;
-    data.notes.iter().for_each(|note| observer.noted(note));
-    data.faults.iter().for_each(|(path, message)| observer.skipped(&Error::photo(path, message)));
+    for note in &data.notes {
+        observer.noted(note);
+    }
+    for (path, message) in &data.faults {
+        observer.skipped(&Error::photo(path, message));
+    }
     let warm_up = (options.warm_up * steps as f64).round() as usize;
     let schedule = Schedule { peak: options.learning_rate, warm_up, steps };
 

@@ -182,7 +182,7 @@ impl Row {
 
 /// The pictures to measure.
 #[derive(Debug)]
-pub(crate) struct Rows {
+pub(crate) struct Chosen {
     pub(crate) rows: Vec<Row>,
     /// How the truth is written down; none if there is none.
     pub(crate) format: Option<String>,
@@ -198,7 +198,7 @@ impl Cli {
     }
 
     /// The pictures that are asked for.
-    pub(crate) fn rows(&self, source: &PictureSource, network: &Network) -> Result<Rows> {
+    pub(crate) fn rows(&self, source: &PictureSource, network: &Network) -> Result<Chosen> {
         let mut remarks = Remarks::default();
         let Some(path) = &self.truth else {
             if self.small {
@@ -213,7 +213,7 @@ impl Cli {
                 };
                 return Err(Error::argument("--images", message));
             }
-            return self.checked(Rows { rows, format: None, remarks });
+            return self.checked(Chosen { rows, format: None, remarks });
         };
         let classes = self.class_names(network)?;
         let truth = self.open_truth(path, source, &classes, &mut remarks)?;
@@ -225,7 +225,7 @@ impl Cli {
             return Err(Error::argument("--truth", format!("{} has no row with small = 1", path.display())));
         }
         let rows = rows.into_iter().map(|row| Row { image: row.image.clone(), truth: Some(row) }).collect();
-        self.checked(Rows { rows, format: Some(format), remarks })
+        self.checked(Chosen { rows, format: Some(format), remarks })
     }
 
     /// The truth. Tables and COCO files name their pictures; the others are matched with what there is.
@@ -281,7 +281,7 @@ impl Cli {
     }
 
     /// Refuses rows whose maps would be saved over one another.
-    fn checked(&self, rows: Rows) -> Result<Rows> {
+    fn checked(&self, rows: Chosen) -> Result<Chosen> {
         let mut stems = HashSet::new();
         let twin = rows.rows.iter().find(|row| self.maps_dir.is_some() && !stems.insert(stem(&row.image)));
         twin.map_or(Ok(()), |row| {

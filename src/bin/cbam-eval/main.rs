@@ -34,7 +34,7 @@ use cbam::pipeline::write_whole;
 
 use common::status;
 
-use args::{Cli, Measure, Rows};
+use args::{Chosen, Cli, Measure};
 use report::{Missing, Report};
 use run::Outcome;
 use study::Study;
@@ -73,7 +73,7 @@ fn conclude(
     cli: &Cli,
     study: &Study<'_>,
     source: &PictureSource,
-    rows: &Rows,
+    rows: &Chosen,
     outcome: Outcome,
     against: usize,
 ) -> Result<u8> {
@@ -136,7 +136,7 @@ fn figures(
     cli: &Cli,
     study: &Study<'_>,
     source: &PictureSource,
-    rows: &Rows,
+    rows: &Chosen,
     set: &Set<'_>,
     (missing, stopped): (Vec<Missing>, Option<cbam::Error>),
     against: usize,

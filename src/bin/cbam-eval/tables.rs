@@ -3,7 +3,7 @@
 use cbam::eval::{Difference, Estimate, FaithfulnessOptions, RESAMPLES};
 use serde::Serialize;
 
-use crate::args::Rows;
+use crate::args::Chosen;
 use crate::report::{Report, percent, share};
 use crate::run::TIMED;
 use crate::study::Study;
@@ -223,7 +223,7 @@ fn differences(report: &Report) -> Vec<Table> {
 }
 
 /// How it was measured, a sentence each.
-pub(crate) fn notes(study: &Study<'_>, rows: &Rows) -> Vec<String> {
+pub(crate) fn notes(study: &Study<'_>, rows: &Chosen) -> Vec<String> {
     let mut notes = Vec::new();
     let mut add = |note: String| notes.push(note);
     if rows.format.is_some() {

@@ -57,7 +57,9 @@ pub(super) fn read(path: &Path, classes: &ClassNames, remarks: &mut Remarks) -> 
         .map_err(|error| wrong(path, format!("no COCO instances file: {error}")))?;
     let names = categories(file.categories);
     let mut reading = Reading { classes, names, drafts: Drafts::default(), images: HashMap::new() };
-    file.images.into_iter().enumerate().for_each(|(number, image)| reading.image(number, &image, remarks));
+    for (number, image) in file.images.into_iter().enumerate() {
+        reading.image(number, &image, remarks);
+    }
     for (number, annotation) in file.annotations.into_iter().enumerate() {
         reading.annotation(number, &annotation, remarks);
     }
@@ -192,7 +194,7 @@ mod tests {
     #[test]
     fn bare_words_become_null_and_names_stay() {
         for (text, expected) in [
-            (r#"[NaN, -Infinity,Infinity, -1, 2]"#, r#"[null, null,null, -1, 2]"#),
+            ("[NaN, -Infinity,Infinity, -1, 2]", "[null, null,null, -1, 2]"),
             (r#"{"NaN \" Infinity": NaN, "ä": "-Infinity\\"}"#, r#"{"NaN \" Infinity": null, "ä": "-Infinity\\"}"#),
             (r#"{"a": "NaN"#, r#"{"a": "NaN"#),
             (r#"{"a": "NaN\"#, r#"{"a": "NaN\"#),

@@ -1,7 +1,7 @@
 //! Masks: one picture for each picture, black where there is no object.
 //!
 //! A mask in colour or grey is object wherever it is not black. In an indexed one (PNG with a palette, as Pascal VOC's
-//! SegmentationClass is) 255 is void, neither object nor ground, unless its palette is a ramp of greys and it has no
+//! `SegmentationClass` is) 255 is void, neither object nor ground, unless its palette is a ramp of greys and it has no
 //! other index than 0 and 255.
 
 use std::collections::HashMap;

@@ -17,7 +17,7 @@ pub(super) fn inside(name: &str) -> Option<String> {
             Component::RootDir | Component::Prefix(_) => return None,
         }
     }
-    (!parts.is_empty() && !(drive && parts.len() > 1)).then(|| parts.join("/"))
+    (!parts.is_empty() && (!drive || parts.len() == 1)).then(|| parts.join("/"))
 }
 
 /// The pictures that there are, by path and by stem.

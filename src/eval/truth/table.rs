@@ -78,10 +78,11 @@ impl Columns {
             let count = known.filter(|name| names.iter().any(|own| own == *name)).count();
             (count, names, separator)
         };
-        // Of equal ones the first.
+        // Of equal ones the one that parts the line most.
         let headers = SEPARATORS.map(read).into_iter();
-        let (_, names, separator) =
-            headers.reduce(|best, next| if next.0 > best.0 { next } else { best }).unwrap_or_default();
+        let (_, names, separator) = headers
+            .reduce(|best, next| if (next.0, next.1.len()) > (best.0, best.1.len()) { next } else { best })
+            .unwrap_or_default();
         Ok((Self::named(&names)?, separator))
     }
 

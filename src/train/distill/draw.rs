@@ -93,7 +93,9 @@ pub(super) fn draw(
         prepare(network, teachers, &studio, options.views, of(options.composites, shape), total, observer).transpose()
     });
     let banks = banks.collect::<Result<Vec<_>>>()?;
-    [&images, &sources.backgrounds, &sources.stamps].into_iter().for_each(|list| list.tell_damaged(observer));
+    for list in [&images, &sources.backgrounds, &sources.stamps] {
+        list.tell_damaged(observer);
+    }
     if banks.is_empty() || held_out.is_empty() {
         return Err(Error::argument("images", "too few that can be used, to train on and to hold some out"));
     }

@@ -129,20 +129,29 @@ impl<'a> Encoded<'a> {
     /// read.
     pub fn decode(self) -> Result<Photo> {
         let Self { name, bytes, format, .. } = self;
-        let decoded = guarded(format, || match format {
-            ImageFormat::Jpeg => jpeg::decode(&bytes),
-            ImageFormat::Png => png::decode(&bytes),
-            ImageFormat::Tiff => tiff::decode(&bytes),
-            other => generic::decode(other, &bytes),
+        let decoded = guarded(format, || {
+            let picture = match format {
+                ImageFormat::Jpeg => jpeg::decode(&bytes),
+                ImageFormat::Png => png::decode(&bytes),
+                ImageFormat::Tiff => tiff::decode(&bytes),
+                other => generic::decode(other, &bytes),
+            }?;
+            drop(bytes);
+            Ok(picture.finish(format))
         });
-        let Picture { pixels, profile, orientation, damage, mut notes } =
-            decoded.map_err(|message| Error::photo(name, message))?;
-        drop(bytes);
+        decoded.map_err(|message| Error::photo(name, message))
+    }
+}
+
+impl Picture {
+    /// The picture in sRGB, upright.
+    fn finish(self, format: ImageFormat) -> Photo {
+        let Self { pixels, profile, orientation, damage, mut notes } = self;
         let image = pixels.into_srgb(profile.as_deref(), &mut notes);
         notes.extend(srgb::note(&image));
         let mut image = srgb::encode(image);
         image.apply_orientation(orientation);
-        Ok(Photo { image, format: Some(format), damage, notes })
+        Photo { image, format: Some(format), damage, notes }
     }
 }
 

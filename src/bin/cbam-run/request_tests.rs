@@ -55,6 +55,22 @@ fn no_output_means_beside_the_picture() {
 }
 
 #[test]
+fn limits_take_letters() {
+    let options = |line: &str| request(line).options;
+    let default = Options::default();
+    assert_eq!((options("a.jpg").limits, options("a.jpg").memory), (default.limits, default.memory));
+    assert_eq!(options("a.jpg --memory 2g").memory, 2 << 30);
+    assert_eq!(options("a.jpg --memory 12345").memory, 12_345);
+    assert_eq!(options("a.jpg --max-pixels 5M").limits, Limits { max_pixels: 5_000_000, ..default.limits });
+    let large = options("a.jpg --max-pixels 1G").limits;
+    assert_eq!((large.max_pixels, large.max_bytes), (1_000_000_000, 8_000_000_000));
+    for wrong in ["--memory 0", "--memory 1T", "--memory x", "--max-pixels -3", "--max-pixels 1.5M", "--memory M"] {
+        let message = refused(&format!("a.jpg {wrong}"));
+        assert!(message.contains("such as") || message.contains("unexpected"), "{message}");
+    }
+}
+
+#[test]
 fn formats_come_from_the_name_or_the_option() {
     let format = |line: &str| request(line).outputs.overlay.unwrap().format;
     assert_eq!(format("a.jpg --overlay o.JPEG"), PictureFormat::Jpeg);

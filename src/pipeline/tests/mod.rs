@@ -245,6 +245,39 @@ fn a_panic_while_loading_ends_the_run() {
     let _ = run(&jobs, &bench.options, load, &bench.cancel, |_| {});
 }
 
+/// Every picture needs more than there is: each passes alone, in one pass and in two.
+#[test]
+fn with_too_little_memory_pictures_pass_one_by_one() {
+    for (threads, scale) in [(1, Scale::Image), (3, Scale::Image), (3, Scale::Run)] {
+        let mut bench = Bench::new();
+        bench.options = Options { memory: 1, scale, threads: NonZeroUsize::new(threads).unwrap(), ..bench.options };
+        let mut jobs = many(&bench);
+        fs::write(bench.path("text.png"), "no picture").unwrap();
+        jobs.insert(7, bench.job("text.png"));
+        let done = bench.run(&jobs, &mut Fake::default());
+        let failed: Vec<_> = done.iter().enumerate().filter(|(_, (_, outcome))| outcome.is_err()).collect();
+        assert_eq!((done.len(), failed.len(), failed[0].0), (25, 1, 7), "{threads} threads");
+        assert!(done.iter().zip(&jobs).all(|((name, _), job)| name == job.source.name()));
+    }
+}
+
+#[test]
+fn a_damaged_picture_is_done_and_said() {
+    for scale in [Scale::Image, Scale::Run] {
+        let mut bench = Bench::new();
+        bench.options.scale = scale;
+        let jobs = [bench.job("cut.png")];
+        let whole = include_bytes!("../../../assets/images/chelsea.jpg");
+        fs::write(bench.path("cut.png"), &whole[..whole.len() / 2]).unwrap();
+        let report = bench.run(&jobs, &mut Fake::default()).remove(0).1.unwrap();
+        let damaged = report.damaged.clone().unwrap();
+        assert!(damaged.contains("the end is missing"), "{damaged}");
+        let json = serde_json::to_string(&report).unwrap();
+        assert!(json.contains("\"damaged\":\"the end") && !json.contains("notes"), "{json}");
+        assert_eq!(picture(&bench.path("out/cut.png")).width(), 451);
+    }
+}
+
 #[test]
 fn no_pictures_are_no_trouble() {
     let bench = Bench::new();

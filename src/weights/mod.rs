@@ -257,6 +257,6 @@ pub(crate) fn instead_of_script(path: &Path, bytes: &[u8]) -> Option<String> {
     match Checkpoint::from_bytes(path, bytes) {
         Ok(_) => Some("a file of weights, not TorchScript: give it as --weights".to_owned()),
         Err(_) if detect(bytes) == Ok(Format::PyTorch) => zip::without_object(bytes),
-        Err(_) => detect(bytes).err(),
+        Err(_) => detect(bytes).err().filter(|name| name != stranger::UNKNOWN),
     }
 }

@@ -1,5 +1,8 @@
 //! Files that are no weights here, by their first bytes: what they are, and what to do with them.
 
+/// What is said of a file of which nothing is known.
+pub(crate) const UNKNOWN: &str = "neither safetensors nor a PyTorch file";
+
 /// What a file that is neither safetensors nor a PyTorch file is.
 pub(crate) fn name(bytes: &[u8]) -> String {
     let starts = |magic: &[u8]| bytes.starts_with(magic);
@@ -39,7 +42,7 @@ pub(crate) fn name(bytes: &[u8]) -> String {
     } else if starts(&[super::opcode::PROTO]) {
         "a pickle, but not one that torch.save wrote"
     } else {
-        "neither safetensors nor a PyTorch file"
+        UNKNOWN
     };
     known.to_owned()
 }

@@ -85,7 +85,7 @@ impl Golden {
     /// `most` is the largest value of what the tensor stands beside: a gradient that is 0 but for rounding has no size of its own.
     fn compare_beside(&self, name: &str, got: &Tensor, tolerance: f64, most: f64) {
         let (off, tolerance) = (difference(self.get(name), got), tolerance.max(ON.get().2 * most));
-        assert!(off <= tolerance, "{}: {name} is off by {off:e}", self.case);
+        assert!(off <= tolerance, "{}: {name} is off by {off:e}, beside {most:e}", self.case);
     }
 
     fn largest(&self, name: &str) -> f64 {

@@ -29,7 +29,7 @@ fn cuda_layers_agree_with_pytorch_in_f16() {
 #[test]
 #[ignore = "needs a GPU"]
 fn cuda_layers_agree_with_pytorch_in_bf16() {
-    compare(Kind::BFloat16, 0.15);
+    compare(Kind::BFloat16, 0.3); // of 8 bits, BAM in training keeps gradients to 0.22
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The programs: a folder of pictures large enough for a batch size to be tried out, an evaluation, and no GPU at all.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -39,7 +40,9 @@ fn cuda_overlays_of_a_long_folder_are_those_of_a_cpu() {
     fs::create_dir(&pictures).unwrap();
     // From 1,024 pictures on, batches of 8 and 16 are tried out first.
     let names = ["chelsea.jpg", "coffee.jpg", "rocket.jpg"];
-    names.iter().for_each(|name| shrunk(name).save(pictures.join(name)).unwrap());
+    for name in names {
+        shrunk(name).save(pictures.join(name)).unwrap();
+    }
     for index in 0..1_100 {
         fs::hard_link(pictures.join(names[index % 3]), pictures.join(format!("{index:04}.jpg"))).unwrap();
     }
@@ -101,13 +104,8 @@ fn cuda_evaluation_scores_as_a_cpu_does() {
         let picture = shrunk(&format!("{name}.jpg"));
         picture.save(place.path().join(format!("p/{name}.png"))).unwrap();
         let (width, height) = picture.dimensions();
-        truth += &format!(
-            "{name}.png\t{class}\t{width}\t{height}\t0\t{},{},{},{}\n",
-            width / 4,
-            height / 4,
-            width / 2,
-            height / 2
-        );
+        let boxes = format!("{},{},{},{}", width / 4, height / 4, width / 2, height / 2);
+        writeln!(truth, "{name}.png\t{class}\t{width}\t{height}\t0\t{boxes}").unwrap();
     }
     fs::write(place.path().join("truth.tsv"), truth).unwrap();
     let figures = |device: &str, folder: &str| {

@@ -73,14 +73,8 @@ impl OpenOptions {
 
     /// Those that recognising a network takes.
     pub fn recognising(&self) -> RecogniseOptions {
-        let mut options = RecogniseOptions::default();
-        options.arch = self.arch;
-        options.drop_attention = self.drop_attention;
-        options.stride_in = self.stride_in;
-        options.pool_order = self.pool_order;
-        options.max_pool = self.max_pool;
-        options.symmetric = self.symmetric;
-        options
+        let &Self { arch, drop_attention, stride_in, pool_order, max_pool, symmetric, .. } = self;
+        RecogniseOptions { arch, drop_attention, stride_in, pool_order, max_pool, symmetric }
     }
 }
 

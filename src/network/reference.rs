@@ -80,15 +80,11 @@ impl Reference {
         let mut gates = Vec::new();
         for (name, tensor) in tensors {
             let map = name.strip_prefix(GATE).and_then(|name| name.parse::<MapName>().ok());
-            match map {
-                Some(map @ (MapName::Spatial(Some(_)) | MapName::Channel(_))) => {
-                    gates.push((map, tensor.f_to_kind(Kind::Float)?));
-                }
-                _ => {
-                    let message = format!("{name:?} is none of \"input\", \"logits\", and \"gate:\" and a gate's name");
-                    return Err(wrong(format!("{message}, such as gate:spatial:layer1.0")));
-                }
-            }
+            let Some(map @ (MapName::Spatial(Some(_)) | MapName::Channel(_))) = map else {
+                let message = format!("{name:?} is none of \"input\", \"logits\", and \"gate:\" and a gate's name");
+                return Err(wrong(format!("{message}, such as gate:spatial:layer1.0")));
+            };
+            gates.push((map, tensor.f_to_kind(Kind::Float)?));
         }
         let images = input.size()[0];
         let results = || [&logits].into_iter().chain(gates.iter().map(|gate| &gate.1)).map(Tensor::size);

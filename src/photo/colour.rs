@@ -100,11 +100,10 @@ impl Inks {
     }
 }
 
-fn convert<P>(
-    image: &ImageBuffer<P, Vec<P::Subpixel>>,
-    profile: &[u8],
-    layout: Layout,
-) -> Result<Option<ImageBuffer<P, Vec<P::Subpixel>>>, String>
+/// A picture of pixels of one kind.
+type Of<P> = ImageBuffer<P, Vec<<P as Pixel>::Subpixel>>;
+
+fn convert<P>(image: &Of<P>, profile: &[u8], layout: Layout) -> Result<Option<Of<P>>, String>
 where
     P: Pixel<Subpixel: Sample>,
 {

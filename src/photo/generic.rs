@@ -26,10 +26,10 @@ pub(super) fn declared(format: ImageFormat, bytes: &[u8]) -> Result<Declared, St
     let (size, pixels) = (ImageSize::new(width, height), decoder.total_bytes());
     // Bytes for each pixel that a decoder works in, beside the picture itself.
     let works_in = match format {
-        ImageFormat::WebP => 6, // a frame of luma and chroma, or the canvas of an animation
-        ImageFormat::Gif => 4,  // a frame
-        ImageFormat::Hdr => 6,  // the same in sRGB
-        ImageFormat::Tga => 4,
+        // A frame of luma and chroma, or the canvas of an animation; the same in sRGB.
+        ImageFormat::WebP | ImageFormat::Hdr => 6,
+        // A frame.
+        ImageFormat::Gif | ImageFormat::Tga => 4,
         _ => 0,
     };
     Ok(Declared { size, pixels, needs: pixels.saturating_add(size.pixels().saturating_mul(works_in)) })
@@ -85,7 +85,7 @@ fn has_no_alpha(format: ImageFormat, bytes: &[u8], image: &DynamicImage) -> bool
     let DynamicImage::ImageRgba8(pixels) = image else { return false };
     let left_at_0 = || pixels.as_raw().iter().skip(3).step_by(4).all(|alpha| *alpha == 0);
     match format {
-        ImageFormat::Tga => bytes.get(17).is_some_and(|descriptor| descriptor & 15 == 0) || left_at_0(),
+        ImageFormat::Tga => bytes.get(17).is_some_and(|descriptor| descriptor.trailing_zeros() >= 4) || left_at_0(),
         ImageFormat::Bmp | ImageFormat::Ico => left_at_0(),
         _ => false,
     }

@@ -166,7 +166,7 @@ impl Code {
                     End::Argument(place) => {
                         follow(self::parts(given.strip_suffix(')')?).get(place.checked_sub(1)?)?, index)
                     }
-                    end => Some(end),
+                    end @ End::Operation(_) => Some(end),
                 };
             }
             return match open {

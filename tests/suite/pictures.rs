@@ -366,7 +366,7 @@ fn png_with(chunks_after: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
 #[test]
 fn png_orientation_is_found_wherever_it_stands() {
     let exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
-    let hex: String = exif.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = exif.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     let xmp = b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation=\"6\"/>".to_vec();
     let raw =
         format!("Raw profile type exif\0\nexif\n      {}\n{}\n{}\n", exif.len(), &hex[..20], &hex[20..]).into_bytes();

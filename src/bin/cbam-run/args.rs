@@ -68,6 +68,7 @@ const RUN: &str = "Network and machine";
 
 /// Shows where a convolutional network looks: lays its attention over the picture.
 #[derive(Debug, Parser)]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of its own
 #[command(name = "cbam-run", version, after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]

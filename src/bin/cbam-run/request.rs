@@ -143,23 +143,8 @@ impl Args {
     /// Checks what clap cannot, and fills in the defaults.
     pub(crate) fn resolve(self) -> Result<Command, clap::Error> {
         self.check_effects()?;
-        let threads = self.threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-        let kind = self.model_kind();
-        if matches!(kind, ModelKind::Script { .. }) && self.precision != ForwardPrecision::F32 {
-            return Err(usage("--precision does not go with --torchscript: such a file has its own"));
-        }
-        let (device, precision, outputs) = (self.device, self.precision, self.outputs);
-        let model = Model {
-            kind,
-            device,
-            precision,
-            threads,
-            input: self.input_change(),
-            by_default: self.by_default(),
-            masks: self.masks,
-            outputs,
-            deterministic: self.deterministic,
-        };
+        let model = self.model()?;
+        let threads = model.threads;
         if self.list_maps {
             return Ok(Command::ListMaps(model));
         }
@@ -251,6 +236,25 @@ impl Args {
 }
 
 impl Args {
+    fn model(&self) -> Result<Model, clap::Error> {
+        let kind = self.model_kind();
+        if matches!(kind, ModelKind::Script { .. }) && self.precision != ForwardPrecision::F32 {
+            return Err(usage("--precision does not go with --torchscript: such a file has its own"));
+        }
+        let all_cores = || std::thread::available_parallelism().ok();
+        Ok(Model {
+            kind,
+            device: self.device,
+            precision: self.precision,
+            threads: self.threads.or_else(all_cores).unwrap_or(NonZeroUsize::MIN),
+            input: self.input_change(),
+            by_default: self.by_default(),
+            masks: self.masks,
+            outputs: self.outputs,
+            deterministic: self.deterministic,
+        })
+    }
+
     fn model_kind(&self) -> ModelKind {
         let Some(path) = &self.torchscript else {
             let weights = |path| ModelKind::Weights { path, options: self.opening.options() };

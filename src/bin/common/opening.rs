@@ -29,8 +29,8 @@ pub(crate) struct Opening {
     /// Whether a max pooling follows a ResNet's first convolution
     #[arg(long, value_name = "max|none", requires = "weights")]
     pub(crate) stem_pool: Option<StemPool>,
-    /// How an EfficientNet-Lite in timm's names pads: same, as TensorFlow and tf_efficientnet_lite0; or symmetric, as PyTorch and
-    /// efficientnet_lite0, which also take pictures normalised otherwise
+    /// How an EfficientNet-Lite in timm's names pads: same, as TensorFlow and `tf_efficientnet_lite0`; or symmetric, as PyTorch and
+    /// `efficientnet_lite0`, which also take pictures normalised otherwise
     #[arg(long, value_name = "same|symmetric", requires = "weights")]
     pub(crate) padding: Option<LitePadding>,
 }

@@ -212,8 +212,8 @@ mod tests {
         let four = Field::Four(Box::new([1.0, 2.5, -3.0, 4.0]));
         let fields: Vec<_> = records.into_iter().map(|record| record.fields).collect();
         assert_eq!(fields[0], [Field::Whole(1), four, Field::Text("t".into())]);
-        for empty in 1..5 {
-            assert_eq!(fields[empty], [nothing(), nothing(), nothing()]);
+        for empty in &fields[1..5] {
+            assert_eq!(*empty, [nothing(), nothing(), nothing()]);
         }
         assert_eq!(fields[5], [Field::Real(2.0), Field::Whole(1), Field::Real(1.5)]);
         assert_eq!((fields[5][0].id(), fields[5][2].id()), (Some("2".to_owned()), None));

@@ -87,7 +87,7 @@ impl<'a> Header<'a> {
                 0xC4 => header.huffman_tables = true,
                 0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => header.frame(segment.marker, data)?,
                 0xDD => {
-                    header.restart_interval = data.get(..2).map_or(0, |n| u64::from(u16::from_be_bytes([n[0], n[1]])))
+                    header.restart_interval = data.get(..2).map_or(0, |n| u64::from(u16::from_be_bytes([n[0], n[1]])));
                 }
                 0xE0 if data.starts_with(b"JFIF\0") => header.jfif = true,
                 0xEE if data.starts_with(b"Adobe") && data.len() >= 12 => header.adobe = Some(data[11]),
@@ -184,13 +184,13 @@ impl<'a> Header<'a> {
     pub(super) fn end(&self) -> Option<End> {
         let one_scan = !self.coding.is_progressive() && self.first_scan == self.components.len();
         let mut places = Vec::new();
-        let restarts = if self.restart_interval == 0 { 0 } else { (self.units() - 1) / self.restart_interval };
+        let restarts = (self.units() - 1).checked_div(self.restart_interval).unwrap_or(0);
         let (mut rest, mut in_order, mut seen, mut scans) = (&self.bytes[self.scan - 2..], true, 0, 0);
         loop {
             let mut candidates = memchr::memchr_iter(0xFF, rest);
             let marker = |at: usize| rest.get(at + 1).copied().unwrap_or(0);
             let offset = self.bytes.len() - rest.len();
-            let Some((at, marker)) = candidates.find_map(|at| match marker(at) {
+            let (at, marker) = candidates.find_map(|at| match marker(at) {
                 0x00 | 0xFF => None,
                 restart @ 0xD0..=0xD7 => {
                     in_order &= u64::from(restart - 0xD0) == seen % 8;
@@ -201,9 +201,7 @@ impl<'a> Header<'a> {
                     None
                 }
                 marker => Some((at, marker)),
-            }) else {
-                return None;
-            };
+            })?;
             if scans > 0 && one_scan {
                 in_order &= seen == restarts;
             }

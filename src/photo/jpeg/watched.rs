@@ -114,14 +114,14 @@ impl Drop for Watched<'_> {
 }
 
 impl ZByteReaderTrait for Watched<'_> {
-    #[inline(always)]
+    #[inline]
     fn read_byte_no_error(&mut self) -> u8 {
         let byte = self.next().unwrap_or(0);
         self.taken = self.at;
         byte
     }
 
-    #[inline(always)]
+    #[inline]
     fn read_exact_bytes(&mut self, buffer: &mut [u8]) -> Result<(), ZByteIoError> {
         let place = self.at.wrapping_sub(self.start).wrapping_add(self.body_start);
         match self.body[..self.body_end].get(place..place.wrapping_add(buffer.len())) {

@@ -106,7 +106,7 @@ fn write_directory(order: Order, entries: &mut [(u16, Vec<u64>)], shifted: u16) 
     let two = |number: u16| if order == Order::Little { number.to_le_bytes() } else { number.to_be_bytes() };
     let eight = |number: u64| if order == Order::Little { number.to_le_bytes() } else { number.to_be_bytes() };
     let mut out = if order == Order::Little { b"II".to_vec() } else { b"MM".to_vec() };
-    [43, 8, 0].iter().for_each(|number| out.extend(two(*number)));
+    out.extend([43, 8, 0].into_iter().flat_map(two));
     out.extend(eight(16));
     out.extend(eight(entries.len() as u64));
     let mut place = directory as u64;
@@ -114,17 +114,16 @@ fn write_directory(order: Order, entries: &mut [(u16, Vec<u64>)], shifted: u16) 
         out.extend(two(*tag));
         out.extend(two(LONG8));
         out.extend(eight(values.len() as u64));
-        match values[..] {
-            [value] => out.extend(eight(value)),
-            _ => {
-                out.extend(eight(place));
-                place += 8 * values.len() as u64;
-            }
+        if let [value] = values[..] {
+            out.extend(eight(value));
+        } else {
+            out.extend(eight(place));
+            place += 8 * values.len() as u64;
         }
     }
     out.extend(eight(0));
     for (_, values) in entries.iter().filter(|(_, values)| values.len() > 1) {
-        values.iter().for_each(|value| out.extend(eight(*value)));
+        out.extend(values.iter().flat_map(|value| eight(*value)));
     }
     out
 }

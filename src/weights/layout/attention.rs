@@ -98,7 +98,8 @@ impl Parts {
             }
         }
         parts.mlp = match (<[Leaf; 2]>::try_from(linear), parts.eca.is_some()) {
-            (Ok(pair), false) => Some(in_order(pair).map_err(|[first, second]| {
+            (Ok(pair), false) => Some(in_order(pair).map_err(|pair| {
+                let [first, second] = *pair;
                 let [one, two] = [&first, &second].map(|leaf| match leaf.shape {
                     Shape::Linear(outputs, inputs) => [outputs, inputs],
                     _ => [0, 0],
@@ -255,10 +256,12 @@ impl Parts {
 }
 
 /// The layer that narrows first.
-fn in_order([first, second]: [Leaf; 2]) -> Result<[Leaf; 2], [Leaf; 2]> {
-    let (Shape::Linear(a, b), Shape::Linear(c, d)) = (&first.shape, &second.shape) else { return Err([first, second]) };
+fn in_order([first, second]: [Leaf; 2]) -> Result<[Leaf; 2], Box<[Leaf; 2]>> {
+    let (Shape::Linear(a, b), Shape::Linear(c, d)) = (&first.shape, &second.shape) else {
+        return Err(Box::new([first, second]));
+    };
     match ((a, b) == (d, c), a <= b) {
-        (false, _) => Err([first, second]),
+        (false, _) => Err(Box::new([first, second])),
         (true, true) => Ok([first, second]),
         (true, false) => Ok([second, first]),
     }

@@ -69,7 +69,9 @@ pub(super) fn find(modules: &Modules, prefix: &str, features: i64, ours: &str, l
     for (name, leaves) in &groups {
         let linear = |leaf: &&Leaf| matches!(leaf.shape, Shape::Linear(..) | Shape::Norm(_));
         if projects(name) && leaves.iter().all(|leaf| linear(&leaf)) {
-            leaves.iter().for_each(|leaf| modules.leave_out(leaf));
+            for leaf in leaves {
+                modules.leave_out(leaf);
+            }
         }
         let norm = |leaf: &Leaf| leaf.shape == Shape::Norm(features);
         if !lenient && !projects(name) && leaves.iter().all(norm) {
@@ -170,7 +172,7 @@ fn take(modules: &Modules, leaves: &[Leaf], features: i64, ours: &str) -> Result
     Ok(Head { classes, hidden, assumptions })
 }
 
-/// The layers between ReLUs, each as one affine map; and whether a ReLU was taken for granted.
+/// The layers between `ReLUs`, each as one affine map; and whether a ReLU was taken for granted.
 fn fold(modules: &Modules, leaves: &[Leaf]) -> Result<(Vec<Layer>, bool), String> {
     let double = |name: String| modules.explain(&name)?.f_to_kind(Kind::Double).map_err(said);
     let mut layers: Vec<Layer> = Vec::new();
@@ -209,7 +211,7 @@ fn fold(modules: &Modules, leaves: &[Leaf]) -> Result<(Vec<Layer>, bool), String
                 // Behind a layer and its ReLU, or before any layer, it belongs to the next one.
                 let of_sequential = leaf.path.rsplit_once('.').is_some_and(|(_, last)| last.parse::<u32>().is_ok());
                 match layers.pop() {
-                    Some(before) if !activated && !(gap && of_sequential) => {
+                    Some(before) if !(activated || gap && of_sequential) => {
                         layers.push(before.then(&factor, &offset).map_err(said)?);
                     }
                     before => {

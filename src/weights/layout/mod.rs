@@ -193,13 +193,9 @@ fn stranger(tensors: &BTreeMap<String, Tensor>) -> String {
     let known = "ResNet, ResNeXt, wide ResNet, VGG, MobileNetV2 and EfficientNet-Lite are";
     let attends = |(name, tensor): &(&String, &Tensor)| attention::looks_like_attention(name, Some(&tensor.size()));
     let attention: Vec<&str> = tensors.iter().filter(attends).map(|(name, _)| name.as_str()).collect();
-    let mut also = String::new();
-    if let Some(prefix) = common_prefix(tensors) {
-        also += &format!("; all names begin with {prefix:?}");
-    }
-    if !attention.is_empty() {
-        also += &format!("; attention: {}", listed(&attention));
-    }
+    let prefix = common_prefix(tensors).map(|prefix| format!("; all names begin with {prefix:?}"));
+    let attends = (!attention.is_empty()).then(|| format!("; attention: {}", listed(&attention)));
+    let also = prefix.unwrap_or_default() + &attends.unwrap_or_default();
     if any("conv1.0.") && any("layer1.0.") {
         return format!(
             "a ResNet with a stem of several convolutions (conv1.0.weight), which is not known here; {known}{also}"

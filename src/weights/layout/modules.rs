@@ -184,7 +184,7 @@ impl Modules {
         self.renamed.borrow_mut().insert(ours, tensor);
     }
 
-    /// Changes the weights of the BatchNorms taken so that with `to` they compute what they did with `from` as their ε.
+    /// Changes the weights of the `BatchNorms` taken so that with `to` they compute what they did with `from` as their ε.
     pub(super) fn scale_norms(&self, from: f64, to: f64) -> Result<(), String> {
         let mut renamed = self.renamed.borrow_mut();
         let norms = renamed.keys().filter_map(|name| name.strip_suffix(".running_var")).map(str::to_owned);

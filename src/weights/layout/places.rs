@@ -70,7 +70,8 @@ fn sets(modules: &Modules) -> Result<Vec<Set>, String> {
     let halves: Vec<bool> = numbered.values().map(|leaves| spatial(leaves)).collect();
     let linear = |leaves: &[Leaf]| leaves.iter().any(|leaf| matches!(leaf.shape, Shape::Linear(..)));
     let whole = numbered.values().any(|leaves| spatial(leaves) && linear(leaves));
-    let alternate = !halves.is_empty() && halves.len() % 2 == 0 && halves.chunks(2).all(|pair| pair == [false, true]);
+    let alternate =
+        !halves.is_empty() && halves.len().is_multiple_of(2) && halves.chunks(2).all(|pair| pair == [false, true]);
     let step = if alternate && !whole { 2 } else { 1 };
     let numbered: Vec<(Option<u64>, Vec<Leaf>)> = numbered.into_iter().collect();
     let set = |sets: &[(Option<u64>, Vec<Leaf>)]| {

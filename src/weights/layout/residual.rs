@@ -268,7 +268,7 @@ fn take_block(modules: &Modules, block: &str, bottleneck: bool) -> Result<i64, S
 fn take_layer(modules: &Modules, conv: &str, norm: &str, ours: &str) -> Result<(), String> {
     modules.conv_norm(conv, norm)?;
     if norm != ours {
-        modules.rename(&format!("backbone.{norm}"), &format!("backbone.{ours}"))
+        modules.rename(&format!("backbone.{norm}"), &format!("backbone.{ours}"));
     }
     Ok(())
 }

@@ -157,7 +157,7 @@ fn a_fault_in_voc_costs_itself_alone() {
     let twice = format!("{object}{object}");
     let bad = |from: &str, to: &str| VOC.replace(object, &twice).replacen(from, to, 1);
     let nested = format!("<annotation>{}", "<a>".repeat(20_000));
-    let wide = format!("<annotation {}/>", (0..200_000).map(|i| format!("a{i}=\"\" ")).collect::<String>());
+    let wide = format!("<annotation {}/>", (0..200_000).map(|i| format!("a{i}=\"\" ")).collect::<Vec<_>>().concat());
     for (text, kind, kept, expected) in [
         (
             bad("<xmax>30</xmax>", ""),
@@ -332,7 +332,9 @@ fn folders_of_classes_give_the_class_alone() {
         fs::write(path, b"picture").unwrap();
     };
     let names = ["val/tiger_cat/1.png", "val/n01440764/2.png", "val/tiger_cat/deep/3.png"];
-    names.iter().for_each(|name| write(name));
+    for name in names {
+        write(name);
+    }
     write("val/.ipynb_checkpoints/1.png");
     let truth = open(folder.path(), &names).unwrap();
     assert_eq!(truth.format, TruthFormat::Folders, "all are .png, but the folders are classes");

@@ -31,9 +31,9 @@ fn tensors(name: &str) -> BTreeMap<String, Tensor> {
         let module = if first == "~" { words.next().unwrap() } else { first };
         let shape: Vec<i64> = words.map(|word| word.parse().unwrap()).collect();
         if first == "~" {
-            ["weight", "bias", "running_mean", "running_var"]
-                .iter()
-                .for_each(|part| add(format!("{module}.{part}"), &shape));
+            for part in ["weight", "bias", "running_mean", "running_var"] {
+                add(format!("{module}.{part}"), &shape);
+            }
             add(format!("{module}.num_batches_tracked"), &[]);
         } else {
             add(module.to_owned(), &shape);
@@ -81,13 +81,15 @@ fn difference(network: &Network, name: &str, golden: &BTreeMap<String, Tensor>) 
     worst
 }
 
+/// A network of the golden, the options that it needs, and what must be told of it.
+type Case = (&'static str, fn(&mut OpenOptions), &'static [&'static str]);
+
 #[test]
 fn networks_in_any_names_answer_as_pytorch_does() {
+    const POOL: &str = "max pooling follows";
     let path = crate::file("tests/golden/layouts/answers.safetensors");
     let golden = Checkpoint::open(path).unwrap().tensors;
-    type Case = (&'static str, fn(&mut OpenOptions), &'static [&'static str]);
     let usual: fn(&mut OpenOptions) = |_| ();
-    const POOL: &str = "max pooling follows";
     let cases: [Case; 32] = [
         ("averaged", usual, &[POOL]),
         ("beside", usual, &["left out: criterion.pos_weight, projector.bias, projector.weight"]),

@@ -193,8 +193,9 @@ fn bad_pictures_are_named_and_the_rest_is_done() {
         let output = place.run(&format!("in absent.jpg --out-dir {scale} --json {scale}.json --scale {scale}"));
         assert_eq!(status(&output), 1);
         let stderr = stderr(&output);
+        // The cut JPEG is drawn as far as it goes.
         let reasons = [
-            ("in/cut.jpg", "truncated"),
+            ("in/cut.jpg", "damaged: the end is missing"),
             ("in/dangling.jpg", "link"),
             ("in/empty.jpg", "empty"),
             ("in/huge.png", "60000x60000"),
@@ -206,10 +207,12 @@ fn bad_pictures_are_named_and_the_rest_is_done() {
             assert!(line.contains(name) && line.contains(reason), "{line}: {name} {reason}");
         }
         let drawn: Vec<_> = place.files().into_iter().filter(|file| file.starts_with(&format!("{scale}/"))).collect();
-        assert_eq!(drawn, ["a.png", "m.png", "z.png"].map(|name| format!("{scale}/{name}")));
+        assert_eq!(drawn, ["a.png", "cut.png", "m.png", "z.png"].map(|name| format!("{scale}/{name}")));
         let report = place.json(&format!("{scale}.json"));
         let failed = report.as_array().unwrap().iter().filter(|entry| entry["error"].is_string()).count();
-        assert_eq!((report.as_array().unwrap().len(), failed), (9, 6));
+        assert_eq!((report.as_array().unwrap().len(), failed), (9, 5));
+        let damaged: Vec<_> = report.as_array().unwrap().iter().filter(|entry| entry["damaged"].is_string()).collect();
+        assert!(damaged.len() == 1 && damaged[0]["input"] == "in/cut.jpg", "{damaged:?}");
     }
 }
 
@@ -393,6 +396,7 @@ fn batches_do_not_change_the_maps() {
 #[test]
 fn the_command_line_is_checked_before_any_work() {
     let place = Place::with(&[("coffee.jpg", "in/a.jpg"), ("chelsea.jpg", "other/a.jpg")]);
+    place.put("names.txt", b"cup\n");
     for (line, word) in [
         ("", "INPUTS"),
         ("in/a.jpg other/a.jpg --overlay o.png", "--out-dir"),
@@ -400,7 +404,7 @@ fn the_command_line_is_checked_before_any_work() {
         ("in/a.jpg other/a.jpg --out-dir o", "the folder above them"),
         ("in/a.jpg in/a.jpg", "given twice"),
         ("in/a.jpg --masks 5", "no effect"),
-        ("in --labels in/a.jpg --out-dir o", "no effect"),
+        ("in other --labels names.txt --out-dir o", "no effect"),
         ("in/a.jpg --map fussed", "nearest name is fused"),
         ("in/a.jpg --map gradcam --class=", "empty"),
         ("https://example.org/a.jpg --out-dir o", "curl"),
@@ -415,7 +419,7 @@ fn the_command_line_is_checked_before_any_work() {
         assert_eq!(status(&output), 2, "{line}: {}", stderr(&output));
         assert!(stderr(&output).contains(word), "{line}: {}", stderr(&output));
     }
-    assert_eq!(place.files(), ["in/a.jpg", "other/a.jpg"]);
+    assert_eq!(place.files(), ["in/a.jpg", "names.txt", "other/a.jpg"]);
 }
 
 #[test]

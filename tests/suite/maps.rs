@@ -223,7 +223,6 @@ fn names_are_written_and_read() {
     }
     for text in [
         "",
-        "Fused",
         "spatial:",
         "patch:stage5:x",
         "patch:stage5:-1",

@@ -238,8 +238,8 @@ fn a_picture_too_large_for_the_patch_attention_is_refused() {
 }
 
 #[test]
-fn a_configuration_without_classes_is_an_error() {
-    for classes in [i64::MIN, 0, i64::MAX] {
+fn a_number_of_classes_that_cannot_be_is_an_error() {
+    for classes in [i64::MIN, -1, i64::MAX] {
         let config = NetworkConfig { classes, ..NetworkConfig::plain(Arch::EfficientNetLite0) };
         assert!(Network::new(config, Device::Cpu).unwrap_err().to_string().contains("classes"));
     }

@@ -5,12 +5,19 @@ use std::collections::BTreeMap;
 use cbam::backbone::Arch;
 use cbam::explain::{ExplainOptions, Method, explain};
 use cbam::network::{Network, NetworkConfig, Outputs};
+use cbam::weights::Checkpoint;
 use ndarray::Array4;
 use tch::{Device, Kind};
 
+/// The published features, whose answers change with the picture, under a classifier of so many classes.
 fn network(classes: i64) -> Network {
-    tch::manual_seed(3);
-    Network::new(NetworkConfig { classes, ..NetworkConfig::plain(Arch::MobileNetV2) }, Device::Cpu).unwrap()
+    let config = NetworkConfig { classes, ..NetworkConfig::plain(Arch::EfficientNetLite0) };
+    let network = Network::new(config, Device::Cpu).unwrap();
+    let mut features = Checkpoint::open(crate::file("assets/weights/efficientnet-lite0.safetensors")).unwrap();
+    features.tensors.retain(|name, _| !name.starts_with("_fc."));
+    let report = features.apply(&network.variables().variables(), "backbone.", false).unwrap();
+    assert!(report.missing.iter().all(|name| name.contains("_fc.")), "{report}");
+    network
 }
 
 fn pictures() -> Array4<f32> {

@@ -32,6 +32,7 @@ use crate::values::{listed, listed_by};
 /// --measure asks for. With --report, a folder gets report.html, report.json, summary.csv and scores.csv.
 #[derive(Debug, Parser)]
 #[command(
+    name = "cbam-eval",
     version,
     after_help = "Truth:\n  \
         a table (.csv, .tsv): its first line names the columns, separated by commas, tabs or semicolons.\n    \

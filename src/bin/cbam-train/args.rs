@@ -7,7 +7,7 @@ use crate::supervised::Supervised;
 
 /// Train a network, or its attention alone.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(name = "cbam-train", version, about)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -265,7 +265,8 @@ mod tests {
         first.decoded(50);
         let Some(Admitted::Again(1, "read", mut second)) = at_once(&gate) else { panic!("the second has room") };
         second.decoded(1);
-        drop((first, second, new(&gate, 2), new(&gate, 3)));
+        drop((first, second));
+        drop((new(&gate, 2), new(&gate, 3)));
         assert!(gate.admit().is_none(), "all are decoded");
     }
 

@@ -51,9 +51,9 @@ impl ScriptedNetwork {
     /// them. `stage` names an output that holds features (`output:1`); none is the last of them.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) if there is no such class or features, or the method cannot be had of a
-    /// scripted network; [`Error::Weights`](crate::Error::Weights) if the network fails, or no gradient reaches the features;
-    /// [`Error::Interrupted`](crate::Error::Interrupted) once `go_on` has returned false.
+    /// [`Error::Argument`] if there is no such class or features, or the method cannot be had of a
+    /// scripted network; [`Error::Weights`] if the network fails, or no gradient reaches the features;
+    /// [`Error::Interrupted`] once `go_on` has returned false.
     pub fn explain(
         &self,
         pixels: &Tensor,

@@ -27,7 +27,7 @@ use outputs::{Classes, MapOutput, Roles};
 ///
 /// Its first output that is `[N, classes]` or `[N]` is of the classes: logits or probabilities, as
 /// [`with_outputs`](Self::with_outputs) says, or as is guessed once when it is opened
-/// ([`assumption`](Self::assumption)). Outputs `[N, h, w]` and `[N, C, h, w]`, C at most 64, are maps; their values must be
+/// ([`assumptions`](Self::assumptions)). Outputs `[N, h, w]` and `[N, C, h, w]`, C at most 64, are maps; their values must be
 /// at least 0. Outputs `[N, C, h, w]` on the way to the classes are features too, on which class activation methods run:
 /// `gradcam:output:1`. A network that gives out its answer alone is explained by changes of the picture: occlusion and RISE.
 #[derive(Debug)]

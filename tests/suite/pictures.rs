@@ -43,7 +43,7 @@ fn files_that_broke_us_are_shown_as_pillow_shows_them() {
                 let mean = sum / f64::from((bottom - top) * (right - left));
                 let expected = field[channel].as_f64().unwrap();
                 // Of coefficients out of range, libjpeg's plain code and its SIMD make different pixels.
-                let apart = if photo.damage.is_some() { 20.0 } else { 2.5 };
+                let apart = if photo.damage.is_some() { 30.0 } else { 2.5 };
                 assert!(
                     (mean - expected).abs() < apart,
                     "{name}, field {index}, channel {channel}: {mean:.1} for {expected}"
@@ -182,6 +182,7 @@ fn row(bits: &[u16], photometric: u16, more: &[(u16, &[u16])], data: &[u8]) -> V
         vec![(256, &[4]), (257, &[1]), (258, bits), (259, &[1]), (277, &samples), (278, &[1])];
     let photometric = [photometric];
     tags.push((262, &photometric));
+    tags.retain(|(tag, _)| more.iter().all(|(other, _)| other != tag));
     tags.extend_from_slice(more);
     tiff(&tags, data)
 }

@@ -189,7 +189,7 @@ fn probabilities_stay_and_one_number_has_two_answers() {
         assert_eq!(readout.probabilities.to_vec(), raw(name, &xs), "{name}");
     }
     let constant = open("constant.pt", None).unwrap().run(&xs).unwrap().remove(0).probabilities;
-    assert!((constant[2] - 0.390_94).abs() < 1e-4, "a softmax of the logits 0.2, 0.3, 0.5: {constant}");
+    assert!((constant[2] - 0.390_69).abs() < 1e-4, "a softmax of the logits 0.2, 0.3, 0.5: {constant}");
     for (name, sigmoid) in [("one.pt", false), ("one_logit.pt", true)] {
         let network = open(name, None).unwrap();
         assert_eq!(network.classes(), 2);

@@ -7,6 +7,8 @@ mod common;
 mod inspect;
 #[path = "../common/opening.rs"]
 mod opening;
+#[path = "../common/values.rs"]
+mod values;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

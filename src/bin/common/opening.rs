@@ -5,6 +5,8 @@ use cbam::backbone::{Arch, StrideIn};
 use cbam::network::OpenOptions;
 use clap::{Args, ValueEnum};
 
+use crate::values::listed;
+
 /// What is known of a weights file.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "What a weights file does not say")]
@@ -15,16 +17,16 @@ pub(crate) struct Opening {
     pub(crate) part: Option<String>,
     /// Take the weights for this backbone (resnet50, vgg16, …): tensors that it has no use for are left out, and named. Attention
     /// is not, unless --drop-attention
-    #[arg(long, value_name = "NAME", value_parser = parsed::<Arch>, requires = "weights")]
+    #[arg(long, value_name = "NAME", value_parser = listed::<Arch>(Arch::ALL), hide_possible_values = true, requires = "weights")]
     pub(crate) arch: Option<Arch>,
     /// With --arch: leave out the attention too
     #[arg(long, requires = "arch")]
     pub(crate) drop_attention: bool,
     /// Which convolution of a ResNet's bottlenecks halves the resolution, 1x1 or 3x3
-    #[arg(long, value_name = "1x1|3x3", value_parser = parsed::<StrideIn>, requires = "weights")]
+    #[arg(long, value_name = "1x1|3x3", value_parser = listed::<StrideIn>(["1x1", "3x3"]), hide_possible_values = true, requires = "weights")]
     pub(crate) stride_in: Option<StrideIn>,
     /// Which of the two pools over the channels a spatial gate sees first, max-mean or mean-max
-    #[arg(long, value_name = "max-mean|mean-max", value_parser = parsed::<PoolOrder>, requires = "weights")]
+    #[arg(long, value_name = "max-mean|mean-max", value_parser = listed::<PoolOrder>(["max-mean", "mean-max"]), hide_possible_values = true, requires = "weights")]
     pub(crate) pool_order: Option<PoolOrder>,
     /// Whether a max pooling follows a ResNet's first convolution
     #[arg(long, value_name = "max|none", requires = "weights")]
@@ -66,8 +68,4 @@ impl Opening {
         options.symmetric = self.padding.map(|padding| padding == LitePadding::Symmetric);
         options
     }
-}
-
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: T::Err| error.to_string())
 }

@@ -176,6 +176,11 @@ impl<'a> Header<'a> {
         large && colours && sampled && scans && self.huffman_tables && !self.coding.is_arithmetic()
     }
 
+    /// Whether there is an end-of-image marker anywhere behind the beginning of the first scan.
+    pub(super) fn has_end(&self) -> bool {
+        memchr::memmem::find(&self.bytes[self.scan..], &[0xFF, 0xD9]).is_some()
+    }
+
     /// Where the end-of-image marker stands that its scans run on to, with the restart markers that they should have in
     /// between; `None` if they do not.
     ///

@@ -39,9 +39,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     let header = Header::read(bytes)?;
     let end = if header.is_usual() { header.end() } else { None };
     let fast = end.and_then(|end| decode_fast(&bytes[..end.at], &end.restarts, &header));
-    let (pixels, damage) = match fast {
-        Some(pixels) => (pixels, None),
-        None => decode_any(bytes, &header)?,
+    let (pixels, damage) = if let Some(pixels) = fast {
+        (pixels, None)
+    } else {
+        let (pixels, damage) = decode_any(bytes, &header)?;
+        // Zeros in the place of the end, as a broken download leaves them, are as good as any data.
+        let lost = || (!header.has_end()).then(|| "the end is missing".to_owned());
+        (pixels, damage.or_else(lost))
     };
     let mut notes = Vec::new();
     if header.coding.is_arithmetic() {

@@ -303,8 +303,9 @@ impl<'a> Machine<'a> {
         self.push(Object::Opaque { class, inside })
     }
 
-    /// `getattr(class, name)`, as the members of enumerations and nested classes are pickled; of anything but a
-    /// class or an object that no tensor needs (a scheduler keeps methods of its optimizer), or of what Python keeps for itself (`__globals__`), it is refused.
+    /// `getattr(class, name)`, as the members of enumerations and nested classes are pickled, and `__new__` with keywords; of
+    /// anything but a class or an object that no tensor needs (a scheduler keeps methods of its optimizer), or of what Python
+    /// keeps for itself (`__globals__`), it is refused.
     fn attribute(&mut self, arguments: Id) -> Result<(), String> {
         if let Object::Tuple(items) = &self.objects[arguments]
             && let [of, name] = items[..]
@@ -312,7 +313,7 @@ impl<'a> Machine<'a> {
                 Object::Class(..) | Object::Opaque { .. } | Object::Inert(_) | Object::Global(Global::Inert(_)),
                 Object::Text(name),
             ) = (&self.objects[of], &self.objects[name])
-            && !name.starts_with("__")
+            && (*name == "__new__" || !name.starts_with("__"))
         {
             return self.opaque(of, [Some(arguments), None]);
         }

@@ -63,8 +63,10 @@ fn the_weights_are_found_under_every_usual_name() {
         assert_eq!(found.wrapping().prefixes, prefixes, "{name}");
     }
     assert!(open("mixed.pt").wrapping().beside.contains(&("epoch".to_owned(), "3".to_owned())));
+    // The counter stands beside what the prefix is before.
     let averaged = open("averaged.pt");
-    assert!(averaged.tensors.contains_key("n_averaged") && averaged.tensors.contains_key("module.0.weight"));
+    assert_eq!(averaged.wrapping().prefixes, ["module."]);
+    assert!(averaged.tensors.contains_key("n_averaged") && averaged.tensors.contains_key("0.weight"));
 }
 
 #[test]

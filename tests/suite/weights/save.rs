@@ -64,7 +64,7 @@ fn saving_replaces_a_file_whole_or_not_at_all() {
     checkpoint.save(&path, Precision::Keep).unwrap();
     assert_eq!(Checkpoint::open(&path).unwrap().tensors["fc.weight"].double_value(&[0, 1]), 70_000.0);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file is left");
-    let nowhere = folder.path().join("none/weights.safetensors");
+    let nowhere = path.join("weights.safetensors"); // a file is no folder
     assert!(matches!(checkpoint.save(nowhere, Precision::Keep), Err(Error::Io { .. })));
 
     let reserved = BTreeMap::from([("__metadata__".to_owned(), Tensor::from_slice(&[1_i64]))]);

@@ -121,9 +121,10 @@ impl Gates<'_> {
     ) {
         let Image { channels, positions, .. } = map;
         let split = |parts: usize| move |part: usize| [positions * part / parts, positions * (part + 1) / parts];
+        // How many tasks there are depends on the threads; which positions fill whole vectors must not.
         let most = if parallel { 2 * rayon::current_num_threads() } else { 1 };
         let ranges = (positions * channels / RANGE).clamp(1, most);
-        let range = split(ranges);
+        let range = move |task: usize| whole_vectors(positions, ranges, task);
         // Sums in f32 depend on the order in which they are added up, so the parts of these depend on the map's size alone: not
         // on the threads, nor on what other images the batch has.
         let parts = (positions * channels / RANGE).clamp(1, MOST_PARTS);
@@ -177,6 +178,15 @@ impl Gates<'_> {
     }
 }
 
+/// The positions of a task: what is no whole vector is at the end of the map alone, so that every position is computed by the
+/// same instructions whatever the number of tasks.
+fn whole_vectors(positions: usize, tasks: usize, task: usize) -> [usize; 2] {
+    /// A multiple of the lanes of every instruction set.
+    const LANES: usize = 64;
+    let cut = |task| if task == tasks { positions } else { positions * task / tasks / LANES * LANES };
+    [cut(task), cut(task + 1)]
+}
+
 impl SpatialGate {
     /// The logits of every position, from the features times their channel gate.
     fn logits(
@@ -195,7 +205,7 @@ impl SpatialGate {
             let (pooled, padded_pools) = buffer.split_at_mut(2 * map.positions);
             let shared = Shared(pooled.as_mut_ptr());
             each(ranges, parallel, |task| {
-                let range = [map.positions * task / ranges, map.positions * (task + 1) / ranges];
+                let range = whole_vectors(map.positions, ranges, task);
                 // SAFETY: each task has positions of its own.
                 let [maxima, means] = unsafe {
                     [0, map.positions]

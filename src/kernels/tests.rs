@@ -394,16 +394,18 @@ fn gates_of_a_picture_are_the_same_bits_in_any_batch_and_with_any_threads() {
         let Gated { features, channel, spatial } = gates.forward(xs).unwrap();
         [features, channel, spatial.unwrap()].map(|all| values_of(&all.i(0)))
     };
-    for xs in layouts(&xs) {
-        let alone = of(&xs.narrow(0, 0, 1));
-        for threads in [1, 2, 3, 8] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            for images in 1..=5 {
-                let first = kernels_in(&pool, || of(&xs.narrow(0, 0, images)));
-                assert!(first == alone, "{threads} threads, {images} images");
+    on_each_arch(|arch| {
+        for xs in layouts(&xs) {
+            let alone = of(&xs.narrow(0, 0, 1));
+            for threads in [1, 2, 3, 8] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                for images in 1..=5 {
+                    let first = kernels_in(&pool, || of(&xs.narrow(0, 0, images)));
+                    assert!(first == alone, "{arch}, {threads} threads, {images} images");
+                }
             }
         }
-    }
+    });
 }
 
 /// Runs `work` on a pool; what it borrows is only read there.

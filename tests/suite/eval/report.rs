@@ -35,8 +35,8 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = program("cbam-eval");
     let usual = ["--images", "p", "--device", "cpu", "--threads", "1", "--size", "64"];
     command.current_dir(folder).args(usual).args(arguments);
-    // Options for what is not measured are errors.
-    if arguments.iter().any(|argument| argument.contains("faithfulness")) {
+    // Options for what is not measured are errors; a report measures faithfulness unless it is told otherwise.
+    if arguments.iter().any(|argument| *argument == "--report" || argument.contains("faithfulness")) {
         command.args(["--subset", "2", "--steps", "3"]);
     }
     command

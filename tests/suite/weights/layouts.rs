@@ -269,7 +269,11 @@ fn what_stands_in_the_way_is_said() {
             |t| drop(t.insert("ca.fc.0.weight".into(), hollow(&[4, 64, 1, 1]))),
             "neither CBAM, squeeze-and-excitation nor ECA, or no part of the network: ca.fc.0",
         ),
-        (R18, |t| drop(t.insert("layer1.0.conv4.weight".into(), hollow(&[1]))), "explains: layer1.0.conv4.weight"),
+        (
+            R18,
+            |t| drop(t.insert("layer1.0.conv4.weight".into(), hollow(&[1]))),
+            "SpatialGate.spatial.conv, layer1.0.conv4",
+        ),
         (R18, |t| drop(t.remove("layer1.0.cbam.ChannelGate.mlp.3.weight")), "layer1.0: attention that is neither"),
         (
             R18,

@@ -7,18 +7,22 @@ its message; one that both read counts as equal if the mean difference of its le
 format. With --list, each picture that is not equal is listed. Needs Pillow and numpy.
 
 Where Pillow takes something for what it is not, the comparison follows what it is: 32-bit and floating-point samples are compared by
-correlation (how they are scaled is a choice), alpha that is 0 everywhere is none in BMP, TGA and ICO, L*a*b* goes by its own profile.
+correlation (how they are scaled is a choice), alpha that is 0 everywhere is none in BMP, TGA and ICO, L*a*b* goes by its own profile. Pillow's libjpeg runs its plain code: its
+SIMD code makes other pixels of coefficients out of range, as damaged files have them.
 """
 
 import argparse
 import collections
 import io
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import warnings
+
+os.environ["JSIMD_FORCENONE"] = "1"  # before libjpeg is loaded
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps

@@ -27,6 +27,16 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The default, for pictures of at most so many pixels. Where that is more than by default, sides may have any length, and a
+    /// pixel four channels of 16 bits.
+    pub fn of_pixels(max_pixels: u64) -> Self {
+        let default = Self::default();
+        if max_pixels <= default.max_pixels {
+            return Self { max_pixels, ..default };
+        }
+        Self { max_side: u32::MAX, max_pixels, max_bytes: default.max_bytes.max(max_pixels.saturating_mul(8)) }
+    }
+
     /// Checks the size that a header declares, and the bytes that its pixels would take.
     pub(super) fn check(&self, name: &Path, size: ImageSize, bytes: u64) -> Result<()> {
         let over = |what: String| Err(Error::photo(name, format!("{size} pixels: {what}")));

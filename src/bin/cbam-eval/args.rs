@@ -15,14 +15,14 @@ use cbam::weights::read_labels;
 use cbam::{Error, Result};
 use clap::{Parser, ValueEnum};
 
+use crate::amount::pixels;
 use crate::common::claims::Claims;
+use crate::given::Given;
 use crate::opening::Opening;
+use crate::values::{listed, listed_by};
 
 /// The files of a report, in its folder.
 const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.html"];
-
-use crate::given::Given;
-use crate::values::{listed, listed_by};
 
 /// Measure a network: how often its class is right, how well its maps point at the object, and whether its decision
 /// rests on what they name.
@@ -121,6 +121,10 @@ pub(crate) struct Cli {
     /// Threads; all cores by default
     #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads)]
     pub(crate) threads: Option<NonZeroUsize>,
+    /// The most pixels (width × height) of a picture, with K, M or G for thousands, millions, thousand millions; larger ones are
+    /// not scored
+    #[arg(long, value_name = "N", default_value = "200M", value_parser = pixels)]
+    pub(crate) max_pixels: u64,
     /// Write the figures, and which pictures could not be scored, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -1,6 +1,8 @@
 //! `cbam-eval`: how right a network is, how well its maps point, and whether its decision rests on what they name.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+#[path = "../common/amount.rs"]
+mod amount;
 mod args;
 #[path = "../common/mod.rs"]
 mod common;

@@ -56,8 +56,9 @@ pub(crate) fn study<'a>(
     let randomised = if sanity { cascade(|| cli.network(device), cli.seed)? } else { Vec::new() };
     let randomised = randomised.into_iter().map(Network::for_inference).collect();
 
-    let clutter =
-        if cli.measures(Measure::Clutter) { Some(clutter(cli, source, rows, preprocess.short_side)?) } else { None };
+    let limits = Limits::of_pixels(cli.max_pixels);
+    let clutter = cli.measures(Measure::Clutter).then(|| clutter(cli, source, rows, preprocess.short_side, &limits));
+    let clutter = clutter.transpose()?;
     let clutter_key = clutter.as_ref().map_or_else(String::new, |clutter| ScoreCache::key(&[&clutter.fingerprint()]));
     let context = format!(
         "{} {} {:?} {preprocess:?} {explain:?}",
@@ -81,7 +82,7 @@ pub(crate) fn study<'a>(
         context,
         clutter_key,
         cache,
-        limits: Limits::default(),
+        limits,
         fresh: 0,
         remarks: Remarks::default(),
     })
@@ -89,14 +90,14 @@ pub(crate) fn study<'a>(
 
 /// The grounds: some of the pictures themselves, and wallpapers if there are any. What cannot be read is passed over
 /// here; the pictures' own faults are told when they are measured.
-fn clutter(cli: &Cli, source: &PictureSource, rows: &[Row], short_side: u32) -> anyhow::Result<Clutter> {
+fn clutter(cli: &Cli, source: &PictureSource, rows: &[Row], short_side: u32, limits: &Limits) -> anyhow::Result<Clutter> {
     let mut clutter = Clutter::new(cli.seed, CLUTTER_SIDES * short_side);
     let names: Vec<String> = rows.iter().map(|row| row.image.clone()).collect();
-    read_some(source, names, cli.seed, |name, picture| clutter.add_other(name, &picture))?;
+    read_some(source, names, cli.seed, limits, |name, picture| clutter.add_other(name, &picture))?;
     if let Some(path) = &cli.backgrounds {
         let wallpapers = PictureSource::at(path)?;
         let names = wallpapers.names(&mut Remarks::default())?;
-        read_some(&wallpapers, names, cli.seed, |_, picture| clutter.add_wallpaper(&picture))?;
+        read_some(&wallpapers, names, cli.seed, limits, |_, picture| clutter.add_wallpaper(&picture))?;
         if clutter.grounds().1 == 0 {
             anyhow::bail!("--backgrounds: {} holds no picture that can be read", path.display());
         }
@@ -112,16 +113,16 @@ fn read_some(
     source: &PictureSource,
     mut names: Vec<String>,
     seed: u64,
+    limits: &Limits,
     mut take: impl FnMut(&str, image::DynamicImage) -> Result<()>,
 ) -> Result<()> {
     names.sort();
     names.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     names.truncate(GROUNDS);
     let chosen: Vec<&str> = names.iter().map(String::as_str).collect();
-    let limits = Limits::default();
     let mut taken: Vec<(usize, image::DynamicImage)> = Vec::new();
     source.visit(&chosen, limits.max_bytes, |place, bytes| {
-        if let Ok(photo) = bytes.and_then(|bytes| decode(Path::new(chosen[place]), &bytes, &limits)) {
+        if let Ok(photo) = bytes.and_then(|bytes| decode(Path::new(chosen[place]), &bytes, limits)) {
             // Held small: an archive gives its pictures in its own order, and there may be large ones.
             taken.push((place, photo.image.thumbnail(1024, 1024)));
         }

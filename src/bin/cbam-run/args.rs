@@ -12,6 +12,7 @@ use cbam::sys::DeviceSpec;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
 
+use crate::amount::{amount, pixels};
 use crate::given::Given;
 use crate::opening::Opening;
 use crate::values::listed;
@@ -333,28 +334,9 @@ fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "not a number from 0 to 1".into())
 }
 
-/// A number of pixels: `200M` is 200,000,000.
-fn pixels(text: &str) -> Result<u64, String> {
-    amount(text, 1000).ok_or_else(|| "write a number from 1, such as 50000000 or 50M".into())
-}
-
 /// A number of bytes: `512M` is 512 × 1024 × 1024.
 fn bytes(text: &str) -> Result<u64, String> {
     amount(text, 1024).ok_or_else(|| "write a size from 1, such as 536870912, 512M or 2G".into())
-}
-
-fn amount(text: &str, step: u64) -> Option<u64> {
-    let text = text.trim();
-    let (digits, power) = match text.chars().last()?.to_ascii_uppercase() {
-        'K' => (&text[..text.len() - 1], 1),
-        'M' => (&text[..text.len() - 1], 2),
-        'G' => (&text[..text.len() - 1], 3),
-        _ => (text, 0),
-    };
-    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<u64>().ok()?.checked_mul(step.pow(power)).filter(|amount| *amount > 0)
 }
 
 fn fraction(text: &str) -> Result<f32, String> {

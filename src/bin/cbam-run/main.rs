@@ -1,6 +1,8 @@
 //! `cbam-run`: where a convolutional network looks, laid over the picture.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+#[path = "../common/amount.rs"]
+mod amount;
 mod args;
 mod check;
 mod clash;

@@ -224,7 +224,7 @@ impl Args {
                 threads,
                 batch_size: self.batch_size,
                 jpeg_quality: self.jpeg_quality,
-                limits: limits(self.max_pixels),
+                limits: Limits::of_pixels(self.max_pixels),
                 memory: self.memory,
                 ..Options::default()
             },
@@ -295,16 +295,6 @@ impl Outputs {
             || self.panel_dir.is_some()
             || self.maps_dir.is_some()
     }
-}
-
-/// Limits for pictures of so many pixels. Over the default, sides may have any length, and a pixel four channels of 16 bits.
-fn limits(max_pixels: u64) -> Limits {
-    let default = Limits::default();
-    if max_pixels <= default.max_pixels {
-        return Limits { max_pixels, ..default };
-    }
-    let max_bytes = default.max_bytes.max(max_pixels.saturating_mul(8));
-    Limits { max_side: u32::MAX, max_pixels, max_bytes }
 }
 
 /// The message about an option that is for one picture.

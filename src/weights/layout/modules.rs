@@ -317,8 +317,11 @@ impl Modules {
                 listed(&attention)
             ));
         }
-        let unexplained: Vec<&str> =
-            left.iter().filter(|name| own(name) || attends(name)).map(|name| self.original(name)).collect();
+        let shaped = |name: &&str| {
+            let shape = self.tensors.get(*name).map(Tensor::size).unwrap_or_default();
+            format!("{} {shape:?}", self.original(name))
+        };
+        let unexplained: Vec<String> = left.iter().filter(|name| own(name) || attends(name)).map(shaped).collect();
         if !lenient && !unexplained.is_empty() {
             let attention =
                 if attention.is_empty() { String::new() } else { format!("; attention: {}", listed(&attention)) };

@@ -1,11 +1,15 @@
 """pillow.json: what Pillow shows of the pictures in tests/regressions/pictures, as the mean red, green and blue of 4 x 4 fields.
 
-ICC profiles are applied, EXIF orientation too. Run with Pillow 13 and numpy; damaged pictures are read as far as libjpeg goes.
+ICC profiles are applied, EXIF orientation too. Run with Pillow 13 and numpy; damaged pictures are read as far as libjpeg goes, by
+its plain code: of coefficients out of range, its SIMD code makes other pixels.
 """
 
 import io
 import json
+import os
 import pathlib
+
+os.environ["JSIMD_FORCENONE"] = "1"  # before libjpeg is loaded
 
 import numpy as np
 from PIL import Image, ImageCms, ImageFile, ImageOps

@@ -254,12 +254,21 @@ type Change = (&'static str, fn(&mut Tensors), &'static str);
 fn what_stands_in_the_way_is_said() {
     fn nothing(_: &mut Tensors) {}
     const R18: &str = "official cbam resnet18";
-    let changes: [Change; 18] = [
+    let changes: [Change; 19] = [
         ("timm lcbam resnet18", nothing, "layer1.0.se.spatial.conv.conv.weight [1, 1, 7, 7]: timm's light CBAM"),
         ("timm none resnet50d", nothing, "a stem of several convolutions (conv1.0.weight)"),
         ("torchvision none wide_resnet101_2", nothing, "[3, 4, 23, 3] bottlenecks of 1 groups, widened 2 times"),
         ("torchvision none densenet121", nothing, "its keys begin with classifier.bias, classifier.weight"),
-        (R18, |t| drop(t.insert("fc.weight".into(), hollow(&[7, 2048]))), "no part of it explains: fc.bias, fc.weight"),
+        (
+            R18,
+            |t| t.extend([("fc.weight".into(), hollow(&[7, 2048])), ("fc.bias".into(), hollow(&[7]))]),
+            "fc does not fit the 512 pooled features",
+        ),
+        (
+            R18,
+            |t| drop(t.insert("fc.weight".into(), hollow(&[7, 2048]))),
+            "no part of it explains: fc.bias [1000], fc.weight [7, 2048]",
+        ),
         (R18, |t| drop(t.remove("layer3.1.bn2.running_var")), "layer3.1.bn2.running_var is missing"),
         (R18, |t| drop(t.remove("layer4.1.conv1.weight")), "[2, 2, 2, 1] basic blocks"),
         (R18, |t| drop(t.insert("conv1.weight".into(), hollow(&[64, 3, 9, 9]))), "conv1.weight [64, 3, 9, 9]"),

@@ -17,6 +17,9 @@ const ATTENTION: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0
 const CONFIG: &str = "network";
 /// The longest fault of a configuration that a message repeats, in characters.
 const LONGEST: usize = 300;
+/// Why a backbone is not taken without its attention.
+pub(crate) const LEANS: &str = "its attention was trained together with its backbone, whose answers without it are worth little; \
+                                give a network without attention";
 const BUNDLED: Arch = Arch::EfficientNetLite0;
 
 impl Network {
@@ -48,25 +51,41 @@ impl Network {
         to_be_loaded(|| Self::from_checkpoint(&checkpoint, device))
     }
 
-    /// A backbone with trained weights under attention that starts as the identity, ready to be trained. The backbone
-    /// is that of a file, or the bundled one.
+    /// The bundled backbone under attention that starts as the identity, ready to be trained.
     ///
     /// # Errors
-    /// As [`Network::open`].
-    pub fn untrained(backbone: Option<&Path>, device: Device) -> Result<Self> {
-        let Some(path) = backbone else {
-            return Self::with_bundled_backbone(NetworkConfig::attentive(BUNDLED), device);
-        };
-        let trained = Self::from_checkpoint(&Checkpoint::open(path)?, device)?;
+    /// [`Error::Torch`] if libtorch fails.
+    pub fn untrained(device: Device) -> Result<Self> {
+        Self::with_bundled_backbone(NetworkConfig::attentive(BUNDLED), device)
+    }
+
+    /// The same for another network's backbone, with its classes, names and size: all but its attention, whose place the new one
+    /// takes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if it has no classifier, whose answers teach the attention, or attention that its backbone was trained
+    /// with ([`Self::leans_on_attention`]).
+    pub fn untrained_on(trained: &Self) -> Result<Self> {
         if trained.config.classes == 0 {
-            return Err(Error::weights(path, "has no classifier, and attention is trained on a classifier's answers"));
+            return Err(Error::argument(
+                "backbone",
+                "no classifier, and attention is trained on a classifier's answers",
+            ));
         }
-        // Its own classes with their names, its own size: all but the attention stays.
+        if trained.leans_on_attention() {
+            return Err(Error::argument("backbone", LEANS));
+        }
         let attention = NetworkConfig::attentive(trained.config.arch).attention;
-        let config = NetworkConfig { attention, ..trained.config.clone() };
-        let network = Self::new(config, device)?;
+        let network = Self::new(NetworkConfig { attention, ..trained.config.clone() }, trained.device())?;
         trained.backbone_checkpoint().apply(&network.variables.variables(), "backbone.", true)?;
         Ok(network)
+    }
+
+    /// Whether there is attention at other places than those of [`NetworkConfig::attentive`], where this crate trains it on a
+    /// finished backbone: then the backbone was trained with it, and its answers without are worth little.
+    pub fn leans_on_attention(&self) -> bool {
+        let own = NetworkConfig::attentive(self.config.arch).attention;
+        self.config.attention.iter().any(|place| own.iter().all(|own| own.stage != place.stage))
     }
 
     /// Writes the attention with the network's configuration and `notes` (about its making), in its precision; and the backbone

@@ -26,6 +26,7 @@ use block::Block;
 pub use config::{NetworkConfig, StageAttention};
 pub use input::ForwardPrecision;
 pub(crate) use input::normalised;
+pub(crate) use load::LEANS;
 pub use open::{OpenOptions, Opened};
 pub use outputs::Outputs;
 pub use places::{HEAD, Place, STEM};

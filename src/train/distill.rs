@@ -15,7 +15,8 @@ use super::optim::{AdamW, Group, ParameterInfo, Rule};
 use super::run::{Setup, Trainer, VALIDATION, WATCHED};
 use super::validate::{Validation, validate};
 use super::{CONVOLUTION_GROUP, Observer, RunOptions, Schedule, trainable};
-use crate::network::{Network, Outputs};
+use crate::network::{Network, OpenOptions, Outputs};
+use crate::text::printable_path;
 use crate::{Error, Result};
 use draw::{Sources, draw};
 use plan::{BATCH, Plan};
@@ -81,7 +82,7 @@ pub fn distill(
     }
     options.check()?;
     let sources = Sources::find(options)?;
-    let teachers = teachers(network, options)?;
+    let teachers = teachers(network, options, observer)?;
     trainable(network, |name| name.starts_with("attention."))?;
     let setup = Setup {
         training: "distill",
@@ -118,11 +119,13 @@ pub fn distill(
     Ok(DistillReport { views, before, after })
 }
 
-/// The other networks that teach.
-fn teachers(network: &Network, options: &DistillOptions) -> Result<Vec<Network>> {
+/// The other networks that teach. What opening them took for granted goes to the observer.
+fn teachers(network: &Network, options: &DistillOptions, observer: &mut dyn Observer) -> Result<Vec<Network>> {
     let classes = network.config().classes;
     let open = |path: &PathBuf| {
-        let teacher = Network::open(path, network.device())?;
+        let opened = Network::open_with(path, &OpenOptions::default(), network.device())?;
+        opened.notes().iter().for_each(|note| observer.noted(&format!("{}: {note}", printable_path(path))));
+        let teacher = opened.network;
         if teacher.config().classes != classes {
             let message = format!("{} classes, but the network that learns has {classes}", teacher.config().classes);
             return Err(Error::weights(path, message));

@@ -39,7 +39,7 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
 fn untrained_attention_changes_nothing() {
     let input = Tensor::randn([2, 3, 160, 224], (Kind::Float, Device::Cpu));
     let plain = Network::plain(Device::Cpu).unwrap();
-    let attentive = Network::untrained(None, Device::Cpu).unwrap();
+    let attentive = Network::untrained(Device::Cpu).unwrap();
     tch::no_grad(|| {
         let plain = plain.forward(&input, false).unwrap();
         let attentive = attentive.forward(&input, false).unwrap();

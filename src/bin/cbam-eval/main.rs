@@ -7,6 +7,8 @@ mod args;
 #[path = "../common/mod.rs"]
 mod common;
 mod console;
+#[path = "../common/doubts.rs"]
+mod doubts;
 mod effect;
 mod files;
 mod gallery;

@@ -90,7 +90,13 @@ pub(crate) fn study<'a>(
 
 /// The grounds: some of the pictures themselves, and wallpapers if there are any. What cannot be read is passed over
 /// here; the pictures' own faults are told when they are measured.
-fn clutter(cli: &Cli, source: &PictureSource, rows: &[Row], short_side: u32, limits: &Limits) -> anyhow::Result<Clutter> {
+fn clutter(
+    cli: &Cli,
+    source: &PictureSource,
+    rows: &[Row],
+    short_side: u32,
+    limits: &Limits,
+) -> anyhow::Result<Clutter> {
     let mut clutter = Clutter::new(cli.seed, CLUTTER_SIDES * short_side);
     let names: Vec<String> = rows.iter().map(|row| row.image.clone()).collect();
     read_some(source, names, cli.seed, limits, |name, picture| clutter.add_other(name, &picture))?;

@@ -9,6 +9,8 @@ mod clash;
 #[path = "../common/mod.rs"]
 mod common;
 mod console;
+#[path = "../common/doubts.rs"]
+mod doubts;
 mod effect;
 #[path = "../common/given.rs"]
 mod given;

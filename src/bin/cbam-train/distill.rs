@@ -9,6 +9,7 @@ use cbam::train::{DistillOptions, DistillReport, distill};
 use clap::Args;
 
 use crate::args::{Cli, number, whole};
+use crate::backbone::Backbone;
 use crate::given::Given;
 use crate::progress::Progress;
 use crate::run::Run;
@@ -26,9 +27,8 @@ pub(crate) struct Distill {
     /// Folders and tar archives of cut-out objects (pictures with an alpha channel)
     #[arg(long, required = true, num_args = 1.., value_name = "DIR|TAR")]
     stamps: Vec<PathBuf>,
-    /// Weights of the backbone; the bundled EfficientNet-Lite0 by default
-    #[arg(long, value_name = "FILE")]
-    backbone: Option<PathBuf>,
+    #[command(flatten)]
+    backbone: Backbone,
     /// Weights of other networks of the same classes: what they say of clean pictures counts beside the backbone's own answer
     #[arg(long, num_args = 1.., value_name = "FILE")]
     teachers: Vec<PathBuf>,
@@ -89,7 +89,7 @@ impl Distill {
         ];
         let listed =
             lists.into_iter().flat_map(|(option, paths)| paths.iter().map(move |path| (option, path.as_path())));
-        listed.chain(self.backbone.iter().map(|path| ("--backbone", path.as_path()))).collect()
+        listed.chain(self.backbone.weights.iter().map(|path| ("--backbone", path.as_path()))).collect()
     }
 
     /// What the weights file says of its making.
@@ -125,7 +125,10 @@ fn file_names(paths: &[PathBuf]) -> String {
 pub(crate) fn run(arguments: &Distill) -> Result<u8> {
     arguments.given.check::<Cli>(&[arguments.run.watched()])?;
     let device = arguments.run.prepare(&arguments.reads())?;
-    let mut network = Network::untrained(arguments.backbone.as_deref(), device)?;
+    let mut network = match arguments.backbone.open(device, arguments.run.quiet)? {
+        Some(backbone) => Network::untrained_on(&backbone)?,
+        None => Network::untrained(device)?,
+    };
     let mut progress = Progress::new(arguments.run.quiet);
     let (options, run) = (arguments.options(), arguments.run.options());
     let trained = |progress: &mut Progress| Ok((distill(&mut network, &options, &run, progress)?, network));

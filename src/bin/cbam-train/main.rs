@@ -2,9 +2,12 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod args;
+mod backbone;
 #[path = "../common/mod.rs"]
 mod common;
 mod distill;
+#[path = "../common/doubts.rs"]
+mod doubts;
 #[path = "../common/given.rs"]
 mod given;
 mod interrupt;

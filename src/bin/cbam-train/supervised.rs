@@ -7,7 +7,6 @@ use anyhow::{Context, Result, ensure};
 use cbam::backbone::Arch;
 use cbam::network::{Network, NetworkConfig, Outputs};
 use cbam::photo::Preprocess;
-use cbam::text::printable_path;
 use cbam::train::{
     LoaderReport, OptimizerKind, Start, SupervisedOptions, SupervisedReport, TrainPart, class_names, loader_speed,
     supervised, supervised_network,
@@ -15,6 +14,7 @@ use cbam::train::{
 use clap::{Args, ValueEnum};
 
 use crate::args::{Cli, number, whole};
+use crate::backbone::Backbone;
 use crate::common::{failed, print, status};
 use crate::given::Given;
 use crate::progress::{Progress, top1};
@@ -41,11 +41,10 @@ pub(crate) struct Supervised {
     /// The network; with --from-scratch, or to be checked [default: that of --backbone, or the bundled EfficientNet-Lite0]
     #[arg(long, value_name = "ARCH", value_parser = listed::<Arch>(Arch::ALL), hide_possible_values = true, help_heading = "The network")]
     arch: Option<Arch>,
-    /// Weights of the backbone; the bundled EfficientNet-Lite0 by default
-    #[arg(long, value_name = "FILE", conflicts_with = "from_scratch", help_heading = "The network")]
-    backbone: Option<PathBuf>,
+    #[command(flatten)]
+    backbone: Backbone,
     /// Start with fresh weights, and train all of them
-    #[arg(long, help_heading = "The network")]
+    #[arg(long, help_heading = "The network", conflicts_with = "weights")]
     from_scratch: bool,
     /// The attention
     #[arg(long, value_enum, default_value_t = Attention::Cbam, help_heading = "The network")]
@@ -139,7 +138,7 @@ impl Supervised {
 
     /// What the training reads, by its option.
     fn reads(&self) -> Vec<(&'static str, &Path)> {
-        let given = [("--validation", &self.validation), ("--backbone", &self.backbone)];
+        let given = [("--validation", &self.validation), ("--backbone", &self.backbone.weights)];
         let given = given.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?)));
         std::iter::once(("--images", self.images.as_path())).chain(given).collect()
     }
@@ -153,12 +152,13 @@ impl Supervised {
     }
 
     fn network(&self, labels: Vec<String>, device: tch::Device) -> Result<Network> {
-        let start = match &self.backbone {
+        let backbone = self.backbone.open(device, self.run.quiet)?;
+        let start = match &backbone {
             _ if self.from_scratch => Start::Scratch,
-            Some(path) => Start::File(path),
+            Some(backbone) => Start::Network(backbone),
             None => Start::Bundled,
         };
-        let mut config = self.base(device)?;
+        let mut config = self.base(backbone.as_ref())?;
         config.attention = match self.attention {
             Attention::None => Vec::new(),
             _ => NetworkConfig::attentive(config.arch).attention,
@@ -181,10 +181,10 @@ impl Supervised {
     }
 
     /// The network under the attention: the file's, or the one that is asked for.
-    fn base(&self, device: tch::Device) -> Result<NetworkConfig> {
+    fn base(&self, backbone: Option<&Network>) -> Result<NetworkConfig> {
         let bundled = Arch::default();
         let asked = self.arch.unwrap_or(bundled);
-        let Some(path) = &self.backbone else {
+        let Some(backbone) = backbone else {
             ensure!(
                 self.from_scratch || asked == bundled,
                 "--arch {asked}: the bundled backbone is {bundled}; give the weights of a {asked} with --backbone FILE, or \
@@ -192,11 +192,10 @@ impl Supervised {
             );
             return Ok(NetworkConfig::plain(asked));
         };
-        let config = Network::open(path, device)?.config().clone();
+        let config = backbone.config().clone();
         ensure!(
             self.arch.is_none_or(|arch| arch == config.arch),
-            "--arch {asked}: {} is a {}; leave --arch out, or give the weights of a {asked}",
-            printable_path(path),
+            "--arch {asked}: --backbone is a {}; leave --arch out, or give the weights of a {asked}",
             config.arch
         );
         Ok(config)

@@ -4,6 +4,8 @@
 mod args;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/doubts.rs"]
+mod doubts;
 mod inspect;
 #[path = "../common/opening.rs"]
 mod opening;
@@ -31,7 +33,7 @@ const DIFFERENT: u8 = 1;
 fn main() {
     common::end(match common::arguments::<Cli>(|| common::end_at_once()).command {
         Command::Inspect { file, keep_prefixes, opening } => {
-            inspect(&Reading { part: opening.part.clone(), keep_prefixes }, &opening, file)
+            inspect(&Reading { part: opening.doubts.part.clone(), keep_prefixes }, &opening, file)
         }
         Command::Convert { input, output, reading, half_matrices, metadata } => {
             let precision = if half_matrices { Precision::HalfMatrices } else { Precision::Keep };

@@ -1,71 +1,33 @@
 //! The options that say what a weights file does not say itself.
 
-use cbam::attention::PoolOrder;
-use cbam::backbone::{Arch, StrideIn};
+use cbam::backbone::Arch;
 use cbam::network::OpenOptions;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use crate::doubts::Doubts;
 use crate::values::listed;
 
 /// What is known of a weights file.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "What a weights file does not say")]
 pub(crate) struct Opening {
-    /// The entry of the file that holds the weights, such as ema or student, or what stands before their names, such as teacher; the
-    /// usual entries, and the only network's names, are found without
-    #[arg(long, value_name = "NAME", requires = "weights")]
-    pub(crate) part: Option<String>,
+    #[command(flatten)]
+    pub(crate) doubts: Doubts,
     /// Take the weights for this backbone (resnet50, vgg16, …): tensors that it has no use for are left out, and named. Attention
     /// is not, unless --drop-attention
     #[arg(long, value_name = "NAME", value_parser = listed::<Arch>(Arch::ALL), hide_possible_values = true, requires = "weights")]
     pub(crate) arch: Option<Arch>,
     /// With --arch: leave out the attention too
     #[arg(long, requires = "arch")]
-    pub(crate) drop_attention: bool,
-    /// Which convolution of a ResNet's bottlenecks halves the resolution, 1x1 or 3x3
-    #[arg(long, value_name = "1x1|3x3", value_parser = listed::<StrideIn>(["1x1", "3x3"]), hide_possible_values = true, requires = "weights")]
-    pub(crate) stride_in: Option<StrideIn>,
-    /// Which of the two pools over the channels a spatial gate sees first, max-mean or mean-max
-    #[arg(long, value_name = "max-mean|mean-max", value_parser = listed::<PoolOrder>(["max-mean", "mean-max"]), hide_possible_values = true, requires = "weights")]
-    pub(crate) pool_order: Option<PoolOrder>,
-    /// Whether a max pooling follows a ResNet's first convolution
-    #[arg(long, value_name = "max|none", requires = "weights")]
-    pub(crate) stem_pool: Option<StemPool>,
-    /// How an EfficientNet-Lite in timm's names pads: same, as TensorFlow and `tf_efficientnet_lite0`; or symmetric, as PyTorch and
-    /// `efficientnet_lite0`, which also take pictures normalised otherwise
-    #[arg(long, value_name = "same|symmetric", requires = "weights")]
-    pub(crate) padding: Option<LitePadding>,
-}
-
-/// How an EfficientNet-Lite pads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LitePadding {
-    /// As TensorFlow.
-    Same,
-    /// As PyTorch.
-    Symmetric,
-}
-
-/// What follows the first convolution of a residual network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum StemPool {
-    /// A max pooling.
-    Max,
-    /// Nothing.
-    None,
+    drop_attention: bool,
 }
 
 impl Opening {
     /// As the library takes them.
     pub(crate) fn options(&self) -> OpenOptions {
-        let mut options = OpenOptions::default();
-        options.part.clone_from(&self.part);
+        let mut options = self.doubts.options();
         options.arch = self.arch;
         options.drop_attention = self.drop_attention;
-        options.stride_in = self.stride_in;
-        options.pool_order = self.pool_order;
-        options.max_pool = self.stem_pool.map(|pool| pool == StemPool::Max);
-        options.symmetric = self.padding.map(|padding| padding == LitePadding::Symmetric);
         options
     }
 }

@@ -222,7 +222,12 @@ fn read_jpegs(bytes: &[u8], directory: &Directory<'_>, layout: &Layout) -> Resul
         let jpeg: Cow<'_, [u8]> =
             if tables.is_empty() { chunk.into() } else { [tables, chunk.get(2..).unwrap_or_default()].concat().into() };
         let decoded = libjpeg::decode(&jpeg, colours, [layout.chunk.width, layout.chunk.height]);
-        let decoded = decoded.map_err(|message| format!("broken TIFF: a JPEG in it: {message}"))?;
+        let decoded = decoded.map_err(|message| {
+            if message.starts_with("Unsupported") {
+                return refused(&format!("a JPEG of another kind ({message})")); // lossless, in raw pictures above all
+            }
+            format!("broken TIFF: a JPEG in it: {message}")
+        })?;
         if decoded.channels != within {
             return Err(format!("broken TIFF: a JPEG in it has {} samples a pixel", decoded.channels));
         }

@@ -1,11 +1,9 @@
 //! The network that a supervised training starts from.
 
-use std::path::Path;
-
 use tch::{Device, no_grad};
 
 use super::of_classifier;
-use crate::network::{Network, NetworkConfig};
+use crate::network::{LEANS, Network, NetworkConfig};
 use crate::{Error, Result};
 
 /// Where a network's backbone comes from.
@@ -13,8 +11,8 @@ use crate::{Error, Result};
 pub enum Start<'a> {
     /// The bundled backbone.
     Bundled,
-    /// The backbone of a weights file.
-    File(&'a Path),
+    /// The backbone of a trained network.
+    Network(&'a Network),
     /// Nothing: fresh weights, from libtorch's generator.
     Scratch,
 }
@@ -23,13 +21,19 @@ pub enum Start<'a> {
 /// attention starting as the identity. And whether the classifier is new: it is, unless the start's labels are the same classes.
 ///
 /// # Errors
-/// [`Error::Argument`] if the start is another architecture; what opening a file returns.
+/// [`Error::Argument`] if the start is another architecture, or leans on its attention
+/// ([`Network::leans_on_attention`]).
 pub fn supervised_network(config: NetworkConfig, start: Start<'_>, device: Device) -> Result<(Network, bool)> {
     let network = Network::new(config, device)?;
+    let bundled;
     let trained = match start {
         Start::Scratch => return Ok((network, true)),
-        Start::Bundled => Network::plain(device)?,
-        Start::File(path) => Network::open(path, device)?,
+        Start::Bundled => {
+            bundled = Network::plain(device)?;
+            &bundled
+        }
+        Start::Network(trained) if trained.leans_on_attention() => return Err(Error::argument("backbone", LEANS)),
+        Start::Network(trained) => trained,
     };
     let (own, other) = (network.config(), trained.config());
     if own.arch != other.arch {

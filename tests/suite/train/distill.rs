@@ -94,7 +94,7 @@ pub(crate) fn make_data(folder: &Path) -> DistillOptions {
 fn untrained() -> Network {
     static SAVED: LazyLock<PathBuf> = LazyLock::new(|| {
         let path = crate::scratch().join("untrained.safetensors");
-        Network::untrained(None, Device::Cpu).unwrap().save(&path, &BTreeMap::new()).unwrap();
+        Network::untrained(Device::Cpu).unwrap().save(&path, &BTreeMap::new()).unwrap();
         path
     });
     Network::open(&*SAVED, Device::Cpu).unwrap()
@@ -178,7 +178,7 @@ fn sources_without_pictures_are_named() {
     let options = make_data(folder.path());
     let empty = folder.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
-    let mut network = Network::untrained(None, Device::Cpu).unwrap();
+    let mut network = Network::untrained(Device::Cpu).unwrap();
     let mut fails = |options: DistillOptions| failing(&mut network, &options);
     let error = fails(DistillOptions { stamps: vec![empty.clone()], ..options.clone() });
     assert!(error.contains("empty"), "{error}");

@@ -137,7 +137,7 @@ fn the_new_parts_learn_on_a_frozen_backbone_and_the_file_knows_its_classes() {
     let opened = Network::open(&path, Device::Cpu).unwrap();
     assert_eq!(opened.labels(), ["blue", "green", "red"]);
     assert_eq!(opened.config().short_side, 64);
-    let (_, new_classifier) = super::supervised::network(&options, plain(), Start::File(&path));
+    let (_, new_classifier) = super::supervised::network(&options, plain(), Start::Network(&opened));
     assert!(!new_classifier, "the same classes: its classifier is taken over");
 }
 

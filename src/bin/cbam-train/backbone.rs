@@ -1,0 +1,39 @@
+//! The trained network whose backbone a training starts from.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use cbam::network::Network;
+use cbam::text::printable_path;
+use clap::Args;
+
+use crate::common::say;
+use crate::doubts::Doubts;
+
+#[derive(Debug, Args)]
+pub(crate) struct Backbone {
+    /// Weights of the backbone; the bundled EfficientNet-Lite0 by default
+    #[arg(long = "backbone", id = "weights", value_name = "FILE")]
+    pub(crate) weights: Option<PathBuf>,
+    #[command(flatten)]
+    doubts: Doubts,
+}
+
+impl Backbone {
+    /// The network of the file, if one is given. Says what was taken for granted, unless `quiet`.
+    ///
+    /// # Errors
+    /// As [`Network::open_with`].
+    pub(crate) fn open(&self, device: tch::Device, quiet: bool) -> Result<Option<Network>> {
+        let Some(path) = &self.weights else { return Ok(None) };
+        let opened = Network::open_with(path, &self.doubts.options(), device)?;
+        let mut notes = opened.notes();
+        if !opened.network.config().attention.is_empty() {
+            notes.push("its attention is left out: new attention takes its place".to_owned());
+        }
+        if !quiet {
+            notes.iter().for_each(|note| say(format_args!("{}: {note}", printable_path(path))));
+        }
+        Ok(Some(opened.network))
+    }
+}

@@ -375,3 +375,48 @@ fn wrong_folders_and_options_are_named() {
     );
     assert!(report.is_err(), "the stray picture is still there");
 }
+
+#[test]
+fn the_loader_alone_tells_what_it_could_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let classes = folder.path().join("classes");
+    make_classes(&classes);
+    let options = SupervisedOptions { validation: Some(classes.clone()), ..options(&classes) };
+    let (network, _) = network(&options, plain(), Start::Bundled);
+    let all = loader_speed(&network, &options, &mut Log::default()).unwrap().pictures;
+    fs::write(classes.join("red/1.png"), "no picture").unwrap();
+    fs::write(classes.join("red/notes.txt"), "text").unwrap();
+    let mut log = Log::default();
+    assert_eq!(loader_speed(&network, &options, &mut log).unwrap().pictures, all - 1);
+    assert_eq!((log.skipped.len(), log.noted.len()), (1, 1), "{:?} {:?}", log.skipped, log.noted);
+    for entry in walkdir::WalkDir::new(&classes).into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
+        fs::write(entry.path(), "no picture").unwrap();
+    }
+    let error = loader_speed(&network, &options, &mut Log::default()).unwrap_err().to_string();
+    assert!(error.contains("not one picture could be read"), "{error}");
+}
+
+#[test]
+fn an_archive_is_read_as_far_as_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let classes = folder.path().join("classes");
+    make_classes(&classes);
+    let path = folder.path().join("set.tar");
+    let mut tar = tar::Builder::new(fs::File::create(&path).unwrap());
+    tar.append_dir_all(".", &classes).unwrap();
+    tar.finish().unwrap();
+    let whole = fs::read(&path).unwrap();
+    let options = SupervisedOptions { validation: Some(classes.clone()), ..options(&path) };
+    // The last header is none.
+    let last = whole.windows(5).rposition(|part| part == b"ustar").unwrap() - 257;
+    let mut broken = whole;
+    broken[last..last + 100].fill(b'x');
+    fs::write(&path, &broken).unwrap();
+    let (network, _) = network(&options, plain(), Start::Bundled);
+    let mut log = Log::default();
+    loader_speed(&network, &options, &mut log).unwrap();
+    assert!(log.skipped.iter().any(|said| said.contains("set.tar: broken, read up to there")), "{:?}", log.skipped);
+    fs::write(&path, b"PK\x03\x04").unwrap();
+    let error = class_names(&options).unwrap_err().to_string();
+    assert!(error.contains("set.tar: no folder and no tar archive: unpack it"), "{error}");
+}

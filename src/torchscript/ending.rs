@@ -15,8 +15,8 @@ const MAX_CODE: u64 = 32 << 20;
 /// How many calls and variables are followed.
 const MAX_DEPTH: usize = 200;
 
-/// Operations that leave numbers as they are, in another shape or kind.
-const SAME: [&str; 18] = [
+/// Operations that leave numbers as they are, in another shape or kind, or within their bounds.
+const SAME: [&str; 20] = [
     "squeeze",
     "squeeze_",
     "unsqueeze",
@@ -35,6 +35,9 @@ const SAME: [&str; 18] = [
     "select",
     "slice",
     "alias",
+    // Means of numbers stay within their bounds.
+    "mean",
+    "adaptive_avg_pool2d",
 ];
 /// Operations whose results have no bounds, or that make logarithms of probabilities, which are logits too.
 const UNBOUNDED: [&str; 14] = [
@@ -51,7 +54,7 @@ const UNBOUNDED: [&str; 14] = [
     "batch_norm",
     "layer_norm",
     "log_softmax",
-    "adaptive_avg_pool2d",
+    "relu",
 ];
 
 /// The operation that output `index` of the network in `file` ends in: `sigmoid`, `softmax` or the name of one that gives out
@@ -375,6 +378,13 @@ mod tests {
             ("drop = self.drop\nreturn (drop).forward(x, )", None),
             ("head = self.head\nreturn ((head).forward(x, ))[0]", Some("sigmoid")),
             ("_0 = (torch.exp(x), torch.sigmoid(x))\nreturn _0[1]", Some("sigmoid")),
+            ("y = torch.adaptive_avg_pool2d(torch.sigmoid(x), [1, 1])\nreturn torch.flatten(y, 1)", Some("sigmoid")),
+            ("y = torch._convolution(x, w)\nreturn torch.mean(torch.softmax(y, 1), [2, 3])", Some("softmax")),
+            (
+                "y = torch.relu(torch.conv2d(x, w))\nreturn torch.flatten(torch.adaptive_avg_pool2d(y, [1, 1]), 1)",
+                Some("relu"),
+            ),
+            ("return torch.adaptive_avg_pool2d(torch.conv2d(x, w), [1, 1])", Some("conv2d")),
             ("return torch.exp(x)", None),
             ("y = torch.view(y, [1])\nreturn y", None),
             ("return x", None),

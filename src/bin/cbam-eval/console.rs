@@ -1,5 +1,6 @@
 //! What the user sees while it runs: a bar, an estimate, and what goes wrong.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use cbam::eval::{RemarkKind, Remarks};
@@ -111,6 +112,11 @@ pub(crate) fn tell(remarks: &Remarks, quiet: bool) {
     for remark in remarks.iter().filter(|remark| !quiet || remark.kind != RemarkKind::Assumed) {
         say(remark);
     }
+}
+
+/// Shows the tables on standard error, where they make room for what standard output is for.
+pub(crate) fn show(tables: &str) {
+    let _ = std::io::stderr().write_all(tables.as_bytes()); // if nobody reads any more, nobody is told
 }
 
 /// Seconds in words.

@@ -10,7 +10,7 @@ use cbam::photo::{Preprocess, decode};
 use cbam::text::printable;
 use cbam::{Error, Result};
 
-use crate::args::Row;
+use crate::chosen::Row;
 use crate::console::{Console, KINDS};
 use crate::record::Measured;
 use crate::report::{Missing, TimeFigures};

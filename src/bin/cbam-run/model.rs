@@ -55,11 +55,11 @@ pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
             opened.notes().iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
             opened.network
         }
-        ModelKind::Script { path, preprocess, maps } => {
+        ModelKind::Script { path, preprocess, options } => {
             if !model.deterministic {
                 cbam::sys::set_threads(model.threads);
             }
-            let network = ScriptedNetwork::open(path, device, preprocess.clone(), maps.as_deref())?;
+            let network = ScriptedNetwork::open_with(path, device, preprocess.clone(), options)?;
             let network = match model.outputs {
                 Some(outputs) => network.with_outputs(outputs)?,
                 None => network,

@@ -31,7 +31,7 @@ pub(super) struct Found {
     pub(super) left_out: LeftOut,
     /// The folders, below those that were asked for.
     pub(super) folders: BTreeSet<PathBuf>,
-    /// Folders and links that cannot be followed.
+    /// Folders and links that cannot be followed, and archives that are broken.
     pub(super) faults: Vec<(PathBuf, String)>,
 }
 
@@ -67,6 +67,16 @@ impl Pictures {
     /// What else was found.
     pub(super) fn found(&self) -> &Found {
         &self.found
+    }
+
+    /// Tells what was left out, and what cannot be followed or read to its end.
+    pub(super) fn tell_found(&self, observer: &mut dyn Observer) {
+        if !self.found.left_out.is_empty() {
+            observer.noted(&format!("left out: {}", self.found.left_out));
+        }
+        for (path, message) in &self.found.faults {
+            observer.skipped(&Error::photo(path, message));
+        }
     }
 
     /// How many there are.

@@ -11,6 +11,8 @@ mod common;
 mod console;
 #[path = "../common/doubts.rs"]
 mod doubts;
+#[path = "../common/duration.rs"]
+mod duration;
 mod effect;
 mod files;
 mod gallery;

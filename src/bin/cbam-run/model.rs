@@ -11,8 +11,8 @@ use cbam::torchscript::ScriptedNetwork;
 use cbam::{Error, Result};
 use tch::Device;
 
+use crate::duration::duration;
 use crate::request::{Model, ModelKind};
-use crate::told::duration;
 
 /// A network as its file has it.
 pub(crate) enum Opened {

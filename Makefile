@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny help run build test examples check fmt clippy docs deny advisories libtorch libtorch-cuda models train-data install uninstall \
+.PHONY: cargo-deny help run build test examples check fmt clippy library docs deny advisories libtorch libtorch-cuda models train-data install uninstall \
 	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints odd-pictures
 .DEFAULT_GOAL := help
 
@@ -36,13 +36,16 @@ examples: $(libtorch_needed) ## Run the examples
 	$(CARGO) run $(PROFILE) --example sentence_attention -- target/examples/sentence.png
 	$(CARGO) run $(PROFILE) --example cross_attention -- target/examples/cross.png
 
-check: fmt clippy docs ## Format, lints and documentation, warnings as errors
+check: fmt clippy library docs ## Format, lints, the library without the programs, and documentation, warnings as errors
 
 fmt:
 	$(CARGO) fmt --check
 
 clippy: $(libtorch_needed)
 	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+
+library: $(libtorch_needed)
+	$(CARGO) check $(PROFILE) --lib --no-default-features
 
 docs: $(libtorch_needed)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps

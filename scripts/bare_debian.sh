@@ -3,14 +3,15 @@
 # README's own apt line, this machine's Rust toolchain (read-only), a clone of HEAD, then make with each TARGET ("run" if none is
 # named). Needs root and debootstrap. SUITE (bookworm) and MIRROR choose the Debian. Prints times and what lies on the disk.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-
+self=$(realpath "$0")
 bare=$(realpath -m "${1:?usage: bare_debian.sh FOLDER [TARGET...]}")
 shift
+cd "$(dirname "$self")/.."
+
 [ "$(id -u)" = 0 ] || { echo "bare_debian.sh: needs root, to make a system of its own" >&2; exit 2; }
 command -v debootstrap >/dev/null || { echo "bare_debian.sh: needs debootstrap" >&2; exit 2; }
 # In a mount namespace of its own, every mount is gone when this ends, however it ends.
-[ "${BARE_DEBIAN_INSIDE:-}" = "$$" ] || BARE_DEBIAN_INSIDE=$$ exec unshare --mount "$0" "$bare" "$@"
+[ "${BARE_DEBIAN_INSIDE:-}" = "$$" ] || BARE_DEBIAN_INSIDE=$$ exec unshare --mount "$self" "$bare" "$@"
 
 apt_line=$(sed -n 's/^sudo apt install //p' README.md)
 [ -n "$apt_line" ] || { echo "bare_debian.sh: README.md has no line 'sudo apt install …'" >&2; exit 1; }

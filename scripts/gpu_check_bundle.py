@@ -46,26 +46,34 @@ def clean(member):
     return member
 
 
+def pack(path):
+    """Builds everything and writes the archive."""
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 256 << 20}]
+    with tempfile.TemporaryDirectory() as folder, lzma.open(path, "wb", filters=filters) as packed, \
+            tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, program in built().items():
+            stripped = Path(folder) / name
+            subprocess.run(["strip", "-o", stripped, program], check=True)
+            archive.add(stripped, f"gpu-check/bin/{name}", filter=clean)
+        for name in FILES:
+            archive.add(ROOT / name, f"gpu-check/{name}", filter=clean)
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     out = Path(sys.argv[1])
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 256 << 20}]
-    with tempfile.TemporaryDirectory() as folder, lzma.open(partial, "wb", filters=filters) as packed, \
-            tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, path in built().items():
-            stripped = Path(folder) / name
-            subprocess.run(["strip", "-o", stripped, path], check=True)
-            archive.add(stripped, f"gpu-check/bin/{name}", filter=clean)
-        for name in FILES:
-            archive.add(ROOT / name, f"gpu-check/{name}", filter=clean)
-    size = partial.stat().st_size
-    if size > LIMIT:
-        sys.exit(f"gpu_check_bundle.py: {partial} takes {size / (1 << 20):.1f} MiB, over the {LIMIT >> 20} MiB that are easily carried")
-    partial.rename(out)
-    print(f"{out}: {size / (1 << 20):.1f} MiB")
+    try:
+        pack(partial)
+        size = partial.stat().st_size
+        if size > LIMIT:
+            sys.exit(f"gpu_check_bundle.py: {size / (1 << 20):.1f} MiB, over the {LIMIT >> 20} MiB that are easily carried")
+        partial.rename(out)
+    finally:
+        partial.unlink(missing_ok=True)
+    print(f"{out}: {size / (1 << 20):.1f} MiB; carry scripts/gpu-check.sh beside it")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@
 //! A map shows what the network attends to, not why it decided: attention is no complete explanation. That is why maps
 //! are measured here, against boxes and against other methods, and not only drawn.
 
+mod archive;
 pub mod attention;
 pub mod backbone;
 mod error;

@@ -51,10 +51,7 @@ impl Remarks {
         let remark = &mut self.0[place];
         remark.count += 1;
         if remark.examples.len() < NAMED {
-            let example = example.to_string();
-            if !remark.examples.contains(&example) {
-                remark.examples.push(example);
-            }
+            remark.name(example.to_string());
         }
     }
 
@@ -64,8 +61,7 @@ impl Remarks {
             match self.0.iter_mut().find(|own| own.what == remark.what) {
                 Some(own) => {
                     own.count += remark.count;
-                    own.examples.extend(remark.examples);
-                    own.examples.truncate(NAMED);
+                    remark.examples.into_iter().for_each(|example| own.name(example));
                 }
                 None => self.0.push(remark),
             }
@@ -80,6 +76,15 @@ impl Remarks {
     /// How many pictures, files and lines are [lost](RemarkKind::Lost).
     pub fn lost(&self) -> u64 {
         self.0.iter().filter(|remark| remark.kind == RemarkKind::Lost).map(|remark| remark.count).sum()
+    }
+}
+
+impl Remark {
+    /// Takes one more example, if there is room and it is new.
+    fn name(&mut self, example: String) {
+        if self.examples.len() < NAMED && !self.examples.contains(&example) {
+            self.examples.push(example);
+        }
     }
 }
 
@@ -121,12 +126,13 @@ mod tests {
         }
         remarks.add(RemarkKind::Lost, "broken files, left out", "e.xml: half");
         let mut other = Remarks::default();
+        other.add(RemarkKind::Lost, "broken files, left out", "e.xml: half");
         other.add(RemarkKind::Lost, "broken files, left out", "f.xml");
         remarks.merge(other);
-        assert_eq!(remarks.lost(), 2);
+        assert_eq!(remarks.lost(), 3);
         assert_eq!(
             remarks.to_string(),
-            "empty boxes, left out: 4 (a; b\\n; c; …); broken files, left out: 2 (e.xml: half; f.xml)"
+            "empty boxes, left out: 4 (a; b\\n; c; …); broken files, left out: 3 (e.xml: half; f.xml)"
         );
     }
 }

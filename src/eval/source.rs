@@ -1,11 +1,12 @@
 //! Where the pictures of a table of truth are read from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 
 use super::{RemarkKind, Remarks};
+use crate::archive::{Member, members, no_archive};
 use crate::photo::{LeftOut, is_picture, is_system};
 use crate::{Error, Result};
 
@@ -30,7 +31,7 @@ impl PictureSource {
     }
 
     /// The paths of the pictures that there are, told by their extensions, with `/` between the parts: a folder's sorted,
-    /// an archive's in its order. What else lies there, and what cannot be entered, is counted in `remarks`.
+    /// an archive's in its order, the last of each name. What is no Unicode in them stands as U+FFFD. What else lies there, and what cannot be entered, is counted in `remarks`.
     ///
     /// # Errors
     /// If the folder or the archive cannot be read.
@@ -44,6 +45,14 @@ impl PictureSource {
             remarks.add(RemarkKind::Assumed, "folders of pictures in which other files lie, left out", left_out);
         }
         Ok(names)
+    }
+
+    /// Whether a folder has a file of this name; of an archive it is known only when it is read.
+    pub fn may_hold(&self, name: &str) -> bool {
+        match self {
+            Self::Folder(folder) => real_path(folder, name).exists(),
+            Self::Tar(_) => true,
+        }
     }
 
     /// Reads every picture of `names` and gives its place in `names` and its bytes, or why it could not be read, to `take`.
@@ -61,7 +70,7 @@ impl PictureSource {
         match self {
             Self::Folder(folder) => {
                 for (place, name) in names.iter().enumerate() {
-                    let path = folder.join(name);
+                    let path = real_path(folder, name);
                     let below = Path::new(name)
                         .components()
                         .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
@@ -86,6 +95,7 @@ fn visit_tar(
     mut take: impl FnMut(usize, Result<Vec<u8>>) -> Result<()>,
 ) -> Result<()> {
     let mut wanted: HashMap<&str, usize> = names.iter().enumerate().map(|(place, &name)| (name, place)).collect();
+    let last = last_versions(archive)?;
     let file = File::open(archive).map_err(Error::io(archive))?;
     let mut tar = tar::Archive::new(BufReader::new(file));
     let (mut first, mut reason) = (true, format!("not in {}", archive.display()));
@@ -94,7 +104,7 @@ fn visit_tar(
             break;
         }
         let entry = match entry {
-            Err(error) if first => return Err(Error::io(archive)(error)),
+            Err(_) if first => return Err(no_archive(archive)),
             // What was read before counts, what comes after cannot be found.
             Err(error) => {
                 reason = format!("{} is broken before it: {error}", archive.display());
@@ -104,10 +114,12 @@ fn visit_tar(
         };
         first = false;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if !entry.header().entry_type().is_file() {
+        let own = name.strip_prefix("./").unwrap_or(&name);
+        let is_last = last.get(own).is_none_or(|offset| *offset == entry.raw_file_position());
+        if !entry.header().entry_type().is_file() || !is_last {
             continue;
         }
-        if let Some(place) = wanted.remove(name.strip_prefix("./").unwrap_or(&name)) {
+        if let Some(place) = wanted.remove(own) {
             take(place, read(entry, Path::new(&name), max_bytes))?;
         }
     }
@@ -118,6 +130,36 @@ fn visit_tar(
         take(place, Err(Error::io(names[place])(reason)))?;
     }
     Ok(())
+}
+
+/// Where the bytes of each file of an archive begin; of several of one name those of the last. What is no plain file, such as a
+/// pipe, can be read once only: of that nothing is known.
+fn last_versions(archive: &Path) -> Result<HashMap<String, u64>> {
+    if !archive.metadata().map_err(Error::io(archive))?.is_file() {
+        return Ok(HashMap::new());
+    }
+    let (members, _) = members(archive)?;
+    Ok(members.into_iter().map(|member| (own_name(&member), member.offset)).collect())
+}
+
+/// The name of a member, with `/` between its parts.
+fn own_name(member: &Member) -> String {
+    let name = member.name.to_string_lossy();
+    name.strip_prefix("./").unwrap_or(&name).to_owned()
+}
+
+/// The path of the file that is called `name` in a folder. What is no Unicode in a file's name stands as U+FFFD in the names
+/// that [`PictureSource::names`] gives.
+fn real_path(folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name);
+    if !name.contains(char::REPLACEMENT_CHARACTER) || path.exists() {
+        return path;
+    }
+    Path::new(name).iter().fold(folder.to_owned(), |folder, part| {
+        let own = folder.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let found = own.into_iter().find(|own| own.to_string_lossy() == part.to_string_lossy());
+        folder.join(found.as_deref().unwrap_or(part))
+    })
 }
 
 fn folder_names(folder: &Path, left_out: &mut LeftOut, remarks: &mut Remarks) -> Result<Vec<String>> {
@@ -149,25 +191,24 @@ fn folder_names(folder: &Path, left_out: &mut LeftOut, remarks: &mut Remarks) ->
             }
         }
     }
+    let mut known = HashSet::new();
+    names.retain(|name| {
+        let new = known.insert(name.clone());
+        if !new {
+            let what = "files whose names differ in what is no Unicode alone, left out but for the first";
+            remarks.add(RemarkKind::Lost, what, name);
+        }
+        new
+    });
     Ok(names)
 }
 
 fn tar_names(archive: &Path, left_out: &mut LeftOut, remarks: &mut Remarks) -> Result<Vec<String>> {
-    let file = File::open(archive).map_err(Error::io(archive))?;
-    let mut tar = tar::Archive::new(BufReader::new(file));
-    let mut names = Vec::new();
-    for (count, entry) in tar.entries_with_seek().map_err(Error::io(archive))?.enumerate() {
-        let entry = match entry {
-            Err(error) if count > 0 => {
-                remarks.add(RemarkKind::Lost, "archives that are broken, read up to there", error);
-                break;
-            }
-            entry => entry.map_err(Error::io(archive))?,
-        };
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        if entry.header().entry_type().is_file() && left_out.keeps(Path::new(&name)) {
-            names.push(name.strip_prefix("./").unwrap_or(&name).to_owned());
-        }
+    let (members, broken) = members(archive)?;
+    let files = members.iter().filter(|member| !member.is_folder && left_out.keeps(&member.name));
+    let names = files.map(own_name).collect();
+    if let Some(error) = broken {
+        remarks.add(RemarkKind::Lost, "archives that are broken, read up to there", error);
     }
     Ok(names)
 }

@@ -9,8 +9,9 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rayon::{Scope, ThreadPool};
 
 use super::batch::Bins;
+use super::choose::{choose_explanations, choose_maps, class_labels};
 use super::gate::{Admitted, Gate};
-use super::inspect::{Explain, choose_explanations, choose_labels, choose_maps};
+use super::inspect::Explain;
 use super::report::milliseconds;
 use super::run::{Place, Run, Seen, bytes, guarded, lock, pictures};
 use super::{Ask, Event, Inspect, Step, Timings};
@@ -101,7 +102,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                 });
                 let mut network = load()?;
                 let maps = choose_maps(&self.options.maps, &network)?;
-                let labels = choose_labels(self.options, &network)?;
+                let labels = class_labels(self.options.labels.as_deref(), &network)?;
                 let explain = choose_explanations(self.options, &maps, &network, &labels)?;
                 let mut preprocess = network.preprocess();
                 preprocess.short_side = self.options.short_side.unwrap_or(preprocess.short_side);
@@ -250,7 +251,8 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
             return Err(Error::Interrupted);
         }
         let pictures: Vec<_> = batch.iter().map(|picture| &picture.resampled).collect();
-        let ask = Ask { queries, explain: &self.facts().explain };
+        let facts = self.facts();
+        let ask = Ask { queries, explain: &facts.explain, maps: &facts.maps };
         let go_on = &mut |step: Step<'_>| self.explaining(batch[step.picture].index, step);
         let readouts = catch_unwind(AssertUnwindSafe(|| network.inspect(&pictures, ask, go_on)));
         let readouts = readouts

@@ -28,6 +28,7 @@
 //! range of values of each map; the second decodes the pictures again and draws.
 
 mod batch;
+mod choose;
 mod class;
 mod draw;
 mod encode;
@@ -55,6 +56,7 @@ use crate::maps::{MapName, Scale};
 use crate::photo::Limits;
 use crate::render::Overlay;
 
+pub use choose::class_labels;
 pub use class::ClassChoice;
 pub use encode::{PictureFormat, encode};
 pub use file::{WholeFile, check_folder, check_writable, write_whole, written_file};

@@ -6,6 +6,7 @@ use super::outputs::Classes;
 use super::{ScriptedNetwork, ending};
 use crate::Result;
 use crate::network::{Outputs, to_host};
+use crate::photo::ImageSize;
 
 /// Channels of pictures that are not red, green and blue.
 const OTHER_CHANNELS: [i64; 5] = [1, 4, 2, 6, 12];
@@ -19,14 +20,33 @@ impl ScriptedNetwork {
         self.try_forward(xs).map_err(|error| {
             let size = xs.size();
             let (height, width) = (size.get(2).copied().unwrap_or(0), size.get(3).copied().unwrap_or(0));
-            let hint = "Does it take pictures of one size only? Then --square with --size makes them so";
-            self.wrong(format!("fails on pictures {size:?}, {width}x{height}: {}. {hint}", first_line(&error)))
+            // It ran on pictures of another size when it was opened; memory may be short all the same.
+            let tried = self.preprocess.network_size(ImageSize::new(1, 1));
+            let cause = first_line(&error);
+            let as_tried = (width, height) == (tried.width.into(), tried.height.into());
+            let hint = match cause.contains("memory") || as_tried {
+                true => "",
+                false => ". Does it take pictures of one size only? Then --square with --size makes them so",
+            };
+            self.wrong(format!("fails on pictures {size:?}, {width}x{height}: {cause}{hint}"))
         })
     }
 
-    /// What it gives out for the first picture; if it fails, the error says what it would take, if that can be found.
-    pub(super) fn first(&self, picture: &Tensor) -> Result<Vec<Option<Tensor>>> {
-        self.try_forward(picture).map_err(|error| {
+    /// What it gives out for the first picture, in f32, or in 16 bits if it runs in these alone; if it fails, the error says
+    /// what it would take, if that can be found.
+    pub(super) fn first(&mut self, picture: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let error = match self.try_forward(picture) {
+            Ok(outputs) => return Ok(outputs),
+            Err(error) => error,
+        };
+        for kind in [Kind::Half, Kind::BFloat16] {
+            self.kind = kind;
+            if let Ok(outputs) = self.try_forward(picture) {
+                return Ok(outputs);
+            }
+        }
+        self.kind = Kind::Float;
+        Err({
             let size = picture.size();
             let cause = first_line(&error);
             self.wrong(match self.what_it_takes(size[2]) {
@@ -64,16 +84,33 @@ impl ScriptedNetwork {
         tch::no_grad(|| self.outputs_of(xs))
     }
 
+    fn try_as_it_is(&self, xs: &Tensor) -> std::result::Result<IValue, tch::TchError> {
+        tch::no_grad(|| self.module.forward_is(&[IValue::Tensor(xs.shallow_clone())]))
+    }
+
     /// The same, with gradients if they are on.
     pub(super) fn outputs_of(&self, xs: &Tensor) -> std::result::Result<Vec<Option<Tensor>>, tch::TchError> {
-        let output = self.module.forward_is(&[IValue::Tensor(xs.shallow_clone())])?;
-        let tensor = |value| if let IValue::Tensor(tensor) = value { Some(tensor) } else { None };
-        Ok(match output {
-            IValue::Tuple(values) | IValue::GenericList(values) => values.into_iter().map(tensor).collect(),
-            IValue::TensorList(tensors) => tensors.into_iter().map(Some).collect(),
-            IValue::GenericDict(entries) => entries.into_iter().map(|(_, value)| tensor(value)).collect(),
-            one => vec![tensor(one)],
-        })
+        let output = self.module.forward_is(&[IValue::Tensor(xs.f_to_kind(self.kind)?)])?;
+        let mut outputs = Vec::new();
+        flatten(output, &mut outputs);
+        Ok(outputs)
+    }
+
+    /// The place of an output among the results that the code returns, if it is one of these and not a part of one.
+    fn returned(&self, index: usize, picture: &Tensor) -> Option<usize> {
+        let results = match self.try_as_it_is(&picture.f_to_kind(self.kind).ok()?).ok()? {
+            IValue::Tuple(values) | IValue::GenericList(values) => values,
+            IValue::GenericDict(entries) => entries.into_iter().map(|(_, value)| value).collect(),
+            _ => return Some(index),
+        };
+        let mut before = Vec::new();
+        for (place, result) in results.into_iter().enumerate() {
+            if before.len() == index {
+                return (!is_several(&result)).then_some(place);
+            }
+            flatten(result, &mut before);
+        }
+        None
     }
 
     /// What its numbers for the classes are, and on what ground: what its code ends in, or else whether they leave
@@ -86,7 +123,7 @@ impl ScriptedNetwork {
         probe: &[Option<Tensor>],
     ) -> Result<(Outputs, String)> {
         let logits = Outputs::Softmax.of_logits(classes.numbers);
-        match ending::of(file, classes.index) {
+        match self.returned(classes.index, grey).and_then(|place| ending::of(file, place)) {
             Some(ending @ ("sigmoid" | "softmax")) => {
                 return Ok((Outputs::Probabilities, format!("its code ends in a {ending}")));
             }
@@ -97,10 +134,7 @@ impl ScriptedNetwork {
             let numbers = to_host::<ndarray::Ix2>(&self.numbers(outputs, classes, 1)?)?;
             Ok(numbers.iter().find(|number| !(0.0..=1.0).contains(*number)).copied())
         };
-        // The same numbers at every opening.
-        let count = Tensor::f_arange(grey.numel() as i64, (Kind::Double, self.device))?;
-        let noise = (count * 12.9898).f_sin()?.f_mul_scalar(43_758.545_3)?.f_frac()?.f_to_kind(Kind::Float)?;
-        let noise = noise.f_view_as(grey)?;
+        let noise = noise_like(grey)?;
         if let Some(number) = beyond(probe)? {
             return Ok((logits, format!("it gave out {number:.3} for a grey picture")));
         }
@@ -113,6 +147,31 @@ impl ScriptedNetwork {
         }
         Ok((Outputs::Probabilities, "they lie in [0, 1] for five made-up pictures".to_owned()))
     }
+}
+
+/// Noise of the shape of a picture, the same numbers at every opening.
+pub(super) fn noise_like(picture: &Tensor) -> Result<Tensor> {
+    let count = Tensor::f_arange(picture.numel() as i64, (Kind::Double, picture.device()))?;
+    let noise = (count * 12.9898).f_sin()?.f_mul_scalar(43_758.545_3)?.f_frac()?.f_to_kind(Kind::Float)?;
+    Ok(noise.f_view_as(picture)?)
+}
+
+/// All tensors of a result in their order, those of results within it too; what is no tensor is none.
+fn flatten(result: IValue, outputs: &mut Vec<Option<Tensor>>) {
+    match result {
+        IValue::Tensor(tensor) => outputs.push(Some(tensor)),
+        IValue::TensorList(tensors) => outputs.extend(tensors.into_iter().map(Some)),
+        IValue::Tuple(values) | IValue::GenericList(values) => {
+            values.into_iter().for_each(|value| flatten(value, outputs));
+        }
+        IValue::GenericDict(entries) => entries.into_iter().for_each(|(_, value)| flatten(value, outputs)),
+        _ => outputs.push(None),
+    }
+}
+
+/// Whether a result holds others.
+fn is_several(result: &IValue) -> bool {
+    matches!(result, IValue::Tuple(_) | IValue::GenericList(_) | IValue::GenericDict(_) | IValue::TensorList(_))
 }
 
 /// What went wrong, without libtorch's account of how it got there.

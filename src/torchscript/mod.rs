@@ -20,7 +20,7 @@ use crate::pipeline::{Ask, Inspect, Step};
 use crate::weights::{imagenet_classes, instead_of_script};
 use crate::{Error, Result};
 
-use forward::first_line;
+use forward::{first_line, noise_like};
 use outputs::{Classes, MapOutput, Roles};
 
 /// A TorchScript network, pictures `[N, 3, H, W]` in; out one tensor, or a tuple, list or dictionary of them.
@@ -30,11 +30,15 @@ use outputs::{Classes, MapOutput, Roles};
 /// ([`assumptions`](Self::assumptions)). Outputs `[N, h, w]` and `[N, C, h, w]`, C at most 64, are maps; their values must be
 /// at least 0. Outputs `[N, C, h, w]` on the way to the classes are features too, on which class activation methods run:
 /// `gradcam:output:1`. A network that gives out its answer alone is explained by changes of the picture: occlusion and RISE.
+///
+/// Outputs are counted as they come: `(a, (b, c))` are three. A network in 16 bits is given its pictures in 16 bits.
 #[derive(Debug)]
 pub struct ScriptedNetwork {
     module: CModule,
     path: PathBuf,
     device: Device,
+    /// What it computes in.
+    kind: Kind,
     preprocess: Preprocess,
     roles: Roles,
     outputs: Outputs,
@@ -44,19 +48,42 @@ pub struct ScriptedNetwork {
     one_by_one: bool,
 }
 
+/// What is said of a scripted network's outputs, and not found out. Outputs are counted from 0.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ScriptOptions {
+    /// Those that are maps; none stands for all that have the shape of maps and do not go below 0.
+    pub maps: Option<Vec<usize>>,
+    /// The one that is of the classes; none stands for the first that has the shape.
+    pub classes: Option<usize>,
+}
+
 impl ScriptedNetwork {
-    /// Opens a file, and runs it on a grey picture to learn the shapes of what it gives out. `maps` are the outputs that are
-    /// maps, counted from 0; none stands for all that have the shape of maps and do not go below 0.
+    /// Opens a file, as [`open_with`](Self::open_with). `maps` are the outputs that are maps.
     ///
     /// # Errors
-    /// [`Error::Weights`] if the file is no TorchScript, the network fails (with the channels or the size that it takes, if
-    /// these can be found), an output in `maps` has not the shape of maps, or nothing that it gives out is of use; it names the
-    /// outputs and their shapes.
+    /// As [`open_with`](Self::open_with).
     pub fn open(
         path: impl AsRef<Path>,
         device: Device,
         preprocess: Preprocess,
         maps: Option<&[usize]>,
+    ) -> Result<Self> {
+        let options = ScriptOptions { maps: maps.map(<[usize]>::to_vec), ..ScriptOptions::default() };
+        Self::open_with(path, device, preprocess, &options)
+    }
+
+    /// Opens a file, and runs it on made-up pictures to learn the shapes of what it gives out.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if the file is no TorchScript, the network fails (with the channels or the size that it takes, if
+    /// these can be found), an output has not the shape of what `options` say it is, or nothing that it gives out is of use; it
+    /// names the outputs and their shapes.
+    pub fn open_with(
+        path: impl AsRef<Path>,
+        device: Device,
+        preprocess: Preprocess,
+        options: &ScriptOptions,
     ) -> Result<Self> {
         let path = path.as_ref();
         preprocess.check()?;
@@ -70,10 +97,12 @@ impl ScriptedNetwork {
         module.f_set_eval()?;
         let (roles, outputs) = (Roles::default(), Outputs::default());
         let path = path.to_owned();
-        let mut network = Self { module, path, device, preprocess, roles, outputs, ground: None, one_by_one: false };
+        let (ground, kind) = (None, Kind::Float);
+        let mut network = Self { module, path, device, kind, preprocess, roles, outputs, ground, one_by_one: false };
         let grey = network.grey()?;
         let probe = network.first(&grey)?;
-        network.roles = Roles::of(&probe, maps).map_err(|message| network.wrong(message))?;
+        let noise = network.forward(&noise_like(&grey)?)?;
+        network.roles = Roles::of(&probe, &noise, options).map_err(|message| network.wrong(message))?;
         if let Some(classes) = network.roles.classes {
             let (outputs, ground) = network.guess(&bytes, classes, &grey, &probe)?;
             (network.outputs, network.ground) = (outputs, Some(ground));
@@ -87,13 +116,14 @@ impl ScriptedNetwork {
         self
     }
 
-    /// Its first output for pictures `[N, 3, H, W]`, normalised, on its device: the classes' logits, if it gives out any.
+    /// Its output of the classes, or else its first, for pictures `[N, 3, H, W]`, normalised, on its device; in f32.
     ///
     /// # Errors
     /// [`Error::Weights`], with its file's name, if it fails on them, or its first output is none.
     pub fn first_output(&self, pictures: &Tensor) -> Result<Tensor> {
-        let first = self.forward(pictures)?.into_iter().next().flatten();
-        first.ok_or_else(|| self.wrong("its first output is no tensor"))
+        let index = self.roles.classes.map_or(0, |classes| classes.index);
+        let first = self.forward(pictures)?.into_iter().nth(index).flatten();
+        Ok(first.ok_or_else(|| self.wrong("its first output is no tensor"))?.f_to_kind(Kind::Float)?)
     }
 
     /// The device that it is on.
@@ -130,6 +160,13 @@ impl ScriptedNetwork {
             };
             lines.push(format!("output {index} is taken for {what}: {ground}"));
         }
+        if let (Some(Classes { index, .. }), false) = (self.roles.classes, self.roles.also_classes.is_empty()) {
+            let others: Vec<_> = self.roles.also_classes.iter().map(ToString::to_string).collect();
+            let others = others.join(", ");
+            lines.push(format!(
+                "output {index} is taken for that of the classes, though {others} could be too (--torchscript-classes)"
+            ));
+        }
         for index in &self.roles.below_zero {
             lines.push(format!("output {index} is taken for no map, since it goes below 0"));
         }
@@ -160,16 +197,26 @@ impl ScriptedNetwork {
     /// Pictures `[N, 3, H, W]`, normalised, on its device → one readout each.
     ///
     /// # Errors
-    /// [`Error::Weights`], with its file's name, if it fails on them or gives out something else than for the first picture,
-    /// or numbers that are no probabilities.
+    /// [`Error::Weights`], with its file's name, if it fails on them or gives out other classes than for the first picture,
+    /// numbers that are no probabilities, or in a map that was said to be one values below 0.
     pub fn run(&self, pictures: &Tensor) -> Result<Vec<Readout>> {
+        self.run_for(pictures, &[])
+    }
+
+    /// The same for these maps: another one that is none after all, and was not said to be one, is left out.
+    fn run_for(&self, pictures: &Tensor, asked: &[MapName]) -> Result<Vec<Readout>> {
         let outputs = self.forward(pictures)?;
         let count = pictures.size().first().copied().unwrap_or(0);
         let probabilities = self.probabilities(&outputs, count)?;
         let mut readouts: Vec<Readout> =
             probabilities.into_iter().map(|probabilities| Readout { probabilities, ..Readout::default() }).collect();
         for map in &self.roles.maps {
-            for (readout, maps) in readouts.iter_mut().zip(self.maps(&outputs, *map, count)?) {
+            let is_asked = |name: &MapName| matches!(name, MapName::Output { index, .. } if *index == map.index);
+            let maps = match self.maps(&outputs, *map, count) {
+                Err(_) if !self.roles.maps_are_said && !asked.iter().any(is_asked) => continue,
+                maps => maps?,
+            };
+            for (readout, maps) in readouts.iter_mut().zip(maps) {
                 readout.outputs.push(OutputReadout { index: map.index, maps });
             }
         }
@@ -189,7 +236,7 @@ impl ScriptedNetwork {
         let found = outputs.get(classes.index).and_then(Option::as_ref);
         let shape = [pictures, classes.numbers];
         match found.filter(|found| classes.fits(&found.size(), pictures)) {
-            Some(found) => Ok(found.f_reshape(shape)?),
+            Some(found) => Ok(found.f_reshape(shape)?.f_to_kind(Kind::Float)?),
             None => Err(self.changed(classes.index, &shape, found)),
         }
     }
@@ -233,6 +280,10 @@ impl Inspect for ScriptedNetwork {
         self.roles.classes.map_or(0, |classes| Outputs::answers(classes.numbers) as usize)
     }
 
+    fn numbers(&self) -> usize {
+        self.roles.classes.map_or(0, |classes| classes.numbers as usize)
+    }
+
     fn labels(&self) -> Vec<String> {
         let imagenet = imagenet_classes();
         if self.classes() == imagenet.len() { imagenet.iter().map(ToString::to_string).collect() } else { Vec::new() }
@@ -269,7 +320,7 @@ impl Inspect for ScriptedNetwork {
         let mut all = Vec::with_capacity(pictures.len());
         for part in pictures.chunks(together) {
             let pixels = normalised(part, &self.preprocess, self.device)?.f_contiguous()?;
-            let mut readouts = self.run(&pixels)?;
+            let mut readouts = self.run_for(&pixels, ask.maps)?;
             let before = all.len();
             let shifted = &mut |step: Step<'_>| go_on(Step { picture: before + step.picture, ..step });
             self.explain_all(&pixels, &mut readouts, ask, shifted)?;

@@ -1,6 +1,8 @@
 //! What each output of a scripted network is: of the classes, maps, features.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
+
+use super::ScriptOptions;
 
 /// The most channels of an output that is taken for maps; more are features.
 const MAX_CHANNELS: i64 = 64;
@@ -18,6 +20,10 @@ pub(super) struct Roles {
     pub(super) last_features: Option<usize>,
     /// Those that have the shape of maps and go below 0.
     pub(super) below_zero: Vec<usize>,
+    /// Whether it was said which hold maps.
+    pub(super) maps_are_said: bool,
+    /// Others that could be of the classes, if it was not said which is.
+    pub(super) also_classes: Vec<usize>,
 }
 
 /// The output that is of the classes.
@@ -59,23 +65,43 @@ pub(super) struct MapOutput {
 }
 
 impl Roles {
-    /// From the outputs for one picture; `wanted` are those that are maps.
-    pub(super) fn of(probe: &[Option<Tensor>], wanted: Option<&[usize]>) -> Result<Self, String> {
+    /// From the outputs for a grey picture, and those for another one.
+    pub(super) fn of(
+        probe: &[Option<Tensor>],
+        other: &[Option<Tensor>],
+        options: &ScriptOptions,
+    ) -> Result<Self, String> {
         let sizes: Vec<_> = probe.iter().map(|output| output.as_ref().map(Tensor::size).unwrap_or_default()).collect();
-        let mut candidates = sizes.iter().enumerate();
-        let classes = candidates.find_map(|(index, size)| Classes::of(index, size, sizes.len() == 1));
-        let mut roles = Self { classes, ..Self::default() };
+        // Whole numbers are places in a list of classes, and no scores.
+        let scores = |index: usize| probe[index].as_ref().is_some_and(|output| is_real(output.kind()));
+        let of_classes =
+            |index: usize| Classes::of(index, sizes.get(index)?, sizes.len() == 1).filter(|_| scores(index));
+        let mut candidates = (0..sizes.len()).filter_map(of_classes);
+        let classes = match options.classes {
+            None => candidates.next(),
+            Some(index) => Some(of_classes(index).ok_or_else(|| {
+                let message = format!("output {index} is not of classes: scores [N, classes] or [N]");
+                format!("{message}; for one picture it gives out {}", list(probe))
+            })?),
+        };
+        let also_classes = match options.classes {
+            None => candidates.map(|classes| classes.index).collect(),
+            Some(_) => Vec::new(),
+        };
+        let wanted = options.maps.as_deref();
+        let mut roles = Self { classes, also_classes, maps_are_said: wanted.is_some(), ..Self::default() };
         let channels = |index: usize| match sizes.get(index)?[..] {
             _ if roles.classes.is_some_and(|classes| classes.index == index) => None,
             [1, h, w] if h > 0 && w > 0 => Some(1),
             [1, channels @ 1..=MAX_CHANNELS, h, w] if h > 0 && w > 0 => Some(channels),
             _ => None,
         };
+        let below_zero = |index: usize| [probe, other].iter().any(|probe| goes_below_zero(probe.get(index)));
         let indices: Vec<usize> = wanted.map_or_else(|| (0..probe.len()).collect(), <[usize]>::to_vec);
         for index in indices {
             match channels(index) {
                 // An attention map does not go below 0; features and scores may have its shape.
-                Some(_) if wanted.is_none() && goes_below_zero(probe[index].as_ref()) => roles.below_zero.push(index),
+                Some(_) if wanted.is_none() && below_zero(index) => roles.below_zero.push(index),
                 Some(channels) => roles.maps.push(MapOutput { index, channels }),
                 None if wanted.is_none() => {}
                 None => {
@@ -104,7 +130,12 @@ impl Roles {
     }
 }
 
-fn goes_below_zero(output: Option<&Tensor>) -> bool {
+fn is_real(kind: Kind) -> bool {
+    matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16)
+}
+
+fn goes_below_zero(output: Option<&Option<Tensor>>) -> bool {
+    let output = output.and_then(Option::as_ref);
     let least = output.and_then(|output| output.f_min().ok()?.f_double_value(&[]).ok());
     least.is_some_and(|least| least < 0.0)
 }
@@ -120,7 +151,13 @@ pub(super) fn list(outputs: &[Option<Tensor>]) -> String {
     shapes.collect::<Vec<_>>().join(", ")
 }
 
-/// The shape of an output, for messages.
+/// The shape of an output, for messages; its kind too, if it holds no real numbers.
 pub(super) fn shape(output: Option<&Tensor>) -> String {
-    output.map_or_else(|| "no tensor".to_owned(), |tensor| format!("{:?}", tensor.size()))
+    output.map_or_else(
+        || "no tensor".to_owned(),
+        |tensor| match tensor.kind() {
+            kind if is_real(kind) => format!("{:?}", tensor.size()),
+            kind => format!("{:?} of {kind:?}", tensor.size()),
+        },
+    )
 }

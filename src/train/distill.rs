@@ -98,6 +98,7 @@ pub fn distill(
     };
     let mut trainer = Trainer::begin(network, setup, run, observer)?;
 
+    sources.tell(observer);
     let watched = sources.held_out();
     let (banks, held_out) = tch::no_grad(|| draw(network, &teachers, sources, options, observer))?;
     trainer.watch(network, watched.spread(WATCHED), observer);

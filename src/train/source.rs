@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use walkdir::WalkDir;
 
 use super::Observer;
-
+use crate::archive::{self, Member};
 use crate::photo::{self, LeftOut, Limits, Photo, is_picture, is_system};
 use crate::{Error, Result};
 
@@ -31,7 +31,7 @@ pub(super) struct Found {
     pub(super) left_out: LeftOut,
     /// The folders, below those that were asked for.
     pub(super) folders: BTreeSet<PathBuf>,
-    /// Folders and links that cannot be followed.
+    /// Folders and links that cannot be followed, and archives that are broken.
     pub(super) faults: Vec<(PathBuf, String)>,
 }
 
@@ -67,6 +67,16 @@ impl Pictures {
     /// What else was found.
     pub(super) fn found(&self) -> &Found {
         &self.found
+    }
+
+    /// Tells what was left out, and what cannot be followed or read to its end.
+    pub(super) fn tell_found(&self, observer: &mut dyn Observer) {
+        if !self.found.left_out.is_empty() {
+            observer.noted(&format!("left out: {}", self.found.left_out));
+        }
+        for (path, message) in &self.found.faults {
+            observer.skipped(&Error::photo(path, message));
+        }
     }
 
     /// How many there are.
@@ -180,18 +190,17 @@ impl Pictures {
     }
 
     fn list_archive(&mut self, path: &Path) -> Result<()> {
-        let mut archive = tar::Archive::new(File::open(path).map_err(Error::io(path))?);
-        for member in archive.entries_with_seek().map_err(Error::io(path))? {
-            let member = member.map_err(Error::io(path))?;
-            let name = member.path().map_err(Error::io(path))?.into_owned();
-            let kind = member.header().entry_type();
+        let (members, broken) = archive::members(path)?;
+        for Member { name, is_folder, offset, length } in members {
             let below: PathBuf = name.components().filter(|part| matches!(part, Component::Normal(_))).collect();
-            if kind.is_dir() && !below.iter().any(is_system) {
+            if is_folder && !below.iter().any(is_system) {
                 self.found.folders.insert(below);
-            } else if kind.is_file() && self.found.left_out.keeps(&below) {
-                let place = (path.to_owned(), member.raw_file_position(), member.size());
-                self.entries.push(Entry { name: path.join(name), member: Some(place) });
+            } else if !is_folder && self.found.left_out.keeps(&below) {
+                self.entries.push(Entry { name: path.join(name), member: Some((path.to_owned(), offset, length)) });
             }
+        }
+        if let Some(error) = broken {
+            self.found.faults.push((path.to_owned(), format!("broken, read up to there: {error}")));
         }
         Ok(())
     }

@@ -61,7 +61,8 @@ pub fn class_names(options: &SupervisedOptions) -> Result<Vec<String>> {
     Ok(Data::find(options)?.labels)
 }
 
-/// How fast the pictures of one epoch are read and augmented, with no network behind them.
+/// How fast the pictures of one epoch are read and augmented, with no network behind them. Those that cannot be read go to
+/// [`Observer::skipped`], and count for none.
 ///
 /// # Errors
 /// As [`supervised`].
@@ -72,9 +73,15 @@ pub fn loader_speed(
 ) -> Result<LoaderReport> {
     options.check()?;
     let data = Data::find(options)?;
-    Batches::new(&data.training, network, options).run(0, 0, observer, &mut |_, observer| {
+    data.tell(observer);
+    let mut batches = Batches::new(&data.training, network, options);
+    let mut report = batches.run(0, 0, observer, &mut |_, observer| {
         if observer.cancelled() { Err(Error::Interrupted) } else { Ok(()) }
-    })
+    })?;
+    data.training.pictures.tell_damaged(observer);
+    batches.check()?;
+    report.pictures -= batches.bad().len();
+    Ok(report)
 }
 
 /// Trains `network` on the classes that its labels name; its weights are then those after the last step, or their moving
@@ -115,12 +122,7 @@ pub fn supervised(
         ema: options.ema,
     };
     let mut trainer = Trainer::begin(network, setup, run, observer)?;
-    for note in &data.notes {
-        observer.noted(note);
-    }
-    for (path, message) in &data.faults {
-        observer.skipped(&Error::photo(path, message));
-    }
+    data.tell(observer);
     let warm_up = (options.warm_up * steps as f64).round() as usize;
     let schedule = Schedule { peak: options.learning_rate, warm_up, steps };
 

@@ -26,7 +26,7 @@ pub(crate) fn inspect(network: &mut Network, methods: &[Method]) -> Vec<Readout>
     let pictures = resampled(network);
     let explain = Explain { methods: methods.iter().map(|method| (*method, None)).collect(), ..Explain::default() };
     let pictures: Vec<_> = pictures.iter().collect();
-    network.inspect(&pictures, Ask { queries: &[[0.4, 0.6]], explain: &explain }, &mut |_| true).unwrap()
+    network.inspect(&pictures, Ask { queries: &[[0.4, 0.6]], explain: &explain, maps: &[] }, &mut |_| true).unwrap()
 }
 
 /// Pearson's, of pairs.

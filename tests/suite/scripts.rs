@@ -147,3 +147,22 @@ fn nothing_is_fetched_before_the_machine_is_looked_at() {
     names.sort();
     assert_eq!(names, ["Cargo.toml", "asked", "scripts"], "no folder is begun");
 }
+
+#[test]
+fn a_gpu_check_that_can_run_nothing_is_status_2() {
+    let place = tempfile::tempdir().unwrap();
+    let torch = "__version__ = '2.11.0'\nclass version: cuda = '13.0'\nclass cuda:\n    is_available = staticmethod(lambda: False)\n";
+    fs::write(place.path().join("torch.py"), torch).unwrap();
+    let check = |arguments: &[&str]| {
+        let mut command = Command::new("python3");
+        command.arg("-B").arg(file("scripts/gpu_check.py")).args(arguments);
+        command.env("CBAM_ROOT", crate::root()).env("PYTHONPATH", place.path()).output().unwrap()
+    };
+    let output = check(&[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("PyTorch finds no GPU here"), "{said}");
+    assert_eq!(check(&["--device", "tpu"]).status.code(), Some(2));
+    let script = Command::new("bash").arg(file("scripts/gpu-check.sh")).arg("/nowhere.tar.xz").output().unwrap();
+    assert_eq!(script.status.code(), Some(2));
+}

@@ -1,6 +1,7 @@
 //! All programs, in surroundings that are not as they should be.
 #![cfg(unix)]
 
+mod arguments;
 mod claims;
 mod files;
 mod limits;

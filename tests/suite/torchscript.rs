@@ -1,5 +1,7 @@
 //! Networks of others: what PyTorch scripted or traced gives the maps that PyTorch says, and errors name file and output.
 
+mod outputs;
+
 use std::path::PathBuf;
 
 use cbam::explain::{ExplainOptions, Method};

@@ -1,28 +1,21 @@
 //! The command line.
 
-use std::collections::HashSet;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use cbam::eval::{ClassNames, PictureSource, RemarkKind, Remarks, ScoreCache, Truth, TruthRow};
+use cbam::eval::PictureSource;
 use cbam::explain::Method;
 use cbam::maps::MapName;
 use cbam::network::Network;
 use cbam::photo::Preprocess;
-use cbam::pipeline::{Inspect, check_folder, check_writable};
 use cbam::sys::DeviceSpec;
-use cbam::weights::read_labels;
 use cbam::{Error, Result};
 use clap::{Parser, ValueEnum};
 
 use crate::amount::pixels;
-use crate::common::claims::Claims;
 use crate::given::Given;
 use crate::opening::Opening;
 use crate::values::{listed, listed_by};
-
-/// The files of a report, in its folder.
-const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.html"];
 
 /// Measure a network: how often its class is right, how well its maps point at the object, and whether its decision
 /// rests on what they name.
@@ -44,7 +37,7 @@ const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.h
         COCO instances (.json), a folder of Pascal VOC files (.xml), a folder of masks (.png: black is ground, 255 of an\n  \
         indexed one is void), or a folder with a folder of pictures for each class, which gives top-1 and top-5 alone.\n  \
         What makes no sense in it is left out, counted and named.\n\n\
-        Maps: fused, spatial[:STAGE], patch[:HEAD], rollout, and the explanations gradcam, gradcam++, hirescam, \
+        Maps: fused, spatial[:STAGE], patch[:STAGE][:HEAD], rollout, and the explanations gradcam, gradcam++, hirescam, \
         layercam, xgradcam,\neigencam, scorecam, ablationcam (each [:STAGE]), occlusion, rise.\n\nExamples:\n  \
         cbam-eval --images assets/images --truth assets/images/truth.csv\n  \
         cbam-eval --images val.tar --truth val.tsv\n  \
@@ -92,7 +85,7 @@ pub(crate) struct Cli {
     /// What the subset, the clutter, the noise and the resamples are drawn from
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) seed: u64,
-    /// Save every map as STEM.npy, in a folder of its own below DIR for each of several maps
+    /// Save every map as STEM.npy, in the tree of --images; several maps each in a folder of its own below DIR
     #[arg(long, value_name = "DIR")]
     pub(crate) maps_dir: Option<PathBuf>,
     /// Only the rows that a table of truth calls small
@@ -125,7 +118,8 @@ pub(crate) struct Cli {
     /// not scored
     #[arg(long, value_name = "N", default_value = "200M", value_parser = pixels)]
     pub(crate) max_pixels: u64,
-    /// Write the figures, and which pictures could not be scored, as JSON
+    /// Write the figures, and which pictures could not be scored, as JSON; `-` for standard output, the tables then go to
+    /// standard error
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// No progress bar and no estimate
@@ -171,129 +165,11 @@ fn at_least_one(text: &str) -> std::result::Result<usize, String> {
     text.parse().ok().filter(|&value| value > 0).ok_or_else(|| "must be a whole number of at least 1".to_owned())
 }
 
-/// A picture to measure, and what is known about it.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    pub(crate) image: String,
-    pub(crate) truth: Option<TruthRow>,
-}
-
-impl Row {
-    /// Whether it is known where the objects are.
-    pub(crate) fn has_object(&self) -> bool {
-        self.truth.as_ref().is_some_and(TruthRow::has_object)
-    }
-}
-
-/// The pictures to measure.
-#[derive(Debug)]
-pub(crate) struct Chosen {
-    pub(crate) rows: Vec<Row>,
-    /// How the truth is written down; none if there is none.
-    pub(crate) format: Option<String>,
-    /// What is to be said of them.
-    pub(crate) remarks: Remarks,
-}
-
 impl Cli {
     /// Whether something is to be measured.
     pub(crate) fn measures(&self, what: Measure) -> bool {
         let asked = |what| self.measure.contains(&what);
         (self.measure.is_empty() && self.report.is_some()) || asked(Measure::All) || asked(what)
-    }
-
-    /// The pictures that are asked for.
-    pub(crate) fn rows(&self, source: &PictureSource, network: &Network) -> Result<Chosen> {
-        let mut remarks = Remarks::default();
-        let Some(path) = &self.truth else {
-            if self.small {
-                return Err(Error::argument("--small", "needs a table of truth: --truth"));
-            }
-            let names = source.names(&mut remarks)?.into_iter().take(self.limit.unwrap_or(usize::MAX));
-            let rows: Vec<Row> = names.map(|image| Row { image, truth: None }).collect();
-            if rows.is_empty() {
-                let message = match remarks.iter().next() {
-                    Some(_) => format!("{} holds no picture that can be read; {remarks}", self.images.display()),
-                    None => format!("{} holds no picture", self.images.display()),
-                };
-                return Err(Error::argument("--images", message));
-            }
-            return self.checked(Chosen { rows, format: None, remarks });
-        };
-        let classes = self.class_names(network)?;
-        let truth = self.open_truth(path, source, &classes, &mut remarks)?;
-        let format = truth.format.to_string();
-        remarks.merge(truth.remarks);
-        let rows = truth.rows.into_iter().filter(|row| row.small || !self.small);
-        let rows: Vec<TruthRow> = rows.take(self.limit.unwrap_or(usize::MAX)).collect();
-        if rows.is_empty() {
-            return Err(Error::argument("--truth", format!("{} has no row with small = 1", path.display())));
-        }
-        let rows = rows.into_iter().map(|row| Row { image: row.image.clone(), truth: Some(row) }).collect();
-        self.checked(Chosen { rows, format: Some(format), remarks })
-    }
-
-    /// The truth. Tables and COCO files name their pictures; the others are matched with what there is.
-    fn open_truth(
-        &self,
-        path: &Path,
-        source: &PictureSource,
-        classes: &ClassNames,
-        remarks: &mut Remarks,
-    ) -> Result<Truth> {
-        if !path.is_dir() {
-            return Truth::open(path, classes, &[]);
-        }
-        let mut names = source.names(remarks)?;
-        let real = |path: &Path| path.canonicalize().map_err(Error::io(path));
-        let (own, images) = (real(path)?, real(&self.images)?);
-        let truth = if own == images {
-            Truth::open_among(path, classes, &names)?
-        } else {
-            // Masks that lie below the pictures are no pictures themselves.
-            if let Ok(below) = own.strip_prefix(&images) {
-                names.retain(|name| !Path::new(name).starts_with(below));
-            }
-            Truth::open(path, classes, &names)?
-        };
-        let known: HashSet<&str> = truth.rows.iter().map(|row| row.image.as_str()).collect();
-        for name in names.iter().filter(|name| !known.contains(name.as_str())) {
-            remarks.add(
-                RemarkKind::Assumed,
-                "pictures of which the truth has nothing that can be used, left out",
-                name,
-            );
-        }
-        Ok(truth)
-    }
-
-    /// The words for the network's classes.
-    fn class_names(&self, network: &Network) -> Result<ClassNames> {
-        let (numbers, classes) = (network.config().classes, network.classes());
-        let labels = match &self.labels {
-            None => network.labels(),
-            Some(path) => match read_labels(path)?.as_slice() {
-                // One number is of one class, and its second answer is that it is not there.
-                [one] if numbers == 1 => vec![format!("not {one}"), one.clone()],
-                labels if labels.len() == classes => labels.to_vec(),
-                labels => {
-                    let message = format!("{} names, but the network has {classes} classes", labels.len());
-                    return Err(Error::argument("--labels", message));
-                }
-            },
-        };
-        Ok(if labels.is_empty() { ClassNames::unnamed(classes) } else { ClassNames::new(labels) })
-    }
-
-    /// Refuses rows whose maps would be saved over one another.
-    fn checked(&self, rows: Chosen) -> Result<Chosen> {
-        let mut stems = HashSet::new();
-        let twin = rows.rows.iter().find(|row| self.maps_dir.is_some() && !stems.insert(stem(&row.image)));
-        twin.map_or(Ok(()), |row| {
-            let message = format!("a second picture would be saved as {}.npy: {}", stem(&row.image), row.image);
-            Err(Error::argument("--maps-dir", message))
-        })?;
-        Ok(rows)
     }
 
     /// Where the pictures are.
@@ -320,53 +196,10 @@ impl Cli {
         Ok((opened.network, notes))
     }
 
-    /// Claims every file that is read or written, and makes sure that those can be, before any work.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] if one would be written over another, [`Error::Io`] if one cannot be written.
-    pub(crate) fn claims(&self) -> Result<Claims> {
-        let mut claims = Claims::default();
-        claims.read("--images", &self.images);
-        let read = [
-            ("--truth", &self.truth),
-            ("--weights", &self.weights),
-            ("--labels", &self.labels),
-            ("--backgrounds", &self.backgrounds),
-        ];
-        for (option, path) in read.into_iter().filter_map(|(option, path)| Some((option, path.as_ref()?))) {
-            claims.read(option, path);
-        }
-        let report = self.report.iter().flat_map(|folder| REPORT.map(|name| ("--report", folder.join(name))));
-        let cache = self.cache_folder().map(|folder| ("--cache", ScoreCache::file(&folder)));
-        let json = self.json.clone().map(|path| ("--json", path));
-        for (option, path) in json.into_iter().chain(report).chain(cache) {
-            claims.write(option, &path).map_err(|message| Error::argument(option, message))?;
-        }
-        self.json.iter().try_for_each(|path| check_writable(path))?;
-        self.report.iter().try_for_each(|folder| check_folder(folder))?;
-        Ok(claims)
-    }
-
     /// The folder of the kept scores, if they are kept.
     pub(crate) fn cache_folder(&self) -> Option<PathBuf> {
         self.cache.clone().or_else(|| self.report.as_ref().map(|folder| folder.join("cache")))
     }
-}
-
-/// Refuses a truth of whose pictures not one is in the folder: it is the wrong folder, most likely.
-pub(crate) fn check_pictures(source: &PictureSource, rows: &[Row]) -> Result<()> {
-    let (PictureSource::Folder(folder), Some(first)) = (source, rows.first()) else { return Ok(()) };
-    if rows.iter().any(|row| folder.join(&row.image).exists()) {
-        return Ok(());
-    }
-    let (folder, count) = (folder.display(), rows.len());
-    let message = format!("{folder} has not one of the {count} pictures of the truth, such as {}", first.image);
-    Err(Error::argument("--images", message))
-}
-
-/// The name of a picture without its folders and its extension.
-pub(crate) fn stem(image: &str) -> String {
-    Path::new(image).file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! What the user sees while it runs: a bar, an estimate, and what goes wrong.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use cbam::eval::{RemarkKind, Remarks};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::common::say;
+use crate::duration::duration;
 
 /// How much is done with a picture: nothing special, the subset's work, or the sanity check's too.
 pub(crate) const KINDS: usize = 3;
@@ -113,25 +115,14 @@ pub(crate) fn tell(remarks: &Remarks, quiet: bool) {
     }
 }
 
-/// Seconds in words.
-pub(crate) fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..=99 => format!("{whole} s"),
-        100..=5999 => format!("{} min", (whole + 30) / 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-    }
+/// Shows the tables on standard error, where they make room for what standard output is for.
+pub(crate) fn show(tables: &str) {
+    let _ = std::io::stderr().write_all(tables.as_bytes()); // if nobody reads any more, nobody is told
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn seconds_in_words() {
-        let words = [0.4, 99.4, 100.0, 3599.0, 6000.0, 9000.0].map(duration);
-        assert_eq!(words, ["0 s", "99 s", "2 min", "60 min", "1 h 40 min", "2 h 30 min"]);
-    }
 
     #[test]
     fn the_rest_is_foretold_once_every_kind_was_timed() {

@@ -96,8 +96,9 @@ fn gallery(
         let Ok(bytes) = bytes else { return Ok(()) };
         for (slot, name) in names.iter().enumerate().filter(|(_, name)| **name == unique[place]) {
             let (value, measured) = order[wanted[slot]];
-            let (photo, map, region) = study.again(measured, &set.rows[measured.row], &bytes, i)?;
-            let picture = draw(&photo, &map, region.as_deref(), threshold)?;
+            let again = study.again(measured, &set.rows[measured.row], &bytes, i);
+            let shown = again.and_then(|(photo, map, region)| draw(&photo, &map, region.as_deref(), threshold));
+            let Ok(picture) = shown else { continue };
             let caption = match best {
                 Some(_) => format!("IoU {value:.2}"),
                 None => format!("insertion − deletion {value:.2}"),

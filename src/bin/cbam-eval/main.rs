@@ -4,17 +4,23 @@
 #[path = "../common/amount.rs"]
 mod amount;
 mod args;
+mod chosen;
+mod claims;
 #[path = "../common/mod.rs"]
 mod common;
 mod console;
 #[path = "../common/doubts.rs"]
 mod doubts;
+#[path = "../common/duration.rs"]
+mod duration;
 mod effect;
 mod files;
 mod gallery;
 #[path = "../common/given.rs"]
 mod given;
 mod html;
+#[path = "../common/json.rs"]
+mod json;
 #[path = "../common/opening.rs"]
 mod opening;
 mod prepare;
@@ -38,7 +44,8 @@ use cbam::pipeline::write_whole;
 
 use common::status;
 
-use args::{Chosen, Cli, Measure};
+use args::{Cli, Measure};
+use chosen::Chosen;
 use report::{Missing, Report};
 use run::Outcome;
 use study::Study;
@@ -52,21 +59,20 @@ fn main() {
 /// The exit status.
 fn run(cli: &Cli) -> Result<u8> {
     cli.check_effects()?;
-    cli.claims()?;
+    let mut claims = cli.claims()?;
     let device = cbam::sys::resolve(cli.device)?;
     cbam::sys::set_all_threads(cli.threads)?;
     let source = cli.source()?;
     let (network, notes) = cli.opened(device)?;
     notes.iter().for_each(common::say);
     let network = network.for_inference();
-    if network.config().classes == 0 {
-        anyhow::bail!("the network has no classifier, and so no answer to measure: cbam-run draws its maps");
-    }
     let rows = cli.rows(&source, &network)?;
+    cli.check_rows(&rows)?;
     console::tell(&rows.remarks, cli.quiet);
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
     let against = against(cli, &study)?;
-    args::check_pictures(&source, &rows.rows)?;
+    chosen::check_pictures(&source, &rows.rows)?;
+    study.claim(&mut claims, &rows.rows)?;
     let outcome = run::pictures(&mut study, &source, &rows.rows, cli.quiet)?;
     console::tell(&study.remarks, cli.quiet);
     Ok(conclude(cli, &study, &source, &rows, outcome, against).unwrap_or_else(common::failed))
@@ -84,12 +90,15 @@ fn conclude(
     let (measured, missing_rows) = (outcome.measured, outcome.missing_rows);
     let set = Set { rows: &rows.rows, subjects: &study.subjects, measured: &measured, missing: &missing_rows };
     let report = figures(cli, study, source, rows, &set, (outcome.missing, outcome.stopped), against)?;
-    let json = format!("{}\n", serde_json::to_string_pretty(&report)?);
-    let written = cli.json.as_ref().map(|path| write_whole(path, json.as_bytes()).map_err(Into::into));
+    let json = format!("{}\n", json::printable(serde_json::to_string_pretty(&report)?));
+    let aside = cli.json_to_stdout();
+    let write = |path| if aside { common::print(&json) } else { write_whole(path, json.as_bytes()) };
+    let written = cli.json.as_ref().map(|path| write(path).map_err(Into::into));
     let made = cli.report.as_ref().map(|folder| write_report(folder, &json, &report, &set, study, source));
-    let printed = Some(common::print(&report.to_string()).map_err(Into::into));
+    let tables = report.to_string();
+    let printed = if aside { Ok(console::show(&tables)) } else { common::print(&tables).map_err(Into::into) };
     let mut status = status::DONE;
-    for done in [written, made, printed].into_iter().flatten() {
+    for done in [written, made, Some(printed)].into_iter().flatten() {
         if let Err(error) = done {
             status = common::failed(error);
         }
@@ -162,7 +171,7 @@ fn figures(
         short_side: study.preprocess.short_side,
         device: format!("{:?}", study.network.device()),
         images: cli.images.display().to_string(),
-        truth: rows.format.clone(),
+        truth: rows.format.map(|format| format.to_string()),
         seed: cli.seed,
         n: set.measured.len(),
         all: set.all(),
@@ -177,7 +186,7 @@ fn figures(
         } else {
             Vec::new()
         },
-        notes: tables::notes(study, rows),
+        notes: tables::notes(study, rows, timed),
         remarks,
         missing,
         stopped: stopped.map(|error| error.to_string()),

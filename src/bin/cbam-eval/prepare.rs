@@ -13,7 +13,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-use crate::args::{Cli, Measure, Row};
+use crate::args::{Cli, Measure};
+use crate::chosen::Row;
 use crate::randomise::cascade;
 use crate::study::Study;
 use crate::subject::{Subject, subjects};

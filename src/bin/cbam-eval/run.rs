@@ -10,8 +10,9 @@ use cbam::photo::{Preprocess, decode};
 use cbam::text::printable;
 use cbam::{Error, Result};
 
-use crate::args::Row;
+use crate::chosen::Row;
 use crate::console::{Console, KINDS};
+use crate::duration::duration;
 use crate::record::Measured;
 use crate::report::{Missing, TimeFigures};
 use crate::study::Study;
@@ -80,7 +81,7 @@ pub(crate) fn pictures(study: &mut Study<'_>, source: &PictureSource, rows: &[Ro
         Err(error) if outcome.measured.is_empty() && outcome.missing.is_empty() => return Err(error),
         visited => outcome.stopped = visited.err(),
     }
-    console.note(&format!("measured in {}", crate::console::duration(took.as_secs_f64())));
+    console.note(&format!("measured in {}", duration(took.as_secs_f64())));
     outcome.measured.sort_by_key(|measured| measured.row);
     Ok(outcome)
 }

@@ -20,7 +20,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::args::{Row, stem};
+use crate::chosen::Row;
+use crate::claims::map_file;
 use crate::record::{InClutter, Located, Made, Measured, Seen};
 use crate::subject::{Look, Subject, at_size, classify};
 
@@ -81,7 +82,7 @@ impl Study<'_> {
                 std::iter::once(base.as_bytes()).chain(parts.iter().map(|p| p.as_bytes())).collect();
             ScoreCache::key(&parts)
         };
-        let seen: Seen = self.recall(&base(&["seen", &truth]), |study| {
+        let seen: Seen = self.recall(&base(&["seen", &truth, &row.image]), |study| {
             let look = scene.look(study)?;
             let class = row.truth.as_ref().and_then(|truth| truth.class);
             let share = if row.has_object() { Some(scene.region(study)?.share()) } else { None };
@@ -116,7 +117,7 @@ impl Study<'_> {
         for i in made.iter().copied() {
             if let Some(folder) = self.folders[i].clone() {
                 let map = scene.map(self, i, class)?;
-                if let Err(error) = save(&folder.join(format!("{}.npy", stem(&row.image))), &map) {
+                if let Err(error) = save(&map_file(&folder, &row.image), &map) {
                     self.remarks.add(RemarkKind::Lost, "maps that could not be saved", error);
                 }
             }

@@ -6,7 +6,7 @@ use cbam::eval::{
 };
 use serde::{Serialize, Serializer};
 
-use crate::args::Row;
+use crate::chosen::Row;
 use crate::record::{Faithful, Located, Measured, Seen};
 use crate::subject::Subject;
 

@@ -3,7 +3,7 @@
 use cbam::eval::{Difference, Estimate, FaithfulnessOptions, RESAMPLES};
 use serde::Serialize;
 
-use crate::args::Chosen;
+use crate::chosen::{Chosen, Row};
 use crate::report::{Report, percent, share};
 use crate::run::TIMED;
 use crate::study::Study;
@@ -223,10 +223,10 @@ fn differences(report: &Report) -> Vec<Table> {
 }
 
 /// How it was measured, a sentence each.
-pub(crate) fn notes(study: &Study<'_>, rows: &Chosen) -> Vec<String> {
+pub(crate) fn notes(study: &Study<'_>, rows: &Chosen, timed: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let mut add = |note: String| notes.push(note);
-    if rows.format.is_some() {
+    if rows.rows.iter().any(Row::has_object) {
         add("pointing, energy and IoU as means ± standard error, in per cent; IoU at the one threshold of 0.02, 0.04 … 0.98 that is best for the set; MaxBoxAcc: the share of pictures whose box around the largest part over the best threshold has an IoU of at least 0.3, 0.5, 0.7".into());
         add("centre point: the central pixel; centre Gaussian: standard deviation a quarter of each side".into());
     }
@@ -259,6 +259,8 @@ pub(crate) fn notes(study: &Study<'_>, rows: &Chosen) -> Vec<String> {
     for remark in rows.remarks.iter().chain(&study.remarks) {
         add(remark.to_string());
     }
-    add(format!("seconds: median of up to {TIMED} pictures, one at a time, from the prepared picture to the map"));
+    if timed {
+        add(format!("seconds: median of up to {TIMED} pictures, one at a time, from the prepared picture to the map"));
+    }
     notes
 }

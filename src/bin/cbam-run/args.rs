@@ -62,9 +62,9 @@ Examples:
 An option that changes nothing in a run is an error.";
 
 const INPUT: &str = "Pictures";
-pub(crate) const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";
-pub(crate) const MAP: &str = "Maps";
-pub(crate) const LOOK: &str = "Look";
+const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";
+const MAP: &str = "Maps";
+const LOOK: &str = "Look";
 const RUN: &str = "Network and machine";
 
 /// Shows where a convolutional network looks: lays its attention over the picture.
@@ -191,6 +191,9 @@ pub(crate) struct Args {
     /// Which of its outputs are maps, counted from 0 [default: all that have the shape of maps]
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', value_parser = output_index, help_heading = RUN)]
     pub(crate) torchscript_outputs: Vec<usize>,
+    /// Which of its outputs is of the classes, counted from 0 [default: the first that has the shape; told, where others have it]
+    #[arg(long, value_name = "N", value_parser = output_index, help_heading = RUN)]
+    pub(crate) torchscript_classes: Option<usize>,
     /// What the numbers are that the network of --weights or --torchscript gives out for its classes [default: what weights
     /// of this program say; softmax, or sigmoid for a single number; of TorchScript a guess, which is told]
     ///

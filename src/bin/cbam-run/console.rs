@@ -11,6 +11,7 @@ use cbam::text::{printable, printable_path};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::common::{failed, print, say, status};
+use crate::duration::duration;
 use crate::json::Report;
 use crate::request::Request;
 use crate::told::{self, Count};
@@ -235,6 +236,6 @@ fn pace(state: &ProgressState, out: &mut dyn std::fmt::Write) {
         return;
     }
     let left = state.len().unwrap_or(done).saturating_sub(done) as f64;
-    let (rate, rest) = (told::rate(done as f64 / seconds), told::duration(left * seconds / done as f64));
+    let (rate, rest) = (told::rate(done as f64 / seconds), duration(left * seconds / done as f64));
     let _ = write!(out, "{rate}, {rest} left"); // into the bar's own line
 }

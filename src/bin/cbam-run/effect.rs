@@ -8,35 +8,50 @@ use cbam::maps::MapName;
 use cbam::pipeline::{ClassChoice, PictureFormat, Target};
 use clap::CommandFactory;
 
-use crate::args::{Args, LOOK, MAP, OUTPUT, usage};
+use crate::args::{Args, usage};
 use crate::given::Effect;
 use crate::request::Request;
+
+/// The options that decide how a network is opened, whatever is done with it.
+const OPENING: [&str; 11] = [
+    "weights",
+    "part",
+    "stride_in",
+    "pool_order",
+    "stem_pool",
+    "padding",
+    "arch",
+    "drop_attention",
+    "torchscript",
+    "device",
+    "threads",
+];
 
 impl Args {
     /// Refuses an option that was given and changes nothing, as far as the command line tells.
     pub(crate) fn check_effects(&self) -> Result<(), clap::Error> {
+        let network = self.of_network();
+        self.given.check::<Self>(&network)?;
         if self.list_maps {
-            return self.of_network_alone("list_maps", &[], &["labels", "batch_size"]);
+            return self.check_alone("list_maps", &["torchscript_outputs", "torchscript_classes"]);
         }
         if self.check.is_some() {
-            return self.of_network_alone("check", &["tolerance"], &["labels", "batch_size", "mean", "std"]);
+            return self.check_alone("check", &["tolerance", "precision", "torchscript_classes", "quiet"]);
         }
-        let (network, drawing) = (self.of_network(), self.of_drawing());
-        self.given.check::<Self>(&network)?;
-        self.given.check::<Self>(&drawing)
+        self.check_format()?;
+        self.given.check::<Self>(&self.of_drawing())
     }
 
-    /// With an option that looks at no picture nothing but the network counts, what belongs to that option (`besides`), and not what of the network is `idle` there.
-    fn of_network_alone(&self, mode: &str, besides: &[&str], idle: &[&str]) -> Result<(), clap::Error> {
-        self.given.check::<Self>(&self.of_network())?;
-        let command = Self::command();
-        let about_pictures = |option: &str| {
-            let argument = command.get_arguments().find(|argument| argument.get_id() == option);
-            let heading = argument.and_then(|argument| argument.get_help_heading());
-            [OUTPUT, MAP, LOOK].map(Some).contains(&heading) || idle.contains(&option)
+    /// With an option that looks at no picture nothing counts but that, `besides`, and what opens the network.
+    fn check_alone(&self, mode: &str, besides: &[&str]) -> Result<(), clap::Error> {
+        // A scripted network may take pictures of one size alone, with which it is tried when it is opened.
+        let sizes: &[&str] = if self.torchscript.is_some() { &["size", "square"] } else { &[] };
+        let counts = |option: &str| {
+            option == mode || [&OPENING[..], sizes, besides].iter().any(|options| options.contains(&option))
         };
-        let refused = |option: &&str| *option != mode && !besides.contains(option) && about_pictures(option);
-        match self.given.0.iter().map(String::as_str).find(refused) {
+        let command = Self::command();
+        let mut given = command.get_arguments().map(|argument| argument.get_id().as_str());
+        match given.find(|option| self.given.0.contains(*option) && !counts(option)) {
             Some(option) => {
                 let [option, mode] = [option, mode].map(|name| name.replace('_', "-"));
                 Err(usage(format!("--{option} has no effect with --{mode}")))
@@ -45,10 +60,30 @@ impl Args {
         }
     }
 
+    /// Refuses a `--format` that contradicts the names of the outputs, where none takes its format from the option.
+    fn check_format(&self) -> Result<(), clap::Error> {
+        let Some(format) = self.format else { return Ok(()) };
+        let folders = self.out_dir.is_some() || self.panel_dir.is_some() || self.overlays_beside();
+        let files = [("--overlay", &self.overlay), ("--panel", &self.panel)];
+        let mut files = files.into_iter().filter_map(|(option, path)| path.as_ref().map(|path| (option, path)));
+        if folders || files.clone().any(|(_, path)| named_format(path).is_none()) {
+            return Ok(());
+        }
+        files
+            .find(|(_, path)| named_format(path).is_some_and(|named| named != format))
+            .map_or(Ok(()), |(option, path)| {
+                Err(usage(format!("{option} {} contradicts --format {format}", path.display())))
+            })
+    }
+
     fn of_network(&self) -> [Effect<'static>; 2] {
         let (weights, script) = (self.weights.is_some(), self.torchscript.is_some());
         [
-            (&["torchscript_outputs"], script, "it names outputs of the network of --torchscript"),
+            (
+                &["torchscript_outputs", "torchscript_classes"],
+                script,
+                "it names outputs of the network of --torchscript",
+            ),
             (&["outputs"], weights || script, "it says what a network of --weights or --torchscript gives out"),
         ]
     }

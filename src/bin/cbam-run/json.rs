@@ -4,10 +4,10 @@ use std::io::{self, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use cbam::pipeline::{PictureReport, Target, WholeFile};
-use cbam::text::is_hidden;
 use cbam::{Error, Result};
 use serde::Serialize;
-use serde_json::ser::Formatter;
+
+use crate::printable_json::printable;
 
 /// A report being written. In a file it is whole or not there; on standard output it comes as the pictures do.
 #[derive(Debug)]
@@ -25,23 +25,6 @@ enum Sink {
     Stdout(Stdout),
     /// Standard output, whose reader has gone away: who has seen enough.
     Gone,
-}
-
-/// JSON in which characters that control a terminal are escaped, for it may go to one; JSON itself asks for less.
-struct Printable;
-
-impl Formatter for Printable {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some((place, hidden)) = rest.char_indices().find(|(_, c)| is_hidden(*c)) {
-            writer.write_all(&rest.as_bytes()[..place])?;
-            for unit in hidden.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            rest = &rest[place + hidden.len_utf8()..];
-        }
-        writer.write_all(rest.as_bytes())
-    }
 }
 
 /// The entry of a picture that failed.
@@ -85,11 +68,10 @@ impl Report {
     }
 
     fn entry(&mut self, entry: &impl Serialize) -> Result<()> {
-        let mut text = if self.entries == 0 { b"[\n".to_vec() } else { b",\n".to_vec() };
-        let mut writer = serde_json::Serializer::with_formatter(&mut text, Printable);
-        entry.serialize(&mut writer).map_err(|error| Error::io(&self.name)(error.into()))?;
+        let before = if self.entries == 0 { "[\n" } else { ",\n" };
+        let text = serde_json::to_string(entry).map_err(|error| Error::io(&self.name)(error.into()))?;
         self.entries += 1;
-        self.write(&text)
+        self.write(format!("{before}{}", printable(text)).as_bytes())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {

@@ -11,6 +11,8 @@ mod common;
 mod console;
 #[path = "../common/doubts.rs"]
 mod doubts;
+#[path = "../common/duration.rs"]
+mod duration;
 mod effect;
 #[path = "../common/given.rs"]
 mod given;
@@ -20,6 +22,8 @@ mod model;
 #[path = "../common/opening.rs"]
 mod opening;
 mod plan;
+#[path = "../common/json.rs"]
+mod printable_json;
 mod request;
 mod scan;
 mod told;
@@ -45,8 +49,13 @@ fn main() {
 fn execute(args: Args) -> Result<u8> {
     match args.resolve()? {
         Command::ListMaps(model) => Ok(printed(&model::list_maps(&model)?)),
-        Command::Check { model, reference, tolerance } => {
-            let verdict = check::check(&model, &reference, tolerance, &|line| common::say(line))?;
+        Command::Check { model, reference, tolerance, quiet } => {
+            let note = |line: &str| {
+                if !quiet {
+                    common::say(line)
+                }
+            };
+            let verdict = check::check(&model, &reference, tolerance, &note)?;
             let printed = printed(&verdict.text);
             Ok(if verdict.agrees { printed } else { status::FAILED })
         }

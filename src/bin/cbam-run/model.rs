@@ -11,8 +11,8 @@ use cbam::torchscript::ScriptedNetwork;
 use cbam::{Error, Result};
 use tch::Device;
 
+use crate::duration::duration;
 use crate::request::{Model, ModelKind};
-use crate::told::duration;
 
 /// A network as its file has it.
 pub(crate) enum Opened {
@@ -55,11 +55,11 @@ pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
             opened.notes().iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
             opened.network
         }
-        ModelKind::Script { path, preprocess, maps } => {
+        ModelKind::Script { path, preprocess, options } => {
             if !model.deterministic {
                 cbam::sys::set_threads(model.threads);
             }
-            let network = ScriptedNetwork::open(path, device, preprocess.clone(), maps.as_deref())?;
+            let network = ScriptedNetwork::open_with(path, device, preprocess.clone(), options)?;
             let network = match model.outputs {
                 Some(outputs) => network.with_outputs(outputs)?,
                 None => network,

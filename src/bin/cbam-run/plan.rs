@@ -99,19 +99,21 @@ fn left_out(walked: &[(PathBuf, LeftOut)]) -> Vec<String> {
 }
 
 impl Plan {
-    /// Reads standard input, if it is one of the pictures: the whole of it, up to the limit for a picture.
+    /// Reads standard input, if it is one of the pictures: the whole of it, up to the limit for a picture. If that fails, it is
+    /// one of the problems.
     pub(crate) fn read_stdin(&mut self, limits: &Limits) -> cbam::Result<()> {
-        for job in &mut self.jobs {
-            if job.source == Source::File("-".into()) {
-                if stdin().is_terminal() {
-                    let message =
-                        "standard input is a terminal: send a picture through a pipe, as in cbam-run - < photo.jpg";
-                    return Err(Error::argument("-", message));
-                }
-                let mut bytes = Vec::new();
-                let stdin = stdin().lock().take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes);
-                stdin.map_err(Error::io("standard input"))?;
-                job.source = Source::Bytes { name: "-".into(), bytes: bytes.into() };
+        let is_stdin = |job: &Job| job.source == Source::File("-".into());
+        let Some(place) = self.jobs.iter().position(is_stdin) else { return Ok(()) };
+        if stdin().is_terminal() {
+            let message = "standard input is a terminal: send a picture through a pipe, as in cbam-run - < photo.jpg";
+            return Err(Error::argument("-", message));
+        }
+        let mut bytes = Vec::new();
+        match stdin().lock().take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes) {
+            Ok(_) => self.jobs[place].source = Source::Bytes { name: "-".into(), bytes: bytes.into() },
+            Err(error) => {
+                self.jobs.remove(place);
+                self.problems.push(Error::io("standard input")(error));
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use cbam::photo::{Limits, Preprocess};
 use cbam::pipeline::{Destination, Options, PictureFormat, Target, check_folder, check_writable};
 use cbam::render::Overlay;
 use cbam::sys::DeviceSpec;
+use cbam::torchscript::ScriptOptions;
 
 use crate::args::{Args, usage};
 
@@ -19,7 +20,7 @@ pub(crate) enum Command {
     /// Print the names of the network's maps.
     ListMaps(Model),
     /// Compare the network with a reference, within a tolerance.
-    Check { model: Model, reference: PathBuf, tolerance: f64 },
+    Check { model: Model, reference: PathBuf, tolerance: f64, quiet: bool },
     /// Look at pictures.
     Run(Box<Request>),
 }
@@ -61,8 +62,8 @@ pub(crate) enum ModelKind {
     Bundled,
     /// A weights file, and what it does not say itself.
     Weights { path: PathBuf, options: OpenOptions },
-    /// A scripted network, how it sees pictures, and which of its outputs are maps: none for all that can be.
-    Script { path: PathBuf, preprocess: Preprocess, maps: Option<Vec<usize>> },
+    /// A scripted network, how it sees pictures, and what is said of its outputs.
+    Script { path: PathBuf, preprocess: Preprocess, options: ScriptOptions },
 }
 
 /// A run.
@@ -149,7 +150,7 @@ impl Args {
             return Ok(Command::ListMaps(model));
         }
         if let Some(reference) = self.check {
-            return Ok(Command::Check { model, reference, tolerance: self.tolerance });
+            return Ok(Command::Check { model, reference, tolerance: self.tolerance, quiet: self.quiet });
         }
         let inputs: Vec<_> = self.inputs.into_iter().map(input).collect();
         let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();
@@ -266,8 +267,10 @@ impl Args {
             multiple: if self.square { 1 } else { defaults.multiple },
             ..defaults
         };
-        let maps = (!self.torchscript_outputs.is_empty()).then(|| self.torchscript_outputs.clone());
-        ModelKind::Script { path: path.clone(), preprocess, maps }
+        let mut options = ScriptOptions::default();
+        options.maps = (!self.torchscript_outputs.is_empty()).then(|| self.torchscript_outputs.clone());
+        options.classes = self.torchscript_classes;
+        ModelKind::Script { path: path.clone(), preprocess, options }
     }
 
     fn input_change(&self) -> InputChange {
@@ -315,15 +318,12 @@ fn target(path: PathBuf) -> Target {
     if is_dash(&path) { Target::Stdout } else { Target::File(path) }
 }
 
-/// A picture file and its format: that of the extension, which `--format` must not contradict.
+/// A picture file and its format: that of the extension, or else of `--format`.
 fn destination(option: &str, path: PathBuf, format: Option<PictureFormat>) -> Result<Destination, clap::Error> {
     let extension = path.extension().and_then(OsStr::to_str);
     let by_name = extension.map(str::parse::<PictureFormat>).transpose();
     let format = match (by_name, format) {
         _ if is_dash(&path) => format.unwrap_or_default(),
-        (Ok(Some(named)), Some(given)) if named != given => {
-            return Err(usage(format!("{option} {} contradicts --format {given}", path.display())));
-        }
         (Ok(Some(named)), _) => named,
         (Ok(None) | Err(_), Some(given)) => given,
         (Ok(None), None) => {

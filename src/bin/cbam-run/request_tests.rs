@@ -81,6 +81,10 @@ fn formats_come_from_the_name_or_the_option() {
     assert!(refused("a.jpg --overlay o").contains("extension"));
     assert!(refused("a.jpg --overlay o.doc").contains("doc"));
     assert!(refused("a.jpg --overlay o.png --format jpg").contains("contradicts"));
+    assert!(refused("a.jpg --overlay o.jpg --panel p.png --format jpg").contains("--panel p.png contradicts"));
+    assert_eq!(format("a.jpg --overlay o.png --panel - --format jpg"), PictureFormat::Png);
+    let both = request("a.jpg --out-dir o --format jpg --panel p.png").outputs;
+    assert_eq!((both.format, both.panel.unwrap().format), (PictureFormat::Jpeg, PictureFormat::Png));
     assert!(refused("a.jpg --out-dir d --format doc").contains("doc"));
     assert_eq!(request("a.jpg --out-dir d --format qoi").outputs.format, PictureFormat::Qoi);
 }
@@ -180,7 +184,20 @@ fn options_without_effect_are_errors() {
     for option in ["--arch resnet18", "--stride-in 1x1", "--pool-order max-mean", "--part ema"] {
         assert!(refused(&format!("a.jpg {option}")).contains("--weights"), "{option}");
     }
-    for option in ["--map fused", "--overlay o.png", "--alpha 0.2", "--labels l.txt", "--mean 0.5", "--batch-size 2"] {
+    for option in [
+        "--map fused",
+        "--overlay o.png",
+        "--alpha 0.2",
+        "--labels l.txt",
+        "--mean 0.5",
+        "--batch-size 2",
+        "--max-pixels 5M",
+        "--memory 1G",
+        "--outputs sigmoid",
+        "--deterministic",
+        "--size 64",
+        "--square",
+    ] {
         assert!(refused(&format!("--weights w.pth --check r.safetensors {option}")).contains("--check"), "{option}");
     }
     for (line, option) in [
@@ -207,6 +224,16 @@ fn options_without_effect_are_errors() {
         ("--list-maps --map fused", "--map"),
         ("--list-maps --labels l.txt", "--labels"),
         ("--list-maps --batch-size 2", "--batch-size"),
+        ("--list-maps --max-pixels 5M", "--max-pixels"),
+        ("--list-maps --memory 1G", "--memory"),
+        ("--list-maps --mean 0.5", "--mean"),
+        ("--list-maps --weights w.pth --outputs sigmoid", "--outputs"),
+        ("--list-maps --precision f16", "--precision"),
+        ("--list-maps --deterministic", "--deterministic"),
+        ("--list-maps --quiet", "--quiet"),
+        ("--list-maps --size 64", "--size"),
+        ("--list-maps --weights w.pth --square", "--square"),
+        ("--torchscript t.pt --check r.safetensors --torchscript-outputs 1", "--torchscript-outputs"),
     ] {
         let message = refused(line);
         assert!(message.contains(option) && message.contains("no effect"), "{line}: {message}");
@@ -226,6 +253,8 @@ fn options_without_effect_are_errors() {
         "a.jpg --weights w.pth --arch resnet18 --outputs sigmoid",
         "--list-maps --weights w.pth --arch resnet18 --device cpu --threads 2",
         "--list-maps --torchscript t.pt --torchscript-outputs 1 --size 64 --square",
+        "--check r.safetensors --weights w.pth --stride-in 1x1 --tolerance 0.01 --precision bf16 --quiet",
+        "--check r.safetensors --torchscript t.pt --size 64 --square",
     ] {
         resolve(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     }

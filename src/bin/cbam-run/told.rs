@@ -7,6 +7,7 @@ use cbam::network::Outputs;
 use cbam::pipeline::{PictureReport, Target, TopClass};
 use cbam::text::{percent, printable_path};
 
+use crate::duration::duration;
 use crate::request::Request;
 
 /// The least probability at which one of several labels is named beside the likeliest.
@@ -80,17 +81,6 @@ pub(crate) fn rate(a_second: f64) -> String {
     }
 }
 
-/// `1.2 s`, `3 min 20 s`, `2 h 5 min`.
-pub(crate) fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..60 if seconds < 9.95 => format!("{seconds:.1} s"),
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
 /// Where the outputs of many pictures go.
 pub(crate) fn places(request: &Request) -> Vec<String> {
     let outputs = &request.outputs;
@@ -116,10 +106,6 @@ mod tests {
         assert_eq!(said(36, 0, 1.2), "36 pictures, 0 failed -> overlays/, r.json (1.2 s, 30/s)");
         assert_eq!(said(2, 1, 125.0), "3 pictures, 1 failed -> overlays/, r.json (2 min 5 s, 1.0/min)");
         assert_eq!(said(0, 2, 0.01), "2 pictures, 2 failed (0.0 s)");
-        assert_eq!(
-            [0.0, 9.96, 59.4, 59.6, 3600.0, 7500.0].map(duration),
-            ["0.0 s", "10 s", "59 s", "1 min 0 s", "1 h 0 min", "2 h 5 min"]
-        );
         assert_eq!([120.4, 10.0, 3.25, 0.5, 0.1].map(rate), ["120/s", "10/s", "3.2/s", "0.5/s", "6.0/min"]);
     }
 }

@@ -8,16 +8,13 @@ use cbam::network::Network;
 use cbam::train::{DistillOptions, DistillReport, distill};
 use clap::Args;
 
-use crate::args::{Cli, number, whole};
+use crate::args::{number, whole};
 use crate::backbone::Backbone;
-use crate::given::Given;
 use crate::progress::Progress;
 use crate::run::Run;
 
 #[derive(Debug, Args)]
 pub(crate) struct Distill {
-    #[command(flatten)]
-    given: Given,
     /// Folders and tar archives of pictures
     #[arg(long, required = true, num_args = 1.., value_name = "DIR|TAR")]
     images: Vec<PathBuf>,
@@ -123,7 +120,6 @@ fn file_names(paths: &[PathBuf]) -> String {
 
 /// Trains, saves, and prints the figures.
 pub(crate) fn run(arguments: &Distill) -> Result<u8> {
-    arguments.given.check::<Cli>(&[arguments.run.watched()])?;
     let device = arguments.run.prepare(&arguments.reads())?;
     let mut network = match arguments.backbone.open(device, arguments.run.quiet)? {
         Some(backbone) => Network::untrained_on(&backbone)?,

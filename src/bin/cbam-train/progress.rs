@@ -7,7 +7,7 @@ use cbam::eval::AccuracySummary;
 use cbam::train::{Observer, StepReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::common::say;
+use crate::common::{say, status};
 use crate::interrupt;
 
 pub(crate) struct Progress {
@@ -36,9 +36,13 @@ impl Progress {
         self.bar.finish();
     }
 
-    /// How many pictures could not be used.
-    pub(crate) fn skipped(&self) -> usize {
-        self.skipped
+    /// Says how many pictures could not be used, if there are such; the exit status of work that is done.
+    pub(crate) fn status(&self) -> u8 {
+        if self.skipped == 0 {
+            return status::DONE;
+        }
+        say(format_args!("{} pictures could not be read, and are left out", self.skipped));
+        status::FAILED
     }
 
     /// Whether some of the work was done.

@@ -14,8 +14,7 @@ use clap::Args;
 
 use crate::args::whole;
 use crate::common::claims::Claims;
-use crate::common::{failed, print, say, status};
-use crate::given::Effect;
+use crate::common::{failed, print};
 use crate::progress::Progress;
 use crate::values::listed;
 
@@ -63,6 +62,10 @@ impl Run {
     /// Opens the device, bounds the threads and seeds libtorch. `read` are the files and folders that the training reads, by
     /// their options: nothing may be written over them.
     pub(crate) fn prepare(&self, read: &[(&str, &Path)]) -> Result<tch::Device> {
+        if self.out.as_os_str() == "-" {
+            let message = "weights cannot go to standard output: name a file .safetensors";
+            return Err(Error::argument("--out", message).into());
+        }
         // What cannot be written, or not as it is called, shows before the hours of work, not after.
         let extension = self.out.extension().map(|extension| extension.to_string_lossy().into_owned());
         if let Some(extension) = extension.filter(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
@@ -90,11 +93,6 @@ impl Run {
             claims.write(option, &path).map_err(|message| Error::argument(option, message))?;
         }
         Ok(())
-    }
-
-    /// What is for watched pictures.
-    pub(crate) fn watched(&self) -> Effect<'static> {
-        (&["watch_every"], self.log_dir.is_some(), "watched pictures are drawn into --log-dir")
     }
 
     /// Where the state is kept.
@@ -132,7 +130,7 @@ impl Run {
         let trained = work(progress);
         progress.finish();
         match trained.map_err(anyhow::Error::from) {
-            Ok(trained) => Ok(save(trained).map_or_else(failed, |figures| self.finish(&figures, progress.skipped()))),
+            Ok(trained) => Ok(save(trained).map_or_else(failed, |figures| self.finish(&figures, progress))),
             Err(error) if matches!(error.downcast_ref(), Some(Error::Interrupted)) => Err(error),
             Err(error) if progress.has_begun() => Ok(failed(error)),
             Err(error) => {
@@ -145,16 +143,13 @@ impl Run {
     }
 
     /// The weights are saved: the checkpoint has done its work. Prints the figures and where the weights are; the exit status.
-    fn finish(&self, figures: &str, skipped: usize) -> u8 {
+    fn finish(&self, figures: &str, progress: &Progress) -> u8 {
         let removed = match std::fs::remove_file(self.checkpoint()) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(self.checkpoint())(error)),
             _ => Ok(()),
         };
         let printed = print(&format!("{figures}{}\n", printable_path(&self.out)));
-        if skipped > 0 {
-            say(format_args!("{skipped} pictures could not be read, and are left out"));
-        }
-        let done = if skipped > 0 { status::FAILED } else { status::DONE };
+        let done = progress.status();
         removed.and(printed).map_or_else(failed, |()| done)
     }
 }

@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 
 use crate::args::{Cli, number, whole};
 use crate::backbone::Backbone;
-use crate::common::{failed, print, status};
+use crate::common::{failed, print};
 use crate::given::Given;
 use crate::progress::{Progress, top1};
 use crate::run::Run;
@@ -112,6 +112,27 @@ enum Attention {
     CbamPatch,
 }
 
+/// What changes nothing where pictures are only read.
+const LEARNING: [&str; 17] = [
+    "train",
+    "epochs",
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "warm_up",
+    "clip",
+    "label_smoothing",
+    "mixup",
+    "ema",
+    "resume",
+    "checkpoint",
+    "checkpoint_every",
+    "log_dir",
+    "watch",
+    "watch_every",
+    "precision",
+];
+
 impl Supervised {
     fn options(&self) -> SupervisedOptions {
         SupervisedOptions {
@@ -203,12 +224,9 @@ impl Supervised {
 
     /// Refuses what contradicts itself, and options that change nothing.
     fn check(&self) -> Result<()> {
-        let learning =
-            ["epochs", "optimizer", "learning_rate", "weight_decay", "warm_up", "clip", "label_smoothing", "ema"];
         self.given.check::<Cli>(&[
             (&["min_area"], !self.no_augment, "with --no-augment no random parts are taken"),
-            (&learning, !self.loader_only, "with --loader-only nothing is learned"),
-            self.run.watched(),
+            (&LEARNING, !self.loader_only, "with --loader-only nothing is learned"),
         ])?;
         let part = self.train_part();
         ensure!(!self.from_scratch || part == TrainPart::All, "--from-scratch: fresh weights must all be trained");
@@ -247,7 +265,9 @@ pub(crate) fn run(arguments: &Supervised) -> Result<u8> {
     let mut progress = Progress::new(arguments.run.quiet);
     if arguments.loader_only {
         let report = loader_speed(&network, &options, &mut progress)?;
-        return Ok(print(&format!("{}\n", loader(&report))).map_or_else(failed, |()| status::DONE));
+        progress.finish();
+        let done = progress.status();
+        return Ok(print(&format!("{}\n", loader(&report))).map_or_else(failed, |()| done));
     }
     let run = arguments.run.options();
     let trained = |progress: &mut Progress| Ok((supervised(&mut network, &options, &run, progress)?, network));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use cbam::weights::{Checkpoint, ReadOptions};
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::opening::Opening;
@@ -36,7 +37,7 @@ pub(crate) enum Command {
         /// The weights file
         input: PathBuf,
         /// The file to write, named *.safetensors; whole or not at all
-        #[arg(value_parser = safetensors_path)]
+        #[arg(value_parser = PathBufValueParser::new().try_map(safetensors_path))]
         output: PathBuf,
         #[command(flatten)]
         reading: Reading,
@@ -87,10 +88,9 @@ fn tolerance(text: &str) -> Result<f64, String> {
     if number >= 0.0 { Ok(number) } else { Err("must be 0 or more".to_owned()) }
 }
 
-fn safetensors_path(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
+fn safetensors_path(path: PathBuf) -> Result<PathBuf, String> {
     match path.extension() {
-        Some(extension) if extension == "safetensors" => Ok(path),
+        Some(extension) if extension.eq_ignore_ascii_case("safetensors") => Ok(path),
         _ => Err("the name must end in .safetensors".to_owned()),
     }
 }
@@ -104,10 +104,25 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 mod tests {
     use clap::CommandFactory;
 
-    use super::Cli;
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_output_may_have_any_name_that_ends_right() {
+        use std::ffi::OsStr;
+        use std::os::unix::ffi::OsStrExt;
+        let parsed = |name: &[u8]| {
+            let words = ["cbam-weights", "convert", "in.pth"].map(OsStr::new);
+            Cli::try_parse_from(words.into_iter().chain([OsStr::from_bytes(name)]))
+        };
+        for name in [&b"a.safetensors"[..], b"A.SAFETENSORS", b"caf\xe9.safetensors"] {
+            assert!(parsed(name).is_ok(), "{name:?}");
+        }
+        assert!(parsed(b"a.pth").unwrap_err().to_string().contains("must end in .safetensors"));
     }
 }

@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind, Write};
 use anyhow::Result;
 use cbam::Error;
 use cbam::text::printable;
-use clap::error::ContextValue;
+use clap::error::{ContextKind, ContextValue};
 
 use super::start::stdout_is_open;
 
@@ -80,6 +80,10 @@ fn told(error: &anyhow::Error, code: u8) -> u8 {
 /// Prints what is wrong with the arguments, or the help that they ask for, and ends the program.
 pub(super) fn leave(mut usage: clap::Error) -> ! {
     let raw: Vec<_> = usage.context().filter_map(|(kind, value)| Some((kind, escaped(value)?))).collect();
+    if !raw.is_empty() {
+        // Tips repeat the argument, styled, which cannot be escaped.
+        usage.remove(ContextKind::Suggested);
+    }
     for (kind, value) in raw {
         usage.insert(kind, value);
     }

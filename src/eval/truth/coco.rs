@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::draft::{Drafts, Thing};
 use super::names::ClassNames;
@@ -38,12 +39,15 @@ type Image = Record<ImageFields, 4>;
 type Annotation = Record<AnnotationFields, 5>;
 type Category = Record<CategoryFields, 2>;
 
+/// The lists of a file, each entry as its text: what cannot be read of one does not cost the others.
 #[derive(Deserialize)]
-struct File {
-    images: Vec<Image>,
-    annotations: Vec<Annotation>,
-    #[serde(default)]
-    categories: Vec<Category>,
+struct File<'a> {
+    #[serde(borrow)]
+    images: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    annotations: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    categories: Option<&'a RawValue>,
 }
 
 /// The pictures that have an object; crowds count for none.
@@ -53,22 +57,39 @@ pub(super) fn read(path: &Path, classes: &ClassNames, remarks: &mut Remarks) -> 
         let message = "a list, as results are; the truth is an instances file: images, annotations, categories";
         return Err(wrong(path, format!("no COCO instances file: {message}")));
     }
-    let file: File = serde_json::from_str(&without_nan(&text))
-        .map_err(|error| wrong(path, format!("no COCO instances file: {error}")))?;
-    let names = categories(file.categories);
+    let text = without_nan(&text);
+    let file: File<'_> =
+        serde_json::from_str(&text).map_err(|error| wrong(path, format!("no COCO instances file: {error}")))?;
+    let names = categories(file.categories, remarks);
     let mut reading = Reading { classes, names, drafts: Drafts::default(), images: HashMap::new() };
     for (number, image) in file.images.into_iter().enumerate() {
-        reading.image(number, &image, remarks);
+        reading.image(number, &Image::read(image), remarks);
     }
     for (number, annotation) in file.annotations.into_iter().enumerate() {
-        reading.annotation(number, &annotation, remarks);
+        reading.annotation(number, &Annotation::read(annotation), remarks);
     }
     Ok(reading.drafts.rows(remarks))
 }
 
 /// The names of the categories by their ids.
-fn categories(categories: Vec<Category>) -> HashMap<String, String> {
-    categories.into_iter().filter_map(|Record { fields: [own, name], .. }| Some((own.id()?, name.id()?))).collect()
+fn categories(list: Option<&RawValue>, remarks: &mut Remarks) -> HashMap<String, String> {
+    let Some(list) = list else { return HashMap::new() };
+    let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(list.get()) else {
+        remarks.add(RemarkKind::Changed, "lists of categories that are none, left out", "categories");
+        return HashMap::new();
+    };
+    let mut names = HashMap::new();
+    for (number, category) in list.into_iter().enumerate() {
+        let [own, name] = Category::read(category).fields;
+        match (own.id(), name.id()) {
+            (Some(own), Some(name)) => drop(names.insert(own, name)),
+            _ => {
+                let what = "categories without an id or a name that can be read, left out";
+                remarks.add(RemarkKind::Changed, what, format_args!("category number {number}"));
+            }
+        }
+    }
+    names
 }
 
 /// What was read so far.
@@ -85,7 +106,7 @@ impl Reading<'_> {
     fn image(&mut self, number: usize, image: &Image, remarks: &mut Remarks) {
         let [own, name, width, height] = &image.fields;
         let (Some(own), Some(name)) = (own.id(), name.text()) else {
-            let what = "images without id or file_name, left out";
+            let what = "images without an id or a file_name that can be read, left out";
             return remarks.add(RemarkKind::Lost, what, format_args!("image number {number}"));
         };
         let Some(name) = inside(name) else {
@@ -128,7 +149,13 @@ impl Reading<'_> {
                 let what = "annotations of an image that the file does not have, left out";
                 return remarks.add(RemarkKind::Lost, what, format_args!("{place}, of image {id}"));
             }
-            None => return remarks.add(RemarkKind::Lost, "annotations without image_id, left out", place),
+            None => {
+                return remarks.add(
+                    RemarkKind::Lost,
+                    "annotations without an image_id that can be read, left out",
+                    place,
+                );
+            }
         };
         let of = format!("{place}, of {}", self.drafts.name(known));
         let Some([left, top, width, height]) = bbox.four() else {

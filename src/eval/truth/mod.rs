@@ -305,12 +305,32 @@ impl Truth {
 
     /// The truth, if anything of it can be used.
     fn of(path: &Path, format: TruthFormat, rows: Vec<TruthRow>, remarks: Remarks) -> Result<Self> {
+        if let Some(share) = only_shares(&rows) {
+            let message = "boxes look like shares of the picture (0 to 1); pixels are wanted";
+            return Err(wrong(path, format!("{format}: {message}; the first is {share}")));
+        }
         if !rows.is_empty() {
             return Ok(Self { format, rows, remarks });
         }
         let reasons = if remarks.iter().next().is_some() { format!("; {remarks}") } else { String::new() };
         Err(wrong(path, format!("{format}: there is no picture to measure{reasons}")))
     }
+}
+
+/// The first box, of boxes that all lie within the first pixel, and not all on its edges: nobody draws those, they are shares
+/// of the sides.
+fn only_shares(rows: &[TruthRow]) -> Option<String> {
+    let mut boxes = rows.iter().flat_map(|row| match &row.object {
+        Object::Boxes(boxes) => boxes.as_slice(),
+        _ => &[],
+    });
+    let corners = |of: &BoundingBox| [of.x0, of.y0, of.x1, of.y1];
+    let within = |of: &BoundingBox| corners(of).iter().all(|corner| (0.0..=1.0).contains(corner));
+    let parted = |of: &BoundingBox| corners(of).iter().any(|corner| corner.fract() != 0.0);
+    if !boxes.clone().all(within) || !boxes.clone().any(parted) {
+        return None;
+    }
+    boxes.next().map(|first| corners(first).map(|corner| corner.to_string()).join(","))
 }
 
 /// The files below a folder that are wanted, in the order of their paths, without what is hidden or the system's.

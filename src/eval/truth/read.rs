@@ -8,6 +8,9 @@ use super::wrong;
 use crate::text::decode_text;
 use crate::{Error, Result};
 
+/// How spreadsheets and archives begin.
+const PACKED: [&[u8]; 3] = [b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b"];
+
 /// A file's text, of at most `most` bytes.
 ///
 /// # Errors
@@ -18,6 +21,9 @@ pub(super) fn text(path: &Path, most: u64) -> Result<String> {
     file.take(most + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
     if bytes.len() as u64 > most {
         return Err(wrong(path, format!("more than {} MiB, too long for a truth", most >> 20)));
+    }
+    if PACKED.iter().any(|magic| bytes.starts_with(magic)) {
+        return Err(wrong(path, "a spreadsheet or an archive, no text: export the table as CSV, or unpack it"));
     }
     // The usual case is not copied: the file of a large set takes half a gigabyte.
     if !bytes.starts_with(b"\xef\xbb\xbf") && !bytes.contains(&0) && std::str::from_utf8(&bytes).is_ok() {

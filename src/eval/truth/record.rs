@@ -4,14 +4,16 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// The names of the fields that count.
 pub(super) trait Fields<const N: usize> {
     const NAMES: [&'static str; N];
 }
 
-/// The fields of a JSON object, in the order of their names. What is missing or of another kind counts as nothing, and so does
-/// a record that is no object at all: one bad record does not cost the file. Of a field that is there twice, the last counts.
+/// The fields of a JSON object, in the order of their names. What is missing, of another kind or cannot be read (a number that
+/// is too large, half a character) counts as nothing, and so does a record that is no object at all: one bad field does not
+/// cost the record, nor one bad record the file. Of a field that is there twice, the last counts.
 pub(super) struct Record<F, const N: usize> {
     pub(super) fields: [Field; N],
     names: PhantomData<F>,
@@ -56,6 +58,14 @@ impl Field {
 
     pub(super) fn four(&self) -> Option<[f64; 4]> {
         if let Self::Four(four) = self { Some(**four) } else { None }
+    }
+}
+
+impl<F: Fields<N>, const N: usize> Record<F, N> {
+    /// The record that a JSON value holds.
+    pub(super) fn read(value: &RawValue) -> Self {
+        let nothing = |_| Self { fields: [const { Field::Nothing }; N], names: PhantomData };
+        serde_json::from_str(value.get()).unwrap_or_else(nothing)
     }
 }
 
@@ -149,7 +159,10 @@ impl<'de, F: Fields<N>, const N: usize> Take<'de> for Object<F, N> {
         let mut fields = self.nothing();
         while let Some(Name(name)) = object.next_key()? {
             match F::NAMES.iter().position(|known| *known == name) {
-                Some(place) => fields[place] = object.next_value()?,
+                Some(place) => {
+                    let value: &RawValue = object.next_value()?;
+                    fields[place] = serde_json::from_str(value.get()).unwrap_or(Field::Nothing);
+                }
                 None => drop(object.next_value::<IgnoredAny>()?),
             }
         }
@@ -206,7 +219,8 @@ mod tests {
     #[test]
     fn whatever_a_field_holds_the_others_are_read() {
         let text = r#"[{"a": 1, "x": {"a": [[1]]}, "b": [1, 2.5, -3, 4], "c": "t"}, null, [1], "a",
-            {"a": {"b": 1}, "b": [1, 2, 3], "c": [1, 2, 3, null]}, {"a": 18446744073709551615, "b": true, "a": 2.0, "\u0063": 1.5}]"#;
+            {"a": {"b": 1}, "b": [1, 2, 3], "c": [1, 2, 3, null]}, {"a": 18446744073709551615, "b": true, "a": 2.0, "\u0063": 1.5},
+            {"a": 1e999, "b": [1, 2, 3, 1e999], "c": "caf\udce9"}, {"x": 1e999, "b": 1, "c": "\udce9", "y": "\udce9"}]"#;
         let records: Vec<Record<Names, 3>> = serde_json::from_str(text).unwrap();
         let nothing = || Field::Nothing;
         let four = Field::Four(Box::new([1.0, 2.5, -3.0, 4.0]));
@@ -217,5 +231,7 @@ mod tests {
         }
         assert_eq!(fields[5], [Field::Real(2.0), Field::Whole(1), Field::Real(1.5)]);
         assert_eq!((fields[5][0].id(), fields[5][2].id()), (Some("2".to_owned()), None));
+        assert_eq!(fields[6], [nothing(), nothing(), nothing()]);
+        assert_eq!(fields[7], [nothing(), Field::Whole(1), nothing()]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use csv::{ReaderBuilder, StringRecord};
+use csv::{ReaderBuilder, StringRecord, StringRecordsIntoIter};
 
 use super::draft::{Drafts, Thing};
 use super::names::ClassNames;
@@ -31,10 +31,9 @@ const BOX: &str = "boxes of the table that are not four numbers, left out";
 /// The pictures, in the order in which they come first.
 pub(super) fn read(path: &Path, classes: &ClassNames, remarks: &mut Remarks) -> Result<Vec<TruthRow>> {
     let text = read::text(path, MOST)?;
-    let (columns, separator) = Columns::find(&text).map_err(|message| wrong(path, message))?;
+    let (columns, lines) = Columns::find(&text).map_err(|message| wrong(path, message))?;
     let mut drafts = Drafts::default();
-    for record in records(&text, separator).skip(1) {
-        let line = record.position().map_or(0, csv::Position::line);
+    for (line, record) in lines {
         if let Err(message) = add(&record, &columns, line, classes, &mut drafts, remarks) {
             remarks.add(RemarkKind::Lost, LINES, format_args!("line {line}: {message}"));
         }
@@ -42,13 +41,51 @@ pub(super) fn read(path: &Path, classes: &ClassNames, remarks: &mut Remarks) -> 
     Ok(drafts.rows(remarks))
 }
 
-/// The lines that are not empty, the header first.
-fn records(text: &str, separator: u8) -> impl Iterator<Item = StringRecord> {
-    let mut builder = ReaderBuilder::new();
-    builder.has_headers(false).flexible(true).trim(csv::Trim::All).delimiter(separator);
-    // The text is UTF-8 and lines may have any length: there is nothing that could fail.
-    let records = builder.from_reader(text.as_bytes()).into_records().filter_map(std::result::Result::ok);
-    records.filter(|record| record.iter().any(|field| !field.is_empty()))
+/// The lines that are not empty, each with its number. What follows a line with an open quote is read without that line, so that
+/// it costs itself alone.
+struct Lines<'t> {
+    /// What `records` reads, and the number of its first line.
+    text: &'t str,
+    first: u64,
+    separator: u8,
+    records: StringRecordsIntoIter<&'t [u8]>,
+}
+
+/// What ends a line.
+const ENDS: [char; 2] = ['\r', '\n'];
+
+impl<'t> Lines<'t> {
+    fn new(text: &'t str, first: u64, separator: u8) -> Self {
+        let mut builder = ReaderBuilder::new();
+        builder.has_headers(false).flexible(true).trim(csv::Trim::All).delimiter(separator);
+        Self { text, first, separator, records: builder.from_reader(text.as_bytes()).into_records() }
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = (u64, StringRecord);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            // The text is UTF-8 and lines may have any length: there is nothing that could fail.
+            let record = self.records.next()?.ok()?;
+            let begun = record.position().map_or(0, csv::Position::byte) as usize;
+            let rest = &self.text[begun..];
+            let text = rest.trim_start_matches(ENDS);
+            let counted = record.position().map_or(1, csv::Position::line) - 1;
+            let line = self.first + counted + newlines(&rest[..rest.len() - text.len()]);
+            if record.iter().any(|field| field.contains(ENDS)) {
+                *self = Self::new(&text[text.find(ENDS).unwrap_or(text.len())..], line, self.separator);
+            }
+            if record.iter().any(|field| !field.is_empty()) {
+                return Some((line, record));
+            }
+        }
+    }
+}
+
+fn newlines(text: &str) -> u64 {
+    memchr::memchr_iter(b'\n', text.as_bytes()).count() as u64
 }
 
 /// Which column is which.
@@ -65,25 +102,30 @@ struct Columns {
 }
 
 impl Columns {
-    /// The columns and what separates them; what is missing, all at once.
-    fn find(text: &str) -> Result<(Self, u8), String> {
+    /// The columns, and the lines below them; what is missing, all at once.
+    fn find(text: &str) -> Result<(Self, Lines<'_>), String> {
         if text.trim().is_empty() {
             return Err("the file is empty".to_owned());
         }
+        // Excel's first line, which names the separator and is no line of the table.
+        let said = text.strip_prefix("sep=").and_then(|rest| rest.split(ENDS).next()).filter(|said| said.len() == 1);
+        let start = said.map_or(0, |said| "sep=".len() + said.len());
         let read = |separator| {
-            let header = records(text, separator).next().unwrap_or_default();
+            let mut lines = Lines::new(&text[start..], 1, separator);
+            let (_, header) = lines.next().unwrap_or_default();
             let names: Vec<String> = header.iter().map(str::to_lowercase).collect();
             let known = [IMAGE, CLASS, WIDTH, HEIGHT, SMALL, BOXES].concat();
             let known = known.iter().chain(CORNERS.as_flattened());
             let count = known.filter(|name| names.iter().any(|own| own == *name)).count();
-            (count, names, separator)
+            (count, names, lines)
         };
         // Of equal ones the one that parts the line most.
-        let headers = SEPARATORS.map(read).into_iter();
-        let (_, names, separator) = headers
-            .reduce(|best, next| if (next.0, next.1.len()) > (best.0, best.1.len()) { next } else { best })
-            .unwrap_or_default();
-        Ok((Self::named(&names)?, separator))
+        let separators = said.map_or_else(|| SEPARATORS.to_vec(), |said| said.as_bytes().to_vec());
+        let headers = separators.into_iter().map(read);
+        let best =
+            headers.reduce(|best, next| if (next.0, next.1.len()) > (best.0, best.1.len()) { next } else { best });
+        let (_, names, lines) = best.ok_or("the file is empty")?;
+        Ok((Self::named(&names)?, lines))
     }
 
     fn named(names: &[String]) -> Result<Self, String> {
@@ -138,7 +180,7 @@ fn add(
     drafts: &mut Drafts,
     remarks: &mut Remarks,
 ) -> Result<(), String> {
-    if record.iter().any(|field| field.contains('\n')) {
+    if record.iter().any(|field| field.contains(ENDS)) {
         return Err("a field goes over several lines: is a quote not closed?".to_owned());
     }
     if record.iter().skip(columns.count).any(|field| !field.is_empty()) {

@@ -42,6 +42,11 @@ impl Sources {
         })
     }
 
+    /// Tells what else was found.
+    pub(super) fn tell(&self, observer: &mut dyn Observer) {
+        [&self.images, &self.backgrounds, &self.stamps].into_iter().for_each(|pictures| pictures.tell_found(observer));
+    }
+
     /// The pictures that are not trained on.
     pub(super) fn held_out(&self) -> Pictures {
         self.images.clone().split(HELD_OUT).1

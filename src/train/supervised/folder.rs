@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use rand::seq::SliceRandom;
 
 use super::SupervisedOptions;
-use crate::train::Pictures;
 use crate::train::source::{Found, is_held_out};
 use crate::train::views::rng;
+use crate::train::{Observer, Pictures};
 use crate::{Error, Result};
 
 /// Which random numbers are whose.
@@ -54,11 +54,19 @@ pub(super) struct Data {
     pub(super) labels: Vec<String>,
     /// What people should know of them.
     pub(super) notes: Vec<String>,
-    /// Folders and links that cannot be followed.
+    /// Folders and links that cannot be followed, and archives that are broken.
     pub(super) faults: Vec<(PathBuf, String)>,
 }
 
 impl Data {
+    /// Tells what people should know of the pictures, and which folders and archives cannot be read, or not to their end.
+    pub(super) fn tell(&self, observer: &mut dyn Observer) {
+        self.notes.iter().for_each(|note| observer.noted(note));
+        for (path, message) in &self.faults {
+            observer.skipped(&Error::photo(path, message));
+        }
+    }
+
     /// Finds the pictures and parts them: about one in [`SupervisedOptions::hold_out`], chosen by names alone, is held out,
     /// unless there is a folder of them.
     ///

@@ -158,3 +158,60 @@ torch.jit.script(Branches(Features(nn.Identity(), 3), "sigmoid").eval()).save(HE
 torch.jit.trace(Constant().eval(), x).save(HERE / "constant.pt")
 torch.jit.trace(Behind().eval(), x).save(HERE / "behind.pt")
 torch.jit.trace(nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval(), x[:, :1]).save(HERE / "grey.pt")
+
+
+class Nested(nn.Module):
+    """Results within results: the answer stands in the second, behind features and another."""
+
+    def __init__(self, end: nn.Module) -> None:
+        super().__init__()
+        self.inner = Features(nn.Identity(), 3)
+        self.end = end
+
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        logits, features = self.inner(x)
+        return features.mean(1), (self.end(logits), features)
+
+
+class Embedding(nn.Module):
+    """The likeliest class, an embedding [N, 7], and the logits [N, 3]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = Features(nn.Identity(), 7)
+        self.head = nn.Linear(7, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        embedding, _ = self.embed(x)
+        logits = self.head(embedding)
+        return logits.argmax(1), embedding, logits
+
+
+class Dark(nn.Module):
+    """An answer, and what is 0 for a grey picture alone and goes below 0 for others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Features(nn.Identity(), 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.inner(x)[0], x.mean(1), (x.mean(1) - 5.0).abs() - 4.0
+
+
+class Averaged(nn.Module):
+    """Scores of every place after a sigmoid, and their mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sigmoid(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+torch.manual_seed(9)
+torch.jit.trace(Nested(nn.Sigmoid()).eval(), x).save(HERE / "nested.pt")
+torch.jit.trace(Embedding().eval(), x).save(HERE / "embedding.pt")
+torch.jit.trace(Dark().eval(), x).save(HERE / "dark.pt")
+torch.jit.trace(Averaged().eval(), x).save(HERE / "averaged.pt")
+torch.jit.trace(Features(nn.Identity()).eval().half(), x.half()).save(HERE / "half.pt")

@@ -140,3 +140,32 @@ fn every_program_prints_its_completions_and_its_manual() {
         assert!(script.contains(value), "{value}");
     }
 }
+
+#[test]
+fn one_name_is_enough_for_one_number_and_another_output_can_be_of_the_classes() {
+    let place = Place::with(&[("coffee.jpg", "a.jpg")]);
+    let golden = |name: &str| crate::file("tests/golden/torchscript").join(name).display().to_string();
+    let look = "--size 64 --map occlusion --window 64 --json r.json --quiet";
+    let labels = |place: &Place| -> Vec<String> {
+        let top = place.json("r.json")[0]["top"].clone();
+        top.as_array().unwrap().iter().map(|class| class["label"].as_str().unwrap().to_owned()).collect()
+    };
+    place.put("one.txt", b"crack\n");
+    place.succeed(&format!("a.jpg --torchscript {} --labels one.txt {look}", golden("one_logit.pt")));
+    let mut both = labels(&place);
+    both.sort();
+    assert_eq!(both, ["crack", "not crack"]);
+
+    place.put("three.txt", b"red\ngreen\nblue\n");
+    let embedding = golden("embedding.pt");
+    let output = place.run(&format!("a.jpg --torchscript {embedding} --labels three.txt --size 64 --json r.json"));
+    assert_eq!(status(&output), 2);
+    assert!(stderr(&output).contains("though 2 could be too (--torchscript-classes)"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("3 names, but the network has 7 classes"), "{}", stderr(&output));
+    place.succeed(&format!("a.jpg --torchscript {embedding} --torchscript-classes 2 --labels three.txt {look}"));
+    let mut three = labels(&place);
+    three.sort();
+    assert_eq!(three, ["blue", "green", "red"]);
+    let output = place.run("a.jpg --torchscript-classes 2");
+    assert!(status(&output) == 2 && stderr(&output).contains("no effect"), "{}", stderr(&output));
+}

@@ -88,7 +88,8 @@ fn figures_maps_and_bad_pictures() {
     for (name, folder_name) in [("fused", "fused"), ("spatial:stage5", "spatial-stage5"), ("gradcam", "gradcam")] {
         let mut localisation = Localisation::default();
         for (stem, row) in [("coffee", &rows[0]), ("chelsea", &rows[2])] {
-            let file = std::fs::File::open(folder.join("maps").join(folder_name).join(format!("{stem}.npy"))).unwrap();
+            let file =
+                std::fs::File::open(folder.join("maps").join(folder_name).join(format!("p/{stem}.npy"))).unwrap();
             let map = AttentionMap::new(Array2::<f32>::read_npy(file).unwrap(), MapRange::Positive).unwrap();
             let size = row.size.unwrap();
             let full = map.resample(size, Resample::Bilinear).unwrap();
@@ -128,7 +129,7 @@ fn a_folder_a_limit_and_the_plain_network() {
     assert_eq!((&report["attention"], &report["short_side"]), (&Value::from(false), &Value::from(160)));
     let maps: Vec<_> = report["all"]["maps"].as_object().unwrap().keys().collect();
     assert_eq!(maps, ["centre Gaussian", "centre point", "gradcam"], "the plain network has no other");
-    let map = Array2::<f32>::read_npy(std::fs::File::open(folder.join("maps/coffee.npy")).unwrap()).unwrap();
+    let map = Array2::<f32>::read_npy(std::fs::File::open(folder.join("maps/p/coffee.npy")).unwrap()).unwrap();
     assert_eq!(map.dim(), (5, 8), "160×256 at stride 32");
     assert_eq!(report["small"]["accuracy"]["n"], 0);
 }
@@ -153,8 +154,9 @@ fn what_cannot_be_done_is_said_before_any_work() {
         "p has not one of the 5 pictures of the truth, such as p/coffee.jpg",
     );
     refused(&["--images", "p", "--maps", "spatial:stage9"], 2, "stage5, stage6.expansion, stage7");
-    std::fs::write(folder.join("truth.tsv"), TRUTH.replace("p/rocket.jpg", "q/coffee.png")).unwrap();
-    refused(&["--images", "p", "--maps-dir", "maps"], 2, "coffee.npy");
+    refused(&["--images", ".", "--maps-dir", "truth.tsv"], 2, "truth.tsv: ");
+    std::fs::write(folder.join("truth.tsv"), TRUTH.replace("p/rocket.jpg", "p/coffee.png")).unwrap();
+    refused(&["--images", ".", "--maps-dir", "maps"], 2, "coffee.npy would be written twice for --maps-dir");
 }
 
 /// As it is called from this crate's folder.
@@ -199,7 +201,22 @@ fn class_folders_give_the_accuracy_alone() {
     let report = json(folder.path(), "a.json");
     assert_eq!((&report["truth"], &report["all"]["accuracy"]["n"]), (&"class folders".into(), &2.into()));
     assert_eq!(report["all"]["maps"], serde_json::json!({}));
-    assert!(stdout.contains("top-1") && !stdout.contains("pointing game"), "{stdout}");
+    assert!(stdout.contains("top-1") && !stdout.contains("pointing") && !stdout.contains("seconds"), "{stdout}");
+    let idle = plain_eval(&["--images", &val, "--truth", &val, "--maps", "fused"]).output().unwrap();
+    assert_eq!(idle.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&idle.stderr).contains("--maps has no effect here"), "{idle:?}");
+    let small = plain_eval(&["--images", &val, "--truth", &val, "--small"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&small.stderr).contains("is for tables of truth"), "{small:?}");
+    // Two pictures of one name go to their places in the tree.
+    let maps = folder.path().join("maps");
+    for class in ["espresso", "n02124075"] {
+        let from = file("assets/images/coffee.jpg");
+        std::fs::copy(from, folder.path().join(format!("val/{class}/one.jpg"))).unwrap();
+    }
+    let asked = ["--images", &val, "--truth", &val, "--size", "64", "--maps", "gradcam", "--maps-dir"];
+    let output = plain_eval(&asked).arg(&maps).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(maps.join("espresso/one.npy").exists() && maps.join("n02124075/one.npy").exists());
     assert!(stderr.contains("__MACOSX"), "{stderr}");
 }
 
@@ -258,5 +275,42 @@ fn the_names_of_the_weights_are_asked_and_faults_of_the_truth_are_said() {
     let output = run(&["--labels", "names.txt"]);
     assert_eq!(output.status.code(), Some(2));
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(stderr.contains("--labels: 1 names, but the network has 2 classes"), "{stderr}");
+    assert!(stderr.contains("labels: 1 name, but the network has 2 classes"), "{stderr}");
+}
+
+#[test]
+fn json_for_standard_output_is_json_and_the_tables_go_beside() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "a\u{202e}b\u{9b}.jpg";
+    std::fs::copy(file("assets/images/coffee.jpg"), folder.path().join(name)).unwrap();
+    std::fs::write(folder.path().join("broken.jpg"), "text").unwrap();
+    let table = format!("image,x1,y1,x2,y2\n{name},10,10,90,90\nbroken.jpg,1,1,9,9\n\u{202e}x,1,1,9,9\n");
+    std::fs::write(folder.path().join("truth.csv"), table).unwrap();
+    let asked = ["--images", ".", "--truth", "truth.csv", "--size", "64", "--maps", "gradcam", "--json", "-"];
+    let output = plain_eval(&asked).current_dir(folder.path()).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&report["n"], report["missing"].as_array().unwrap().len()), (&1.into(), 2));
+    assert!(stderr.contains("pointing") && stderr.contains("gradcam"), "{stderr}");
+    for text in [&stdout, &stderr] {
+        assert!(!text.contains(['\u{202e}', '\u{9b}']), "{text}");
+    }
+    assert!(stdout.contains("\\u202e"), "{stdout}");
+    assert!(!folder.path().join("-").exists());
+}
+
+#[test]
+fn a_picture_that_is_there_twice_is_named_by_its_own_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = image::open(file("assets/images/coffee.jpg")).unwrap().thumbnail(64, 64);
+    for name in ["a.png", "b.png"] {
+        small.save(folder.path().join(name)).unwrap();
+    }
+    std::fs::write(folder.path().join("t.csv"), "image,x1,y1,x2,y2\na.png,1,1,900,9\nb.png,1,1,900,9\n").unwrap();
+    let asked = ["--images", ".", "--truth", "t.csv", "--size", "64", "--maps", "gradcam"];
+    let output = plain_eval(&asked).current_dir(folder.path()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("cut at its edge: 2 (a.png; b.png)"), "{stderr}");
 }

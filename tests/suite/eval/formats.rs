@@ -1,4 +1,6 @@
-//! Truth as COCO, Pascal VOC and masks.
+//! Truth as COCO, Pascal VOC and class folders.
+
+mod masks;
 
 use std::fs;
 use std::path::Path;
@@ -61,7 +63,7 @@ fn a_fault_in_coco_costs_itself_alone() {
             1,
             "does not have, left out: 1 (annotation number 4, of image 8)",
         ),
-        ("\"image_id\": 9, ", "", RemarkKind::Lost, 1, "annotations without image_id"),
+        ("\"image_id\": 9, ", "", RemarkKind::Lost, 1, "annotations without an image_id"),
         ("[1, 2, 3, 4]", "[1, 2, 0, 4]", RemarkKind::Lost, 1, "of which no box is left, left out: 1 (2.jpg)"),
         (
             "[1, 2, 3, 4]",
@@ -75,7 +77,7 @@ fn a_fault_in_coco_costs_itself_alone() {
         ("[1, 2, 3, 4]", "[1, 2, \"a\", 4]", RemarkKind::Changed, 1, "bbox is not four numbers"),
         ("[1, 2, 3, 4]", "null", RemarkKind::Changed, 1, "bbox is not four numbers"),
         ("[1, 2, 3, 4]", "[1, 2, 300, 4]", RemarkKind::Changed, 2, "reach beyond their picture, cut at its edge: 1"),
-        (annotation, "null", RemarkKind::Lost, 1, "annotations without image_id"),
+        (annotation, "null", RemarkKind::Lost, 1, "annotations without an image_id"),
         (
             "\"category_id\": 2, \"bbox\": [1",
             "\"category_id\": 6, \"bbox\": [1",
@@ -83,7 +85,13 @@ fn a_fault_in_coco_costs_itself_alone() {
             2,
             "a category that the file does not have",
         ),
-        ("\"id\": 9, \"file_name\": \"2.jpg\"", "\"id\": 9", RemarkKind::Lost, 1, "images without id or file_name"),
+        (
+            "\"id\": 9, \"file_name\": \"2.jpg\"",
+            "\"id\": 9",
+            RemarkKind::Lost,
+            1,
+            "images without an id or a file_name that can be read, left out: 1",
+        ),
         (
             "\"id\": 11,",
             "\"id\": 9,",
@@ -104,6 +112,42 @@ fn a_fault_in_coco_costs_itself_alone() {
             RemarkKind::Assumed,
             2,
             "taken from the picture: 1 (2.jpg)",
+        ),
+        ("[1, 2, 3, 4]", "[1e999, 2, 3, 4]", RemarkKind::Changed, 1, "bbox is not four numbers, left out: 1"),
+        (
+            "\"width\": 30, \"height\": 40},\n    {\"id\": 11",
+            "\"width\": 1e400, \"height\": 40},\n    {\"id\": 11",
+            RemarkKind::Assumed,
+            2,
+            "taken from the picture: 1 (2.jpg)",
+        ),
+        (
+            "\"2.jpg\"",
+            "\"caf\\udce9.jpg\"",
+            RemarkKind::Lost,
+            1,
+            "file_name that can be read, left out: 1 (image number 1)",
+        ),
+        (
+            "\"person\"",
+            "\"pers\\udce9n\"",
+            RemarkKind::Changed,
+            2,
+            "categories without an id or a name that can be read, left out: 1 (category number 1)",
+        ),
+        (
+            "\"categories\": [",
+            "\"categories\": null, \"x\": [",
+            RemarkKind::Changed,
+            2,
+            "a category that the file does not have, taken for an unknown class: 4",
+        ),
+        (
+            "\"categories\": [",
+            "\"categories\": 3, \"x\": [1e999, ",
+            RemarkKind::Changed,
+            2,
+            "lists of categories that are none, left out: 1",
         ),
         ("\"2.jpg\"", "\"../../etc/2.jpg\"", RemarkKind::Lost, 1, "refused: 1 (../../etc/2.jpg)"),
         ("\"2.jpg\"", "\"/etc/2.jpg\"", RemarkKind::Lost, 1, "refused: 1 (/etc/2.jpg)"),
@@ -245,82 +289,6 @@ fn voc_is_read_as_its_tools_write_it() {
     let utf16: Vec<u8> = [0xfeff].into_iter().chain(VOC.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     fs::write(folder.path().join("x.xml"), utf16).unwrap();
     assert_eq!(open(folder.path(), &["x.jpg"]).unwrap().rows.len(), 1);
-}
-
-#[test]
-fn masks_are_regions_with_a_box_for_each_part() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut mask = GrayImage::new(12, 8);
-    for (x, y, value) in [(1, 1, 1), (2, 1, 255), (3, 2, 9), (8, 5, 200)] {
-        mask.put_pixel(x, y, Luma([value]));
-    }
-    fs::create_dir(folder.path().join("a")).unwrap();
-    mask.save(folder.path().join("a/cat.png")).unwrap();
-    let truth = open(folder.path(), &["a/cat.jpg"]).unwrap();
-    assert_eq!(truth.format, TruthFormat::Masks);
-    let [row] = &truth.rows[..] else { panic!("{:?}", truth.rows) };
-    assert_eq!((row.image.as_str(), row.class, row.size), ("a/cat.jpg", None, None));
-    let size = ImageSize::new(12, 8);
-    let mut remarks = Remarks::default();
-    let region = row.region(size, &mut remarks).unwrap();
-    assert!(remarks.to_string().contains("grey masks with 255 beside other values, all taken for object"), "{remarks}");
-    assert_eq!(region.void, None);
-    assert_eq!(region.inside.iter().filter(|inside| **inside).count(), 4);
-    let found: Vec<_> = region.boxes.iter().map(|b| [b.x0, b.y0, b.x1, b.y1]).collect();
-    assert_eq!(found, [[1.0, 1.0, 4.0, 3.0], [8.0, 5.0, 9.0, 6.0]]);
-    assert_eq!(region.share(), 4.0 / 96.0);
-
-    let error = || row.region(size, &mut Remarks::default()).unwrap_err().to_string();
-    GrayImage::new(12, 8).save(folder.path().join("a/cat.png")).unwrap();
-    assert!(error().contains("the mask is black"), "{}", error());
-    GrayImage::new(8, 8).save(folder.path().join("a/cat.png")).unwrap();
-    assert!(error().contains("a mask of 8x8 pixels, for a picture of 12x8"), "{}", error());
-    fs::write(folder.path().join("a/cat.png"), b"text").unwrap();
-    assert!(error().contains("cat.png"), "{}", error());
-    fs::write(folder.path().join("cat.png"), b"").unwrap();
-    fs::write(folder.path().join("dog.png"), b"").unwrap();
-    let truth = open(folder.path(), &["a/cat.jpg"]).unwrap();
-    let said = truth.remarks.to_string();
-    assert!(said.contains("has one already, left out: 1 (cat.png, of a/cat.jpg as a/cat.png)"), "{said}");
-    assert!(said.contains("dog.png: no picture is called dog"), "{said}");
-    assert_eq!(truth.rows.len(), 1);
-}
-
-/// An indexed PNG.
-fn save_indexed(path: &Path, palette: &[u8], width: u32, indices: &[u8]) {
-    let file = fs::File::create(path).unwrap();
-    let mut encoder = png::Encoder::new(file, width, indices.len() as u32 / width);
-    encoder.set_color(png::ColorType::Indexed);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_palette(palette.to_vec());
-    encoder.write_header().unwrap().write_image_data(indices).unwrap();
-}
-
-#[test]
-fn in_indexed_masks_255_is_void() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.png");
-    let indices = [0, 255, 15, 255, 0, 0, 255, 15, 255, 0];
-    let voc: Vec<u8> = (0..=255_u8).flat_map(|index| [index & 1, index & 2, index & 4].map(|bit| bit * 60)).collect();
-    save_indexed(&path, &voc, 5, &indices);
-    let row = open(folder.path(), &["a.jpg"]).unwrap().rows.remove(0);
-    let size = ImageSize::new(5, 2);
-    let mut remarks = Remarks::default();
-    let region = row.region(size, &mut remarks).unwrap();
-    assert!(remarks.to_string().contains("255 is taken for void, neither object nor ground: 1 (a.png)"), "{remarks}");
-    let places = |of: &ndarray::Array2<bool>| -> Vec<bool> { of.iter().copied().collect() };
-    assert_eq!(places(&region.inside), indices.map(|index| index == 15));
-    assert_eq!(places(&region.void.unwrap()), indices.map(|index| index == 255));
-    assert_eq!(region.boxes[0], BoundingBox { x0: 2.0, y0: 0.0, x1: 3.0, y1: 2.0 });
-
-    // Black and white, though it has a palette: white is object.
-    let greys: Vec<u8> = (0..=255_u8).flat_map(|index| [index; 3]).collect();
-    save_indexed(&path, &greys, 5, &indices.map(|index| if index == 15 { 255 } else { 0 }));
-    let region = row.region(size, &mut Remarks::default()).unwrap();
-    assert_eq!((places(&region.inside), region.void), (indices.map(|index| index == 15).to_vec(), None));
-    save_indexed(&path, &voc, 5, &indices.map(|index| if index == 15 { 255 } else { 0 }));
-    let error = row.region(size, &mut Remarks::default()).unwrap_err().to_string();
-    assert!(error.contains("in an indexed PNG 255 is void"), "{error}");
 }
 
 #[test]

@@ -173,8 +173,35 @@ fn a_line_that_makes_no_sense_costs_itself_alone() {
             "{said}"
         );
         assert_eq!(truth.rows[0].image, "a.jpg");
-        // An open quote takes all that is behind it.
-        assert!(line.starts_with('"') || truth.rows.iter().any(|row| row.image == "c.jpg"), "{line}");
+        assert!(truth.rows.iter().any(|row| row.image == "c.jpg"), "{line}");
+    }
+}
+
+#[test]
+fn an_open_quote_costs_its_own_line_alone() {
+    let mut text = "image,boxes\n".to_owned();
+    for i in 0..40 {
+        let quote = if i % 13 == 4 { "" } else { "\"" };
+        text += &format!("{i}.jpg,\"1,1,2,2{quote}{}", if i % 2 == 0 { "\n" } else { "\r\n\n" });
+    }
+    let truth = read(&text).unwrap();
+    let said = truth.remarks.to_string();
+    assert_eq!((truth.rows.len(), truth.remarks.lost()), (37, 3), "{said}");
+    assert!(said.contains("line 8: a field goes over several lines"), "{said}");
+    assert!(said.contains("line 27: ") && said.contains("line 47: "), "{said}");
+    let truth = read("image,boxes\ra.jpg,\"1,1,2,2\rb.jpg,\"1,1,2,2\"\r").unwrap();
+    assert_eq!((truth.rows.len(), truth.rows[0].image.as_str(), truth.remarks.lost()), (1, "b.jpg", 1));
+}
+
+#[test]
+fn excels_line_about_the_separator_is_no_header() {
+    for (text, line) in [
+        ("sep=;\r\nimage;x1;y1;x2;y2\r\na.jpg;1;1;2;2\r\nb.jpg;1;1;2;x\r\n", 4),
+        ("\u{feff}sep=|\nimage|x1|y1|x2|y2\na.jpg|1|1|2|2\n\nb.jpg|1|1|2|x\n", 5),
+    ] {
+        let truth = read(text).unwrap();
+        assert_eq!(boxes(&truth, 0), [[1.0, 1.0, 2.0, 2.0]], "{text}");
+        assert!(truth.remarks.to_string().contains(&format!("line {line}: ")), "{}", truth.remarks);
     }
 }
 
@@ -196,8 +223,30 @@ fn what_is_no_table_is_said_with_all_that_is_missing() {
     std::fs::write(&path, b"image,boxes\n\xe4.jpg,1 2 3 4\n").unwrap();
     let error = Truth::open(&path, &ClassNames::default(), &[]).unwrap_err().to_string();
     assert!(error.contains("line 2 is not UTF-8"), "{error}");
+    for start in [&b"PK\x03\x04\x14\0"[..], b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"\x1f\x8b\x08\0"] {
+        std::fs::write(&path, start).unwrap();
+        let error = Truth::open(&path, &ClassNames::default(), &[]).unwrap_err().to_string();
+        assert!(error.contains("a spreadsheet or an archive") && error.contains("CSV"), "{error}");
+    }
     let error = Truth::open("/nowhere/truth.tsv", &ClassNames::default(), &[]).unwrap_err().to_string();
     assert!(error.starts_with("/nowhere/truth.tsv: "), "{error}");
+}
+
+#[test]
+fn shares_of_a_picture_are_no_pixels() {
+    for text in [
+        "image,x1,y1,x2,y2\na.jpg,0.1,0.2,0.5,0.6\nb.jpg,0,0,1,1\n",
+        "image,boxes,width,height\na.jpg,0.1 0.2 0.5 0.6;0 0 1 1,40,30\n",
+    ] {
+        let error = read(text).unwrap_err();
+        assert!(
+            error.contains("shares of the picture (0 to 1); pixels are wanted; the first is 0.1,0.2,0.5,0.6"),
+            "{error}"
+        );
+    }
+    for text in ["image,x1,y1,x2,y2\na.jpg,0,0,1,1\n", "image,x1,y1,x2,y2\na.jpg,0.1,0.2,0.5,0.6\nb.jpg,1,1,2,2\n"] {
+        assert!(read(text).is_ok(), "{text}");
+    }
 }
 
 #[test]

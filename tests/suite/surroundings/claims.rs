@@ -14,6 +14,8 @@ fn no_program_writes_over_what_it_reads() {
     fs::hard_link(place.path("w.safetensors"), place.path("hard.safetensors")).unwrap();
     fs::hard_link(place.path("photos/b.png"), place.path("picture.safetensors")).unwrap();
     symlink(".", place.path("here")).unwrap();
+    fs::create_dir(place.path("m")).unwrap();
+    fs::copy(place.path("w.safetensors"), place.path("m/a.npy")).unwrap();
     let before = || {
         let names = ["photo.png", "photos/a.png", "photos/b.png", "truth.tsv", "w.safetensors", "labels.txt"];
         names.map(|name| fs::read(place.path(name)).unwrap())
@@ -36,6 +38,10 @@ fn no_program_writes_over_what_it_reads() {
         (&format!("{eval} --json soft.png"), "over --images"),
         (&format!("{eval} --json w.safetensors --weights hard.safetensors"), "over --weights"),
         (&format!("{eval} --report r --json r/report.json"), "written for --json and for --report"),
+        (&format!("{eval} --maps fused --maps-dir m --json m/a.npy"), "written for --json and for --maps-dir"),
+        (&format!("{eval} --maps gradcam --maps-dir m --weights m/a.npy"), "a.npy would be written over --weights"),
+        (&format!("{eval} --maps fused --maps-dir photo.png"), "photo.png"),
+        ("cbam-train supervised --images photos --out -", "weights cannot go to standard output"),
         ("cbam-weights convert w.safetensors w.safetensors", "over the input"),
         ("cbam-weights convert w.safetensors here/hard.safetensors", "over the input"),
         ("cbam-train supervised --images photos --out picture.safetensors", "over --images"),

@@ -71,6 +71,9 @@ fn standard_input_is_read_once() {
     place.ends("cbam-run - - --overlay o.png < photo.png", 2, &["only once"]);
     place.ends("cbam-run - --overlay o.png < photo.png", 0, &[]);
     place.ends("cbam-run - --overlay o.png <&-", 1, &["empty"]);
+    place.ends("cbam-run - photo.png --out-dir o < photos", 1, &["standard input: Is a directory"]);
+    assert!(place.path("o/photo.png").exists(), "the other picture is drawn");
+    place.ends("cbam-run - --overlay p.png < photos", 1, &["standard input: Is a directory"]);
 }
 
 #[test]

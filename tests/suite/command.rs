@@ -322,8 +322,7 @@ fn an_interrupt_leaves_whole_files_only() {
     while drawn() < 3 && start.elapsed().as_secs() < 120 {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    assert!(kill.success());
+    crate::send(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let made: Vec<_> = place.files().into_iter().filter(|file| !file.starts_with("in/")).collect();
     assert!((3..200).contains(&made.len()), "{}", made.len());

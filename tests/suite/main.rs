@@ -25,7 +25,7 @@ mod train;
 mod weights;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::LazyLock;
 
 /// The folder of a bundle that was built on another machine (`make gpu-check-bundle`): the project's files, and its programs in
@@ -61,4 +61,10 @@ fn program(name: &str) -> Command {
         (None, Some(built)) => Command::new(built),
         (None, None) => panic!("{name} is no program of this build"),
     }
+}
+
+/// Sends a signal (`-INT`) to a child. The shell's own `kill`: the program of that name is not everywhere.
+fn send(child: &Child, signal: &str) {
+    let kill = format!("kill {signal} {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
 }

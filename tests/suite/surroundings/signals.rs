@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Stdio;
 
-use super::{Place, end, send, wait_until};
+use super::{Place, end, wait_until};
+use crate::send;
 
 #[test]
 fn a_first_request_ends_a_run_that_waits_for_a_pipe() {

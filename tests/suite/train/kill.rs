@@ -69,10 +69,6 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn signal(child: &Child, name: &str) {
-    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
-}
-
 /// Reads what the child says until it has saved its state after `step`; returns the rest to be read.
 fn wait_for_step(child: &mut Child, step: usize) -> BufReader<impl Read + use<>> {
     let mut lines = BufReader::new(child.stderr.take().unwrap());
@@ -103,12 +99,12 @@ fn survive(training: &Training, whole: &[u8]) {
     let out = "cut.safetensors";
     let mut killed = training.command(out, false).spawn().unwrap();
     let _lines = wait_for_step(&mut killed, 1);
-    signal(&killed, "-KILL");
+    crate::send(&killed, "-KILL");
     killed.wait().unwrap();
 
     let mut interrupted = training.command(out, true).spawn().unwrap();
     let mut lines = wait_for_step(&mut interrupted, 2);
-    signal(&interrupted, "-INT");
+    crate::send(&interrupted, "-INT");
     let mut said = String::new();
     lines.read_to_string(&mut said).unwrap();
     let status = interrupted.wait().unwrap();
@@ -156,7 +152,7 @@ fn ten_kills(training: &Training, steps: usize) {
         let _lines = (step > 0).then(|| wait_for_step(&mut child, step));
         let delay = step_time.mul_f64(rand::Rng::random_range(&mut rng, 0.0..1.0));
         std::thread::sleep(delay);
-        signal(&child, "-KILL");
+        crate::send(&child, "-KILL");
         child.wait().unwrap();
         let resume = training.path(&checkpoint(&out)).exists();
         let how = match (resume, training.path(&out).exists()) {

@@ -55,7 +55,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     let image = if depth == BitDepth::Sixteen {
         let mut samples = buffer::zeroed::<u16>(size / 2).map_err(no_room)?;
         reader.next_frame(bytemuck::cast_slice_mut(&mut samples)).map_err(describe)?;
-        samples.iter_mut().for_each(|sample| *sample = u16::from_be(*sample));
+        for sample in &mut samples {
+            *sample = u16::from_be(*sample);
+        }
         buffer::of_sixteen(width, height, colours.samples(), samples)
     } else {
         let mut samples = buffer::zeroed::<u8>(size).map_err(no_room)?;

@@ -29,7 +29,7 @@ fn png_orientation_is_found_wherever_it_stands() {
     let raw =
         format!("Raw profile type exif\0\nexif\n      {}\n{}\n{}\n", exif.len(), &hex[..20], &hex[20..]).into_bytes();
     let text = |key: &str, data: &[u8]| {
-        let digits: String = data.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = data.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         format!("Raw profile type {key}\0\nx\n {}\n{digits}\n", data.len()).into_bytes()
     };
     let packet = b"<x tiff:Orientation=\"6\"/>";

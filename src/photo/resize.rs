@@ -45,7 +45,9 @@ fn opaque<T: Copy + Zeroable, const N: usize, const C: usize>(samples: &[T], mix
     let pixels = samples.as_chunks::<N>().0;
     let mut out = bytemuck::zeroed_vec(C * pixels.len());
     for (to, from) in out.as_chunks_mut::<C>().0.iter_mut().zip(pixels) {
-        *to = std::array::from_fn(|channel| mix(from[channel], from[N - 1]));
+        if let (Some(colours), Some(alpha)) = (from.first_chunk(), from.last()) {
+            *to = colours.map(|colour| mix(colour, *alpha));
+        }
     }
     out
 }

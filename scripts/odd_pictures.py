@@ -53,6 +53,8 @@ def drawn_by_pillow(path):
     image.load()
     free = image.mode in LINEAR or image.mode.startswith("I;16S")
     kept = image.info.get("icc_profile")
+    if kept and image.mode == "P":
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):
         levels = np.asarray(image).astype(np.float64) / 257

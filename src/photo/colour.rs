@@ -3,9 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use image::{DynamicImage, ImageBuffer, Pixel, Rgb};
+use bytemuck::Zeroable;
+use image::{DynamicImage, ImageBuffer, Pixel};
 use moxcms::{CmsError, ColorProfile, DataColorSpace, Layout, ToneReprCurve, TransformExecutor, TransformOptions};
 
+use super::buffer::{self, Of};
 use super::srgb::transfer;
 
 /// A picture of inks: cyan, magenta, yellow and black, `[height, width, 4]`; 0 is none.
@@ -66,11 +68,11 @@ impl Pixels {
             Self::Image(_) => return Err("it is not for such pixels".to_owned()), // floats: linear light
             Self::Inks(Inks { width, height, samples: InkSamples::Eight(samples) }) => {
                 let rgb = converted_samples(samples, 3, profile, Kind::INKS)?.unwrap_or_default();
-                ImageBuffer::<Rgb<u8>, _>::from_raw(*width, *height, rgb).map(Into::into)
+                buffer::of_eight(*width, *height, 3, rgb)
             }
             Self::Inks(Inks { width, height, samples: InkSamples::Sixteen(samples) }) => {
                 let rgb = converted_samples(samples, 3, profile, Kind::INKS)?.unwrap_or_default();
-                ImageBuffer::<Rgb<u16>, _>::from_raw(*width, *height, rgb).map(Into::into)
+                buffer::of_sixteen(*width, *height, 3, rgb)
             }
         })
     }
@@ -85,7 +87,7 @@ impl Inks {
                 let rgb = samples.as_chunks::<4>().0.iter().flat_map(|&[inks @ .., black]| {
                     inks.map(|ink| ((255 - u32::from(black)) * (255 - u32::from(ink)) + 127).div_euclid(255) as u8)
                 });
-                ImageBuffer::<Rgb<u8>, _>::from_raw(width, height, rgb.collect()).map(DynamicImage::from)
+                buffer::of_eight(width, height, 3, rgb.collect())
             }
             InkSamples::Sixteen(samples) => {
                 let rgb = samples.as_chunks::<4>().0.iter().flat_map(|&[inks @ .., black]| {
@@ -93,15 +95,12 @@ impl Inks {
                         ((65_535 - u64::from(black)) * (65_535 - u64::from(ink)) + 32_767).div_euclid(65_535) as u16
                     })
                 });
-                ImageBuffer::<Rgb<u16>, _>::from_raw(width, height, rgb.collect()).map(DynamicImage::from)
+                buffer::of_sixteen(width, height, 3, rgb.collect())
             }
         };
         image.unwrap_or_default()
     }
 }
-
-/// A picture of pixels of one kind.
-type Of<P> = ImageBuffer<P, Vec<<P as Pixel>::Subpixel>>;
 
 fn convert<P>(image: &Of<P>, profile: &[u8], layout: Layout) -> Result<Option<Of<P>>, String>
 where
@@ -123,16 +122,14 @@ fn converted_samples<T: Sample>(
 ) -> Result<Option<Vec<T>>, String> {
     let Some(transform) = T::transform(profile, kind)? else { return Ok(None) };
     let length = samples.len() / kind.channels() * channels;
-    let mut out = Vec::new();
-    out.try_reserve_exact(length).map_err(|_| "not enough memory for the converted picture")?;
-    out.resize(length, T::default());
+    let mut out = buffer::zeroed(length).map_err(|_| "not enough memory for the converted picture")?;
     transform.transform(samples, &mut out).map_err(|error| error.to_string())?;
     Ok(Some(out))
 }
 
 /// What a profile must be for, and how the samples lie.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Kind {
+struct Kind {
     colours: DataColorSpace,
     layout: Layout,
     out: Layout,
@@ -171,7 +168,7 @@ impl Kind {
 }
 
 /// Samples that profiles are for.
-pub(super) trait Sample: Copy + Default + Send + Sync + 'static {
+trait Sample: Copy + Default + Zeroable + Send + Sync + 'static {
     /// The way from the profile to sRGB; `None` if there is nothing to do.
     fn transform(profile: &[u8], kind: Kind) -> Result<Option<Transform<Self>>, String>;
 }

@@ -11,6 +11,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageFormat};
 
 use super::colour::Pixels;
+use super::orientation::turn;
 use super::{ImageSize, Limits, exr, format, generic, jpeg, png, srgb, tiff};
 use crate::{Error, Result};
 
@@ -50,6 +51,9 @@ pub struct Encoded<'a> {
     declared: Declared,
 }
 
+/// What is smaller than this takes little memory, whatever its file holds, in pixels.
+pub(super) const SMALL: u64 = 4_000_000;
+
 /// What a picture's header declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Declared {
@@ -58,6 +62,14 @@ pub(super) struct Declared {
     pub(super) pixels: u64,
     /// The bytes that decoding takes in all, at most.
     pub(super) needs: u64,
+}
+
+impl Declared {
+    /// With room for a second picture beside the decoded one, if it is `again` made anew: turned on its side, in other
+    /// colours by its profile, or on a white ground for its alpha.
+    pub(super) fn held_twice(self, again: bool) -> Self {
+        Self { needs: if again { self.needs.max(self.pixels.saturating_mul(2)) } else { self.needs }, ..self }
+    }
 }
 
 /// What a decoder gives.
@@ -137,7 +149,7 @@ impl<'a> Encoded<'a> {
                 other => generic::decode(other, &bytes),
             }?;
             drop(bytes);
-            Ok(picture.finish(format))
+            picture.finish(format)
         });
         decoded.map_err(|message| Error::photo(name, message))
     }
@@ -145,13 +157,13 @@ impl<'a> Encoded<'a> {
 
 impl Picture {
     /// The picture in sRGB, upright.
-    fn finish(self, format: ImageFormat) -> Photo {
+    fn finish(self, format: ImageFormat) -> Result<Photo, String> {
         let Self { pixels, profile, orientation, damage, mut notes } = self;
         let image = pixels.into_srgb(profile.as_deref(), &mut notes);
         notes.extend(srgb::note(&image));
-        let mut image = srgb::encode(image);
-        image.apply_orientation(orientation);
-        Photo { image, format: Some(format), damage, notes }
+        let image = turn(srgb::encode(image), orientation);
+        let image = image.map_err(|why| format!("{} {why}", generic::name_of(format)))?;
+        Ok(Photo { image, format: Some(format), damage, notes })
     }
 }
 

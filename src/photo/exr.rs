@@ -5,14 +5,12 @@ use std::io::Cursor;
 use exr::meta::MetaData;
 
 use super::ImageSize;
-use super::decode::Declared;
+use super::decode::{Declared, SMALL};
 
 /// The most bytes of one block of lines or one tile, unpacked.
 const LARGEST_BLOCK: u64 = 256 << 20;
 /// The pixels of a byte of the file, at most, for a picture over [`SMALL`]: run lengths and zip pack no more than 1 : 1032.
 const MOST_PACKED: u64 = 1032;
-/// What is smaller than this takes little memory, whatever its file holds, in pixels.
-const SMALL: u64 = 4_000_000;
 
 /// The size that the header declares, and the bytes that decoding takes.
 pub(super) fn declared(bytes: &[u8]) -> Result<Declared, String> {

@@ -39,18 +39,23 @@ const SYSTEM: [&str; 11] = [
 ];
 
 /// Extensions of pictures that are not read here. One that is missing is counted with the other files.
-const UNREAD: [&str; 34] = [
-    "3fr", "ai", "arw", "avif", "cr2", "cr3", "dcm", "dng", "eps", "fits", "heic", "heif", "hif", "j2k", "jp2", "jpf",
-    "jpx", "jxl", "jxr", "nef", "nii", "orf", "pdf", "pef", "psb", "psd", "raf", "raw", "rw2", "srw", "svg", "svgz",
-    "x3f", "xcf",
+const UNREAD: [&str; 45] = [
+    "3fr", "ai", "arw", "avif", "avifs", "cr2", "cr3", "cur", "dcm", "dng", "eps", "fits", "heic", "heics", "heif",
+    "heifs", "hif", "icns", "j2c", "j2k", "jls", "jp2", "jpc", "jpf", "jpx", "jxl", "jxr", "nef", "nii", "orf", "pcx",
+    "pdf", "pef", "pfm", "psb", "psd", "raf", "raw", "rw2", "sgi", "srw", "svg", "svgz", "x3f", "xcf",
 ];
+
+/// Extensions of pictures that are read, beside those of the `image` crate.
+const ALSO_READ: [&str; 10] = ["btf", "dib", "icb", "jfi", "jif", "jpe", "mpo", "tf8", "vda", "vst"];
 
 /// How many names and kinds a message has.
 const NAMED: usize = 3;
 
 /// Whether a file's extension is that of a picture that can be read.
 pub fn is_picture(path: &Path) -> bool {
-    path.extension().and_then(ImageFormat::from_extension).is_some_and(|format| format.reading_enabled())
+    let Some(extension) = path.extension() else { return false };
+    ImageFormat::from_extension(extension).is_some_and(|format| format.reading_enabled())
+        || ALSO_READ.iter().any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 /// Whether a file or a folder of this name is the system's own, or hidden, and so neither a picture nor a class:
@@ -188,7 +193,8 @@ mod tests {
     #[test]
     fn what_is_left_out_is_counted_by_its_reason() {
         let mut left_out = LeftOut::default();
-        assert!(left_out.keeps("a.JPG".as_ref()) && left_out.keeps("deep/er/b.webp".as_ref()));
+        assert!(["a.JPG", "a.jpe", "a.MPO", "a.dib", "a.vst"].iter().all(|name| left_out.keeps(name.as_ref())));
+        assert!(left_out.keeps("deep/er/b.webp".as_ref()));
         assert!(!left_out.keeps(".DS_Store".as_ref()) && !left_out.keeps("x/.hidden/notes.txt".as_ref()));
         assert!(left_out.is_empty());
         for file in [

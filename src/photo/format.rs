@@ -44,8 +44,12 @@ fn read_here(bytes: &[u8]) -> Option<ImageFormat> {
     if bytes.starts_with(b"II+\0") || bytes.starts_with(b"MM\0+") {
         return Some(ImageFormat::Tiff); // BigTIFF
     }
+    if bytes.starts_with(b"#?RGBE") {
+        return Some(ImageFormat::Hdr); // by its kind of pixels, as old programs write it
+    }
     match image::guess_format(bytes).ok()? {
-        ImageFormat::Avif => None, // not read, and told with its kin
+        ImageFormat::Avif => None,                                // not read, and told with its kin
+        ImageFormat::Pnm if bytes.starts_with(b"P7 332") => None, // a thumbnail, named below
         ImageFormat::Pnm if !bytes.get(2).is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'#') => None,
         format => Some(format),
     }
@@ -99,6 +103,7 @@ const PICTURES: &[(&[u8], &str)] = &[
     (b"PF ", "PFM"),
     (b"Pf ", "PFM"),
     (b"PF4\n", "PFM"),
+    (b"P7 332", "an XV thumbnail"),
     (b"FLIF", "FLIF"),
     (b"BPG\xfb", "BPG"),
     (b"\x8aMNG\r\n\x1a\n", "MNG"),
@@ -187,11 +192,14 @@ fn of_brands(bytes: &[u8]) -> Other {
 fn of_text(bytes: &[u8]) -> Option<Other> {
     let head = bytes.get(..bytes.len().min(2048)).unwrap_or_default();
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start().to_ascii_lowercase();
-    let holds = |text: &[u8]| memchr::memmem::find(&head, text).is_some();
-    if head.starts_with(b"<svg") || (head.starts_with(b"<") && holds(b"<svg")) {
+    let holds = |text: &[u8]| memchr::memmem::find(&head, text);
+    // A page may hold a drawing, and a drawing a page: what comes first is the whole.
+    let page = holds(b"<!doctype html").into_iter().chain(holds(b"<html")).min();
+    let drawing = holds(b"<svg").filter(|at| page.is_none_or(|page| *at < page));
+    if head.starts_with(b"<") && drawing.is_some() {
         return Some(Other::Picture("SVG"));
     }
-    if head.starts_with(b"<!doctype html") || head.starts_with(b"<html") {
+    if head.starts_with(b"<") && page.is_some() {
         return Some(Other::Thing("a web page (HTML)", "; a download that needs a login gives such"));
     }
     if head.starts_with(b"<?xml") {
@@ -223,6 +231,9 @@ mod tests {
             (b"%PDF-1.7", "a PDF"),
             (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
             (b"<!DOCTYPE html><html>", "HTML"),
+            (b"<!doctype html><body><svg/></body>", "HTML"),
+            (b"<?xml version='1.0'?><html xmlns='x'><svg/>", "HTML"),
+            (b"P7 332\n#XVVERSION", "XV thumbnail"),
             (b"RIFF\0\0\0\0AVI LIST", "AVI"),
             (b"PF\n3 2\n-1.0\n", "PFM"),
         ] {

@@ -7,12 +7,27 @@ use image::codecs::{
     bmp::BmpDecoder, dds::DdsDecoder, farbfeld::FarbfeldDecoder, gif::GifDecoder, hdr::HdrDecoder, ico::IcoDecoder,
     openexr::OpenExrDecoder, pnm::PnmDecoder, qoi::QoiDecoder, tga::TgaDecoder, webp::WebPDecoder,
 };
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageResult};
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageResult};
 
 use super::colour::Pixels;
-use super::decode::{Declared, Picture};
-use super::orientation::orientation;
-use super::{ImageSize, ico};
+use super::decode::{Declared, Picture, SMALL};
+use super::orientation::{orientation, swaps};
+use super::{ImageSize, buffer, gif, ico, webp};
+
+/// The pixels of a byte of the file, at most, for a picture over [`SMALL`]; `None` where nothing bounds them.
+fn most_of_a_byte(format: ImageFormat, bytes: &[u8]) -> Option<u64> {
+    let packed_bmp = || bytes.get(14).is_some_and(|header| *header >= 40) && matches!(bytes.get(30), Some(1 | 2));
+    Some(match format {
+        ImageFormat::Farbfeld => 1,
+        ImageFormat::Dds => 2,
+        ImageFormat::Pnm => 8,
+        ImageFormat::Bmp if !packed_bmp() => 8,
+        ImageFormat::Qoi => 62,
+        ImageFormat::Tga => 64, // runs of 128, of two bytes
+        _ => return None,
+    })
+}
 
 /// The size that the header declares, and the bytes that decoding takes.
 pub(super) fn declared(format: ImageFormat, bytes: &[u8]) -> Result<Declared, String> {
@@ -21,18 +36,30 @@ pub(super) fn declared(format: ImageFormat, bytes: &[u8]) -> Result<Declared, St
     {
         return super::png::declared(png);
     }
-    let decoder = decoder(format, bytes).map_err(|error| describe(format, error))?;
+    let bytes = &mend(format, bytes)?;
+    let mut decoder = decoder(format, bytes).map_err(|error| describe(format, error))?;
     let (width, height) = decoder.dimensions();
     let (size, pixels) = (ImageSize::new(width, height), decoder.total_bytes());
+    if let Some(most) = most_of_a_byte(format, bytes)
+        && size.pixels() > SMALL
+        && size.pixels() > most * bytes.len() as u64
+    {
+        let (name, file) = (name_of(format), bytes.len());
+        return Err(format!("truncated {name}: it declares {size} pixels, more than a file of {file} bytes can hold"));
+    }
     // Bytes for each pixel that a decoder works in, beside the picture itself.
     let works_in = match format {
-        // A frame of luma and chroma, or the canvas of an animation; the same in sRGB.
-        ImageFormat::WebP | ImageFormat::Hdr => 6,
+        ImageFormat::WebP => webp::works_in(bytes, size)?,
+        // The same in sRGB.
+        ImageFormat::Hdr => 6,
         // A frame.
         ImageFormat::Gif | ImageFormat::Tga => 4,
         _ => 0,
     };
-    Ok(Declared { size, pixels, needs: pixels.saturating_add(size.pixels().saturating_mul(works_in)) })
+    let needs = pixels.saturating_add(size.pixels().saturating_mul(works_in));
+    let profile = decoder.icc_profile().is_ok_and(|profile| profile.is_some());
+    let again = decoder.color_type().has_alpha() || profile || swaps(turned(format, decoder.as_mut()));
+    Ok(Declared { size, pixels, needs }.held_twice(again))
 }
 
 /// Decodes a picture of any of these formats.
@@ -42,21 +69,80 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Picture, Strin
     {
         return super::png::decode(png);
     }
-    let fail = |error| describe(format, error);
-    let mended = if format == ImageFormat::Bmp { mend_bmp(bytes) } else { bytes.into() };
-    let mut decoder = decoder(format, &mended).map_err(fail)?;
+    let bytes = &mend(format, bytes)?;
+    let mut decoder = decoder(format, bytes).map_err(|error| describe(format, error))?;
     // Damaged metadata is no reason to refuse the pixels.
     let profile = decoder.icc_profile().unwrap_or_default();
+    let orientation = turned(format, decoder.as_mut());
+    let mut image = read(format, decoder)?;
+    if format == ImageFormat::OpenExr {
+        divide_by_alpha(&mut image);
+    }
+    let (image, note) = without_alpha(format, bytes, image);
+    Ok(Picture { pixels: Pixels::Image(image), profile, orientation, damage: None, notes: note.into_iter().collect() })
+}
+
+/// Which way up it is: what EXIF or XMP say where programs heed them, in WebP.
+fn turned(format: ImageFormat, decoder: &mut dyn ImageDecoder) -> Orientation {
+    if format != ImageFormat::WebP {
+        return Orientation::NoTransforms;
+    }
     let exif = decoder.exif_metadata().unwrap_or_default();
     let xmp = decoder.xmp_metadata().unwrap_or_default();
-    let orientation = orientation(exif.as_deref(), xmp.as_deref());
-    let mut image = DynamicImage::from_decoder(decoder).map_err(fail)?;
-    let mut notes = Vec::new();
-    if has_no_alpha(format, bytes, &image) {
-        image = image.into_rgb8().into();
-        notes.push("its alpha is 0 everywhere: taken as none".to_owned());
+    orientation(exif.as_deref(), xmp.as_deref())
+}
+
+/// The pixels, in memory that may be refused.
+fn read(format: ImageFormat, decoder: Box<dyn ImageDecoder + '_>) -> Result<DynamicImage, String> {
+    let (width, height) = decoder.dimensions();
+    let (colours, bytes) = (decoder.color_type(), decoder.total_bytes());
+    let samples =
+        usize::try_from(bytes / u64::from(colours.bytes_per_pixel() / colours.channel_count())).unwrap_or(usize::MAX);
+    let channels = usize::from(colours.channel_count());
+    let no_room = |why: String| format!("{} {why}", name_of(format));
+    let fail = |error| describe(format, error);
+    let image = match colours {
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
+            let mut out = buffer::zeroed::<u8>(samples).map_err(no_room)?;
+            decoder.read_image_boxed(&mut out).map_err(fail)?;
+            buffer::of_eight(width, height, channels, out)
+        }
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
+            let mut out = buffer::zeroed::<u16>(samples).map_err(no_room)?;
+            decoder.read_image_boxed(bytemuck::cast_slice_mut(&mut out)).map_err(fail)?;
+            buffer::of_sixteen(width, height, channels, out)
+        }
+        ColorType::Rgb32F | ColorType::Rgba32F => {
+            let mut out = buffer::zeroed::<f32>(samples).map_err(no_room)?;
+            decoder.read_image_boxed(bytemuck::cast_slice_mut(&mut out)).map_err(fail)?;
+            if channels == 3 {
+                ImageBuffer::from_raw(width, height, out).map(DynamicImage::ImageRgb32F)
+            } else {
+                ImageBuffer::from_raw(width, height, out).map(DynamicImage::ImageRgba32F)
+            }
+        }
+        _ => None,
+    };
+    image.ok_or_else(|| format!("{} of a kind that is not read here; convert it to PNG", name_of(format)))
+}
+
+/// `OpenEXR`'s colours are multiplied by their alpha; light that shines through what is clear stays as it is.
+fn divide_by_alpha(image: &mut DynamicImage) {
+    let DynamicImage::ImageRgba32F(pixels) = image else { return };
+    for [colours @ .., alpha] in pixels.as_chunks_mut::<4>().0 {
+        if *alpha > 0.0 {
+            *colours = colours.map(|colour| colour / *alpha);
+        }
     }
-    Ok(Picture { pixels: Pixels::Image(image), profile, orientation, damage: None, notes })
+}
+
+/// The file as the decoder must see it.
+fn mend(format: ImageFormat, bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    match format {
+        ImageFormat::Bmp => Ok(mend_bmp(bytes)),
+        ImageFormat::Gif => gif::mend(bytes),
+        _ => Ok(bytes.into()),
+    }
 }
 
 /// A BMP whose pixels are said to begin where its palette does: they begin behind it, as Pillow and Windows take it.
@@ -79,16 +165,24 @@ fn mend_bmp(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Whether a fourth channel is none: writers of BMP, TGA and icons often leave it at 0, and a TGA says how many of its
-/// bits are alpha.
-fn has_no_alpha(format: ImageFormat, bytes: &[u8], image: &DynamicImage) -> bool {
-    let DynamicImage::ImageRgba8(pixels) = image else { return false };
-    let left_at_0 = || pixels.as_raw().iter().skip(3).step_by(4).all(|alpha| *alpha == 0);
-    match format {
-        ImageFormat::Tga => bytes.get(17).is_some_and(|descriptor| descriptor.trailing_zeros() >= 4) || left_at_0(),
-        ImageFormat::Bmp | ImageFormat::Ico => left_at_0(),
-        _ => false,
-    }
+/// The picture without an alpha that is none, and what was assumed: writers of BMP, TGA and icons often leave it at 0, and a
+/// TGA says how many of its bits are alpha.
+fn without_alpha(format: ImageFormat, bytes: &[u8], image: DynamicImage) -> (DynamicImage, Option<String>) {
+    let alphas = match &image {
+        DynamicImage::ImageRgba8(pixels) => pixels.as_raw().iter().skip(3).step_by(4),
+        DynamicImage::ImageLumaA8(pixels) => pixels.as_raw().iter().skip(1).step_by(2),
+        _ => return (image, None),
+    };
+    let tga = format == ImageFormat::Tga;
+    let note = if tga && bytes.get(17).is_some_and(|descriptor| descriptor.trailing_zeros() >= 4) {
+        "its header says that it has no alpha: the samples behind its colours are left out"
+    } else if (tga || matches!(format, ImageFormat::Bmp | ImageFormat::Ico)) && { alphas }.all(|alpha| *alpha == 0) {
+        "its alpha is 0 everywhere: taken as none"
+    } else {
+        return (image, None);
+    };
+    let opaque = if image.color().has_color() { image.into_rgb8().into() } else { image.into_luma8().into() };
+    (opaque, Some(note.to_owned()))
 }
 
 fn decoder(format: ImageFormat, bytes: &[u8]) -> ImageResult<Box<dyn ImageDecoder + '_>> {
@@ -98,6 +192,8 @@ fn decoder(format: ImageFormat, bytes: &[u8]) -> ImageResult<Box<dyn ImageDecode
         ImageFormat::Dds => Box::new(DdsDecoder::new(reader)?),
         ImageFormat::Farbfeld => Box::new(FarbfeldDecoder::new(reader)?),
         ImageFormat::Gif => Box::new(GifDecoder::new(reader)?),
+        // Old files are signed by their kind of pixels, which only the lenient decoder takes.
+        ImageFormat::Hdr if bytes.starts_with(b"#?RGBE") => Box::new(HdrDecoder::new_nonstrict(reader)?),
         ImageFormat::Hdr => Box::new(HdrDecoder::new(reader)?),
         ImageFormat::Ico => Box::new(IcoDecoder::new(reader)?),
         ImageFormat::OpenExr => Box::new(OpenExrDecoder::new(reader)?),

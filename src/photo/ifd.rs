@@ -6,6 +6,8 @@ pub(super) struct Directory<'a> {
     bytes: &'a [u8],
     order: Order,
     entries: Vec<Entry>,
+    /// Where the next directory is said to be.
+    next: Option<u64>,
 }
 
 /// The order of bytes in numbers.
@@ -45,9 +47,23 @@ impl<'a> Directory<'a> {
     /// The most entries that are looked at; real files have fewer than a hundred.
     const MAX_ENTRIES: u64 = 4096;
 
+    /// The most directories that are looked at.
+    const MAX_DIRECTORIES: usize = 64;
+
+    /// All directories in their order, as [`read`](Self::read).
+    pub(super) fn all(bytes: &'a [u8]) -> impl Iterator<Item = Self> {
+        let next = |directory: &Self| Self::read_at(bytes, Some(directory.next?));
+        std::iter::successors(Self::read(bytes), next).take(Self::MAX_DIRECTORIES)
+    }
+
     /// Reads the first directory of a TIFF or `BigTIFF`; entries whose values lie outside of the bytes are left out.
     /// `None` if there is no directory.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+        Self::read_at(bytes, None)
+    }
+
+    /// Reads the directory at a place of the file, or the first.
+    fn read_at(bytes: &'a [u8], place: Option<u64>) -> Option<Self> {
         let order = match bytes.get(..2)? {
             b"II" => Order::Little,
             b"MM" => Order::Big,
@@ -59,12 +75,14 @@ impl<'a> Directory<'a> {
             43 => true,
             _ => return None,
         };
-        let start = if big { order.number::<8>(at(8)) } else { order.number::<4>(at(4)) }?;
-        let start = usize::try_from(start).ok()?;
+        let place_at = |start| if big { order.number::<8>(at(start)) } else { order.number::<4>(at(start)) };
+        let start = usize::try_from(place.or_else(|| place_at(if big { 8 } else { 4 }))?).ok()?;
         let count = if big { order.number::<8>(at(start)) } else { order.number::<2>(at(start)) }?;
         let (head, length, inline) = if big { (8, 20, 8) } else { (2, 12, 4) };
         let entries = at(start.checked_add(head)?).chunks_exact(length).take(count.min(Self::MAX_ENTRIES) as usize);
-        let mut directory = Self { bytes, order, entries: Vec::new() };
+        let end = usize::try_from(count).ok().and_then(|count| count.checked_mul(length)?.checked_add(start + head));
+        let next = end.and_then(place_at).filter(|next| *next != 0);
+        let mut directory = Self { bytes, order, entries: Vec::new(), next };
         for (index, entry) in entries.enumerate() {
             let number_at =
                 |at: usize| if big { order.number::<8>(&entry[at..]) } else { order.number::<4>(&entry[at..]) };

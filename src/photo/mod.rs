@@ -9,12 +9,14 @@
 //! | [`Preprocess::apply`] | a [`Photo`] to a [`Prepared`] array `[3, H, W]` and its [`Geometry`] |
 //! | [`Geometry`] | from pixels of the picture to fractions of it, and back |
 
+mod buffer;
 mod colour;
 mod decode;
 mod exr;
 mod folder;
 mod format;
 mod generic;
+mod gif;
 mod ico;
 mod ifd;
 mod jpeg;
@@ -26,6 +28,7 @@ mod resize;
 mod size;
 mod srgb;
 mod tiff;
+mod webp;
 
 pub use decode::{Encoded, Photo, decode, is_decoding, open};
 pub use folder::{LeftOut, is_picture, is_system};

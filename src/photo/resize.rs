@@ -1,12 +1,11 @@
 //! A picture at another size, on a white ground.
 
+use bytemuck::Zeroable;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-use image::{DynamicImage, ImageBuffer, Rgb, RgbImage};
+use image::DynamicImage;
 
-use super::ImageSize;
+use super::{ImageSize, buffer};
 use crate::{Error, Result};
-
-type Rgb16Image = ImageBuffer<Rgb<u16>, Vec<u16>>;
 
 /// Resamples a picture to `size`, composited on white; 8 or 16 bits are kept, grey stays grey on the way.
 pub(crate) fn resize(image: &DynamicImage, size: ImageSize) -> Result<DynamicImage> {
@@ -22,27 +21,33 @@ pub(crate) fn resize(image: &DynamicImage, size: ImageSize) -> Result<DynamicIma
 
 /// The picture on a white ground; none if it has no alpha channel.
 fn composite_on_white(image: &DynamicImage) -> Option<DynamicImage> {
+    // (c * a + full * (full - a)) / full, rounded
+    let eight = |c: u8, a: u8| {
+        let (c, a) = (u32::from(c), u32::from(a));
+        ((c * a + 255 * (255 - a) + 127) / 255) as u8
+    };
+    let sixteen = |c: u16, a: u16| {
+        let (c, a) = (u64::from(c), u64::from(a));
+        ((c * a + 65_535 * (65_535 - a) + 32_767) / 65_535) as u16
+    };
+    let (width, height) = (image.width(), image.height());
     match image {
-        DynamicImage::ImageLumaA8(_) => composite_on_white(&image.to_rgba8().into()),
-        DynamicImage::ImageLumaA16(_) => composite_on_white(&image.to_rgba16().into()),
-        DynamicImage::ImageRgba8(pixels) => {
-            let mut out = RgbImage::new(image.width(), image.height());
-            for (out, [colour @ .., alpha]) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<4>().0) {
-                let alpha = u32::from(*alpha);
-                // (c * a + 255 * (255 - a)) / 255, rounded
-                *out = colour.map(|c| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8);
-            }
-            Some(out.into())
-        }
-        DynamicImage::ImageRgba16(pixels) => {
-            let mut out = Rgb16Image::new(image.width(), image.height());
-            for (out, [colour @ .., alpha]) in out.as_chunks_mut::<3>().0.iter_mut().zip(pixels.as_chunks::<4>().0) {
-                let alpha = u64::from(*alpha);
-                let white = 65_535 * (65_535 - alpha);
-                *out = colour.map(|c| ((u64::from(c) * alpha + white + 32_767) / 65_535) as u16);
-            }
-            Some(out.into())
-        }
+        DynamicImage::ImageLumaA8(image) => buffer::of_eight(width, height, 1, opaque::<_, 2, 1>(image, eight)),
+        DynamicImage::ImageLumaA16(image) => buffer::of_sixteen(width, height, 1, opaque::<_, 2, 1>(image, sixteen)),
+        DynamicImage::ImageRgba8(image) => buffer::of_eight(width, height, 3, opaque::<_, 4, 3>(image, eight)),
+        DynamicImage::ImageRgba16(image) => buffer::of_sixteen(width, height, 3, opaque::<_, 4, 3>(image, sixteen)),
         _ => None,
     }
+}
+
+/// `C` colours of `N` samples, of which the last is alpha.
+fn opaque<T: Copy + Zeroable, const N: usize, const C: usize>(samples: &[T], mix: impl Fn(T, T) -> T) -> Vec<T> {
+    let pixels = samples.as_chunks::<N>().0;
+    let mut out = bytemuck::zeroed_vec(C * pixels.len());
+    for (to, from) in out.as_chunks_mut::<C>().0.iter_mut().zip(pixels) {
+        if let (Some(colours), Some(alpha)) = (from.first_chunk(), from.last()) {
+            *to = colours.map(|colour| mix(colour, *alpha));
+        }
+    }
+    out
 }

@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use mozjpeg_sys::{
     J_COLOR_SPACE, boolean, c_int, c_ulong, jpeg_common_struct, jpeg_create_decompress, jpeg_decompress_struct,
@@ -15,6 +15,10 @@ use mozjpeg_sys::{
 const MAX_SCANS: c_int = 500;
 /// The longest message of libjpeg, with its final 0 (`JMSG_LENGTH_MAX`).
 const MESSAGE: usize = 200;
+
+/// Warnings about markers beside the picture, of which nothing is lost for that: an Adobe segment with an unknown transform, and
+/// a JFIF segment of a later version.
+const OF_MARKERS: [&str; 2] = ["Unknown Adobe color transform code", "Warning: unknown JFIF revision number"];
 
 /// A decoded JPEG.
 #[derive(Debug)]
@@ -64,12 +68,15 @@ pub(crate) fn decode(bytes: &[u8], colours: Colours, most: [u32; 2]) -> Result<D
     }
 }
 
-/// What libjpeg works on. It keeps pointers to its parts, so they live in boxes and stay where they are.
-struct Decoder {
-    jpeg: Box<jpeg_decompress_struct>,
-    _errors: Box<jpeg_error_mgr>,
-    _progress: Box<jpeg_progress_mgr>,
-    watch: Box<Watch>,
+/// What libjpeg works on.
+struct Decoder(NonNull<Parts>);
+
+/// The parts, which hold pointers to each other: made in one place, and never moved.
+struct Parts {
+    jpeg: jpeg_decompress_struct,
+    errors: jpeg_error_mgr,
+    progress: jpeg_progress_mgr,
+    watch: Watch,
 }
 
 /// What the callbacks note.
@@ -80,29 +87,31 @@ struct Watch {
 
 impl Decoder {
     fn new() -> Self {
-        let mut watch = Box::<Watch>::default();
         // SAFETY: C structures of numbers, pointers and optional functions, for which all zeros is a value.
-        let (mut jpeg, mut errors, mut progress): (
-            Box<jpeg_decompress_struct>,
-            Box<jpeg_error_mgr>,
-            Box<jpeg_progress_mgr>,
-        ) = unsafe { (Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed())) };
-        // SAFETY: fills in the structure that it is given.
-        unsafe { jpeg_std_error(&mut errors) };
-        errors.error_exit = Some(fail);
-        errors.emit_message = Some(warn);
-        errors.output_message = Some(ignore);
-        progress.progress_monitor = Some(go_on);
-        jpeg.common.err = &raw mut *errors;
-        // SAFETY: the error manager is in place, as the library asks for; the structure is zeroed, and is not moved.
-        unsafe { jpeg_create_decompress(&raw mut *jpeg) };
-        jpeg.common.client_data = (&raw mut *watch).cast();
-        jpeg.common.progress = &raw mut *progress;
-        Self { jpeg, _errors: errors, _progress: progress, watch }
+        let (jpeg, errors, progress) = unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
+        let parts = Box::leak(Box::new(Parts { jpeg, errors, progress, watch: Watch::default() }));
+        let parts = NonNull::from(parts);
+        let decoder = Self(parts);
+        let parts = parts.as_ptr();
+        // SAFETY: `parts` points to the leaked box, which nobody else knows; the library fills in the structures that it is
+        // given, and the error manager is in place before the decompressor is created, as it asks for.
+        unsafe {
+            jpeg_std_error(&mut (*parts).errors);
+            (*parts).errors.error_exit = Some(fail);
+            (*parts).errors.emit_message = Some(warn);
+            (*parts).errors.output_message = Some(ignore);
+            (*parts).progress.progress_monitor = Some(go_on);
+            (*parts).jpeg.common.err = &raw mut (*parts).errors;
+            jpeg_create_decompress(&raw mut (*parts).jpeg);
+            (*parts).jpeg.common.client_data = (&raw mut (*parts).watch).cast();
+            (*parts).jpeg.common.progress = &raw mut (*parts).progress;
+        }
+        decoder
     }
 
     fn decode(&mut self, bytes: &[u8], colours: Colours, most: [u32; 2]) -> Result<Decoded, String> {
-        let jpeg = &mut *self.jpeg;
+        // SAFETY: made in `new`, and freed in `drop` alone. The callbacks use the other parts, and read this one's numbers.
+        let jpeg = unsafe { &mut (*self.0.as_ptr()).jpeg };
         // SAFETY: the decoder was created; the source is `bytes`, which outlives every call that reads it. The calls come in
         // the order that the library asks for.
         unsafe {
@@ -146,14 +155,20 @@ impl Decoder {
                 break;
             }
         }
-        Ok(Decoded { width, height, channels, samples, damage: self.watch.damage.take() })
+        // SAFETY: as above; the library is not running.
+        let damage = unsafe { (*self.0.as_ptr()).watch.damage.take() };
+        Ok(Decoded { width, height, channels, samples, damage })
     }
 }
 
 impl Drop for Decoder {
     fn drop(&mut self) {
-        // SAFETY: it was created by the library, and is destroyed once; that cannot fail.
-        unsafe { jpeg_destroy_decompress(&mut self.jpeg) };
+        // SAFETY: the decompressor was created by the library, and is destroyed once, which cannot fail; the parts are those
+        // that `new` leaked, and nobody uses them any more.
+        unsafe {
+            jpeg_destroy_decompress(&mut (*self.0.as_ptr()).jpeg);
+            drop(Box::from_raw(self.0.as_ptr()));
+        }
     }
 }
 
@@ -178,6 +193,9 @@ unsafe extern "C-unwind" fn warn(common: &mut jpeg_common_struct, level: c_int) 
         return;
     }
     let message = message(common);
+    if OF_MARKERS.iter().any(|start| message.starts_with(start)) {
+        return;
+    }
     let ends = message.starts_with("Premature end of JPEG file");
     if ends {
         let read = share_read(common);

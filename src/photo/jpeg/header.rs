@@ -55,7 +55,8 @@ impl Coding {
     fn refusal(self) -> Option<String> {
         let what = match self.marker {
             0xC3 | 0xCB => "lossless JPEG".to_owned(),
-            0xC5..=0xC7 | 0xCD..=0xCF => "hierarchical JPEG".to_owned(),
+            0xC5..=0xC7 | 0xCD..=0xCF | 0xDE => "hierarchical JPEG".to_owned(),
+            0xF7 => "JPEG-LS".to_owned(),
             _ if self.bits != 8 => format!("JPEG with samples of {} bits", self.bits),
             _ => return None,
         };
@@ -91,6 +92,10 @@ impl<'a> Header<'a> {
                 }
                 0xE0 if data.starts_with(b"JFIF\0") => header.jfif = true,
                 0xEE if data.starts_with(b"Adobe") && data.len() >= 12 => header.adobe = Some(data[11]),
+                // Frames of other kinds: of JPEG-LS, and the size of all frames of a hierarchical one.
+                marker @ (0xDE | 0xF7) => {
+                    return Err(Coding { marker, bits: 8 }.refusal().unwrap_or_default());
+                }
                 0xDA => {
                     header.first_scan = data.first().copied().unwrap_or(0).into();
                     header.scan = segment.start;
@@ -132,6 +137,11 @@ impl<'a> Header<'a> {
         Ok(())
     }
 
+    /// Samples of a pixel.
+    pub(super) fn channels(&self) -> u64 {
+        self.components.len() as u64
+    }
+
     /// Blocks of 8×8 samples of a component.
     fn blocks(&self, component: Component) -> u64 {
         let most = |sampling: fn(&Component) -> u8| self.components.iter().map(sampling).max().unwrap_or(1).into();
@@ -147,14 +157,15 @@ impl<'a> Header<'a> {
     /// Bytes that decoding takes at most: the pixels, and, where scans do not hold whole pixels, all coefficients.
     pub(super) fn needs(&self) -> u64 {
         let whole = self.coding.is_progressive() || self.first_scan < self.components.len();
-        self.size.pixels() * self.components.len() as u64 + if whole { 128 * self.all_blocks() } else { 0 }
+        self.size.pixels() * self.channels() + if whole { 128 * self.all_blocks() } else { 0 }
     }
 
     /// The share of the picture that the file has bits for, at most: two for each block, or one where the scans are
-    /// progressive.
-    pub(super) fn most_that_is_there(&self) -> f64 {
+    /// progressive; `None` with arithmetic coding, which knows no least.
+    pub(super) fn most_that_is_there(&self) -> Option<f64> {
         let least = if self.coding.is_progressive() { 1 } else { 2 };
-        8.0 * (self.bytes.len() - self.scan) as f64 / (least * self.all_blocks()) as f64
+        let share = 8.0 * (self.bytes.len() - self.scan) as f64 / (least * self.all_blocks()) as f64;
+        (!self.coding.is_arithmetic()).then_some(share)
     }
 
     /// Whether the fast decoder takes it for what libjpeg does: no side under [`LEAST_SIDE`], usual sampling, all components in each scan (or
@@ -167,6 +178,8 @@ impl<'a> Header<'a> {
             [Component { id: 1, .. }, Component { id: 2, .. }, Component { id: 3, .. }] => {
                 matches!(self.adobe, None | Some(1))
             }
+            // libjpeg lets the markers win over these names, and the decoder does not.
+            [Component { id: b'R', .. }, Component { id: b'G', .. }, Component { id: b'B', .. }] => false,
             [_, _, _] => (self.jfif && self.adobe.is_none()) || self.adobe == Some(1),
             _ => false,
         };
@@ -233,6 +246,11 @@ impl<'a> Header<'a> {
         };
         let along = |side: u32, sampling: u8| u64::from(side).div_ceil(8 * u64::from(sampling));
         along(self.size.width, horizontal) * along(self.size.height, vertical)
+    }
+
+    /// Whether there is any part of an ICC profile.
+    pub(super) fn has_profile(&self) -> bool {
+        self.before_scan().any(|segment| segment.marker == 0xE2 && segment.data.starts_with(b"ICC_PROFILE\0"))
     }
 
     /// The ICC profile, put together from its segments; an error if some are missing.

@@ -8,30 +8,33 @@ mod watched;
 
 use std::cell::Cell;
 
-use image::{DynamicImage, GrayImage, ImageBuffer, RgbImage};
 use zune_core::{colorspace::ColorSpace, options::DecoderOptions};
 
+use super::buffer;
 use super::colour::{InkSamples, Inks, Pixels};
-use super::decode::{Declared, Picture};
-use super::orientation::orientation;
+use super::decode::{Declared, Picture, SMALL};
+use super::orientation::{orientation, swaps};
 use crate::sys::libjpeg::{self, Colours};
 use header::Header;
 use watched::Watched;
 
 /// The least share of a large picture that must be there.
 const LEAST_SHARE: f64 = 0.01;
-/// What is smaller than this takes little memory, whatever its file holds, in pixels.
-const SMALL: u64 = 4_000_000;
 
 /// The size that the header declares, and the bytes that decoding takes.
 pub(super) fn declared(bytes: &[u8]) -> Result<Declared, String> {
     let header = Header::read(bytes)?;
-    let share = header.most_that_is_there();
-    if share < LEAST_SHARE && header.size.pixels() > SMALL {
+    if let Some(share) = header.most_that_is_there()
+        && share < LEAST_SHARE
+        && header.size.pixels() > SMALL
+    {
         let size = header.size;
         return Err(format!("truncated JPEG: the file can hold no more than {:.2} % of {size} pixels", 100.0 * share));
     }
-    Ok(Declared { size: header.size, pixels: header.size.pixels() * header.channels(), needs: header.needs() })
+    let pixels = header.size.pixels() * header.channels();
+    // Inks become another picture too.
+    let again = header.has_profile() || header.channels() == 4 || swaps(orientation(header.exif(), header.xmp()));
+    Ok(Declared { size: header.size, pixels, needs: header.needs() }.held_twice(again))
 }
 
 /// Decodes a JPEG.
@@ -59,12 +62,6 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     Ok(Picture { pixels, profile, orientation, damage, notes })
 }
 
-impl Header<'_> {
-    fn channels(&self) -> u64 {
-        self.components.len() as u64
-    }
-}
-
 /// By zune-jpeg; `None` if it finds anything wrong, or has not used up the data, which end before the end marker.
 fn decode_fast(data: &[u8], restarts: &[usize], header: &Header<'_>) -> Option<Pixels> {
     let grey = header.components.len() == 1;
@@ -79,11 +76,7 @@ fn decode_fast(data: &[u8], restarts: &[usize], header: &Header<'_>) -> Option<P
         return None;
     }
     let (width, height) = (header.size.width, header.size.height);
-    Some(Pixels::Image(if grey {
-        DynamicImage::ImageLuma8(GrayImage::from_raw(width, height, samples)?)
-    } else {
-        DynamicImage::ImageRgb8(RgbImage::from_raw(width, height, samples)?)
-    }))
+    buffer::of_eight(width, height, header.components.len(), samples).map(Pixels::Image)
 }
 
 /// By libjpeg, with what was wrong.
@@ -105,14 +98,12 @@ fn decode_any(bytes: &[u8], header: &Header<'_>) -> Result<(Pixels, Option<Strin
         format!("{part}{}", damage.message)
     });
     let (width, height, samples) = (decoded.width, decoded.height, decoded.samples);
-    let pixels = match decoded.channels {
-        1 => ImageBuffer::from_raw(width, height, samples).map(|image| Pixels::Image(DynamicImage::ImageLuma8(image))),
-        3 => ImageBuffer::from_raw(width, height, samples).map(|image| Pixels::Image(DynamicImage::ImageRgb8(image))),
+    let pixels = if decoded.channels == 4 {
         // Adobe's programs write inks inverted, and so does everyone after them.
-        _ => {
-            let samples = InkSamples::Eight(samples.into_iter().map(|ink| 255 - ink).collect());
-            Some(Pixels::Inks(Inks { width, height, samples }))
-        }
+        let samples = InkSamples::Eight(samples.into_iter().map(|ink| 255 - ink).collect());
+        Some(Pixels::Inks(Inks { width, height, samples }))
+    } else {
+        buffer::of_eight(width, height, decoded.channels, samples).map(Pixels::Image)
     };
     Ok((pixels.ok_or("broken JPEG: its size is wrong")?, damage))
 }

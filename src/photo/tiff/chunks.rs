@@ -6,10 +6,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use tiff::TiffError;
 use tiff::decoder::{Decoder, Limits};
 
-use super::layout::{Format, Layout, compression, photometric, refused};
-use super::tag;
+use super::layout::{Format, Layout, compression, photometric};
+use super::{jpegs, old_lzw, tag};
+use crate::photo::buffer;
 use crate::photo::ifd::{Directory, Order};
-use crate::sys::libjpeg::{self, Colours};
 
 /// All samples, `[height, width, samples]`, in the machine's order of bytes; rows of less than 8 bits a sample (and of 9 to
 /// 15) are packed, each row from a byte of its own. With them, what was wrong with JPEGs inside.
@@ -19,12 +19,14 @@ pub(super) fn read(
     layout: &Layout,
 ) -> Result<(Vec<u8>, Option<String>), String> {
     if layout.compression == compression::JPEG {
-        return read_jpegs(bytes, directory, layout);
+        return jpegs::read(bytes, directory, layout);
     }
     let body: Cow<'_, [u8]> =
         if layout.reversed_bits { bytes.iter().map(|byte| byte.reverse_bits()).collect() } else { bytes.into() };
+    let unpacked = old_lzw::unpack(&body, layout)?;
+    let (body, layout) = unpacked.as_ref().map_or((body, layout), |(body, layout)| (body.into(), layout));
     if layout.has_packets() {
-        return Ok((unpack_packets(layout, &read_plane(&body, layout, 0)?), None));
+        return Ok((unpack_packets(layout, &read_plane(&body, layout, 0)?)?, None));
     }
     let planes = (0..layout.planes()).map(|plane| read_plane(&body, layout, plane));
     let planes = planes.collect::<Result<Vec<_>, _>>()?;
@@ -38,9 +40,7 @@ fn read_plane(body: &[u8], layout: &Layout, plane: usize) -> Result<Vec<u8>, Str
     let limits = Limits::unlimited(); // what is read is bounded by the file, and what is written by the buffer
     let mut decoder = Decoder::new(file).map_err(describe)?.with_limits(limits);
     let size = decoder.image_buffer_layout().map_err(describe)?.complete_len;
-    let mut samples = Vec::new();
-    samples.try_reserve_exact(size).map_err(|_| "TIFF over the limits: not enough memory for its samples")?;
-    samples.resize(size, 0);
+    let mut samples = zeroed(size)?;
     decoder.read_image_bytes(&mut samples).map_err(describe)?;
     Ok(samples)
 }
@@ -48,19 +48,19 @@ fn read_plane(body: &[u8], layout: &Layout, plane: usize) -> Result<Vec<u8>, Str
 /// A little `BigTIFF` directory, to stand before the file itself.
 fn directory_of_plane(layout: &Layout, plane: usize) -> Vec<u8> {
     let samples = if layout.planar { 1 } else { layout.samples };
-    let [mut width, mut height] = [layout.size.width, layout.size.height];
-    let [mut chunk_width, mut chunk_height] = [layout.chunk.width, layout.chunk.height];
-    let (mut bits, mut bands, mut format) = (layout.bits, samples as u32, layout.format);
+    let [mut width, mut height] = [layout.size.width, layout.size.height].map(u64::from);
+    let [mut chunk_width, mut chunk_height] = [layout.chunk.width, layout.chunk.height].map(u64::from);
+    let (mut bits, mut bands, mut format) = (layout.bits, samples as u64, layout.format);
     if layout.has_packets() {
-        let [along, down] = layout.chroma;
+        let [along, down] = layout.chroma.map(u64::from);
         let packet = along * down + 2;
         (width, chunk_width) = (width.div_ceil(along) * packet, chunk_width.div_ceil(along) * packet);
         (height, chunk_height) = (height.div_ceil(down), chunk_height.div_ceil(down));
         bands = 1;
     } else if bits > 8 && bits < 16 {
         // Packed bits: as bytes.
-        let bytes = |width: u32| layout.row_bytes(width) as u32;
-        (width, chunk_width, bits, bands, format) = (bytes(width), bytes(chunk_width), 8, 1, Format::Unsigned);
+        (width, chunk_width) = (layout.row_bytes(layout.size.width), layout.row_bytes(layout.chunk.width));
+        (bits, bands, format) = (8, 1, Format::Unsigned);
     }
     let [across, down] = layout.chunks();
     let count = across as usize * down as usize;
@@ -73,22 +73,22 @@ fn directory_of_plane(layout: &Layout, plane: usize) -> Vec<u8> {
     let (offsets, lengths) =
         if layout.tiled { (tag::TILE_OFFSETS, tag::TILE_BYTES) } else { (tag::STRIP_OFFSETS, tag::STRIP_BYTES) };
     let mut entries: Vec<(u16, Vec<u64>)> = vec![
-        (tag::WIDTH, vec![width.into()]),
-        (tag::HEIGHT, vec![height.into()]),
+        (tag::WIDTH, vec![width]),
+        (tag::HEIGHT, vec![height]),
         (tag::BITS, vec![bits.into()]),
         (tag::COMPRESSION, vec![layout.compression.into()]),
         (tag::PHOTOMETRIC, vec![photometric::BLACK_IS_ZERO.into()]),
-        (tag::SAMPLES, vec![bands.into()]),
+        (tag::SAMPLES, vec![bands]),
         (tag::PREDICTOR, vec![layout.predictor.into()]),
         (tag::SAMPLE_FORMAT, vec![format]),
         (offsets, layout.offsets[chunks.clone()].to_vec()),
         (lengths, layout.lengths[chunks].to_vec()),
     ];
     if layout.tiled {
-        entries.push((tag::TILE_WIDTH, vec![chunk_width.into()]));
-        entries.push((tag::TILE_HEIGHT, vec![chunk_height.into()]));
+        entries.push((tag::TILE_WIDTH, vec![chunk_width]));
+        entries.push((tag::TILE_HEIGHT, vec![chunk_height]));
     } else {
-        entries.push((tag::ROWS_PER_STRIP, vec![chunk_height.into()]));
+        entries.push((tag::ROWS_PER_STRIP, vec![chunk_height]));
     }
     entries.sort_by_key(|(tag, _)| *tag);
     write_directory(layout.order, &mut entries, offsets)
@@ -167,12 +167,12 @@ fn interleave(mut planes: Vec<Vec<u8>>, layout: &Layout) -> Result<Vec<u8>, Stri
     if planes.len() == 1 {
         return Ok(planes.swap_remove(0));
     }
-    let bytes = match layout.bits {
-        8 | 16 | 32 | 64 => layout.bits as usize / 8,
-        bits => return Err(refused(&format!("planes of {bits} bits a sample"))),
-    };
+    if layout.bits < 16 && layout.bits != 8 {
+        return interleave_bits(&planes, layout);
+    }
+    let bytes = (layout.bits / 8).max(1) as usize;
     let count = planes.len();
-    let mut out = vec![0; planes.iter().map(Vec::len).sum()];
+    let mut out = zeroed(planes.iter().map(Vec::len).sum())?;
     for (index, plane) in planes.iter().enumerate() {
         let samples = out.chunks_exact_mut(bytes * count).map(|pixel| &mut pixel[index * bytes..][..bytes]);
         samples.zip(plane.chunks_exact(bytes)).for_each(|(to, from)| to.copy_from_slice(from));
@@ -180,13 +180,46 @@ fn interleave(mut planes: Vec<Vec<u8>>, layout: &Layout) -> Result<Vec<u8>, Stri
     Ok(out)
 }
 
+/// As [`interleave`], of packed samples.
+fn interleave_bits(planes: &[Vec<u8>], layout: &Layout) -> Result<Vec<u8>, String> {
+    let (bits, count, width) = (layout.bits, planes.len(), layout.size.width as usize);
+    let row_bytes = |samples: usize| (samples * bits as usize).div_ceil(8);
+    let rows = layout.size.height as usize;
+    let mut out: Vec<u8> = zeroed(rows * row_bytes(width * count))?;
+    for (y, to) in out.chunks_exact_mut(row_bytes(width * count)).enumerate() {
+        for (index, plane) in planes.iter().enumerate() {
+            let from = plane.get(y * row_bytes(width)..).unwrap_or_default();
+            for x in 0..width {
+                let sample = packed_sample(from, x, bits);
+                let at = (x * count + index) * bits as usize;
+                // Up to 15 bits reach into three bytes.
+                let window = sample << (24 - at % 8 - bits as usize);
+                to[at / 8..].iter_mut().zip(&window.to_be_bytes()[1..]).for_each(|(to, bits)| *to |= bits);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// A sample of a row of packed ones, of up to 15 bits.
+pub(super) fn packed_sample(row: &[u8], index: usize, bits: u32) -> u32 {
+    let at = index * bits as usize;
+    let byte = |index: usize| u32::from(row.get(at / 8 + index).copied().unwrap_or(0));
+    let window = byte(0) << 16 | byte(1) << 8 | byte(2);
+    window >> (24 - at % 8 - bits as usize) & ((1 << bits) - 1)
+}
+
+fn zeroed(size: usize) -> Result<Vec<u8>, String> {
+    buffer::zeroed(size).map_err(|why| format!("TIFF {why}"))
+}
+
 /// Packets of several luma samples and one of each chroma (TIFF 6.0, section 21) to pixels.
-fn unpack_packets(layout: &Layout, packets: &[u8]) -> Vec<u8> {
+fn unpack_packets(layout: &Layout, packets: &[u8]) -> Result<Vec<u8>, String> {
     let [along, down] = layout.chroma.map(|n| n as usize);
     let [width, height] = [layout.size.width as usize, layout.size.height as usize];
     let packet = along * down + 2;
     let row = width.div_ceil(along) * packet;
-    let mut out = vec![0; 3 * width * height];
+    let mut out = zeroed(3 * width * height)?;
     for (index, pixel) in out.as_chunks_mut::<3>().0.iter_mut().enumerate() {
         let (x, y) = (index % width, index / width);
         let start = (y / down) * row + (x / along) * packet;
@@ -194,56 +227,7 @@ fn unpack_packets(layout: &Layout, packets: &[u8]) -> Vec<u8> {
             *pixel = [luma[(y % down) * along + x % along], *blue, *red];
         }
     }
-    out
-}
-
-/// Strips or tiles that are JPEGs, with their tables in common.
-fn read_jpegs(bytes: &[u8], directory: &Directory<'_>, layout: &Layout) -> Result<(Vec<u8>, Option<String>), String> {
-    if layout.bits != 8 || layout.format != Format::Unsigned {
-        return Err(refused(&format!("JPEGs of {} bits a sample", layout.bits)));
-    }
-    let tables =
-        directory.bytes(tag::JPEG_TABLES).and_then(|tables| tables.strip_suffix(b"\xff\xd9")).unwrap_or_default();
-    let colours =
-        if layout.photometric == photometric::YCBCR && !layout.planar { Colours::Luma } else { Colours::Plain };
-    let [across, down] = layout.chunks();
-    let (samples, width) = (layout.samples, layout.size.width as usize);
-    let within = if layout.planar { 1 } else { samples };
-    let mut out = Vec::new();
-    let size = usize::try_from(layout.bytes()).map_err(|_| "TIFF over the limits: too large for this machine")?;
-    out.try_reserve_exact(size).map_err(|_| "TIFF over the limits: not enough memory for its samples")?;
-    out.resize(size, 0);
-    let mut damage = None;
-    for (index, (offset, length)) in layout.offsets.iter().zip(&layout.lengths).enumerate() {
-        let (plane, place) = (index / (across * down) as usize, index as u32 % (across * down));
-        let [left, top] = [place % across * layout.chunk.width, place / across * layout.chunk.height];
-        let start = usize::try_from(*offset).unwrap_or(usize::MAX);
-        let chunk = bytes.get(start..start.saturating_add(*length as usize).min(bytes.len())).unwrap_or_default();
-        let jpeg: Cow<'_, [u8]> =
-            if tables.is_empty() { chunk.into() } else { [tables, chunk.get(2..).unwrap_or_default()].concat().into() };
-        let decoded = libjpeg::decode(&jpeg, colours, [layout.chunk.width, layout.chunk.height]);
-        let decoded = decoded.map_err(|message| {
-            if message.starts_with("Unsupported") {
-                return refused(&format!("a JPEG of another kind ({message})")); // lossless, in raw pictures above all
-            }
-            format!("broken TIFF: a JPEG in it: {message}")
-        })?;
-        if decoded.channels != within {
-            return Err(format!("broken TIFF: a JPEG in it has {} samples a pixel", decoded.channels));
-        }
-        damage = damage.or(decoded.damage.map(|damage| damage.message));
-        let columns = (decoded.width.min(layout.size.width - left)) as usize;
-        let rows = decoded.height.min(layout.size.height - top) as usize;
-        for (y, row) in decoded.samples.chunks_exact(decoded.width as usize * within).take(rows).enumerate() {
-            let first = ((top as usize + y) * width + left as usize) * samples + plane;
-            if within == samples {
-                out[first..first + columns * samples].copy_from_slice(&row[..columns * samples]);
-            } else {
-                out[first..].iter_mut().step_by(samples).zip(&row[..columns]).for_each(|(to, from)| *to = *from);
-            }
-        }
-    }
-    Ok((out, damage))
+    Ok(out)
 }
 
 fn describe(error: TiffError) -> String {

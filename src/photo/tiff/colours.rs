@@ -1,10 +1,13 @@
 //! What a TIFF's samples mean.
 
-use image::{DynamicImage, ImageBuffer};
+use image::DynamicImage;
 
+use super::alpha::{self, Alpha, channels, finish};
+use super::chunks::packed_sample;
 use super::layout::{Layout, compression, photometric, refused};
 use super::numbers::Numbers;
 use super::tag;
+use crate::photo::buffer;
 use crate::photo::colour::{InkSamples, Inks, Pixels};
 use crate::photo::ifd::Directory;
 use crate::photo::srgb::transfer;
@@ -20,59 +23,38 @@ pub(super) fn pixels(
         return Err(format!("broken TIFF: it has {} samples a pixel, and its colours need {colours}", layout.samples));
     }
     let alpha = Alpha::of(layout, colours);
+    let mut notes: Vec<String> = alpha::left_out(layout, colours, alpha).into_iter().collect();
     if let Some(numbers) = Numbers::of(layout, &samples)? {
         let plain =
             [photometric::WHITE_IS_ZERO, photometric::BLACK_IS_ZERO, photometric::RGB].contains(&layout.photometric);
         if !plain {
             return Err(refused(&format!("colours of {} bits that are neither grey nor RGB", layout.bits)));
         }
-        let (mut values, note) = numbers.scaled(layout, colours, alpha != Alpha::None)?;
-        finish(&mut values, colours, alpha, layout.photometric == photometric::WHITE_IS_ZERO, u16::MAX);
-        return Ok((image16(layout, colours, alpha, values)?, note.into_iter().collect()));
+        let (mut values, assumed) = numbers.scaled(directory, layout, colours, alpha)?;
+        notes.extend(assumed);
+        let (alpha, none) = Alpha::or_none(alpha, colours, &mut values);
+        notes.extend(none);
+        return Ok((image(layout, colours, alpha, values, buffer::of_sixteen)?, notes));
     }
+    let palette = layout.photometric == photometric::PALETTE;
+    let most = (1_u64 << layout.bits) - 1;
+    let scale = |value: u32, full: u64| if palette { value } else { (u64::from(value) * full / most) as u32 };
     let pixels = match layout.bits {
-        8 => eight(directory, layout, alpha, samples),
-        16 => sixteen(
-            directory,
-            layout,
-            alpha,
-            samples.as_chunks::<2>().0.iter().map(|n| u16::from_ne_bytes(*n)).collect(),
-        ),
+        8 => eight(directory, layout, alpha, samples, &mut notes),
+        16 => {
+            let samples = samples.as_chunks::<2>().0.iter().map(|n| u16::from_ne_bytes(*n)).collect();
+            sixteen(directory, layout, alpha, samples, &mut notes)
+        }
         1..=7 => {
-            let most = (1_u32 << layout.bits) - 1;
-            let scale =
-                |value: u32| if layout.photometric == photometric::PALETTE { value } else { value * 255 / most };
-            eight(directory, layout, alpha, unpack(layout, &samples, |value| scale(value) as u8))
+            let samples = unpack(layout, &samples, |value| scale(value, 255) as u8);
+            eight(directory, layout, alpha, samples, &mut notes)
         }
         _ => {
-            let most = (1_u32 << layout.bits) - 1;
-            let scale =
-                |value: u32| if layout.photometric == photometric::PALETTE { value } else { value * 65_535 / most };
-            sixteen(directory, layout, alpha, unpack(layout, &samples, |value| scale(value) as u16))
+            let samples = unpack(layout, &samples, |value| scale(value, 65_535) as u16);
+            sixteen(directory, layout, alpha, samples, &mut notes)
         }
     };
-    Ok((pixels?, Vec::new()))
-}
-
-/// What the sample behind the colours is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Alpha {
-    None,
-    Plain,
-    /// The colours are multiplied by it already.
-    Multiplied,
-}
-
-impl Alpha {
-    fn of(layout: &Layout, colours: usize) -> Self {
-        match layout.extra.first() {
-            _ if layout.samples <= colours => Self::None,
-            Some(1) => Self::Multiplied,
-            Some(2 | 999) => Self::Plain,
-            None if layout.photometric == photometric::RGB && layout.samples == 4 => Self::Plain,
-            _ => Self::None,
-        }
-    }
+    Ok((pixels?, notes))
 }
 
 /// How many samples of a pixel are colours.
@@ -88,25 +70,27 @@ fn colours(layout: &Layout) -> Result<usize, String> {
 
 /// Packed samples, each row from a byte of its own.
 fn unpack<T>(layout: &Layout, packed: &[u8], value: impl Fn(u32) -> T) -> Vec<T> {
-    let (bits, count) = (layout.bits as usize, layout.size.width as usize * layout.samples);
+    let count = layout.size.width as usize * layout.samples;
+    let row_bytes = (count * layout.bits as usize).div_ceil(8).max(1);
+    let rows = packed.chunks_exact(row_bytes);
     let mut out = Vec::with_capacity(count * layout.size.height as usize);
-    for row in packed.chunks_exact(layout.row_bytes(layout.size.width).max(1) as usize) {
-        for sample in 0..count {
-            let at = sample * bits;
-            let byte = |index: usize| u32::from(row.get(at / 8 + index).copied().unwrap_or(0));
-            let window = byte(0) << 16 | byte(1) << 8 | byte(2);
-            out.push(value(window >> (24 - at % 8 - bits) & ((1 << bits) - 1)));
-        }
-    }
+    rows.for_each(|row| out.extend((0..count).map(|index| value(packed_sample(row, index, layout.bits)))));
     out
 }
 
-fn eight(directory: &Directory<'_>, layout: &Layout, alpha: Alpha, mut samples: Vec<u8>) -> Result<Pixels, String> {
+fn eight(
+    directory: &Directory<'_>,
+    layout: &Layout,
+    alpha: Option<Alpha>,
+    mut samples: Vec<u8>,
+    notes: &mut Vec<String>,
+) -> Result<Pixels, String> {
+    let colours = colours(layout)?;
     match layout.photometric {
-        photometric::PALETTE => return palette(directory, layout, alpha, &samples, |index| usize::from(*index)),
+        photometric::PALETTE => return palette(directory, layout, alpha, &samples),
         photometric::INKS => {
             inks(directory)?;
-            let samples = InkSamples::Eight(first(layout.samples, 4, samples));
+            let samples = InkSamples::Eight(Alpha::chosen(None, layout, colours, samples));
             return Ok(Pixels::Inks(Inks { width: layout.size.width, height: layout.size.height, samples }));
         }
         photometric::YCBCR => luma(directory, layout, &mut samples),
@@ -120,25 +104,26 @@ fn eight(directory: &Directory<'_>, layout: &Layout, alpha: Alpha, mut samples: 
         }
         _ => {}
     }
-    let colours = colours(layout)?;
-    let mut samples = first(layout.samples, colours + usize::from(alpha != Alpha::None), samples);
+    let mut samples = Alpha::chosen(alpha, layout, colours, samples);
+    let (alpha, none) = Alpha::or_none(alpha, colours, &mut samples);
+    notes.extend(none);
     finish(&mut samples, colours, alpha, layout.photometric == photometric::WHITE_IS_ZERO, u8::MAX);
-    let (width, height) = (layout.size.width, layout.size.height);
-    let image = match (colours, alpha) {
-        (1, Alpha::None) => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma8),
-        (1, _) => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLumaA8),
-        (_, Alpha::None) => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageRgb8),
-        _ => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageRgba8),
-    };
-    image.map(Pixels::Image).ok_or_else(|| "broken TIFF: samples are missing".to_owned())
+    image(layout, colours, alpha, samples, buffer::of_eight)
 }
 
-fn sixteen(directory: &Directory<'_>, layout: &Layout, alpha: Alpha, mut samples: Vec<u16>) -> Result<Pixels, String> {
+fn sixteen(
+    directory: &Directory<'_>,
+    layout: &Layout,
+    alpha: Option<Alpha>,
+    mut samples: Vec<u16>,
+    notes: &mut Vec<String>,
+) -> Result<Pixels, String> {
+    let colours = colours(layout)?;
     match layout.photometric {
-        photometric::PALETTE => return palette(directory, layout, alpha, &samples, |index| usize::from(*index)),
+        photometric::PALETTE => return palette(directory, layout, alpha, &samples),
         photometric::INKS => {
             inks(directory)?;
-            let samples = InkSamples::Sixteen(first(layout.samples, 4, samples));
+            let samples = InkSamples::Sixteen(Alpha::chosen(None, layout, colours, samples));
             return Ok(Pixels::Inks(Inks { width: layout.size.width, height: layout.size.height, samples }));
         }
         photometric::YCBCR => return Err(refused("luma and chroma (YCbCr) of more than 8 bits")),
@@ -154,54 +139,23 @@ fn sixteen(directory: &Directory<'_>, layout: &Layout, alpha: Alpha, mut samples
         }
         _ => {}
     }
-    let colours = colours(layout)?;
-    let mut samples = first(layout.samples, colours + usize::from(alpha != Alpha::None), samples);
+    let mut samples = Alpha::chosen(alpha, layout, colours, samples);
+    let (alpha, none) = Alpha::or_none(alpha, colours, &mut samples);
+    notes.extend(none);
     finish(&mut samples, colours, alpha, layout.photometric == photometric::WHITE_IS_ZERO, u16::MAX);
-    image16(layout, colours, alpha, samples)
+    image(layout, colours, alpha, samples, buffer::of_sixteen)
 }
 
-fn image16(layout: &Layout, colours: usize, alpha: Alpha, samples: Vec<u16>) -> Result<Pixels, String> {
-    let (width, height) = (layout.size.width, layout.size.height);
-    let image = match (colours, alpha) {
-        (1, Alpha::None) => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16),
-        (1, _) => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLumaA16),
-        (_, Alpha::None) => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageRgb16),
-        _ => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageRgba16),
-    };
-    image.map(Pixels::Image).ok_or_else(|| "broken TIFF: samples are missing".to_owned())
-}
-
-/// The first few samples of each pixel.
-fn first<T: Copy>(samples: usize, wanted: usize, values: Vec<T>) -> Vec<T> {
-    if samples == wanted {
-        return values;
-    }
-    values.chunks_exact(samples).flat_map(|pixel| &pixel[..wanted]).copied().collect()
-}
-
-/// Turns black and white round where white is 0, and takes the alpha out of colours that are multiplied by it.
-fn finish<T: Copy + Into<u64> + TryFrom<u64>>(
-    samples: &mut [T],
+/// The picture of the chosen samples.
+fn image<T>(
+    layout: &Layout,
     colours: usize,
-    alpha: Alpha,
-    inverted: bool,
-    full: T,
-) {
-    let full = full.into();
-    let number = |value: u64, old: T| T::try_from(value).unwrap_or(old);
-    for pixel in samples.chunks_exact_mut(colours + usize::from(alpha != Alpha::None)) {
-        let (values, coverage) = pixel.split_at_mut(colours);
-        for value in values {
-            if inverted {
-                *value = number(full - (*value).into(), *value);
-            }
-            if let (Alpha::Multiplied, Some(coverage)) = (alpha, coverage.first()) {
-                let coverage: u64 = (*coverage).into();
-                let plain = ((*value).into() * full + coverage / 2).checked_div(coverage).unwrap_or(0);
-                *value = number(plain.min(full), *value);
-            }
-        }
-    }
+    alpha: Option<Alpha>,
+    samples: Vec<T>,
+    of: impl FnOnce(u32, u32, usize, Vec<T>) -> Option<DynamicImage>,
+) -> Result<Pixels, String> {
+    let image = of(layout.size.width, layout.size.height, channels(colours, alpha), samples);
+    image.map(Pixels::Image).ok_or_else(|| "broken TIFF: samples are missing".to_owned())
 }
 
 /// Inks that are cyan, magenta, yellow and black.
@@ -213,12 +167,11 @@ fn inks(directory: &Directory<'_>) -> Result<(), String> {
 }
 
 /// Indices to the colours of the map: three runs, of all reds, all greens and all blues, 16 bits each.
-fn palette<T>(
+fn palette<T: Copy + Into<u32>>(
     directory: &Directory<'_>,
     layout: &Layout,
-    alpha: Alpha,
+    alpha: Option<Alpha>,
     samples: &[T],
-    index: impl Fn(&T) -> usize,
 ) -> Result<Pixels, String> {
     let map = directory.numbers(tag::COLOUR_MAP).unwrap_or_default();
     let count = 1_usize << layout.bits;
@@ -229,19 +182,19 @@ fn palette<T>(
     let shift = if map.iter().all(|value| *value < 256) { 0 } else { 8 };
     let colour = |index: usize| [0, 1, 2].map(|run| (map[run * count + index.min(count - 1)] >> shift) as u8);
     let colours: Vec<[u8; 3]> = (0..count).map(colour).collect();
+    let number = |sample: T| (sample.into() as usize).min(count - 1);
     let pixels = samples.chunks_exact(layout.samples);
-    let (width, height) = (layout.size.width, layout.size.height);
-    let image = if alpha == Alpha::None {
-        let rgb = pixels.flat_map(|pixel| colours[index(&pixel[0]).min(count - 1)]).collect();
-        ImageBuffer::from_raw(width, height, rgb).map(DynamicImage::ImageRgb8)
-    } else {
-        let rgba = pixels.flat_map(|pixel| {
-            let [red, green, blue] = colours[index(&pixel[0]).min(count - 1)];
-            [red, green, blue, (index(&pixel[1]) * 255 / (count - 1)) as u8]
-        });
-        ImageBuffer::from_raw(width, height, rgba.collect()).map(DynamicImage::ImageRgba8)
+    let values = match alpha {
+        None => pixels.flat_map(|pixel| colours[number(pixel[0])]).collect(),
+        Some(alpha) => {
+            let rgba = pixels.flat_map(|pixel| {
+                let [red, green, blue] = colours[number(pixel[0])];
+                [red, green, blue, (number(pixel[alpha.at]) * 255 / (count - 1)) as u8]
+            });
+            rgba.collect()
+        }
     };
-    image.map(Pixels::Image).ok_or_else(|| "broken TIFF: samples are missing".to_owned())
+    image(layout, 3, alpha, values, buffer::of_eight)
 }
 
 /// Luma and chroma to red, green and blue (TIFF 6.0, section 21). JPEGs inside are that already.

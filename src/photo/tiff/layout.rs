@@ -44,6 +44,7 @@ pub(super) enum Format {
 
 pub(super) mod compression {
     pub(in super::super) const NONE: u16 = 1;
+    pub(in super::super) const LZW: u16 = 5;
     pub(in super::super) const JPEG: u16 = 7;
 }
 
@@ -59,6 +60,8 @@ pub(super) mod photometric {
     pub(in super::super) const ICC_LAB: u16 = 9;
 }
 
+/// The number of no predictor.
+const PLAIN: u64 = 1;
 /// The bytes that a byte of the file can become, at most: what deflate and LZW reach. (Facsimile coding is not bounded so.)
 const MOST_PACKED: u64 = 1400;
 /// What is smaller than this takes little memory, whatever its file holds, in bytes.
@@ -67,7 +70,6 @@ const SMALL: u64 = 16 << 20;
 impl Layout {
     /// Reads the layout of a file of `length` bytes.
     pub(super) fn read(directory: &Directory<'_>, length: usize) -> Result<Self, String> {
-        refuse_raw(directory)?;
         let number = |tag, default| directory.number(tag).unwrap_or(default);
         let side = |tag| u32::try_from(number(tag, 0)).map_err(|_| "broken TIFF: its size is wrong".to_owned());
         let size = ImageSize::new(side(tag::WIDTH)?, side(tag::HEIGHT)?);
@@ -108,7 +110,7 @@ impl Layout {
             format,
             photometric: number(tag::PHOTOMETRIC, guessed.into()) as u16,
             compression: number(tag::COMPRESSION, 1) as u16,
-            predictor: number(tag::PREDICTOR, 1) as u16,
+            predictor: number(tag::PREDICTOR, PLAIN) as u16,
             planar: number(tag::PLANAR, 1) == 2 && samples > 1,
             reversed_bits: number(tag::FILL_ORDER, 1) == 2,
             chunk,
@@ -119,6 +121,7 @@ impl Layout {
             chroma: [chroma(0), chroma(1)],
         };
         layout.check_compression()?;
+        layout.check_samples()?;
         layout.check_chunks(length as u64)?;
         Ok(layout)
     }
@@ -139,10 +142,30 @@ impl Layout {
         }))
     }
 
+    /// Whether what the samples are before they are packed is read here.
+    fn check_samples(&mut self) -> Result<(), String> {
+        // Samples as differences are a matter of these packings alone.
+        if !matches!(self.compression, compression::LZW | 8 | 32_946) {
+            self.predictor = PLAIN as u16;
+        }
+        if self.photometric == photometric::YCBCR && self.planar && self.chroma != [1, 1] {
+            return Err(refused("luma and coarser chroma (YCbCr) in planes"));
+        }
+        if u64::from(self.predictor) != PLAIN {
+            if self.has_packets() {
+                return Err(refused("luma and coarser chroma (YCbCr) as differences"));
+            }
+            if !matches!(self.bits, 8 | 16 | 32 | 64) {
+                return Err(refused(&format!("samples of {} bits as differences", self.bits)));
+            }
+        }
+        Ok(())
+    }
+
     /// Sees to it that there is an offset and a length for each strip or tile.
     fn check_chunks(&mut self, file: u64) -> Result<(), String> {
         let [across, down] = self.chunks();
-        let count = u64::from(across) * u64::from(down) * self.planes() as u64;
+        let count = (u64::from(across) * u64::from(down)).saturating_mul(self.planes() as u64);
         if (self.offsets.len() as u64) < count {
             return Err("truncated TIFF: strips or tiles of it are missing".to_owned());
         }
@@ -190,7 +213,8 @@ impl Layout {
         (u64::from(width) * samples * u64::from(self.bits)).div_ceil(8)
     }
 
-    fn chunk_bytes(&self) -> u64 {
+    /// Bytes of a strip or tile, unpacked.
+    pub(super) fn chunk_bytes(&self) -> u64 {
         self.row_bytes(self.chunk.width).saturating_mul(u64::from(self.chunk.height))
     }
 
@@ -212,12 +236,14 @@ impl Layout {
                 "truncated TIFF: it declares {size} pixels, more than a file of {file} bytes can hold"
             ));
         }
+        // The file with each byte's bits the other way round.
+        let turned = if self.reversed_bits { file as u64 } else { 0 };
         let channels = (self.samples as u64).min(4).max(if self.photometric == photometric::PALETTE { 3 } else { 1 });
         let pixels = size.pixels().saturating_mul(channels * if self.bits > 8 { 2 } else { 1 });
         Ok(Declared {
             size,
             pixels: pixels.max(self.bytes()),
-            needs: pixels.saturating_add(bytes).saturating_add(self.bytes()),
+            needs: pixels.saturating_add(bytes).saturating_add(self.bytes()).saturating_add(turned),
         })
     }
 }
@@ -229,19 +255,6 @@ fn alike(directory: &Directory<'_>, tag: u16, default: u64, what: &str) -> Resul
         Some([first, rest @ ..]) if rest.iter().all(|other| other == first) => Ok(*first),
         Some(_) => Err(refused(what)),
     }
-}
-
-/// Raw pictures of cameras are TIFFs too; the picture in front is a small preview.
-fn refuse_raw(directory: &Directory<'_>) -> Result<(), String> {
-    let preview =
-        directory.number(tag::SUBFILE).is_some_and(|kind| kind & 1 == 1) && directory.has(tag::SUB_DIRECTORIES);
-    let sensor = matches!(directory.number(tag::PHOTOMETRIC), Some(32_803 | 34_892));
-    if directory.has(tag::DNG_VERSION) || preview || sensor {
-        return Err(
-            "a raw picture of a camera (DNG, NEF, ARW, …) is not read here; convert it to JPEG, PNG or TIFF".to_owned()
-        );
-    }
-    Ok(())
 }
 
 pub(super) fn refused(what: &str) -> String {

@@ -4,14 +4,17 @@
 //! The crate knows few kinds of colours and fails on some layouts, so it is shown a TIFF of one grey plane at a time, made
 //! of the same strips or tiles; see [`chunks`].
 
+mod alpha;
 mod chunks;
 mod colours;
+mod jpegs;
 mod layout;
 mod numbers;
+mod old_lzw;
 
 use super::decode::{Declared, Picture};
 use super::ifd::Directory;
-use super::orientation;
+use super::orientation::{self, swaps};
 use image::metadata::Orientation;
 use layout::Layout;
 
@@ -46,23 +49,27 @@ mod tag {
     pub(super) const BLACK_AND_WHITE: u16 = 532;
     pub(super) const XMP: u16 = 700;
     pub(super) const PROFILE: u16 = 34_675;
+    /// GDAL's.
+    pub(super) const NO_DATA: u16 = 42_113;
     pub(super) const DNG_VERSION: u16 = 50_706;
 }
 
 /// The size that the header declares, and the bytes that decoding takes.
 pub(super) fn declared(bytes: &[u8]) -> Result<Declared, String> {
     let directory = directory(bytes)?;
+    let again = directory.has(tag::PROFILE) || swaps(turned(bytes, &directory));
     if let Some(jpeg) = old_jpeg(bytes, &directory) {
-        return super::jpeg::declared(jpeg);
+        return Ok(super::jpeg::declared(jpeg)?.held_twice(again));
     }
-    Layout::read(&directory, bytes.len())?.declared(bytes.len())
+    let layout = Layout::read(&directory, bytes.len())?;
+    // More samples than a colour has: an alpha, perhaps, or inks.
+    Ok(layout.declared(bytes.len())?.held_twice(again || matches!(layout.samples, 2 | 4..)))
 }
 
 /// Decodes the first picture of a TIFF.
 pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     let directory = directory(bytes)?;
-    let upright = orientation::of_directory(&directory).or_else(|| orientation::of_xmp(directory.bytes(tag::XMP)?));
-    let orientation = upright.unwrap_or(Orientation::NoTransforms);
+    let orientation = turned(bytes, &directory);
     if let Some(jpeg) = old_jpeg(bytes, &directory) {
         return Ok(Picture { orientation, ..super::jpeg::decode(jpeg)? });
     }
@@ -73,8 +80,36 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     Ok(Picture { pixels, profile, orientation, damage, notes })
 }
 
+/// The directory of the first picture that is not a small one of another.
 fn directory(bytes: &[u8]) -> Result<Directory<'_>, String> {
-    Directory::read(bytes).ok_or_else(|| "truncated TIFF: its directory is missing".to_owned())
+    let first = Directory::read(bytes).ok_or("truncated TIFF: its directory is missing")?;
+    refuse_raw(bytes, &first)?;
+    Ok(if is_small(&first) { Directory::all(bytes).find(|other| !is_small(other)).unwrap_or(first) } else { first })
+}
+
+/// Whether a directory's picture is a small one of another in the file.
+fn is_small(directory: &Directory<'_>) -> bool {
+    directory.number(tag::SUBFILE).is_some_and(|kind| kind & 1 == 1)
+}
+
+/// Raw pictures of cameras are TIFFs too; the picture in front is a small preview.
+fn refuse_raw(bytes: &[u8], directory: &Directory<'_>) -> Result<(), String> {
+    let preview = is_small(directory) && directory.has(tag::SUB_DIRECTORIES);
+    let sensor = matches!(directory.number(tag::PHOTOMETRIC), Some(32_803 | 34_892));
+    let canon = bytes.get(8..10) == Some(b"CR");
+    if directory.has(tag::DNG_VERSION) || preview || sensor || canon {
+        let what = "a raw picture of a camera (CR2, DNG, NEF, ARW, …)";
+        return Err(format!("{what} is not read here; convert it to JPEG, PNG or TIFF"));
+    }
+    Ok(())
+}
+
+/// Which way up the picture is, by its own directory or by the first.
+fn turned(bytes: &[u8], directory: &Directory<'_>) -> Orientation {
+    let of = |directory: &Directory<'_>| {
+        orientation::of_directory(directory).or_else(|| orientation::of_xmp(directory.bytes(tag::XMP)?))
+    };
+    of(directory).or_else(|| of(&Directory::read(bytes)?)).unwrap_or(Orientation::NoTransforms)
 }
 
 /// The JPEG file that a TIFF of the old kind of JPEG holds, if it is whole.

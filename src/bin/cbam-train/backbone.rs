@@ -31,8 +31,8 @@ impl Backbone {
         if !opened.network.config().attention.is_empty() {
             notes.push("its attention is left out: new attention takes its place".to_owned());
         }
-        if !quiet {
-            notes.iter().for_each(|note| say(format_args!("{}: {note}", printable_path(path))));
+        for note in notes.iter().filter(|_| !quiet) {
+            say(format_args!("{}: {note}", printable_path(path)));
         }
         Ok(Some(opened.network))
     }

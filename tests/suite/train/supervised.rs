@@ -15,6 +15,7 @@ use cbam::train::{
     Observer, OptimizerKind, RunOptions, Start, StepReport, SupervisedOptions, SupervisedReport, TrainPart,
     class_names, loader_speed, supervised, supervised_network,
 };
+use cbam::weights::{Checkpoint, Precision};
 use image::{Rgb, RgbImage};
 use tch::{Device, Tensor};
 
@@ -267,4 +268,48 @@ fn every_epoch_is_measured_once_in_the_log_whenever_the_training_is_killed() {
         assert_eq!(log.accuracies.last(), Some(&report.accuracy));
         assert_eq!(log.steps.len(), last - step);
     }
+}
+
+#[test]
+fn a_backbone_that_leans_on_its_attention_is_refused() {
+    let labels = || vec!["blue".to_owned(), "red".to_owned()];
+    let config = |config: NetworkConfig| NetworkConfig { classes: 2, labels: labels(), ..config };
+    let leaning = NetworkConfig::official_se(Arch::ResNet18).unwrap();
+    let own = NetworkConfig::attentive(Arch::ResNet18);
+    for (network, leans) in [(leaning, true), (own, false), (NetworkConfig::plain(Arch::ResNet18), false)] {
+        let network = Network::new(config(network), Device::Cpu).unwrap();
+        assert_eq!(network.leans_on_attention(), leans);
+        let start = Start::Network(&network);
+        let plain = supervised_network(config(NetworkConfig::plain(Arch::ResNet18)), start, Device::Cpu);
+        for trained in [Network::untrained_on(&network), plain.map(|(network, _)| network)] {
+            match trained {
+                Ok(trained) => assert!(!leans && !trained.leans_on_attention()),
+                Err(error) => assert!(leans && error.to_string().contains("trained together"), "{error}"),
+            }
+        }
+    }
+}
+
+/// What names and shapes do not tell of a backbone is said, and the option that decides it is taken.
+#[test]
+fn what_a_backbone_was_taken_for_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    make_classes(&folder.path().join("classes"));
+    let network = Network::new(NetworkConfig::plain(Arch::ResNet50), Device::Cpu).unwrap();
+    let strip = |(name, tensor): (String, Tensor)| Some((name.strip_prefix("backbone.")?.to_owned(), tensor));
+    let tensors: BTreeMap<_, _> = network.variables().variables().into_iter().filter_map(strip).collect();
+    Checkpoint::new(tensors, BTreeMap::new()).save(folder.path().join("w.safetensors"), Precision::Keep).unwrap();
+    let told = |more: &[&str]| {
+        let mut command = crate::program("cbam-train");
+        command.current_dir(folder.path()).args(["supervised", "--images", "classes", "--backbone", "w.safetensors"]);
+        command.args(["--out", "t.safetensors", "--loader-only", "--size", "32", "--device", "cpu"]).args(more);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, said) = told(&[]);
+    assert!(status == Some(0) && said.contains("w.safetensors: assumed: ") && said.contains("--stride-in"), "{said}");
+    let (status, said) = told(&["--stride-in", "1x1"]);
+    assert!(status == Some(0) && !said.contains("--stride-in"), "{said}");
+    let (status, said) = told(&["--padding", "same"]);
+    assert!(status == Some(2) && said.contains("--padding has no effect"), "{said}");
 }

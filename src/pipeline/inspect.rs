@@ -92,7 +92,7 @@ pub trait Inspect {
     /// with what is asked for. `go_on` is told about costly explanations, and says whether to go on.
     ///
     /// # Errors
-    /// What the network refuses; [`Error::Interrupted`] once `go_on` has returned false.
+    /// What the network refuses; [`Error::Interrupted`](crate::Error::Interrupted) once `go_on` has returned false.
     fn inspect(
         &mut self,
         pictures: &[&Resampled],

@@ -24,9 +24,10 @@ impl ScriptedNetwork {
             let tried = self.preprocess.network_size(ImageSize::new(1, 1));
             let cause = first_line(&error);
             let as_tried = (width, height) == (tried.width.into(), tried.height.into());
-            let hint = match cause.contains("memory") || as_tried {
-                true => "",
-                false => ". Does it take pictures of one size only? Then --square with --size makes them so",
+            let hint = if as_tried || cause.contains("memory") {
+                ""
+            } else {
+                ". Does it take pictures of one size only? Then --square with --size makes them so"
             };
             self.wrong(format!("fails on pictures {size:?}, {width}x{height}: {cause}{hint}"))
         })
@@ -162,9 +163,15 @@ fn flatten(result: IValue, outputs: &mut Vec<Option<Tensor>>) {
         IValue::Tensor(tensor) => outputs.push(Some(tensor)),
         IValue::TensorList(tensors) => outputs.extend(tensors.into_iter().map(Some)),
         IValue::Tuple(values) | IValue::GenericList(values) => {
-            values.into_iter().for_each(|value| flatten(value, outputs));
+            for value in values {
+                flatten(value, outputs);
+            }
         }
-        IValue::GenericDict(entries) => entries.into_iter().for_each(|(_, value)| flatten(value, outputs)),
+        IValue::GenericDict(entries) => {
+            for (_, value) in entries {
+                flatten(value, outputs);
+            }
+        }
         _ => outputs.push(None),
     }
 }

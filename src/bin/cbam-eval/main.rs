@@ -96,7 +96,12 @@ fn conclude(
     let written = cli.json.as_ref().map(|path| write(path).map_err(Into::into));
     let made = cli.report.as_ref().map(|folder| write_report(folder, &json, &report, &set, study, source));
     let tables = report.to_string();
-    let printed = if aside { Ok(console::show(&tables)) } else { common::print(&tables).map_err(Into::into) };
+    let printed = if aside {
+        console::show(&tables);
+        Ok(())
+    } else {
+        common::print(&tables).map_err(Into::into)
+    };
     let mut status = status::DONE;
     for done in [written, made, Some(printed)].into_iter().flatten() {
         if let Err(error) = done {

@@ -52,7 +52,7 @@ fn execute(args: Args) -> Result<u8> {
         Command::Check { model, reference, tolerance, quiet } => {
             let note = |line: &str| {
                 if !quiet {
-                    common::say(line)
+                    common::say(line);
                 }
             };
             let verdict = check::check(&model, &reference, tolerance, &note)?;

@@ -81,12 +81,11 @@ fn categories(list: Option<&RawValue>, remarks: &mut Remarks) -> HashMap<String,
     let mut names = HashMap::new();
     for (number, category) in list.into_iter().enumerate() {
         let [own, name] = Category::read(category).fields;
-        match (own.id(), name.id()) {
-            (Some(own), Some(name)) => drop(names.insert(own, name)),
-            _ => {
-                let what = "categories without an id or a name that can be read, left out";
-                remarks.add(RemarkKind::Changed, what, format_args!("category number {number}"));
-            }
+        if let (Some(own), Some(name)) = (own.id(), name.id()) {
+            names.insert(own, name);
+        } else {
+            let what = "categories without an id or a name that can be read, left out";
+            remarks.add(RemarkKind::Changed, what, format_args!("category number {number}"));
         }
     }
     names

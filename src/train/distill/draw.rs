@@ -44,7 +44,9 @@ impl Sources {
 
     /// Tells what else was found.
     pub(super) fn tell(&self, observer: &mut dyn Observer) {
-        [&self.images, &self.backgrounds, &self.stamps].into_iter().for_each(|pictures| pictures.tell_found(observer));
+        for pictures in [&self.images, &self.backgrounds, &self.stamps] {
+            pictures.tell_found(observer);
+        }
     }
 
     /// The pictures that are not trained on.

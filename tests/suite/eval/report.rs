@@ -202,9 +202,11 @@ fn what_cannot_be_measured_is_said_first() {
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
         assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     };
-    refused(&["--maps", "fused", "--against", "gradcam"], "--against: gradcam is none of the maps");
-    refused(&["--maps", "scorecam:stage99"], "stage99");
-    refused(&["--small"], "--small");
+    let truth = ["--truth", "truth.tsv", "--maps"];
+    refused(&[&truth[..], &["fused", "--against", "gradcam"]].concat(), "--against: gradcam is none of the maps");
+    refused(&[&truth[..], &["scorecam:stage99"]].concat(), "stage99");
+    refused(&["--maps", "fused"], "nothing to measure");
+    refused(&["--small", "--measure", "faithfulness"], "--small: needs a table of truth");
     refused(&["--limit", "1", "--measure", "clutter"], "at least two pictures");
     refused(&["--truth", "truth.tsv", "--measure", "clutter", "--backgrounds", "nowhere"], "nowhere");
     fs::create_dir(folder.join("empty")).unwrap();

@@ -1,5 +1,6 @@
 //! The table of truth: what it holds, and lines that make no sense.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use cbam::eval::{BoundingBox, ClassNames, Object, RemarkKind, Remarks, Truth, TruthFormat};
@@ -182,7 +183,7 @@ fn an_open_quote_costs_its_own_line_alone() {
     let mut text = "image,boxes\n".to_owned();
     for i in 0..40 {
         let quote = if i % 13 == 4 { "" } else { "\"" };
-        text += &format!("{i}.jpg,\"1,1,2,2{quote}{}", if i % 2 == 0 { "\n" } else { "\r\n\n" });
+        let _ = write!(text, "{i}.jpg,\"1,1,2,2{quote}{}", if i % 2 == 0 { "\n" } else { "\r\n\n" });
     }
     let truth = read(&text).unwrap();
     let said = truth.remarks.to_string();

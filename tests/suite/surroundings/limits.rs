@@ -51,7 +51,7 @@ fn the_exit_status_says_how_much_was_done() {
     let place = Place::new();
     fs::write(place.path("broken.png"), "text").unwrap();
     fs::write(place.path("bad.safetensors"), "text").unwrap();
-    let eval = "cbam-eval --images photos --measure none";
+    let eval = "cbam-eval --images photos --truth truth.tsv --measure none";
     let train = "cbam-train supervised --out t.safetensors --device cpu --threads 1";
     for (line, status) in [
         ("cbam-run photo.png --overlay o.png", 0),
@@ -65,9 +65,10 @@ fn the_exit_status_says_how_much_was_done() {
         ("cbam-run --list-maps --weights bad.safetensors", 2),
         ("cbam-run", 2),
         (eval, 0),
-        (&format!("{eval} --truth absent.tsv"), 2),
+        ("cbam-eval --images photos --truth absent.tsv", 2),
+        ("cbam-eval --images photos --measure none", 2),
         (&format!("{eval} --weights bad.safetensors"), 2),
-        ("cbam-eval --images absent", 2),
+        ("cbam-eval --images absent --truth truth.tsv", 2),
         ("cbam-eval", 2),
         ("cbam-weights inspect w.safetensors", 0),
         ("cbam-weights inspect bad.safetensors", 2),

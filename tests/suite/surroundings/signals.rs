@@ -30,7 +30,7 @@ fn a_first_request_ends_whatever_has_not_begun() {
         "exec cbam-run - --overlay o.png",
         "exec cbam-run photo.png --overlay o.png --weights pipe.safetensors",
         "exec cbam-run photo.png --overlay o.png --labels pipe.safetensors",
-        "exec cbam-eval --images photos --weights pipe.safetensors",
+        "exec cbam-eval --images photos --truth truth.tsv --weights pipe.safetensors",
         "exec cbam-weights inspect pipe.safetensors",
         "exec cbam-train distill --images photos --backgrounds photos --stamps photos --out t.safetensors --backbone pipe.safetensors",
     ] {

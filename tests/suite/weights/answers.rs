@@ -90,7 +90,7 @@ fn networks_in_any_names_answer_as_pytorch_does() {
     let path = crate::file("tests/golden/layouts/answers.safetensors");
     let golden = Checkpoint::open(path).unwrap().tensors;
     let usual: fn(&mut OpenOptions) = |_| ();
-    let cases: [Case; 32] = [
+    let cases: [Case; 43] = [
         ("averaged", usual, &[POOL]),
         ("beside", usual, &["left out: criterion.pos_weight, projector.bias, projector.weight"]),
         ("encoder", usual, &[]),
@@ -123,6 +123,25 @@ fn networks_in_any_names_answer_as_pytorch_does() {
         ("pytorchcv resnet50b", |o| o.stride_in = Some(StrideIn::Middle), &[]),
         ("timm efficientnet_lite0", |o| o.symmetric = Some(true), &[]),
         ("timm tf_efficientnet_lite0", usual, &["tf_efficientnet_lite"]),
+        ("head beside", usual, &["bn1, fc1, bn2, fc2 (512 to 40 to 9)", "behind its BatchNorm"]),
+        ("head unordered", usual, &["head.hidden, head.bn, head.cls (512 to 40 to 9)"]),
+        ("head predictor", usual, &["predictor is the classifier"]),
+        ("se then spatial", usual, &["pools the mean alone, and stands before the spatial gate", "--pool-order"]),
+        ("se called channel", usual, &[]),
+        ("last and first", usual, &["ca1.fc1 stands behind the first convolution", "ca.fc1 stands behind layer4"]),
+        ("stem and last", usual, &["ca_stem.fc1 stands behind the first", "ca_last.fc1 stands behind layer4"]),
+        (
+            "a dictionary of stages",
+            usual,
+            &["layer1.ca.fc1 stands behind layer1", "layer3.ca.fc1 stands behind layer3"],
+        ),
+        ("stages wrapped", usual, &["stands before the spatial gate"]),
+        ("vgg two layers", usual, &["classifier.0, classifier.3 (25088 to 40 to 9)"]),
+        (
+            "timm legacy_seresnet50",
+            usual,
+            &["pooling without padding", "in the first 1×1 convolution", "--stride-in 3x3"],
+        ),
     ];
     for (name, change, said) in cases {
         let opened = open(name, change).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -272,7 +272,7 @@ fn follow(leaves: &[Leaf], features: i64) -> Option<()> {
 /// Layers whose names do not say their order, in that of their widths. An error if a BatchNorm fits in several places.
 fn by_widths(modules: &Modules, leaves: &[Leaf], features: i64) -> Result<Option<Vec<Leaf>>, String> {
     let (mut linear, norms): (Vec<&Leaf>, Vec<&Leaf>) = leaves.iter().partition(|leaf| outputs(leaf).is_some());
-    if norms.iter().any(|leaf| !matches!(leaf.shape, Shape::Norm(_))) {
+    if linear.is_empty() || norms.iter().any(|leaf| !matches!(leaf.shape, Shape::Norm(_))) {
         return Ok(None);
     }
     linear.sort_by(|a, b| natural(&a.path, &b.path));
@@ -314,7 +314,7 @@ fn by_widths(modules: &Modules, leaves: &[Leaf], features: i64) -> Result<Option
         all.push(layer);
         all.extend(norms);
     }
-    Ok(if widths.len() > 1 { Some(all) } else { None })
+    Ok(Some(all))
 }
 
 fn take(modules: &Modules, chain: &Chain, features: i64, ours: &str) -> Result<Head, String> {

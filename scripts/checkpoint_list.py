@@ -164,7 +164,8 @@ def linear(**shapes):
 LIST = [item for items in [
     *(network(f"torchvision {name}", torchvision_(name)) for name in
       ("resnet18", "resnet34", "resnet50", "resnet101", "wide_resnet50_2", "resnext50_32x4d", "vgg11", "vgg16_bn", "mobilenet_v2")),
-    *(network(f"timm {name}", timm_(name)) for name in ("resnet18", "resnet50", "vgg13")),
+    *(network(f"timm {name}", timm_(name)) for name in ("resnet18", "resnet50")),
+    network("timm vgg13", timm_("vgg13"), refused="does not fit the 25088 pooled features"),  # its classifier slides over larger pictures
     *(network(f"timm {name} {layer}", timm_(name, block_args={"attn_layer": layer})) for name, layer in
       (("resnet18", "cbam"), ("resnet50", "cbam"), ("resnet18", "se"), ("resnet18", "eca"), ("resnet50", "eca"))),
     network("timm resnet34 lcbam", timm_("resnet34", block_args={"attn_layer": "lcbam"}), refused="light CBAM"),

@@ -9,6 +9,9 @@ use super::{AttentionKind, Layout, SiteAttention};
 use crate::attention::PoolOrder;
 use crate::backbone::{Arch, StrideIn, Variant};
 
+/// ImageNet's.
+const PUBLISHED_CLASSES: i64 = 1000;
+
 /// What is known of a network beyond its tensors' names and shapes.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -85,9 +88,14 @@ pub struct Recognised {
 }
 
 impl Recognised {
-    /// What is left to take for granted of any network, in one.
+    /// What is left to take for granted of any network, in one; nothing of EfficientNet-Lite as it was published, in its own names and
+    /// with its classes.
     pub(super) fn all_else(&self) -> Option<Assumption> {
         let arch: Arch = self.arch.parse().ok()?;
+        let published = self.layout == Layout::EfficientNetLite && self.attention.is_empty() && self.variant.is_usual();
+        if published && self.classes == PUBLISHED_CLASSES {
+            return None;
+        }
         let lite = arch.is_efficientnet_lite();
         let layers = match self.arch.as_str() {
             _ if lite => "ReLU6",

@@ -126,6 +126,15 @@ fn what_no_option_decides_is_said_once_of_every_network() {
         let found = assumed(tensors(name));
         assert_eq!((found.matches("all else").count(), found.matches(said).count()), (1, 1), "{name}: {found}");
     }
+    // Of the published one its names say it all.
+    assert_eq!(
+        Checkpoint::open(crate::backbone::pretrained(Arch::EfficientNetLite0))
+            .unwrap()
+            .recognise()
+            .unwrap()
+            .assumptions,
+        []
+    );
     // How pictures are taken is said once.
     let mut grey = tensors("timm tf_efficientnet_lite0");
     grey.insert("conv_stem.weight".to_owned(), zeros(&[32, 1, 3, 3]));

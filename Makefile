@@ -77,7 +77,7 @@ evaluation: build models ## Every table of docs/EVALUATION.md; IMAGES and TRUTH 
 foreign-checkpoints: .venv ## Checkpoints of other people's layouts, by their own code, for the ignored tests
 	.venv/bin/python tests/golden/layouts/gen.py --write target/foreign
 
-check-checkpoints: build .venv ## Compare over 70 checkpoints of other people's code with PyTorch, logits and gates; CHECK="--only cbam"
+check-checkpoints: build .venv ## Compare over 130 checkpoints of other people's code with PyTorch, logits and gates; CHECK="--only cbam"
 	.venv/bin/python scripts/check_checkpoints.py --bin "$(TARGET)/release" $(CHECK)
 
 odd-pictures: build .venv ## Draw the odd pictures that Pillow and PngSuite ship, and compare with Pillow

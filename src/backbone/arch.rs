@@ -214,9 +214,14 @@ impl Arch {
         }
     }
 
-    /// How many numbers the matrices of a classifier hold, with these layers before its last one.
+    /// How many numbers the matrices of a classifier hold, with these layers before its last one; none for 0 classes.
     pub(crate) fn classifier_values(self, hidden: &[i64], classes: i64) -> i128 {
-        let features = if self.family() == Family::Vgg { 4096 } else { self.head_channels() };
+        if classes == 0 {
+            return 0;
+        }
+        let vgg = self.family() == Family::Vgg;
+        let features = if vgg { vgg::FEATURES } else { self.head_channels() };
+        let hidden = if vgg && hidden.is_empty() { &vgg::HIDDEN[..] } else { hidden };
         let widths: Vec<i128> =
             [features].iter().chain(hidden).chain([&classes]).map(|width| i128::from(*width)).collect();
         widths.windows(2).fold(0, |sum: i128, pair| sum.saturating_add(pair[0].saturating_mul(pair[1])))
@@ -237,10 +242,10 @@ impl Arch {
             Self::ResNeXt50 => 22_700,
             Self::ResNeXt101 => 85_900,
             Self::WideResNet50 => 66_100,
-            Self::Vgg11 | Self::Vgg11Bn => 127_500,
-            Self::Vgg13 | Self::Vgg13Bn => 127_700,
-            Self::Vgg16 | Self::Vgg16Bn => 132_900,
-            Self::Vgg19 | Self::Vgg19Bn => 138_200,
+            Self::Vgg11 | Self::Vgg11Bn => 9_200,
+            Self::Vgg13 | Self::Vgg13Bn => 9_400,
+            Self::Vgg16 | Self::Vgg16Bn => 14_700,
+            Self::Vgg19 | Self::Vgg19Bn => 20_000,
             Self::MobileNetV2 => 2_180,
         };
         1000 * thousands

@@ -133,7 +133,7 @@ impl Backbone for ResNet {
 
     fn stem_gated(&self, xs: &Tensor, train: bool, gate: &mut GateStem<'_>) -> Result<Tensor> {
         let xs = gate(&self.bn1.forward_t(&self.conv1.forward(xs), train).relu_())?;
-        Ok(if self.stem.max_pool { xs.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false) } else { xs })
+        Ok(if self.stem.max_pool { self.stem.pool(&xs) } else { xs })
     }
 
     fn stem_place(&self) -> Option<(i64, i64)> {
@@ -175,7 +175,7 @@ impl Backbone for ResNet {
         };
         Some(Box::new(Residual {
             stem: prepare((&self.conv1, &self.bn1), self.stem.stride, Clamp::RELU)?,
-            max_pool: self.stem.max_pool,
+            pooled: self.stem,
             stages: self.layers.iter().enumerate().map(stage).collect::<Option<_>>()?,
             classifier: self.fc.prepare()?,
         }))

@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use tch::Tensor;
 
 use crate::{Error, Result};
 
@@ -53,15 +54,30 @@ pub struct Stem {
     pub stride: i64,
     /// Whether a 3×3 max pooling of stride 2 follows. Default: true.
     pub max_pool: bool,
+    /// Whether that pooling has no padding, and goes beyond the picture at the right and the bottom where it must, as Caffe's does
+    /// (PyTorch's `ceil_mode`). Default: false, it has one cell on each side.
+    #[serde(skip_serializing_if = "is_false")]
+    pub unpadded: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Default for Stem {
     fn default() -> Self {
-        Self { kernel: 7, stride: 2, max_pool: true }
+        Self { kernel: 7, stride: 2, max_pool: true, unpadded: false }
     }
 }
 
 impl Stem {
+    /// The max pooling of features `[N, C, h, w]`.
+    pub(super) fn pool(self, xs: &Tensor) -> Tensor {
+        let padding = if self.unpadded { 0 } else { 1 };
+        xs.max_pool2d([3, 3], [2, 2], [padding; 2], [1, 1], self.unpadded)
+    }
+
     /// How many pixels one cell covers along a side behind it.
     pub const fn cell(self) -> i64 {
         self.stride * if self.max_pool { 2 } else { 1 }
@@ -81,8 +97,8 @@ pub struct Variant {
     pub symmetric: bool,
     /// Whether it was made for grey pictures: its first convolution weighs red, green and blue as luminance does.
     pub grey: bool,
-    /// The widths of the layers between the pooled features and the classifier's last one, each with a ReLU behind it. Not
-    /// of VGG, whose classifier is its own.
+    /// The widths of the layers between the pooled features and the classifier's last one, each with a ReLU behind it. Of VGG, none
+    /// stand for its own two.
     pub hidden: Vec<i64>,
 }
 

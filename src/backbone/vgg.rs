@@ -1,4 +1,5 @@
-//! VGG (Simonyan & Zisserman 2015): 3×3 convolutions in five stages, and three linear layers.
+//! VGG (Simonyan & Zisserman 2015): 3×3 convolutions in five stages, and three linear layers, or as many as a [`Variant`]
+//! says.
 //!
 //! A max pooling halves the resolution between two stages, and one more stands behind the last. Here it belongs to the
 //! classifier: `stage5`, and [`head`](Backbone::head) with it, is the last convolution after its ReLU, at stride 16, as
@@ -20,8 +21,13 @@ use crate::{Error, Result};
 const CHANNELS: [i64; 5] = [64, 128, 256, 512, 512];
 /// The cells a side that the classifier sees.
 const CELLS: i64 = 7;
-/// The width of the classifier.
-const HIDDEN: i64 = 4096;
+/// The values that it sees.
+pub(super) const FEATURES: i64 = CHANNELS[4] * CELLS * CELLS;
+/// The widths of the classifier's own hidden layers, `classifier.0` and `classifier.3`; others are called `classifier.hidden0` and so
+/// on.
+pub(super) const HIDDEN: [i64; 2] = [4096; 2];
+/// The number of the classifier's last layer.
+const LAST: usize = 6;
 const DROPOUT: f64 = 0.5;
 
 /// How many convolutions each stage has, and whether they are normalised.
@@ -55,7 +61,7 @@ pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
 #[derive(Debug)]
 pub struct Vgg {
     convs: Vec<Vec<(Conv2D, Option<BatchNorm>)>>, // by stage
-    classifier: Option<[Linear; 3]>,
+    classifier: Option<Vec<Linear>>,
     stages: Vec<Stage>,
 }
 
@@ -75,9 +81,6 @@ impl Vgg {
     pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
         variant.not_residual()?;
         variant.not_efficientnet_lite()?;
-        if !variant.hidden.is_empty() {
-            return Err(Error::argument("network", "VGG has a classifier of its own, without other hidden layers"));
-        }
         let p = p.borrow();
         let (Some((convs, normalised)), Some(stages)) = (shape(arch), stages(arch)) else {
             return Err(Error::argument("backbone", format!("{arch} is no VGG")));
@@ -97,13 +100,21 @@ impl Vgg {
             layers.push(layer);
             number += 1; // the pooling
         }
-        let classifier = p / "classifier";
         let classifier = (classes > 0).then(|| {
-            [
-                small_linear(&classifier / 0, input * CELLS * CELLS, HIDDEN),
-                small_linear(&classifier / 3, HIDDEN, HIDDEN),
-                small_linear(&classifier / 6, HIDDEN, classes),
-            ]
+            let hidden = if variant.hidden.is_empty() { &HIDDEN[..] } else { &variant.hidden };
+            let mut inputs = FEATURES;
+            let layer = |(number, &outputs): (usize, &i64)| {
+                let p = p / "classifier";
+                let path = match number {
+                    last if last == hidden.len() => p / LAST,
+                    own if variant.hidden.is_empty() => p / (3 * own),
+                    other => p / format!("hidden{other}"),
+                };
+                let layer = small_linear(path, inputs, outputs);
+                inputs = outputs;
+                layer
+            };
+            hidden.iter().chain([&classes]).enumerate().map(layer).collect()
         });
         Ok(Self { convs: layers, classifier, stages })
     }
@@ -115,13 +126,12 @@ fn pool(xs: &Tensor) -> Tensor {
 }
 
 /// The features of the last stage, `[N, 512, h, w]`, to logits.
-fn classify(classifier: Option<&[Linear; 3]>, features: &Tensor, train: bool) -> Tensor {
-    let Some([first, second, last]) = classifier else {
+fn classify(classifier: Option<&[Linear]>, features: &Tensor, train: bool) -> Tensor {
+    let Some((last, hidden)) = classifier.and_then(<[Linear]>::split_last) else {
         return features.mean_dim(&[2_i64, 3][..], false, None).narrow(1, 0, 0); // [N, 0]
     };
     let cells = pool(features).adaptive_avg_pool2d([CELLS; 2]).flatten(1, -1); // [N, 512 · 7 · 7]
-    let hidden = first.forward(&cells).relu_().dropout(DROPOUT, train);
-    last.forward(&second.forward(&hidden).relu_().dropout(DROPOUT, train))
+    last.forward(&hidden.iter().fold(cells, |xs, layer| layer.forward(&xs).relu_().dropout(DROPOUT, train)))
 }
 
 impl Backbone for Vgg {
@@ -161,7 +171,7 @@ impl Backbone for Vgg {
     }
 
     fn classify(&self, features: &Tensor, train: bool) -> Tensor {
-        classify(self.classifier.as_ref(), features, train)
+        classify(self.classifier.as_deref(), features, train)
     }
 
     fn prepare(&self, _gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
@@ -175,7 +185,7 @@ impl Backbone for Vgg {
             |layer: &Linear| Linear { ws: layer.ws.shallow_clone(), bs: layer.bs.as_ref().map(Tensor::shallow_clone) };
         Some(Box::new(Plain {
             stages,
-            classifier: self.classifier.as_ref().map(|layers| layers.each_ref().map(share)),
+            classifier: self.classifier.as_ref().map(|layers| layers.iter().map(share).collect()),
             classify,
         }))
     }

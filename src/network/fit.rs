@@ -60,10 +60,9 @@ impl Held<'_> {
             });
         }
         let held: usize = self.tensors.values().map(Tensor::numel).sum();
-        let classifier = arch.classifier_values(&variant.hidden, classes);
-        for (part, needed) in
-            [(format!("{arch}"), arch.least_values()), (format!("a classifier of {classes} classes"), classifier)]
-        {
+        let backbone = arch.least_values();
+        let whole = backbone.saturating_add(arch.classifier_values(&variant.hidden, classes));
+        for (part, needed) in [(format!("{arch}"), backbone), (format!("{arch} of {classes} classes"), whole)] {
             if needed > held as i128 {
                 return Err(format!("{part} has {needed} weights at least, and the file holds {held}"));
             }

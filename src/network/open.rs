@@ -46,7 +46,7 @@ impl OpenOptions {
     }
 
     /// Whether anything in them is about recognising a network.
-    fn recognises(&self) -> bool {
+    pub fn recognises(&self) -> bool {
         let Self { arch, drop_attention, part: _, stride_in, pool_order, max_pool, symmetric } = self;
         let decides = [stride_in.is_some(), pool_order.is_some(), max_pool.is_some(), symmetric.is_some()];
         arch.is_some() || *drop_attention || decides.contains(&true)
@@ -150,26 +150,51 @@ impl Network {
         Ok(Opened { network, assumptions, left_out, unknown, report })
     }
 
-    /// A network of somebody else's, told by the names and shapes of its tensors.
-    fn foreign(checkpoint: &Checkpoint, options: &OpenOptions, device: Device) -> Result<Opened> {
+    /// Which network a file of somebody else's is of: as [`Checkpoint::recognise_with`], and its tensors have the shapes of that
+    /// network, so that it opens.
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with), for a file whose metadata does not say it.
+    pub fn recognise(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Recognised> {
+        let (found, config) = Self::planned(checkpoint, options)?;
+        let network = to_be_loaded(|| Self::new(config, Device::Cpu))?;
+        let tensors = found.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
+        let report = Checkpoint::new(tensors, BTreeMap::new()).compare(&network.variables.variables(), "").0;
+        complete(checkpoint, &found.arch, &report)?;
+        Ok(found)
+    }
+
+    /// What a file of somebody else's shows, and how it would be built, if it holds as much.
+    fn planned(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<(Recognised, NetworkConfig)> {
         let found = checkpoint.recognise_with(&options.recognising())?;
-        let Recognised { arch, classes, attention, variant, assumptions, left_out, tensors, .. } = found;
-        let named = |error: Error| Error::weights(checkpoint.name(), error);
-        let arch: Arch = arch.parse().map_err(named)?;
-        let attention = attention.into_iter().map(stage_attention).collect();
+        let arch: Arch = found.arch.parse().map_err(|error: Error| Error::weights(checkpoint.name(), error))?;
+        let attention = found.attention.iter().cloned().map(stage_attention).collect();
+        let (classes, variant) = (found.classes, found.variant.clone());
         let config = NetworkConfig { classes, attention, variant, ..NetworkConfig::plain(arch) };
-        let held = Held { tensors: &tensors, bundled: None };
+        let held = Held { tensors: &found.tensors, bundled: None };
         held.fits(&config)
             .map_err(|message| Error::weights(checkpoint.name(), format!("not quite {arch}: {message}")))?;
-        let network = Self::new(config, device).map_err(named)?;
+        Ok((found, config))
+    }
+
+    /// A network of somebody else's, told by the names and shapes of its tensors.
+    fn foreign(checkpoint: &Checkpoint, options: &OpenOptions, device: Device) -> Result<Opened> {
+        let (found, config) = Self::planned(checkpoint, options)?;
+        let network = Self::new(config, device).map_err(|error| Error::weights(checkpoint.name(), error))?;
+        let Recognised { arch, assumptions, left_out, tensors, .. } = found;
         let mut report = apply(tensors, &network)?;
-        if !report.is_complete() {
-            return Err(Error::weights(checkpoint.name(), format!("not quite {arch}: {report}")));
-        }
+        complete(checkpoint, &arch, &report)?;
         report.unused.clone_from(&left_out);
         let unknown = checkpoint.wrapping().unknown.clone();
         Ok(Opened { network, assumptions, left_out, unknown, report })
     }
+}
+
+fn complete(checkpoint: &Checkpoint, arch: &str, report: &LoadReport) -> Result<()> {
+    if report.is_complete() {
+        return Ok(());
+    }
+    Err(Error::weights(checkpoint.name(), format!("not quite {arch}: {report}")))
 }
 
 fn apply(tensors: BTreeMap<String, Tensor>, network: &Network) -> Result<LoadReport> {

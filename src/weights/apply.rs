@@ -76,6 +76,22 @@ impl Checkpoint {
     /// [`Error::Weights`] with the keys concerned if `strict` and the report is not complete; [`Error::Torch`] if a
     /// copy fails.
     pub fn apply(&self, variables: &HashMap<String, Tensor>, prefix: &str, strict: bool) -> Result<LoadReport> {
+        let (report, copies) = self.compare(variables, prefix);
+        if strict && !report.is_complete() {
+            return Err(Error::weights(self.name(), format!("the weights do not fit the network: {report}")));
+        }
+        for (variable, tensor) in copies {
+            no_grad(|| variable.shallow_clone().f_copy_(tensor))?;
+        }
+        Ok(report)
+    }
+
+    /// What [`apply`](Self::apply) would report, and the variables with the tensors that they would take over.
+    pub(crate) fn compare<'t>(
+        &'t self,
+        variables: &'t HashMap<String, Tensor>,
+        prefix: &str,
+    ) -> (LoadReport, Vec<(&'t Tensor, &'t Tensor)>) {
         let mut report = LoadReport::default();
         let mut wanted = BTreeSet::new();
         let mut copies = Vec::new();
@@ -100,13 +116,7 @@ impl Checkpoint {
         report.applied.sort();
         report.missing.sort();
         report.wrong_shape.sort();
-        if strict && !report.is_complete() {
-            return Err(Error::weights(self.name(), format!("the weights do not fit the network: {report}")));
-        }
-        for (variable, tensor) in copies {
-            no_grad(|| variable.shallow_clone().f_copy_(tensor))?;
-        }
-        Ok(report)
+        (report, copies)
     }
 }
 

@@ -61,6 +61,9 @@ const AVERAGED: &str = "n_averaged";
 /// The longest file that is read, in bytes: 8 GiB.
 const MAX_FILE: u64 = 8 << 30;
 
+/// More tensors than any checkpoint has.
+const MAX_TENSORS: usize = 1 << 16;
+
 /// The named tensors of a weights file, on the CPU.
 #[derive(Debug)]
 pub struct Checkpoint {
@@ -120,8 +123,9 @@ impl Checkpoint {
 
     /// Reads a weights file: safetensors, or what PyTorch's `torch.save` wrote, with zip or before. Nothing in it is
     /// executed: objects of classes that are not known here, beside the weights, are passed over, and
-    /// [`Wrapping::unknown`] names them; a file that would run something, or a whole model, is refused. Of a training script's dictionary, the weights are read ([`ReadOptions::part`] says which); prefixes
-    /// such as `module.` that all names have are taken off. [`wrapping`](Self::wrapping) tells of both.
+    /// [`Wrapping::unknown`] names them; a file that would run something, or a whole model, is refused. Of a training script's
+    /// dictionary, the weights are read ([`ReadOptions::part`] says which); prefixes such as `module.` that all names have are taken
+    /// off. [`wrapping`](Self::wrapping) tells of both.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read; [`Error::Weights`] as for [`Checkpoint::from_bytes`].

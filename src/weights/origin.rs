@@ -81,7 +81,8 @@ pub(super) fn part_of(
     let Err(message) = entry else { return entry };
     let split = part.match_indices('.').map(|(dot, _)| (Some(&part[..dot]), &part[dot + 1..]));
     for (entry, prefix) in std::iter::once((None, part)).chain(split) {
-        if let Ok(contents) = read(entry).and_then(|contents| contents.under(prefix)) {
+        let Ok(contents) = read(entry) else { continue };
+        if let Some(contents) = contents.under(prefix)? {
             return Ok(contents);
         }
     }
@@ -89,8 +90,8 @@ pub(super) fn part_of(
 }
 
 impl Contents {
-    /// What stands under a prefix, without it.
-    fn under(mut self, prefix: &str) -> Result<Self, String> {
+    /// What stands under a prefix, without it; none if nothing does. An error if two names are one without it.
+    fn under(mut self, prefix: &str) -> Result<Option<Self>, String> {
         let prefix = format!("{}.", prefix.trim_end_matches('.'));
         // It may stand behind what wrappers put before every name, which messages leave out.
         let inside = |name: &str| {
@@ -105,10 +106,14 @@ impl Contents {
         let (wanted, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.tensors).into_iter().partition(|(name, _)| inside(name).is_some());
         if wanted.is_empty() {
-            return Err(format!("no name begins with {prefix:?}"));
+            return Ok(None);
         }
-        self.tensors =
-            wanted.into_iter().filter_map(|(name, tensor)| inside(&name).map(|inside| (inside, tensor))).collect();
+        for (name, tensor) in wanted {
+            let Some(here) = inside(&name) else { continue };
+            if self.tensors.insert(here.clone(), tensor).is_some() {
+                return Err(format!("several tensors are called {here:?} under {prefix:?}, one of them {name:?}"));
+            }
+        }
         let mut beside: BTreeMap<String, usize> = BTreeMap::new();
         for name in others.keys() {
             *beside.entry(name.split('.').next().unwrap_or(name).to_owned()).or_default() += 1;
@@ -116,7 +121,7 @@ impl Contents {
         let few = beside.into_iter().take(MAX_BESIDE);
         self.wrapping.beside.extend(few.map(|(name, count)| (format!("{name}."), format!("{count} tensors"))));
         self.wrapping.prefixes.push(prefix);
-        Ok(self)
+        Ok(Some(self))
     }
 }
 

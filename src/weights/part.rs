@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Wrapping;
 use super::pickle::{Id, Object, Pickle};
 use super::view::{self, View};
+use super::{MAX_TENSORS, Wrapping};
 
 /// What training scripts call the weights, the usual ones first: the running average only where there is nothing else.
 const PARTS: [&str; 12] = [
@@ -24,8 +24,6 @@ const PARTS: [&str; 12] = [
 
 /// How deep a part may lie in other parts, such as `ema` → `module`.
 const MAX_DEPTH: usize = 4;
-/// More tensors than any checkpoint has.
-const MAX_TENSORS: usize = 1 << 16;
 /// How many entries beside the weights are told of.
 const MAX_BESIDE: usize = 64;
 /// How many unknown classes of objects beside the weights are told of.

@@ -9,7 +9,7 @@ use safetensors::tensor::TensorInfo;
 use serde::Serialize;
 use tch::Tensor;
 
-use super::{Contents, dtype};
+use super::{Contents, MAX_TENSORS, dtype};
 use crate::error::{Error, Result};
 use crate::pipeline::WholeFile;
 
@@ -20,6 +20,10 @@ const METADATA: &str = "__metadata__";
 pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
     let broken = |error| format!("a broken safetensors file: {error}");
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let count = header.tensors().len();
+    if count > MAX_TENSORS {
+        return Err(format!("{count} tensors; no network here has more than {MAX_TENSORS}"));
+    }
     let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
     let mut tensors = BTreeMap::new();
     for (name, view) in SafeTensors::deserialize(bytes).map_err(broken)?.tensors() {

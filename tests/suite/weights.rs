@@ -9,6 +9,7 @@ mod claims;
 #[cfg(feature = "cli")]
 mod command;
 mod damage;
+mod doubts;
 mod hostile;
 mod layouts;
 mod legacy;

@@ -13,8 +13,8 @@ use crate::{Error, Result};
 pub(in crate::backbone) struct Plain {
     pub(in crate::backbone) stages: Vec<Vec<Convolution>>,
     /// From the last stage's output to class scores, as the network itself does it: its matrices are larger than all else.
-    pub(in crate::backbone) classifier: Option<[Linear; 3]>,
-    pub(in crate::backbone) classify: fn(Option<&[Linear; 3]>, &Tensor, bool) -> Tensor,
+    pub(in crate::backbone) classifier: Option<Vec<Linear>>,
+    pub(in crate::backbone) classify: fn(Option<&[Linear]>, &Tensor, bool) -> Tensor,
 }
 
 impl Prepared for Plain {
@@ -47,6 +47,6 @@ impl Prepared for Plain {
     }
 
     fn classify(&self, features: &Tensor) -> Result<Tensor> {
-        Ok((self.classify)(self.classifier.as_ref(), features, false))
+        Ok((self.classify)(self.classifier.as_deref(), features, false))
     }
 }

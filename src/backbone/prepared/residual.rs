@@ -5,15 +5,15 @@ use tch::Tensor;
 use super::Prepared;
 use crate::Result;
 use crate::backbone::head::PreparedHead;
-use crate::backbone::{GateInside, GateStem};
+use crate::backbone::{GateInside, GateStem, Stem};
 use crate::kernels::{Axis, Clamp, Convolution, Map, Padding, max_pool};
 
 /// A residual network.
 #[derive(Debug)]
 pub(in crate::backbone) struct Residual {
     pub(in crate::backbone) stem: Convolution,
-    /// Whether a max pooling follows the stem.
-    pub(in crate::backbone) max_pool: bool,
+    /// The stem's form: which pooling follows its convolution.
+    pub(in crate::backbone) pooled: Stem,
     pub(in crate::backbone) stages: Vec<Vec<ResidualBlock>>,
     pub(in crate::backbone) classifier: PreparedHead,
 }
@@ -32,8 +32,10 @@ impl Prepared for Residual {
         let xs = self.stem.forward(&Map::of("stem", xs, self.stem.channels())?, None);
         let channels = xs.channels;
         let xs = gate(&xs.tensor())?;
-        if !self.max_pool {
-            return Ok(xs);
+        match self.pooled {
+            Stem { max_pool: false, .. } => return Ok(xs),
+            Stem { unpadded: true, .. } => return Ok(self.pooled.pool(&xs)),
+            _ => {}
         }
         let xs = Map::of("stem", &xs, channels)?;
         Ok(max_pool(&xs, Axis { kernel: 3, stride: 2, padding: Padding::Each(1) }).tensor())

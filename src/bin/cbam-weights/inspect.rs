@@ -2,7 +2,7 @@
 
 use cbam::Error;
 use cbam::attention::{CbamConfig, PoolOrder, SpatialAttentionConfig};
-use cbam::network::OpenOptions;
+use cbam::network::{Network, OpenOptions};
 use cbam::text::printable;
 use cbam::weights::{AttentionKind, Checkpoint, kind_name};
 
@@ -39,15 +39,18 @@ pub(crate) fn describe(checkpoint: &Checkpoint, opening: &Opening) -> cbam::Resu
     Ok(lines.join("\n") + "\n")
 }
 
-/// Which network the tensors are of, by its configuration or by their names and shapes; or why that cannot be told.
+/// Which network the tensors are of, by its configuration or by their names and shapes; or why that cannot be told, which is an
+/// error if options were to help.
 fn network(checkpoint: &Checkpoint, options: &OpenOptions) -> cbam::Result<Vec<String>> {
     if checkpoint.metadata.contains_key(CONFIG) {
         options.without_effect(checkpoint)?;
         return Ok(vec!["network     of this program, configured by its metadata".to_owned()]);
     }
-    let found = match checkpoint.recognise_with(&options.recognising()) {
+    let found = match Network::recognise(checkpoint, options) {
         Ok(found) => found,
-        Err(Error::Weights { message, .. }) => return Ok(vec![format!("network     unknown: {}", plain(&message))]),
+        Err(Error::Weights { message, .. }) if !options.recognises() => {
+            return Ok(vec![format!("network     unknown: {}", plain(&message))]);
+        }
         Err(error) => return Err(error),
     };
     let mut lines = vec![format!("network     {found}"), format!("layout      {}", found.layout)];

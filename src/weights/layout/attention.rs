@@ -11,12 +11,11 @@
 //!
 //! Both channel gates have the same shapes: where no spatial gate stands beside it, the names must tell.
 
-use tch::{Tensor, no_grad};
-
-use super::modules::{Leaf, Modules, Shape, said};
+use super::modules::{Leaf, Modules, Shape};
 use super::names::listed;
+use super::words::{named_attention, named_channel, named_squeeze};
 use super::{Assumption, AttentionKind, Layout, SiteAttention};
-use crate::attention::{CbamConfig, ChannelAttentionConfig, PoolOrder, SpatialAttentionConfig};
+use crate::attention::{CbamConfig, ChannelAttentionConfig, Pool, PoolOrder, SpatialAttentionConfig};
 
 /// What is known of attention that was found.
 #[derive(Debug)]
@@ -24,6 +23,21 @@ pub(super) struct Found {
     pub(super) layout: Layout,
     pub(super) attention: SiteAttention,
     pub(super) assumptions: Vec<Assumption>,
+    /// Whether its names are so wholly its authors' that the network around it is theirs too.
+    pub(super) signed: bool,
+}
+
+/// What timm calls the modules of its CBAM.
+const TIMM_CBAM: [&str; 4] = ["se.channel.fc1", "se.channel.fc2", "se.spatial.conv.bn", "se.spatial.conv.conv"];
+
+/// The pools of a channel gate.
+enum Pools {
+    /// The mean alone, and no spatial gate behind it.
+    Excitation,
+    /// The mean alone, before a spatial gate.
+    Mean,
+    /// Mean and maximum.
+    Both,
 }
 
 /// The parts of one gate.
@@ -34,31 +48,6 @@ pub(super) struct Parts {
     spatial: Option<Leaf>,
     norm: Option<Leaf>,
     eca: Option<Leaf>,
-}
-
-/// Words that modules of attention are called, whole or as part of a name.
-const WORDS: [&str; 9] = ["cbam", "attn", "atten", "gate", "senet", "squeeze", "excit", "ecanet", "bam"];
-/// And abbreviations, as whole words.
-const SHORT: [&str; 12] = ["se", "ca", "sa", "eca", "att", "cam", "sam", "ge", "sk", "scse", "sse", "cse"];
-
-/// Whether a module is called attention.
-pub(super) fn named_attention(name: &str) -> bool {
-    let lower = name.to_lowercase();
-    lower.split('.').any(|part| {
-        let word = part.trim_end_matches(|c: char| c.is_ascii_digit()).trim_matches('_');
-        WORDS.iter().any(|known| part.contains(known)) || word.split('_').any(|word| SHORT.contains(&word))
-    })
-}
-
-/// Whether a tensor of this name and shape is likely one of attention's.
-pub(super) fn looks_like_attention(name: &str, shape: Option<&[i64]>) -> bool {
-    let (path, last) = name.rsplit_once('.').unwrap_or(("", name));
-    let by_shape = match shape {
-        Some(&[1, 2, rows, columns]) => rows == columns && rows > 1,
-        Some(&[1, 1, _]) => last == "weight",
-        _ => false,
-    };
-    by_shape || named_attention(if matches!(last, "weight" | "bias") { path } else { name })
 }
 
 impl Parts {
@@ -131,21 +120,29 @@ impl Parts {
         self.mlp.iter().flatten().chain(&self.spatial).chain(&self.norm).chain(&self.eca)
     }
 
-    /// Whose names these are, of what stands at a place whose prefix is `place`.
-    fn layout(&self, place: &str) -> Layout {
-        let any = |test: &dyn Fn(&str) -> bool| {
-            self.all().any(|leaf| test(leaf.path.strip_prefix(place).unwrap_or(&leaf.path).trim_matches('.')))
+    /// Whose names these are, of what stands at a place whose prefix is `place`, and whether they sign the network: timm's CBAM has
+    /// four modules that nobody else calls so.
+    fn layout(&self, modules: &Modules, place: &str) -> (Layout, bool) {
+        let mut paths: Vec<&str> =
+            self.all().map(|leaf| leaf.path.strip_prefix(place).unwrap_or(&leaf.path).trim_matches('.')).collect();
+        paths.sort_unstable();
+        let any = |test: &dyn Fn(&str) -> bool| paths.iter().any(|path| test(path));
+        // timm's squeeze-and-excitation is of 1×1 convolutions with biases.
+        let convolves = |leaf: &Leaf| {
+            leaf.bias && modules.get(&format!("{}.weight", leaf.path)).is_some_and(|weight| weight.dim() == 4)
         };
         if any(&|path| path.contains("ChannelGate.mlp.") || path.contains("SpatialGate.spatial.")) {
-            Layout::Official
+            (Layout::Official, false)
         } else if any(&|path| path.contains("ch_gate.mlp.") || path.contains("sp_gate.conv.")) {
-            Layout::Pytorchcv
-        } else if any(&|path| matches!(path, "se.channel.fc1" | "se.spatial.conv.conv" | "se.fc1" | "se.conv")) {
-            Layout::Timm
+            (Layout::Pytorchcv, false)
+        } else if paths == TIMM_CBAM {
+            (Layout::Timm, true)
+        } else if paths == ["se.conv"] || (paths == ["se.fc1", "se.fc2"] && self.all().all(convolves)) {
+            (Layout::Timm, false)
         } else if any(&|path| path.starts_with("ca.") || path.starts_with("sa.")) {
-            Layout::CaSa
+            (Layout::CaSa, false)
         } else {
-            Layout::OtherNames
+            (Layout::OtherNames, false)
         }
     }
 
@@ -158,14 +155,16 @@ impl Parts {
         channels: i64,
         order: Option<PoolOrder>,
     ) -> Result<Found, String> {
-        let layout = self.layout(place);
+        let (layout, signed) = self.layout(modules, place);
         let mut assumptions = Vec::new();
         let kind = if let Some(eca) = &self.eca {
             let Shape::AlongChannels(kernel_size) = eca.shape else { return Err(format!("{} is no ECA", eca.path)) };
             modules.take(&format!("{}.weight", eca.path), ours(site, "eca", "conv.weight"))?;
+            assumptions.push(Assumption::new("ECA pads the channels with zeros", None));
             AttentionKind::Eca { kernel_size }
         } else if let Some(mlp) = &self.mlp {
-            let excites = self.spatial.is_none() && self.is_squeeze_excite(place, layout, &mut assumptions);
+            let pools = self.pools(place, layout, &mut assumptions);
+            let excites = matches!(pools, Pools::Excitation);
             let (kind, prefix) = if excites { ("se", "") } else { ("cbam", "channel.") };
             let (reduction, bias) =
                 take_mlp(modules, mlp, channels, &|name| ours(site, kind, &format!("{prefix}{name}")))?;
@@ -173,6 +172,7 @@ impl Parts {
                 AttentionKind::SqueezeExcite { reduction, bias }
             } else {
                 let channel = ChannelAttentionConfig::default().with_reduction(reduction).with_bias(bias);
+                let channel = if let Pools::Mean = pools { channel.with_pools([Pool::Avg]) } else { channel };
                 let take = |spatial| {
                     let ours = |name: &str| ours(site, "cbam", &format!("spatial.{name}"));
                     self.take_spatial(modules, spatial, &ours, layout, order, &mut assumptions)
@@ -186,31 +186,37 @@ impl Parts {
         } else {
             return Err(format!("nothing at {site}"));
         };
-        Ok(Found { layout, attention: SiteAttention { site: site.to_owned(), channels, kind }, assumptions })
+        Ok(Found { layout, attention: SiteAttention { site: site.to_owned(), channels, kind }, assumptions, signed })
     }
 
-    /// Whether a channel gate alone is squeeze-and-excitation: its names say so, or do not say that it is CBAM's.
-    fn is_squeeze_excite(&self, place: &str, layout: Layout, assumptions: &mut Vec<Assumption>) -> bool {
-        let said: Vec<String> = self
-            .all()
-            .map(|leaf| leaf.path.strip_prefix(place).unwrap_or(&leaf.path).to_lowercase().replace(['.', '_'], " "))
-            .collect();
-        let says = |words: &[&str], parts: &[&str]| {
-            said.iter().any(|name| {
-                parts.iter().any(|part| name.contains(part)) || name.split(' ').any(|word| words.contains(&word))
-            })
+    /// What a channel gate pools: its names say so, or what is usual is taken for granted.
+    fn pools(&self, place: &str, layout: Layout, assumptions: &mut Vec<Assumption>) -> Pools {
+        if matches!(layout, Layout::Official | Layout::Pytorchcv) || (layout == Layout::Timm && self.spatial.is_some())
+        {
+            return Pools::Both;
+        }
+        let called = |test: &dyn Fn(&str) -> bool| {
+            self.mlp.iter().flatten().any(|leaf| test(leaf.path.strip_prefix(place).unwrap_or(&leaf.path)))
         };
-        if says(&["ca", "cam", "ch"], &["cbam", "channel", "shared"]) {
-            if layout != Layout::Official && layout != Layout::Pytorchcv {
-                assumptions.push(Assumption::new("a channel gate alone pools mean and maximum, as CBAM's does", None));
+        let excites = called(&named_squeeze);
+        let (pools, assumed) = match (&self.spatial, excites) {
+            (None, true) => return Pools::Excitation,
+            (None, false) if called(&named_channel) => {
+                (Pools::Both, "a channel gate alone pools mean and maximum, as CBAM's does")
             }
-            return false;
-        }
-        if !says(&["se", "senet", "selayer"], &["squeeze", "excit"]) {
-            let assumed = "a channel gate alone is squeeze-and-excitation, and so pools the mean alone";
-            assumptions.push(Assumption::new(assumed, None));
-        }
-        true
+            (None, false) => {
+                (Pools::Excitation, "a channel gate alone is squeeze-and-excitation, and so pools the mean alone")
+            }
+            (Some(_), true) => (
+                Pools::Mean,
+                "a channel gate called squeeze-and-excitation pools the mean alone, and stands before the spatial gate",
+            ),
+            (Some(_), false) => {
+                (Pools::Both, "a channel gate pools mean and maximum, and stands before the spatial gate")
+            }
+        };
+        assumptions.push(Assumption::new(assumed, None));
+        pools
     }
 
     fn take_spatial(
@@ -231,9 +237,7 @@ impl Parts {
             }
             if conv.bias {
                 // A bias before a BatchNorm only moves its mean.
-                let mean = modules.explain(&format!("{}.running_mean", norm.path))?;
-                let bias: Tensor = modules.explain(&bias)?;
-                modules.give(ours("bn.running_mean"), no_grad(|| mean.f_sub(&bias)).map_err(said)?);
+                modules.give(ours("bn.running_mean"), modules.less(&format!("{}.running_mean", norm.path), &bias)?);
             }
         } else if conv.bias {
             modules.take(&bias, ours("conv.bias"))?;

@@ -2,7 +2,7 @@
 
 use super::attention::{Found, ours};
 use super::modules::{Modules, Shape};
-use super::{AttentionKind, Layout, SiteAttention};
+use super::{Assumption, AttentionKind, Layout, SiteAttention};
 
 /// The official BAM after a stage (`bam1` after `layer1`), which gives out `channels` channels.
 pub(super) fn after(modules: &Modules, module: &str, site: &str, channels: i64) -> Result<Option<Found>, String> {
@@ -49,5 +49,7 @@ pub(super) fn after(modules: &Modules, module: &str, site: &str, channels: i64) 
     let reduction =
         fits.ok_or_else(|| format!("{module}: {hidden} of {channels} channels, which no reduction gives"))?;
     let attention = SiteAttention { site: site.to_owned(), channels, kind: AttentionKind::Bam { reduction } };
-    Ok(Some(Found { layout: Layout::Official, attention, assumptions: Vec::new() }))
+    let assumed =
+        Assumption::new("BAM multiplies its two branches, of which the spatial one has a dilation of 4", None);
+    Ok(Some(Found { layout: Layout::Official, attention, assumptions: vec![assumed], signed: false }))
 }

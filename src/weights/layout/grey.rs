@@ -15,11 +15,10 @@ pub(super) fn coloured(modules: &Modules, conv: &str, assumptions: &mut Vec<Assu
     if inputs != 1 {
         return Ok(false);
     }
-    let weight = modules.explain(&name)?.f_to_kind(Kind::Double).map_err(said)?;
+    let weight = modules.double(&name)?;
     let luminance = Tensor::from_slice(&LUMINANCE).view([1, 3, 1, 1]);
     let coloured = weight.f_mul(&luminance).and_then(|weight| weight.f_to_kind(Kind::Float)).map_err(said)?;
     modules.give(format!("backbone.{name}"), coloured);
-    let said = "it takes grey pictures: luminance from 0 to 1, less 0.449, over 0.226";
-    assumptions.push(Assumption::new(said, Some("--mean and --std")));
+    assumptions.push(Assumption::new("it takes grey pictures, as luminance", None));
     Ok(true)
 }

@@ -1,23 +1,24 @@
 //! The classifier: linear layers from the pooled features on, whatever they are called.
 //!
 //! One layer is the usual; several are read with a ReLU between each two, which is an assumption unless the numbers of a
-//! `Sequential` leave no room for it. A BatchNorm among them becomes part of the layer beside it, and 1×1 convolutions are
-//! linear layers. None at all is a network without classes.
+//! `Sequential` leave no room for it. Their order is that of a `Sequential`'s numbers, or what their widths tell. A BatchNorm
+//! among them, or beside them, becomes part of the layer beside it, and 1×1 convolutions are linear layers. None at all is a
+//! network without classes.
 
 use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor, no_grad};
 
 use super::Assumption;
+use super::fold::fold;
 use super::modules::{Leaf, Modules, OUTSIDE, Shape, said};
-use super::names::listed;
+use super::names::{listed, natural};
+use super::words::serves_training;
 
-/// BatchNorm's ε, as PyTorch's layers have it.
-const EPS: f64 = 1e-5;
 /// What the names of a network's stages begin with.
 const STAGES: [&str; 6] = ["layer1.", "layer2.", "layer3.", "layer4.", "features.", "_blocks."];
-/// What heads are called that make no class scores.
-const PROJECTIONS: [&str; 5] = ["proj", "predict", "prototype", "queue", "momentum"];
+/// The width of the layers in VGG's own classifier.
+const VGG_WIDTH: i64 = 4096;
 
 /// The classifier that was found.
 #[derive(Debug, Default)]
@@ -29,65 +30,173 @@ pub(super) struct Head {
     pub(super) assumptions: Vec<Assumption>,
 }
 
+impl Head {
+    /// The widths that a tensor of the head has: of `features`, of the hidden layers, of the classes.
+    pub(super) fn widths(&self, features: i64) -> Vec<i64> {
+        [features].iter().chain(&self.hidden).chain([&self.classes]).copied().collect()
+    }
+}
+
+/// Layers in the order in which features pass them.
+struct Chain {
+    leaves: Vec<Leaf>,
+    /// Whether the numbers of a `Sequential` give that order.
+    numbered: bool,
+}
+
+/// The layers of one module.
+type Groups = BTreeMap<String, Vec<Leaf>>;
+
 /// Finds the classifier behind `features` channels among what nothing explains yet, and takes it under the name `ours`.
 /// `prefix` is that of the network. If `lenient`, heads that do not fit are none.
 pub(super) fn find(modules: &Modules, prefix: &str, features: i64, ours: &str, lenient: bool) -> Result<Head, String> {
-    let mut groups: BTreeMap<String, Vec<Leaf>> = BTreeMap::new();
+    let mut groups = Groups::new();
     // What is left inside stages is not behind them.
     let in_stages = |leaf: &Leaf| STAGES.iter().any(|stage| leaf.path.starts_with(stage));
     for leaf in modules.leaves("").into_iter().filter(|leaf| !in_stages(leaf)) {
         groups.entry(group(&leaf.path, prefix)).or_default().push(leaf);
     }
-    let projects = |name: &str| PROJECTIONS.iter().any(|word| name.to_lowercase().contains(word));
-    let chains: Vec<&Vec<Leaf>> = groups
-        .iter()
-        .filter(|(name, leaves)| !projects(name) && chain(leaves, features).is_some())
-        .map(|(_, leaves)| leaves)
-        .collect();
-    let head = match chains[..] {
-        [] => {
-            let mut wrong = groups.iter().filter(|(name, leaves)| !lenient && !projects(name) && is_head(leaves));
-            if let Some((name, leaves)) = wrong.next() {
-                let path = modules.original(&leaves[0].path);
-                let message = format!("{path} does not fit the {features} pooled features; is {name} a classifier?");
-                return Err(message);
-            }
-            Head::default()
+    let mut chains = Vec::new();
+    for (_, leaves) in groups.iter().filter(|(name, _)| !serves_training(name)) {
+        match chain(modules, leaves, features) {
+            Ok(chain) => chains.extend(chain),
+            Err(_) if lenient => {}
+            Err(message) => return Err(message),
         }
-        [leaves] => match &leaves[..] {
-            [Leaf { shape: Shape::Linear(classes, _), .. }] => {
-                modules.linear(&leaves[0], &format!("backbone.{ours}"), true)?;
-                Head { classes: *classes, ..Head::default() }
+    }
+    if chains.len() > 1 {
+        let names: Vec<&str> = chains.iter().map(|chain| modules.original(&chain.leaves[0].path)).collect();
+        return Err(format!("{} heads, each of which may be the classifier: {}", chains.len(), listed(&names)));
+    }
+    let head = match chains.pop() {
+        Some(chain) => {
+            let chain = if lenient { chain } else { with_norms(modules, &groups, chain, features)? };
+            take(modules, &chain, features, ours)?
+        }
+        None => match predictor(&groups, features) {
+            Some(leaf) => {
+                let assumed = format!("{} is the classifier", modules.original(&leaf.path));
+                let chain = Chain { leaves: vec![leaf], numbered: true };
+                let head = take(modules, &chain, features, ours)?;
+                Head { assumptions: vec![Assumption::new(assumed, None)], ..head }
             }
-            leaves => take(modules, leaves, features, ours)?,
+            None if lenient => Head::default(),
+            None => none(modules, &groups, features)?,
         },
-        _ => {
-            let names: Vec<&str> = chains.iter().map(|leaves| modules.original(&leaves[0].path)).collect();
-            return Err(format!("{} heads, each of which may be the classifier: {}", chains.len(), listed(&names)));
-        }
     };
-    for (name, leaves) in &groups {
-        let linear = |leaf: &&Leaf| matches!(leaf.shape, Shape::Linear(..) | Shape::Norm(_));
-        if projects(name) && leaves.iter().all(|leaf| linear(&leaf)) {
-            for leaf in leaves {
-                modules.leave_out(leaf);
-            }
+    leave_out(modules, &groups);
+    beside(modules, &groups, &head, features, lenient)?;
+    Ok(head)
+}
+
+/// VGG's classifier likewise, from `features` on. Its usual three layers are no hidden ones ([`Variant::hidden`]).
+///
+/// [`Variant::hidden`]: crate::backbone::Variant::hidden
+pub(super) fn of_vgg(modules: &Modules, prefix: &str, features: i64, lenient: bool) -> Result<Head, String> {
+    const OURS: &str = "classifier";
+    let linear = |leaf: &Leaf| matches!(leaf.shape, Shape::Linear(..));
+    let layers: Vec<Leaf> = modules.leaves("").into_iter().filter(linear).collect();
+    if let [first, second, last] = &layers[..]
+        && first.shape == Shape::Linear(VGG_WIDTH, features)
+        && second.shape == Shape::Linear(VGG_WIDTH, VGG_WIDTH)
+        && let Shape::Linear(classes, VGG_WIDTH) = last.shape
+    {
+        for (layer, place) in layers.iter().zip([0, 3, 6]) {
+            modules.linear(layer, &format!("backbone.{OURS}.{place}"), true)?;
         }
-        let norm = |leaf: &Leaf| leaf.shape == Shape::Norm(features);
-        if !lenient && !projects(name) && leaves.iter().all(norm) {
+        return Ok(Head { classes, ..Head::default() });
+    }
+    let head = find(modules, prefix, features, OURS, lenient)?;
+    if head.classes > 0 && head.hidden.is_empty() {
+        return Err(format!("a classifier of one layer behind VGG's {features} features, which is not known here"));
+    }
+    let own = head.hidden == [VGG_WIDTH; 2];
+    for number in (0..=head.hidden.len()).filter(|_| head.classes > 0) {
+        let to = if number == head.hidden.len() {
+            "6".to_owned()
+        } else if own {
+            (3 * number).to_string()
+        } else {
+            format!("hidden{number}")
+        };
+        modules.rename(&format!("backbone.{OURS}.{number}"), &format!("backbone.{OURS}.{to}"));
+    }
+    Ok(if own { Head { hidden: Vec::new(), ..head } } else { head })
+}
+
+/// No classifier; an error if something looks like one that does not fit.
+fn none(modules: &Modules, groups: &Groups, features: i64) -> Result<Head, String> {
+    match groups.iter().find(|(name, leaves)| !serves_training(name) && is_head(leaves)) {
+        Some((name, leaves)) => {
+            let path = modules.original(&leaves[0].path);
+            Err(format!("{path} does not fit the {features} pooled features; is {name} a classifier?"))
+        }
+        None => Ok(Head::default()),
+    }
+}
+
+/// The only layer that is called a predictor and takes the features: a classifier where there is no other.
+fn predictor(groups: &Groups, features: i64) -> Option<Leaf> {
+    let predicts = groups.iter().filter(|(name, _)| name.to_lowercase().contains("predict"));
+    let mut layers = predicts.filter_map(|(_, leaves)| match &leaves[..] {
+        [leaf] if matches!(leaf.shape, Shape::Linear(_, inputs) if inputs == features) => Some(leaf.clone()),
+        _ => None,
+    });
+    layers.next().filter(|_| layers.next().is_none())
+}
+
+/// Leaves out the layers of heads that serve training alone.
+fn leave_out(modules: &Modules, groups: &Groups) {
+    let linear = |leaf: &Leaf| matches!(leaf.shape, Shape::Linear(..) | Shape::Norm(_));
+    let left = modules.leaves("");
+    for leaves in groups.iter().filter(|(name, _)| serves_training(name)).map(|(_, leaves)| leaves) {
+        if leaves.iter().all(linear) {
+            let still = |leaf: &&Leaf| left.iter().any(|left| left.path == leaf.path);
+            leaves.iter().filter(still).for_each(|leaf| modules.leave_out(leaf));
+        }
+    }
+}
+
+/// A chain with the `BatchNorms` that stand beside its module (`fc1`, `bn1`, `fc2`) at their places between its layers.
+fn with_norms(modules: &Modules, groups: &Groups, chain: Chain, features: i64) -> Result<Chain, String> {
+    let widths: Vec<i64> = chain.leaves.iter().filter_map(|leaf| outputs(leaf)).collect();
+    if widths.len() < 2 {
+        return Ok(chain);
+    }
+    let of_chain =
+        |leaf: &Leaf| matches!(leaf.shape, Shape::Norm(channels) if channels == features || widths.contains(&channels));
+    let lone = groups.iter().filter(|(name, leaves)| !serves_training(name) && leaves.iter().all(of_chain));
+    let norms: Vec<Leaf> = lone.flat_map(|(_, leaves)| leaves.iter().cloned()).collect();
+    if norms.is_empty() {
+        return Ok(chain);
+    }
+    let leaves: Vec<Leaf> = chain.leaves.into_iter().chain(norms).collect();
+    let order = by_widths(modules, &leaves, features)?;
+    order.map(|leaves| Chain { leaves, numbered: false }).ok_or_else(|| {
+        let names: Vec<&str> = leaves.iter().map(|leaf| modules.original(&leaf.path)).collect();
+        format!("{} do not make one classifier", listed(&names))
+    })
+}
+
+/// Refuses what may stand before the classifier, unless `lenient`, and behind it.
+fn beside(modules: &Modules, groups: &Groups, head: &Head, features: i64, lenient: bool) -> Result<(), String> {
+    let left = modules.leaves("");
+    let still = |leaf: &Leaf| left.iter().any(|left| left.path == leaf.path);
+    for leaves in groups.iter().filter(|(name, _)| !serves_training(name)).map(|(_, leaves)| leaves) {
+        if !lenient && leaves.iter().all(|leaf| leaf.shape == Shape::Norm(features) && still(leaf)) {
             let path = modules.original(&leaves[0].path);
             return Err(format!("{path}, a BatchNorm that may stand before the classifier"));
         }
         let behind = |leaf: &&Leaf| matches!(leaf.shape, Shape::Linear(_, inputs) if inputs == head.classes);
-        if let (true, Some(leaf)) = (head.classes > 1 && !projects(name), leaves.iter().find(behind)) {
-            let still = modules.leaves(&leaf.path).iter().any(|left| left.path == leaf.path);
-            if still && chain(leaves, head.classes).is_some() {
-                let path = modules.original(&leaf.path);
-                return Err(format!("{path} may stand behind the classifier of {} classes", head.classes));
-            }
+        if let (true, Some(leaf)) = (head.classes > 1, leaves.iter().find(behind))
+            && still(leaf)
+            && !matches!(chain(modules, leaves, head.classes), Ok(None))
+        {
+            let path = modules.original(&leaf.path);
+            return Err(format!("{path} may stand behind the classifier of {} classes", head.classes));
         }
     }
-    Ok(head)
+    Ok(())
 }
 
 /// The module that a layer belongs to: its first name behind what it shares with the network's prefix, without numbers at its
@@ -119,8 +228,35 @@ fn is_head(leaves: &[Leaf]) -> bool {
         && leaves.iter().any(usual)
 }
 
-/// The layers, if each takes what the one before it gives, from `features` on.
-fn chain(leaves: &[Leaf], features: i64) -> Option<()> {
+fn outputs(leaf: &Leaf) -> Option<i64> {
+    if let Shape::Linear(outputs, _) = leaf.shape { Some(outputs) } else { None }
+}
+
+/// The layers of one module in their order, from `features` on; none if they are not such layers, or do not fit.
+fn chain(modules: &Modules, leaves: &[Leaf], features: i64) -> Result<Option<Chain>, String> {
+    let numbered = numbered(leaves);
+    let leaves = if numbered {
+        follow(leaves, features).map(|()| leaves.to_vec())
+    } else {
+        by_widths(modules, leaves, features)?
+    };
+    Ok(leaves.map(|leaves| Chain { leaves, numbered }))
+}
+
+/// Whether the names are the numbers of a `Sequential`, or of some inside another.
+fn numbered(leaves: &[Leaf]) -> bool {
+    let Some((first, rest)) = leaves.split_first() else { return false };
+    let shared = rest.iter().fold(first.path.as_str(), |shared, leaf| {
+        let same = shared.split('.').zip(leaf.path.split('.')).take_while(|(a, b)| a == b);
+        let length = same.map(|(name, _)| name.len() + 1).sum::<usize>();
+        &shared[..length.saturating_sub(1).min(shared.len())]
+    });
+    let inside = |leaf: &Leaf| leaf.path[shared.len()..].trim_start_matches('.').to_owned();
+    rest.is_empty() || leaves.iter().all(|leaf| inside(leaf).split('.').all(|name| name.parse::<u32>().is_ok()))
+}
+
+/// Whether each layer takes what the one before it gives, from `features` on.
+fn follow(leaves: &[Leaf], features: i64) -> Option<()> {
     let mut width = features;
     let mut linear = false;
     for leaf in leaves {
@@ -133,23 +269,61 @@ fn chain(leaves: &[Leaf], features: i64) -> Option<()> {
     linear.then_some(())
 }
 
-/// Whether nothing can stand between two layers: they are neighbours in a `Sequential`.
-fn neighbours(before: &Leaf, after: &Leaf) -> bool {
-    let number = |leaf: &Leaf| {
-        let (parent, last) = leaf.path.rsplit_once('.')?;
-        Some((parent.to_owned(), last.parse::<u32>().ok()?))
-    };
-    matches!((number(before), number(after)), (Some((a, i)), Some((b, j))) if a == b && i + 1 == j)
+/// Layers whose names do not say their order, in that of their widths. An error if a BatchNorm fits in several places.
+fn by_widths(modules: &Modules, leaves: &[Leaf], features: i64) -> Result<Option<Vec<Leaf>>, String> {
+    let (mut linear, norms): (Vec<&Leaf>, Vec<&Leaf>) = leaves.iter().partition(|leaf| outputs(leaf).is_some());
+    if linear.is_empty() || norms.iter().any(|leaf| !matches!(leaf.shape, Shape::Norm(_))) {
+        return Ok(None);
+    }
+    linear.sort_by(|a, b| natural(&a.path, &b.path));
+    let mut order: Vec<Leaf> = linear.iter().map(|leaf| (*leaf).clone()).collect();
+    if follow(&order, features).is_none() {
+        let (mut width, mut left) = (features, linear);
+        order.clear();
+        while !left.is_empty() {
+            let fits = |leaf: &&Leaf| matches!(leaf.shape, Shape::Linear(_, inputs) if inputs == width);
+            let mut next = (0..left.len()).filter(|at| fits(&left[*at]));
+            let (Some(at), None) = (next.next(), next.next()) else { return Ok(None) };
+            let leaf = left.remove(at);
+            width = outputs(leaf).unwrap_or(0);
+            order.push(leaf.clone());
+        }
+    }
+    let widths: Vec<i64> = std::iter::once(features).chain(order.iter().filter_map(outputs)).collect();
+    let mut behind: Vec<Vec<Leaf>> = vec![Vec::new(); widths.len()]; // so many layers
+    for norm in norms {
+        let Shape::Norm(channels) = norm.shape else { return Ok(None) };
+        let places: Vec<usize> = (0..widths.len()).filter(|place| widths[*place] == channels).collect();
+        let [place] = places[..] else {
+            let name = modules.original(&norm.path);
+            return if places.is_empty() {
+                Ok(None)
+            } else {
+                Err(format!("{name}, a BatchNorm of {channels}, fits in {} places of the classifier", places.len()))
+            };
+        };
+        if let Some(other) = behind[place].first() {
+            let [one, two] = [other, norm].map(|leaf| modules.original(&leaf.path));
+            return Err(format!("{one} and {two}, two BatchNorms that fit in the same place of the classifier"));
+        }
+        behind[place].push(norm.clone());
+    }
+    let mut behind = behind.into_iter();
+    let mut all: Vec<Leaf> = behind.next().unwrap_or_default();
+    for (layer, norms) in order.into_iter().zip(behind) {
+        all.push(layer);
+        all.extend(norms);
+    }
+    Ok(Some(all))
 }
 
-/// An affine map in the making, in f64.
-struct Layer {
-    weight: Tensor, // [outputs, inputs]
-    bias: Tensor,   // [outputs]
-}
-
-fn take(modules: &Modules, leaves: &[Leaf], features: i64, ours: &str) -> Result<Head, String> {
-    let (layers, assumed) = no_grad(|| fold(modules, leaves)).map_err(|message| format!("{ours}: {message}"))?;
+fn take(modules: &Modules, chain: &Chain, features: i64, ours: &str) -> Result<Head, String> {
+    if let [leaf @ Leaf { shape: Shape::Linear(classes, _), .. }] = &chain.leaves[..] {
+        modules.linear(leaf, &format!("backbone.{ours}"), true)?;
+        return Ok(Head { classes: *classes, ..Head::default() });
+    }
+    let (layers, assumed) =
+        no_grad(|| fold(modules, &chain.leaves, chain.numbered)).map_err(|message| format!("{ours}: {message}"))?;
     let mut hidden: Vec<i64> = layers.iter().map(|layer| layer.weight.size()[0]).collect();
     let classes = hidden.pop().unwrap_or(0);
     for (number, layer) in layers.iter().enumerate() {
@@ -158,99 +332,19 @@ fn take(modules: &Modules, leaves: &[Leaf], features: i64, ours: &str) -> Result
         modules.give(format!("{name}.weight"), single(&layer.weight)?);
         modules.give(format!("{name}.bias"), single(&layer.bias)?);
     }
-    let mut assumptions = Vec::new();
-    if assumed {
-        let paths: Vec<&str> = leaves.iter().map(|leaf| modules.original(&leaf.path)).collect();
-        let widths: Vec<String> = [features].iter().chain(&hidden).chain([&classes]).map(i64::to_string).collect();
-        let said = format!(
-            "the classifier is {} ({}), with a ReLU behind each hidden layer",
-            listed(&paths),
-            widths.join(" to ")
-        );
-        assumptions.push(Assumption::new(said, None));
+    let mut head = Head { classes, hidden, assumptions: Vec::new() };
+    if assumed || !chain.numbered {
+        let paths: Vec<&str> = chain.leaves.iter().map(|leaf| modules.original(&leaf.path)).collect();
+        let widths: Vec<String> = head.widths(features).iter().map(i64::to_string).collect();
+        let between = if head.hidden.is_empty() {
+            "in this order, and nothing between"
+        } else if chain.numbered {
+            "with a ReLU behind each hidden layer"
+        } else {
+            "in this order, with a ReLU behind each hidden layer, and behind its BatchNorm if it has one"
+        };
+        let assumed = format!("the classifier is {} ({}), {between}", listed(&paths), widths.join(" to "));
+        head.assumptions.push(Assumption::new(assumed, None));
     }
-    Ok(Head { classes, hidden, assumptions })
-}
-
-/// The layers between `ReLUs`, each as one affine map; and whether a ReLU was taken for granted.
-fn fold(modules: &Modules, leaves: &[Leaf]) -> Result<(Vec<Layer>, bool), String> {
-    let double = |name: String| modules.explain(&name)?.f_to_kind(Kind::Double).map_err(said);
-    let mut layers: Vec<Layer> = Vec::new();
-    let mut scaled: Option<(Tensor, Tensor)> = None; // a BatchNorm's factor and offset before the next layer
-    let (mut activated, mut assumed) = (true, false); // the features are
-    for (number, leaf) in leaves.iter().enumerate() {
-        let gap = number > 0 && !neighbours(&leaves[number - 1], leaf);
-        match leaf.shape {
-            Shape::Linear(outputs, inputs) => {
-                let weight = double(format!("{}.weight", leaf.path))?.f_reshape([outputs, inputs]).map_err(said)?;
-                let bias = if leaf.bias {
-                    double(format!("{}.bias", leaf.path))?.f_reshape([outputs]).map_err(said)?
-                } else {
-                    Tensor::f_zeros([outputs], (Kind::Double, weight.device())).map_err(said)?
-                };
-                let mut layer = Layer { weight, bias };
-                if let Some((factor, offset)) = scaled.take() {
-                    layer = layer.behind(&factor, &offset).map_err(said)?;
-                }
-                match layers.pop() {
-                    Some(before) if !activated && !gap => layers.push(layer.after(&before).map_err(said)?),
-                    Some(before) => {
-                        assumed = true;
-                        layers.extend([before, layer]);
-                    }
-                    None => layers.push(layer),
-                }
-                activated = false;
-            }
-            Shape::Norm(_) => {
-                let part = |part: &str| double(format!("{}.{part}", leaf.path));
-                let (weight, bias) = (part("weight")?, part("bias")?);
-                let (mean, variance) = (part("running_mean")?, part("running_var")?);
-                let factor = weight / (variance + EPS).f_sqrt().map_err(said)?;
-                let offset = bias - mean * &factor;
-                // Behind a layer and its ReLU, or before any layer, it belongs to the next one.
-                let of_sequential = leaf.path.rsplit_once('.').is_some_and(|(_, last)| last.parse::<u32>().is_ok());
-                match layers.pop() {
-                    Some(before) if !(activated || gap && of_sequential) => {
-                        layers.push(before.then(&factor, &offset).map_err(said)?);
-                    }
-                    before => {
-                        assumed |= before.is_some() && !activated;
-                        layers.extend(before);
-                        activated = true;
-                        scaled = Some(match scaled.take() {
-                            Some((f, o)) => (f * &factor, o * &factor + offset),
-                            None => (factor, offset),
-                        });
-                    }
-                }
-            }
-            _ => return Err(format!("{} is no layer of a classifier", leaf.path)),
-        }
-    }
-    match (scaled, layers.pop()) {
-        (Some((factor, offset)), Some(last)) => layers.push(last.then(&factor, &offset).map_err(said)?),
-        (_, last) => layers.extend(last),
-    }
-    Ok((layers, assumed))
-}
-
-impl Layer {
-    /// With its input scaled and moved.
-    fn behind(self, factor: &Tensor, offset: &Tensor) -> Result<Self, tch::TchError> {
-        Ok(Self {
-            bias: self.bias.f_add(&self.weight.f_mv(offset)?)?,
-            weight: self.weight.f_mul(&factor.f_unsqueeze(0)?)?,
-        })
-    }
-
-    /// With its output scaled and moved.
-    fn then(self, factor: &Tensor, offset: &Tensor) -> Result<Self, tch::TchError> {
-        Ok(Self { weight: self.weight.f_mul(&factor.f_unsqueeze(1)?)?, bias: self.bias.f_mul(factor)?.f_add(offset)? })
-    }
-
-    /// Both in one, this one behind the other.
-    fn after(self, before: &Self) -> Result<Self, tch::TchError> {
-        Ok(Self { bias: self.bias.f_add(&self.weight.f_mv(&before.bias)?)?, weight: self.weight.f_mm(&before.weight)? })
-    }
+    Ok(head)
 }

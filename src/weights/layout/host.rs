@@ -2,7 +2,7 @@
 //!
 //! | family | found by | and then called |
 //! |---|---|---|
-//! | residual | four containers of numbered blocks with `conv1` and `conv2` under one parent, and the convolution of a picture before them | torchvision's names |
+//! | residual | four containers of numbered blocks with `conv1` and `conv2` under one parent, or each the first in a container of its own (`layer1.0.0.conv1`), and the convolution of a picture before them | torchvision's names |
 //! | pytorchcv's residual | `features.init_block.conv.conv` | torchvision's names |
 //! | EfficientNet-Lite | `_conv_stem`, or timm's `conv_stem` and `blocks.0.0.conv_dw` | `_conv_stem`, `_blocks.0`, … |
 //! | `MobileNetV2` | `1.conv.0.0` | `features.1`, … |
@@ -14,15 +14,19 @@ use tch::Tensor;
 
 use super::modules::{Modules, OUTSIDE};
 use super::names::natural;
+use super::residual::Whose;
 use super::{pytorchcv, timm};
+
+/// Under what stands, in a stage's container, that is beside the container of its blocks and behind it.
+pub(super) const BEHIND: &str = "behind";
+/// How many networks of one file are looked for, and how many candidates for one are looked into.
+const MAX_HOSTS: usize = 32;
 
 /// Which kind of network it is, by its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Family {
-    /// A residual network, and whether a numbered `Sequential` shows that nothing pools between stem and blocks.
-    Residual { unpooled: bool },
-    /// One in pytorchcv's names.
-    Pytorchcv,
+    /// A residual network.
+    Residual(Whose),
     /// EfficientNet-Lite, and whether its names are timm's.
     EfficientNetLite { timm: bool },
     /// `MobileNetV2`.
@@ -48,9 +52,12 @@ pub(super) fn find(tensors: &Tensors) -> Vec<Host> {
     let mut hosts = residual(tensors);
     let host = |family, prefix: &str, renamed| Host { family, prefix: prefix.to_owned(), renamed };
     for (name, tensor) in tensors {
+        if hosts.len() >= MAX_HOSTS {
+            break;
+        }
         let of_picture = |sides: [i64; 2]| matches!(tensor.size()[..], [_, 1 | 3, a, b] if [a, b] == sides);
         if let Some(prefix) = before(name, "features.init_block.conv.conv.weight") {
-            hosts.push(host(Family::Pytorchcv, prefix, Vec::new()));
+            hosts.push(host(Family::Residual(Whose { pytorchcv: true, ..Whose::default() }), prefix, Vec::new()));
         } else if let Some(prefix) = before(name, "_conv_stem.weight") {
             hosts.push(host(Family::EfficientNetLite { timm: false }, prefix, Vec::new()));
         } else if let Some(prefix) = before(name, "conv_stem.weight")
@@ -81,55 +88,82 @@ fn parent(name: &str) -> (&str, &str) {
     name.rfind('.').map_or(("", name), |dot| name.split_at(dot + 1))
 }
 
-/// The containers of residual blocks, by their parents.
-fn containers(tensors: &Tensors) -> BTreeMap<&str, BTreeSet<&str>> {
-    let mut containers: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for name in tensors.keys() {
-        let Some(block) = name.strip_suffix(".conv1.weight") else { continue };
-        let (container, number) = parent(block);
-        let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        if numbered && container.len() > 1 && tensors.contains_key(&format!("{block}.conv2.weight")) {
-            let (parent, label) = parent(&container[..container.len() - 1]);
-            containers.entry(parent).or_default().insert(label);
+/// The containers of residual blocks.
+#[derive(Default)]
+struct Containers<'t> {
+    /// By their parents and their names there: where their blocks are.
+    by_parent: BTreeMap<&'t str, BTreeMap<&'t str, String>>,
+    /// What stands before all names in them, with its dot.
+    all: BTreeSet<&'t str>,
+}
+
+impl<'t> Containers<'t> {
+    fn of(tensors: &'t Tensors) -> Self {
+        let mut containers = Self::default();
+        for name in tensors.keys() {
+            let Some(block) = name.strip_suffix(".conv1.weight") else { continue };
+            let (container, number) = parent(block);
+            let numbered = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            if numbered && container.len() > 1 && tensors.contains_key(&format!("{block}.conv2.weight")) {
+                let (parent, label) = parent(&container[..container.len() - 1]);
+                containers.by_parent.entry(parent).or_default().insert(label, container.to_owned());
+                containers.all.insert(container);
+            }
         }
+        // A stage wrapped into a Sequential with what stands behind it: its blocks are the first there.
+        let alone = |(parent, inside): (&&'t str, &BTreeMap<&'t str, String>)| match inside.iter().next() {
+            Some((&"0", blocks)) if inside.len() == 1 && parent.len() > 1 => Some((*parent, blocks.clone())),
+            _ => None,
+        };
+        let wrapped: Vec<(&str, String)> = containers.by_parent.iter().filter_map(alone).collect();
+        for (wrapper, blocks) in wrapped {
+            containers.by_parent.remove(wrapper);
+            let (parent, label) = parent(&wrapper[..wrapper.len() - 1]);
+            containers.by_parent.entry(parent).or_default().insert(label, blocks);
+            containers.all.insert(wrapper);
+        }
+        containers
     }
-    containers
+
+    /// Whether a name lies in any of them.
+    fn hold(&self, name: &str) -> bool {
+        name.match_indices('.').any(|(dot, _)| self.all.contains(&name[..=dot]))
+    }
 }
 
 /// Residual networks: four containers of blocks each, and a stem before them.
 fn residual(tensors: &Tensors) -> Vec<Host> {
-    let containers = containers(tensors);
-    containers
-        .iter()
-        .filter_map(|(parent, labels)| {
-            let mut labels: Vec<&str> = labels.iter().copied().collect();
-            labels.sort_by(|a, b| natural(a, b));
-            let in_blocks = |name: &str| {
-                containers.iter().any(|(parent, labels)| {
-                    let inside = name.strip_prefix(parent).and_then(|rest| rest.split_once('.'));
-                    inside.is_some_and(|(label, _)| labels.contains(label))
-                })
-            };
-            let &[first, _, _, _] = &labels[..] else { return None };
-            let size = tensors.get(&format!("{parent}{first}.0.conv1.weight"))?.size();
-            let width = *size.get(1)?;
-            let (prefix, conv) = stem(tensors, parent, width, &in_blocks)?;
-            let norm = stem_norm(tensors, prefix, conv, width, &in_blocks)?;
-            let mut renamed: Vec<(String, String)> = labels
-                .iter()
-                .enumerate()
-                .map(|(stage, label)| (format!("{parent}{label}."), format!("layer{}.", stage + 1)))
-                .collect();
-            renamed.push((format!("{conv}."), "conv1.".to_owned()));
-            renamed.push((format!("{norm}."), "bn1.".to_owned()));
-            // In a numbered Sequential, a ReLU and a pooling stand between the stem and the blocks, or a ReLU alone.
-            let number = |name: &str| name.parse::<u32>().ok();
-            let between =
-                number(first).zip(number(norm.strip_prefix(prefix)?)).map(|(first, norm)| first.saturating_sub(norm));
-            let family = Family::Residual { unpooled: between == Some(2) };
-            Some(Host { family, prefix: prefix.to_owned(), renamed })
-        })
-        .collect()
+    let containers = Containers::of(tensors);
+    let fours = containers.by_parent.iter().filter(|(_, inside)| inside.len() == 4);
+    let host = |(parent, inside): (&&str, &BTreeMap<&str, String>)| {
+        let mut labels: Vec<(&str, &String)> = inside.iter().map(|(label, blocks)| (*label, blocks)).collect();
+        labels.sort_by(|a, b| natural(a.0, b.0));
+        let (first, blocks) = *labels.first()?;
+        let size = tensors.get(&format!("{blocks}0.conv1.weight"))?.size();
+        let width = *size.get(1)?;
+        let outside = |name: &str| !containers.hold(name);
+        let (prefix, conv) = stem(tensors, parent, width, &outside)?;
+        let norm = stem_norm(tensors, prefix, conv, width, &outside)?;
+        let mut renamed: Vec<(String, String)> = Vec::new();
+        for (stage, (label, blocks)) in labels.iter().enumerate() {
+            let (stage, wrapper) = (stage + 1, format!("{parent}{label}."));
+            renamed.push(((*blocks).clone(), format!("layer{stage}.")));
+            if wrapper != **blocks {
+                renamed.push((wrapper, format!("layer{stage}.{BEHIND}.")));
+            }
+        }
+        renamed.push((format!("{conv}."), "conv1.".to_owned()));
+        renamed.push((format!("{norm}."), "bn1.".to_owned()));
+        // In a numbered Sequential, a ReLU and a pooling stand between the stem and the blocks, or a ReLU alone.
+        let number = |name: &str| name.parse::<u32>().ok();
+        let between =
+            number(first).zip(number(norm.strip_prefix(prefix)?)).map(|(first, norm)| first.saturating_sub(norm));
+        let caffe = conv.strip_prefix(prefix) == Some("layer0.conv1")
+            && tensors.contains_key(&format!("{blocks}0.se_module.fc1.weight"));
+        let whose = Whose { pytorchcv: false, unpooled: between == Some(2), caffe };
+        Some(Host { family: Family::Residual(whose), prefix: prefix.to_owned(), renamed })
+    };
+    fours.take(MAX_HOSTS).filter_map(host).collect()
 }
 
 /// The convolution of a picture before blocks of `width` channels, under their parent or further out, and under what.
@@ -137,14 +171,14 @@ fn stem<'t>(
     tensors: &'t Tensors,
     parent_of_blocks: &'t str,
     width: i64,
-    in_blocks: &dyn Fn(&str) -> bool,
+    outside: &dyn Fn(&str) -> bool,
 ) -> Option<(&'t str, &'t str)> {
     let mut prefix = parent_of_blocks;
     loop {
         let of_picture = tensors.iter().filter(|(name, tensor)| {
             matches!(tensor.size()[..], [outputs, 1 | 3, a, b] if outputs == width && a == b && a > 1)
                 && name.starts_with(prefix)
-                && !in_blocks(name)
+                && outside(name)
         });
         let mut names: Vec<&str> = of_picture.filter_map(|(name, _)| name.strip_suffix(".weight")).collect();
         names.sort_by(|a, b| natural(a, b));
@@ -162,11 +196,11 @@ fn stem_norm<'t>(
     prefix: &str,
     conv: &str,
     width: i64,
-    in_blocks: &dyn Fn(&str) -> bool,
+    outside: &dyn Fn(&str) -> bool,
 ) -> Option<&'t str> {
     let norms: Vec<&str> = tensors
         .iter()
-        .filter(|(name, tensor)| name.starts_with(prefix) && !in_blocks(name) && tensor.size() == [width])
+        .filter(|(name, tensor)| name.starts_with(prefix) && outside(name) && tensor.size() == [width])
         .filter_map(|(name, _)| name.strip_suffix(".running_mean"))
         .collect();
     if let [only] = norms[..] {
@@ -191,7 +225,7 @@ impl Host {
             return self.of_module(name).unwrap_or_else(|| format!("{OUTSIDE}{name}"));
         };
         match self.family {
-            Family::Pytorchcv => pytorchcv::torchvision(inside),
+            Family::Residual(Whose { pytorchcv: true, .. }) => pytorchcv::torchvision(inside),
             Family::EfficientNetLite { timm: true } => timm::published(inside),
             _ => self.of_module(name),
         }

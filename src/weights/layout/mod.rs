@@ -7,10 +7,11 @@
 //! | `plain` | VGG, `MobileNetV2`, EfficientNet-Lite |
 //! | `attention`, `bam` | gates inside blocks, by their shapes |
 //! | `places` | gates beside the stages |
-//! | `head` | the classifier |
+//! | `head`, `fold` | the classifier; its layers as affine maps |
 //! | `grey` | first convolutions of one channel |
 //! | `pytorchcv`, `timm` | their names of layers, to those of torchvision and of EfficientNet-Lite's published weights |
-//! | `modules`, `names` | the tensors by module, and which of them are explained; their names |
+//! | `modules`, `rest` | the tensors by module, and which of them are explained; what becomes of the others |
+//! | `names`, `words` | their names; what these say |
 //!
 //! What names and shapes cannot tell is an [`Assumption`], which [`RecogniseOptions`] may decide.
 //!
@@ -24,6 +25,7 @@
 
 mod attention;
 mod bam;
+mod fold;
 mod grey;
 mod head;
 mod host;
@@ -34,7 +36,9 @@ mod plain;
 mod pytorchcv;
 mod recognised;
 mod residual;
+mod rest;
 mod timm;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -157,19 +161,15 @@ impl Checkpoint {
         let modules = host.modules(&self.tensors);
         let prefix = host.prefix.as_str();
         let found = match host.family {
-            Family::Residual { unpooled } => {
-                residual::recognise(modules, residual::Whose { pytorchcv: false, unpooled }, prefix, options)
-            }
-            Family::Pytorchcv => {
-                residual::recognise(modules, residual::Whose { pytorchcv: true, unpooled: false }, prefix, options)
-            }
+            Family::Residual(whose) => residual::recognise(modules, whose, prefix, options),
             Family::EfficientNetLite { timm } => plain::efficientnet_lite(modules, timm, prefix, options),
             Family::MobileNetV2 => plain::mobilenet_v2(modules, prefix, options),
             Family::Vgg => plain::vgg(modules, prefix, options),
         };
         let under = if prefix.is_empty() { String::new() } else { format!(" (under the prefix {prefix:?})") };
-        let found = found.map_err(|message| fault(format!("{message}{under}")))?;
+        let mut found = found.map_err(|message| fault(format!("{message}{under}")))?;
         found.check(options).map_err(fault)?;
+        found.assumptions.extend(found.all_else());
         Ok(found)
     }
 }
@@ -191,7 +191,7 @@ fn not_one(tensors: &BTreeMap<String, Tensor>, hosts: &[Host]) -> String {
 fn stranger(tensors: &BTreeMap<String, Tensor>) -> String {
     let any = |part: &str| tensors.keys().any(|name| name.starts_with(part) || name.contains(&format!(".{part}")));
     let known = "ResNet, ResNeXt, wide ResNet, VGG, MobileNetV2 and EfficientNet-Lite are";
-    let attends = |(name, tensor): &(&String, &Tensor)| attention::looks_like_attention(name, Some(&tensor.size()));
+    let attends = |(name, tensor): &(&String, &Tensor)| words::looks_like_attention(name, Some(&tensor.size()));
     let attention: Vec<&str> = tensors.iter().filter(attends).map(|(name, _)| name.as_str()).collect();
     let prefix = common_prefix(tensors).map(|prefix| format!("; all names begin with {prefix:?}"));
     let attends = (!attention.is_empty()).then(|| format!("; attention: {}", listed(&attention)));

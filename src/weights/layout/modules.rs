@@ -8,8 +8,8 @@ use std::ops::Bound;
 
 use tch::{Kind, Tensor, no_grad};
 
-use super::attention::looks_like_attention;
-use super::names::{listed, natural};
+use super::names::natural;
+use crate::weights::dtype::{is_float, kind_name};
 
 /// What a name outside of the network begins with.
 pub(super) const OUTSIDE: char = '/';
@@ -17,13 +17,13 @@ pub(super) const OUTSIDE: char = '/';
 /// Tensors by name. What a recogniser takes is explained; what is left at the end stands in the way, or is left out.
 #[derive(Debug)]
 pub(super) struct Modules {
-    tensors: BTreeMap<String, Tensor>,
+    pub(super) tensors: BTreeMap<String, Tensor>,
     /// The names in the file, of those that have another here.
     originals: BTreeMap<String, String>,
     taken: RefCell<BTreeSet<String>>,
     /// The tensors taken, by the names of this crate's networks.
-    renamed: RefCell<BTreeMap<String, Tensor>>,
-    left_out: RefCell<BTreeSet<String>>,
+    pub(super) renamed: RefCell<BTreeMap<String, Tensor>>,
+    pub(super) left_out: RefCell<BTreeSet<String>>,
 }
 
 /// What a module is, by the shapes of its tensors.
@@ -179,6 +179,21 @@ impl Modules {
         Ok(tensor.shallow_clone())
     }
 
+    /// Marks a tensor of numbers with fractions as explained, and returns it in f64.
+    pub(super) fn double(&self, name: &str) -> Result<Tensor, String> {
+        let tensor = self.explain(name)?;
+        self.of_fractions(name, &tensor)?;
+        tensor.f_to_kind(Kind::Double).map_err(said)
+    }
+
+    /// Refuses integers where a network computes with fractions: quantised weights mean something else.
+    fn of_fractions(&self, name: &str, tensor: &Tensor) -> Result<(), String> {
+        if is_float(tensor.kind()) {
+            return Ok(());
+        }
+        Err(format!("{} holds {}, and weights are fractions", self.original(name), kind_name(tensor.kind())))
+    }
+
     /// A tensor of one of this crate's names.
     pub(super) fn give(&self, ours: String, tensor: Tensor) {
         self.renamed.borrow_mut().insert(ours, tensor);
@@ -191,11 +206,13 @@ impl Modules {
         for norm in norms.collect::<Vec<_>>() {
             let (weight, variance) = (format!("{norm}.weight"), format!("{norm}.running_var"));
             let scaled = match (renamed.get(&weight), renamed.get(&variance)) {
-                (Some(weight), Some(variance)) => no_grad(|| {
-                    let variance = variance.f_to_kind(Kind::Double)?;
-                    let factor = ((&variance + to) / (&variance + from)).f_sqrt()?;
-                    weight.f_to_kind(Kind::Double)?.f_mul(&factor)?.f_to_kind(Kind::Float)
-                }),
+                (Some(weight), Some(variance)) if [weight, variance].iter().all(|held| is_float(held.kind())) => {
+                    no_grad(|| {
+                        let variance = variance.f_to_kind(Kind::Double)?;
+                        let factor = ((&variance + to) / (&variance + from)).f_sqrt()?;
+                        weight.f_to_kind(Kind::Double)?.f_mul(&factor)?.f_to_kind(Kind::Float)
+                    })
+                }
                 _ => continue,
             };
             renamed.insert(weight, scaled.map_err(said)?);
@@ -270,11 +287,15 @@ impl Modules {
         let bias = format!("{conv}.bias");
         if self.has(&bias) && self.shape(&bias)? == [outputs] {
             let name = format!("backbone.{norm}.running_mean");
-            let bias = self.explain(&bias)?;
-            let mean = self.explain(&format!("{norm}.running_mean"))?;
-            self.give(name, no_grad(|| mean.f_sub(&bias)).map_err(said)?);
+            self.give(name, self.less(&format!("{norm}.running_mean"), &bias)?);
         }
         Ok(())
+    }
+
+    /// One tensor less another, in f32.
+    pub(super) fn less(&self, name: &str, subtrahend: &str) -> Result<Tensor, String> {
+        let (tensor, subtrahend) = (self.double(name)?, self.double(subtrahend)?);
+        no_grad(|| tensor.f_sub(&subtrahend)?.f_to_kind(Kind::Float)).map_err(said)
     }
 
     fn backbone(&self, name: &str) -> Result<(), String> {
@@ -282,7 +303,7 @@ impl Modules {
     }
 
     /// What nothing explains yet, in the file's names.
-    fn left(&self) -> Vec<&str> {
+    pub(super) fn left(&self) -> Vec<&str> {
         let taken = self.taken.borrow();
         self.tensors.keys().map(String::as_str).filter(|name| !taken.contains(*name)).collect()
     }
@@ -297,55 +318,6 @@ impl Modules {
             }
         }
     }
-
-    /// The tensors taken, and the names of those left out. An error if a tensor is left that may take part in the network's
-    /// answer: one of the network's own, attention, or a convolution. If `lenient`, only attention stands in the way; if
-    /// `without_attention`, nothing.
-    pub(super) fn finish(self, arch: &str, lenient: bool, without_attention: bool) -> Result<Finished, String> {
-        let left = self.left();
-        let convolves = |name: &str| self.tensors.get(name).is_some_and(|t| t.dim() == 4 && t.size()[2..] != [1, 1]);
-        let in_block = |name: &str| name.strip_prefix("layer").is_some_and(|rest| rest.contains('.'));
-        let attends = |name: &&&str| {
-            in_block(name) || looks_like_attention(name, self.tensors.get(**name).map(Tensor::size).as_deref())
-        };
-        let own = |name: &&&str| !name.starts_with(OUTSIDE) || convolves(name);
-        let attention: Vec<&str> = left.iter().filter(attends).map(|name| self.original(name)).collect();
-        if !without_attention && lenient && !attention.is_empty() {
-            return Err(format!(
-                "{arch} would leave out {} tensors that look like attention: {}; --drop-attention leaves them out",
-                attention.len(),
-                listed(&attention)
-            ));
-        }
-        let shaped = |name: &&str| {
-            let shape = self.tensors.get(*name).map(Tensor::size).unwrap_or_default();
-            format!("{} {shape:?}", self.original(name))
-        };
-        let unexplained: Vec<String> = left.iter().filter(|name| own(name) || attends(name)).map(shaped).collect();
-        if !lenient && !unexplained.is_empty() {
-            let attention =
-                if attention.is_empty() { String::new() } else { format!("; attention: {}", listed(&attention)) };
-            return Err(format!(
-                "{arch}, but for {} tensors that no part of it explains: {}{attention}",
-                unexplained.len(),
-                listed(&unexplained)
-            ));
-        }
-        let dropped = attention.len();
-        let mut left_out = self.left_out.take();
-        left_out.extend(left.iter().map(|name| self.original(name).to_owned()));
-        Ok(Finished { tensors: self.renamed.take(), left_out: left_out.into_iter().collect(), dropped })
-    }
-}
-
-/// What has become of the tensors.
-pub(super) struct Finished {
-    /// Those taken, by the names of this crate's networks.
-    pub(super) tensors: BTreeMap<String, Tensor>,
-    /// The file's names of those left out, sorted; BatchNorm's counters are not among them.
-    pub(super) left_out: Vec<String>,
-    /// How many of these look like attention.
-    pub(super) dropped: usize,
 }
 
 /// Whether a tensor only counts: batches, steps, averaged models.

@@ -1,4 +1,4 @@
-//! Names of tensors: in the order of their numbers, and in messages.
+//! Names of tensors: in the order of their numbers, word by word, and in messages.
 
 use std::cmp::Ordering;
 
@@ -37,9 +37,44 @@ fn parts(name: &str) -> Vec<(u64, String)> {
     parts.into_iter().map(|(_, part)| number(part)).collect()
 }
 
+/// The words and numbers of a name in lower case: `SEBlock.fc1` is `se`, `block`, `fc`, `1`.
+pub(super) fn words(name: &str) -> Vec<String> {
+    let chars: Vec<char> = name.chars().collect();
+    let mut words: Vec<String> = Vec::new();
+    for (at, &c) in chars.iter().enumerate() {
+        let before = at.checked_sub(1).map(|before| chars[before]).filter(|c| c.is_alphanumeric());
+        let lower_follows = chars.get(at + 1).is_some_and(|next| next.is_lowercase());
+        let begins = match before {
+            None => true,
+            Some(before) if before.is_ascii_digit() != c.is_ascii_digit() => true,
+            Some(before) => c.is_uppercase() && (before.is_lowercase() || lower_follows),
+        };
+        match words.last_mut() {
+            _ if !c.is_alphanumeric() => {}
+            Some(word) if !begins => word.extend(c.to_lowercase()),
+            _ => words.push(c.to_lowercase().collect()),
+        }
+    }
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_come_apart_word_by_word() {
+        for (name, expected) in [
+            ("SEBlock.fc1", "se block fc 1"),
+            ("shared_MLP.0", "shared mlp 0"),
+            ("SpatialGate.spatial", "spatial gate spatial"),
+            ("aggregate_fc", "aggregate fc"),
+            ("cbam12", "cbam 12"),
+            ("__", ""),
+        ] {
+            assert_eq!(words(name).join(" "), expected, "{name}");
+        }
+    }
 
     #[test]
     fn numbers_are_ordered_as_numbers() {

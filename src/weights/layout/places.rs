@@ -1,14 +1,15 @@
 //! Attention beside the stages: behind the first convolution, behind a stage, before the pooling.
 //!
-//! Its modules stand at the network's top (`ca`, `sa1`, `cbam3`, `attentions.2`), or beside the backbone. Their numbers part
-//! them into gates, and the channels that a gate takes tell behind which stage it stands; where two places have as many, the
-//! numbers tell, or what is usual.
+//! Its modules stand at the network's top (`ca`, `sa1`, `cbam3`, `ca_stem`, `attentions.2`), or beside the backbone. Their numbers,
+//! and what their names say beside that they are attention, part them into gates, and the channels that a gate takes tell behind
+//! which stage it stands; where two places have as many, the numbers tell, or what is usual.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Assumption;
-use super::attention::{Found, Parts, named_attention};
+use super::attention::{Found, Parts};
 use super::modules::{Leaf, Modules, OUTSIDE, Shape};
+use super::words::{beside_attention, named_attention};
 use crate::attention::PoolOrder;
 use crate::network::STEM;
 
@@ -18,6 +19,9 @@ pub(super) struct Place {
     pub(super) site: String,
     pub(super) channels: i64,
 }
+
+/// What parts gates by name: a number, and words such as `stem`.
+type Key = (Option<u64>, String);
 
 /// One gate's modules, and the number in their names.
 struct Set {
@@ -61,37 +65,58 @@ fn sets(modules: &Modules) -> Result<Vec<Set>, String> {
         matches!(leaf.shape, Shape::Spatial(_) | Shape::AlongChannels(_))
             || named_attention(leaf.path.trim_start_matches(OUTSIDE))
     };
-    let mut numbered: BTreeMap<Option<u64>, Vec<Leaf>> = BTreeMap::new();
+    let mut keyed: BTreeMap<Key, Vec<Leaf>> = BTreeMap::new();
     for leaf in modules.leaves("").into_iter().filter(attends) {
-        numbered.entry(number(&leaf.path)).or_default().push(leaf);
+        keyed.entry(key(&leaf.path)).or_default().push(leaf);
     }
+    let keyed: Vec<(Key, Vec<Leaf>)> =
+        keyed.into_iter().flat_map(|(key, leaves)| apart(modules, key, leaves)).collect();
     // `attention1` and `attention2` may be the two halves of one gate.
     let spatial = |leaves: &[Leaf]| leaves.iter().any(|leaf| matches!(leaf.shape, Shape::Spatial(_)));
-    let halves: Vec<bool> = numbered.values().map(|leaves| spatial(leaves)).collect();
     let linear = |leaves: &[Leaf]| leaves.iter().any(|leaf| matches!(leaf.shape, Shape::Linear(..)));
-    let whole = numbered.values().any(|leaves| spatial(leaves) && linear(leaves));
-    let alternate =
-        !halves.is_empty() && halves.len().is_multiple_of(2) && halves.chunks(2).all(|pair| pair == [false, true]);
-    let step = if alternate && !whole { 2 } else { 1 };
-    let numbered: Vec<(Option<u64>, Vec<Leaf>)> = numbered.into_iter().collect();
-    let set = |sets: &[(Option<u64>, Vec<Leaf>)]| {
+    let halves = |pair: &[(Key, Vec<Leaf>)]| match pair {
+        [(one, first), (two, second)] => {
+            one.1 == two.1 && linear(first) && !spatial(first) && spatial(second) && !linear(second)
+        }
+        _ => false,
+    };
+    let step = if !keyed.is_empty() && keyed.chunks(2).all(halves) { 2 } else { 1 };
+    let set = |sets: &[(Key, Vec<Leaf>)]| {
         let leaves: Vec<Leaf> = sets.iter().flat_map(|(_, leaves)| leaves.iter().cloned()).collect();
         let name = modules.original(&leaves[0].path).to_owned();
-        Ok(Set { number: if step == 1 { sets[0].0 } else { None }, parts: Parts::of(modules, &leaves)?, name })
+        Ok(Set { number: if step == 1 { sets[0].0.0 } else { None }, parts: Parts::of(modules, &leaves)?, name })
     };
-    numbered.chunks(step).map(set).collect()
+    keyed.chunks(step).map(set).collect()
 }
 
-/// The number that a top module has at its end, or that stands behind it.
-fn number(path: &str) -> Option<u64> {
+/// What parts a module from those of other gates: the number that its top module has at its end, or that stands behind it, and the
+/// words of that name that are not attention's.
+fn key(path: &str) -> Key {
     let names: Vec<&str> = path.trim_start_matches(OUTSIDE).split('.').collect();
-    let numbers = |name: &str| {
-        let digits = name.len() - name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-        name[name.len() - digits..].parse().ok()
-    };
-    let of_top = names.first().and_then(|name| numbers(name));
     let behind = || names.get(1).filter(|_| names.len() > 2).and_then(|name| name.parse().ok());
-    of_top.or_else(behind)
+    (number(names[0]).or_else(behind), beside_attention(names[0]))
+}
+
+/// The number at the end of a name.
+fn number(name: &str) -> Option<u64> {
+    name[name.trim_end_matches(|c: char| c.is_ascii_digit()).len()..].parse().ok()
+}
+
+/// The modules of several gates that lie in one module (`attentions.layer1`, `attentions.layer2`), by the names that they have there.
+fn apart(modules: &Modules, whole: Key, leaves: Vec<Leaf>) -> Vec<(Key, Vec<Leaf>)> {
+    if whole.0.is_some() || Parts::of(modules, &leaves).is_ok() {
+        return vec![(whole, leaves)];
+    }
+    let mut keyed: BTreeMap<Key, Vec<Leaf>> = BTreeMap::new();
+    for leaf in &leaves {
+        let names: Vec<&str> = leaf.path.trim_start_matches(OUTSIDE).split('.').collect();
+        let second = if names.len() > 2 { names[1] } else { "" };
+        keyed.entry((number(second), beside_attention(second))).or_default().push(leaf.clone());
+    }
+    if keyed.values().all(|leaves| Parts::of(modules, leaves).is_ok()) {
+        return keyed.into_iter().collect();
+    }
+    vec![(whole, leaves)]
 }
 
 /// The place of each gate.
@@ -106,25 +131,32 @@ fn choose(sets: &[Set], places: &[Place]) -> Result<Vec<usize>, String> {
         }
     }
     // Numbers that are those of the stages.
-    let of_number = |set: &Set| stages.get(usize::try_from(set.number?).ok()?.checked_sub(1)?).copied();
+    let of_number = |set: &Set| {
+        stages.iter().copied().find(|place| set.number.is_some() && number(&places[*place].site) == set.number)
+    };
     let by_number: Option<Vec<usize>> = sets
         .iter()
         .zip(&channels)
         .map(|(set, channels)| of_number(set).filter(|place| fits(*place, *channels)))
         .collect();
-    if let Some(by_number) = by_number {
+    let apart = |places: &Vec<usize>| places.iter().collect::<BTreeSet<_>>().len() == places.len();
+    if let Some(by_number) = by_number.filter(apart) {
         return Ok(by_number);
     }
+    // Else by the channels: each as early as they allow, behind the one before it.
+    let first = |channels: Option<i64>| channels.and_then(|_| (0..places.len()).find(|place| fits(*place, channels)));
+    let mut order: Vec<usize> = (0..sets.len()).collect();
+    order.sort_by_key(|set| first(channels[*set]));
     let mut next = 0;
-    let mut chosen = Vec::new();
-    for (set, channels) in sets.iter().zip(&channels) {
-        let found = channels.and_then(|_| (next..places.len()).find(|place| fits(*place, *channels)));
+    let mut chosen = vec![0; sets.len()];
+    for set in order {
+        let found = channels[set].and_then(|_| (next..places.len()).find(|place| fits(*place, channels[set])));
         let Some(place) = found else {
-            let of = channels.map_or_else(String::new, |channels| format!(", of {channels} channels,"));
-            return Err(format!("{}{of}: where this attention stands cannot be told", set.name));
+            let of = channels[set].map_or_else(String::new, |channels| format!(", of {channels} channels,"));
+            return Err(format!("{}{of}: where this attention stands cannot be told", sets[set].name));
         };
         next = place + 1;
-        chosen.push(place);
+        chosen[set] = place;
     }
     Ok(chosen)
 }

@@ -1,17 +1,18 @@
 //! VGG, `MobileNetV2` and EfficientNet-Lite, whose blocks public checkpoints have without attention.
 
-use super::modules::{Leaf, Modules, Shape};
+use super::head::{self, Head};
+use super::modules::Modules;
 use super::places::{self, Place};
-use super::{Layout, RecogniseOptions, Recognised, SiteAttention, grey, head};
+use super::{Layout, RecogniseOptions, Recognised, SiteAttention, grey};
 use crate::backbone::{Arch, Variant};
 use crate::network::{HEAD, STEM};
 
 /// The convolutions of a VGG's five stages.
 const VGGS: [(&str, [usize; 5]); 4] =
     [("vgg11", [1, 1, 2, 2, 2]), ("vgg13", [2, 2, 2, 2, 2]), ("vgg16", [2, 2, 3, 3, 3]), ("vgg19", [2, 2, 4, 4, 4])];
-/// The features of a VGG's last stage, in cells of 7×7, and the width of its classifier.
-const VGG_FEATURES: i64 = 512 * 49;
-const VGG_WIDTH: i64 = 4096;
+/// The channels of a VGG's last stage, and its features in cells of 7×7.
+const VGG_CHANNELS: i64 = 512;
+const VGG_FEATURES: i64 = 49 * VGG_CHANNELS;
 
 /// An EfficientNet-Lite's blocks in each stage, and how many times ten its last stage is as wide as its stem.
 const LITES: [(&str, usize, i64); 3] =
@@ -40,9 +41,7 @@ impl Body {
     fn finish(mut self, modules: Modules, prefix: &str, options: &RecogniseOptions) -> Result<Recognised, String> {
         let attention = self.attention(&modules, options)?;
         let head = head::find(&modules, prefix, FEATURES, self.classifier, options.arch.is_some())?;
-        self.assumptions.extend(head.assumptions);
-        let (classes, hidden) = (head.classes, head.hidden);
-        self.recognised(modules, prefix, options, attention, (classes, hidden))
+        self.recognised(modules, prefix, options, attention, FEATURES, head)
     }
 
     fn attention(&mut self, modules: &Modules, options: &RecogniseOptions) -> Result<Vec<SiteAttention>, String> {
@@ -71,7 +70,8 @@ impl Body {
         prefix: &str,
         options: &RecogniseOptions,
         attention: Vec<SiteAttention>,
-        (classes, hidden): (i64, Vec<i64>),
+        features: i64,
+        head: Head,
     ) -> Result<Recognised, String> {
         if options.stride_in.is_some() {
             return Err(format!("{}: --stride-in has no effect, since it has no bottlenecks", self.arch));
@@ -82,7 +82,8 @@ impl Body {
         if options.symmetric.is_some() && self.classifier != "_fc" {
             return Err(format!("{}: --padding has no effect: it is for EfficientNet-Lite", self.arch));
         }
-        let finished = modules.finish(&self.arch, options.arch.is_some(), options.drop_attention)?;
+        let finished = modules.finish(&self.arch, options, &head.widths(features))?;
+        let Head { classes, hidden, assumptions } = head;
         Ok(Recognised {
             layout: self.layout,
             arch: self.arch,
@@ -91,7 +92,7 @@ impl Body {
             attention,
             variant: Variant { grey: self.grey, symmetric: self.symmetric, hidden, ..Variant::default() },
             prefix: prefix.to_owned(),
-            assumptions: self.assumptions,
+            assumptions: self.assumptions.into_iter().chain(assumptions).collect(),
             left_out: finished.left_out,
             dropped: finished.dropped,
             tensors: finished.tensors,
@@ -139,33 +140,9 @@ pub(super) fn vgg(modules: Modules, prefix: &str, options: &RecogniseOptions) ->
         assumptions,
     };
     let attention = body.attention(&modules, options)?;
-    let classes = vgg_classifier(&modules, options.arch.is_some())?;
-    body.recognised(modules, prefix, options, attention, (classes, Vec::new()))
-}
-
-/// Takes VGG's three linear layers, whatever they are called; how many classes the last one tells apart, 0 if there is none.
-fn vgg_classifier(modules: &Modules, lenient: bool) -> Result<i64, String> {
-    let linear = |leaf: &Leaf| matches!(leaf.shape, Shape::Linear(..));
-    let layers: Vec<Leaf> = modules.leaves("").into_iter().filter(linear).collect();
-    match &layers[..] {
-        [first, second, last]
-            if first.shape == Shape::Linear(VGG_WIDTH, VGG_FEATURES)
-                && second.shape == Shape::Linear(VGG_WIDTH, VGG_WIDTH)
-                && matches!(last.shape, Shape::Linear(_, VGG_WIDTH)) =>
-        {
-            for (layer, place) in layers.iter().zip([0, 3, 6]) {
-                modules.linear(layer, &format!("backbone.classifier.{place}"), true)?;
-            }
-            Ok(if let Shape::Linear(classes, _) = last.shape { classes } else { 0 })
-        }
-        [] => Ok(0),
-        _ if lenient => Ok(0),
-        [first, ..] => Err(format!(
-            "{} and {} more linear layers, which are not VGG's [4096, 25088], [4096, 4096] and [classes, 4096]",
-            modules.original(&first.path),
-            layers.len() - 1
-        )),
-    }
+    let head = head::of_vgg(&modules, prefix, VGG_FEATURES, options.arch.is_some())?;
+    let features = if head.classes == 0 { VGG_CHANNELS } else { VGG_FEATURES };
+    body.recognised(modules, prefix, options, attention, features, head)
 }
 
 /// torchvision's `MobileNetV2`.
@@ -235,8 +212,7 @@ pub(super) fn efficientnet_lite(
     let mut assumptions = Vec::new();
     let symmetric = options.symmetric.unwrap_or(false);
     if timm && options.symmetric.is_none() {
-        let said =
-            "TensorFlow's padding, an ε of 0.001 and pictures scaled to ±1, as timm's tf_efficientnet_lite has them";
+        let said = "TensorFlow's padding and an ε of 0.001, as timm's tf_efficientnet_lite has them";
         assumptions.push(super::Assumption::new(said, Some("--padding symmetric")));
     }
     if !timm && options.symmetric.is_some() {

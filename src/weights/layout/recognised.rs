@@ -9,6 +9,9 @@ use super::{AttentionKind, Layout, SiteAttention};
 use crate::attention::PoolOrder;
 use crate::backbone::{Arch, StrideIn, Variant};
 
+/// ImageNet's.
+const PUBLISHED_CLASSES: i64 = 1000;
+
 /// What is known of a network beyond its tensors' names and shapes.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
@@ -85,6 +88,34 @@ pub struct Recognised {
 }
 
 impl Recognised {
+    /// What is left to take for granted of any network, in one; nothing of EfficientNet-Lite as it was published, in its own names and
+    /// with its classes.
+    pub(super) fn all_else(&self) -> Option<Assumption> {
+        let arch: Arch = self.arch.parse().ok()?;
+        let published = self.layout == Layout::EfficientNetLite && self.attention.is_empty() && self.variant.is_usual();
+        if published && self.classes == PUBLISHED_CLASSES {
+            return None;
+        }
+        let lite = arch.is_efficientnet_lite();
+        let layers = match self.arch.as_str() {
+            _ if lite => "ReLU6",
+            vgg if vgg.starts_with("vgg") => "ReLU",
+            "mobilenet_v2" => "ReLU6, a first convolution of stride 2",
+            _ if self.attention.iter().any(|place| place.site.contains('.')) => {
+                "ReLU, stages that halve by a strided convolution, gates before the addition"
+            }
+            _ => "ReLU, stages that halve by a strided convolution",
+        };
+        let scaled = match (self.variant.grey, lite && !self.variant.symmetric) {
+            (true, _) => "from 0 to 1, less 0.449, over 0.226",
+            (false, true) => "scaled to ±1",
+            (false, false) => "less ImageNet's mean",
+        };
+        let whose = if lite { "the published" } else { "torchvision's" };
+        let what = format!("all else as {whose} {arch}: {layers}, pictures of {} {scaled}", arch.input_size());
+        Some(Assumption::new(what, Some("--size, --mean, --std; --check compares")))
+    }
+
     /// Refuses options without effect.
     pub(super) fn check(&self, options: &RecogniseOptions) -> Result<(), String> {
         let spatial = |place: &SiteAttention| match &place.kind {

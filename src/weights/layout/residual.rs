@@ -2,6 +2,7 @@
 //! without.
 
 use super::attention::{Found, at};
+use super::host::BEHIND;
 use super::modules::{Leaf, Modules, Shape};
 use super::places::{self, Place};
 use super::{Assumption, Layout, RecogniseOptions, Recognised, SiteAttention, bam, grey, head};
@@ -28,11 +29,14 @@ const MEMBERS: [Member; 8] = [
 ];
 
 /// Of whose names a residual network is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Whose {
     pub(super) pytorchcv: bool,
     /// The numbers of a `Sequential` show that nothing pools between the stem and the blocks.
     pub(super) unpooled: bool,
+    /// It is one of those that timm calls `legacy_seresnet`, which follow Caffe: their pool pads nothing, and a bottleneck has its
+    /// stride in its first convolution.
+    pub(super) caffe: bool,
 }
 
 /// Recognises a residual network under `prefix`.
@@ -46,8 +50,14 @@ pub(super) fn recognise(
     if options.symmetric.is_some() {
         return Err(format!("{}: --padding has no effect: it is for EfficientNet-Lite", member.arch));
     }
+    if whose.caffe && member.bottleneck.is_none() {
+        return Err(format!(
+            "{} as timm's legacy_se{}, whose blocks have a ReLU before their gates, which is not known here",
+            member.arch, member.arch
+        ));
+    }
     let mut reading =
-        Reading { modules: &modules, options, assumptions: Vec::new(), layout: None, attention: Vec::new() };
+        Reading { modules: &modules, options, assumptions: Vec::new(), first: None, attention: Vec::new() };
     let (stem, grey, width) = reading.stem(whose)?;
     let channels = reading.stages(member, width)?;
     let places = reading.places(&channels, width);
@@ -57,16 +67,17 @@ pub(super) fn recognise(
     let stride_in = reading.stride(member, whose)?;
     let features = channels[3];
     let head = head::find(&modules, prefix, features, "fc", options.arch.is_some())?;
-    let Reading { mut assumptions, layout, mut attention, .. } = reading;
+    let Reading { mut assumptions, first, mut attention, .. } = reading;
+    let widths = head.widths(features);
     assumptions.extend(head.assumptions);
     let order: Vec<String> = order(member, &places);
     attention.sort_by_key(|place| order.iter().position(|site| *site == place.site));
-    let layout = match layout {
+    let layout = match first {
         _ if whose.pytorchcv => Layout::Pytorchcv,
         None => Layout::Torchvision,
-        Some(layout) => layout,
+        Some((layout, _)) => layout,
     };
-    let finished = modules.finish(member.arch, options.arch.is_some(), options.drop_attention)?;
+    let finished = modules.finish(member.arch, options, &widths)?;
     Ok(Recognised {
         layout,
         arch: member.arch.to_owned(),
@@ -98,8 +109,8 @@ struct Reading<'m> {
     modules: &'m Modules,
     options: &'m RecogniseOptions,
     assumptions: Vec<Assumption>,
-    /// Whose names the first attention has.
-    layout: Option<Layout>,
+    /// Whose names the first attention has, and whether they sign the network ([`Found::signed`]).
+    first: Option<(Layout, bool)>,
     attention: Vec<SiteAttention>,
 }
 
@@ -114,13 +125,20 @@ impl Reading<'_> {
         }
         self.modules.conv_norm("conv1", "bn1")?;
         let grey = grey::coloured(self.modules, "conv1", &mut self.assumptions)?;
-        let usual =
-            if kernel < 7 { Stem { kernel, stride: 1, max_pool: false } } else { Stem { kernel, ..Stem::default() } };
+        let usual = if kernel < 7 {
+            Stem { kernel, stride: 1, max_pool: false, unpadded: false }
+        } else {
+            Stem { kernel, ..Stem::default() }
+        };
         let max_pool = self.options.max_pool.unwrap_or(usual.max_pool && !whose.unpooled);
         if kernel < 7 {
             self.assume(format!("the first convolution, {kernel}×{kernel}, has stride 1"), None);
         }
-        if self.options.max_pool.is_none() && !whose.pytorchcv && !whose.unpooled {
+        let unpadded = whose.caffe && max_pool;
+        if unpadded {
+            let said = "a max pooling without padding follows the first convolution, as in timm's legacy_seresnet";
+            self.assume(said, self.options.max_pool.is_none().then_some("--stem-pool none"));
+        } else if self.options.max_pool.is_none() && !whose.pytorchcv && !whose.unpooled {
             let (said, option) = if max_pool {
                 ("a max pooling follows the first convolution", "--stem-pool none")
             } else {
@@ -128,7 +146,7 @@ impl Reading<'_> {
             };
             self.assume(said, Some(option));
         }
-        Ok((Stem { max_pool, ..usual }, grey, width))
+        Ok((Stem { max_pool, unpadded, ..usual }, grey, width))
     }
 
     fn assume(&mut self, what: impl Into<String>, option: Option<&'static str>) {
@@ -152,7 +170,15 @@ impl Reading<'_> {
             }
             self.found(bam::after(modules, &format!("bam{}", stage + 1), &site, channels[stage])?);
             if !self.attention.iter().any(|place| place.site == site) {
-                self.found(self.at(&site, channels[stage])?);
+                let left = self.modules.leaves(&format!("{site}."));
+                let mut found = self.at(&site, channels[stage])?;
+                if let (Some(found), Some(leaf)) =
+                    (&mut found, left.first().filter(|leaf| !numbered(&leaf.path, &site)))
+                {
+                    let assumed = format!("{} stands behind {site}", modules.original(&leaf.path));
+                    found.assumptions.push(Assumption::new(assumed, None));
+                }
+                self.found(found);
             }
         }
         Ok(channels)
@@ -166,8 +192,8 @@ impl Reading<'_> {
     }
 
     fn found(&mut self, found: Option<Found>) {
-        let Some(Found { layout, attention, assumptions }) = found else { return };
-        self.layout.get_or_insert(layout);
+        let Some(Found { layout, attention, assumptions, signed }) = found else { return };
+        self.first.get_or_insert((layout, signed));
         self.attention.push(attention);
         for assumption in assumptions {
             if !self.assumptions.contains(&assumption) {
@@ -213,8 +239,13 @@ impl Reading<'_> {
                     if self.attention.is_empty() { member.arch.to_owned() } else { format!("se{}", member.arch) }
                 ))
             }
+            None if whose.caffe => {
+                let said = "a bottleneck has its stride in the first 1×1 convolution, as in timm's legacy_seresnet";
+                self.assume(said, Some("--stride-in 3x3"));
+                Ok(StrideIn::First)
+            }
             None => {
-                if self.layout != Some(Layout::Timm) {
+                if !matches!(self.first, Some((_, true))) {
                     self.assume("a bottleneck has its stride in the 3×3 convolution", Some("--stride-in 1x1"));
                 }
                 Ok(StrideIn::default())
@@ -273,19 +304,34 @@ fn take_layer(modules: &Modules, conv: &str, norm: &str, ours: &str) -> Result<(
     Ok(())
 }
 
+/// Whether a module in a stage's container has a number there, or stands behind the container, so that its place is certain.
+fn numbered(path: &str, stage: &str) -> bool {
+    let inside = path.strip_prefix(stage).unwrap_or(path).trim_start_matches('.');
+    inside.starts_with(|c: char| c.is_ascii_digit()) || inside.starts_with(BEHIND)
+}
+
 /// The convolution and the BatchNorm of a block's shortcut, whatever they are called: a 1×1 convolution that gives out the
-/// block's channels from its input's, and the only BatchNorm of as many in the same module.
+/// block's channels from its input's, and the only BatchNorm of as many in the same module. An error if their numbers leave room
+/// for a layer before or between them.
 fn shortcut(modules: &Modules, block: &str, channels: i64) -> Result<Option<(String, String)>, String> {
     let inputs = modules.axes::<4>(&format!("{block}.conv1.weight"))?[1];
     let leaves = modules.leaves(&format!("{block}."));
     let parent = |leaf: &Leaf| leaf.path.rsplit_once('.').map(|(parent, _)| parent.to_owned());
-    let norms: Vec<&Leaf> = leaves.iter().filter(|leaf| leaf.shape == Shape::Norm(channels)).collect();
+    let number = |leaf: &Leaf| leaf.path.rsplit_once('.').and_then(|(_, last)| last.parse::<u32>().ok());
     let convs = leaves.iter().filter(|leaf| leaf.shape == Shape::Linear(channels, inputs));
     for conv in convs {
         let is_matrix = modules.get(&format!("{}.weight", conv.path)).is_some_and(|weight| weight.dim() == 4);
-        if let (true, Some(norm)) = (is_matrix, norms.iter().find(|norm| parent(norm) == parent(conv))) {
-            return Ok(Some((conv.path.clone(), norm.path.clone())));
+        let mut norms =
+            leaves.iter().filter(|leaf| leaf.shape == Shape::Norm(channels) && parent(leaf) == parent(conv));
+        let (true, Some(norm), None) = (is_matrix, norms.next(), norms.next()) else { continue };
+        if !matches!((number(conv), number(norm)), (None, _) | (Some(0), Some(1))) {
+            let [conv, norm] = [conv, norm].map(|leaf| modules.original(&leaf.path));
+            return Err(format!(
+                "{conv}, {norm}: a layer stands before or behind the 1×1 convolution of the shortcut (average pooling?), which is not \
+                 known here"
+            ));
         }
+        return Ok(Some((conv.path.clone(), norm.path.clone())));
     }
     Ok(None)
 }

@@ -176,6 +176,29 @@ def mmpretrain():
     return Wrapped(lambda m, x: m.head.fc(m.backbone(x)), backbone=backbone, head__fc=nn.Linear(512, CLASSES))
 
 
+def backbone_and(answer, **modules):
+    """Features under `backbone`, and the layers of a head beside it."""
+    backbone = torchvision.models.resnet18()
+    backbone.fc = nn.Identity()
+    return Wrapped(lambda m, x: answer(m, m.backbone(x)), backbone=backbone, **modules)
+
+
+def stages_wrapped():
+    """Every stage with a gate behind it in a container."""
+    network = torchvision.models.resnet18(num_classes=CLASSES)
+    for stage in range(1, 5):
+        owner = nn.Module()
+        owner.forward = Attention(owner, 32 << stage, **CA_SA).forward
+        setattr(network, f"layer{stage}", nn.Sequential(getattr(network, f"layer{stage}"), owner))
+    return network
+
+
+def vgg(*classifier):
+    network = torchvision.models.vgg11()
+    network.classifier = nn.Sequential(*classifier)
+    return network
+
+
 class Pointwise(nn.Module):
     """A 1×1 convolution as a head."""
 
@@ -195,6 +218,13 @@ def pytorchcv(family, name):
 
 CA_SA = dict(fc1="ca.fc1", fc2="ca.fc2", conv="sa.conv1")
 FULL = dict(bias=True, linear=True)
+
+
+def named(before="", after=""):
+    """CBAM's two halves, with something before or behind their names."""
+    return dict(fc1=f"{before}ca{after}.fc1", fc2=f"{before}ca{after}.fc2", conv=f"{before}sa{after}.conv1")
+
+
 NETWORKS = {
     "averaged": lambda: torch.optim.swa_utils.AveragedModel(torchvision.models.resnet18(num_classes=CLASSES)),
     "beside": beside,
@@ -227,6 +257,21 @@ NETWORKS = {
     "pytorchcv seresnet50": lambda: pytorchcv("seresnet", "seresnet50"),
     "pytorchcv resnet50b": lambda: pytorchcv("resnet", "resnet50b"),
     "timm efficientnet_lite0": lambda: timm.create_model("efficientnet_lite0", num_classes=CLASSES),
+    "head beside": lambda: backbone_and(
+        lambda m, x: m.fc2(F.relu(m.bn2(m.fc1(m.bn1(x))))), bn1=nn.BatchNorm1d(512), fc1=nn.Linear(512, 40), bn2=nn.BatchNorm1d(40),
+        fc2=nn.Linear(40, CLASSES)),
+    "head unordered": lambda: backbone_and(
+        lambda m, x: m.head.cls(F.relu(m.head.bn(m.head.hidden(x)))), head__cls=nn.Linear(40, CLASSES), head__bn=nn.BatchNorm1d(40),
+        head__hidden=nn.Linear(512, 40)),
+    "head predictor": lambda: backbone_and(lambda m, x: m.predictor(x), predictor=nn.Linear(512, CLASSES)),
+    "se then spatial": lambda: ResNet(dict(fc1="se.fc1", fc2="se.fc2", conv="sa.conv", pools="mean", bias=True)),
+    "se called channel": lambda: ResNet(dict(fc1="channel_se.fc1", fc2="channel_se.fc2", pools="mean")),
+    "last and first": lambda: ResNet(beside=[("stem", named(after="1")), (4, named())]),
+    "stem and last": lambda: ResNet(beside=[("stem", named(after="_stem")), (4, named(after="_last"))]),
+    "a dictionary of stages": lambda: ResNet(beside=[(1, named("attentions.layer1.")), (3, named("attentions.layer3."))]),
+    "stages wrapped": stages_wrapped,
+    "vgg two layers": lambda: vgg(nn.Linear(25088, 40), nn.ReLU(), nn.Dropout(), nn.Linear(40, CLASSES)),
+    "timm legacy_seresnet50": lambda: timm.create_model("legacy_seresnet50", num_classes=CLASSES),
     "timm tf_efficientnet_lite0": lambda: timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES),
 }
 
@@ -258,7 +303,7 @@ def main():
             picture = picture[:, :1]
         Gate.found = []
         for module in network.modules():
-            if name.startswith("pytorchcv se") and isinstance(module, nn.Sigmoid):
+            if name.startswith(("pytorchcv se", "timm legacy")) and isinstance(module, nn.Sigmoid):
                 module.register_forward_hook(lambda _, __, out: Gate.found.append(out[0].squeeze()))
         with torch.no_grad():
             answers[f"{name}|logits"] = network(picture)[0].contiguous()

@@ -10,7 +10,7 @@ use cbam::weights::Precision;
 use tch::{Device, Kind, no_grad};
 
 /// A network of the golden file, its weights by the generator's rule.
-fn tensors(name: &str) -> BTreeMap<String, Tensor> {
+pub(super) fn tensors(name: &str) -> BTreeMap<String, Tensor> {
     let text = std::fs::read_to_string(crate::file("tests/golden/layouts/answers.txt")).unwrap();
     let start = format!("= {name}\n");
     let lines = text.split_once(&start).unwrap_or_else(|| panic!("no {name}")).1.split("= ").next().unwrap();
@@ -43,7 +43,7 @@ fn tensors(name: &str) -> BTreeMap<String, Tensor> {
 }
 
 /// A file of such tensors, in a folder that goes with it.
-fn written(tensors: BTreeMap<String, Tensor>) -> (tempfile::TempDir, PathBuf) {
+pub(super) fn written(tensors: BTreeMap<String, Tensor>) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("theirs.safetensors");
     Checkpoint::new(tensors, BTreeMap::new()).save(&path, Precision::Keep).unwrap();
@@ -90,7 +90,7 @@ fn networks_in_any_names_answer_as_pytorch_does() {
     let path = crate::file("tests/golden/layouts/answers.safetensors");
     let golden = Checkpoint::open(path).unwrap().tensors;
     let usual: fn(&mut OpenOptions) = |_| ();
-    let cases: [Case; 32] = [
+    let cases: [Case; 43] = [
         ("averaged", usual, &[POOL]),
         ("beside", usual, &["left out: criterion.pos_weight, projector.bias, projector.weight"]),
         ("encoder", usual, &[]),
@@ -123,6 +123,25 @@ fn networks_in_any_names_answer_as_pytorch_does() {
         ("pytorchcv resnet50b", |o| o.stride_in = Some(StrideIn::Middle), &[]),
         ("timm efficientnet_lite0", |o| o.symmetric = Some(true), &[]),
         ("timm tf_efficientnet_lite0", usual, &["tf_efficientnet_lite"]),
+        ("head beside", usual, &["bn1, fc1, bn2, fc2 (512 to 40 to 9)", "behind its BatchNorm"]),
+        ("head unordered", usual, &["head.hidden, head.bn, head.cls (512 to 40 to 9)"]),
+        ("head predictor", usual, &["predictor is the classifier"]),
+        ("se then spatial", usual, &["pools the mean alone, and stands before the spatial gate", "--pool-order"]),
+        ("se called channel", usual, &[]),
+        ("last and first", usual, &["ca1.fc1 stands behind the first convolution", "ca.fc1 stands behind layer4"]),
+        ("stem and last", usual, &["ca_stem.fc1 stands behind the first", "ca_last.fc1 stands behind layer4"]),
+        (
+            "a dictionary of stages",
+            usual,
+            &["layer1.ca.fc1 stands behind layer1", "layer3.ca.fc1 stands behind layer3"],
+        ),
+        ("stages wrapped", usual, &["stands before the spatial gate"]),
+        ("vgg two layers", usual, &["classifier.0, classifier.3 (25088 to 40 to 9)"]),
+        (
+            "timm legacy_seresnet50",
+            usual,
+            &["pooling without padding", "in the first 1×1 convolution", "--stride-in 3x3"],
+        ),
     ];
     for (name, change, said) in cases {
         let opened = open(name, change).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -231,17 +250,33 @@ fn what_may_take_part_in_the_answer_is_never_left_out() {
         let message = Checkpoint::new(tensors, BTreeMap::new()).recognise().unwrap_err().to_string();
         assert!(message.contains(said), "{name}: {message}");
     }
-    // Beside the network only what computes pictures or attends stands in the way.
+    // Beside the network, what has nothing to do with its head, and what serves training, is left out.
     for (name, shape, taken) in [
         ("decoder.conv.weight", &[256, 512, 3, 3][..], false),
         ("decoder.attn.weight", &[256, 512], false),
+        ("pool.p", &[1], false),
+        ("scale", &[1], false),
+        ("norm.weight", &[512], false),
+        ("norm.bias", &[9], false),
+        ("lstm.weight_ih_l0", &[2048, 512], false),
         ("memory.queue", &[128, 4096], true),
         ("ema_loss.weight", &[9], true),
+        ("criterion.center", &[9, 512], true),
+        ("class_weights", &[9], true),
+        ("best_acc", &[1], true),
+        ("mean", &[1, 3, 1, 1], true),
     ] {
         let mut tensors = tensors("encoder");
         tensors.insert(name.to_owned(), zeros(shape));
         let found = Checkpoint::new(tensors, BTreeMap::new()).recognise();
         assert_eq!(found.is_ok(), taken, "{name}: {:?}", found.err());
-        assert!(found.is_err() || found.unwrap().left_out == [name]);
+        match found {
+            Ok(found) => assert_eq!(found.left_out, [name]),
+            Err(error) => {
+                let message = error.to_string();
+                let advised = message.contains("--arch resnet18") || name == "decoder.attn.weight";
+                assert!(message.contains(name.trim_end_matches(".weight")) && advised, "{message}");
+            }
+        }
     }
 }

@@ -65,6 +65,31 @@ fn inspect_tells_what_lies_around_the_weights_and_which_network_they_are_of() {
 }
 
 #[test]
+fn inspect_refuses_options_without_effect_and_says_no_network_that_does_not_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |tensors| {
+        let path = folder.path().join("theirs.safetensors");
+        Checkpoint::new(tensors, BTreeMap::new()).save(&path, cbam::weights::Precision::Keep).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let mut tensors = super::answers::tensors("head dropout");
+    let path = write(tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect());
+    assert!(inspect(Path::new(&path)).contains("assumed     all else as torchvision's resnet18"));
+    let output = cbam_weights(&["inspect", &path, "--stride-in", "3x3"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("--stride-in has no effect"), "{said}");
+    // Names of a network, and a shape that is not.
+    tensors
+        .insert("layer3.1.conv2.weight".to_owned(), Tensor::zeros([256, 128, 3, 3], (Kind::Float, tch::Device::Cpu)));
+    let path = write(tensors);
+    let text = inspect(Path::new(&path));
+    assert!(
+        text.contains("network     unknown: not quite resnet18") && text.contains("layer3.1.conv2.weight"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_part_can_be_converted_and_what_was_read_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out.safetensors");

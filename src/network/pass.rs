@@ -1,0 +1,180 @@
+//! The forward pass: backbone, attention, classifier.
+
+use tch::Tensor;
+
+use super::site::Site;
+use super::{BlockOutput, Network, Output};
+use crate::{Error, Result, kernels};
+
+impl Network {
+    /// Pictures `[N, 3, H, W]`, normalised, H and W multiples of 32 → logits and every attention map.
+    ///
+    /// `train` switches the attention's BatchNorm; the backbone stays in evaluation unless
+    /// [`train_backbone`](Self::train_backbone) said that it trains.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
+    pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
+        self.pass(train, xs, move |network, xs| {
+            network.tail(&network.run_trunk(xs, train && network.backbone_trains)?, train)
+        })
+    }
+
+    /// Runs `work` with the network and `xs` where its kernels do, if it has any.
+    pub(super) fn pass<R: Send>(&self, train: bool, xs: &Tensor, work: impl FnOnce(&Self, &Tensor) -> R + Send) -> R {
+        if self.fast(train).is_none() {
+            return work(self, xs);
+        }
+        // On the other thread gradients would be on.
+        kernels::in_pool(&(self, xs), |(network, xs)| tch::no_grad(|| work(network, xs)))
+    }
+
+    /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features; the pictures themselves, if
+    /// attention stands in the stem. It has no attention and needs no gradient, so what it returns can be kept while the
+    /// rest trains.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
+    pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
+        self.pass(false, xs, |network, xs| network.run_trunk(xs, false))
+    }
+
+    fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
+        self.check_picture(xs)?;
+        if self.stem_attends() {
+            return Ok(xs.f_to_kind(self.variables.kind())?);
+        }
+        let stages = self.trunk_stages();
+        let first = match self.fast(train) {
+            Some(fast) if stages > 0 => fast.first_stage(&three_channels(xs)?)?,
+            _ => None,
+        };
+        let (done, features) = match first {
+            Some(features) => (1, features),
+            None => (0, self.stem(xs, train, &mut Vec::new())?),
+        };
+        (done..stages).try_fold(features, |xs, stage| match self.fast(train) {
+            Some(fast) => fast.stage(stage, &xs, &mut |_, xs| Ok(xs.shallow_clone())),
+            None => Ok(self.backbone.stage(stage, &xs, train)),
+        })
+    }
+
+    /// Pictures `[N, 3, H, W]` to the input of the first stage, with the attention in between, whose maps go to `maps`.
+    pub(super) fn stem(&self, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
+        self.check_picture(xs)?;
+        let xs = three_channels(xs)?;
+        let backbone_trains = train && self.backbone_trains;
+        let mut attend = |xs: &Tensor| self.attend(Site::Stem, xs, train, maps);
+        match self.fast(backbone_trains) {
+            Some(fast) => fast.stem_gated(&xs, &mut attend),
+            None => self.backbone.stem_gated(&xs.f_to_kind(self.variables.kind())?, backbone_trains, &mut attend),
+        }
+    }
+
+    fn stem_attends(&self) -> bool {
+        self.blocks.first().is_some_and(|block| block.site == Site::Stem)
+    }
+
+    fn check_picture(&self, xs: &Tensor) -> Result<()> {
+        let least = self.backbone.smallest_side();
+        match xs.size()[..] {
+            [_, 3, height, width] if height.min(width) >= least => Ok(()),
+            [_, 1, height, width] if self.config.variant.grey && height.min(width) >= least => Ok(()),
+            ref size => {
+                let (expected, got) = (format!("[N, 3, H, W], H and W at least {least}"), format!("{size:?}"));
+                Err(Error::Input { layer: "Network", expected, got })
+            }
+        }
+    }
+
+    /// The part from the first attention on; takes what [`Self::trunk`] returns.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the features are not that stage's.
+    pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
+        self.pass(train, features, move |network, features| network.run_tail(features, train))
+    }
+
+    fn run_tail(&self, features: &Tensor, train: bool) -> Result<Output> {
+        let backbone_trains = train && self.backbone_trains;
+        let mut attention = Vec::with_capacity(self.blocks.len());
+        let mut xs = features.shallow_clone();
+        let first = self.trunk_stages();
+        if self.stem_attends() {
+            xs = self.stem(&xs, train, &mut attention)?;
+        }
+        if let Some(before) = first.checked_sub(1) {
+            xs = self.attend(Site::Stage(before), &xs, train, &mut attention)?;
+        }
+        for stage in first..self.backbone.stages().len() {
+            xs = self.stage(stage, &xs, train, &mut attention)?;
+        }
+        let features = self.head_conv(&xs, backbone_trains)?;
+        let activated = self.head_activation(&features)?;
+        let attended = self.attend(Site::Head, &activated, train, &mut attention)?;
+        let logits = match self.fast(backbone_trains) {
+            Some(fast) => fast.classify(&attended)?,
+            None => self.backbone.classify(&attended, backbone_trains),
+        };
+        Ok(Output { logits, features, attention })
+    }
+
+    /// One stage, with the attention in it and behind it, whose maps go to `maps`.
+    pub(super) fn stage(&self, stage: usize, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
+        let backbone_trains = train && self.backbone_trains;
+        let mut attend = |inner, xs: &Tensor| self.attend(Site::Inside(stage, inner), xs, train, maps);
+        let xs = match self.fast(backbone_trains) {
+            Some(fast) => fast.stage(stage, xs, &mut attend)?,
+            None => self.backbone.stage_gated(stage, xs, backbone_trains, &mut attend)?,
+        };
+        self.attend(Site::Stage(stage), &xs, train, maps)
+    }
+
+    /// The last stage's output to the head's features, before their activation.
+    pub(super) fn head_conv(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
+        self.fast(train).map_or_else(|| Ok(self.backbone.head_conv(xs, train)), |fast| fast.head_conv(xs))
+    }
+
+    /// The head's features after their activation.
+    pub(super) fn head_activation(&self, features: &Tensor) -> Result<Tensor> {
+        self.fast(false)
+            .map_or_else(|| Ok(self.backbone.head_activation(features)), |fast| fast.head_activation(features))
+    }
+
+    /// The attention at a site, if there is any; its maps go to `maps`.
+    fn attend(&self, site: Site, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
+        let Some(block) = self.blocks.iter().find(|block| block.site == site) else { return Ok(xs.shallow_clone()) };
+        // Under autocast the backbone gives out f16; the attention computes in the kind of its weights.
+        let (attended, of_block) = block.forward(&xs.f_to_kind(self.variables.kind())?, train)?;
+        maps.push(of_block);
+        Ok(attended)
+    }
+
+    /// Class scores, `[N, classes]`, from the activated features of the last convolution, `[N, C, h, w]`, through the
+    /// head's attention if there is any.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the features are not those of the last convolution.
+    pub fn classify(&self, features: &Tensor) -> Result<Tensor> {
+        Ok(self.backbone.classify(&self.attend(Site::Head, features, false, &mut Vec::new())?, false))
+    }
+
+    /// How many stages run before any attention.
+    pub(crate) fn trunk_stages(&self) -> usize {
+        match self.blocks.first().map(|block| block.site) {
+            Some(Site::Stem) => 0,
+            Some(Site::Inside(stage, _)) => stage,
+            Some(Site::Stage(stage)) => stage + 1,
+            Some(Site::Head) | None => self.backbone.stages().len(),
+        }
+    }
+}
+
+/// One channel as three that are equal: of these, luminance is that channel.
+fn three_channels(xs: &Tensor) -> Result<Tensor> {
+    if xs.size().get(1) == Some(&1) {
+        Ok(xs.f_expand([-1, 3, -1, -1], false)?.f_contiguous()?)
+    } else {
+        Ok(xs.shallow_clone())
+    }
+}

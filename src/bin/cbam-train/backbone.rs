@@ -32,7 +32,9 @@ impl Backbone {
             notes.push("its attention is left out: new attention takes its place".to_owned());
         }
         if !quiet {
-            notes.iter().for_each(|note| say(format_args!("{}: {note}", printable_path(path))));
+            for note in &notes {
+                say(format_args!("{}: {note}", printable_path(path)));
+            }
         }
         Ok(Some(opened.network))
     }

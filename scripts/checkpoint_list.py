@@ -170,7 +170,8 @@ LIST = [item for items in [
       (("resnet18", "cbam"), ("resnet50", "cbam"), ("resnet18", "se"), ("resnet18", "eca"), ("resnet50", "eca"))),
     network("timm resnet34 lcbam", timm_("resnet34", block_args={"attn_layer": "lcbam"}), refused="light CBAM"),
     network("timm seresnet50", timm_("seresnet50")),
-    *(network(f"timm {name}", timm_(name), refused="several convolutions") for name in ("ecaresnet50t", "legacy_senet154")),
+    *(network(f"timm {name}", timm_(name), refused=said) for name, said in
+      (("ecaresnet50t", "several convolutions"), ("legacy_senet154", "not four stages"))),
     *(network(f"timm {name}", timm_(name)) for name in
       ("legacy_seresnet50", "legacy_seresnet101", "legacy_seresnext50_32x4d")),
     *(network(f"timm {name}", timm_(name), refused="a ReLU before their gates") for name in ("legacy_seresnet18", "legacy_seresnet34")),
@@ -178,10 +179,11 @@ LIST = [item for items in [
     network("timm efficientnet_lite0", timm_("efficientnet_lite0"), mean_std=LITE, told="--padding symmetric"),
     network("timm efficientnet_lite0, --padding symmetric", timm_("efficientnet_lite0"), options=("--padding", "symmetric")),
     *(network(f"pytorchcv {name}", pytorchcv_(name)) for name in
-      ("resnet18", "seresnet18", "cbam_resnet18", "cbam_resnet50", "bam_resnet18", "bam_resnet50", "resnext50_32x4d",
-       "mobilenetv2_w1")),
-    *(network(f"pytorchcv {name}", pytorchcv_(name), refused=f"--stride-in {kind} reads it as {name}") for name, kind in
-      (("resnet50", "1x1"), ("resnet101", "1x1"), ("seresnet50", "1x1"), ("resnet50b", "3x3"), ("seresnet50b", "3x3"))),
+      ("resnet18", "seresnet18", "cbam_resnet18", "cbam_resnet50", "bam_resnet18", "bam_resnet50", "resnext50_32x4d")),
+    network("pytorchcv mobilenetv2_w1", pytorchcv_("mobilenetv2_w1"), refused="no network that is known here"),
+    *(network(f"pytorchcv {name}", pytorchcv_(name), refused=f"--stride-in {said} {name}") for name, said in
+      (("resnet50", "1x1 reads it as"), ("resnet101", "1x1 reads it as"), ("seresnet50", "1x1 reads it as"),
+       ("resnet50b", "3x3 as"), ("seresnet50b", "3x3 as"))),
     *(network(f"pytorchcv {name}, --stride-in {kind}", pytorchcv_(name), options=["--stride-in", kind]) for name, kind in
       (("resnet50", "1x1"), ("seresnet50", "1x1"), ("resnet50b", "3x3"), ("seresnet50b", "3x3"))),
     # CBAM blocks in the names of public repositories.

@@ -74,7 +74,7 @@ impl Default for Stem {
 impl Stem {
     /// The max pooling of features `[N, C, h, w]`.
     pub(super) fn pool(self, xs: &Tensor) -> Tensor {
-        let padding = if self.unpadded { 0 } else { 1 };
+        let padding = i64::from(!self.unpadded);
         xs.max_pool2d([3, 3], [2, 2], [padding; 2], [1, 1], self.unpadded)
     }
 

@@ -195,13 +195,15 @@ impl Parts {
         {
             return Pools::Both;
         }
-        let called = |test: &dyn Fn(&str) -> bool| {
-            self.mlp.iter().flatten().any(|leaf| test(leaf.path.strip_prefix(place).unwrap_or(&leaf.path)))
-        };
-        let excites = called(&named_squeeze);
+        // The outermost name that says anything decides: `channel_se.fc1` excites, `ca.se.0` is CBAM's.
+        let inside = |leaf: &'_ Leaf| leaf.path.strip_prefix(place).unwrap_or(&leaf.path).to_owned();
+        let paths: Vec<String> = self.mlp.iter().flatten().map(inside).collect();
+        let mut names = paths.iter().flat_map(|path| path.split('.'));
+        let said = names.find(|name| named_squeeze(name) || named_channel(name));
+        let excites = said.is_some_and(named_squeeze);
         let (pools, assumed) = match (&self.spatial, excites) {
             (None, true) => return Pools::Excitation,
-            (None, false) if called(&named_channel) => {
+            (None, false) if said.is_some() => {
                 (Pools::Both, "a channel gate alone pools mean and maximum, as CBAM's does")
             }
             (None, false) => {

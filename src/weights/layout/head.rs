@@ -159,7 +159,7 @@ fn leave_out(modules: &Modules, groups: &Groups) {
 
 /// A chain with the `BatchNorms` that stand beside its module (`fc1`, `bn1`, `fc2`) at their places between its layers.
 fn with_norms(modules: &Modules, groups: &Groups, chain: Chain, features: i64) -> Result<Chain, String> {
-    let widths: Vec<i64> = chain.leaves.iter().filter_map(|leaf| outputs(leaf)).collect();
+    let widths: Vec<i64> = chain.leaves.iter().filter_map(outputs).collect();
     if widths.len() < 2 {
         return Ok(chain);
     }

@@ -147,7 +147,7 @@ fn assert_form_for_inference_agrees(config: NetworkConfig, sizes: &[(i64, i64, i
     twin.variables_mut().copy(network.variables()).unwrap();
     let fast = twin.for_inference();
     assert!(fast.is_prepared(), "{}", fast.config().arch);
-    network.variables_mut().double();
+    network.variables_mut().set_kind(Kind::Double);
     for &(n, height, width) in sizes {
         assert_agree(&network, &fast, &normal(&mut random, &[n, 3, height, width], 1.0), tolerance);
     }

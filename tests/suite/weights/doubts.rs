@@ -100,6 +100,9 @@ fn only_a_whole_signature_silences_an_assumption() {
     // And with a spatial gate beside it.
     let said = assumed(tensors("se then spatial"));
     assert!(said.contains("--pool-order max-mean") && said.contains("pools the mean alone"), "{said}");
+    // The outermost name decides.
+    let inner = renamed("cbam conv bias", |name| name.replace(".ca.fc.", ".ca.se."));
+    assert!(assumed(inner).contains("a channel gate pools mean and maximum"));
     let said = assumed(tensors("eca of its authors"));
     assert!(said.contains("ECA pads the channels with zeros"), "{said}");
 }

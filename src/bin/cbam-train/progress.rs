@@ -41,7 +41,7 @@ impl Progress {
         if self.skipped == 0 {
             return status::DONE;
         }
-        say(format_args!("{} pictures could not be read, and are left out", self.skipped));
+        say(format_args!("pictures that could not be read, and are left out: {}", self.skipped));
         status::FAILED
     }
 

@@ -120,23 +120,37 @@ impl Gates<'_> {
         parallel: bool,
     ) {
         let Image { channels, positions, .. } = map;
-        let split = |parts: usize| move |part: usize| [positions * part / parts, positions * (part + 1) / parts];
         // How many tasks there are depends on the threads; which positions fill whole vectors must not.
         let most = if parallel { 2 * rayon::current_num_threads() } else { 1 };
         let ranges = (positions * channels / RANGE).clamp(1, most);
         let range = move |task: usize| whole_vectors(positions, ranges, task);
-        // Sums in f32 depend on the order in which they are added up, so the parts of these depend on the map's size alone: not
-        // on the threads, nor on what other images the batch has.
-        let parts = (positions * channels / RANGE).clamp(1, MOST_PARTS);
-        let part = split(parts);
+        // Sums in f32 depend on the order in which they are added up, so it must not depend on the threads, nor on what other
+        // images the batch has: a plane is summed by one task, and pixels in parts that depend on the map's size alone.
+        let (parts, tasks) = match map.layout {
+            Layout::Planes => (1, ranges),
+            Layout::Pixels => {
+                let parts = (positions * channels / RANGE).clamp(1, MOST_PARTS);
+                (parts, parts)
+            }
+        };
+        let share = |all: usize, task: usize| [all * task / tasks, all * (task + 1) / tasks];
 
         with_scratch(2 * channels * parts, |pools| {
             let shared = Shared(pools.as_mut_ptr());
-            each(parts, parallel, |task| {
-                // SAFETY: each task has a part of its own.
-                let pools = unsafe { std::slice::from_raw_parts_mut(shared.at(2 * channels * task), 2 * channels) };
-                let (sums, maxima) = pools.split_at_mut(channels);
-                arch().dispatch(PoolChannels { map, range: part(task), sums, maxima });
+            each(tasks, parallel, |task| {
+                let (map, range, first, [from, to]) = match map.layout {
+                    Layout::Planes => {
+                        let of_channels = share(channels, task);
+                        (map.some_channels(of_channels), [0, positions], 0, of_channels)
+                    }
+                    Layout::Pixels => (map, share(positions, task), 2 * channels * task, [0, channels]),
+                };
+                // SAFETY: each task has channels, or a part, of its own.
+                let [sums, maxima] = unsafe {
+                    [from, channels + from]
+                        .map(|start| std::slice::from_raw_parts_mut(shared.at(first + start), to - from))
+                };
+                arch().dispatch(PoolChannels { map, range, sums, maxima });
             });
             let (first, rest) = pools.split_at_mut(2 * channels);
             let (sums, maxima) = first.split_at_mut(channels);

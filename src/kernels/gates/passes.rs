@@ -40,6 +40,11 @@ pub(super) struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
+    /// Some channels of planes.
+    pub(super) fn some_channels(self, [from, to]: [usize; 2]) -> Self {
+        Self { channels: to - from, xs: &self.xs[from * self.positions..to * self.positions], ..self }
+    }
+
     /// Some positions of each channel, channel by channel.
     fn planes(self, [from, to]: [usize; 2]) -> impl Iterator<Item = &'a [f32]> {
         self.xs.chunks_exact(self.positions).map(move |plane| &plane[from..to])

@@ -30,10 +30,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use cbam::files::write_whole;
 use cbam::maps::{MapName, Readout};
 use cbam::network::{ForwardPrecision, Network, Output};
 use cbam::photo::{self, ImageSize, Limits, Photo, Preprocess, Resampled};
-use cbam::pipeline::{self, Ask, Destination, Event, Inspect, Job, Options, PictureFormat, Source, Step, Target};
+use cbam::pipeline::{self, Ask, Destination, Event, Inspect, Job, Options, Source, Step, Target};
+use cbam::render::{PictureFormat, encode};
 use cbam::sys::{self, DeviceSpec};
 use image::DynamicImage;
 use image::imageops::FilterType;
@@ -213,8 +215,8 @@ impl Worker {
         }
         let (photo, format) = (&self.photos[path], format(out)?);
         let start = Instant::now();
-        let bytes = pipeline::encode(&photo.image, format, Options::default().jpeg_quality)?;
-        pipeline::write_whole(out, &bytes)?;
+        let bytes = encode(&photo.image, format, Options::default().jpeg_quality)?;
+        write_whole(out, &bytes)?;
         Ok(milliseconds(start))
     }
 
@@ -292,7 +294,7 @@ fn make_large(out: &Path) -> Result<()> {
 }
 
 fn write_jpeg(out: &Path, image: &DynamicImage) -> Result<()> {
-    Ok(pipeline::write_whole(out, &pipeline::encode(image, PictureFormat::Jpeg, 90)?)?)
+    Ok(write_whole(out, &encode(image, PictureFormat::Jpeg, 90)?)?)
 }
 
 /// A network that is kept for the next run.

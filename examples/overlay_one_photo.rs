@@ -6,11 +6,11 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
+use cbam::classes::imagenet_classes;
 use cbam::maps::{MapName, Scale};
 use cbam::network::Network;
 use cbam::photo::{self, Limits};
 use cbam::render::Overlay;
-use cbam::weights::imagenet_classes;
 use ndarray::Axis;
 use tch::Device;
 

@@ -28,12 +28,13 @@
 //! A map shows what the network attends to, not why it decided: attention is no complete explanation. That is why maps
 //! are measured here, against boxes and against other methods, and not only drawn.
 
-mod archive;
 pub mod attention;
 pub mod backbone;
+pub mod classes;
 mod error;
 pub mod eval;
 pub mod explain;
+pub mod files;
 mod kernels;
 pub mod maps;
 pub mod network;

@@ -1,32 +1,18 @@
-//! Text from files and their names: read in the encodings that editors write, and made fit for a terminal and a page.
+//! Text: read in the encodings that editors write, and made fit for a terminal and a page.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 use std::path::Path;
 
-use crate::{Error, Result};
-
-/// A text file's text without its byte order mark: UTF-8, or UTF-16 with such a mark, as Windows' editors write it.
-///
-/// # Errors
-/// [`Error::Io`] if the file cannot be read, or holds another encoding; that names the first byte at fault.
-pub fn read_text(path: impl AsRef<Path>) -> Result<String> {
-    let path = path.as_ref();
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    decode_text(&bytes)
-        .map_err(|message| Error::io(path)(std::io::Error::new(std::io::ErrorKind::InvalidData, message)))
-}
-
-/// The text of a text file's bytes, as [`read_text`] reads them.
+/// The text of a text file's bytes, without its byte order mark: UTF-8, or UTF-16 with such a mark, as Windows' editors write it.
 ///
 /// # Errors
 /// What is wrong with the bytes, and what would be right.
-pub fn decode_text(bytes: &[u8]) -> std::result::Result<String, String> {
+pub fn decode_text(bytes: &[u8]) -> Result<String, String> {
     const AS_UTF8: &str = "save it as UTF-8";
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let units = bytes.chunks(2).map(|pair| pair.try_into().map(unit));
-        let units =
-            units.collect::<std::result::Result<Vec<_>, _>>().map_err(|_| "half a character at its end".to_owned());
+        let units = units.collect::<Result<Vec<_>, _>>().map_err(|_| "half a character at its end".to_owned());
         units
             .and_then(|units| String::from_utf16(&units).map_err(|error| format!("broken UTF-16 ({error}); {AS_UTF8}")))
     };

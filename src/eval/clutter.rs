@@ -5,8 +5,6 @@
 //! piece of another ground may hide a part, and colours are changed. The fifth, [`Shapes`](ClutterKind::Shapes), is never
 //! trained on: stripes, and bright discs, bars and triangles behind and over the picture.
 
-use std::fmt;
-
 use image::{DynamicImage, Rgb, RgbImage, imageops};
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
@@ -14,41 +12,9 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 use super::{BoundingBox, Region};
-use crate::photo::ImageSize;
-use crate::train::canvas;
+use crate::photo::clutter::{ClutterKind, HIDDEN, HIDDEN_SIDE, MIRRORED, SIDE};
+use crate::photo::{ImageSize, compose};
 use crate::{Error, Result};
-
-/// What a picture is put on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ClutterKind {
-    /// A part of a wallpaper.
-    Wallpaper,
-    /// A small part of another picture, enlarged.
-    Texture,
-    /// Another picture of which only large patches of colour are left.
-    Blurred,
-    /// Another picture cut into tiles, shuffled.
-    Tiles,
-    /// Stripes, and bright shapes behind and over the picture. Training never uses it.
-    Shapes,
-}
-
-impl ClutterKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Wallpaper, Self::Texture, Self::Blurred, Self::Tiles, Self::Shapes];
-}
-
-impl fmt::Display for ClutterKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Wallpaper => "wallpaper",
-            Self::Texture => "texture",
-            Self::Blurred => "blurred",
-            Self::Tiles => "tiles",
-            Self::Shapes => "shapes",
-        })
-    }
-}
 
 /// Makes cluttered pictures; the same from the same seed, name, picture and grounds.
 #[derive(Debug)]
@@ -86,7 +52,7 @@ impl Clutter {
     /// # Errors
     /// [`Error::Argument`] if it cannot be resized.
     pub fn add_other(&mut self, name: &str, picture: &DynamicImage) -> Result<()> {
-        self.others.push((name.to_owned(), canvas::shrink(picture, self.short_side)?));
+        self.others.push((name.to_owned(), compose::shrink(picture, self.short_side)?));
         Ok(())
     }
 
@@ -95,7 +61,7 @@ impl Clutter {
     /// # Errors
     /// [`Error::Argument`] if it cannot be resized.
     pub fn add_wallpaper(&mut self, picture: &DynamicImage) -> Result<()> {
-        self.wallpapers.push(canvas::shrink(picture, self.short_side)?);
+        self.wallpapers.push(compose::shrink(picture, self.short_side)?);
         Ok(())
     }
 
@@ -118,7 +84,7 @@ impl Clutter {
                 "needs at least two pictures, to put one on what is left of the other",
             ));
         }
-        let picture = canvas::shrink(picture, self.short_side)?;
+        let picture = compose::shrink(picture, self.short_side)?;
         let size = ImageSize::new(picture.width(), picture.height());
         let mut rng = self.rng(name, untrained);
         let (mut view, kind) =
@@ -126,12 +92,12 @@ impl Clutter {
         if untrained {
             (0..40).for_each(|_| Shape::draw(&mut view, [0, 0, size.width, size.height], 0.03..0.09, &mut rng));
         }
-        let share = rng.random_range(0.4..=1.0_f64);
+        let share = rng.random_range(SIDE);
         let scaled = |side: u32| ((f64::from(side) * share).round() as u32).clamp(1, side);
         let (width, height) = (scaled(size.width), scaled(size.height));
         let (left, top) = (rng.random_range(0..=size.width - width), rng.random_range(0..=size.height - height));
-        let flipped = rng.random_bool(0.5);
-        let mut pasted = canvas::resize_to(&picture, width, height)?;
+        let flipped = rng.random_bool(MIRRORED);
+        let mut pasted = compose::resize_to(&picture, width, height)?;
         if flipped {
             imageops::flip_horizontal_in_place(&mut pasted);
         }
@@ -140,11 +106,11 @@ impl Clutter {
             (0..5).for_each(|_| Shape::draw(&mut view, [left, top, width, height], 0.04..0.08, &mut rng));
             true
         } else {
-            let hidden = rng.random_bool(0.4);
+            let hidden = rng.random_bool(HIDDEN);
             if hidden {
                 self.hide(name, &mut view, [left, top, width, height], &mut rng)?;
             }
-            canvas::jitter(&mut view, &mut rng);
+            compose::jitter(&mut view, &mut rng);
             hidden
         };
         let [x0, y0, x1, y1] = [left, top, left + width, top + height].map(f64::from);
@@ -175,25 +141,22 @@ impl Clutter {
     }
 
     fn ground(&self, name: &str, size: ImageSize, rng: &mut ChaCha8Rng) -> Result<(RgbImage, ClutterKind)> {
-        if !self.wallpapers.is_empty() && rng.random_bool(0.4) {
+        let wallpapers = f64::from(ClutterKind::WALLPAPERS_OF_FIVE) / 5.0;
+        if !self.wallpapers.is_empty() && rng.random_bool(wallpapers) {
             let wallpaper = &self.wallpapers[rng.random_range(0..self.wallpapers.len())];
-            let part = canvas::random_part(wallpaper, rng.random_range(0.4..=1.0), size, rng)?;
-            return Ok((part, ClutterKind::Wallpaper));
+            let kind = ClutterKind::Wallpaper;
+            return Ok((kind.ground(wallpaper, size, rng)?, kind));
         }
         let first = rng.random_range(0..self.others.len());
         let next = if self.others[first].0 == name { (first + 1) % self.others.len() } else { first };
-        let other = &self.others[next].1;
-        Ok(match rng.random_range(0..3) {
-            0 => (canvas::random_part(other, rng.random_range(0.1..=0.3), size, rng)?, ClutterKind::Texture),
-            1 => (canvas::blurred(&canvas::centre(other, size)?, rng)?, ClutterKind::Blurred),
-            _ => (canvas::shuffled_tiles(&canvas::centre(other, size)?, rng), ClutterKind::Tiles),
-        })
+        let kind = ClutterKind::OF_PICTURES[rng.random_range(0..ClutterKind::OF_PICTURES.len() as i32) as usize];
+        Ok((kind.ground(&self.others[next].1, size, rng)?, kind))
     }
 
     /// Hides a rectangle of what lies at `[left, top, width, height]` with a piece of another ground.
     fn hide(&self, name: &str, view: &mut RgbImage, place: [u32; 4], rng: &mut ChaCha8Rng) -> Result<()> {
         let [left, top, width, height] = place;
-        let mut part = |side: u32| ((f64::from(side) * rng.random_range(0.15..=0.4)).round() as u32).clamp(1, side);
+        let mut part = |side: u32| ((f64::from(side) * rng.random_range(HIDDEN_SIDE)).round() as u32).clamp(1, side);
         let (wide, high) = (part(width), part(height));
         let (x, y) = (left + rng.random_range(0..=width - wide), top + rng.random_range(0..=height - high));
         let (piece, _) = self.ground(name, ImageSize::new(wide, high), rng)?;

@@ -33,12 +33,13 @@ mod sanity;
 mod source;
 mod truth;
 
+pub use crate::photo::ClutterKind;
 pub use accuracy::{Accuracy, AccuracySummary, rank};
 pub use baseline::{centre_gaussian, centre_point};
 pub use bootstrap::{Difference, RESAMPLES};
 pub use cache::ScoreCache;
 pub use calibration::{BINS, Bin, Calibration, CalibrationSummary};
-pub use clutter::{Clutter, ClutterKind, Cluttered};
+pub use clutter::{Clutter, Cluttered};
 pub use estimate::{Estimate, Mean, Proportion};
 pub use faithfulness::{
     Classify, Confidence, Curves, Faithfulness, FaithfulnessOptions, Road, area_under, faithfulness, gaussian_blur,

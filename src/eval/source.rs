@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
 
 use super::{RemarkKind, Remarks};
-use crate::archive::{Member, members, no_archive};
+use crate::files::archive::{Member, members, no_archive};
 use crate::photo::{LeftOut, is_picture, is_system};
 use crate::{Error, Result};
 

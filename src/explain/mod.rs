@@ -26,7 +26,6 @@ mod grad_cam;
 mod grad_cam_plus_plus;
 mod hires_cam;
 mod layer_cam;
-mod method;
 mod occlusion;
 mod options;
 mod rise;
@@ -43,10 +42,10 @@ use crate::network::Network;
 use crate::{Error, Result};
 use base::{to_array, wrong};
 
+pub use crate::maps::Method;
 pub(crate) use base::Slope;
 pub(crate) use grad_cam::class_activation;
 pub use grad_cam::grad_cam;
-pub use method::Method;
 pub use options::ExplainOptions;
 pub(crate) use variants::Subject;
 

@@ -9,11 +9,12 @@
 //! | `patch@X,Y` | where the patch at pixel `X`, `Y` of the upright picture looks, the mean over heads | [`MapRange::Relative`] |
 //! | `fused` | [`fuse`] of `spatial`, all patch attentions and `gradcam`; without patch attention [`fuse_gates`] of the gates of the last two resolutions and `gradcam` | [`MapRange::Positive`] |
 //! | `rollout` | [`rollout`] over several patch self-attentions: attention received in the end | [`MapRange::Relative`] |
-//! | `METHOD:STAGE` | an explanation ([`Method`](crate::explain::Method)), such as `gradcam` or `layercam:stage5`; of a scripted network at an output that holds features, `gradcam:output:1` | [`MapRange::Positive`] |
+//! | `METHOD:STAGE` | an explanation ([`Method`](crate::maps::Method)), such as `gradcam` or `layercam:stage5`; of a scripted network at an output that holds features, `gradcam:output:1` | [`MapRange::Positive`] |
 //! | `channel:STAGE` | the channel gate, a vector: [`Readout::channel`] | [`MapRange::Unit`] |
 
 mod attention_map;
 mod fuse;
+mod method;
 mod name;
 mod named;
 mod readout;
@@ -24,8 +25,8 @@ mod statistics;
 
 pub use attention_map::{AttentionMap, MapRange};
 pub use fuse::{fuse, fuse_gates};
-pub use name::MapName;
-pub(crate) use name::folded;
+pub use method::Method;
+pub use name::{HEAD, MapName, STEM};
 pub(crate) use named::NO_ROLLOUT;
 pub use readout::{Explanation, GateReadout, OutputReadout, PatchReadout, QueryRow, Readout};
 pub use resample::Resample;

@@ -2,9 +2,16 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::explain::Method;
-use crate::network::HEAD;
+use super::Method;
 use crate::{Error, Result, photo::Geometry};
+
+/// The name of the last place in a network: the features of the last convolution, normalised and activated, which the classifier
+/// pools.
+pub const HEAD: &str = "head";
+
+/// The name of the place behind the first convolution, where attention may stand: its features, normalised and activated, before
+/// any pooling.
+pub const STEM: &str = "stem";
 
 /// The name of a map, as a command line writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]

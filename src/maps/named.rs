@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Axis};
 
 use super::{AttentionMap, Explanation, MapName, MapRange, PatchReadout, Readout, fuse, fuse_gates};
-use crate::explain::Method;
+use crate::maps::Method;
 use crate::{Error, Result, photo::Geometry};
 
 const NO_PATCH: &str = "the network has no patch self-attention";

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Array3};
 use serde::{Deserialize, Serialize};
 
-use crate::explain::Method;
+use crate::maps::Method;
 
 /// Everything that the network says about one picture.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

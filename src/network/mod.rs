@@ -23,6 +23,7 @@ use crate::backbone::{Backbone, Prepared};
 use crate::photo::Preprocess;
 use crate::{Error, Result, sys};
 
+pub use crate::maps::{HEAD, STEM};
 use block::Block;
 pub use config::{NetworkConfig, StageAttention};
 pub use input::ForwardPrecision;
@@ -30,7 +31,7 @@ pub(crate) use input::normalised;
 pub(crate) use load::LEANS;
 pub use open::{OpenOptions, Opened};
 pub use outputs::Outputs;
-pub use places::{HEAD, Place, STEM};
+pub use places::Place;
 pub use reference::{Agreement, Reference};
 pub(crate) use run::to_host;
 use site::Site;

@@ -3,19 +3,12 @@
 use tch::Tensor;
 
 use super::Network;
+use crate::maps::HEAD;
 use crate::{Error, Result};
 
 /// A place inside a network, by its index among [`Network::places`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Place(usize);
-
-/// The name of the last place: the features of the last convolution, normalised and activated, which the classifier
-/// pools.
-pub const HEAD: &str = "head";
-
-/// The name of the place behind the first convolution, where attention may stand: its features, normalised and activated, before
-/// any pooling.
-pub const STEM: &str = "stem";
 
 impl Network {
     /// The names of the places whose features can be had, in their order: every stage of the backbone (what leaves it,

@@ -9,9 +9,9 @@ use tch::{Kind, Tensor};
 use super::input::shape_of;
 use super::site::Site;
 use super::{BlockOutput, Network, Output, Outputs};
-use crate::explain::{Method, class_activation, grad_cam};
+use crate::explain::{class_activation, grad_cam};
 use crate::kernels;
-use crate::maps::{Explanation, GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
+use crate::maps::{Explanation, GateReadout, Method, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
 use crate::photo::{ImageSize, Resampled};
 use crate::{Error, Result};
 

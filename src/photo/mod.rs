@@ -10,7 +10,9 @@
 //! | [`Geometry`] | from pixels of the picture to fractions of it, and back |
 
 mod buffer;
+pub(crate) mod clutter;
 mod colour;
+pub(crate) mod compose;
 mod decode;
 mod exr;
 mod folder;
@@ -30,6 +32,7 @@ mod srgb;
 mod tiff;
 mod webp;
 
+pub use clutter::ClutterKind;
 pub use decode::{Encoded, Photo, decode, is_decoding, open};
 pub use folder::{LeftOut, is_picture, is_system};
 pub use limits::Limits;

@@ -1,8 +1,8 @@
 //! What a run asks of a network, from what it was asked for and what the network has.
 
 use super::{Explain, Inspect, Options};
-use crate::explain::Method;
-use crate::maps::{MapName, NO_ROLLOUT};
+use crate::classes::both_answers;
+use crate::maps::{MapName, Method, NO_ROLLOUT};
 use crate::{Error, Result};
 
 /// The maps of a run: those wanted, or the network's first, which is `fused` if it has that.
@@ -91,11 +91,6 @@ pub fn class_labels(given: Option<&[String]>, network: &impl Inspect) -> Result<
     }
 }
 
-/// The two answers of one number: that it is not there, and that it is.
-pub(super) fn both_answers(one: &str) -> Vec<String> {
-    vec![format!("not {one}"), one.to_owned()]
-}
-
 /// The explanations among the maps of a run, and the class that they are of.
 ///
 /// # Errors
@@ -128,9 +123,10 @@ pub(super) fn choose_explanations(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classes::ClassChoice;
     use crate::maps::Readout;
     use crate::photo::{ImageSize, Preprocess, Resampled};
-    use crate::pipeline::{Ask, ClassChoice, Step};
+    use crate::pipeline::{Ask, Step};
 
     /// A network that only says what it has.
     struct Holds(Vec<MapName>);

@@ -8,14 +8,13 @@ use std::time::Instant;
 use image::{DynamicImage, ImageError};
 use ndarray_npy::WriteNpyExt;
 
-use super::encode::write_painting;
-use super::look::NetworkFacts;
 use super::report::{self, PictureReport, milliseconds};
-use super::run::Seen;
-use super::{Destination, Job, Options, Target, TopClass, WholeFile, write_whole};
+use super::state::{NetworkFacts, Seen};
+use super::{Destination, Job, Options, Target, TopClass};
+use crate::files::{WholeFile, write_whole};
 use crate::maps::{AttentionMap, MapName, Readout, Scale, ScaleLimits};
 use crate::photo::{Geometry, Photo};
-use crate::render::{Legend, Painting, PanelTile, TileContent, bar_chart, compare, panel};
+use crate::render::{Legend, Painting, PanelTile, TileContent, bar_chart, compare, panel, write_painting};
 use crate::text::percent;
 use crate::{Error, Result};
 

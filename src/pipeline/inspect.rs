@@ -3,14 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::choose::both_answers;
 use super::tune;
 use crate::Result;
-use crate::explain::{ExplainOptions, Method, explain_while};
-use crate::maps::{Explanation, MapName, Readout};
-use crate::network::{HEAD, Network, Outputs};
+use crate::classes::{both_answers, imagenet_classes};
+use crate::explain::{ExplainOptions, explain_while};
+use crate::maps::{Explanation, HEAD, MapName, Method, Readout};
+use crate::network::{Network, Outputs};
 use crate::photo::{ImageSize, Preprocess, Resampled};
-use crate::weights::imagenet_classes;
 
 /// The explanations that a run asks for.
 #[derive(Debug, Clone, Default)]

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::PictureFormat;
 use crate::photo::{Encoded, Limits};
+use crate::render::PictureFormat;
 use crate::{Error, Result};
 
 /// One picture, and the files to make of it.
@@ -82,7 +82,7 @@ pub struct Destination {
 /// Where bytes go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// To a file, whole or not at all; see [`WholeFile`](super::WholeFile).
+    /// To a file, whole or not at all; see [`WholeFile`](crate::files::WholeFile).
     File(PathBuf),
     /// To standard output; that its reader goes away is no error.
     Stdout,

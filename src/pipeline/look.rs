@@ -11,27 +11,15 @@ use rayon::{Scope, ThreadPool};
 use super::batch::Bins;
 use super::choose::{choose_explanations, choose_maps, class_labels};
 use super::gate::{Admitted, Gate};
-use super::inspect::Explain;
 use super::report::milliseconds;
-use super::run::{Place, Run, Seen, bytes, guarded, lock, pictures};
+use super::state::{NetworkFacts, Place, Run, Seen, bytes, guarded, lock, pictures};
 use super::{Ask, Event, Inspect, Step, Timings};
-use crate::maps::{MapName, Readout};
-use crate::network::Outputs;
-use crate::photo::{Encoded, ImageSize, Photo, Preprocess, Resampled};
+use crate::maps::Readout;
+use crate::photo::{Encoded, ImageSize, Photo, Resampled};
 use crate::{Error, Result};
 
 /// How often the network's thread, while it waits for a picture, looks whether there is a task that it could do.
 const TASK_POLL: Duration = Duration::from_micros(500);
-
-/// What the network says about itself, and the maps of this run.
-pub(super) struct NetworkFacts {
-    preprocess: Preprocess,
-    pub(super) labels: Vec<String>,
-    pub(super) maps: Vec<MapName>,
-    /// What its numbers for the classes are.
-    pub(super) outputs: Outputs,
-    explain: Explain,
-}
 
 /// A picture that is read, but not yet as the network wants it.
 struct Opened<'g, 'a> {

@@ -29,20 +29,16 @@
 
 mod batch;
 mod choose;
-mod class;
 mod draw;
-mod encode;
-mod file;
 mod gate;
 mod inspect;
 mod job;
 mod look;
-mod png;
 mod report;
 mod run;
 mod spool;
+mod state;
 mod tell;
-mod temporary;
 #[cfg(test)]
 mod tests;
 mod tune;
@@ -51,19 +47,16 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 
 use crate::Result;
+use crate::classes::ClassChoice;
 use crate::explain::ExplainOptions;
 use crate::maps::{MapName, Scale};
 use crate::photo::Limits;
 use crate::render::Overlay;
 
 pub use choose::class_labels;
-pub use class::ClassChoice;
-pub use encode::{PictureFormat, encode};
-pub use file::{WholeFile, check_folder, check_writable, write_whole, written_file};
 pub use inspect::{Ask, Explain, Inspect, Step};
 pub use job::{Destination, Job, Source, Target};
 pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
-pub use temporary::remove_unfinished;
 
 /// How a run goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,5 +155,5 @@ pub fn run<M: Inspect>(
     cancel: &AtomicBool,
     tell: impl FnMut(Event<'_>) + Send,
 ) -> Result<()> {
-    run::Run::new(jobs, options, cancel, tell).start(load)
+    state::Run::new(jobs, options, cancel, tell).start(load)
 }

@@ -1,55 +1,24 @@
 //! The passes: decode → network → draw; or decode → network → spool, then decode → draw.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rayon::ThreadPool;
-use serde::{Deserialize, Serialize};
 
 use super::draw::{self, Spans};
-use super::gate::{Admitted, Bounds, Gate, Ticket};
-use super::look::NetworkFacts;
+use super::gate::{Admitted, Bounds, Gate};
 use super::spool::Spool;
-use super::tell::InOrder;
-use super::{Event, Inspect, Job, Options, PictureReport, Step, Timings};
-use crate::maps::{Readout, Scale};
-use crate::photo::{Encoded, Geometry, Photo};
+use super::state::{Run, Seen, bytes, guarded, lock, pictures};
+use super::{Event, Inspect, Job, PictureReport};
+use crate::maps::Scale;
+use crate::photo::{Encoded, Photo};
 use crate::{Error, Result};
 
 /// The stack of a thread of the pool: a main thread's usual size, as networks run on it, and tasks may start within one
 /// another where one waits for its parts.
 const STACK: usize = 8 << 20;
 
-/// One run over all jobs.
-pub(super) struct Run<'a, T> {
-    pub(super) jobs: &'a [Job],
-    pub(super) options: &'a Options,
-    cancel: &'a AtomicBool,
-    telling: Mutex<(InOrder<Result<PictureReport>>, T)>,
-    /// What the network says about itself, once it is open; none if it cannot be opened.
-    pub(super) network: OnceLock<Option<NetworkFacts>>,
-}
-
-/// What the network said about a picture.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Seen {
-    pub(super) geometry: Geometry,
-    pub(super) readout: Readout,
-    pub(super) timings: Timings,
-    pub(super) damage: Option<String>,
-    pub(super) notes: Vec<String>,
-}
-
-/// A picture's place among those that are under way.
-pub(super) type Place<'g, 'a> = Ticket<'g, Encoded<'a>>;
-
 impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
-    pub(super) fn new(jobs: &'a [Job], options: &'a Options, cancel: &'a AtomicBool, tell: T) -> Self {
-        Self { jobs, options, cancel, telling: Mutex::new((InOrder::new(), tell)), network: OnceLock::new() }
-    }
-
     pub(super) fn start<M: Inspect>(&self, load: impl FnOnce() -> Result<M> + Send) -> Result<()> {
         self.options.overlay.check()?;
         let threads = self.options.threads.get();
@@ -166,40 +135,11 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         guarded(job, || draw::finish(job, self.options, self.facts(), photo, seen, spans))
     }
 
-    /// What the network says about itself; asked only where it has seen a picture, so it is open.
-    pub(super) fn facts(&self) -> &NetworkFacts {
-        self.network.get().and_then(Option::as_ref).expect("the network has seen a picture")
-    }
-
-    fn tell(&self, gate: &Gate<'a, Encoded<'a>>, index: usize, outcome: Result<PictureReport>) {
-        let mut telling = lock(&self.telling);
-        let (order, tell) = &mut *telling;
-        let told = order.put(index, outcome, |index, outcome| tell(Event::Done { job: &self.jobs[index], outcome }));
-        drop(telling);
-        gate.told(told);
-    }
-
-    /// Tells how far a costly explanation of picture `index` is, and says whether to go on.
-    pub(super) fn explaining(&self, index: usize, Step { map, done, total, .. }: Step<'_>) -> bool {
-        (lock(&self.telling).1)(Event::Explaining { job: &self.jobs[index], map, done, total });
-        !self.cancelled()
-    }
-
-    pub(super) fn cancelled(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed)
-    }
-
     fn bounds(&self) -> Bounds {
         // The network may still be loading: enough for batches of one.
         let pictures = pictures(self.options, 1);
         Bounds { pictures, undecoded: self.options.threads.get(), bytes: self.options.memory, ahead: 4 }
     }
-}
-
-/// How many pictures may be under way: two batches, so that the next is gathered while one runs, and what the threads
-/// hold.
-pub(super) fn pictures(options: &Options, batch_size: usize) -> usize {
-    options.threads.get() + 2 * batch_size
 }
 
 /// What the spool keeps of a picture: what was seen, or why nothing was.
@@ -212,22 +152,4 @@ fn reason(job: &Job, error: Error) -> String {
         Error::Io { path, error } if path == job.source.name() => error.to_string(),
         other => other.to_string(),
     }
-}
-
-/// The bytes of a picture's pixels.
-pub(super) fn bytes(photo: &Photo) -> u64 {
-    photo.image.as_bytes().len() as u64
-}
-
-/// Names the picture in errors, and turns a panic (a decoder's, say) into one: it must not take the run with it.
-pub(super) fn guarded<R>(job: &Job, work: impl FnOnce() -> Result<R>) -> Result<R> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|error| job.blame(error)),
-        Err(_) => Err(Error::photo(job.source.name(), "an internal error: the code that worked on it panicked")),
-    }
-}
-
-/// What is behind these locks is changed in single steps that do not panic half-way.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

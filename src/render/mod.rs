@@ -1,20 +1,25 @@
-//! Drawing: colour maps, overlays at the picture's own size, and panels that show a whole run.
+//! Drawing: colour maps, overlays at the picture's own size, panels that show a whole run, and the formats that pictures are
+//! written in.
 
 mod bars;
 mod canvas;
 mod colormap;
 mod compare;
 mod contour;
+mod encode;
 mod heat_map;
 mod layout;
 mod overlay;
 mod panel;
+mod png;
 mod sample;
 mod text;
 
 pub use bars::bar_chart;
 pub use colormap::Colormap;
 pub use compare::{Legend, compare};
+pub(crate) use encode::write_painting;
+pub use encode::{PictureFormat, encode};
 pub use heat_map::heat_map;
 pub(crate) use overlay::Painting;
 pub use overlay::{Opacity, Overlay};

@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use ndarray::{Array1, Array3, Ix2};
 use tch::{CModule, Device, Kind, Tensor};
 
+use crate::classes::imagenet_classes;
 use crate::maps::{MapName, OutputReadout, Readout};
 use crate::network::{Outputs, normalised, to_host};
 use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::pipeline::{Ask, Inspect, Step};
-use crate::weights::{imagenet_classes, instead_of_script};
+use crate::weights::instead_of_script;
 use crate::{Error, Result};
 
 use forward::{first_line, noise_like};

@@ -15,7 +15,6 @@
 //! A training that is killed goes on from its checkpoint as if nothing had happened: on a CPU, with the same number of threads,
 //! the weights at the end are the same, bit for bit. All randomness derives from the seed and the number of what is drawn.
 
-pub(crate) mod canvas;
 mod distill;
 mod features;
 mod loader;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use walkdir::WalkDir;
 
 use super::Observer;
-use crate::archive::{self, Member};
+use crate::files::archive::{self, Member};
 use crate::photo::{self, LeftOut, Limits, Photo, is_picture, is_system};
 use crate::{Error, Result};
 

@@ -4,15 +4,18 @@
 //! that there is something to look away from. A composite puts a cut-out object (a stamp) on a background and
 //! knows exactly where it is. All randomness of a view derives from the seed and the view's own number.
 
+use std::ops::RangeInclusive;
+
 use image::{RgbImage, RgbaImage, imageops};
 use ndarray::Array2;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::Pictures;
 use super::teacher::Framing;
-use super::{Pictures, canvas};
-use crate::photo::{ImageSize, Photo};
+use crate::photo::clutter::{ClutterKind, HIDDEN, HIDDEN_SIDE, MIRRORED, SIDE};
+use crate::photo::{ImageSize, Photo, compose};
 use crate::{Error, Result};
 
 /// The side in pixels of a cell of the masks and targets; it divides the strides of all gates.
@@ -38,7 +41,7 @@ pub(super) struct Placement {
 
 /// Backgrounds, shrunk and held in memory, and the errors of those that cannot be read.
 pub(super) fn read_backgrounds(backgrounds: &Pictures, side: u32) -> (Vec<RgbImage>, Vec<Error>) {
-    read_all(backgrounds, |index| canvas::shrink(&backgrounds.open(index)?.image, 2 * side))
+    read_all(backgrounds, |index| compose::shrink(&backgrounds.open(index)?.image, 2 * side))
 }
 
 /// Stamps, shrunk and held in memory, and the errors of those that cannot be read; without those that are little but
@@ -48,7 +51,7 @@ pub(super) fn read_stamps(stamps: &Pictures, side: u32) -> (Vec<RgbaImage>, Vec<
         let stamp = stamps.open(index)?.image.to_rgba8();
         let factor = f64::from(side) / f64::from(stamp.width().max(stamp.height()));
         let scaled = |length: u32| ((f64::from(length) * factor.min(1.0)).round() as u32).max(1);
-        canvas::resize_rgba(&stamp, scaled(stamp.width()), scaled(stamp.height()))
+        compose::resize_rgba(&stamp, scaled(stamp.width()), scaled(stamp.height()))
     });
     stamps.retain(|stamp| {
         let opaque = stamp.pixels().filter(|pixel| pixel[3] > 127).count();
@@ -82,7 +85,7 @@ impl Studio<'_> {
     pub(super) fn clean(&self, picture: usize, framings: &[Framing]) -> Result<Vec<RgbImage>> {
         let picture = self.pictures.open(picture)?.image.to_rgb8();
         let seen = |framing: &Framing| {
-            let mut seen = canvas::centre(&picture, framing.size)?;
+            let mut seen = compose::centre(&picture, framing.size)?;
             if framing.mirrored {
                 imageops::flip_horizontal_in_place(&mut seen);
             }
@@ -95,18 +98,19 @@ impl Studio<'_> {
     pub(super) fn cluttered(&self, clean: &RgbImage, number: u64) -> Result<(RgbImage, Placement)> {
         let rng = &mut rng(self.seed, 2 * self.stream, number);
         let mut view = self.background(rng)?;
-        let side = rng.random_range(0.4..=1.0f32);
+        let side = rng.random_range(single(SIDE));
         let (left, top) = (rng.random_range(0.0..=1.0 - side), rng.random_range(0.0..=1.0 - side));
-        let flipped = rng.random_bool(0.5);
+        let flipped = rng.random_bool(MIRRORED);
         let [width, height] = self.pixels([side, side]);
-        let mut pasted = canvas::resize_to(clean, width.max(1), height.max(1))?;
+        let mut pasted = compose::resize_to(clean, width.max(1), height.max(1))?;
         if flipped {
             imageops::flip_horizontal_in_place(&mut pasted);
         }
         let [x, y] = self.pixels([left, top]);
         imageops::replace(&mut view, &pasted, i64::from(x), i64::from(y));
-        let occluder = if rng.random_bool(0.4) { Some(self.occlude(&mut view, [left, top], side, rng)?) } else { None };
-        canvas::jitter(&mut view, rng);
+        let occluder =
+            if rng.random_bool(HIDDEN) { Some(self.occlude(&mut view, [left, top], side, rng)?) } else { None };
+        compose::jitter(&mut view, rng);
         Ok((view, Placement { left, top, side, flipped, occluder }))
     }
 
@@ -119,14 +123,14 @@ impl Studio<'_> {
         let longer = rng.random_range(0.25..=0.75) * f64::from(short_side);
         let factor = longer / f64::from(stamp.width().max(stamp.height()));
         let scaled = |length: u32| ((f64::from(length) * factor).round() as u32).clamp(1, short_side);
-        let mut stamp = canvas::resize_rgba(stamp, scaled(stamp.width()), scaled(stamp.height()))?;
+        let mut stamp = compose::resize_rgba(stamp, scaled(stamp.width()), scaled(stamp.height()))?;
         if rng.random_bool(0.5) {
             imageops::flip_horizontal_in_place(&mut stamp);
         }
         let left = rng.random_range(0..=self.size.width - stamp.width());
         let top = rng.random_range(0..=self.size.height - stamp.height());
-        canvas::lay_over(&mut view, &stamp, left, top);
-        canvas::jitter(&mut view, rng);
+        compose::lay_over(&mut view, &stamp, left, top);
+        compose::jitter(&mut view, rng);
         let mut mask = Array2::<f32>::zeros(self.mask_grid());
         for (x, y, pixel) in stamp.enumerate_pixels() {
             let cell = [(top + y) / CELL, (left + x) / CELL].map(|place| place as usize);
@@ -140,16 +144,12 @@ impl Studio<'_> {
     /// A wallpaper (40 %), a zoomed texture, a blurred picture or shuffled tiles (20 % each).
     fn background(&self, rng: &mut ChaCha8Rng) -> Result<RgbImage> {
         let kind = rng.random_range(0..5);
-        if kind < 2 {
+        let Some(other) = (kind as u32).checked_sub(ClutterKind::WALLPAPERS_OF_FIVE) else {
             let wallpaper = &self.backgrounds[rng.random_range(0..self.backgrounds.len())];
-            return canvas::random_part(wallpaper, rng.random_range(0.4..=1.0), self.size, rng);
-        }
-        let other = self.other(rng.random_range(0..self.pictures.len()))?.image.to_rgb8();
-        match kind {
-            2 => canvas::random_part(&other, rng.random_range(0.1..=0.3), self.size, rng),
-            3 => canvas::blurred(&canvas::centre(&other, self.size)?, rng),
-            _ => Ok(canvas::shuffled_tiles(&canvas::centre(&other, self.size)?, rng)),
-        }
+            return ClutterKind::Wallpaper.ground(wallpaper, self.size, rng);
+        };
+        let of = self.other(rng.random_range(0..self.pictures.len()))?.image.to_rgb8();
+        ClutterKind::OF_PICTURES[other as usize].ground(&of, self.size, rng)
     }
 
     /// The picture at this position, or the next one that can be read: a bad one costs no other its view.
@@ -162,11 +162,12 @@ impl Studio<'_> {
 
     /// Hides a rectangle of 15 to 40 % a side, over the pasted picture, with a piece of another background.
     fn occlude(&self, view: &mut RgbImage, [left, top]: [f32; 2], side: f32, rng: &mut ChaCha8Rng) -> Result<[f32; 4]> {
-        let (width, height) = (side * rng.random_range(0.15..=0.4f32), side * rng.random_range(0.15..=0.4f32));
+        let (width, height) =
+            (side * rng.random_range(single(HIDDEN_SIDE)), side * rng.random_range(single(HIDDEN_SIDE)));
         let x = left + rng.random_range(0.0..=side - width);
         let y = top + rng.random_range(0.0..=side - height);
         let [wide, high] = self.pixels([width, height]);
-        let piece = canvas::resize_to(&self.background(rng)?, wide.max(1), high.max(1))?;
+        let piece = compose::resize_to(&self.background(rng)?, wide.max(1), high.max(1))?;
         let [left, top] = self.pixels([x, y]);
         imageops::replace(view, &piece, i64::from(left), i64::from(top));
         Ok([x, y, x + width, y + height])
@@ -189,4 +190,9 @@ fn read_all<T: Send>(pictures: &Pictures, read: impl Fn(usize) -> Result<T> + Se
         }
     }
     (read, bad)
+}
+
+/// In single precision.
+fn single(range: RangeInclusive<f64>) -> RangeInclusive<f32> {
+    *range.start() as f32..=*range.end() as f32
 }

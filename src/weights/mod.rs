@@ -13,7 +13,6 @@
 //! | `stranger` | other files, by their first bytes |
 //! | `compare` | two checkpoints, tensor by tensor |
 //! | `dtype` | element types |
-//! | `labels` | the names of the ImageNet classes |
 //!
 //! A reader trusts nothing that a file says about sizes before it has compared it with the file's length.
 
@@ -21,7 +20,6 @@ mod apply;
 mod compare;
 mod dtype;
 mod globals;
-mod labels;
 mod layout;
 mod legacy;
 mod machine;
@@ -47,7 +45,6 @@ use tch::{Kind, Tensor};
 pub use apply::{LoadReport, Mismatch};
 pub use compare::{Change, Difference};
 pub use dtype::kind_name;
-pub use labels::{imagenet_classes, imagenet_wordnet_ids, read_labels};
 pub use layout::{Assumption, AttentionKind, Layout, RecogniseOptions, Recognised, SiteAttention};
 pub use origin::{ReadOptions, Wrapping};
 

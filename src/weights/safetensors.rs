@@ -11,7 +11,7 @@ use tch::Tensor;
 
 use super::{Contents, MAX_TENSORS, dtype};
 use crate::error::{Error, Result};
-use crate::pipeline::WholeFile;
+use crate::files::WholeFile;
 
 /// The header's key for metadata, which no tensor may have.
 const METADATA: &str = "__metadata__";

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use cbam::backbone::{Arch, Backbone};
-use cbam::weights::{Checkpoint, imagenet_classes};
+use cbam::classes::imagenet_classes;
+use cbam::weights::Checkpoint;
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor, no_grad};
 

@@ -2,10 +2,9 @@
 
 #![allow(clippy::float_cmp)] // exact values are meant to be exact
 
-use cbam::explain::Method;
 use cbam::maps::{
-    AttentionMap, Explanation, GateReadout, MapName, MapRange, PatchReadout, QueryRow, Readout, Resample, Scale,
-    ScaleLimits, fuse, fuse_gates,
+    AttentionMap, Explanation, GateReadout, MapName, MapRange, Method, PatchReadout, QueryRow, Readout, Resample,
+    Scale, ScaleLimits, fuse, fuse_gates,
 };
 use cbam::photo::{Geometry, ImageSize};
 use ndarray::{Array1, Array2, Array3, Axis, array};

@@ -4,11 +4,12 @@ mod inference;
 
 use cbam::attention::PatchAttentionConfig;
 use cbam::backbone::Arch;
+use cbam::classes::imagenet_classes;
 use cbam::maps::{MapName, Readout};
 use cbam::network::{Network, NetworkConfig, StageAttention};
 use cbam::photo::{Geometry, ImageSize, Limits, open};
 use cbam::pipeline::Inspect;
-use cbam::weights::{Checkpoint, Precision, imagenet_classes};
+use cbam::weights::{Checkpoint, Precision};
 use ndarray::{Array4, Axis};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use cbam::backbone::Arch;
-use cbam::explain::{ExplainOptions, Method, explain};
+use cbam::explain::{ExplainOptions, explain};
+use cbam::maps::Method;
 use cbam::network::{Network, NetworkConfig, Outputs};
 use cbam::weights::Checkpoint;
 use ndarray::Array4;

@@ -1,7 +1,7 @@
 //! What goes into the network, in 8 bits or as numbers, and what it computes in: the maps are the same, as nearly as 16 bits can say.
 
-use cbam::explain::{ExplainOptions, Method, explain};
-use cbam::maps::Readout;
+use cbam::explain::{ExplainOptions, explain};
+use cbam::maps::{Method, Readout};
 use cbam::network::{ForwardPrecision, Network};
 use cbam::photo::{Limits, Photo, Resampled, open};
 use cbam::pipeline::{Ask, Explain, Inspect};

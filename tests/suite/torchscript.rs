@@ -4,8 +4,8 @@ mod outputs;
 
 use std::path::PathBuf;
 
-use cbam::explain::{ExplainOptions, Method};
-use cbam::maps::MapName;
+use cbam::explain::ExplainOptions;
+use cbam::maps::{MapName, Method};
 use cbam::network::Outputs;
 use cbam::photo::{Geometry, ImageSize, Preprocess};
 use cbam::pipeline::Inspect;

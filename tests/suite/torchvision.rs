@@ -5,7 +5,8 @@ mod placements;
 use std::collections::BTreeMap;
 
 use cbam::backbone::{Arch, InnerKind};
-use cbam::explain::{ExplainOptions, Method, explain};
+use cbam::explain::{ExplainOptions, explain};
+use cbam::maps::Method;
 use cbam::network::{Network, NetworkConfig};
 use tch::{Device, Kind, Tensor, nn::VarStore, no_grad};
 

@@ -4,8 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use cbam::eval::PictureSource;
-use cbam::explain::Method;
-use cbam::maps::MapName;
+use cbam::maps::{MapName, Method};
 use cbam::network::Network;
 use cbam::photo::Preprocess;
 use cbam::sys::DeviceSpec;

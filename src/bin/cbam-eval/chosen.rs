@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use cbam::classes::read_labels;
 use cbam::eval::{ClassNames, PictureSource, RemarkKind, Remarks, Truth, TruthFormat, TruthRow};
 use cbam::network::Network;
 use cbam::pipeline::{Inspect, class_labels};
-use cbam::weights::read_labels;
 use cbam::{Error, Result};
 
 use crate::args::Cli;

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use cbam::eval::ScoreCache;
-use cbam::pipeline::{check_folder, check_writable};
+use cbam::files::{check_folder, check_writable};
 use cbam::{Error, Result};
 
 use crate::args::Cli;

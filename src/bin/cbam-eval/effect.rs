@@ -1,8 +1,7 @@
 //! Options that would change nothing in this evaluation: each is an error that says what it is for.
 
 use cbam::eval::TruthFormat;
-use cbam::explain::Method;
-use cbam::maps::MapName;
+use cbam::maps::{MapName, Method};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 

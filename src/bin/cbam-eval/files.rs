@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cbam::Result;
 use cbam::eval::thresholds;
-use cbam::pipeline::write_whole;
+use cbam::files::write_whole;
 use cbam::text::printable;
 
 use crate::record::Faithful;

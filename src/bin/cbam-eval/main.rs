@@ -40,7 +40,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use cbam::eval::PictureSource;
-use cbam::pipeline::write_whole;
+use cbam::files::write_whole;
 
 use common::status;
 

@@ -9,10 +9,10 @@ use cbam::eval::{
     Clutter, FaithfulnessOptions, Object, Region, RemarkKind, Remarks, ScoreCache, faithfulness, rank_correlation,
 };
 use cbam::explain::ExplainOptions;
+use cbam::files::write_whole;
 use cbam::maps::AttentionMap;
 use cbam::network::Network;
 use cbam::photo::{Limits, Photo, Preprocess, decode};
-use cbam::pipeline::write_whole;
 use cbam::{Error, Result};
 use ndarray::ArrayView4;
 use ndarray_npy::WriteNpyExt;

@@ -1,8 +1,8 @@
 //! The network under measurement: what it says about a picture, and its maps.
 
 use cbam::eval::centre_gaussian;
-use cbam::explain::{ExplainOptions, Method, explain};
-use cbam::maps::{AttentionMap, Explanation, MapName, MapRange, Readout, Resample};
+use cbam::explain::{ExplainOptions, explain};
+use cbam::maps::{AttentionMap, Explanation, MapName, MapRange, Method, Readout, Resample};
 use cbam::network::Network;
 use cbam::photo::{Geometry, ImageSize, Prepared};
 use cbam::{Error, Result};

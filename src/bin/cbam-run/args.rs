@@ -3,11 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use cbam::explain::Method;
-use cbam::maps::{MapName, Resample, Scale};
+use cbam::classes::ClassChoice;
+use cbam::maps::{MapName, Method, Resample, Scale};
 use cbam::network::{ForwardPrecision, Outputs};
-use cbam::pipeline::{ClassChoice, PictureFormat};
-use cbam::render::{Colormap, Opacity};
+use cbam::render::{Colormap, Opacity, PictureFormat};
 use cbam::sys::DeviceSpec;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};

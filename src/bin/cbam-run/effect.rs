@@ -3,9 +3,10 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use cbam::explain::Method;
-use cbam::maps::MapName;
-use cbam::pipeline::{ClassChoice, PictureFormat, Target};
+use cbam::classes::ClassChoice;
+use cbam::maps::{MapName, Method};
+use cbam::pipeline::Target;
+use cbam::render::PictureFormat;
 use clap::CommandFactory;
 
 use crate::args::{Args, usage};

@@ -3,7 +3,8 @@
 use std::io::{self, Stdout, Write};
 use std::path::{Path, PathBuf};
 
-use cbam::pipeline::{PictureReport, Target, WholeFile};
+use cbam::files::WholeFile;
+use cbam::pipeline::{PictureReport, Target};
 use cbam::{Error, Result};
 use serde::Serialize;
 

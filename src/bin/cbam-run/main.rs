@@ -33,8 +33,8 @@ mod values;
 use std::sync::atomic::Ordering;
 
 use anyhow::Result;
+use cbam::classes::read_labels;
 use cbam::pipeline::{self, Options};
-use cbam::weights::read_labels;
 
 use args::Args;
 use common::{printed, status};

@@ -2,8 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use cbam::explain::Method;
-use cbam::maps::MapName;
+use cbam::maps::{MapName, Method};
 use cbam::network::Network;
 use cbam::pipeline::Inspect;
 use cbam::text::printable_path;

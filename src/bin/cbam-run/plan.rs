@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use cbam::Error;
 use cbam::maps::MapName;
 use cbam::photo::{LeftOut, Limits};
-use cbam::pipeline::{Destination, Job, PictureFormat, Source, Target};
+use cbam::pipeline::{Destination, Job, Source, Target};
+use cbam::render::PictureFormat;
 use cbam::text::printable_path;
 
 use crate::args::usage;

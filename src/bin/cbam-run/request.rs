@@ -4,11 +4,13 @@ use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use cbam::explain::{ExplainOptions, Method};
+use cbam::explain::ExplainOptions;
+use cbam::files::{check_folder, check_writable};
+use cbam::maps::Method;
 use cbam::network::{ForwardPrecision, OpenOptions};
 use cbam::photo::{Limits, Preprocess};
-use cbam::pipeline::{Destination, Options, PictureFormat, Target, check_folder, check_writable};
-use cbam::render::Overlay;
+use cbam::pipeline::{Destination, Options, Target};
+use cbam::render::{Overlay, PictureFormat};
 use cbam::sys::DeviceSpec;
 use cbam::torchscript::ScriptOptions;
 

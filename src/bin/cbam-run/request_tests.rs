@@ -1,6 +1,6 @@
+use cbam::classes::ClassChoice;
 use cbam::maps::MapName;
 use cbam::network::ForwardPrecision;
-use cbam::pipeline::ClassChoice;
 use clap::{CommandFactory, Parser};
 
 use super::*;

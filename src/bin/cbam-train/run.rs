@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use cbam::Error;
-use cbam::pipeline::check_writable;
+use cbam::files::check_writable;
 use cbam::sys::DeviceSpec;
 use cbam::text::printable_path;
 use cbam::train::{ComputePrecision, RunOptions};

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use cbam::Error;
-use cbam::pipeline::check_writable;
+use cbam::files::check_writable;
 use cbam::text::printable;
 use cbam::weights::{Checkpoint, Precision};
 

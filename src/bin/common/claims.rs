@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
-use cbam::pipeline::written_file;
+use cbam::files::written_file;
 use cbam::text::printable_path;
 use image::ImageFormat;
 use walkdir::WalkDir;

@@ -32,7 +32,7 @@ pub(super) fn listen(asked: fn()) -> io::Result<()> {
 /// Ends the program as interrupted, whatever its threads are doing. Finished files stay, unfinished ones are removed.
 pub(crate) fn end_at_once() -> ! {
     say_aside(Error::Interrupted.to_string());
-    cbam::pipeline::remove_unfinished();
+    cbam::files::remove_unfinished();
     cbam::sys::abandon(status::INTERRUPTED)
 }
 

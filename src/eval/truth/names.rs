@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::classes::{imagenet_classes, imagenet_wordnet_ids};
 use crate::eval::{RemarkKind, Remarks};
-use crate::weights::{imagenet_classes, imagenet_wordnet_ids};
 
 /// The classes of a network, by every word that stands for one of them.
 #[derive(Debug, Clone, Default)]

@@ -12,6 +12,7 @@ use ndarray_npy::ReadNpyExt;
 use crate::maps::{Explanation, GateReadout, MapName, PatchReadout, QueryRow, Readout};
 use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::pipeline::*;
+use crate::render::PictureFormat;
 use crate::{Error, Result};
 
 /// A network that sees one value per picture, its mean brightness b in 0..=1: the spatial gate is `b * [[1, 0, 0]]`.

@@ -9,6 +9,7 @@ use ndarray::{Array1, array};
 use ndarray_npy::ReadNpyExt;
 
 use super::*;
+use crate::render::PictureFormat;
 use crate::{Error, Result};
 use bench::{Bench, Fake, many, npy, of_three_sizes, picture};
 

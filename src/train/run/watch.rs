@@ -8,11 +8,12 @@ use ndarray::{Array3, Axis};
 use tch::Tensor;
 
 use super::log::Log;
-use crate::explain::{ExplainOptions, Method, explain};
-use crate::maps::{Explanation, MapName, Readout, Scale};
+use crate::explain::{ExplainOptions, explain};
+use crate::files::write_whole;
+use crate::maps::{Explanation, MapName, Method, Readout, Scale};
 use crate::network::Network;
 use crate::photo::{Geometry, Photo};
-use crate::pipeline::{Inspect, write_whole};
+use crate::pipeline::Inspect;
 use crate::render::{Overlay, PanelTile, TileContent, panel};
 use crate::{Error, Result};
 

@@ -4,8 +4,7 @@ use image::{RgbImage, imageops};
 use rand::Rng;
 
 use crate::Result;
-use crate::photo::ImageSize;
-use crate::train::canvas;
+use crate::photo::{ImageSize, compose};
 
 /// The proportions of a part: as wide as this many heights, and the inverse.
 const RATIO: f64 = 4.0 / 3.0;
@@ -13,14 +12,14 @@ const RATIO: f64 = 4.0 / 3.0;
 const ATTEMPTS: usize = 10;
 
 /// A random part of between `least` and all of the picture's area, resized (as in Szegedy et al. 2015), mirrored with chance ½,
-/// with [`canvas::jitter`].
+/// with [`compose::jitter`].
 pub(super) fn augment(picture: &RgbImage, size: ImageSize, least: f64, rng: &mut impl Rng) -> Result<RgbImage> {
     let part = random_part(picture.dimensions(), size, least, rng);
-    let mut view = canvas::resize_part(picture, part, size.width, size.height)?;
+    let mut view = compose::resize_part(picture, part, size.width, size.height)?;
     if rng.random_bool(0.5) {
         imageops::flip_horizontal_in_place(&mut view);
     }
-    canvas::jitter(&mut view, rng);
+    compose::jitter(&mut view, rng);
     Ok(view)
 }
 

@@ -11,10 +11,10 @@ use super::SupervisedOptions;
 use super::augment::augment;
 use super::folder::Labelled;
 use crate::network::Network;
-use crate::photo::ImageSize;
+use crate::photo::{ImageSize, compose};
 use crate::train::loader::{LoaderReport, prefetch};
 use crate::train::views::rng;
-use crate::train::{Observer, canvas, features};
+use crate::train::{Observer, features};
 use crate::{Error, Result};
 
 /// Which random numbers are whose.
@@ -84,7 +84,7 @@ impl<'a> Batches<'a> {
         let read = |index: usize| -> Result<RgbImage> {
             let picture = pictures.pictures.open(index)?.image.to_rgb8();
             if !options.augment {
-                return canvas::centre(&picture, size);
+                return compose::centre(&picture, size);
             }
             let number = (epoch as u64) << 32 | index as u64;
             augment(&picture, size, options.min_area, &mut rng(options.seed, AUGMENT_STREAM, number))
@@ -130,7 +130,7 @@ impl<'a> Batches<'a> {
     /// Runs the trunk on the middle of every picture, and keeps what it gives out.
     pub(super) fn keep_features(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let (pictures, network, size) = (self.pictures, self.network, self.size());
-        let read = |index: usize| canvas::centre(&pictures.pictures.open(index)?.image.to_rgb8(), size);
+        let read = |index: usize| compose::centre(&pictures.pictures.open(index)?.image.to_rgb8(), size);
         let indices: Vec<usize> = (0..pictures.len()).collect();
         let (mut rows, mut next, mut parts) = (vec![None; pictures.len()], 0, Vec::new());
         let bad = &mut self.bad;

@@ -11,7 +11,7 @@ use super::attention::{Found, Parts};
 use super::modules::{Leaf, Modules, OUTSIDE, Shape};
 use super::words::{beside_attention, named_attention};
 use crate::attention::PoolOrder;
-use crate::network::STEM;
+use crate::maps::STEM;
 
 /// A place where attention may stand beside the stages, in the order in which features pass them.
 #[derive(Debug, Clone)]

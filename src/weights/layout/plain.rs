@@ -5,7 +5,7 @@ use super::modules::Modules;
 use super::places::{self, Place};
 use super::{Layout, RecogniseOptions, Recognised, SiteAttention, grey};
 use crate::backbone::{Arch, Variant};
-use crate::network::{HEAD, STEM};
+use crate::maps::{HEAD, STEM};
 
 /// The convolutions of a VGG's five stages.
 const VGGS: [(&str, [usize; 5]); 4] =

@@ -7,7 +7,7 @@ use super::modules::{Leaf, Modules, Shape};
 use super::places::{self, Place};
 use super::{Assumption, Layout, RecogniseOptions, Recognised, SiteAttention, bam, grey, head};
 use crate::backbone::{Stem, StrideIn, Variant};
-use crate::network::STEM;
+use crate::maps::STEM;
 
 /// What tells a member of the family: its blocks, and of a bottleneck the groups and the widening of its 3×3
 /// convolution (its channels against a quarter of the block's).

@@ -1,6 +1,7 @@
 //! Every explanation method, at the head and inside, in f32 and in 16 bits.
 
-use cbam::explain::{ExplainOptions, Method, explain};
+use cbam::explain::{ExplainOptions, explain};
+use cbam::maps::Method;
 use cbam::network::{ForwardPrecision, Network};
 use ndarray::Array2;
 use tch::{Device, Tensor};

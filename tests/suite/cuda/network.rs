@@ -3,8 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cbam::backbone::Arch;
-use cbam::explain::Method;
-use cbam::maps::MapName;
+use cbam::maps::{MapName, Method};
 use cbam::network::{ForwardPrecision, Network, NetworkConfig};
 use cbam::photo::{ImageSize, Preprocess};
 use cbam::pipeline::Inspect;

@@ -1,6 +1,7 @@
 //! Every method that pytorch-grad-cam has, against it: the bundled backbone on a piece of a photo.
 
-use cbam::explain::{ExplainOptions, Method, explain};
+use cbam::explain::{ExplainOptions, explain};
+use cbam::maps::Method;
 use cbam::network::Network;
 use cbam::weights::Checkpoint;
 use ndarray::Array2;

@@ -1,6 +1,7 @@
 //! What holds for every method, on the network with attention.
 
-use cbam::explain::{ExplainOptions, Method, explain};
+use cbam::explain::{ExplainOptions, explain};
+use cbam::maps::Method;
 use cbam::network::Network;
 use ndarray::Array2;
 use tch::{Device, Tensor};

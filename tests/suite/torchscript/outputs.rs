@@ -1,6 +1,7 @@
 //! Which output of a scripted network is which, whatever it gives out beside it.
 
-use cbam::explain::{ExplainOptions, Method};
+use cbam::explain::ExplainOptions;
+use cbam::maps::Method;
 use cbam::network::Outputs;
 use cbam::photo::{Photo, Preprocess};
 use cbam::pipeline::{Ask, Explain, Inspect};

@@ -1,7 +1,8 @@
 //! What a weights file claims about its network, against what it holds.
 
 use cbam::backbone::Arch;
-use cbam::network::{HEAD, Network};
+use cbam::maps::HEAD;
+use cbam::network::Network;
 use serde_json::{Value, json};
 use tch::{Device, Kind};
 

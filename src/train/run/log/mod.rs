@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::pipeline::write_whole;
+use crate::files::write_whole;
 use crate::{Error, Result};
 use events::Events;
 

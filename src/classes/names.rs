@@ -1,9 +1,9 @@
-//! The names and WordNet ids of the 1000 ImageNet classes.
+//! The names of classes: of a file, and of the 1000 classes of ImageNet, with their WordNet ids.
 
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::text::read_text;
+use crate::files::read_text;
 use crate::{Error, Result};
 
 // From torchvision (`torchvision/models/_meta.py`, BSD 3-Clause), one a line.
@@ -29,6 +29,11 @@ pub fn read_labels(path: impl AsRef<Path>) -> Result<Vec<String>> {
         None if labels.is_empty() => Err(Error::weights(path, "no classes; write one a line")),
         None => Ok(labels),
     }
+}
+
+/// The two answers of a network that gives out one number: that it is not there, and that it is.
+pub(crate) fn both_answers(one: &str) -> Vec<String> {
+    vec![format!("not {one}"), one.to_owned()]
 }
 
 /// The WordNet ids of the 1000 classes of ImageNet (ILSVRC 2012), such as `n01440764`, sorted.

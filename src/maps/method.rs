@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::maps::folded;
+use super::name::folded;
 use crate::{Error, Result};
 
 /// An explanation method.

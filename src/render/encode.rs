@@ -9,8 +9,7 @@ use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
 use image::error::{EncodingError, ImageFormatHint};
 use image::{ColorType, DynamicImage, ImageError, ImageFormat, RgbImage};
 
-use super::png;
-use crate::render::Painting;
+use super::{Painting, png};
 use crate::{Error, Result};
 
 /// The formats that pictures are written in.
@@ -116,7 +115,7 @@ pub fn encode(image: &DynamicImage, format: PictureFormat, jpeg_quality: u8) -> 
 
 /// As [`encode`], but a PNG, which may be large, is painted as it is written, and neither is held in memory as a whole; of
 /// floating-point pixels, which no decoded photo has, none is made.
-pub(super) fn write_painting(
+pub(crate) fn write_painting(
     painting: Painting,
     format: PictureFormat,
     jpeg_quality: u8,

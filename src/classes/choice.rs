@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
-use crate::weights::{imagenet_classes, imagenet_wordnet_ids};
+use super::{imagenet_classes, imagenet_wordnet_ids};
 use crate::{Error, Result};
 
 /// How many classes an error names.

@@ -1,11 +1,11 @@
-//! RGB pictures of the training size, and what the views do to them.
+//! Pictures made of others: parts, tiles, blur, what is laid over them, changed colours.
 
 use fast_image_resize::{FilterType, IntoImageView, IntoImageViewMut, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, Pixel, RgbImage, Rgba, RgbaImage, imageops};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use crate::photo::ImageSize;
+use super::ImageSize;
 use crate::{Error, Result};
 
 /// Resizes the part `[left, top, width, height]` of a picture, to the nearest whole pixel.

@@ -1,0 +1,8 @@
+//! Classes by name: a network's own names or those of a file, ImageNet's, and the class that somebody asks for.
+
+mod choice;
+mod names;
+
+pub use choice::ClassChoice;
+pub(crate) use names::both_answers;
+pub use names::{imagenet_classes, imagenet_wordnet_ids, read_labels};

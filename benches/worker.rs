@@ -31,10 +31,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use cbam::files::write_whole;
-use cbam::maps::{MapName, Readout};
+use cbam::maps::MapName;
+use cbam::model::{Description, Look, Model, Question};
 use cbam::network::{ForwardPrecision, Network, Output};
-use cbam::photo::{self, ImageSize, Limits, Photo, Preprocess, Resampled};
-use cbam::pipeline::{self, Ask, Destination, Event, Inspect, Job, Options, Source, Step, Target};
+use cbam::photo::{self, ImageSize, Limits, Photo, Resampled};
+use cbam::pipeline::{self, Destination, Event, Job, Options, Source, Target};
 use cbam::render::{PictureFormat, encode};
 use cbam::sys::{self, DeviceSpec};
 use image::DynamicImage;
@@ -300,38 +301,17 @@ fn write_jpeg(out: &Path, image: &DynamicImage) -> Result<()> {
 /// A network that is kept for the next run.
 struct Lent<'n>(&'n mut Network);
 
-impl Inspect for Lent<'_> {
-    fn preprocess(&self) -> Preprocess {
-        Inspect::preprocess(&*self.0)
-    }
-
-    fn classes(&self) -> usize {
-        Inspect::classes(&*self.0)
-    }
-
-    fn labels(&self) -> Vec<String> {
-        Inspect::labels(&*self.0)
-    }
-
-    fn map_names(&self) -> Vec<MapName> {
-        Inspect::map_names(&*self.0)
-    }
-
-    fn places(&self) -> Vec<String> {
-        Inspect::places(&*self.0)
+impl Model for Lent<'_> {
+    fn describe(&self) -> Description {
+        self.0.describe()
     }
 
     fn batch_size(&self, pictures: usize, size: ImageSize) -> usize {
-        Inspect::batch_size(&*self.0, pictures, size)
+        self.0.batch_size(pictures, size)
     }
 
-    fn inspect(
-        &mut self,
-        pictures: &[&Resampled],
-        ask: Ask<'_>,
-        go_on: &mut dyn FnMut(Step<'_>) -> bool,
-    ) -> cbam::Result<Vec<Readout>> {
-        Inspect::inspect(self.0, pictures, ask, go_on)
+    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> cbam::Result<Vec<Look>> {
+        self.0.look(pictures, question)
     }
 }
 

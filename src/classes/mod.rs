@@ -2,7 +2,9 @@
 
 mod choice;
 mod names;
+mod outputs;
 
 pub use choice::ClassChoice;
 pub(crate) use names::both_answers;
 pub use names::{imagenet_classes, imagenet_wordnet_ids, read_labels};
+pub use outputs::Outputs;

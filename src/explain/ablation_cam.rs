@@ -6,43 +6,41 @@
 //!
 //! For a class whose score is below 0 the sign of every weight turns, as the formula says.
 
-use half::f16;
-use tch::{Kind, Tensor};
+use ndarray::{Array2, ArrayView3, Axis};
 
-use super::base::{shape, weighted};
+use super::base::weighted;
 use super::variants::{GoOn, Subject};
 use crate::Result;
 
 /// How far below the least feature a channel falls.
-const FAR: f64 = 1e7;
+const FAR: f32 = 1e7;
 
-/// `features` are `[1, C, h, w]`, and `rest` takes them, or several of their kind, to class scores; the map is
-/// `[1, h, w]`.
+/// `features` are those of `place`, `[C, h, w]`; the map is `[h, w]`.
 pub(super) fn map(
     subject: &Subject<'_>,
-    features: &Tensor,
-    rest: &dyn Fn(&Tensor) -> Result<Tensor>,
+    place: &str,
+    features: ArrayView3<'_, f32>,
     go_on: &mut GoOn<'_>,
-) -> Result<Tensor> {
-    let [_, channels, ..] = shape(features)?;
-    let least = features.f_min()?.f_double_value(&[])?;
-    let without = match (least, features.kind()) {
-        (0.0, _) => 0.0,
-        (_, Kind::Half) => f16::MIN.to_f64(), // FAR is beyond it
-        _ => least - FAR,
+) -> Result<Array2<f32>> {
+    let (channels, rows, columns) = features.dim();
+    let least = features.iter().copied().fold(f32::INFINITY, f32::min);
+    let without = if least == 0.0 { 0.0 } else { least - FAR };
+    let of = |features: ndarray::ArrayView4<'_, f32>| {
+        let numbers = subject.network.logits_from(place, features)?;
+        subject.scores(numbers.view())
     };
-    let whole = tch::no_grad(|| subject.scores(&rest(features)?))?[0];
+    let whole = of(features.insert_axis(Axis(0)))?.first().copied().unwrap_or_default();
     let whole = if whole == 0.0 { f32::MIN_POSITIVE } else { whole };
-    let mut weights = Vec::with_capacity(channels as usize);
-    subject.in_batches(channels as usize, go_on, |batch| {
-        let ablated = features.f_repeat([batch.len() as i64, 1, 1, 1])?;
-        for (copy, channel) in batch.enumerate() {
-            let _ = ablated.f_select(0, copy as i64)?.f_select(0, channel as i64)?.f_fill_(without)?;
+    let mut weights = Vec::with_capacity(channels);
+    subject.in_batches(channels, go_on, |batch| {
+        let mut ablated = features
+            .broadcast((batch.len(), channels, rows, columns))
+            .map_or_else(|| ndarray::Array4::zeros((0, channels, rows, columns)), |copies| copies.to_owned());
+        for (mut copy, channel) in ablated.outer_iter_mut().zip(batch) {
+            copy.index_axis_mut(Axis(0), channel).fill(without);
         }
-        let scores = subject.scores(&rest(&ablated)?)?;
-        weights.extend(scores.into_iter().map(|score| (whole - score) / whole));
+        weights.extend(of(ablated.view())?.into_iter().map(|score| f64::from((whole - score) / whole)));
         Ok(())
     })?;
-    let weights = Tensor::from_slice(&weights).f_to_kind(Kind::Float)?.f_to_device(features.device())?;
-    weighted(&weights.f_view([1, -1, 1, 1])?, features)
+    Ok(weighted(&weights, features))
 }

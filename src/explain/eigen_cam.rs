@@ -5,55 +5,87 @@
 //! `Σ_k A_k²` rises (their covariance over positions is at least 0), because strong features are the foreground.
 //! The map is the projection where it is over 0.
 
-use tch::{Kind, Tensor};
+use faer::{Mat, Side};
+use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis};
 
-use super::base::shape;
-use crate::Result;
+use super::base::wrong;
+use crate::{Error, Result};
 
-/// The projection of the features of each picture, `[N, C, h, w]`, with both signs: `[N, h, w]`.
-pub(crate) fn projection(features: &Tensor) -> Result<Tensor> {
-    let [batch, channels, height, width] = shape(features)?;
-    let features = features.f_detach()?.f_to_kind(Kind::Double)?;
-    let rows = features.f_reshape([batch, channels, height * width])?.f_transpose(1, 2)?; // [N, h·w, C]
-    let centred = &rows - rows.f_mean_dim([1i64].as_slice(), true, Kind::Double)?;
-    let across = centred.f_transpose(1, 2)?;
+/// The map, `[h, w]`, of features `[C, h, w]`.
+pub(super) fn map(features: ArrayView3<'_, f32>) -> Result<Array2<f32>> {
+    Ok(projection(features)?.mapv_into(|value| value.max(0.0)))
+}
+
+/// The projection of features `[C, h, w]`, with both signs: `[h, w]`.
+pub(crate) fn projection(features: ArrayView3<'_, f32>) -> Result<Array2<f32>> {
+    let (channels, height, width) = features.dim();
+    let values = features.mapv(f64::from);
+    let columns =
+        values.to_shape((channels, height * width)).map_err(|_| wrong("features [C, h, w]", features.shape()))?;
+    let mean = columns.mean_axis(Axis(1)).ok_or_else(|| wrong("features with positions", features.shape()))?;
+    let centred = &columns - &mean.insert_axis(Axis(1)); // [C, h·w]
     // Positions and channels have the same spectrum: the smaller side of the two is decomposed.
     let projection = if height * width <= channels {
-        let (variances, vectors) = centred.f_bmm(&across)?.f_linalg_eigh("L")?; // in rising order
-        vectors.f_select(2, -1)? * variances.f_select(1, -1)?.f_clamp_min(0.0)?.f_sqrt()?.f_unsqueeze(1)?
+        let (variance, vector) = first_component(centred.t().dot(&centred).view())?;
+        vector * variance.max(0.0).sqrt()
     } else {
-        let (_, components) = across.f_bmm(&centred)?.f_linalg_eigh("L")?;
-        centred.f_bmm(&components.f_narrow(2, -1, 1)?)?.f_squeeze_dim(2)?
-    }; // [N, h·w]
-    let energy = rows.f_square()?.f_sum_dim_intlist([2i64].as_slice(), false, Kind::Double)?;
+        let (_, component) = first_component(centred.dot(&centred.t()).view())?;
+        component.dot(&centred)
+    }; // [h·w]
+    let energy = columns.map_axis(Axis(0), |channels| channels.dot(&channels));
     // The projection has no mean, so this is the covariance, times the number of positions.
-    let along = (&projection * energy).f_sum_dim_intlist([1i64].as_slice(), true, Kind::Double)?;
-    let sign = along.f_ge(0.0)?.f_to_kind(Kind::Double)? * 2.0 - 1.0;
-    Ok((projection * sign).f_reshape([batch, height, width])?.f_to_kind(Kind::Float)?)
+    let sign = if projection.dot(&energy) >= 0.0 { 1.0 } else { -1.0 };
+    let projection = projection.mapv(|value| (sign * value) as f32);
+    projection.into_shape_with_order((height, width)).map_err(|_| wrong("features [C, h, w]", features.shape()))
+}
+
+/// The largest eigenvalue of a symmetric matrix, and its vector.
+fn first_component(matrix: ArrayView2<'_, f64>) -> Result<(f64, Array1<f64>)> {
+    let failed = || Error::argument("features", "have no principal component: they are not finite, or there are none");
+    let side = matrix.nrows();
+    if side == 0 || !matrix.iter().all(|value| value.is_finite()) {
+        return Err(failed());
+    }
+    let decomposed = Mat::from_fn(side, side, |row, column| matrix[[row, column]]).self_adjoint_eigen(Side::Lower);
+    let decomposed = decomposed.map_err(|_| failed())?;
+    let vector = decomposed.U().col(side - 1); // in rising order
+    Ok((decomposed.S()[side - 1], (0..side).map(|row| vector[row]).collect()))
 }
 
 #[cfg(test)]
 mod tests {
+    use ndarray::{Array3, concatenate};
+
     use super::*;
 
     #[test]
     fn it_finds_the_bright_patch_whatever_the_sign() {
         for sign in [1.0, -1.0] {
-            let features = Tensor::zeros([1, 3, 4, 5], (Kind::Float, tch::Device::Cpu));
-            let _ = features.get(0).get(1).get(2).get(3).fill_(5.0 * sign);
-            let map = projection(&features).unwrap().relu().flatten(1, 2);
-            assert_eq!(map.argmax(1, false).int64_value(&[0]), 2 * 5 + 3);
+            let mut features = Array3::zeros((3, 4, 5));
+            features[[1, 2, 3]] = 5.0 * sign;
+            let map = map(features.view()).unwrap();
+            let peak = map.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
+            assert_eq!(peak.0, (2, 3));
         }
     }
 
     #[test]
     fn many_channels_and_few_give_one_map() {
-        let numbers = Tensor::arange(2 * 3 * 4 * 5, (Kind::Float, tch::Device::Cpu));
-        let few = (numbers.square() * 0.37).sin().view([2, 3, 4, 5]);
+        let few = Array3::from_shape_fn((3, 4, 5), |(c, y, x)| {
+            let number = (c * 20 + y * 5 + x) as f32;
+            (number * number * 0.37).sin()
+        });
         // Channels that say nothing, so that there are more of them than positions.
-        let silent = Tensor::zeros([2, 40, 4, 5], (Kind::Float, tch::Device::Cpu));
-        let many = Tensor::cat(&[&few, &silent], 1);
-        let (few, many) = (projection(&few).unwrap(), projection(&many).unwrap());
-        assert!((few - many).abs().max().double_value(&[]) < 1e-5);
+        let silent = Array3::zeros((40, 4, 5));
+        let many = concatenate(Axis(0), &[few.view(), silent.view()]).unwrap();
+        let difference = projection(few.view()).unwrap() - projection(many.view()).unwrap();
+        assert!(difference.iter().all(|difference| difference.abs() < 1e-5));
+    }
+
+    #[test]
+    fn what_has_no_component_is_an_error() {
+        assert!(projection(Array3::zeros((3, 0, 5)).view()).is_err());
+        assert!(projection(Array3::from_elem((3, 2, 2), f32::NAN).view()).is_err());
+        assert_eq!(map(Array3::ones((3, 2, 2)).view()).unwrap(), Array2::<f32>::zeros((2, 2)));
     }
 }

@@ -3,11 +3,11 @@
 //! With `A` the features and `y` the class's score, the map is `ReLU(Σ_k ∂y/∂A_k ⊙ A_k)`. Where a pooled linear
 //! classifier follows, that is what each position adds to the score.
 
-use tch::{Kind, Tensor};
+use ndarray::Array2;
 
-use super::base::{Slope, over_channels};
-use crate::Result;
+use super::Slope;
+use super::base::over_channels;
 
-pub(super) fn map(Slope { features, gradient }: &Slope) -> Result<Tensor> {
-    over_channels(&gradient.f_mul(&features.f_to_kind(Kind::Float)?)?)
+pub(super) fn map(Slope { features, gradient }: &Slope) -> Array2<f32> {
+    over_channels(features.view(), gradient.view(), |feature, slope| feature * slope)
 }

@@ -5,14 +5,13 @@
 
 use ndarray::{Array2, s};
 
-use super::base::wrong;
 use super::variants::{GoOn, Subject};
 use crate::Result;
 
 /// The map on the coarsest grid on which it can be told exactly: its cells are squares, whose side divides the picture,
 /// the window and the stride.
 pub(super) fn map(subject: &Subject<'_>, go_on: &mut GoOn<'_>) -> Result<Array2<f32>> {
-    let [height, width] = subject.sides()?.map(|side| side as usize);
+    let [height, width] = subject.sides();
     let (window, stride) = (subject.options.window, subject.options.stride);
     let starts = |side: usize| (0..=side.saturating_sub(window).div_ceil(stride)).map(move |step| step * stride);
     let corners: Vec<_> = starts(height).flat_map(|y| starts(width).map(move |x| (y, x))).collect();
@@ -20,17 +19,16 @@ pub(super) fn map(subject: &Subject<'_>, go_on: &mut GoOn<'_>) -> Result<Array2<
     let cell = [height, width, window, stride].into_iter().reduce(gcd).unwrap_or(1).max(1);
     let mut lost = Array2::<f32>::zeros((height / cell, width / cell));
     let mut times = Array2::<f32>::zeros(lost.dim());
-    let whole = tch::no_grad(|| subject.probabilities(subject.pixels))?;
-    let &[whole] = whole.as_slice() else { return Err(wrong("one picture", &subject.pixels.size())) };
+    let whole = subject.probabilities(subject.copies(1, |_, _| ()).view())?.first().copied().unwrap_or_default();
     subject.in_batches(corners.len(), go_on, |batch| {
-        let hidden = subject.pixels.f_repeat([batch.len() as i64, 1, 1, 1])?;
         let corners = &corners[batch];
-        for (copy, &(y, x)) in corners.iter().enumerate() {
-            let (rows, columns) = (window.min(height - y) as i64, window.min(width - x) as i64);
-            let picture = hidden.f_select(0, copy as i64)?; // [3, H, W]
-            let _ = picture.f_narrow(1, y as i64, rows)?.f_narrow(2, x as i64, columns)?.f_zero_()?;
-        }
-        for (&(y, x), probability) in corners.iter().zip(subject.probabilities(&hidden)?) {
+        let hidden = subject.copies(corners.len(), |copy, pixels| {
+            let (y, x) = corners[copy];
+            for row in pixels.chunks_exact_mut(3 * width).skip(y).take(window) {
+                row[3 * x..3 * (x + window).min(width)].fill(0.0);
+            }
+        });
+        for (&(y, x), probability) in corners.iter().zip(subject.probabilities(hidden.view())?) {
             let (bottom, right) = ((y + window).min(height), (x + window).min(width));
             let place = s![y / cell..bottom / cell, x / cell..right / cell];
             lost.slice_mut(place).mapv_inplace(|sum| sum + whole - probability);

@@ -5,50 +5,67 @@
 //! `f` the class's probability, the map is `Σ_i f(I ⊙ M_i) M_i / Σ_i M_i` at each pixel: the paper's, with the mean of the
 //! masks that were drawn in the stead of its expectation. No place is 0 in it; what matters is where it is higher.
 
-use ndarray::Array2;
+use ndarray::{Array2, Zip};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tch::{Kind, Tensor};
+use rayon::prelude::*;
 
-use super::base::to_array;
-use super::variants::{GoOn, Subject};
+use super::variants::{GoOn, Subject, enlarged, taps};
 use crate::Result;
 
 /// Cells along the short side.
-const CELLS: i64 = 7;
+const CELLS: usize = 7;
 /// The chance that a cell lets the picture through.
 const KEEP: f64 = 0.5;
 /// Keeps a place that no mask lets through from dividing by 0.
-const EPSILON: f64 = 1e-6;
+const EPSILON: f32 = 1e-6;
 
 /// The map, `[H, W]`, as large as the network's input. The masks are the same whatever the size of a batch.
 pub(super) fn map(subject: &Subject<'_>, go_on: &mut GoOn<'_>) -> Result<Array2<f32>> {
-    let sides = subject.sides()?;
+    let [height, width] = subject.sides();
     let mut random = ChaCha8Rng::seed_from_u64(subject.options.seed);
-    let like = (Kind::Float, subject.pixels.device());
-    let mut passed = Tensor::f_zeros([1, 1, sides[0], sides[1]], like)?;
-    let mut weighed = passed.f_zeros_like()?;
+    let mut passed = Array2::<f32>::zeros((height, width));
+    let mut weighed = Array2::<f32>::zeros((height, width));
     subject.in_batches(subject.options.masks, go_on, |batch| {
-        let masks = batch.map(|_| mask(&mut random, sides)).collect::<Result<Vec<_>>>()?;
-        let masks = Tensor::f_cat(&masks, 0)?.f_to_device(like.1)?; // [n, 1, H, W]
-        let probabilities = subject.probabilities(&masks.f_mul(subject.pixels)?)?;
-        let probabilities = Tensor::from_slice(&probabilities).f_to_device(like.1)?.f_view([-1, 1, 1, 1])?;
-        let sum = |values: &Tensor| values.f_sum_dim_intlist([0i64].as_slice(), true, Kind::Float);
-        passed += sum(&masks)?;
-        weighed += sum(&(masks * probabilities))?;
+        let drawn: Vec<_> = batch.map(|_| Mask::draw(&mut random, height, width)).collect();
+        let masks: Vec<_> = drawn.par_iter().map(|mask| mask.enlarged(height, width)).collect();
+        for (mask, probability) in masks.iter().zip(subject.probabilities(subject.through(&masks).view())?) {
+            Zip::from(&mut passed).and(&mut weighed).and(mask).for_each(|passed, weighed, &value| {
+                *passed += value;
+                *weighed += value * probability;
+            });
+        }
         Ok(())
     })?;
-    to_array(&(weighed / passed.f_clamp_min(EPSILON)?).f_squeeze_dim(1)?)
+    Ok(weighed / passed.mapv_into(|passed| passed.max(EPSILON)))
 }
 
-/// One mask, `[1, 1, H, W]`, on the host.
-fn mask(random: &mut ChaCha8Rng, [height, width]: [i64; 2]) -> Result<Tensor> {
-    let div_ceil = |a: i64, b: i64| (a + b - 1) / b;
-    let cell = div_ceil(height.min(width), CELLS);
-    let [rows, columns] = [height, width].map(|side| div_ceil(side, cell));
-    let grid: Vec<f32> = (0..rows * columns).map(|_| f32::from(u8::from(random.random_bool(KEEP)))).collect();
-    let (down, across) = (random.random_range(0..cell), random.random_range(0..cell));
-    let grid = Tensor::from_slice(&grid).f_view([1, 1, rows, columns])?;
-    let large = grid.f_upsample_bilinear2d([(rows + 1) * cell, (columns + 1) * cell], false, None, None)?;
-    Ok(large.f_narrow(2, down, height)?.f_narrow(3, across, width)?)
+/// A grid of noughts and ones, and how far it is shifted.
+struct Mask {
+    grid: Array2<f32>,
+    /// The side of a cell, in pixels.
+    cell: usize,
+    down: usize,
+    across: usize,
+}
+
+impl Mask {
+    fn draw(random: &mut ChaCha8Rng, height: usize, width: usize) -> Self {
+        let cell = height.min(width).div_ceil(CELLS);
+        let sides = (height.div_ceil(cell), width.div_ceil(cell));
+        let grid = Array2::from_shape_simple_fn(sides, || f32::from(u8::from(random.random_bool(KEEP))));
+        let mut shift = || random.random_range(0..cell as i64) as usize;
+        let (down, across) = (shift(), shift());
+        Self { grid, cell, down, across }
+    }
+
+    /// As large as the picture.
+    fn enlarged(&self, height: usize, width: usize) -> Array2<f32> {
+        let part = |cells: usize, from: usize, side: usize| {
+            let all = taps(cells, (cells + 1) * self.cell, false);
+            all[from..from + side].to_vec()
+        };
+        let (rows, columns) = self.grid.dim();
+        enlarged(self.grid.view(), &part(rows, self.down, height), &part(columns, self.across, width))
+    }
 }

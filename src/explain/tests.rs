@@ -1,29 +1,45 @@
 //! Known answers: networks that look at one place of the picture and nowhere else.
 
-use ndarray::Array2;
-use tch::{Device, Kind, Tensor};
+use std::ops::Range;
+
+use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, s};
 
 use super::variants::Subject;
-use super::{ExplainOptions, occlusion, rise};
-use crate::network::Outputs;
+use super::{ExplainOptions, Features, Method, explain, occlusion, rise};
 use crate::{Error, Result};
 
-const SIDES: [i64; 2] = [64, 96];
+const SIDES: [usize; 2] = [64, 96];
 /// Rows, columns.
-const PATCH: [std::ops::Range<usize>; 2] = [16..32, 48..80];
+const PATCH: [Range<usize>; 2] = [16..32, 48..80];
 
 /// Two classes; the second one's score is how bright the patch is. Nothing else matters.
-fn sees_the_patch(pixels: &Tensor) -> Result<Tensor> {
-    let [rows, columns] = PATCH;
-    let patch = pixels.f_narrow(2, rows.start as i64, rows.len() as i64)?;
-    let patch = patch.f_narrow(3, columns.start as i64, columns.len() as i64)?;
-    let score = patch.f_mean_dim([1i64, 2, 3].as_slice(), false, Kind::Float)?; // [N]
-    Ok(Tensor::f_stack(&[score.f_zeros_like()?, score * 3.0], 1)?)
+struct SeesThePatch;
+
+impl Features for SeesThePatch {
+    fn numbers(&self) -> usize {
+        2
+    }
+
+    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+        let mut logits = Array2::zeros((pixels.len_of(Axis(0)), 2));
+        for (picture, mut logits) in pixels.outer_iter().zip(logits.outer_iter_mut()) {
+            logits[1] = 3.0 * picture.slice(s![.., PATCH[0].clone(), PATCH[1].clone()]).mean().unwrap();
+        }
+        Ok(logits)
+    }
+
+    fn places(&self) -> Vec<String> {
+        vec!["pixels".to_owned()]
+    }
+
+    fn features(&self, _: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
+        Ok(pixels.to_owned())
+    }
 }
 
-fn with_subject<T>(options: &ExplainOptions, class: i64, work: impl FnOnce(&Subject<'_>) -> T) -> T {
-    let pixels = Tensor::ones([1, 3, SIDES[0], SIDES[1]], (Kind::Float, Device::Cpu));
-    work(&Subject { pixels: &pixels, class, classify: &sees_the_patch, outputs: Outputs::Softmax, options })
+fn with_subject<T>(options: &ExplainOptions, class: usize, work: impl FnOnce(&Subject<'_>) -> T) -> T {
+    let pixels = Array3::ones((3, SIDES[0], SIDES[1]));
+    work(&Subject::new(&SeesThePatch, pixels.view(), class, options))
 }
 
 fn inside(row: usize, column: usize) -> bool {
@@ -113,6 +129,24 @@ fn what_is_told_to_stop_stops() {
     });
     assert!(matches!(stopped, Err(Error::Interrupted)));
     assert_eq!(told, 4);
+}
+
+#[test]
+fn what_a_network_cannot_do_is_said() {
+    let pixels = Array3::ones((3, SIDES[0], SIDES[1]));
+    let (options, all) = (ExplainOptions::default().with_masks(2), &mut |_, _| true);
+    let mut map = |method, stage, class| explain(&SeesThePatch, pixels.view(), method, stage, class, &options, all);
+    assert!(map(Method::EigenCam, Some("pixels"), 1).is_ok() && map(Method::Rise, None, 1).is_ok());
+    for (method, stage, class, part) in [
+        (Method::GradCam, None, 1, "no gradient"),
+        (Method::AblationCam, None, 1, "from its features on"),
+        (Method::EigenCam, Some("head"), 1, "has pixels"),
+        (Method::Rise, Some("pixels"), 1, "no stage"),
+        (Method::Rise, None, 2, "0 to 1"),
+    ] {
+        let error = map(method, stage, class).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
 }
 
 #[test]

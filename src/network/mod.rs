@@ -3,11 +3,13 @@
 //! [`Network::forward`] works on tensors and trains; [`Network::run`] takes a batch of prepared photos and returns
 //! what the network says about each of them, on the host.
 
+mod activation;
 mod block;
 mod config;
 mod fit;
 mod input;
 mod load;
+mod model;
 mod open;
 mod outputs;
 mod pass;
@@ -16,13 +18,16 @@ mod reference;
 mod run;
 mod site;
 
+use ndarray::{Array2, Ix2};
 use tch::{Tensor, nn};
 
 use crate::attention::Gate;
 use crate::backbone::{Backbone, Prepared};
+use crate::host::to_host;
 use crate::photo::Preprocess;
 use crate::{Error, Result, sys};
 
+pub use crate::classes::Outputs;
 pub use crate::maps::{HEAD, STEM};
 use block::Block;
 pub use config::{NetworkConfig, StageAttention};
@@ -30,10 +35,9 @@ pub use input::ForwardPrecision;
 pub(crate) use input::normalised;
 pub(crate) use load::LEANS;
 pub use open::{OpenOptions, Opened};
-pub use outputs::Outputs;
+pub(crate) use outputs::scores as tensor_scores;
 pub use places::Place;
 pub use reference::{Agreement, Reference};
-pub(crate) use run::to_host;
 use site::Site;
 
 /// The most classes that a configuration may ask for.
@@ -169,16 +173,15 @@ impl Network {
     /// # Errors
     /// [`Error::Torch`] if libtorch fails.
     pub fn scores(&self, logits: &Tensor) -> Result<Tensor> {
-        self.config.outputs.scores(logits)
+        outputs::scores(self.config.outputs, logits)
     }
 
-    /// The probabilities of its answers from logits `[N, classes]`: `[N, answers]`, in f32; see
-    /// [`Outputs::probabilities`].
+    /// The probabilities of its answers from logits `[N, classes]`: `[N, answers]`; see [`Outputs::probabilities`].
     ///
     /// # Errors
     /// [`Error::Argument`] if a logit is infinite or not a number.
-    pub fn probabilities(&self, logits: &Tensor) -> Result<Tensor> {
-        self.config.outputs.probabilities(logits)
+    pub fn probabilities(&self, logits: &Tensor) -> Result<Array2<f32>> {
+        self.config.outputs.probabilities(to_host::<Ix2>(logits)?.view())
     }
 
     /// Its backbone.

@@ -1,15 +1,17 @@
-//! From a batch of prepared photos to what the network says about each: the one crossing into tensors for inference.
+//! From a batch of prepared photos to what the network says about each.
 
 use std::ops::Range;
 
-use ndarray::{Array, Array1, ArrayD, ArrayView4, ArrayViewD, Axis, CowArray, Dimension, Ix2, Ix3, Ix4, s};
+use ndarray::{Array1, ArrayView4, Axis, Ix2, Ix3, Ix4, s};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
+use super::activation::class_activation;
 use super::input::shape_of;
 use super::site::Site;
 use super::{BlockOutput, Network, Output, Outputs};
-use crate::explain::{class_activation, grad_cam};
+use crate::explain::grad_cam;
+use crate::host::{on_host, to_host};
 use crate::kernels;
 use crate::maps::{Explanation, GateReadout, Method, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
 use crate::photo::{ImageSize, Resampled};
@@ -17,6 +19,14 @@ use crate::{Error, Result};
 
 /// The most that the weights of one patch attention may take.
 const MAX_PATCH_BYTES: i128 = 4 << 30;
+
+/// What one pass says of a picture.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub(super) readout: Readout,
+    /// The likeliest class; none of a network without classes.
+    pub(super) likeliest: Option<usize>,
+}
 
 impl Network {
     /// Photos `[N, 3, H, W]`, as [`crate::photo::Preprocess`] prepares them → one readout each; none for no photos.
@@ -37,29 +47,37 @@ impl Network {
             return Ok(Vec::new());
         }
         self.check_patch_memory(&shape)?;
-        self.in_parts(batch.len_of(Axis(0)), queries, |network, part| network.input(&batch.slice(s![part, .., .., ..])))
+        let input = |network: &Self, part: Range<usize>| network.input(&batch.slice(s![part, .., .., ..]));
+        let seen = self.in_parts(batch.len_of(Axis(0)), &|_| queries, None, input)?;
+        Ok(seen.into_iter().map(|seen| seen.readout).collect())
     }
 
-    /// The same of pictures of one size, as [`Preprocess::resample`](crate::photo::Preprocess::resample) makes them:
-    /// normalised on the way to the network, on a GPU by itself.
-    ///
-    /// # Errors
-    /// [`Error::Input`] for pictures of several sizes or none; else as [`run`](Self::run).
-    pub fn look(&self, pictures: &[&Resampled], queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+    /// What one pass says of pictures of one size, as [`Preprocess::resample`](crate::photo::Preprocess::resample) makes them:
+    /// normalised on the way to the network, on a GPU by itself. Each has points of its own; what the network explains by itself
+    /// is of `class`, or of each picture's likeliest.
+    pub(super) fn see(
+        &self,
+        pictures: &[&Resampled],
+        points: &[Vec<[f32; 2]>],
+        class: Option<usize>,
+    ) -> Result<Vec<Seen>> {
         let [count, height, width] = shape_of(pictures)?.map(|side| side as i64);
         self.check_patch_memory(&[count, 3, height, width])?;
-        self.in_parts(pictures.len(), queries, |network, part| network.pictures(&pictures[part]))
+        let input = |network: &Self, part: Range<usize>| network.pictures(&pictures[part]);
+        self.in_parts(pictures.len(), &|picture| &points[picture], class, input)
     }
 
-    fn in_parts(
+    fn in_parts<'p>(
         &self,
         images: usize,
-        queries: &[[f32; 2]],
+        points: &(dyn Fn(usize) -> &'p [[f32; 2]] + Sync),
+        class: Option<usize>,
         input: impl Fn(&Self, Range<usize>) -> Result<Tensor> + Sync,
-    ) -> Result<Vec<Readout>> {
-        let inspect = |network: &Self, part| {
-            let input = input(network, part)?;
-            tch::no_grad(|| network.read(&network.forward(&input, false)?, queries))
+    ) -> Result<Vec<Seen>> {
+        let inspect = |network: &Self, part: Range<usize>| {
+            let input = input(network, part.clone())?;
+            let points: Vec<_> = part.map(points).collect();
+            tch::no_grad(|| network.read(&network.forward(&input, false)?, &points, class))
         };
         let threads = rayon::current_num_threads();
         if self.one_by_one && images > 1 {
@@ -84,7 +102,7 @@ impl Network {
         let shape = [pictures as i64, 3, size.height.into(), size.width.into()];
         self.check_patch_memory(&shape)?;
         let input = self.laid_out(&Tensor::f_zeros(shape, (Kind::Float, self.device()))?)?;
-        tch::no_grad(|| self.read(&self.forward(&input, false)?, &[])).map(drop)
+        tch::no_grad(|| self.readouts(&self.forward(&input, false)?)).map(drop)
     }
 
     /// Refuses a batch whose patch attention, which grows with the fourth power of the side, would not fit.
@@ -116,30 +134,40 @@ impl Network {
         }
     }
 
-    /// What the network says of classes: their probabilities, and the likeliest one's Grad-CAM.
-    fn of_classes(&self, output: &Output) -> Result<Vec<Readout>> {
-        let probabilities = to_host::<Ix2>(&self.probabilities(&output.logits)?)?;
-        let first = Vec::<i64>::try_from(self.scores(&output.logits)?.f_argmax(-1, false)?)?;
+    /// What the network says of classes: their probabilities, and Grad-CAM of `class` or of the likeliest one.
+    fn of_classes(&self, output: &Output, class: Option<usize>) -> Result<Vec<Seen>> {
+        let probabilities = self.probabilities(&output.logits)?;
+        let likeliest = Vec::<i64>::try_from(self.scores(&output.logits)?.f_argmax(-1, false)?)?;
+        let explained = class.map_or_else(|| likeliest.clone(), |class| vec![class as i64; likeliest.len()]);
         let features = self.head_activation(&output.features)?;
         let linear = self.linear_scores()?;
         let grad_cams = match &linear {
-            Some(weight) => class_activation(&features, &first, weight)?,
-            None => grad_cam(&features, &first, |features| self.scores(&self.classify(features)?))?,
+            Some(weight) => class_activation(&features, &explained, weight)?,
+            None => grad_cam(&features, &explained, |features| self.scores(&self.classify(features)?))?,
         };
-        let readout = |(i, map)| Readout {
-            probabilities: probabilities.index_axis(Axis(0), i).to_owned(),
-            explanations: vec![Explanation { method: Method::GradCam, stage: None, class: first[i] as usize, map }],
-            ..Readout::default()
+        let seen = |(i, map)| {
+            let explanation = Explanation { method: Method::GradCam, stage: None, class: explained[i] as usize, map };
+            let probabilities = probabilities.index_axis(Axis(0), i).to_owned();
+            let readout = Readout { probabilities, explanations: vec![explanation], ..Readout::default() };
+            Seen { readout, likeliest: Some(likeliest[i] as usize) }
         };
-        Ok(grad_cams.into_iter().enumerate().map(readout).collect())
+        Ok(grad_cams.into_iter().enumerate().map(seen).collect())
     }
 
-    pub(crate) fn read(&self, output: &Output, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
-        let mut readouts = if self.config.classes == 0 {
-            vec![Readout::default(); output.logits.size()[0] as usize]
+    /// What a pass says of each picture of its batch.
+    pub(crate) fn readouts(&self, output: &Output) -> Result<Vec<Readout>> {
+        let points = vec![&[][..]; output.logits.size()[0] as usize];
+        Ok(self.read(output, &points, None)?.into_iter().map(|seen| seen.readout).collect())
+    }
+
+    /// What the network says of each picture of a batch, each with points of its own.
+    fn read(&self, output: &Output, points: &[&[[f32; 2]]], class: Option<usize>) -> Result<Vec<Seen>> {
+        let mut all = if self.config.classes == 0 {
+            vec![Seen::default(); points.len()]
         } else {
-            self.of_classes(output)?
+            self.of_classes(output, class)?
         };
+        let mut readouts: Vec<&mut Readout> = all.iter_mut().map(|seen| &mut seen.readout).collect();
         for block in &output.attention {
             if block.channel.is_some() || block.spatial.is_some() {
                 let channel = block.channel.as_ref().map(|channel| to_host::<Ix2>(&channel.gate)).transpose()?;
@@ -162,40 +190,33 @@ impl Network {
                 let received = to_host::<Ix4>(&received.f_reshape([-1, received.size()[1], rows, columns])?)?;
                 // Points are asked of the first layer alone, whose grid is the finest.
                 let first = readouts.iter().all(|readout| readout.patches.is_empty());
-                let asked = queries
-                    .iter()
-                    .filter(|_| first)
-                    .map(|&query| {
-                        let index = patch_index(query, patch.grid)?;
-                        let weights = patch.weights.f_select(2, index)?.f_mean_dim(1, false, Kind::Float)?;
-                        Ok((query, to_host::<Ix3>(&(weights * patches as f64).f_reshape([-1, rows, columns])?)?))
-                    })
-                    .collect::<Result<Vec<_>>>()?;
+                let row = |picture: usize, query: [f32; 2]| -> Result<QueryRow> {
+                    let index = patch_index(query, patch.grid)?;
+                    let weights =
+                        patch.weights.f_get(picture as i64)?.f_select(1, index)?.f_mean_dim(0, false, Kind::Float)?;
+                    let weights = to_host::<Ix2>(&(weights * patches as f64).f_reshape([rows, columns])?)?;
+                    Ok(QueryRow { query, weights })
+                };
                 for (i, readout) in readouts.iter_mut().enumerate() {
+                    let asked = points[i].iter().filter(|_| first).map(|query| row(i, *query));
                     readout.patches.push(PatchReadout {
                         stage: block.stage.clone(),
                         received: received.index_axis(Axis(0), i).to_owned(),
-                        rows: asked
-                            .iter()
-                            .map(|(query, weights)| QueryRow {
-                                query: *query,
-                                weights: weights.index_axis(Axis(0), i).to_owned(),
-                            })
-                            .collect(),
+                        rows: asked.collect::<Result<_>>()?,
                     });
                 }
             }
         }
         roll_out(&output.attention, &mut readouts)?;
-        if !queries.is_empty() && readouts.iter().any(|readout| readout.patches.is_empty()) {
+        if readouts.iter().zip(points).any(|(readout, points)| readout.patches.is_empty() && !points.is_empty()) {
             return Err(Error::argument("patch@X,Y", "these weights have no patch attention"));
         }
-        Ok(readouts)
+        Ok(all)
     }
 }
 
 /// Attention rollout, if there are several patch self-attentions; on the grid of the first.
-fn roll_out(attention: &[BlockOutput], readouts: &mut [Readout]) -> Result<()> {
+fn roll_out(attention: &[BlockOutput], readouts: &mut [&mut Readout]) -> Result<()> {
     let patches: Vec<_> = attention.iter().filter_map(|block| block.patch.as_ref()).collect();
     if patches.len() < 2 {
         return Ok(());
@@ -217,28 +238,4 @@ fn patch_index([x, y]: [f32; 2], [rows, columns]: [i64; 2]) -> Result<i64> {
     }
     let cell = |fraction: f32, count: i64| ((fraction * count as f32) as i64).min(count - 1);
     Ok(cell(y, rows) * columns + cell(x, columns))
-}
-
-/// As [`to_host`], but where it lies if that is as good.
-fn on_host<D: Dimension>(tensor: &Tensor) -> Result<CowArray<'_, f32, D>> {
-    let shape: Vec<usize> = tensor.size().iter().map(|&side| side as usize).collect();
-    let lies = kernels::values(tensor).and_then(|values| ArrayViewD::from_shape(shape, values).ok());
-    match lies.and_then(|view| view.into_dimensionality().ok()) {
-        Some(view) => Ok(view.into()),
-        None => Ok(to_host::<D>(tensor)?.into()),
-    }
-}
-
-/// A tensor as an array of f32 on the host.
-pub(crate) fn to_host<D: Dimension>(tensor: &Tensor) -> Result<Array<f32, D>> {
-    let tensor = tensor.f_to_device(tch::Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
-    let shape: Vec<usize> = tensor.size().iter().map(|&side| side as usize).collect();
-    let mut values = vec![0f32; shape.iter().product()];
-    let count = values.len();
-    tensor.f_copy_data(&mut values, count)?;
-    ArrayD::from_shape_vec(shape, values).and_then(ArrayD::into_dimensionality).map_err(|_| Error::Input {
-        layer: "Network",
-        expected: format!("a map of {:?} dimensions", D::NDIM),
-        got: format!("{:?}", tensor.size()),
-    })
 }

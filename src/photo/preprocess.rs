@@ -110,12 +110,20 @@ impl Preprocess {
     /// As [`resample`](Self::resample).
     pub fn apply(&self, photo: &Photo) -> Result<Prepared> {
         let picture = self.resample(photo)?;
+        Ok(Prepared { pixels: self.normalised(&picture)?, geometry: picture.geometry })
+    }
+
+    /// A picture's pixels, [normalised](Self::normalise): `[3, H, W]`; in memory a pixel's three stand together.
+    ///
+    /// # Errors
+    /// None of a picture that [`resample`](Self::resample) made.
+    pub fn normalised(&self, picture: &Resampled) -> Result<Array3<f32>> {
         let ImageSize { width, height } = picture.geometry.network;
         let mut pixels = Array3::zeros((height as usize, width as usize, 3));
         if let Some(values) = pixels.as_slice_mut() {
-            self.normalise(&picture, values)?;
+            self.normalise(picture, values)?;
         }
-        Ok(Prepared { pixels: pixels.permuted_axes([2, 0, 1]), geometry: picture.geometry })
+        Ok(pixels.permuted_axes([2, 0, 1]))
     }
 
     /// Composites on white and resamples.

@@ -13,7 +13,8 @@ use super::state::{NetworkFacts, Seen};
 use super::{Destination, Job, Options, Target, TopClass};
 use crate::files::{WholeFile, write_whole};
 use crate::maps::{AttentionMap, MapName, Readout, Scale, ScaleLimits};
-use crate::photo::{Geometry, Photo};
+use crate::model::Look;
+use crate::photo::Photo;
 use crate::render::{Legend, Painting, PanelTile, TileContent, bar_chart, compare, panel, write_painting};
 use crate::text::percent;
 use crate::{Error, Result};
@@ -46,9 +47,9 @@ pub(super) fn widen(
 ) -> Result<()> {
     let shown = if compare { maps.len() } else { 1 };
     let overlay = maps.iter().take(if job.overlay.is_some() { shown } else { 0 }).cloned();
-    let panel = job.panel.as_ref().map(|_| panel_maps(&seen.readout, maps)).unwrap_or_default();
+    let panel = job.panel.as_ref().map(|_| panel_maps(&seen.look.readout, maps)).unwrap_or_default();
     for name in overlay.chain(panel).filter(|name| !matches!(name, MapName::Channel(_))) {
-        let limits = Scale::Run.limits(&seen.readout.map(&name, &seen.geometry)?);
+        let limits = Scale::Run.limits(&seen.look.map(&name)?);
         spans.entry(name).and_modify(|span| *span = span.union(limits)).or_insert(limits);
     }
     Ok(())
@@ -64,18 +65,19 @@ pub(super) fn finish(
     spans: &Spans,
 ) -> Result<PictureReport> {
     let start = Instant::now();
-    let Seen { geometry, readout, mut timings, damage, notes } = seen;
-    let top = report::top(&readout, labels);
-    let explained = report::explained(&readout, labels);
+    let Seen { look, mut timings, damage, notes } = seen;
+    let Look { readout, geometry, .. } = &look;
+    let top = report::top(readout, labels);
+    let explained = report::explained(&look, labels);
     let mut outputs = Vec::new();
     for (name, path) in maps.iter().zip(&job.maps) {
-        write_whole(path, &npy(&readout, name, &geometry, path)?)?;
+        write_whole(path, &npy(&look, name, path)?)?;
         outputs.push(path.clone());
     }
     if let Some(photo) = photo {
         let panel = match &job.panel {
             Some(to) => {
-                let tiles = tiles(&readout, &geometry, maps, explained.as_ref(), spans)?;
+                let tiles = tiles(&look, maps, explained.as_ref(), spans)?;
                 let labels: Vec<_> = top.iter().map(|class| (class.label.clone(), class.probability)).collect();
                 let picture = DynamicImage::from(panel(&photo, &tiles, &labels, &options.overlay)?);
                 write_picture(to, picture.into(), options.jpeg_quality)?
@@ -85,15 +87,14 @@ pub(super) fn finish(
         if let (Some(to), Some(name)) = (&job.overlay, maps.first()) {
             let picture: Painting = match name {
                 _ if options.compare => {
-                    let tiles: Vec<_> =
-                        maps.iter().map(|name| tile(&readout, &geometry, name, spans)).collect::<Result<_>>()?;
+                    let tiles: Vec<_> = maps.iter().map(|name| tile(&look, name, spans)).collect::<Result<_>>()?;
                     let legend =
                         legend(options.scale, explained.as_ref().filter(|_| maps.iter().any(MapName::needs_class)));
                     DynamicImage::from(compare(&photo, &tiles, &legend, &options.overlay)?).into()
                 }
                 MapName::Channel(stage) => DynamicImage::from(bar_chart(readout.channel(stage)?, photo.size())?).into(),
                 name => {
-                    let map = readout.map(name, &geometry)?;
+                    let map = look.map(name)?;
                     options.overlay.painting(photo.image, &map, spans.of(name, &map))?
                 }
             };
@@ -102,7 +103,7 @@ pub(super) fn finish(
         outputs.extend(panel);
     }
     timings.draw_ms = milliseconds(start.elapsed());
-    let statistics = report::statistics(&readout, &geometry, maps)?;
+    let statistics = report::statistics(&look, maps)?;
     Ok(PictureReport {
         input: job.source.name().display().to_string(),
         damaged: damage,
@@ -114,18 +115,18 @@ pub(super) fn finish(
         explained,
         flat: report::flat(&statistics, maps),
         maps: statistics,
-        channels: report::channels(&readout),
+        channels: report::channels(readout),
         outputs: outputs.iter().map(|path: &PathBuf| path.display().to_string()).collect(),
         timings,
     })
 }
 
 /// A map or a channel gate as a `.npy` file: float32, unscaled, on its own grid.
-fn npy(readout: &Readout, name: &MapName, geometry: &Geometry, path: &Path) -> Result<Vec<u8>> {
+fn npy(look: &Look, name: &MapName, path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let written = match name {
-        MapName::Channel(stage) => readout.channel(stage)?.write_npy(&mut bytes),
-        name => readout.map(name, geometry)?.values().write_npy(&mut bytes),
+        MapName::Channel(stage) => look.readout.channel(stage)?.write_npy(&mut bytes),
+        name => look.map(name)?.values().write_npy(&mut bytes),
     };
     written.map_err(|error| Error::io(path)(std::io::Error::other(error)))?;
     Ok(bytes)
@@ -143,31 +144,25 @@ fn panel_maps(readout: &Readout, maps: &[MapName]) -> Vec<MapName> {
     asked.into_iter().cloned().chain(held).collect()
 }
 
-fn tiles(
-    readout: &Readout,
-    geometry: &Geometry,
-    maps: &[MapName],
-    explained: Option<&TopClass>,
-    spans: &Spans,
-) -> Result<Vec<PanelTile>> {
-    let maps = panel_maps(readout, maps).into_iter().map(|name| {
-        let tile = tile(readout, geometry, &name, spans)?;
+fn tiles(look: &Look, maps: &[MapName], explained: Option<&TopClass>, spans: &Spans) -> Result<Vec<PanelTile>> {
+    let maps = panel_maps(&look.readout, maps).into_iter().map(|name| {
+        let tile = tile(look, &name, spans)?;
         Ok(match explained.filter(|_| name.needs_class()) {
             Some(class) => PanelTile { title: format!("{} for {}", tile.title, class.label), ..tile },
             None => tile,
         })
     });
-    let gates = readout.gates.iter().filter(|gate| !gate.channel.is_empty());
-    let gates = gates.map(|gate| tile(readout, geometry, &MapName::Channel(gate.stage.clone()), spans));
+    let gates = look.readout.gates.iter().filter(|gate| !gate.channel.is_empty());
+    let gates = gates.map(|gate| tile(look, &MapName::Channel(gate.stage.clone()), spans));
     maps.chain(gates).collect()
 }
 
 /// A map or a channel gate as a tile.
-fn tile(readout: &Readout, geometry: &Geometry, name: &MapName, spans: &Spans) -> Result<PanelTile> {
+fn tile(look: &Look, name: &MapName, spans: &Spans) -> Result<PanelTile> {
     let content = match name {
-        MapName::Channel(stage) => TileContent::Channels(readout.channel(stage)?.clone()),
+        MapName::Channel(stage) => TileContent::Channels(look.readout.channel(stage)?.clone()),
         name => {
-            let map = readout.map(name, geometry)?;
+            let map = look.map(name)?;
             let limits = spans.of(name, &map);
             TileContent::Map { map, limits }
         }

@@ -9,12 +9,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use rayon::{Scope, ThreadPool};
 
 use super::batch::Bins;
-use super::choose::{choose_explanations, choose_maps, class_labels};
 use super::gate::{Admitted, Gate};
 use super::report::milliseconds;
 use super::state::{NetworkFacts, Place, Run, Seen, bytes, guarded, lock, pictures};
-use super::{Ask, Event, Inspect, Step, Timings};
-use crate::maps::Readout;
+use super::{Event, Timings};
+use crate::model::{Look, Model, Question, Step};
 use crate::photo::{Encoded, ImageSize, Photo, Resampled};
 use crate::{Error, Result};
 
@@ -37,8 +36,6 @@ struct Decoded<'g, 'a> {
     damage: Option<String>,
     notes: Vec<String>,
     resampled: Resampled,
-    /// The points whose rows of weights are asked for.
-    queries: Vec<[f32; 2]>,
     decode_ms: f64,
     ticket: Place<'g, 'a>,
 }
@@ -52,7 +49,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     ///
     /// A task never waits for the network to open: opening it may use the pool itself, and then the thread that opens it
     /// may have taken up that very task.
-    pub(super) fn look<M: Inspect>(
+    pub(super) fn look<M: Model>(
         &self,
         pool: &ThreadPool,
         gate: &Gate<'a, Encoded<'a>>,
@@ -88,24 +85,27 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                         });
                     }
                 });
-                let mut network = load()?;
-                let maps = choose_maps(&self.options.maps, &network)?;
-                let labels = class_labels(self.options.labels.as_deref(), &network)?;
-                let explain = choose_explanations(self.options, &maps, &network, &labels)?;
-                let mut preprocess = network.preprocess();
+                let network = load()?;
+                let about = network.describe();
+                let maps = about.choose_maps(&self.options.maps)?;
+                let labels = about.choose_labels(self.options.labels.as_deref())?;
+                self.options.explain.check()?;
+                let class = self.options.class.as_ref();
+                let class = class.map(|class| about.choose_class(class, &labels, &maps)).transpose()?;
+                let mut preprocess = about.preprocess;
                 preprocess.short_side = self.options.short_side.unwrap_or(preprocess.short_side);
                 let usual = preprocess.network_size(ImageSize::new(4, 3));
                 let batch_size = self.options.batch_size.map(NonZeroUsize::get);
                 let batch_size = batch_size.unwrap_or_else(|| network.batch_size(self.jobs.len(), usual));
                 gate.widen(pictures(self.options, batch_size));
-                let facts = NetworkFacts { preprocess, labels, maps, outputs: network.outputs(), explain };
+                let facts = NetworkFacts { preprocess, labels, maps, outputs: about.outputs, class };
                 let _ = self.network.set(Some(facts)); // set nowhere else but on release
                 for opened in lock(&early).take().unwrap_or_default() {
                     let sender = of_early.clone();
                     tasks.spawn(move |_| self.hand_on(opened, keep_photo, &sender, then));
                 }
                 drop(of_early);
-                self.infer(&mut network, batch_size, &decoded, tasks, then);
+                self.infer(&network, batch_size, &decoded, tasks, then);
                 Ok(())
             })
         })
@@ -148,13 +148,11 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         let start = Instant::now();
         let decoded = guarded(job, || {
             let resampled = facts.preprocess.resample(&photo)?;
-            let queries = facts.maps.iter().filter_map(|name| name.query(&resampled.geometry()).transpose());
-            let mut queries: Vec<_> = queries.collect::<Result<_>>()?;
-            queries.dedup();
+            Question::about(&facts.maps).points(&resampled.geometry())?; // one outside the picture is an error of its own
             let photo = (keep_photo && job.draws()).then_some(photo);
             ticket.decoded(photo.as_ref().map_or(0, bytes) + resampled.bytes() as u64);
             let decode_ms = milliseconds(read + start.elapsed());
-            Ok(Decoded { index, photo, damage, notes, resampled, queries, decode_ms, ticket })
+            Ok(Decoded { index, photo, damage, notes, resampled, decode_ms, ticket })
         });
         match decoded {
             Ok(decoded) => drop(sender.send(decoded)), // if the network is gone, so is the run
@@ -165,24 +163,24 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     /// Takes pictures as they come, in batches of one size, until no more are to come.
     fn infer<'s>(
         &'s self,
-        network: &mut impl Inspect,
+        network: &impl Model,
         batch_size: usize,
         decoded: &Receiver<Decoded<'s, 'a>>,
         tasks: &Scope<'s>,
         then: &'s Then<'s>,
     ) {
-        let mut bins = Bins::<(ImageSize, Vec<[f32; 2]>), _>::new(batch_size);
+        let mut bins = Bins::<ImageSize, _>::new(batch_size);
         loop {
             for next in decoded.try_iter() {
-                bins.push((next.resampled.geometry().network, next.queries.clone()), next);
+                bins.push(next.resampled.geometry().network, next);
             }
-            let Some(((_, queries), batch)) = bins.take() else {
+            let Some((_, batch)) = bins.take() else {
                 // Nothing for the network: this thread decodes or draws, as any other does.
                 if rayon::yield_now() == Some(rayon::Yield::Executed) {
                     continue;
                 }
                 match decoded.recv_timeout(TASK_POLL) {
-                    Ok(first) => bins.push((first.resampled.geometry().network, first.queries.clone()), first),
+                    Ok(first) => bins.push(first.resampled.geometry().network, first),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
@@ -192,14 +190,13 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                 continue;
             }
             let start = Instant::now();
-            let outcomes = self.inspect(network, &batch, &queries);
+            let outcomes = self.ask(network, &batch);
             let network_ms = milliseconds(start.elapsed()) / batch.len() as f64;
-            for (picture, readout) in batch.into_iter().zip(outcomes) {
-                let Decoded { index, photo, damage, notes, resampled, decode_ms, ticket, .. } = picture;
-                let geometry = resampled.geometry();
+            for (picture, look) in batch.into_iter().zip(outcomes) {
+                let Decoded { index, photo, damage, notes, decode_ms, ticket, .. } = picture;
                 let timings = Timings { decode_ms, network_ms, draw_ms: 0.0 };
-                let seen = readout
-                    .map(|readout| Seen { geometry, readout, timings, damage, notes })
+                let seen = look
+                    .map(|look| Seen { look, timings, damage, notes })
                     .map_err(|error| self.jobs[index].blame(error));
                 tasks.spawn(move |_| {
                     if !self.cancelled() {
@@ -212,40 +209,31 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     }
 
     /// Runs a batch; if that fails, each half of it, down to one picture, so that none fails the others.
-    fn inspect(
-        &self,
-        network: &mut impl Inspect,
-        batch: &[Decoded<'_, '_>],
-        queries: &[[f32; 2]],
-    ) -> Vec<Result<Readout>> {
-        match self.inspect_together(network, batch, queries) {
-            Ok(readouts) => readouts.into_iter().map(Ok).collect(),
+    fn ask(&self, network: &impl Model, batch: &[Decoded<'_, '_>]) -> Vec<Result<Look>> {
+        match self.ask_together(network, batch) {
+            Ok(looks) => looks.into_iter().map(Ok).collect(),
             Err(error) if batch.len() == 1 => vec![Err(error)],
             Err(_) => {
                 let (first, second) = batch.split_at(batch.len() / 2);
-                [first, second].into_iter().flat_map(|part| self.inspect(network, part, queries)).collect()
+                [first, second].into_iter().flat_map(|part| self.ask(network, part)).collect()
             }
         }
     }
 
     /// Most of tch's methods panic where libtorch fails, for want of memory say: that is an error of the batch, no more.
-    fn inspect_together(
-        &self,
-        network: &mut impl Inspect,
-        batch: &[Decoded<'_, '_>],
-        queries: &[[f32; 2]],
-    ) -> Result<Vec<Readout>> {
+    fn ask_together(&self, network: &impl Model, batch: &[Decoded<'_, '_>]) -> Result<Vec<Look>> {
         if self.cancelled() {
             return Err(Error::Interrupted);
         }
         let pictures: Vec<_> = batch.iter().map(|picture| &picture.resampled).collect();
         let facts = self.facts();
-        let ask = Ask { queries, explain: &facts.explain, maps: &facts.maps };
-        let go_on = &mut |step: Step<'_>| self.explaining(batch[step.picture].index, step);
-        let readouts = catch_unwind(AssertUnwindSafe(|| network.inspect(&pictures, ask, go_on)));
-        let readouts = readouts
+        let go_on = |step: Step<'_>| self.explaining(batch[step.picture].index, step);
+        let explain = self.options.explain.clone();
+        let question = Question { class: facts.class, explain, go_on: Some(&go_on), ..Question::about(&facts.maps) };
+        let looks = catch_unwind(AssertUnwindSafe(|| network.look(&pictures, &question)));
+        let looks = looks
             .unwrap_or_else(|_| Err(Error::argument("network", "libtorch failed on it, for want of memory perhaps")))?;
-        exactly(readouts, batch.len())
+        exactly(looks, batch.len())
     }
 }
 
@@ -260,11 +248,11 @@ fn unless_early<'g, 'a>(early: &Mutex<Option<Vec<Opened<'g, 'a>>>>, opened: Open
     }
 }
 
-fn exactly(readouts: Vec<Readout>, count: usize) -> Result<Vec<Readout>> {
-    if readouts.len() == count {
-        return Ok(readouts);
+fn exactly(looks: Vec<Look>, count: usize) -> Result<Vec<Look>> {
+    if looks.len() == count {
+        return Ok(looks);
     }
-    let (expected, got) = (format!("{count} readouts"), readouts.len().to_string());
+    let (expected, got) = (format!("{count} looks"), looks.len().to_string());
     Err(Error::Input { layer: "pipeline", expected, got })
 }
 

@@ -28,10 +28,8 @@
 //! range of values of each map; the second decodes the pictures again and draws.
 
 mod batch;
-mod choose;
 mod draw;
 mod gate;
-mod inspect;
 mod job;
 mod look;
 mod report;
@@ -41,7 +39,6 @@ mod state;
 mod tell;
 #[cfg(test)]
 mod tests;
-mod tune;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
@@ -50,11 +47,10 @@ use crate::Result;
 use crate::classes::ClassChoice;
 use crate::explain::ExplainOptions;
 use crate::maps::{MapName, Scale};
+use crate::model::Model;
 use crate::photo::Limits;
 use crate::render::Overlay;
 
-pub use choose::class_labels;
-pub use inspect::{Ask, Explain, Inspect, Step};
 pub use job::{Destination, Job, Source, Target};
 pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
 
@@ -80,7 +76,7 @@ pub struct Options {
     pub short_side: Option<u32>,
     /// Threads of the run. Default: all cores.
     pub threads: NonZeroUsize,
-    /// The most pictures in one batch. Default: what serves the network best, [`Inspect::batch_size`].
+    /// The most pictures in one batch. Default: what serves the network best, [`Model::batch_size`].
     pub batch_size: Option<NonZeroUsize>,
     /// Quality of JPEG output, 1 to 100. Default: 90.
     pub jpeg_quality: u8,
@@ -148,7 +144,7 @@ pub enum Event<'a> {
 /// What `load` returns; [`Error::Argument`](crate::Error::Argument) if the network has no map of that name, no such class or
 /// not as many as there are labels, a class is asked for and no map depends on it, or an option is out of range; [`Error::Io`](crate::Error::Io) if the temporary file of [`Scale::Run`] or the threads cannot be
 /// made. What is wrong with one picture is told, not returned.
-pub fn run<M: Inspect>(
+pub fn run<M: Model>(
     jobs: &[Job],
     options: &Options,
     load: impl FnOnce() -> Result<M> + Send,

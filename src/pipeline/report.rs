@@ -7,9 +7,10 @@ use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
+use crate::classes::Outputs;
 use crate::maps::{MapName, MapStatistics, Readout};
-use crate::network::Outputs;
-use crate::photo::{Geometry, ImageSize};
+use crate::model::Look;
+use crate::photo::ImageSize;
 
 /// How many classes, and how many channels of a gate, a report names.
 const TOP: usize = 5;
@@ -92,10 +93,10 @@ pub(super) fn top(readout: &Readout, labels: &[String]) -> Vec<TopClass> {
     strongest(&readout.probabilities).map(|(class, probability)| named(class, probability, labels)).collect()
 }
 
-/// The class that the readout's explanations are of.
-pub(super) fn explained(readout: &Readout, labels: &[String]) -> Option<TopClass> {
-    let class = readout.explanations.first()?.class;
-    Some(named(class, *readout.probabilities.get(class)?, labels))
+/// The class that the explanations are of.
+pub(super) fn explained(look: &Look, labels: &[String]) -> Option<TopClass> {
+    let class = look.explained?;
+    Some(named(class, *look.readout.probabilities.get(class)?, labels))
 }
 
 fn named(class: usize, probability: f32, labels: &[String]) -> TopClass {
@@ -117,14 +118,10 @@ pub(super) fn channels(readout: &Readout) -> BTreeMap<String, Vec<ChannelStrengt
 }
 
 /// The statistics of every map that the readout holds and of the `wanted` ones, by name.
-pub(super) fn statistics(
-    readout: &Readout,
-    geometry: &Geometry,
-    wanted: &[MapName],
-) -> Result<BTreeMap<String, MapStatistics>> {
+pub(super) fn statistics(look: &Look, wanted: &[MapName]) -> Result<BTreeMap<String, MapStatistics>> {
     let rows = wanted.iter().filter(|name| matches!(name, MapName::PatchAt(..))).cloned();
-    let names = readout.map_names().into_iter().chain(rows);
-    names.map(|name| Ok((name.to_string(), readout.map(&name, geometry)?.statistics()))).collect()
+    let names = look.readout.map_names().into_iter().chain(rows);
+    names.map(|name| Ok((name.to_string(), look.map(&name)?.statistics()))).collect()
 }
 
 /// Those of the maps in `wanted` whose values differ by rounding at most, with the greatest of these.
@@ -154,6 +151,7 @@ mod tests {
 
     use super::*;
     use crate::maps::GateReadout;
+    use crate::photo::Geometry;
 
     fn readout() -> Readout {
         Readout {
@@ -168,6 +166,11 @@ mod tests {
             outputs: Vec::new(),
             explanations: Vec::new(),
         }
+    }
+
+    fn look(readout: Readout) -> Look {
+        let geometry = Geometry { picture: ImageSize::new(20, 10), network: ImageSize::new(64, 32) };
+        Look { readout, geometry, likeliest: None, explained: None }
     }
 
     #[test]
@@ -187,21 +190,19 @@ mod tests {
 
     #[test]
     fn every_map_has_its_statistics() {
-        let geometry = Geometry { picture: ImageSize::new(20, 10), network: ImageSize::new(64, 32) };
-        let statistics = statistics(&readout(), &geometry, &[]).unwrap();
+        let statistics = statistics(&look(readout()), &[]).unwrap();
         assert_eq!(statistics.keys().collect::<Vec<_>>(), ["spatial:stage5"]);
         assert!((statistics["spatial:stage5"].max - 0.4).abs() < 1e-6);
     }
 
     #[test]
     fn maps_that_tell_no_place_from_another_are_named() {
-        let geometry = Geometry { picture: ImageSize::new(20, 10), network: ImageSize::new(64, 32) };
         let gate =
             |stage: &str, spatial| GateReadout { stage: stage.into(), channel: array![0.5], spatial: Some(spatial) };
         let gates =
             vec![gate("a", array![[0.1, 0.2]]), gate("b", array![[0.0, 0.0]]), gate("c", array![[0.5, 0.500_001]])];
         let readout = Readout { gates, ..Readout::default() };
-        let statistics = statistics(&readout, &geometry, &[]).unwrap();
+        let statistics = statistics(&look(readout), &[]).unwrap();
         let wanted = ["spatial:a", "spatial:b", "spatial:c", "channel:a"].map(|name| name.parse().unwrap());
         let flat = flat(&statistics, &wanted);
         assert_eq!(flat.keys().collect::<Vec<_>>(), ["spatial:b", "spatial:c"]);

@@ -9,8 +9,9 @@ use super::draw::{self, Spans};
 use super::gate::{Admitted, Bounds, Gate};
 use super::spool::Spool;
 use super::state::{Run, Seen, bytes, guarded, lock, pictures};
-use super::{Event, Inspect, Job, PictureReport};
+use super::{Event, Job, PictureReport};
 use crate::maps::Scale;
+use crate::model::Model;
 use crate::photo::{Encoded, Photo};
 use crate::{Error, Result};
 
@@ -19,7 +20,7 @@ use crate::{Error, Result};
 const STACK: usize = 8 << 20;
 
 impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
-    pub(super) fn start<M: Inspect>(&self, load: impl FnOnce() -> Result<M> + Send) -> Result<()> {
+    pub(super) fn start<M: Model>(&self, load: impl FnOnce() -> Result<M> + Send) -> Result<()> {
         self.options.overlay.check()?;
         let threads = self.options.threads.get();
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).build();
@@ -38,7 +39,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     }
 
     /// Keeps what the network says in a spool (or why a picture failed), and finds the span of every map.
-    fn first_pass<M: Inspect>(
+    fn first_pass<M: Model>(
         &self,
         pool: &ThreadPool,
         load: impl FnOnce() -> Result<M> + Send,
@@ -111,7 +112,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
             };
             let photo = encoded.map(Encoded::decode).transpose()?;
             ticket.decoded(photo.as_ref().map_or(0, bytes));
-            if photo.as_ref().is_some_and(|photo| photo.size() != seen.geometry.picture) {
+            if photo.as_ref().is_some_and(|photo| photo.size() != seen.look.geometry.picture) {
                 return Err(Error::photo(job.source.name(), "the picture changed while the run went on"));
             }
             self.finish(index, photo, seen, spans)

@@ -7,12 +7,12 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::gate::{Gate, Ticket};
-use super::inspect::{Explain, Step};
 use super::tell::InOrder;
 use super::{Event, Job, Options, PictureReport, Timings};
-use crate::maps::{MapName, Readout};
-use crate::network::Outputs;
-use crate::photo::{Encoded, Geometry, Photo, Preprocess};
+use crate::classes::Outputs;
+use crate::maps::MapName;
+use crate::model::{Look, Step};
+use crate::photo::{Encoded, Photo, Preprocess};
 use crate::{Error, Result};
 
 /// One run over all jobs.
@@ -32,14 +32,14 @@ pub(super) struct NetworkFacts {
     pub(super) maps: Vec<MapName>,
     /// What its numbers for the classes are.
     pub(super) outputs: Outputs,
-    pub(super) explain: Explain,
+    /// The class that its maps are of; none is each picture's likeliest.
+    pub(super) class: Option<usize>,
 }
 
 /// What the network said about a picture.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Seen {
-    pub(super) geometry: Geometry,
-    pub(super) readout: Readout,
+    pub(super) look: Look,
     pub(super) timings: Timings,
     pub(super) damage: Option<String>,
     pub(super) notes: Vec<String>,

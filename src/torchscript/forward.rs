@@ -5,7 +5,8 @@ use tch::{IValue, Kind, Tensor};
 use super::outputs::Classes;
 use super::{ScriptedNetwork, ending};
 use crate::Result;
-use crate::network::{Outputs, to_host};
+use crate::classes::Outputs;
+use crate::host::to_host;
 use crate::photo::ImageSize;
 
 /// Channels of pictures that are not red, green and blue.

@@ -13,11 +13,13 @@ use std::time::{Duration, Instant};
 use ndarray::{Array1, Array3, Ix2};
 use tch::{CModule, Device, Kind, Tensor};
 
-use crate::classes::imagenet_classes;
+use crate::classes::{Outputs, imagenet_classes};
+use crate::explain::Features;
+use crate::host::to_host;
 use crate::maps::{MapName, OutputReadout, Readout};
-use crate::network::{Outputs, normalised, to_host};
+use crate::model::{Description, Look, Model, Question, explain_looks};
+use crate::network::normalised;
 use crate::photo::{ImageSize, Preprocess, Resampled};
-use crate::pipeline::{Ask, Inspect, Step};
 use crate::weights::instead_of_script;
 use crate::{Error, Result};
 
@@ -228,7 +230,8 @@ impl ScriptedNetwork {
     fn probabilities(&self, outputs: &[Option<Tensor>], pictures: i64) -> Result<Vec<Array1<f32>>> {
         let Some(classes) = self.roles.classes else { return Ok(vec![Array1::default(0); pictures as usize]) };
         let numbers = self.numbers(outputs, classes, pictures)?;
-        let rows = to_host::<Ix2>(&self.outputs.probabilities(&numbers).map_err(|error| self.wrong(error))?)?;
+        let numbers = to_host::<Ix2>(&numbers)?;
+        let rows = self.outputs.probabilities(numbers.view()).map_err(|error| self.wrong(error))?;
         Ok(rows.outer_iter().map(|row| row.to_owned()).collect())
     }
 
@@ -272,61 +275,53 @@ impl ScriptedNetwork {
     }
 }
 
-impl Inspect for ScriptedNetwork {
-    fn preprocess(&self) -> Preprocess {
-        self.preprocess.clone()
-    }
-
-    fn classes(&self) -> usize {
-        self.roles.classes.map_or(0, |classes| Outputs::answers(classes.numbers) as usize)
-    }
-
-    fn numbers(&self) -> usize {
-        self.roles.classes.map_or(0, |classes| classes.numbers as usize)
-    }
-
-    fn labels(&self) -> Vec<String> {
+impl Model for ScriptedNetwork {
+    fn describe(&self) -> Description {
+        let numbers = Features::numbers(self);
         let imagenet = imagenet_classes();
-        if self.classes() == imagenet.len() { imagenet.iter().map(ToString::to_string).collect() } else { Vec::new() }
-    }
-
-    fn outputs(&self) -> Outputs {
-        self.outputs
-    }
-
-    fn map_names(&self) -> Vec<MapName> {
+        let labels = if numbers == imagenet.len() { imagenet } else { &[] };
         let maps = self.roles.maps.iter().flat_map(|map| MapName::outputs(map.index, map.channels as usize));
-        maps.chain(self.methods().map(MapName::explain)).collect()
-    }
-
-    fn places(&self) -> Vec<String> {
-        self.roles.features.iter().map(|index| outputs::place(*index)).collect()
-    }
-
-    fn default_place(&self) -> String {
-        self.roles.last_features.map_or_else(String::new, outputs::place)
+        Description {
+            preprocess: self.preprocess.clone(),
+            numbers,
+            outputs: self.outputs,
+            labels: labels.iter().map(ToString::to_string).collect(),
+            maps: maps.chain(self.methods().map(MapName::explain)).collect(),
+            places: self.places(),
+            default_place: self.default_place(),
+            patch_stages: Vec::new(),
+        }
     }
 
     fn batch_size(&self, _: usize, _: ImageSize) -> usize {
         if self.device == Device::Cpu { 1 } else { 16 }
     }
 
-    fn inspect(
-        &mut self,
-        pictures: &[&Resampled],
-        ask: Ask<'_>,
-        go_on: &mut dyn FnMut(Step<'_>) -> bool,
-    ) -> Result<Vec<Readout>> {
+    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
+        question.check_class(Outputs::answers(Features::numbers(self) as i64) as usize)?;
         let together = if self.one_by_one { 1 } else { pictures.len().max(1) };
-        let mut all = Vec::with_capacity(pictures.len());
+        let mut looks = Vec::with_capacity(pictures.len());
         for part in pictures.chunks(together) {
             let pixels = normalised(part, &self.preprocess, self.device)?.f_contiguous()?;
-            let mut readouts = self.run_for(&pixels, ask.maps)?;
-            let before = all.len();
-            let shifted = &mut |step: Step<'_>| go_on(Step { picture: before + step.picture, ..step });
-            self.explain_all(&pixels, &mut readouts, ask, shifted)?;
-            all.append(&mut readouts);
+            let readouts = self.run_for(&pixels, question.maps)?;
+            looks.extend(readouts.into_iter().zip(part).map(|(readout, picture)| Look {
+                likeliest: likeliest(&readout),
+                explained: None,
+                geometry: picture.geometry(),
+                readout,
+            }));
         }
-        Ok(all)
+        explain_looks(self, &self.preprocess, pictures, &mut looks, question)?;
+        Ok(looks)
     }
+
+    fn features(&self) -> Option<&dyn Features> {
+        Some(self)
+    }
+}
+
+/// The class of the greatest probability, the first of several; none without classes.
+fn likeliest(readout: &Readout) -> Option<usize> {
+    let answers = readout.probabilities.iter().enumerate();
+    answers.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(class, _)| class)
 }

@@ -1,11 +1,13 @@
 //! What the plain network, and others beside it, say about a picture, and where their evidence lies: the target of the
 //! attention.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis, Ix4, stack};
+use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use super::views::Placement;
 use crate::explain::eigen_cam::projection;
+use crate::host::{on_host, to_tensor};
 use crate::network::Network;
 use crate::photo::{ImageSize, Preprocess};
 use crate::{Error, Result};
@@ -73,9 +75,19 @@ pub(super) fn teach(network: &Network, features: &Tensor) -> Result<Lesson> {
     let weights = weights.f_index_select(0, &top.f_view([-1])?)?.f_view([batch, count, -1])?;
     let activation = weights.f_bmm(&head.f_reshape([batch, channels, -1])?)?.f_relu()?; // [N, 3, h·w]
     let activation = likely.f_unsqueeze(1)?.f_bmm(&activation)?.f_squeeze_dim(1)?;
-    let eigen_cam = |features: &Tensor| unit_range(&projection(features)?.f_relu()?.f_flatten(1, 2)?);
     let evidence = unit_range(&activation)? + eigen_cam(&last)? + eigen_cam(&head)? * 0.5;
     Ok(Lesson { log_probabilities, evidence: evidence.f_view([batch, height, width])? })
+}
+
+/// Eigen-CAM of each picture's features `[N, C, h, w]`, scaled from 0 to 1: `[N, h·w]`.
+fn eigen_cam(features: &Tensor) -> Result<Tensor> {
+    let on_host = on_host::<Ix4>(features)?;
+    let maps =
+        (0..on_host.len_of(Axis(0))).into_par_iter().map(|picture| projection(on_host.index_axis(Axis(0), picture)));
+    let maps = maps.collect::<Result<Vec<_>>>()?;
+    let views: Vec<_> = maps.iter().map(Array2::view).collect();
+    let maps = stack(Axis(0), &views).map_err(|error| Error::argument("features", error))?;
+    unit_range(&to_tensor(maps.view())?.f_to_device(features.device())?.f_relu()?.f_flatten(1, 2)?)
 }
 
 /// What all answers together say: their geometric mean, sharpened, `[N, classes]`. One answer stays as it is.

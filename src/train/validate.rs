@@ -94,7 +94,7 @@ fn localisation(network: &Network, banks: &[&Bank]) -> Result<Vec<MapScore>> {
     for bank in banks {
         for_each_batch(network, bank, |output, positions| {
             let masks = to_maps(&bank.targets.f_index_select(0, positions)?)?;
-            for (readout, mask) in network.read(output, &[])?.iter().zip(masks) {
+            for (readout, mask) in network.readouts(output)?.iter().zip(masks) {
                 let size = ImageSize { width: mask.ncols() as u32, height: mask.nrows() as u32 };
                 let geometry = Geometry { picture: size, network: size };
                 for (i, name) in readout.map_names().iter().enumerate() {

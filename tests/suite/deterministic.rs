@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cbam::backbone::Arch;
+use cbam::model::{Model, Question};
 use cbam::network::{Network, NetworkConfig};
 use cbam::photo::{Photo, Resampled};
 use tch::Device;
@@ -34,8 +35,8 @@ fn a_picture_gives_the_same_bits_in_any_batch_and_with_any_threads() {
         let pictures = pictures(&network);
         let all: Vec<&Resampled> = pictures.iter().collect();
         let look = |pictures: &[&Resampled]| {
-            let readouts = network.look(pictures, &[]).unwrap();
-            readouts.iter().map(|readout| serde_json::to_string(readout).unwrap()).collect::<Vec<_>>()
+            let looks = network.look(pictures, &Question::default()).unwrap();
+            looks.iter().map(|look| serde_json::to_string(&look.readout).unwrap()).collect::<Vec<_>>()
         };
         let alone: Vec<String> = all.iter().flat_map(|picture| look(&[picture])).collect();
         assert_ne!(alone[0], alone[1]);

@@ -6,9 +6,9 @@ use cbam::attention::PatchAttentionConfig;
 use cbam::backbone::Arch;
 use cbam::classes::imagenet_classes;
 use cbam::maps::{MapName, Readout};
+use cbam::model::Model;
 use cbam::network::{Network, NetworkConfig, StageAttention};
 use cbam::photo::{Geometry, ImageSize, Limits, open};
-use cbam::pipeline::Inspect;
 use cbam::weights::{Checkpoint, Precision};
 use ndarray::{Array4, Axis};
 use std::collections::BTreeMap;
@@ -136,7 +136,7 @@ fn several_patch_attentions_roll_out_on_the_grid_of_the_first() {
     ] {
         let network = with(blocks);
         let readout = network.run(&batch.view(), &[]).unwrap().remove(1);
-        assert_eq!(Inspect::map_names(&network).contains(&MapName::Rollout), rolls, "{blocks:?}");
+        assert_eq!(network.describe().maps.contains(&MapName::Rollout), rolls, "{blocks:?}");
         let map = readout.map(&MapName::Rollout, &geometry(ImageSize::new(96, 64)));
         match map {
             Ok(map) if rolls => {

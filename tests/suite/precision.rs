@@ -1,13 +1,15 @@
 //! What goes into the network, in 8 bits or as numbers, and what it computes in: the maps are the same, as nearly as 16 bits can say.
 
-use cbam::explain::{ExplainOptions, explain};
-use cbam::maps::{Method, Readout};
+use cbam::explain::ExplainOptions;
+use cbam::maps::{MapName, Method, Readout};
+use cbam::model::{Model, Question};
 use cbam::network::{ForwardPrecision, Network};
 use cbam::photo::{Limits, Photo, Resampled, open};
-use cbam::pipeline::{Ask, Explain, Inspect};
 use image::imageops::FilterType;
 use ndarray::Axis;
 use tch::{Device, Kind};
+
+use crate::explain::explained;
 
 const SIZE: (u32, u32) = (300, 200);
 
@@ -22,11 +24,15 @@ pub(crate) fn resampled(network: &Network) -> [Resampled; 3] {
     photos().map(|photo| network.config().preprocess().resample(&photo).unwrap())
 }
 
-pub(crate) fn inspect(network: &mut Network, methods: &[Method]) -> Vec<Readout> {
+/// A point of the pictures, and where it lies in them.
+const POINT: MapName = MapName::PatchAt(120, 120);
+const FRACTION: [f32; 2] = [120.5 / SIZE.0 as f32, 120.5 / SIZE.1 as f32];
+
+pub(crate) fn inspect(network: &Network, methods: &[Method]) -> Vec<Readout> {
     let pictures = resampled(network);
-    let explain = Explain { methods: methods.iter().map(|method| (*method, None)).collect(), ..Explain::default() };
-    let pictures: Vec<_> = pictures.iter().collect();
-    network.inspect(&pictures, Ask { queries: &[[0.4, 0.6]], explain: &explain, maps: &[] }, &mut |_| true).unwrap()
+    let maps: Vec<_> = methods.iter().map(|method| MapName::explain(*method)).chain([POINT]).collect();
+    let looks = network.look(&pictures.iter().collect::<Vec<_>>(), &Question::about(&maps)).unwrap();
+    looks.into_iter().map(|look| look.readout).collect()
 }
 
 /// Pearson's, of pairs.
@@ -52,10 +58,11 @@ fn pictures_in_8_bits_say_what_their_numbers_say() {
         let pictures: Vec<_> = pictures.iter().collect();
         let (from_bytes, from_numbers) = (network.pictures(&pictures).unwrap(), network.input(&batch.view()).unwrap());
         assert!(from_bytes.equal(&from_numbers));
-        let seen = network.look(&pictures, &[[0.4, 0.6]]).unwrap();
-        let expected = network.run(&batch.view(), &[[0.4, 0.6]]).unwrap();
+        let seen = network.look(&pictures, &Question::about(&[POINT])).unwrap();
+        let expected = network.run(&batch.view(), &[FRACTION]).unwrap();
         for (seen, expected) in seen.iter().zip(&expected) {
-            assert!(seen.probabilities.iter().zip(&expected.probabilities).all(|(a, b)| (a - b).abs() < 1e-6));
+            assert_eq!(seen.readout.patches[0].rows[0].query, expected.patches[0].rows[0].query);
+            assert!(seen.readout.probabilities.iter().zip(&expected.probabilities).all(|(a, b)| (a - b).abs() < 1e-6));
         }
         assert_eq!((seen.len(), expected.len()), (3, 3));
     }
@@ -74,8 +81,8 @@ fn every_method_explains_in_16_bits() {
         if no_stage || too_slow {
             continue;
         }
-        let [expected, map] = [&full, &half]
-            .map(|network| explain(network, &pixels, method, stage, 967, &options, &mut |_, _| {}).unwrap());
+        let [expected, map] =
+            [&full, &half].map(|network| explained(network, &pixels, method, stage, 967, &options).unwrap());
         assert!(map.iter().all(|value| value.is_finite()), "{method} {stage:?}: {map}");
         if !method.needs_stage() {
             assert!(map.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 0.01), "{method}: {map} {expected}");
@@ -92,17 +99,17 @@ fn every_method_explains_in_16_bits() {
 #[test]
 fn half_the_bits_say_nearly_the_same() {
     let methods = [Method::GradCam, Method::LayerCam, Method::EigenCam];
-    let mut full = Network::pretrained(Device::Cpu).unwrap();
+    let full = Network::pretrained(Device::Cpu).unwrap();
     let geometry = resampled(&full)[0].geometry();
-    let expected = inspect(&mut full, &methods);
+    let expected = inspect(&full, &methods);
     for (precision, kind, off, least) in
         [(ForwardPrecision::F16, Kind::Half, 0.005, 0.999), (ForwardPrecision::Bf16, Kind::BFloat16, 0.1, 0.6)]
     {
-        let mut half = Network::pretrained(Device::Cpu).unwrap().in_precision(precision).unwrap().for_inference();
+        let half = Network::pretrained(Device::Cpu).unwrap().in_precision(precision).unwrap().for_inference();
         assert!(!half.is_prepared(), "the kernels take f32 alone");
         let input = half.pictures(&resampled(&half).each_ref()).unwrap();
         assert_eq!((input.kind(), input.stride()[1]), (kind, 1), "channels together");
-        for (seen, expected) in inspect(&mut half, &methods).iter().zip(&expected) {
+        for (seen, expected) in inspect(&half, &methods).iter().zip(&expected) {
             for (a, b) in seen.probabilities.iter().zip(&expected.probabilities) {
                 assert!((a - b).abs() <= off, "{precision}: {a} {b}");
             }

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 
 use cbam::explain::ExplainOptions;
 use cbam::maps::{MapName, Method};
+use cbam::model::Model;
 use cbam::network::Outputs;
 use cbam::photo::{Geometry, ImageSize, Preprocess};
-use cbam::pipeline::Inspect;
 use cbam::torchscript::ScriptedNetwork;
 use cbam::weights::Checkpoint;
 use ndarray::{Array4, ArrayView2};
 use tch::{Device, Kind, Tensor};
+
+use crate::explain::explained;
 
 fn golden(name: &str) -> PathBuf {
     crate::file("tests/golden/torchscript").join(name)
@@ -28,7 +30,7 @@ fn refused(name: &str, outputs: Option<&[usize]>) -> String {
 }
 
 fn names(network: &ScriptedNetwork) -> Vec<String> {
-    network.map_names().iter().map(ToString::to_string).collect()
+    network.describe().maps.iter().map(ToString::to_string).collect()
 }
 
 fn filled(value: f64, shape: [i64; 4]) -> Tensor {
@@ -67,7 +69,7 @@ fn weights_given_as_torchscript_are_told_where_they_belong() {
 fn maps_and_classes_are_those_that_pytorch_gives() {
     let expected = Checkpoint::open(golden("gated.safetensors")).unwrap().tensors;
     let network = open("gated.pt", Some(&[1, 2])).unwrap();
-    assert_eq!(network.classes(), 4);
+    assert_eq!(network.describe().classes(), 4);
     let maps = ["output:1", "output:2", "output:2:0", "output:2:1", "output:2:2"];
     assert_eq!(names(&network)[..5], maps);
     let readouts = network.run(&expected["x"]).unwrap();
@@ -84,7 +86,7 @@ fn maps_and_classes_are_those_that_pytorch_gives() {
         assert!(readout.probabilities.iter().zip(&probabilities).all(|(a, b)| (a - b).abs() < 1e-6));
         let missing = "output:2:3".parse().unwrap();
         assert!(readout.map(&missing, &geometry).unwrap_err().to_string().contains("3 channels"));
-        assert_eq!(readout.map_names(), network.map_names()[..5]);
+        assert_eq!(readout.map_names(), network.describe().maps[..5]);
     }
     assert_eq!(readouts.len(), 2);
 }
@@ -109,14 +111,14 @@ fn outputs_that_are_no_maps_are_named_with_their_shapes() {
 #[test]
 fn a_map_alone_is_enough_and_probabilities_stay_as_they_are() {
     let network = open("map_alone.pt", None).unwrap();
-    assert_eq!((network.classes(), names(&network)), (0, vec!["output:0".to_owned()]));
+    assert_eq!((network.describe().classes(), names(&network)), (0, vec!["output:0".to_owned()]));
     assert!(network.with_outputs(Outputs::Sigmoid).unwrap_err().to_string().contains("outputs"));
     let network = open("map_alone.pt", None).unwrap();
     let readout = network.run(&filled(1.0, [1, 3, 32, 64])).unwrap().remove(0);
     assert_eq!((readout.probabilities.len(), readout.outputs[0].maps.dim()), (0, (1, 4, 8)));
 
     let square = open("square_only.pt", None).unwrap();
-    assert_eq!((square.classes(), names(&square)[0].as_str()), (3, "output:1"));
+    assert_eq!((square.describe().classes(), names(&square)[0].as_str()), (3, "output:1"));
     let readout = square.run(&filled(1.0, [1, 3, 64, 64])).unwrap().remove(0);
     assert!((readout.probabilities.sum() - 1.0).abs() < 1e-6);
     let spread = readout.probabilities.iter().copied().fold(0.0, f32::max);
@@ -174,7 +176,7 @@ fn the_end_of_the_code_says_what_the_numbers_are() {
         ("branches.pt", Outputs::Probabilities, "they lie in [0, 1]"),
     ] {
         let network = open(name, None).unwrap();
-        assert_eq!(network.outputs(), outputs, "{name}");
+        assert_eq!(network.describe().outputs, outputs, "{name}");
         let said = network.assumptions().join("\n");
         assert!(said.contains(ground) && said.contains(outputs.name()), "{name}: {said}");
         assert!(
@@ -194,7 +196,7 @@ fn probabilities_stay_and_one_number_has_two_answers() {
     assert!((constant[2] - 0.390_69).abs() < 1e-4, "a softmax of the logits 0.2, 0.3, 0.5: {constant}");
     for (name, sigmoid) in [("one.pt", false), ("one_logit.pt", true)] {
         let network = open(name, None).unwrap();
-        assert_eq!(network.classes(), 2);
+        assert_eq!(network.describe().classes(), 2);
         let both = Tensor::cat(&[&xs, &(&xs * 2.0)], 0);
         for (readout, number) in network.run(&both).unwrap().iter().zip(raw(name, &both)) {
             let yes = if sigmoid { 1.0 / (1.0 + (-number).exp()) } else { number };
@@ -223,13 +225,13 @@ fn class_activation_runs_on_features_that_are_given_out() {
     let options = ExplainOptions::default();
     for name in ["features.pt", "features_scripted.pt"] {
         let network = open(name, None).unwrap();
-        assert_eq!(network.places(), ["output:1"]);
+        assert_eq!(network.describe().places, ["output:1"]);
         assert_eq!(names(&network)[0], "gradcam");
         assert!(!names(&network).contains(&"ablationcam".to_owned()));
         // More than once: TorchScript optimises what it has run before.
         for _ in 0..3 {
             for (method, stage) in [(Method::GradCam, None), (Method::HiResCam, Some("output:1"))] {
-                let made = network.explain(&expected["x"], method, stage, 2, &options, &mut |_, _| true).unwrap();
+                let made = explained(&network, &expected["x"], method, stage, 2, &options).unwrap();
                 let golden = &expected[method.name()];
                 let golden = Vec::<f32>::try_from(golden.contiguous().flatten(0, -1)).unwrap();
                 assert_eq!(made.dim(), (8, 12));
@@ -238,15 +240,15 @@ fn class_activation_runs_on_features_that_are_given_out() {
             }
         }
         for method in [Method::LayerCam, Method::EigenCam, Method::ScoreCam, Method::Occlusion] {
-            let made = network.explain(&expected["x"], method, None, 1, &options, &mut |_, _| true).unwrap();
+            let made = explained(&network, &expected["x"], method, None, 1, &options).unwrap();
             assert!(made.iter().all(|value| value.is_finite()), "{method}");
         }
         let refused = |method, stage, class| {
-            network.explain(&expected["x"], method, stage, class, &options, &mut |_, _| true).unwrap_err().to_string()
+            explained(&network, &expected["x"], method, stage, class, &options).unwrap_err().to_string()
         };
         assert!(refused(Method::AblationCam, None, 0).contains("ablationcam"));
         assert!(refused(Method::GradCam, Some("output:0"), 0).contains("output:1"));
-        assert!(refused(Method::GradCam, None, 5).contains("5 classes"));
+        assert!(refused(Method::GradCam, None, 5).contains("0 to 4"));
     }
 }
 
@@ -256,18 +258,17 @@ fn an_answer_alone_is_explained_by_changes_of_the_picture() {
     assert_eq!(names(&network), ["rise", "occlusion"]);
     let options = ExplainOptions::default().with_masks(40);
     for class in 0..3 {
-        let map = network.explain(&noise(), Method::Rise, None, class, &options, &mut |_, _| true).unwrap();
+        let map = explained(&network, &noise(), Method::Rise, None, class, &options).unwrap();
         assert_eq!(map.dim(), (32, 48));
         let (low, high) =
             map.iter().fold((f32::MAX, 0.0_f32), |(low, high), value| (low.min(*value), high.max(*value)));
         assert!(low > 0.0 && high < 1.0 && high > low, "{low} {high}");
     }
-    let refused = network.explain(&noise(), Method::GradCam, None, 0, &options, &mut |_, _| true);
-    assert!(refused.unwrap_err().to_string().contains("features are given out by none"));
+    let refused = explained(&network, &noise(), Method::GradCam, None, 0, &options);
+    assert!(refused.unwrap_err().to_string().contains("gives out none"));
     // Of one number both answers have maps.
     let one = open("one_logit.pt", None).unwrap();
-    let maps =
-        [0, 1].map(|class| one.explain(&noise(), Method::Occlusion, None, class, &options, &mut |_, _| true).unwrap());
+    let maps = [0, 1].map(|class| explained(&one, &noise(), Method::Occlusion, None, class, &options).unwrap());
     assert_ne!(maps[0], maps[1]);
     assert!(maps.iter().any(|map| map.iter().any(|value| *value > 0.0)));
 }
@@ -275,7 +276,7 @@ fn an_answer_alone_is_explained_by_changes_of_the_picture() {
 #[test]
 fn the_answer_may_stand_anywhere_and_maps_do_not_go_below_zero() {
     let network = open("behind.pt", None).unwrap();
-    assert_eq!((network.classes(), names(&network)[0].as_str()), (3, "output:0"));
+    assert_eq!((network.describe().classes(), names(&network)[0].as_str()), (3, "output:0"));
     assert!(!names(&network).contains(&"output:1".to_owned()));
     let readout = network.run(&noise()).unwrap().remove(0);
     assert!((readout.probabilities.sum() - 1.0).abs() < 1e-6 && readout.outputs.len() == 1);

@@ -5,10 +5,12 @@ mod placements;
 use std::collections::BTreeMap;
 
 use cbam::backbone::{Arch, InnerKind};
-use cbam::explain::{ExplainOptions, explain};
+use cbam::explain::ExplainOptions;
 use cbam::maps::Method;
 use cbam::network::{Network, NetworkConfig};
 use tch::{Device, Kind, Tensor, nn::VarStore, no_grad};
+
+use crate::explain::explained;
 
 const CLASSES: i64 = 100;
 
@@ -250,7 +252,7 @@ fn grad_cam_looks_into_every_kind_of_network() {
         for (stage, grid) in [(Some(stage), grid), (None, head)] {
             for method in [Method::GradCam, Method::LayerCam] {
                 let options = ExplainOptions::default();
-                let map = explain(&network, &pixels, method, stage, 3, &options, &mut |_, _| ()).unwrap();
+                let map = explained(&network, &pixels, method, stage, 3, &options).unwrap();
                 assert_eq!(map.dim(), grid, "{arch} {stage:?}");
                 assert!(
                     map.iter().all(|value| *value >= 0.0) && map.iter().any(|value| *value > 0.0),

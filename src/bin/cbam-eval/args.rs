@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use cbam::eval::PictureSource;
 use cbam::maps::{MapName, Method};
+use cbam::model::Model;
 use cbam::network::Network;
 use cbam::photo::Preprocess;
 use cbam::sys::DeviceSpec;
@@ -12,7 +13,9 @@ use cbam::{Error, Result};
 use clap::{Parser, ValueEnum};
 
 use crate::amount::pixels;
+use crate::foreign::Foreign;
 use crate::given::Given;
+use crate::opened::Opened;
 use crate::opening::Opening;
 use crate::values::{listed, listed_by};
 
@@ -104,8 +107,10 @@ pub(crate) struct Cli {
     pub(crate) labels: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) opening: Opening,
+    #[command(flatten)]
+    pub(crate) foreign: Foreign,
     /// The bundled backbone alone, without attention
-    #[arg(long, conflicts_with = "weights")]
+    #[arg(long, conflicts_with_all = ["weights", "torchscript"])]
     pub(crate) plain: bool,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value_t, value_name = "DEVICE", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true)]
@@ -125,6 +130,9 @@ pub(crate) struct Cli {
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
+
+/// Why a network cannot be measured.
+const NO_CLASSES: &str = "has no classifier, and what is measured here rests on its answers";
 
 /// What can be measured beside accuracy and localisation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -168,7 +176,16 @@ impl Cli {
     /// Whether something is to be measured.
     pub(crate) fn measures(&self, what: Measure) -> bool {
         let asked = |what| self.measure.contains(&what);
+        if what == Measure::Sanity && self.foreign.torchscript.is_some() {
+            return asked(what); // which is refused then
+        }
         (self.measure.is_empty() && self.report.is_some()) || asked(Measure::All) || asked(what)
+    }
+
+    /// Whether the sanity check belongs to what is measured and cannot be made: nobody can make a scripted network's weights anew.
+    pub(crate) fn lacks_sanity(&self) -> bool {
+        let all = self.measure.contains(&Measure::All) || (self.measure.is_empty() && self.report.is_some());
+        all && self.foreign.torchscript.is_some()
     }
 
     /// Where the pictures are.
@@ -176,23 +193,43 @@ impl Cli {
         PictureSource::at(&self.images)
     }
 
-    /// The network to measure.
+    /// The network to measure, with its weights as its file has them: not a scripted one.
     pub(crate) fn network(&self, device: tch::Device) -> Result<Network> {
-        Ok(self.opened(device)?.0)
+        Ok(self.with_notes(device)?.0)
     }
 
-    /// The network to measure, and what a user should know of its weights file, a line each.
-    pub(crate) fn opened(&self, device: tch::Device) -> Result<(Network, Vec<String>)> {
+    /// The network to measure, ready for inference, and what a user should know of its file, a line each.
+    pub(crate) fn opened(&self, device: tch::Device) -> Result<(Opened, Vec<String>)> {
+        let Some(script) = self.foreign.script(self.size) else {
+            let (network, notes) = self.with_notes(device)?;
+            return Ok((Opened::Network(Box::new(network.for_inference())), notes));
+        };
+        let (network, notes) = script.open(device)?;
+        if network.describe().numbers == 0 {
+            return Err(Error::weights(script.path, NO_CLASSES));
+        }
+        Ok((Opened::Script(Box::new(network)), notes))
+    }
+
+    fn with_notes(&self, device: tch::Device) -> Result<(Network, Vec<String>)> {
+        let taken = |network: Network| {
+            let input = self.foreign.input_change().apply(network.preprocess().clone());
+            let network = network.with_preprocess(input)?;
+            match self.foreign.outputs {
+                Some(outputs) => network.with_outputs(outputs),
+                None => Ok(network),
+            }
+        };
         let Some(path) = &self.weights else {
             let network = if self.plain { Network::plain(device) } else { Network::pretrained(device) };
-            return Ok((network?, Vec::new()));
+            return Ok((taken(network?)?, Vec::new()));
         };
         let opened = Network::open_with(path, &self.opening.options(), device)?;
         if opened.network.config().classes == 0 {
-            return Err(Error::weights(path, "has no classifier, and what is measured here rests on its answers"));
+            return Err(Error::weights(path, NO_CLASSES));
         }
         let notes = opened.notes().into_iter().map(|note| format!("{}: {note}", path.display())).collect();
-        Ok((opened.network, notes))
+        Ok((taken(opened.network)?, notes))
     }
 
     /// The folder of the kept scores, if they are kept.

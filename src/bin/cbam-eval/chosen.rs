@@ -5,8 +5,7 @@ use std::path::Path;
 
 use cbam::classes::read_labels;
 use cbam::eval::{ClassNames, PictureSource, RemarkKind, Remarks, Truth, TruthFormat, TruthRow};
-use cbam::network::Network;
-use cbam::pipeline::{Inspect, class_labels};
+use cbam::model::Description;
 use cbam::{Error, Result};
 
 use crate::args::Cli;
@@ -37,7 +36,7 @@ pub(crate) struct Chosen {
 
 impl Cli {
     /// The pictures that are asked for.
-    pub(crate) fn rows(&self, source: &PictureSource, network: &Network) -> Result<Chosen> {
+    pub(crate) fn rows(&self, source: &PictureSource, network: &Description) -> Result<Chosen> {
         let mut remarks = Remarks::default();
         let Some(path) = &self.truth else {
             if self.small {
@@ -106,9 +105,9 @@ impl Cli {
     }
 
     /// The words for the network's classes.
-    fn class_names(&self, network: &Network) -> Result<ClassNames> {
+    fn class_names(&self, network: &Description) -> Result<ClassNames> {
         let given = self.labels.as_ref().map(read_labels).transpose()?;
-        let labels = class_labels(given.as_deref(), network)?;
+        let labels = network.choose_labels(given.as_deref())?;
         Ok(if labels.is_empty() { ClassNames::unnamed(network.classes()) } else { ClassNames::new(labels) })
     }
 }

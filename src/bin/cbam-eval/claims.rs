@@ -25,6 +25,7 @@ impl Cli {
         let read = [
             ("--truth", &self.truth),
             ("--weights", &self.weights),
+            ("--torchscript", &self.foreign.torchscript),
             ("--labels", &self.labels),
             ("--backgrounds", &self.backgrounds),
         ];

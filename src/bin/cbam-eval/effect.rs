@@ -18,13 +18,24 @@ impl Cli {
             [Measure::Faithfulness, Measure::Sanity, Measure::Clutter, Measure::Time].map(|what| self.measures(what));
         let subset = faithful || sane || timed || by(Method::is_costly);
         let compared = self.report.is_some() || self.against.is_some();
+        let (weights, script) = (self.weights.is_some(), self.foreign.torchscript.is_some());
         self.given.check::<Self>(&[
+            (
+                &["torchscript_outputs", "torchscript_classes"],
+                script,
+                "it names outputs of the network of --torchscript",
+            ),
+            (&["outputs"], weights || script, "it says what a network of --weights or --torchscript gives out"),
             (&["subset"], subset, "it is for costly maps and --measure faithfulness, sanity and time"),
             (&["steps"], faithful, "it is for --measure faithfulness"),
             (&["rise_masks"], by(|method| method == Method::Rise), "it is for --maps rise"),
             (&["backgrounds"], clutter, "it is for --measure clutter"),
             (&["seed"], subset || clutter || compared, "nothing that is measured here is drawn at random"),
         ])?;
+        if script && sane {
+            let message = "--measure sanity: the weights of a scripted network cannot be made anew; leave it out";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+        }
         if self.truth.is_some() || faithful || sane || clutter || timed || self.maps_dir.is_some() {
             return Ok(());
         }

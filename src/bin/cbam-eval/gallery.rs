@@ -96,7 +96,7 @@ fn gallery(
         let Ok(bytes) = bytes else { return Ok(()) };
         for (slot, name) in names.iter().enumerate().filter(|(_, name)| **name == unique[place]) {
             let (value, measured) = order[wanted[slot]];
-            let again = study.again(measured, &set.rows[measured.row], &bytes, i);
+            let again = study.again(&set.rows[measured.row], &bytes, i);
             let shown = again.and_then(|(photo, map, region)| draw(&photo, &map, region.as_deref(), threshold));
             let Ok(picture) = shown else { continue };
             let caption = match best {

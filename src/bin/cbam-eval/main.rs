@@ -15,12 +15,15 @@ mod doubts;
 mod duration;
 mod effect;
 mod files;
+#[path = "../common/foreign.rs"]
+mod foreign;
 mod gallery;
 #[path = "../common/given.rs"]
 mod given;
 mod html;
 #[path = "../common/json.rs"]
 mod json;
+mod opened;
 #[path = "../common/opening.rs"]
 mod opening;
 mod prepare;
@@ -65,8 +68,7 @@ fn run(cli: &Cli) -> Result<u8> {
     let source = cli.source()?;
     let (network, notes) = cli.opened(device)?;
     notes.iter().for_each(common::say);
-    let network = network.for_inference();
-    let rows = cli.rows(&source, &network)?;
+    let rows = cli.rows(&source, &network.describe())?;
     cli.check_rows(&rows)?;
     console::tell(&rows.remarks, cli.quiet);
     let mut study = prepare::study(cli, &network, &source, &rows.rows)?;
@@ -159,16 +161,15 @@ fn figures(
     (missing, stopped): (Vec<Missing>, Option<cbam::Error>),
     against: usize,
 ) -> Result<Report> {
-    let config = study.network.config();
     let mut remarks = rows.remarks.clone();
     remarks.merge(study.remarks.clone());
     let timed = cli.measures(Measure::Time);
     let time = if timed { run::clock(study, source, &rows.rows, set.measured)? } else { Vec::new() };
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
-        arch: config.arch,
-        attention: !config.attention.is_empty(),
-        weights: match &cli.weights {
+        arch: study.network.name(),
+        attention: study.network.has_attention(),
+        weights: match cli.weights.as_ref().or(cli.foreign.torchscript.as_ref()) {
             Some(path) => path.display().to_string(),
             None if cli.plain => "the bundled backbone alone".to_owned(),
             None => "bundled".to_owned(),
@@ -191,7 +192,7 @@ fn figures(
         } else {
             Vec::new()
         },
-        notes: tables::notes(study, rows, timed),
+        notes: tables::notes(study, rows, timed, cli.lacks_sanity()),
         remarks,
         missing,
         stopped: stopped.map(|error| error.to_string()),

@@ -3,18 +3,18 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use cbam::Result;
 use cbam::eval::{Clutter, FaithfulnessOptions, PictureSource, Remarks, ScoreCache};
 use cbam::explain::ExplainOptions;
 use cbam::network::Network;
 use cbam::photo::{Limits, decode};
-use cbam::{Error, Result};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
 
 use crate::args::{Cli, Measure};
 use crate::chosen::Row;
+use crate::opened::Opened;
 use crate::randomise::cascade;
 use crate::study::Study;
 use crate::subject::{Subject, subjects};
@@ -29,13 +29,14 @@ const CLUTTER_SIDES: u32 = 2;
 /// A study of `rows`, with the subset chosen, networks randomised and grounds read.
 pub(crate) fn study<'a>(
     cli: &Cli,
-    network: &'a Network,
+    network: &'a Opened,
     source: &PictureSource,
     rows: &[Row],
 ) -> anyhow::Result<Study<'a>> {
-    let mut preprocess = network.config().preprocess();
+    let about = network.describe();
+    let mut preprocess = about.preprocess.clone();
     preprocess.short_side = cli.size.unwrap_or(preprocess.short_side);
-    let subjects = subjects(network, &cli.maps)?;
+    let subjects = subjects(&about, &cli.maps)?;
     let maps = subjects.iter().filter(|subject| !subject.is_baseline()).count();
     let folder = |subject: &Subject| -> Option<PathBuf> {
         let folder = cli.maps_dir.as_ref().filter(|_| !subject.is_baseline())?;
@@ -64,7 +65,7 @@ pub(crate) fn study<'a>(
     let context = format!(
         "{} {} {:?} {preprocess:?} {explain:?}",
         ScoreCache::sources(),
-        fingerprint(network)?,
+        network.fingerprint(cli)?,
         matches!(device, tch::Device::Cpu)
     );
     let cache = cli.cache_folder().map_or_else(|| Ok(ScoreCache::in_memory()), |folder| ScoreCache::open(&folder))?;
@@ -137,24 +138,4 @@ fn read_some(
     })?;
     taken.sort_by_key(|(place, _)| *place);
     taken.into_iter().try_for_each(|(place, picture)| take(chosen[place], picture))
-}
-
-/// A hash of the network's configuration and weights.
-fn fingerprint(network: &Network) -> Result<String> {
-    let mut hash = Sha256::new();
-    let config = serde_json::to_vec(network.config()).map_err(|error| Error::argument("network", error))?;
-    hash.update(config);
-    let mut variables: Vec<_> = network.variables().variables().into_iter().collect();
-    variables.sort_by(|a, b| a.0.cmp(&b.0));
-    for (name, tensor) in variables {
-        hash.update(name.as_bytes());
-        let tensor = tensor.f_to_device(tch::Device::Cpu)?.f_to_kind(tch::Kind::Float)?.f_contiguous()?;
-        let mut values = vec![0_f32; tensor.numel()];
-        let count = values.len();
-        tensor.f_copy_data(&mut values, count)?;
-        for value in values {
-            hash.update(value.to_le_bytes());
-        }
-    }
-    Ok(ScoreCache::key(&[&hash.finalize()]))
 }

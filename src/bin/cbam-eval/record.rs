@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cbam::eval::{self, Region, Remarks, area_under};
-use ndarray::{Array2, ArrayView1, ArrayView2};
+use cbam::model::Look;
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 /// What the network says about a picture.
@@ -22,20 +23,13 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn new(
-        probabilities: ArrayView1<'_, f32>,
-        class: Option<usize>,
-        share: Option<f64>,
-    ) -> cbam::Result<Self> {
+    pub(crate) fn new(look: &Look, class: Option<usize>, share: Option<f64>) -> cbam::Result<Self> {
+        let probabilities = look.readout.probabilities.view();
         if probabilities.iter().any(|probability| !probability.is_finite()) {
             return Err(cbam::Error::argument("the network's answer", "a probability is not a number"));
         }
-        let mut first = 0;
-        for (index, probability) in probabilities.iter().enumerate() {
-            if *probability > probabilities[first] {
-                first = index;
-            }
-        }
+        let first = look.likeliest;
+        let first = first.ok_or_else(|| cbam::Error::argument("the network's answer", "it says nothing of classes"))?;
         let truth = match class {
             Some(class) => Some((eval::rank(probabilities, class)?, probabilities[class])),
             None => None,

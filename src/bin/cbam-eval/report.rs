@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use cbam::backbone::Arch;
 use cbam::eval::{AccuracySummary, Estimate, LocalisationSummary, Proportion, Remarks};
 use serde::Serialize;
 
@@ -12,9 +11,9 @@ use crate::summary::{DifferenceFigures, FaithFigures, Figures, MapFigures, Sanit
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) version: &'static str,
-    pub(crate) arch: Arch,
-    /// Whether the network has attention, or is the backbone alone.
-    pub(crate) attention: bool,
+    pub(crate) arch: String,
+    /// Whether the network has attention, or is the backbone alone; none where that cannot be told.
+    pub(crate) attention: Option<bool>,
     pub(crate) weights: String,
     pub(crate) short_side: u32,
     pub(crate) device: String,
@@ -62,9 +61,13 @@ pub(crate) struct Missing {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let attention = if self.attention { "with attention" } else { "without attention" };
+        let attention = match self.attention {
+            Some(true) => " with attention",
+            Some(false) => " without attention",
+            None => "",
+        };
         let (n, missing) = (self.n, self.missing.len());
-        writeln!(f, "{} {attention}, short side {}; {n} pictures, {missing} missing", self.arch, self.short_side)?;
+        writeln!(f, "{}{attention}, short side {}; {n} pictures, {missing} missing", self.arch, self.short_side)?;
         for figures in [&self.all, &self.small].into_iter().chain(&self.groups) {
             self.group(f, figures)?;
         }

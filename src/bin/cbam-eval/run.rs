@@ -5,8 +5,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use cbam::eval::PictureSource;
+use cbam::explain::explain;
 use cbam::maps::MapName;
-use cbam::photo::{Preprocess, decode};
+use cbam::model::Question;
+use cbam::photo::{Photo, decode};
 use cbam::text::printable;
 use cbam::{Error, Result};
 
@@ -16,7 +18,7 @@ use crate::duration::duration;
 use crate::record::Measured;
 use crate::report::{Missing, TimeFigures};
 use crate::study::Study;
-use crate::subject::{Look, Subject, explanation};
+use crate::subject::Subject;
 
 /// Pictures that the time of a map is taken from.
 pub(crate) const TIMED: usize = 20;
@@ -113,7 +115,7 @@ pub(crate) fn clock(
                 if subject.is_costly() || subject.is_baseline() {
                     continue;
                 }
-                let took = time(study, &study.preprocess, &photo, subject, class)?;
+                let took = time(study, &photo, subject, class)?;
                 if warm || turn == 1 {
                     seconds[i].push(took);
                 }
@@ -131,22 +133,17 @@ pub(crate) fn clock(
     Ok(figures.collect())
 }
 
-fn time(
-    study: &Study<'_>,
-    preprocess: &Preprocess,
-    photo: &cbam::photo::Photo,
-    subject: &Subject,
-    class: usize,
-) -> Result<f64> {
-    let prepared = preprocess.apply(photo)?;
+fn time(study: &Study<'_>, photo: &Photo, subject: &Subject, class: usize) -> Result<f64> {
+    let picture = study.preprocess.resample(photo)?;
+    let pixels = study.preprocess.normalised(&picture)?;
     let start = Instant::now();
     match subject {
         Subject::Map(MapName::Explain { method, stage }) => {
-            let pixels = prepared.pixels.view();
-            explanation(study.network, pixels, *method, stage.as_deref(), class, &study.explain)?;
+            let (network, stage) = (study.network.features(), stage.as_deref());
+            explain(network, pixels.view(), *method, stage, class, &study.explain, &mut |_, _| true)?;
         }
-        Subject::Map(_) => {
-            Look::at(study.network, prepared)?.map(study.network, subject, class, &study.explain)?;
+        Subject::Map(name) => {
+            study.network.model().look(&[&picture], &Question::about(std::slice::from_ref(name)))?;
         }
         _ => return Err(Error::argument(subject, "takes no time")),
     }

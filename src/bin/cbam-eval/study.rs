@@ -10,9 +10,10 @@ use cbam::eval::{
 };
 use cbam::explain::ExplainOptions;
 use cbam::files::write_whole;
-use cbam::maps::AttentionMap;
+use cbam::maps::{AttentionMap, MapName};
+use cbam::model::{Look, Model, Question};
 use cbam::network::Network;
-use cbam::photo::{Limits, Photo, Preprocess, decode};
+use cbam::photo::{Limits, Photo, Preprocess, Resampled, decode};
 use cbam::{Error, Result};
 use ndarray::ArrayView4;
 use ndarray_npy::WriteNpyExt;
@@ -22,12 +23,13 @@ use serde::de::DeserializeOwned;
 
 use crate::chosen::Row;
 use crate::claims::map_file;
+use crate::opened::Opened;
 use crate::record::{InClutter, Located, Made, Measured, Seen};
-use crate::subject::{Look, Subject, at_size, classify};
+use crate::subject::{Subject, at_size, classify};
 
 /// What is measured, and how.
 pub(crate) struct Study<'a> {
-    pub(crate) network: &'a Network,
+    pub(crate) network: &'a Opened,
     pub(crate) subjects: Vec<Subject>,
     pub(crate) preprocess: Preprocess,
     pub(crate) explain: ExplainOptions,
@@ -57,6 +59,7 @@ struct Scene<'a> {
     row: &'a Row,
     bytes: &'a [u8],
     photo: Option<Arc<Photo>>,
+    picture: Option<Arc<Resampled>>,
     look: Option<Arc<Look>>,
     region: Option<Arc<Region>>,
     maps: Vec<Option<AttentionMap>>,
@@ -66,7 +69,7 @@ struct Scene<'a> {
 impl<'a> Scene<'a> {
     fn new(row: &'a Row, bytes: &'a [u8], subjects: usize) -> Self {
         let maps = vec![None; subjects];
-        Self { row, bytes, photo: None, look: None, region: None, maps, remarks: Remarks::default() }
+        Self { row, bytes, photo: None, picture: None, look: None, region: None, maps, remarks: Remarks::default() }
     }
 }
 
@@ -86,7 +89,7 @@ impl Study<'_> {
             let look = scene.look(study)?;
             let class = row.truth.as_ref().and_then(|truth| truth.class);
             let share = if row.has_object() { Some(scene.region(study)?.share()) } else { None };
-            let seen = Seen::new(look.readout.probabilities.view(), class, share)?;
+            let seen = Seen::new(&look, class, share)?;
             Ok(Seen { remarks: scene.remarks.clone(), ..seen })
         })?;
         self.remarks.merge(seen.remarks.clone());
@@ -104,9 +107,10 @@ impl Study<'_> {
         for i in self.places(|subject| in_subset && subject.is_costly()) {
             let name = self.subjects[i].to_string();
             let made: Made = self.recall(&base(&["made", &name]), |study| {
-                let look = scene.look(study)?;
+                let picture = scene.picture(study)?;
                 let start = Instant::now();
-                let map = look.map(study.network, &study.subjects[i], class, &study.explain)?;
+                let look = study.look(study.network.model(), &picture, &names(&study.subjects[i..=i]), Some(class))?;
+                let map = study.subjects[i].map(&look)?;
                 Ok(Made::new(map.values(), start.elapsed().as_secs_f64()))
             })?;
             let map = made.map().ok_or_else(|| Error::argument(&name, "the kept map is not whole"))?;
@@ -116,7 +120,7 @@ impl Study<'_> {
         let made = self.places(|subject| in_subset || !subject.is_costly());
         for i in made.iter().copied() {
             if let Some(folder) = self.folders[i].clone() {
-                let map = scene.map(self, i, class)?;
+                let map = scene.map(self, i)?;
                 if let Err(error) = save(&map_file(&folder, &row.image), &map) {
                     self.remarks.add(RemarkKind::Lost, "maps that could not be saved", error);
                 }
@@ -125,19 +129,18 @@ impl Study<'_> {
         if row.has_object() {
             let key = |i: usize| base(&["located", &self.subjects[i].to_string(), &truth]);
             let keys = made.iter().map(|i| (*i, key(*i))).collect();
-            self.locate(keys, &mut measured.located, |study, i| {
-                Ok((scene.map(study, i, class)?, scene.region(study)?))
-            })?;
+            self.locate(keys, &mut measured.located, |study, i| Ok((scene.map(study, i)?, scene.region(study)?)))?;
         }
         if let Some(options) = self.faithfulness.clone().filter(|_| in_subset) {
             for i in self.places(|subject| *subject != Subject::Centre) {
                 let how = format!("{options:?}");
                 let key = base(&["faithful", &self.subjects[i].to_string(), &how]);
                 measured.faithful[i] = Some(self.recall(&key, |study| {
-                    let look = scene.look(study)?;
-                    let map = at_size(&scene.map(study, i, class)?, look.geometry.network)?;
-                    let mut ask = |batch: ArrayView4<'_, f32>| classify(study.network, &batch);
-                    Ok(faithfulness(look.pixels.view(), map.view(), class, &options, &mut ask)?.into())
+                    let picture = scene.picture(study)?;
+                    let map = at_size(&scene.map(study, i)?, picture.geometry().network)?;
+                    let pixels = study.preprocess.normalised(&picture)?;
+                    let mut ask = |batch: ArrayView4<'_, f32>| classify(study.network.features(), batch);
+                    Ok(faithfulness(pixels.view(), map.view(), class, &options, &mut ask)?.into())
                 })?);
             }
         }
@@ -150,6 +153,18 @@ impl Study<'_> {
             }
         }
         Ok(measured)
+    }
+
+    /// What a network sees in a picture, with these maps.
+    fn look(&self, network: &dyn Model, picture: &Resampled, maps: &[MapName], class: Option<usize>) -> Result<Look> {
+        let question = Question { class, explain: self.explain.clone(), ..Question::about(maps) };
+        let look = network.look(&[picture], &question)?.pop();
+        look.ok_or_else(|| Error::argument("network", "says nothing of the picture"))
+    }
+
+    /// The names of the maps that are not costly.
+    fn cheap(&self) -> Vec<MapName> {
+        names(self.subjects.iter().filter(|subject| !subject.is_costly()))
     }
 
     /// The places of the subjects that are chosen.
@@ -175,18 +190,16 @@ impl Study<'_> {
         for (i, key) in keys.iter().enumerate().filter_map(|(i, key)| Some((i, key.as_ref()?))) {
             sane[i] = Some(self.recall(key, |study| {
                 if randomised.is_none() {
-                    let photo = scene.photo(study)?;
-                    let look = |network: &Network| Look::at(network, study.preprocess.apply(&photo)?);
+                    let (picture, maps) = (scene.picture(study)?, study.cheap());
+                    let look = |network: &Network| study.look(network, &picture, &maps, Some(class));
                     randomised = Some(study.randomised.iter().map(look).collect::<Result<_>>()?);
                 }
-                let own = scene.map(study, i, class)?;
-                let looks = randomised.iter().flatten().zip(&study.randomised);
-                looks
-                    .map(|(look, network)| {
-                        let map = look.map(network, &study.subjects[i], class, &study.explain)?;
-                        rank_correlation(own.values().view(), map.values().view())
-                    })
-                    .collect()
+                let own = scene.map(study, i)?;
+                let correlate = |look: &Look| {
+                    let map = study.subjects[i].map(look)?;
+                    rank_correlation(own.values().view(), map.values().view())
+                };
+                randomised.iter().flatten().map(correlate).collect()
             })?);
         }
         Ok(())
@@ -219,13 +232,14 @@ impl Study<'_> {
             };
             let kind = cluttered.kind.to_string();
             let photo = Photo::from(image::DynamicImage::from(cluttered.picture));
-            let look = Look::at(study.network, study.preprocess.apply(&photo)?)?;
+            let picture = study.preprocess.resample(&photo)?;
+            let look = study.look(study.network.model(), &picture, &study.cheap(), None)?;
             Ok(view.insert((kind, Arc::new(look), Arc::new(region))).clone())
         };
         let (kind, seen): (String, Seen) = self.recall(&base(&["clutter", &drawn, truth]), |study| {
             let (kind, look, region) = draw(study)?;
             let share = row.has_object().then(|| region.share());
-            Ok((kind, Seen::new(look.readout.probabilities.view(), class, share)?))
+            Ok((kind, Seen::new(&look, class, share)?))
         })?;
         let mut located = vec![None; self.subjects.len()];
         if row.has_object() {
@@ -234,14 +248,14 @@ impl Study<'_> {
             let keys = wanted.map(|(i, subject)| (i, key(subject))).collect();
             self.locate(keys, &mut located, |study, i| {
                 let (_, look, region) = draw(study)?;
-                Ok((look.map(study.network, &study.subjects[i], seen.class, &study.explain)?, region))
+                Ok((study.subjects[i].map(&look)?, region))
             })?;
         }
         Ok(InClutter { kind, seen, located })
     }
 
     /// A picture that was measured, one of its maps, and where its objects are, to draw them.
-    pub(crate) fn again(&self, of: &Measured, row: &Row, bytes: &[u8], i: usize) -> Result<Drawn> {
+    pub(crate) fn again(&self, row: &Row, bytes: &[u8], i: usize) -> Result<Drawn> {
         let mut scene = Scene::new(row, bytes, self.subjects.len());
         if self.subjects[i].is_costly() {
             let base = ScoreCache::key(&[self.context.as_bytes(), bytes]);
@@ -251,7 +265,7 @@ impl Study<'_> {
             scene.maps[i] = map.map(|map| AttentionMap::new(map, cbam::maps::MapRange::Positive)).transpose()?;
         }
         let region = if row.has_object() { Some(scene.region(self)?) } else { None };
-        Ok((scene.photo(self)?, scene.map(self, i, of.seen.class)?, region))
+        Ok((scene.photo(self)?, scene.map(self, i)?, region))
     }
 
     /// Recalls how well maps point, or scores those that were not kept, side by side.
@@ -325,12 +339,22 @@ impl Scene<'_> {
         Ok(self.photo.insert(Arc::new(photo)).clone())
     }
 
+    /// The picture as the network takes it.
+    fn picture(&mut self, study: &Study<'_>) -> Result<Arc<Resampled>> {
+        if let Some(picture) = &self.picture {
+            return Ok(picture.clone());
+        }
+        let picture = study.preprocess.resample(&*self.photo(study)?)?;
+        Ok(self.picture.insert(Arc::new(picture)).clone())
+    }
+
+    /// What the network sees in it, with every map that is not costly, of its likeliest class.
     fn look(&mut self, study: &Study<'_>) -> Result<Arc<Look>> {
         if let Some(look) = &self.look {
             return Ok(look.clone());
         }
-        let prepared = study.preprocess.apply(&*self.photo(study)?)?;
-        Ok(self.look.insert(Arc::new(Look::at(study.network, prepared)?)).clone())
+        let look = study.look(study.network.model(), &*self.picture(study)?, &study.cheap(), None)?;
+        Ok(self.look.insert(Arc::new(look)).clone())
     }
 
     fn region(&mut self, study: &Study<'_>) -> Result<Arc<Region>> {
@@ -343,17 +367,26 @@ impl Scene<'_> {
         Ok(self.region.insert(Arc::new(truth.region(size, &mut self.remarks)?)).clone())
     }
 
-    fn map(&mut self, study: &Study<'_>, i: usize, class: usize) -> Result<AttentionMap> {
+    fn map(&mut self, study: &Study<'_>, i: usize) -> Result<AttentionMap> {
         if let Some(map) = &self.maps[i] {
             return Ok(map.clone());
         }
-        let map = self.look(study)?.map(study.network, &study.subjects[i], class, &study.explain)?;
+        let map = study.subjects[i].map(&*self.look(study)?)?;
         Ok(self.maps[i].insert(map).clone())
     }
 }
 
 /// What the gallery draws: a picture, a map, and where the objects are.
 pub(crate) type Drawn = (Arc<Photo>, AttentionMap, Option<Arc<Region>>);
+
+/// The names of the maps among these.
+fn names<'s>(subjects: impl IntoIterator<Item = &'s Subject>) -> Vec<MapName> {
+    let name = |subject: &Subject| match subject {
+        Subject::Map(name) => Some(name.clone()),
+        _ => None,
+    };
+    subjects.into_iter().filter_map(name).collect()
+}
 
 /// What a score depends on in the truth.
 fn truth_key(row: &Row) -> Result<String> {

@@ -223,7 +223,7 @@ fn differences(report: &Report) -> Vec<Table> {
 }
 
 /// How it was measured, a sentence each.
-pub(crate) fn notes(study: &Study<'_>, rows: &Chosen, timed: bool) -> Vec<String> {
+pub(crate) fn notes(study: &Study<'_>, rows: &Chosen, timed: bool, lacks_sanity: bool) -> Vec<String> {
     let mut notes = Vec::new();
     let mut add = |note: String| notes.push(note);
     if rows.rows.iter().any(Row::has_object) {
@@ -249,6 +249,9 @@ pub(crate) fn notes(study: &Study<'_>, rows: &Chosen, timed: bool) -> Vec<String
             "sanity check (cascading, n = {}): fresh weights from the classifier down, the attention's shuffled; a map that tells about the network changes, so its rank correlation falls to 0 (a map that becomes flat has none, and counts as 0); the costly maps are left out",
             study.sane.len()
         ));
+    }
+    if lacks_sanity {
+        add("no sanity check: the weights of a scripted network cannot be made anew".into());
     }
     if let Some(clutter) = &study.clutter {
         let (others, wallpapers) = clutter.grounds();

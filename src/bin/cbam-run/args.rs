@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use cbam::classes::ClassChoice;
 use cbam::maps::{MapName, Method, Resample, Scale};
-use cbam::network::{ForwardPrecision, Outputs};
+use cbam::network::ForwardPrecision;
 use cbam::render::{Colormap, Opacity, PictureFormat};
 use cbam::sys::DeviceSpec;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
 
 use crate::amount::{amount, pixels};
+use crate::foreign::Foreign;
 use crate::given::Given;
 use crate::opening::Opening;
 use crate::values::listed;
@@ -179,39 +180,8 @@ pub(crate) struct Args {
     pub(crate) weights: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) opening: Opening,
-    /// A network that PyTorch scripted or traced; opening it runs its code, so it must be one that you trust
-    ///
-    /// Its first output [N, classes] is of the classes (see --outputs); outputs [N, h, w] and [N, C, h, w], C at most 64, are
-    /// maps, named output:1, output:2 and so on, or output:1:3 for one of several channels. Outputs [N, C, h, w] that the
-    /// classes are made of are features too, on which explanations look: gradcam:output:1. A network that gives out its
-    /// classes alone has rise (by default, which takes a while) and occlusion.
-    #[arg(long, value_name = "FILE", conflicts_with = "weights", value_hint = ValueHint::FilePath, help_heading = RUN)]
-    pub(crate) torchscript: Option<PathBuf>,
-    /// Which of its outputs are maps, counted from 0 [default: all that have the shape of maps]
-    #[arg(long, value_name = "N,N,…", value_delimiter = ',', value_parser = output_index, help_heading = RUN)]
-    pub(crate) torchscript_outputs: Vec<usize>,
-    /// Which of its outputs is of the classes, counted from 0 [default: the first that has the shape; told, where others have it]
-    #[arg(long, value_name = "N", value_parser = output_index, help_heading = RUN)]
-    pub(crate) torchscript_classes: Option<usize>,
-    /// What the numbers are that the network of --weights or --torchscript gives out for its classes [default: what weights
-    /// of this program say; softmax, or sigmoid for a single number; of TorchScript a guess, which is told]
-    ///
-    /// softmax: scores, of which one class is right; sigmoid: a score for each class by itself, as multi-label networks have
-    /// them; probabilities: they stay as they are, and must lie in [0, 1]. A network that gives out one number has two
-    /// answers: class 1 is what the number says, class 0 what is left.
-    #[arg(long, value_name = "KIND", value_parser = listed::<Outputs>(Outputs::ALL), hide_possible_values = true, help_heading = RUN)]
-    pub(crate) outputs: Option<Outputs>,
-    /// What the network expects to be subtracted from red, green and blue, of values from 0 to 1; one number is for all three
-    /// [default: the network's own; of TorchScript and of most weights files ImageNet's, 0.485,0.456,0.406]
-    #[arg(long, value_name = "R,G,B", value_parser = three, help_heading = RUN)]
-    pub(crate) mean: Option<[f32; 3]>,
-    /// What they are divided by after that [default: the network's own, or ImageNet's, 0.229,0.224,0.225]
-    #[arg(long, value_name = "R,G,B", value_parser = positive_three, help_heading = RUN)]
-    pub(crate) std: Option<[f32; 3]>,
-    /// Squeeze pictures to squares of --size: with --torchscript of exactly that many pixels, for a network that takes nothing
-    /// else, with others of the nearest multiple of 32
-    #[arg(long, help_heading = RUN)]
-    pub(crate) square: bool,
+    #[command(flatten)]
+    pub(crate) foreign: Foreign,
     /// Compare the network with what PyTorch made of an input, and look at no picture: a file of safetensors with `input`
     /// [N, C, H, W], normalised, and `logits` [N, classes]
     ///
@@ -305,24 +275,6 @@ fn map_list(text: &str) -> Result<MapList, String> {
 fn map_names() -> Vec<String> {
     let others = ["fused", "spatial", "patch", "channel:", "rollout", "output:"].map(str::to_owned);
     others.into_iter().chain(Method::ALL.map(|method| method.to_string())).collect()
-}
-
-fn output_index(text: &str) -> Result<usize, String> {
-    text.trim().parse().map_err(|_| "write the places of outputs, from 0: 1,2".into())
-}
-
-fn three(text: &str) -> Result<[f32; 3], String> {
-    let values: Result<Vec<f32>, _> = text.split(',').map(|value| value.trim().parse()).collect();
-    match values.unwrap_or_default()[..] {
-        [all] if all.is_finite() => Ok([all; 3]),
-        [r, g, b] if [r, g, b].iter().all(|value| value.is_finite()) => Ok([r, g, b]),
-        _ => Err("write three numbers, R,G,B, or one for all three".into()),
-    }
-}
-
-fn positive_three(text: &str) -> Result<[f32; 3], String> {
-    let values = three(text)?;
-    if values.iter().all(|value| *value > 0.0) { Ok(values) } else { Err("must be over 0, as it divides".into()) }
 }
 
 fn batch_size(text: &str) -> Result<NonZeroUsize, String> {

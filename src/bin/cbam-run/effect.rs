@@ -46,7 +46,7 @@ impl Args {
     /// With an option that looks at no picture nothing counts but that, `besides`, and what opens the network.
     fn check_alone(&self, mode: &str, besides: &[&str]) -> Result<(), clap::Error> {
         // A scripted network may take pictures of one size alone, with which it is tried when it is opened.
-        let sizes: &[&str] = if self.torchscript.is_some() { &["size", "square"] } else { &[] };
+        let sizes: &[&str] = if self.foreign.torchscript.is_some() { &["size", "square"] } else { &[] };
         let counts = |option: &str| {
             option == mode || [&OPENING[..], sizes, besides].iter().any(|options| options.contains(&option))
         };
@@ -78,7 +78,7 @@ impl Args {
     }
 
     fn of_network(&self) -> [Effect<'static>; 2] {
-        let (weights, script) = (self.weights.is_some(), self.torchscript.is_some());
+        let (weights, script) = (self.weights.is_some(), self.foreign.torchscript.is_some());
         [
             (
                 &["torchscript_outputs", "torchscript_classes"],
@@ -92,7 +92,7 @@ impl Args {
     fn of_drawing(&self) -> [Effect<'static>; 5] {
         let maps = self.compare.as_ref().map_or(&self.map, |list| &list.0);
         // Which map a scripted network shows by itself is known when it is open.
-        let any_map = maps.is_empty() && self.torchscript.is_some();
+        let any_map = maps.is_empty() && self.foreign.torchscript.is_some();
         let made_by = |wanted: Method| {
             any_map || maps.iter().any(|name| matches!(name, MapName::Explain { method, .. } if *method == wanted))
         };

@@ -14,6 +14,8 @@ mod doubts;
 #[path = "../common/duration.rs"]
 mod duration;
 mod effect;
+#[path = "../common/foreign.rs"]
+mod foreign;
 #[path = "../common/given.rs"]
 mod given;
 mod interrupt;

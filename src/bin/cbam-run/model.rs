@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use cbam::maps::{MapName, Method};
+use cbam::model::Model as _;
 use cbam::network::Network;
-use cbam::pipeline::Inspect;
 use cbam::text::printable_path;
 use cbam::torchscript::ScriptedNetwork;
 use cbam::{Error, Result};
@@ -21,7 +21,7 @@ pub(crate) enum Opened {
 
 /// Opens the network on the device that is asked for, in the form in which it runs, and bounds libtorch's threads. `note` is
 /// told what was assumed about it.
-pub(crate) fn open(model: &Model, note: &dyn Fn(&str)) -> Result<Box<dyn Inspect>> {
+pub(crate) fn open(model: &Model, note: &dyn Fn(&str)) -> Result<Box<dyn cbam::model::Model>> {
     Ok(match load(model, note)? {
         Opened::Network(network) if model.deterministic => Box::new(network.for_inference().one_by_one()),
         Opened::Network(network) => {
@@ -54,16 +54,12 @@ pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
             opened.notes().iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
             opened.network
         }
-        ModelKind::Script { path, preprocess, options } => {
+        ModelKind::Script(script) => {
             if !model.deterministic {
                 cbam::sys::set_threads(model.threads);
             }
-            let network = ScriptedNetwork::open_with(path, device, preprocess.clone(), options)?;
-            let network = match model.outputs {
-                Some(outputs) => network.with_outputs(outputs)?,
-                None => network,
-            };
-            network.assumptions().iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
+            let (network, notes) = script.open(device)?;
+            notes.iter().for_each(|line| note(line));
             return Ok(Opened::Script(Box::new(network)));
         }
     };
@@ -78,7 +74,7 @@ pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
 /// What follows from the map that a scripted network shows by itself: options that are for another are refused, and what
 /// takes long is told before.
 fn check_default(model: &Model, network: &ScriptedNetwork, note: &dyn Fn(&str)) -> Result<()> {
-    let (Some(options), Some(first)) = (&model.by_default, network.map_names().into_iter().next()) else {
+    let (Some(options), Some(first)) = (&model.by_default, network.describe().maps.into_iter().next()) else {
         return Ok(());
     };
     let idle = options.iter().find(|(_, method)| first != MapName::explain(*method));
@@ -97,18 +93,18 @@ fn check_default(model: &Model, network: &ScriptedNetwork, note: &dyn Fn(&str)) 
 
 /// The names of the network's maps, one a line.
 pub(crate) fn list_maps(model: &Model) -> Result<String> {
-    let network = open(model, &|_| {})?;
+    let network = open(model, &|_| {})?.describe();
     let name = |name: &MapName| match name {
         MapName::Explain { method, .. } if method.needs_stage() => format!("{method}[:STAGE]"),
         name => name.to_string(),
     };
-    let mut names: Vec<_> = network.map_names().iter().map(name).collect();
+    let mut names: Vec<_> = network.maps.iter().map(name).collect();
     if names.iter().any(|name| name == "patch") {
         names.push("patch@X,Y".into());
     }
-    let stages = network.places().join(", ");
-    if !stages.is_empty() {
-        names.push(format!("STAGE is one of {stages}; without one it is {}.", network.default_place()));
+    let stages = network.places.join(", ");
+    if let (Some(place), false) = (&network.default_place, stages.is_empty()) {
+        names.push(format!("STAGE is one of {stages}; without one it is {place}."));
     }
     Ok(names.join("\n") + "\n")
 }

@@ -8,13 +8,13 @@ use cbam::explain::ExplainOptions;
 use cbam::files::{check_folder, check_writable};
 use cbam::maps::Method;
 use cbam::network::{ForwardPrecision, OpenOptions};
-use cbam::photo::{Limits, Preprocess};
+use cbam::photo::Limits;
 use cbam::pipeline::{Destination, Options, Target};
 use cbam::render::{Overlay, PictureFormat};
 use cbam::sys::DeviceSpec;
-use cbam::torchscript::ScriptOptions;
 
 use crate::args::{Args, usage};
+use crate::foreign::{InputChange, Script};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -46,17 +46,6 @@ pub(crate) struct Model {
     pub(crate) deterministic: bool,
 }
 
-/// What of the network's input is not as the network has it by itself.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct InputChange {
-    /// In pixels of 0 to 255.
-    pub(crate) mean: Option<[f32; 3]>,
-    /// Likewise.
-    pub(crate) std: Option<[f32; 3]>,
-    /// Squares, whatever the picture.
-    pub(crate) square: bool,
-}
-
 /// Where the network comes from.
 #[derive(Debug)]
 pub(crate) enum ModelKind {
@@ -64,8 +53,8 @@ pub(crate) enum ModelKind {
     Bundled,
     /// A weights file, and what it does not say itself.
     Weights { path: PathBuf, options: OpenOptions },
-    /// A scripted network, how it sees pictures, and what is said of its outputs.
-    Script { path: PathBuf, preprocess: Preprocess, options: ScriptOptions },
+    /// A scripted network.
+    Script(Script),
 }
 
 /// A run.
@@ -112,7 +101,7 @@ impl Request {
         let network = match &self.model.kind {
             ModelKind::Bundled => None,
             ModelKind::Weights { path, .. } => Some(("--weights", path)),
-            ModelKind::Script { path, .. } => Some(("--torchscript", path)),
+            ModelKind::Script(script) => Some(("--torchscript", &script.path)),
         };
         let labels = self.labels.as_ref().map(|path| ("--labels", path));
         network.into_iter().chain(labels).map(|(option, path)| (option, path.as_path()))
@@ -241,7 +230,7 @@ impl Args {
 impl Args {
     fn model(&self) -> Result<Model, clap::Error> {
         let kind = self.model_kind();
-        if matches!(kind, ModelKind::Script { .. }) && self.precision != ForwardPrecision::F32 {
+        if matches!(kind, ModelKind::Script(_)) && self.precision != ForwardPrecision::F32 {
             return Err(usage("--precision does not go with --torchscript: such a file has its own"));
         }
         let all_cores = || std::thread::available_parallelism().ok();
@@ -250,44 +239,19 @@ impl Args {
             device: self.device,
             precision: self.precision,
             threads: self.threads.or_else(all_cores).unwrap_or(NonZeroUsize::MIN),
-            input: self.input_change(),
+            input: self.foreign.input_change(),
             by_default: self.by_default(),
             masks: self.masks,
-            outputs: self.outputs,
+            outputs: self.foreign.outputs,
             deterministic: self.deterministic,
         })
     }
 
     fn model_kind(&self) -> ModelKind {
-        let Some(path) = &self.torchscript else {
-            let weights = |path| ModelKind::Weights { path, options: self.opening.options() };
-            return self.weights.clone().map_or(ModelKind::Bundled, weights);
-        };
-        let defaults = self.input_change().apply(Preprocess::imagenet());
-        let preprocess = Preprocess {
-            short_side: self.size.unwrap_or(defaults.short_side),
-            multiple: if self.square { 1 } else { defaults.multiple },
-            ..defaults
-        };
-        let mut options = ScriptOptions::default();
-        options.maps = (!self.torchscript_outputs.is_empty()).then(|| self.torchscript_outputs.clone());
-        options.classes = self.torchscript_classes;
-        ModelKind::Script { path: path.clone(), preprocess, options }
-    }
-
-    fn input_change(&self) -> InputChange {
-        let in_pixels = |values: [f32; 3]| values.map(|value| 255.0 * value);
-        InputChange { mean: self.mean.map(in_pixels), std: self.std.map(in_pixels), square: self.square }
-    }
-}
-
-impl InputChange {
-    pub(crate) fn apply(&self, own: Preprocess) -> Preprocess {
-        Preprocess {
-            mean: self.mean.unwrap_or(own.mean),
-            std: self.std.unwrap_or(own.std),
-            max_ratio: if self.square { 1 } else { own.max_ratio },
-            ..own
+        match (self.foreign.script(self.size), &self.weights) {
+            (Some(script), _) => ModelKind::Script(script),
+            (None, Some(path)) => ModelKind::Weights { path: path.clone(), options: self.opening.options() },
+            (None, None) => ModelKind::Bundled,
         }
     }
 }

@@ -1,6 +1,7 @@
 use cbam::classes::ClassChoice;
 use cbam::maps::MapName;
 use cbam::network::ForwardPrecision;
+use cbam::photo::Preprocess;
 use clap::{CommandFactory, Parser};
 
 use super::*;
@@ -282,7 +283,7 @@ fn how_pictures_are_taken_is_for_every_network() {
         refused(&format!("a.jpg {wrong}"));
     }
     match request("a.jpg --torchscript t.pt --size 64 --square --mean 0").model.kind {
-        ModelKind::Script { preprocess, .. } => {
+        ModelKind::Script(Script { preprocess, .. }) => {
             assert_eq!((preprocess.short_side, preprocess.multiple, preprocess.max_ratio), (64, 1, 1));
             assert_eq!(preprocess.mean, [0.0; 3]);
         }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
 use image::{Rgb, RgbImage};
@@ -10,6 +11,7 @@ use ndarray::{Array1, Array2, Array3, array};
 use ndarray_npy::ReadNpyExt;
 
 use crate::maps::{Explanation, GateReadout, MapName, PatchReadout, QueryRow, Readout};
+use crate::model::{Description, Look, Model, Question, Step};
 use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::pipeline::*;
 use crate::render::PictureFormat;
@@ -19,69 +21,56 @@ use crate::{Error, Result};
 #[derive(Default)]
 pub(super) struct Fake {
     pub(super) labels: Vec<String>,
-    pub(super) batches: Vec<usize>,
+    pub(super) batches: Mutex<Vec<usize>>,
     /// A batch with a picture brighter than this fails.
     pub(super) too_bright: Option<f32>,
 }
 
-impl Inspect for &mut Fake {
-    fn preprocess(&self) -> Preprocess {
-        Preprocess { short_side: 32, mean: [0.0; 3], std: [255.0; 3], ..Preprocess::default() }
-    }
-
-    fn classes(&self) -> usize {
-        3
-    }
-
-    fn labels(&self) -> Vec<String> {
-        self.labels.clone()
-    }
-
-    fn places(&self) -> Vec<String> {
-        ["stage5", "head"].map(str::to_owned).into()
+impl Model for &mut Fake {
+    fn describe(&self) -> Description {
+        let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let maps = ["fused", "spatial:stage5", "patch", "patch:0", "gradcam", "rise", "channel:stage5"];
+        Description {
+            preprocess: Preprocess { short_side: 32, mean: [0.0; 3], std: [255.0; 3], ..Preprocess::default() },
+            numbers: 3,
+            labels: self.labels.clone(),
+            places: strings(&["stage5", "head"]),
+            maps: maps.map(|name| name.parse().unwrap()).into(),
+            ..Description::default()
+        }
     }
 
     fn batch_size(&self, _: usize, _: ImageSize) -> usize {
         2
     }
 
-    fn map_names(&self) -> Vec<MapName> {
-        ["fused", "spatial:stage5", "patch", "patch:0", "gradcam", "rise", "channel:stage5"]
-            .map(|name| name.parse().unwrap())
-            .into()
-    }
-
-    fn inspect(
-        &mut self,
-        pictures: &[&Resampled],
-        ask: Ask<'_>,
-        go_on: &mut dyn FnMut(Step<'_>) -> bool,
-    ) -> Result<Vec<Readout>> {
-        self.batches.push(pictures.len());
-        let brightness = |picture: &&Resampled| {
-            let mut values = vec![0.0; picture.bytes()];
-            self.preprocess().normalise(picture, &mut values).unwrap();
-            Array1::from(values).mean().unwrap().clamp(0.0, 1.0)
-        };
+    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
+        self.batches.lock().unwrap().push(pictures.len());
+        let preprocess = self.describe().preprocess;
+        let brightness = |picture: &&Resampled| preprocess.normalised(picture).unwrap().mean().unwrap().clamp(0.0, 1.0);
         let brightness: Vec<f32> = pictures.iter().map(brightness).collect();
         if self.too_bright.is_some_and(|limit| brightness.iter().any(|b| *b > limit)) {
             return Err(Error::argument("network", "too bright"));
         }
-        let mut readouts: Vec<_> = brightness.iter().map(|b| readout(*b, ask.queries)).collect();
-        for (picture, (readout, b)) in readouts.iter_mut().zip(&brightness).enumerate() {
-            for (method, stage) in &ask.explain.methods {
-                let map = MapName::Explain { method: *method, stage: stage.clone() };
+        let looks = pictures.iter().zip(brightness).enumerate().map(|(picture, (resampled, b))| {
+            let geometry = resampled.geometry();
+            let mut readout = readout(b, &question.points(&geometry)?);
+            for (method, stage) in question.explanations() {
+                let stage = stage.map(str::to_owned);
+                let map = MapName::Explain { method, stage: stage.clone() };
                 for done in (0..=4).take_while(|_| method.is_costly()) {
-                    if !go_on(Step { picture, map: &map, done, total: 4 }) {
+                    if !question.goes_on(Step { picture, map: &map, done, total: 4 }) {
                         return Err(Error::Interrupted);
                     }
                 }
-                let class = ask.explain.class.unwrap_or(2);
-                let map = array![[*b, class as f32]];
-                readout.explained(Explanation { method: *method, stage: stage.clone(), class, map });
+                let class = question.class.unwrap_or(2);
+                let map = array![[b, class as f32]];
+                readout.explained(Explanation { method, stage, class, map });
             }
-        }
-        Ok(readouts)
+            let explained = readout.explanations.first().map(|made| made.class);
+            Ok(Look { readout, geometry, likeliest: Some(2), explained })
+        });
+        looks.collect()
     }
 }
 

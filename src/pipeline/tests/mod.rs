@@ -33,8 +33,9 @@ fn every_picture_is_done_in_order_in_batches_of_one_size() {
         assert!((report.maps["spatial:stage5"].max - b).abs() < 1e-5);
         assert_eq!(report.outputs.len(), 2);
     }
-    assert_eq!(network.batches.iter().sum::<usize>(), 24);
-    assert!(network.batches.iter().all(|batch| *batch <= 4), "{:?}", network.batches);
+    let batches = network.batches.into_inner().unwrap();
+    assert_eq!(batches.iter().sum::<usize>(), 24);
+    assert!(batches.iter().all(|batch| *batch <= 4), "{batches:?}");
 }
 
 #[test]

@@ -4,16 +4,13 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageFormat};
-use ndarray::{Array3, Axis};
-use tch::Tensor;
 
 use super::log::Log;
-use crate::explain::{ExplainOptions, explain};
 use crate::files::write_whole;
-use crate::maps::{Explanation, MapName, Method, Readout, Scale};
+use crate::maps::{MapName, Method, Readout, Scale};
+use crate::model::{Look, Model, Question};
 use crate::network::Network;
-use crate::photo::{Geometry, Photo};
-use crate::pipeline::Inspect;
+use crate::photo::Photo;
 use crate::render::{Overlay, PanelTile, TileContent, panel};
 use crate::{Error, Result};
 
@@ -40,13 +37,12 @@ impl Watch {
 
     /// Draws every picture's panel as it is after `step`: the PNG `NAME/step-STEP.png`, and a picture in the log.
     pub(super) fn draw(&self, network: &Network, step: usize, log: &mut Log) -> Result<()> {
-        let labels = network.labels();
+        let labels = network.describe().labels;
         for (name, photo) in &self.pictures {
-            let input = network.config().preprocess().apply(photo)?;
-            let mut readout = network.run(&input.pixels.view().insert_axis(Axis(0)), &[])?.remove(0);
-            readout.explained(grad_cam(network, &input.pixels, &readout)?);
-            let tiles = tiles(&readout, &input.geometry)?;
-            let sheet = panel(photo, &tiles, &top(&readout, &labels), &Overlay::default())?;
+            let picture = network.preprocess().resample(photo)?;
+            // Grad-CAM is what there is to see without attention, and to compare it with.
+            let look = network.look(&[&picture], &Question::about(&[MapName::explain(Method::GradCam)]))?.remove(0);
+            let sheet = panel(photo, &tiles(&look)?, &top(&look.readout, &labels), &Overlay::default())?;
             let (width, height) = sheet.dimensions();
             let path = self.folder.join(name).join(format!("step-{step:06}.png"));
             let mut png = Vec::new();
@@ -59,27 +55,16 @@ impl Watch {
     }
 }
 
-/// Grad-CAM of the likeliest class: what there is to see without attention, and to compare it with.
-fn grad_cam(network: &Network, pixels: &Array3<f32>, readout: &Readout) -> Result<Explanation> {
-    let shape: Vec<i64> = [1].into_iter().chain(pixels.shape().iter().map(|&side| side as i64)).collect();
-    let values: Vec<f32> = pixels.iter().copied().collect();
-    let pixels = Tensor::f_from_slice(&values)?.f_view(&shape[..])?.f_to_device(network.device())?;
-    let likeliest = readout.probabilities.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-    let class = likeliest.map_or(0, |(class, _)| class);
-    let (method, options) = (Method::GradCam, ExplainOptions::default());
-    let map = explain(network, &pixels, method, None, class as i64, &options, &mut |_, _| ())?;
-    Ok(Explanation { method, stage: None, class, map })
-}
-
 fn stem(path: &Path) -> String {
     path.file_stem().map_or_else(|| "picture".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
 /// Every map but single heads, each on its own scale.
-fn tiles(readout: &Readout, geometry: &Geometry) -> Result<Vec<PanelTile>> {
-    let names = readout.map_names().into_iter().filter(|name| !matches!(name, MapName::Patch { head: Some(_), .. }));
+fn tiles(look: &Look) -> Result<Vec<PanelTile>> {
+    let names =
+        look.readout.map_names().into_iter().filter(|name| !matches!(name, MapName::Patch { head: Some(_), .. }));
     let tile = |name: MapName| {
-        let map = readout.map(&name, geometry)?;
+        let map = look.map(&name)?;
         let limits = Scale::default().limits(&map);
         Ok(PanelTile { title: name.to_string(), content: TileContent::Map { map, limits } })
     };

@@ -1,15 +1,16 @@
 //! Every explanation method, at the head and inside, in f32 and in 16 bits.
 
-use cbam::explain::{ExplainOptions, explain};
+use cbam::explain::ExplainOptions;
 use cbam::maps::Method;
 use cbam::network::{ForwardPrecision, Network};
 use ndarray::Array2;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::device;
+use crate::explain::explained;
 use crate::precision::{correlation, resampled};
 
-const CLASS: i64 = 967;
+const CLASS: usize = 967;
 
 fn small(network: &Network) -> Tensor {
     network.pictures(&[&resampled(network)[1]]).unwrap().upsample_bilinear2d([64, 96], false, None, None)
@@ -17,7 +18,8 @@ fn small(network: &Network) -> Tensor {
 
 fn map(network: &Network, method: Method, stage: Option<&str>) -> Array2<f32> {
     let options = ExplainOptions::default().with_masks(64).with_window(32).with_stride(16);
-    explain(network, &small(network), method, stage, CLASS, &options, &mut |_, _| {}).unwrap()
+    let pixels = small(network).to_device(Device::Cpu).to_kind(Kind::Float);
+    explained(network, &pixels, method, stage, CLASS, &options).unwrap()
 }
 
 fn compare(precision: ForwardPrecision, least: f64) {

@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cbam::backbone::Arch;
 use cbam::maps::{MapName, Method};
+use cbam::model::Model;
 use cbam::network::{ForwardPrecision, Network, NetworkConfig};
 use cbam::photo::{ImageSize, Preprocess};
-use cbam::pipeline::Inspect;
 use cbam::torchscript::ScriptedNetwork;
 use ndarray::Axis;
 use tch::{Device, Kind, Tensor};

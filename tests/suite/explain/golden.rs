@@ -1,13 +1,15 @@
 //! Every method that pytorch-grad-cam has, against it: the bundled backbone on a piece of a photo.
 
-use cbam::explain::{ExplainOptions, explain};
+use cbam::explain::ExplainOptions;
 use cbam::maps::Method;
 use cbam::network::Network;
 use cbam::weights::Checkpoint;
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
-const CLASSES: [i64; 2] = [285, 770];
+use super::explained;
+
+const CLASSES: [usize; 2] = [285, 770];
 const STAGES: [&str; 2] = ["head", "stage5"];
 
 fn golden(file: &str, name: &str) -> Tensor {
@@ -19,12 +21,12 @@ pub(super) fn pixels() -> Tensor {
     (golden("grad_cam", "lite0.pixels").to_kind(Kind::Float) - 127.0) / 128.0
 }
 
-fn expected(method: Method, stage: &str, class: i64) -> Vec<f32> {
+fn expected(method: Method, stage: &str, class: usize) -> Vec<f32> {
     Vec::try_from(golden("methods", &format!("{method}.{stage}.{class}")).flatten(0, -1)).unwrap()
 }
 
-fn map(network: &Network, pixels: &Tensor, method: Method, stage: &str, class: i64) -> Array2<f32> {
-    explain(network, pixels, method, Some(stage), class, &ExplainOptions::default(), &mut |_, _| {}).unwrap()
+fn map(network: &Network, pixels: &Tensor, method: Method, stage: &str, class: usize) -> Array2<f32> {
+    explained(network, pixels, method, Some(stage), class, &ExplainOptions::default()).unwrap()
 }
 
 /// Minimum to 0, then maximum to 1, as the package scales its maps.

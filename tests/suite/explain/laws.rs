@@ -3,20 +3,21 @@
 use cbam::explain::{ExplainOptions, explain};
 use cbam::maps::Method;
 use cbam::network::Network;
-use ndarray::Array2;
-use tch::{Device, Tensor};
+use ndarray::{Array2, ArrayView3, s};
+use tch::Device;
 
 use super::golden::pixels;
+use super::{explained, picture};
 
-const CAT: i64 = 285;
-const SHOE: i64 = 770;
+const CAT: usize = 285;
+const SHOE: usize = 770;
 
 fn few() -> ExplainOptions {
     ExplainOptions::default().with_masks(24).with_window(64).with_stride(32)
 }
 
-fn map(network: &Network, method: Method, stage: Option<&str>, class: i64, options: &ExplainOptions) -> Array2<f32> {
-    explain(network, &pixels(), method, stage, class, options, &mut |_, _| {}).unwrap()
+fn map(network: &Network, method: Method, stage: Option<&str>, class: usize, options: &ExplainOptions) -> Array2<f32> {
+    explained(network, &pixels(), method, stage, class, options).unwrap()
 }
 
 #[test]
@@ -32,8 +33,11 @@ fn maps_are_finite_not_negative_and_on_their_grid() {
         };
         for (stage, grid) in stages {
             let mut steps = Vec::new();
-            let tell = &mut |done, total| steps.push((done, total));
-            let map = explain(&network, &pixels(), method, *stage, CAT, &few(), tell).unwrap();
+            let tell = &mut |done, total| {
+                steps.push((done, total));
+                true
+            };
+            let map = explain(&network, picture(&pixels()).view(), method, *stage, CAT, &few(), tell).unwrap();
             assert_eq!(map.dim(), *grid, "{method} at {stage:?}");
             assert!(map.iter().all(|value| value.is_finite() && *value >= 0.0), "{method} at {stage:?}");
             assert!(map.iter().any(|value| *value > 0.0), "{method} at {stage:?}");
@@ -71,18 +75,19 @@ fn only_rise_is_random_and_it_follows_its_seed() {
 #[test]
 fn what_does_not_fit_is_an_error() {
     let network = Network::plain(Device::Cpu).unwrap();
-    let refused = |pixels: &Tensor, method, stage, class, options: &ExplainOptions| {
-        explain(&network, pixels, method, stage, class, options, &mut |_, _| {}).unwrap_err().to_string()
+    let refused = |pixels: ArrayView3<'_, f32>, method, stage, class, options: &ExplainOptions| {
+        explain(&network, pixels, method, stage, class, options, &mut |_, _| true).unwrap_err().to_string()
     };
+    let pixels = picture(&pixels());
     let usual = ExplainOptions::default();
-    assert!(refused(&pixels(), Method::LayerCam, Some("stage9"), CAT, &usual).contains("stage1, stage2"));
-    assert!(refused(&pixels(), Method::Rise, Some("stage5"), CAT, &usual).contains("no stage"));
-    for class in [-1, 1000] {
-        assert!(refused(&pixels(), Method::GradCam, None, class, &usual).contains("0 to 999"));
+    assert!(refused(pixels.view(), Method::LayerCam, Some("stage9"), CAT, &usual).contains("stage1, stage2"));
+    assert!(refused(pixels.view(), Method::Rise, Some("stage5"), CAT, &usual).contains("no stage"));
+    for class in [1000, usize::MAX] {
+        assert!(refused(pixels.view(), Method::GradCam, None, class, &usual).contains("0 to 999"));
     }
-    assert!(refused(&pixels().get(0), Method::GradCam, None, CAT, &usual).contains("[1, 3, H, W]"));
-    assert!(refused(&pixels().repeat([2, 1, 1, 1]), Method::GradCam, None, CAT, &usual).contains("[1, 3, H, W]"));
-    assert!(refused(&pixels(), Method::Rise, None, CAT, &usual.with_masks(0)).contains("masks"));
+    assert!(refused(pixels.slice(s![..2, .., ..]), Method::GradCam, None, CAT, &usual).contains("[3, H, W]"));
+    assert!(refused(pixels.slice(s![.., ..0, ..]), Method::GradCam, None, CAT, &usual).contains("[3, H, W]"));
+    assert!(refused(pixels.view(), Method::Rise, None, CAT, &usual.with_masks(0)).contains("masks"));
 }
 
 #[test]

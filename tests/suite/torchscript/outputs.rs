@@ -2,14 +2,15 @@
 
 use cbam::explain::ExplainOptions;
 use cbam::maps::Method;
+use cbam::model::{Model, Question};
 use cbam::network::Outputs;
 use cbam::photo::{Photo, Preprocess};
-use cbam::pipeline::{Ask, Explain, Inspect};
 use cbam::torchscript::{ScriptOptions, ScriptedNetwork};
 use image::{DynamicImage, Rgb, RgbImage};
 use tch::{Device, Kind};
 
 use super::{filled, golden, names, noise, open};
+use crate::explain::explained;
 
 fn open_with(name: &str, classes: usize) -> cbam::Result<ScriptedNetwork> {
     let mut options = ScriptOptions::default();
@@ -21,22 +22,22 @@ fn open_with(name: &str, classes: usize) -> cbam::Result<ScriptedNetwork> {
 #[test]
 fn results_within_results_are_counted_as_they_come() {
     let network = open("nested.pt", None).unwrap();
-    assert_eq!((network.classes(), network.places()), (3, vec!["output:2".to_owned()]));
+    assert_eq!((network.describe().classes(), network.describe().places), (3, vec!["output:2".to_owned()]));
     // The code's end is followed for results of its own alone, so what it gives out tells.
-    assert_eq!(network.outputs(), Outputs::Probabilities);
+    assert_eq!(network.describe().outputs, Outputs::Probabilities);
     assert!(network.assumptions()[0].starts_with("output 1 is taken for probabilities"));
-    let map = network.explain(&noise(), Method::GradCam, None, 1, &ExplainOptions::default(), &mut |_, _| true);
+    let map = explained(&network, &noise(), Method::GradCam, None, 1, &ExplainOptions::default());
     assert_eq!(map.unwrap().dim(), (8, 12));
 }
 
 #[test]
 fn places_in_a_list_of_classes_are_no_scores_and_another_output_can_be_named() {
     let network = open("embedding.pt", None).unwrap();
-    assert_eq!(network.classes(), 7, "the first that has the shape");
+    assert_eq!(network.describe().classes(), 7, "the first that has the shape");
     let said = network.assumptions().join("\n");
     assert!(said.contains("output 1 is taken for that of the classes, though 2 could be too"), "{said}");
     let network = open_with("embedding.pt", 2).unwrap();
-    assert_eq!((network.classes(), network.outputs()), (3, Outputs::Softmax));
+    assert_eq!((network.describe().classes(), network.describe().outputs), (3, Outputs::Softmax));
     assert!(!network.assumptions().join("\n").contains("could be too"));
     let logits = network.first_output(&noise()).unwrap();
     assert_eq!(logits.size(), [1, 3]);
@@ -50,18 +51,17 @@ fn places_in_a_list_of_classes_are_no_scores_and_another_output_can_be_named() {
 #[test]
 fn what_goes_below_zero_for_some_picture_costs_none_that_does_not_ask_for_it() {
     let preprocess = Preprocess { short_side: 64, std: [50.0; 3], ..Preprocess::default() };
-    let mut network = ScriptedNetwork::open(golden("dark.pt"), Device::Cpu, preprocess, None).unwrap();
+    let network = ScriptedNetwork::open(golden("dark.pt"), Device::Cpu, preprocess, None).unwrap();
     // 0 for a grey picture, below for another one.
     assert!(!names(&network).contains(&"output:1".to_owned()));
     assert!(names(&network).contains(&"output:2".to_owned()));
     let white = Photo::from(DynamicImage::from(RgbImage::from_pixel(64, 64, Rgb([255; 3]))));
-    let white = network.preprocess().resample(&white).unwrap();
-    let explain = Explain { methods: vec![(Method::Occlusion, None)], ..Explain::default() };
-    let mut look = |maps: &[&str]| {
+    let white = network.describe().preprocess.resample(&white).unwrap();
+    let look = |maps: &[&str]| {
         let maps: Vec<_> = maps.iter().map(|name| name.parse().unwrap()).collect();
-        network.inspect(&[&white], Ask { queries: &[], explain: &explain, maps: &maps }, &mut |_| true)
+        network.look(&[&white], &Question::about(&maps))
     };
-    let readout = look(&["occlusion"]).unwrap().remove(0);
+    let readout = look(&["occlusion"]).unwrap().remove(0).readout;
     assert!(readout.outputs.is_empty() && readout.explanations.len() == 1);
     let message = look(&["occlusion", "output:2"]).unwrap_err().to_string();
     assert!(message.contains("dark.pt: output 2 has the value -"), "{message}");
@@ -72,7 +72,7 @@ fn what_goes_below_zero_for_some_picture_costs_none_that_does_not_ask_for_it() {
 #[test]
 fn a_mean_of_probabilities_is_one() {
     let network = open("averaged.pt", None).unwrap();
-    assert_eq!(network.outputs(), Outputs::Probabilities);
+    assert_eq!(network.describe().outputs, Outputs::Probabilities);
     assert!(network.assumptions()[0].contains("its code ends in a sigmoid"));
     let raw = network.first_output(&noise()).unwrap();
     let shown = network.run(&noise()).unwrap().remove(0).probabilities;
@@ -83,12 +83,11 @@ fn a_mean_of_probabilities_is_one() {
 #[test]
 fn a_network_in_16_bits_is_given_its_pictures_in_16_bits() {
     let network = open("half.pt", None).unwrap();
-    assert_eq!((network.classes(), network.places()), (5, vec!["output:1".to_owned()]));
+    assert_eq!((network.describe().classes(), network.describe().places), (5, vec!["output:1".to_owned()]));
     let readout = network.run(&noise()).unwrap().remove(0);
     assert!((readout.probabilities.sum() - 1.0).abs() < 1e-5);
     assert_eq!(network.first_output(&noise()).unwrap().kind(), Kind::Float);
-    let options = ExplainOptions::default();
-    let map = network.explain(&noise(), Method::HiResCam, None, 0, &options, &mut |_, _| true).unwrap();
+    let map = explained(&network, &noise(), Method::HiResCam, None, 0, &ExplainOptions::default()).unwrap();
     assert!(map.iter().all(|value| value.is_finite()) && map.dim() == (8, 12));
 }
 

@@ -3,9 +3,9 @@
 use cbam::attention::{BamConfig, CbamConfig, EcaConfig, SqueezeExciteConfig};
 use cbam::backbone::Arch;
 use cbam::maps::{MapName, MapRange};
+use cbam::model::Model;
 use cbam::network::{Network, NetworkConfig, StageAttention};
 use cbam::photo::{Geometry, ImageSize};
-use cbam::pipeline::Inspect;
 use tch::{Device, Tensor, no_grad};
 
 use super::{CLASSES, compare, fill, filled, golden, parameters, picture, sample, unit};
@@ -115,7 +115,7 @@ fn every_kind_of_gate_may_stand_at_every_kind_of_place() {
             assert_eq!(block.spatial.is_some(), matches!(kind, "cbam" | "bam"));
             assert!(block.spatial.as_ref().is_none_or(|spatial| half(&spatial.gate)));
         }
-        let names: Vec<_> = network.map_names().iter().map(ToString::to_string).collect();
+        let names: Vec<_> = network.describe().maps.iter().map(ToString::to_string).collect();
         assert!(names.contains(&"channel:layer2.1".to_owned()), "{names:?}");
         assert_eq!(names.contains(&"spatial:layer2.1".to_owned()), matches!(kind, "cbam" | "bam"), "{names:?}");
         assert_eq!(names.contains(&"fused".to_owned()), matches!(kind, "cbam" | "bam"), "{names:?}");
@@ -150,6 +150,6 @@ fn every_map_of_an_official_network_can_be_had() {
         assert!(map.values().iter().any(|value| *value != map.values()[[0, 0]]), "{name} is flat");
     }
     assert_eq!(readout.channel("layer4.1").unwrap().len(), 512);
-    let held = network.map_names();
+    let held = network.describe().maps;
     assert!(names.iter().all(|name| held.contains(name)), "what a run has was announced");
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use cbam::Error;
 use cbam::backbone::Arch;
 use cbam::eval::AccuracySummary;
+use cbam::model::Model;
 use cbam::network::{Network, NetworkConfig};
-use cbam::pipeline::Inspect;
 use cbam::train::{
     Observer, OptimizerKind, RunOptions, Start, StepReport, SupervisedOptions, SupervisedReport, TrainPart,
     class_names, loader_speed, supervised, supervised_network,
@@ -138,7 +138,7 @@ fn the_new_parts_learn_on_a_frozen_backbone_and_the_file_knows_its_classes() {
     let path = folder.path().join("w.safetensors");
     network.save(&path, &BTreeMap::new()).unwrap();
     let opened = Network::open(&path, Device::Cpu).unwrap();
-    assert_eq!(opened.labels(), ["blue", "green", "red"]);
+    assert_eq!(opened.describe().labels, ["blue", "green", "red"]);
     assert_eq!(opened.config().short_side, 64);
     let (_, new_classifier) = super::supervised::network(&options, plain(), Start::Network(&opened));
     assert!(!new_classifier, "the same classes: its classifier is taken over");

@@ -18,7 +18,7 @@ const USUAL: usize = 16;
 /// tells how long it took; none if it cannot.
 ///
 /// At most a sixteenth of the run is spent on trying; in a short one nothing is tried.
-pub(super) fn batch_size(pictures: usize, mut time: impl FnMut(usize) -> Option<Duration>) -> usize {
+pub(crate) fn batch_size(pictures: usize, mut time: impl FnMut(usize) -> Option<Duration>) -> usize {
     let most = (pictures / 64).min(MOST); // each size twice: less than four times the largest
     if most < USUAL {
         return (pictures / 4).clamp(1, USUAL);

@@ -1,0 +1,79 @@
+//! The one crossing between arrays and tensors.
+
+use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, CowArray, Dimension};
+use tch::{Device, Kind, Tensor};
+
+use crate::{Error, Result, kernels};
+
+/// A tensor as an array of f32 on the host.
+pub(crate) fn to_host<D: Dimension>(tensor: &Tensor) -> Result<Array<f32, D>> {
+    let tensor = tensor.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?.f_contiguous()?;
+    let shape = sides(&tensor);
+    let mut values = vec![0f32; shape.iter().product()];
+    let count = values.len();
+    tensor.f_copy_data(&mut values, count)?;
+    ArrayD::from_shape_vec(shape, values).and_then(ArrayD::into_dimensionality).map_err(|_| Error::Input {
+        layer: "host",
+        expected: format!("a tensor of {:?} dimensions", D::NDIM),
+        got: format!("{:?}", tensor.size()),
+    })
+}
+
+/// As [`to_host`], but where it lies if that is as good.
+pub(crate) fn on_host<D: Dimension>(tensor: &Tensor) -> Result<CowArray<'_, f32, D>> {
+    let lies = kernels::values(tensor).and_then(|values| ArrayViewD::from_shape(sides(tensor), values).ok());
+    match lies.and_then(|view| view.into_dimensionality().ok()) {
+        Some(view) => Ok(view.into()),
+        None => Ok(to_host::<D>(tensor)?.into()),
+    }
+}
+
+/// An array as a tensor of f32 on the CPU. One of four axes whose channels lie together, as those of a prepared photo do, keeps
+/// them so.
+pub(crate) fn to_tensor<D: Dimension>(array: ArrayView<'_, f32, D>) -> Result<Tensor> {
+    let array = array.into_dyn();
+    if array.ndim() == 4 && !array.is_standard_layout() {
+        let pixels = array.view().permuted_axes(&[0, 2, 3, 1][..]);
+        if let Some(values) = pixels.as_slice() {
+            let shape: Vec<i64> = pixels.shape().iter().map(|&side| side as i64).collect();
+            return Ok(Tensor::f_from_slice(values)?.f_view(&shape[..])?.f_permute([0, 3, 1, 2])?);
+        }
+    }
+    let shape: Vec<i64> = array.shape().iter().map(|&side| side as i64).collect();
+    let array = array.as_standard_layout();
+    let values = array.as_slice().ok_or_else(|| Error::Input {
+        layer: "host",
+        expected: "an array in standard layout".into(),
+        got: format!("{:?}", array.strides()),
+    })?;
+    Ok(Tensor::f_from_slice(values)?.f_view(&shape[..])?)
+}
+
+fn sides(tensor: &Tensor) -> Vec<usize> {
+    tensor.size().iter().map(|&side| side as usize).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array4, Ix4};
+
+    use super::*;
+
+    #[test]
+    fn arrays_go_there_and_back_whatever_their_layout() {
+        let array = Array4::from_shape_fn((2, 3, 4, 5), |(n, c, y, x)| (n * 1000 + c * 100 + y * 10 + x) as f32);
+        let pixels =
+            array.view().permuted_axes([0, 2, 3, 1]).as_standard_layout().into_owned().permuted_axes([0, 3, 1, 2]);
+        let strange =
+            array.view().permuted_axes([0, 1, 3, 2]).as_standard_layout().into_owned().permuted_axes([0, 1, 3, 2]);
+        for (array, together) in [(array.view(), false), (pixels.view(), true), (strange.view(), false)] {
+            let tensor = to_tensor(array).unwrap();
+            assert_eq!(tensor.size(), [2, 3, 4, 5]);
+            assert_eq!(tensor.stride()[1] == 1, together);
+            assert_eq!(to_host::<Ix4>(&tensor).unwrap(), array);
+            assert_eq!(on_host::<Ix4>(&tensor).unwrap(), array);
+        }
+        assert_eq!(to_tensor(Array4::<f32>::zeros((0, 3, 4, 5)).view()).unwrap().size(), [0, 3, 4, 5]);
+        assert!(to_host::<Ix4>(&Tensor::zeros([2, 3], (Kind::Float, Device::Cpu))).is_err());
+    }
+}

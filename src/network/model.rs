@@ -1,0 +1,171 @@
+//! The network as [`Model`] and [`Features`]: what it says of itself, how it looks at pictures, what its places hold.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use half::f16;
+use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, Ix2, Ix3};
+use tch::{Device, Kind, Tensor};
+
+use super::{Network, outputs};
+use crate::Result;
+use crate::classes::{Outputs, both_answers, imagenet_classes};
+use crate::explain::{Features, Slope, gradient, slope_of};
+use crate::host::to_host;
+use crate::maps::{HEAD, MapName, Method};
+use crate::model::{Description, Look, Model, Question, explain_looks, tune};
+use crate::photo::{ImageSize, Resampled};
+
+impl Model for Network {
+    fn describe(&self) -> Description {
+        let patches = self.config.attention.iter().filter(|block| block.patch.is_some());
+        Description {
+            preprocess: self.preprocess.clone(),
+            numbers: self.config.classes as usize,
+            outputs: self.config.outputs,
+            labels: self.labels(),
+            maps: self.map_names(),
+            places: self.places().into_iter().map(str::to_owned).collect(),
+            default_place: Some(HEAD.to_owned()),
+            patch_stages: patches.map(|block| block.stage.clone()).collect(),
+        }
+    }
+
+    /// On a CPU a batch costs as much as its pictures one by one, and more memory; it only occupies many threads better.
+    /// With the crate's own kernels each thread takes a part of it: four pictures, which read the weights together. On a GPU it
+    /// is found by trying.
+    fn batch_size(&self, pictures: usize, size: ImageSize) -> usize {
+        if self.is_prepared() {
+            let threads = rayon::current_num_threads();
+            return if threads > 1 { (4 * threads).min(32) } else { 1 };
+        }
+        if self.is_one_by_one() {
+            return rayon::current_num_threads();
+        }
+        if self.device() == Device::Cpu {
+            return (tch::get_num_threads() as usize / 4).clamp(1, 8);
+        }
+        tune::batch_size(pictures, |batch| {
+            let start = Instant::now();
+            // Most of tch's methods panic where memory is short.
+            let passed = catch_unwind(AssertUnwindSafe(|| self.try_out(batch, size)));
+            passed.is_ok_and(|passed| passed.is_ok()).then(|| start.elapsed())
+        })
+    }
+
+    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
+        question.check_class(self.answers())?;
+        let points = pictures.iter().map(|picture| question.points(&picture.geometry())).collect::<Result<Vec<_>>>()?;
+        let seen = self.see(pictures, &points, question.class)?;
+        let look = |(seen, picture): (super::run::Seen, &&Resampled)| Look {
+            readout: seen.readout,
+            geometry: picture.geometry(),
+            likeliest: seen.likeliest,
+            explained: None,
+        };
+        let mut looks: Vec<_> = seen.into_iter().zip(pictures).map(look).collect();
+        explain_looks(self, &self.preprocess, pictures, &mut looks, question)?;
+        Ok(looks)
+    }
+
+    fn features(&self) -> Option<&dyn Features> {
+        Some(self)
+    }
+}
+
+impl Network {
+    fn labels(&self) -> Vec<String> {
+        match self.config.labels.as_slice() {
+            [] => {}
+            [one] if self.config.classes == 1 => return both_answers(one),
+            labels => return labels.to_vec(),
+        }
+        let imagenet = imagenet_classes();
+        if self.answers() == imagenet.len() { imagenet.iter().map(ToString::to_string).collect() } else { Vec::new() }
+    }
+
+    fn map_names(&self) -> Vec<MapName> {
+        let attention = &self.config.attention;
+        let spatial = attention.iter().filter(|block| block.has_spatial_gate());
+        let spatial: Vec<_> = spatial.map(|block| MapName::Spatial(Some(block.stage.clone()))).collect();
+        let patch =
+            attention.iter().filter_map(|block| Some((block.stage.as_str(), block.patch.as_ref()?.heads as usize)));
+        let patch = MapName::patches(patch);
+        let mut names = Vec::new();
+        if !spatial.is_empty() {
+            names.push(MapName::Fused);
+        }
+        names.extend(spatial);
+        names.extend(patch);
+        if attention.iter().filter(|block| block.patch.is_some()).count() > 1 {
+            names.push(MapName::Rollout);
+        }
+        names.extend(Method::ALL.map(MapName::explain));
+        let gated = attention.iter().filter(|block| block.has_channel_gate());
+        names.extend(gated.map(|block| MapName::Channel(block.stage.clone())));
+        if self.answers() == 0 {
+            // Nothing can be of a class. First, and so drawn unless another is asked for, is the last gate.
+            names.retain(|name| !name.needs_class());
+            names.sort_by_key(|name| !matches!(name, MapName::Spatial(_)));
+            let spatial = names.iter().take_while(|name| matches!(name, MapName::Spatial(_))).count();
+            names[..spatial].reverse();
+            if spatial == 0 {
+                names.sort_by_key(|name| *name != MapName::explain(Method::EigenCam));
+            }
+        }
+        names
+    }
+
+    /// One picture `[3, H, W]` as its input.
+    fn picture(&self, pixels: ArrayView3<'_, f32>) -> Result<Tensor> {
+        self.input(&pixels.insert_axis(Axis(0)))
+    }
+
+    /// Features `[N, C, h, w]` as a tensor on its device; what its precision cannot hold is cut to its range.
+    fn features_in(&self, features: ArrayView4<'_, f32>) -> Result<Tensor> {
+        let features = crate::host::to_tensor(features)?.f_to_device(self.device())?;
+        if self.variables.kind() == Kind::Half {
+            return Ok(features.f_clamp(f16::MIN.to_f64(), f16::MAX.to_f64())?);
+        }
+        Ok(features)
+    }
+}
+
+impl Features for Network {
+    fn numbers(&self) -> usize {
+        self.config.classes as usize
+    }
+
+    fn outputs(&self) -> Outputs {
+        self.config.outputs
+    }
+
+    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+        let input = self.input(&pixels)?;
+        tch::no_grad(|| to_host::<Ix2>(&self.forward(&input, false)?.logits))
+    }
+
+    fn places(&self) -> Vec<String> {
+        Network::places(self).into_iter().map(str::to_owned).collect()
+    }
+
+    fn features(&self, place: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
+        let (place, input) = (self.place(Some(place))?, self.picture(pixels)?);
+        tch::no_grad(|| to_host::<Ix3>(&self.features_at(place, &input)?.f_get(0)?))
+    }
+
+    fn logits_from(&self, place: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+        let (place, features) = (self.place(Some(place))?, self.features_in(features)?);
+        tch::no_grad(|| to_host::<Ix2>(&Network::logits_from(self, place, &features)?))
+    }
+
+    /// Runs the network once to the end and back to the place.
+    fn slope(&self, place: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope> {
+        let (place, input) = (self.place(Some(place))?, self.picture(pixels)?);
+        let features = tch::no_grad(|| self.features_at(place, &input))?;
+        let scores =
+            |features: &Tensor| outputs::scores(self.config.outputs, &Network::logits_from(self, place, features)?);
+        let gradient = gradient(&features, &[class as i64], scores)?;
+        slope_of(&features.f_get(0)?, &gradient.f_get(0)?)
+    }
+}

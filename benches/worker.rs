@@ -21,6 +21,10 @@ mod common;
 #[path = "../src/bin/common/heap.rs"]
 mod heap; // as in cbam-run
 
+#[path = "../src/bin/common/exit.rs"]
+#[allow(dead_code, reason = "half of it is for signals")]
+mod exit;
+
 use std::collections::HashMap;
 use std::fs;
 use std::hint::black_box;
@@ -56,7 +60,7 @@ fn main() {
     if let Err(error) = &served {
         eprintln!("worker: {error:#}");
     }
-    sys::exit(served.is_err().into()) // as cbam-run ends
+    exit::exit(served.is_err().into()) // as cbam-run ends
 }
 
 fn serve(arguments: &[String]) -> Result<()> {

@@ -6,8 +6,6 @@
 use rayon::prelude::*;
 use tch::Tensor;
 
-use crate::network::Network;
-
 /// What several threads may read at a time.
 ///
 /// # Safety
@@ -18,8 +16,6 @@ pub(crate) unsafe trait Lend {}
 // SAFETY: libtorch's operations only read their inputs, from any thread, and the kernels do; what writes in place (an optimizer, a
 // loader) is never work that is given to another thread.
 unsafe impl Lend for Tensor {}
-// SAFETY: its tensors are as above; the positions of its patch attention, which it keeps, lie behind a lock.
-unsafe impl Lend for Network {}
 // SAFETY: as what they hold.
 unsafe impl<L: Lend + ?Sized> Lend for &L {}
 // SAFETY: as what they hold.

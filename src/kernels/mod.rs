@@ -38,7 +38,7 @@ pub(crate) use convolution::{Convolution, max_pool};
 pub(crate) use depthwise::{Axis, Depthwise, Padding};
 pub(crate) use gates::{Gated, Gates, SpatialGate, takes};
 pub(crate) use inverted_residual::InvertedResidual;
-pub(crate) use lend::{in_pool, side_by_side};
+pub(crate) use lend::{Lend, in_pool, side_by_side};
 pub(crate) use map::{Map, values};
 pub(crate) use mlp::Mlp;
 pub(crate) use multi_head::Heads;

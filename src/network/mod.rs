@@ -8,6 +8,7 @@ mod block;
 mod config;
 mod fit;
 mod input;
+mod lend;
 mod load;
 mod model;
 mod open;

@@ -1,7 +1,6 @@
 //! From what the network said about a picture to its files and its report.
 
 use std::collections::HashMap;
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -194,16 +193,11 @@ fn write_picture(to: &Destination, picture: Painting, jpeg_quality: u8) -> Resul
             write_painting(picture, to.format, jpeg_quality, &mut file).map_err(|error| refused(path, error))?;
             file.commit().map(|()| Some(path.clone()))
         }
-        Target::Stdout => {
+        Target::Stream(stream) => {
             let mut bytes = Vec::new();
             let written = write_painting(picture, to.format, jpeg_quality, &mut bytes);
             written.map_err(|error| refused(Path::new("-"), error))?;
-            let mut stdout = std::io::stdout().lock();
-            match stdout.write_all(&bytes).and_then(|()| stdout.flush()) {
-                // Its reader has gone away, who has seen enough.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(None),
-                written => written.map(|()| None).map_err(Error::io("standard output")),
-            }
+            stream.write(&bytes).map(|()| None)
         }
     }
 }

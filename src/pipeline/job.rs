@@ -1,7 +1,9 @@
 //! One picture to look at, and where its results go.
 
+use std::fmt;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::photo::{Encoded, Limits};
 use crate::render::PictureFormat;
@@ -84,6 +86,69 @@ pub struct Destination {
 pub enum Target {
     /// To a file, whole or not at all; see [`WholeFile`](crate::files::WholeFile).
     File(PathBuf),
-    /// To standard output; that its reader goes away is no error.
-    Stdout,
+    /// To a stream, such as standard output.
+    Stream(Stream),
+}
+
+/// Something that the bytes of one picture are written to. That its reader goes away is no error: it has seen enough.
+#[derive(Clone)]
+pub struct Stream {
+    name: Arc<Path>,
+    to: Arc<Mutex<dyn Write + Send>>,
+}
+
+impl Stream {
+    /// A stream, by the name that errors call it.
+    pub fn new(name: impl AsRef<Path>, to: impl Write + Send + 'static) -> Self {
+        Self { name: name.as_ref().into(), to: Arc::new(Mutex::new(to)) }
+    }
+
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<()> {
+        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        match to.write_all(bytes).and_then(|()| to.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(Error::io(&self.name)),
+        }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stream").field(&self.name).finish()
+    }
+}
+
+impl PartialEq for Stream {
+    /// Whether both are the same stream.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.to, &other.to)
+    }
+}
+
+impl Eq for Stream {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails in this way.
+    struct Broken(ErrorKind);
+
+    impl Write for Broken {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_error_and_a_full_disk_is() {
+        assert!(Stream::new("out", Broken(ErrorKind::BrokenPipe)).write(b"picture").is_ok());
+        let full = Stream::new("out", Broken(ErrorKind::StorageFull));
+        assert!(full.write(b"picture").unwrap_err().to_string().starts_with("out: "));
+        assert!(full == full.clone() && full != Stream::new("out", Vec::new()));
+    }
 }

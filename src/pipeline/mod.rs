@@ -51,7 +51,7 @@ use crate::model::Model;
 use crate::photo::Limits;
 use crate::render::Overlay;
 
-pub use job::{Destination, Job, Source, Target};
+pub use job::{Destination, Job, Source, Stream, Target};
 pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
 
 /// How a run goes.

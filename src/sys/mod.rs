@@ -4,7 +4,6 @@
 
 mod cuda;
 mod device;
-mod exit;
 mod grad;
 pub(crate) mod libjpeg;
 #[cfg(unix)]
@@ -12,7 +11,6 @@ mod signal;
 mod threads;
 
 pub use device::{DeviceSpec, resolve};
-pub use exit::{abandon, exit};
 pub(crate) use grad::grad_enabled;
 #[cfg(unix)]
 pub use signal::{is_ignored, survive_file_size_limit};

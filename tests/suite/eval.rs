@@ -10,6 +10,7 @@ mod localisation;
 mod max_box;
 mod measures;
 mod report;
+mod scripted;
 mod source;
 mod truth;
 

@@ -156,7 +156,7 @@ impl Request {
     /// Whether an output of the run goes to standard output.
     pub(crate) fn writes_stdout(&self) -> bool {
         let pictures = [&self.outputs.overlay, &self.outputs.panel].into_iter().flatten().map(|to| &to.target);
-        pictures.chain(&self.json).any(|target| *target == Target::Stdout)
+        pictures.chain(&self.json).any(|target| matches!(target, Target::Stream(_)))
     }
 }
 

@@ -40,7 +40,7 @@ impl Report {
     pub(crate) fn create(target: &Target, alone: bool) -> Result<Self> {
         let (name, sink) = match target {
             Target::File(path) => (path.clone(), Sink::File(WholeFile::create(path)?)),
-            Target::Stdout => ("standard output".into(), Sink::Stdout(io::stdout())),
+            Target::Stream(_) => ("standard output".into(), Sink::Stdout(io::stdout())),
         };
         Ok(Self { name, sink, alone, entries: 0 })
     }

@@ -61,7 +61,7 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
     for (option, target) in request.targets() {
         let path = match target {
             Target::File(path) => path,
-            Target::Stdout => standard_output(option)?,
+            Target::Stream(_) => standard_output(option)?,
         };
         claims.write(option, path).map_err(usage)?;
     }
@@ -144,7 +144,7 @@ fn file(path: PathBuf, format: PictureFormat) -> Destination {
 fn path(destination: &Destination) -> Option<&Path> {
     match &destination.target {
         Target::File(path) => Some(path),
-        Target::Stdout => None,
+        Target::Stream(_) => None,
     }
 }
 

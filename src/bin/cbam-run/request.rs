@@ -9,7 +9,7 @@ use cbam::files::{check_folder, check_writable};
 use cbam::maps::Method;
 use cbam::network::{ForwardPrecision, OpenOptions};
 use cbam::photo::Limits;
-use cbam::pipeline::{Destination, Options, Target};
+use cbam::pipeline::{Destination, Options, Stream, Target};
 use cbam::render::{Overlay, PictureFormat};
 use cbam::sys::DeviceSpec;
 
@@ -109,12 +109,12 @@ impl Request {
 
     /// What is written once in the run, or to standard output, by its option.
     pub(crate) fn targets(&self) -> impl Iterator<Item = (&'static str, &Target)> {
-        let picture = |option, to: &'_ Option<Destination>| match to {
-            Some(Destination { target: Target::Stdout, .. }) => Some((option, &Target::Stdout)),
+        let streams = [("--overlay", &self.outputs.overlay), ("--panel", &self.outputs.panel)];
+        let streams = streams.into_iter().filter_map(|(option, to)| match to {
+            Some(Destination { target: target @ Target::Stream(_), .. }) => Some((option, target)),
             _ => None,
-        };
-        let pictures = [picture("--overlay", &self.outputs.overlay), picture("--panel", &self.outputs.panel)];
-        self.json.as_ref().map(|target| ("--json", target)).into_iter().chain(pictures.into_iter().flatten())
+        });
+        self.json.as_ref().map(|target| ("--json", target)).into_iter().chain(streams)
     }
 }
 
@@ -281,7 +281,7 @@ fn input(path: PathBuf) -> Input {
 }
 
 fn target(path: PathBuf) -> Target {
-    if is_dash(&path) { Target::Stdout } else { Target::File(path) }
+    if is_dash(&path) { Target::Stream(Stream::new("standard output", std::io::stdout())) } else { Target::File(path) }
 }
 
 /// A picture file and its format: that of the extension, or else of `--format`.

@@ -90,7 +90,7 @@ pub(crate) fn places(request: &Request) -> Vec<String> {
     let beside = outputs.beside.then(|| format!("*-{kind}.{} beside them", outputs.format.extension()));
     let json = request.json.iter().filter_map(|target| match target {
         Target::File(path) => Some(printable_path(path).to_string()),
-        Target::Stdout => None,
+        Target::Stream(_) => None,
     });
     folders.map(folder).chain(beside).chain(json).collect()
 }

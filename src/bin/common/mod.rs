@@ -1,6 +1,7 @@
 //! What the programs share.
 
 pub(crate) mod claims;
+mod exit;
 mod heap;
 mod manual;
 pub(crate) mod signals;
@@ -28,7 +29,7 @@ fn parse<A: Parser>() -> Result<A, clap::Error> {
     let arguments: Vec<_> = std::env::args_os().collect();
     let command = command::<A>();
     if let Some(text) = manual::printed(&command, &arguments)? {
-        cbam::sys::exit(printed(&text));
+        exit::exit(printed(&text));
     }
     A::from_arg_matches(&command.try_get_matches_from(arguments)?)
 }

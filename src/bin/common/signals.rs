@@ -33,7 +33,7 @@ pub(super) fn listen(asked: fn()) -> io::Result<()> {
 pub(crate) fn end_at_once() -> ! {
     say_aside(Error::Interrupted.to_string());
     cbam::files::remove_unfinished();
-    cbam::sys::abandon(status::INTERRUPTED)
+    super::exit::abandon(status::INTERRUPTED)
 }
 
 /// As [`say`], from a thread that must not wait: standard error may be a pipe that nobody empties.

@@ -61,7 +61,7 @@ pub(crate) fn end(done: Result<u8>) -> ! {
         Ok(usage) => leave(usage),
         Err(error) => told(&error, status::NOTHING_DONE),
     });
-    cbam::sys::exit(code)
+    super::exit::exit(code)
 }
 
 /// Says the error that spoilt some of the work; the status that follows from it.
@@ -89,7 +89,7 @@ pub(super) fn leave(mut usage: clap::Error) -> ! {
     }
     let printed = usage.print();
     let help = usage.exit_code() == 0;
-    cbam::sys::exit(match printed {
+    super::exit::exit(match printed {
         Err(error) if help && error.kind() != ErrorKind::BrokenPipe => failed(Error::io("standard output")(error)),
         _ if help => status::DONE,
         _ => status::NOTHING_DONE,

@@ -153,7 +153,11 @@ fn what_cannot_be_done_is_said_before_any_work() {
         2,
         "p has not one of the 5 pictures of the truth, such as p/coffee.jpg",
     );
-    refused(&["--images", "p", "--maps", "spatial:stage9"], 2, "spatial:stage5, spatial:stage6.expansion, spatial:stage7");
+    refused(
+        &["--images", "p", "--maps", "spatial:stage9"],
+        2,
+        "spatial:stage5, spatial:stage6.expansion, spatial:stage7",
+    );
     refused(&["--images", ".", "--maps-dir", "truth.tsv"], 2, "truth.tsv: ");
     std::fs::write(folder.join("truth.tsv"), TRUTH.replace("p/rocket.jpg", "p/coffee.png")).unwrap();
     refused(&["--images", ".", "--maps-dir", "maps"], 2, "coffee.npy would be written twice for --maps-dir");

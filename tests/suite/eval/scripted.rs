@@ -1,0 +1,67 @@
+//! `cbam-eval` of networks that PyTorch scripted: the figures are of what the network itself says.
+
+use cbam::model::{Model, Question};
+use cbam::photo::{Limits, Preprocess, open};
+use cbam::torchscript::ScriptedNetwork;
+use serde_json::Value;
+use tch::Device;
+
+use crate::{file, program};
+
+const PHOTOS: [&str; 3] = ["chelsea.jpg", "coffee.jpg", "rocket.jpg"];
+
+/// How `cbam-eval` ends with these arguments, what it says and what it writes as JSON.
+fn cbam_eval(arguments: &[&str]) -> (Option<i32>, String, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program("cbam-eval");
+    command.current_dir(folder.path()).args(["--device", "cpu", "--threads", "1", "--quiet", "--json", "r.json"]);
+    let output = command.arg("--images").arg(file("assets/images")).args(arguments).output().unwrap();
+    let json = std::fs::read(folder.path().join("r.json")).unwrap_or_default();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), said, serde_json::from_slice(&json).unwrap_or_default())
+}
+
+#[test]
+fn the_classes_are_those_that_the_network_names_itself() {
+    let script = file("tests/golden/torchscript/features.pt");
+    let preprocess = Preprocess { short_side: 64, ..Preprocess::imagenet() };
+    let network = ScriptedNetwork::open(&script, Device::Cpu, preprocess.clone(), None).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut truth = "image,class,x1,y1,x2,y2\n".to_owned();
+    for (number, name) in PHOTOS.iter().enumerate() {
+        let photo = open(&file("assets/images").join(name), &Limits::default()).unwrap();
+        let look = network.look(&[&preprocess.resample(&photo).unwrap()], &Question::default()).unwrap().remove(0);
+        // The last one is said to be of another class.
+        let class = (look.likeliest.unwrap() + usize::from(number == 2)) % look.readout.probabilities.len();
+        truth += &format!("{name},{class},10,10,200,200\n");
+    }
+    let table = folder.path().join("truth.csv");
+    std::fs::write(&table, truth).unwrap();
+    let asked = ["--truth", table.to_str().unwrap(), "--torchscript", script.to_str().unwrap(), "--size", "64"];
+    let (status, said, report) = cbam_eval(&asked);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(said.contains("features.pt: output 0 is taken for scores"), "{said}");
+    assert_eq!((&report["arch"], &report["attention"]), (&Value::from("TorchScript"), &Value::Null));
+    let top1 = report["all"]["accuracy"]["top1"]["value"].as_f64().unwrap();
+    assert!((top1 - 2.0 / 3.0).abs() < 1e-6, "{top1}");
+    let maps: Vec<_> = report["all"]["maps"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(maps, ["centre Gaussian", "centre point", "gradcam"]);
+}
+
+#[test]
+fn what_cannot_be_had_of_a_script_is_said() {
+    let script = |name: &str| file(format!("tests/golden/torchscript/{name}")).display().to_string();
+    let [features, alone] = ["features.pt", "map_alone.pt"].map(script);
+    for (arguments, part) in [
+        (&["--torchscript", &features, "--size", "64", "--measure", "sanity"][..], "leave it out"),
+        (&["--torchscript", &features, "--plain", "--measure", "time"], "cannot be used with"),
+        (&["--torchscript", &features, "--size", "64", "--maps", "fused", "--measure", "time"], "map fused"),
+        (&["--torchscript", &alone, "--size", "64", "--measure", "faithfulness"], "has no classifier"),
+        (&["--torchscript-classes", "1", "--measure", "time"], "--torchscript"),
+        (&["--outputs", "sigmoid", "--measure", "time"], "--weights or --torchscript"),
+    ] {
+        let (status, said, _) = cbam_eval(arguments);
+        assert_eq!(status, Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(part), "{arguments:?}: {said}");
+    }
+}

@@ -1,4 +1,5 @@
-//! What can go wrong, and who is at fault: a file, the weights, an argument, a layer's input or the device.
+//! What can go wrong, and who is at fault: an argument, a file, a picture, the weights, the truth, a network, a layer's input, the
+//! device, libtorch or this crate.
 //!
 //! Messages hold names from files; they are [`printable`], on one line.
 
@@ -37,12 +38,28 @@ pub enum Error {
         /// What is wrong, and the keys concerned.
         message: String,
     },
+    /// What a truth says cannot be used.
+    #[error("{}: {}", printable_path(path), printable(message))]
+    Truth {
+        /// The file, or the picture that it is of.
+        path: PathBuf,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
     /// An argument or an option has a value that cannot be used.
     #[error("{}: {}", printable(argument), printable(message))]
     Argument {
         /// The argument, by the name that the caller used.
         argument: String,
         /// What is wrong, and what would be right.
+        message: String,
+    },
+    /// What a network gives out cannot be used.
+    #[error("{}: {}", printable(what), printable(message))]
+    Network {
+        /// What of it, or the network.
+        what: String,
+        /// What is wrong with it.
         message: String,
     },
     /// A layer was given a tensor of the wrong shape, kind or device.
@@ -67,8 +84,26 @@ pub enum Error {
     #[error("interrupted")]
     Interrupted,
     /// libtorch refused an operation.
-    #[error(transparent)]
-    Torch(#[from] tch::TchError),
+    #[error("{}", printable(message))]
+    Torch {
+        /// What it says, without where in its own code that was.
+        message: String,
+    },
+    /// A fault of this crate's own.
+    #[error("an internal error: {}", printable(message))]
+    Internal {
+        /// What should not be.
+        message: String,
+    },
+}
+
+impl From<tch::TchError> for Error {
+    fn from(error: tch::TchError) -> Self {
+        let text = error.to_string();
+        // Behind that come the frames of its stack.
+        let message = text.split("\nException raised from").next().unwrap_or(&text).trim();
+        Self::Torch { message: message.to_owned() }
+    }
 }
 
 impl Error {
@@ -85,6 +120,21 @@ impl Error {
     /// An [`Error::Weights`] about `path`.
     pub fn weights(path: impl AsRef<Path>, message: impl ToString) -> Self {
         Self::Weights { path: path.as_ref().to_owned(), message: message.to_string() }
+    }
+
+    /// An [`Error::Truth`] about `path`.
+    pub fn truth(path: impl AsRef<Path>, message: impl ToString) -> Self {
+        Self::Truth { path: path.as_ref().to_owned(), message: message.to_string() }
+    }
+
+    /// An [`Error::Network`] about `what` it gives out.
+    pub fn network(what: impl ToString, message: impl ToString) -> Self {
+        Self::Network { what: what.to_string(), message: message.to_string() }
+    }
+
+    /// An [`Error::Internal`].
+    pub fn internal(message: impl ToString) -> Self {
+        Self::Internal { message: message.to_string() }
     }
 
     /// An [`Error::Argument`] about `argument`.

@@ -1,9 +1,44 @@
 //! The one crossing between arrays and tensors.
 
-use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, CowArray, Dimension};
+use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, CowArray, Dimension, Ix2};
 use tch::{Device, Kind, Tensor};
 
+use crate::maps::{AttentionMap, MapRange};
 use crate::{Error, Result, kernels};
+
+/// What can be made of a tensor of anybody's network.
+pub trait FromTensor: Sized {
+    /// From the map of one picture, on any device and of any kind of number: `[h, w]`, `[1, h, w]` or `[1, 1, h, w]`. `range` says
+    /// what its values mean.
+    ///
+    /// ```
+    /// use cbam::FromTensor;
+    /// use cbam::maps::{AttentionMap, MapRange};
+    /// use tch::{Device, Kind, Tensor};
+    ///
+    /// let gate = Tensor::rand([1, 14, 18], (Kind::Float, Device::Cpu)); // after a sigmoid, say
+    /// let map = AttentionMap::from_tensor(&gate, MapRange::Unit)?;
+    /// assert_eq!(map.values().dim(), (14, 18));
+    /// # Ok::<(), cbam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it is not the map of one picture, or a value is not in the range.
+    fn from_tensor(map: &Tensor, range: MapRange) -> Result<Self>;
+}
+
+impl FromTensor for AttentionMap {
+    fn from_tensor(map: &Tensor, range: MapRange) -> Result<Self> {
+        let sides = match map.size()[..] {
+            [h, w] | [1, h, w] | [1, 1, h, w] => [h, w],
+            ref size => {
+                let expected = "the map of one picture: [h, w], [1, h, w] or [1, 1, h, w]".to_owned();
+                return Err(Error::Input { layer: "attention map", expected, got: format!("{size:?}") });
+            }
+        };
+        Self::new(to_host::<Ix2>(&map.f_detach()?.f_reshape(sides)?)?, range)
+    }
+}
 
 /// A tensor as an array of f32 on the host.
 pub(crate) fn to_host<D: Dimension>(tensor: &Tensor) -> Result<Array<f32, D>> {
@@ -58,6 +93,20 @@ mod tests {
     use ndarray::{Array4, Ix4};
 
     use super::*;
+
+    #[test]
+    fn the_map_of_one_picture_is_taken_and_no_other() {
+        let like = (Kind::Half, Device::Cpu);
+        for shape in [&[3, 4][..], &[1, 3, 4], &[1, 1, 3, 4]] {
+            let map = AttentionMap::from_tensor(&Tensor::full(shape, 0.25, like), MapRange::Unit).unwrap();
+            assert_eq!((map.values().dim(), map.values()[[2, 3]]), ((3, 4), 0.25));
+        }
+        for shape in [&[2, 3, 4][..], &[1, 2, 3, 4], &[12]] {
+            let error = AttentionMap::from_tensor(&Tensor::full(shape, 0.25, like), MapRange::Unit).unwrap_err();
+            assert!(error.to_string().contains("one picture"), "{error}");
+        }
+        assert!(AttentionMap::from_tensor(&Tensor::full([3, 4], 1.5, like), MapRange::Unit).is_err());
+    }
 
     #[test]
     fn arrays_go_there_and_back_whatever_their_layout() {

@@ -50,6 +50,7 @@ pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use host::FromTensor;
 
 /// The README's code runs as tests.
 #[cfg(doctest)]

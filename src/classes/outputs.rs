@@ -88,7 +88,7 @@ impl Outputs {
     /// The probabilities of the answers from the numbers `[N, numbers]`: `[N, answers]`.
     ///
     /// # Errors
-    /// [`Error::Argument`] with the first number that is infinite or not a number, or that is no probability where it
+    /// [`Error::Network`] with the first number that is infinite or not a number, or that is no probability where it
     /// should be one.
     pub fn probabilities(self, numbers: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
         refuse(numbers, |number| !number.is_finite(), NOT_FINITE)?;
@@ -138,7 +138,7 @@ fn refuse(numbers: ArrayView2<'_, f32>, is_wrong: impl Fn(f32) -> bool, what: &s
     match numbers.indexed_iter().find(|(_, number)| is_wrong(**number)) {
         None => Ok(()),
         Some(((_, class), number)) => {
-            Err(Error::argument("the network's output", format!("{number} for class {class} is {what}")))
+            Err(Error::network("the network's output", format!("{number} for class {class} is {what}")))
         }
     }
 }

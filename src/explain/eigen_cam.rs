@@ -41,7 +41,7 @@ pub(crate) fn projection(features: ArrayView3<'_, f32>) -> Result<Array2<f32>> {
 
 /// The largest eigenvalue of a symmetric matrix, and its vector.
 fn first_component(matrix: ArrayView2<'_, f64>) -> Result<(f64, Array1<f64>)> {
-    let failed = || Error::argument("features", "have no principal component: they are not finite, or there are none");
+    let failed = || Error::network("features", "have no principal component: they are not finite, or there are none");
     let side = matrix.nrows();
     if side == 0 || !matrix.iter().all(|value| value.is_finite()) {
         return Err(failed());

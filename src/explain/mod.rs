@@ -1,7 +1,7 @@
 //! Explanations from outside the network: what a gradient, or a change of the picture, says about a decision.
 //!
 //! They are what the attention maps are compared with. [`explain`] makes one map of one picture for one class, at any place of
-//! any network that is [`Features`]; [`Method`] names the methods. [`grad_cam`] takes tensors.
+//! any network that is [`Features`]; [`Method`] names the methods. [`TensorFeatures`] makes any tch network that.
 //!
 //! | module | what it runs | paper |
 //! |---|---|---|
@@ -47,8 +47,8 @@ use variants::Subject;
 pub use crate::maps::Method;
 pub use features::{Features, Slope};
 pub use options::ExplainOptions;
-pub use tensors::grad_cam;
-pub(crate) use tensors::{gradient, slope_of};
+pub use tensors::{TensorFeatures, grad_cam};
+pub(crate) use tensors::{gradient, slope_of, tensor_scores};
 
 /// One map of one picture, on its native grid, not scaled: 0 or more, and higher where more speaks for the class.
 ///

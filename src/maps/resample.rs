@@ -173,7 +173,7 @@ impl Rows {
         all.par_chunks_mut(rows * width).enumerate().for_each(|(task, out)| {
             arch().dispatch(Fill { rows: self, first: task * rows, out });
         });
-        Array2::from_shape_vec((height, width), all).map_err(|error| Error::argument("map size", error))
+        Array2::from_shape_vec((height, width), all).map_err(Error::internal)
     }
 }
 

@@ -12,7 +12,6 @@ mod lend;
 mod load;
 mod model;
 mod open;
-mod outputs;
 mod pass;
 mod places;
 mod reference;
@@ -24,6 +23,7 @@ use tch::{Tensor, nn};
 
 use crate::attention::Gate;
 use crate::backbone::{Backbone, Prepared};
+use crate::explain::tensor_scores;
 use crate::host::to_host;
 use crate::photo::Preprocess;
 use crate::{Error, Result, sys};
@@ -36,7 +36,6 @@ pub use input::ForwardPrecision;
 pub(crate) use input::normalised;
 pub(crate) use load::LEANS;
 pub use open::{OpenOptions, Opened};
-pub(crate) use outputs::scores as tensor_scores;
 pub use places::Place;
 pub use reference::{Agreement, Reference};
 use site::Site;
@@ -174,13 +173,13 @@ impl Network {
     /// # Errors
     /// [`Error::Torch`] if libtorch fails.
     pub fn scores(&self, logits: &Tensor) -> Result<Tensor> {
-        outputs::scores(self.config.outputs, logits)
+        tensor_scores(self.config.outputs, logits)
     }
 
     /// The probabilities of its answers from logits `[N, classes]`: `[N, answers]`; see [`Outputs::probabilities`].
     ///
     /// # Errors
-    /// [`Error::Argument`] if a logit is infinite or not a number.
+    /// [`Error::Network`] if a logit is infinite or not a number.
     pub fn probabilities(&self, logits: &Tensor) -> Result<Array2<f32>> {
         self.config.outputs.probabilities(to_host::<Ix2>(logits)?.view())
     }

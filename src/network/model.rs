@@ -7,10 +7,10 @@ use half::f16;
 use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, Ix2, Ix3};
 use tch::{Device, Kind, Tensor};
 
-use super::{Network, outputs};
+use super::Network;
 use crate::Result;
 use crate::classes::{Outputs, both_answers, imagenet_classes};
-use crate::explain::{Features, Slope, gradient, slope_of};
+use crate::explain::{Features, Slope, gradient, slope_of, tensor_scores};
 use crate::host::to_host;
 use crate::maps::{HEAD, MapName, Method};
 use crate::model::{Description, Look, Model, Question, explain_looks, tune};
@@ -164,7 +164,7 @@ impl Features for Network {
         let (place, input) = (self.place(Some(place))?, self.picture(pixels)?);
         let features = tch::no_grad(|| self.features_at(place, &input))?;
         let scores =
-            |features: &Tensor| outputs::scores(self.config.outputs, &Network::logits_from(self, place, features)?);
+            |features: &Tensor| tensor_scores(self.config.outputs, &Network::logits_from(self, place, features)?);
         let gradient = gradient(&features, &[class as i64], scores)?;
         slope_of(&features.f_get(0)?, &gradient.f_get(0)?)
     }

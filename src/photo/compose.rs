@@ -36,7 +36,7 @@ pub(crate) fn resize_rgba(picture: &RgbaImage, width: u32, height: u32) -> Resul
 
 fn resize(picture: &impl IntoImageView, out: &mut impl IntoImageViewMut) -> Result<()> {
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new().resize(picture, out, &options).map_err(|error| Error::argument("resize", error))
+    Resizer::new().resize(picture, out, &options).map_err(Error::internal)
 }
 
 /// The largest part in the middle of a picture that has the shape of `size`, resized to it.

@@ -232,7 +232,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         let question = Question { class: facts.class, explain, go_on: Some(&go_on), ..Question::about(&facts.maps) };
         let looks = catch_unwind(AssertUnwindSafe(|| network.look(&pictures, &question)));
         let looks = looks
-            .unwrap_or_else(|_| Err(Error::argument("network", "libtorch failed on it, for want of memory perhaps")))?;
+            .unwrap_or_else(|_| Err(Error::network("network", "libtorch failed on it, for want of memory perhaps")))?;
         exactly(looks, batch.len())
     }
 }
@@ -252,8 +252,7 @@ fn exactly(looks: Vec<Look>, count: usize) -> Result<Vec<Look>> {
     if looks.len() == count {
         return Ok(looks);
     }
-    let (expected, got) = (format!("{count} looks"), looks.len().to_string());
-    Err(Error::Input { layer: "pipeline", expected, got })
+    Err(Error::network("network", format!("{} answers about {count} pictures", looks.len())))
 }
 
 /// Releases everyone who waits for the network's thread.

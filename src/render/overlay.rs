@@ -17,7 +17,7 @@ use super::{Colormap, contour::Contour, sample::Sample};
 use crate::{
     Error, Result,
     kernels::arch,
-    maps::{AttentionMap, Resample, Rows, ScaleLimits},
+    maps::{AttentionMap, Resample, Rows, Scale, ScaleLimits},
     photo::{ImageSize, Photo},
 };
 
@@ -95,6 +95,14 @@ impl Overlay {
             }
         }
         Ok(())
+    }
+
+    /// The picture with the map over it, from the map's least value to its greatest; see [`apply`](Self::apply).
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn draw(&self, photo: &Photo, map: &AttentionMap) -> Result<DynamicImage> {
+        self.apply(photo, map, Scale::Image.limits(map))
     }
 
     /// The picture with the map over it, at the picture's own size.

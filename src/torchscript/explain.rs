@@ -8,10 +8,9 @@ use super::forward::first_line;
 use super::outputs::{self, Classes};
 use crate::Result;
 use crate::classes::Outputs;
-use crate::explain::{Features, Slope, slope_of};
+use crate::explain::{Features, Slope, slope_of, tensor_scores};
 use crate::host::{to_host, to_tensor};
 use crate::maps::Method;
-use crate::network::tensor_scores;
 
 impl ScriptedNetwork {
     /// The methods that can explain its answers, the one that is taken by default first.

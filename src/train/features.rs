@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use image::RgbImage;
-use ndarray::Array2;
+use ndarray::{Array2, Axis, Ix3, stack};
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
@@ -11,6 +11,7 @@ use super::Observer;
 use super::loader::prefetch;
 use super::teacher::{self, Framing};
 use super::views::{Placement, Studio};
+use crate::host::{to_host, to_tensor};
 use crate::network::Network;
 use crate::{Error, Result};
 
@@ -113,7 +114,7 @@ pub(super) fn prepare(
                     .zip(&evidence)
                     .map(|(drawn, evidence)| teacher::moved(evidence.view(), &drawn.views[view].1, studio.mask_grid()))
                     .collect();
-                cluttered.push(&features, &answer, to_tensor(&targets)?)?;
+                cluttered.push(&features, &answer, maps_to_tensor(&targets)?)?;
             }
         }
         told(size, total, observer)
@@ -128,7 +129,7 @@ pub(super) fn prepare(
             let features = trunk(network, drawn.iter().map(|(view, _)| view))?;
             let lesson = teacher::teach(network, &features)?;
             let masks: Vec<_> = drawn.into_iter().map(|(_, mask)| mask).collect();
-            composite.push(&features, &lesson.log_probabilities, to_tensor(&masks)?)?;
+            composite.push(&features, &lesson.log_probabilities, maps_to_tensor(&masks)?)?;
         }
         told(size, total, observer)
     })?;
@@ -195,18 +196,11 @@ pub(super) fn input<'a>(network: &Network, pictures: impl Iterator<Item = &'a Rg
 
 /// `[N, h, w]` as one array each.
 pub(super) fn to_maps(tensor: &Tensor) -> Result<Vec<Array2<f32>>> {
-    let [count, rows, columns] = [0, 1, 2].map(|axis| tensor.size()[axis] as usize);
-    let mut values = vec![0f32; count * rows * columns];
-    let length = values.len();
-    tensor.f_to_device(Device::Cpu)?.f_contiguous()?.f_copy_data(&mut values, length)?;
-    Ok((0..count)
-        .map(|i| Array2::from_shape_fn((rows, columns), |(row, column)| values[(i * rows + row) * columns + column]))
-        .collect())
+    Ok(to_host::<Ix3>(tensor)?.outer_iter().map(|map| map.to_owned()).collect())
 }
 
 /// Maps of one grid as one tensor, `[N, rows, columns]`.
-fn to_tensor(maps: &[Array2<f32>]) -> Result<Tensor> {
-    let (rows, columns) = maps.first().map_or((0, 0), Array2::dim);
-    let values: Vec<f32> = maps.iter().flatten().copied().collect();
-    Ok(Tensor::f_from_slice(&values)?.f_view([maps.len() as i64, rows as i64, columns as i64])?)
+fn maps_to_tensor(maps: &[Array2<f32>]) -> Result<Tensor> {
+    let views: Vec<_> = maps.iter().map(Array2::view).collect();
+    to_tensor(stack(Axis(0), &views).map_err(Error::internal)?.view())
 }

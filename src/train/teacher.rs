@@ -86,7 +86,7 @@ fn eigen_cam(features: &Tensor) -> Result<Tensor> {
         (0..on_host.len_of(Axis(0))).into_par_iter().map(|picture| projection(on_host.index_axis(Axis(0), picture)));
     let maps = maps.collect::<Result<Vec<_>>>()?;
     let views: Vec<_> = maps.iter().map(Array2::view).collect();
-    let maps = stack(Axis(0), &views).map_err(|error| Error::argument("features", error))?;
+    let maps = stack(Axis(0), &views).map_err(Error::internal)?;
     unit_range(&to_tensor(maps.view())?.f_to_device(features.device())?.f_relu()?.f_flatten(1, 2)?)
 }
 

@@ -26,10 +26,10 @@ impl Seen {
     pub(crate) fn new(look: &Look, class: Option<usize>, share: Option<f64>) -> cbam::Result<Self> {
         let probabilities = look.readout.probabilities.view();
         if probabilities.iter().any(|probability| !probability.is_finite()) {
-            return Err(cbam::Error::argument("the network's answer", "a probability is not a number"));
+            return Err(cbam::Error::network("the network's answer", "a probability is not a number"));
         }
         let first = look.likeliest;
-        let first = first.ok_or_else(|| cbam::Error::argument("the network's answer", "it says nothing of classes"))?;
+        let first = first.ok_or_else(|| cbam::Error::network("the network's answer", "it says nothing of classes"))?;
         let truth = match class {
             Some(class) => Some((eval::rank(probabilities, class)?, probabilities[class])),
             None => None,

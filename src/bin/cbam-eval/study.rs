@@ -159,7 +159,7 @@ impl Study<'_> {
     fn look(&self, network: &dyn Model, picture: &Resampled, maps: &[MapName], class: Option<usize>) -> Result<Look> {
         let question = Question { class, explain: self.explain.clone(), ..Question::about(maps) };
         let look = network.look(&[picture], &question)?.pop();
-        look.ok_or_else(|| Error::argument("network", "says nothing of the picture"))
+        look.ok_or_else(|| Error::network("network", "it says nothing of the picture"))
     }
 
     /// The names of the maps that are not costly.

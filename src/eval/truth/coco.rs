@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use super::draft::{Drafts, Thing};
 use super::names::ClassNames;
 use super::record::{Fields, Record};
-use super::{BoundingBox, LEADS_OUT, NO_SIZE, TruthRow, inside, read, size, wrong};
-use crate::Result;
+use super::{BoundingBox, LEADS_OUT, NO_SIZE, TruthRow, inside, read, size};
 use crate::eval::{RemarkKind, Remarks};
+use crate::{Error, Result};
 
 /// The longest file that is read; the largest sets have about 1 GiB.
 const MOST: u64 = 4 << 30;
@@ -55,11 +55,11 @@ pub(super) fn read(path: &Path, classes: &ClassNames, remarks: &mut Remarks) -> 
     let text = read::text(path, MOST)?;
     if text.trim_start().starts_with('[') {
         let message = "a list, as results are; the truth is an instances file: images, annotations, categories";
-        return Err(wrong(path, format!("no COCO instances file: {message}")));
+        return Err(Error::truth(path, format!("no COCO instances file: {message}")));
     }
     let text = without_nan(&text);
     let file: File<'_> =
-        serde_json::from_str(&text).map_err(|error| wrong(path, format!("no COCO instances file: {error}")))?;
+        serde_json::from_str(&text).map_err(|error| Error::truth(path, format!("no COCO instances file: {error}")))?;
     let names = categories(file.categories, remarks);
     let mut reading = Reading { classes, names, drafts: Drafts::default(), images: HashMap::new() };
     for (number, image) in file.images.into_iter().enumerate() {

@@ -21,8 +21,8 @@ mod record;
 mod table;
 mod voc;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
 use ndarray::Array2;
 
@@ -129,7 +129,7 @@ impl TruthRow {
     ///
     /// # Errors
     /// [`Error::Photo`] if the truth has another size, or no box lies on the picture; [`Error::Io`] or [`Error::Photo`] if
-    /// the mask cannot be read, is of another size or has no object; [`Error::Argument`] if the object is unknown.
+    /// the mask cannot be read, is of another size or has no object; [`Error::Truth`] if the object is unknown.
     pub fn region(&self, size: ImageSize, remarks: &mut Remarks) -> Result<Region> {
         self.check_size(size)?;
         match &self.object {
@@ -142,9 +142,7 @@ impl TruthRow {
                 Ok(Region::of_boxes(&boxes, size))
             }
             Object::Mask(path) => masks::region(path, size, remarks),
-            Object::Unknown => {
-                Err(Error::argument("truth", format!("where the objects of {} are is unknown", self.image)))
-            }
+            Object::Unknown => Err(Error::truth(&self.image, "where its objects are is unknown")),
         }
     }
 
@@ -242,8 +240,8 @@ impl Truth {
     /// are matched with by their paths, or else by their stems.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file if it cannot be read, is of none of the formats, or nothing of it can be used;
-    /// [`Error::Argument`] if the path is none of the formats.
+    /// [`Error::Io`] naming the file if it cannot be read; [`Error::Truth`] if it is of none of the formats, or nothing of it can
+    /// be used.
     pub fn open(path: impl AsRef<Path>, classes: &ClassNames, pictures: &[String]) -> Result<Self> {
         let path = path.as_ref();
         if path.metadata().map_err(Error::io(path))?.is_dir() {
@@ -252,10 +250,10 @@ impl Truth {
         let mut remarks = Remarks::default();
         let (format, rows) = match extension(path).as_deref() {
             Some("json") => (TruthFormat::Coco, coco::read(path, classes, &mut remarks)?),
-            Some("xml") => return Err(refuse(path, "one VOC file is one picture's: name the folder of them")),
-            Some("png") => return Err(refuse(path, "one mask is one picture's: name the folder of them")),
+            Some("xml") => return Err(Error::truth(path, "one VOC file is one picture's: name the folder of them")),
+            Some("png") => return Err(Error::truth(path, "one mask is one picture's: name the folder of them")),
             Some("tar" | "zip" | "gz") => {
-                return Err(refuse(path, "an archive: unpack it and name the file or folder"));
+                return Err(Error::truth(path, "an archive: unpack it and name the file or folder"));
             }
             _ => (TruthFormat::Table, table::read(path, classes, &mut remarks)?),
         };
@@ -266,7 +264,7 @@ impl Truth {
     /// in are their classes.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder cannot be read, or nothing in it can be used.
+    /// [`Error::Io`] if the folder cannot be read, [`Error::Truth`] if nothing in it can be used.
     pub fn open_among(folder: impl AsRef<Path>, classes: &ClassNames, pictures: &[String]) -> Result<Self> {
         let (folder, pictures) = (folder.as_ref(), &Pictures::new(pictures));
         let mut remarks = Remarks::default();
@@ -289,10 +287,10 @@ impl Truth {
         let (format, rows) = match (xml.is_empty(), images.is_empty()) {
             (true, true) => {
                 let expected = "Pascal VOC files (.xml), masks (.png), or a folder of pictures for each class";
-                return Err(refuse(folder, &format!("a folder without {expected}")));
+                return Err(Error::truth(folder, format!("a folder without {expected}")));
             }
             (false, false) if masks => {
-                return Err(refuse(folder, "a folder with both .xml and .png: name the folder of one of them"));
+                return Err(Error::truth(folder, "a folder with both .xml and .png: name the folder of one of them"));
             }
             (false, _) => (TruthFormat::Voc, voc::read(&xml, folder, classes, pictures, &mut remarks)),
             (true, false) if masks && !folders::are_classes(&images, folder, classes) => {
@@ -307,13 +305,13 @@ impl Truth {
     fn of(path: &Path, format: TruthFormat, rows: Vec<TruthRow>, remarks: Remarks) -> Result<Self> {
         if let Some(share) = only_shares(&rows) {
             let message = "boxes look like shares of the picture (0 to 1); pixels are wanted";
-            return Err(wrong(path, format!("{format}: {message}; the first is {share}")));
+            return Err(Error::truth(path, format!("{format}: {message}; the first is {share}")));
         }
         if !rows.is_empty() {
             return Ok(Self { format, rows, remarks });
         }
         let reasons = if remarks.iter().next().is_some() { format!("; {remarks}") } else { String::new() };
-        Err(wrong(path, format!("{format}: there is no picture to measure{reasons}")))
+        Err(Error::truth(path, format!("{format}: there is no picture to measure{reasons}")))
     }
 }
 
@@ -358,13 +356,4 @@ fn extension(path: &Path) -> Option<String> {
 fn size(width: Option<f64>, height: Option<f64>) -> Option<ImageSize> {
     let side = |side: f64| (side >= 1.0 && side <= f64::from(u32::MAX) && side.fract() == 0.0).then_some(side as u32);
     Some(ImageSize::new(side(width?)?, side(height?)?))
-}
-
-fn refuse(path: &Path, message: &str) -> Error {
-    Error::argument("truth", format!("{}: {message}", path.display()))
-}
-
-/// An [`Error::Io`] about the content of a file.
-fn wrong(path: &Path, message: impl Into<String>) -> Error {
-    Error::io(path)(io::Error::new(io::ErrorKind::InvalidData, message.into()))
 }

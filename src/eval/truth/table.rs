@@ -6,9 +6,9 @@ use csv::{ReaderBuilder, StringRecord, StringRecordsIntoIter};
 
 use super::draft::{Drafts, Thing};
 use super::names::ClassNames;
-use super::{BoundingBox, LEADS_OUT, NO_SIZE, TruthRow, inside, read, size, wrong};
-use crate::Result;
+use super::{BoundingBox, LEADS_OUT, NO_SIZE, TruthRow, inside, read, size};
 use crate::eval::{RemarkKind, Remarks};
+use crate::{Error, Result};
 
 /// The longest file that is read.
 const MOST: u64 = 1 << 30;
@@ -31,7 +31,7 @@ const BOX: &str = "boxes of the table that are not four numbers, left out";
 /// The pictures, in the order in which they come first.
 pub(super) fn read(path: &Path, classes: &ClassNames, remarks: &mut Remarks) -> Result<Vec<TruthRow>> {
     let text = read::text(path, MOST)?;
-    let (columns, lines) = Columns::find(&text).map_err(|message| wrong(path, message))?;
+    let (columns, lines) = Columns::find(&text).map_err(|message| Error::truth(path, message))?;
     let mut drafts = Drafts::default();
     for (line, record) in lines {
         if let Err(message) = add(&record, &columns, line, classes, &mut drafts, remarks) {

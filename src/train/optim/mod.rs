@@ -193,6 +193,6 @@ impl Rule {
 /// The store's group of each of its trainable variables, by the place of their memory: the store does not name them.
 fn store_groups(store: &nn::VarStore) -> Result<BTreeMap<*mut std::ffi::c_void, usize>> {
     let variables = store.variables_.lock();
-    let variables = variables.map_err(|_| Error::argument("variables", "another thread died while it held them"))?;
+    let variables = variables.map_err(|_| Error::internal("another thread died while it held the variables"))?;
     Ok(variables.trainable_variables.iter().map(|variable| (variable.tensor.data_ptr(), variable.group)).collect())
 }

@@ -231,7 +231,7 @@ impl<'a> Trainer<'a> {
         name: &str,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
-        let wrong = |error: serde_json::Error| Error::argument(format!("the checkpoint's note {name}"), error);
+        let wrong = |error: serde_json::Error| Error::weights(format!("the checkpoint's note {name}"), error);
         if !self.notes.contains_key(name) {
             self.notes.insert(name.to_owned(), serde_json::to_string(&work()?).map_err(wrong)?);
         }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array3, ArrayView1};
+use ndarray::{Array3, Ix2};
 use rayon::prelude::*;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::folder::Labelled;
 use crate::eval::{Accuracy, AccuracySummary};
+use crate::host::{to_host, to_tensor};
 use crate::network::Network;
 use crate::train::Observer;
 use crate::train::loader::prefetch;
@@ -39,10 +40,9 @@ impl<'a> HeldOut<'a> {
     pub(super) fn evaluate(&mut self, network: &Network, observer: &mut dyn Observer) -> Result<AccuracySummary> {
         let mut accuracy = Accuracy::default();
         let mut count = |features: &Tensor, classes: &[usize]| -> Result<()> {
-            let logits = network.tail(features, false)?.logits.f_to_kind(Kind::Float)?.f_to_device(tch::Device::Cpu)?;
-            let logits = Vec::<f32>::try_from(logits.f_contiguous()?.f_view([-1])?)?;
-            for (scores, &class) in logits.chunks(logits.len() / classes.len()).zip(classes) {
-                accuracy.add(ArrayView1::from(scores), class)?;
+            let logits = to_host::<Ix2>(&network.tail(features, false)?.logits)?;
+            for (scores, &class) in logits.outer_iter().zip(classes) {
+                accuracy.add(scores, class)?;
             }
             Ok(())
         };
@@ -74,11 +74,7 @@ fn for_each_batch(
     let read = |index: usize| Ok((preprocess.apply(&pictures.pictures.open(index)?)?, pictures.classes[index]));
     let indices: Vec<usize> = (0..pictures.len()).collect();
     let mut run = |(pixels, classes): Group| {
-        let pixels = pixels.iter().map(|pixels| {
-            let shape: Vec<i64> = pixels.shape().iter().map(|&side| side as i64).collect();
-            let values: Vec<f32> = pixels.iter().copied().collect();
-            Ok(Tensor::f_from_slice(&values)?.f_view(&shape[..])?)
-        });
+        let pixels = pixels.iter().map(|pixels| to_tensor(pixels.view()));
         let batch = Tensor::f_stack(&pixels.collect::<Result<Vec<_>>>()?, 0)?.f_to_device(network.device())?;
         work(&batch, &classes)
     };

@@ -45,8 +45,8 @@ const UNREAD: [&str; 45] = [
     "pdf", "pef", "pfm", "psb", "psd", "raf", "raw", "rw2", "sgi", "srw", "svg", "svgz", "x3f", "xcf",
 ];
 
-/// Extensions of pictures that are read, beside those of the `image` crate.
-const ALSO_READ: [&str; 10] = ["btf", "dib", "icb", "jfi", "jif", "jpe", "mpo", "tf8", "vda", "vst"];
+/// Extensions of pictures that are read, beside those that the `image` crate says it reads.
+const ALSO_READ: [&str; 11] = ["btf", "dds", "dib", "icb", "jfi", "jif", "jpe", "mpo", "tf8", "vda", "vst"];
 
 /// How many names and kinds a message has.
 const NAMED: usize = 3;
@@ -193,7 +193,9 @@ mod tests {
     #[test]
     fn what_is_left_out_is_counted_by_its_reason() {
         let mut left_out = LeftOut::default();
-        assert!(["a.JPG", "a.jpe", "a.MPO", "a.dib", "a.vst"].iter().all(|name| left_out.keeps(name.as_ref())));
+        assert!(
+            ["a.JPG", "a.jpe", "a.MPO", "a.dib", "a.vst", "a.dds"].iter().all(|name| left_out.keeps(name.as_ref()))
+        );
         assert!(left_out.keeps("deep/er/b.webp".as_ref()));
         assert!(!left_out.keeps(".DS_Store".as_ref()) && !left_out.keeps("x/.hidden/notes.txt".as_ref()));
         assert!(left_out.is_empty());

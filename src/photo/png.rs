@@ -67,13 +67,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     let image = image.ok_or("broken PNG: its size is wrong")?;
     let beside = Beside::read(bytes);
     let orientation = orientation(beside.exif.as_deref(), beside.xmp.as_deref());
-    Ok(Picture {
-        pixels: Pixels::Image(image),
-        profile: beside.profile,
-        orientation,
-        damage: None,
-        notes: beside.notes,
-    })
+    let notes = beside.note().into_iter().collect();
+    Ok(Picture { pixels: Pixels::Image(image), profile: beside.profile, orientation, damage: None, notes })
 }
 
 fn describe(error: DecodingError) -> String {
@@ -105,9 +100,10 @@ struct Beside<'a> {
     profile: Option<Vec<u8>>,
     exif: Option<Cow<'a, [u8]>>,
     xmp: Option<Cow<'a, [u8]>>,
+    /// Whether there is a profile that cannot be unpacked.
+    broken_profile: bool,
     /// How many chunks were unpacked.
     unpacked: usize,
-    notes: Vec<String>,
 }
 
 impl<'a> Beside<'a> {
@@ -115,6 +111,12 @@ impl<'a> Beside<'a> {
         let mut beside = Self::default();
         chunks(bytes).for_each(|(kind, chunk)| beside.take(kind, chunk));
         beside
+    }
+
+    /// What was passed over.
+    fn note(&self) -> Option<String> {
+        let lost = self.broken_profile && self.profile.is_none();
+        lost.then(|| "its ICC profile was passed over: it cannot be unpacked".to_owned())
     }
 
     /// Whether a chunk is of those that are looked into.
@@ -132,9 +134,7 @@ impl<'a> Beside<'a> {
         match &kind {
             b"iCCP" if self.profile.is_none() => {
                 self.profile = field(chunk).and_then(|(_, packed)| self.unpack(packed.get(1..)?));
-                if self.profile.is_none() {
-                    self.notes.push("its ICC profile was passed over: it cannot be unpacked".to_owned());
-                }
+                self.broken_profile |= self.profile.is_none();
             }
             b"eXIf" => self.exif = Some(chunk.into()),
             b"iTXt" if self.xmp.is_none() => self.xmp = self.international(chunk),

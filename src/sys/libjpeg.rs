@@ -16,9 +16,10 @@ const MAX_SCANS: c_int = 500;
 /// The longest message of libjpeg, with its final 0 (`JMSG_LENGTH_MAX`).
 const MESSAGE: usize = 200;
 
-/// Warnings about markers beside the picture, of which nothing is lost for that: an Adobe segment with an unknown transform, and
-/// a JFIF segment of a later version.
-const OF_MARKERS: [&str; 2] = ["Unknown Adobe color transform code", "Warning: unknown JFIF revision number"];
+/// The warning about an Adobe segment that does not say how the colours are stored: they are guessed.
+const UNKNOWN_COLOURS: &str = "Unknown Adobe color transform code";
+/// The warning about a JFIF segment of a later version, of which nothing is lost for that.
+const LATER_VERSION: &str = "Warning: unknown JFIF revision number";
 
 /// A decoded JPEG.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub(crate) struct Decoded {
     pub(crate) samples: Vec<u8>,
     /// What was wrong; `None` if nothing was.
     pub(crate) damage: Option<Damage>,
+    /// The warning, if the colours were guessed: libjpeg takes three components for YCbCr then, and four for YCCK.
+    pub(crate) guessed: Option<String>,
 }
 
 /// What was wrong with a JPEG that was decoded all the same.
@@ -83,6 +86,7 @@ struct Parts {
 #[derive(Default)]
 struct Watch {
     damage: Option<Damage>,
+    guessed: Option<String>,
 }
 
 impl Decoder {
@@ -156,8 +160,15 @@ impl Decoder {
             }
         }
         // SAFETY: as above; the library is not running.
-        let damage = unsafe { (*self.0.as_ptr()).watch.damage.take() };
-        Ok(Decoded { width, height, channels, samples, damage })
+        let Watch { damage, guessed } = std::mem::take(unsafe { &mut (*self.0.as_ptr()).watch });
+        Ok(Decoded {
+            width,
+            height,
+            channels,
+            samples,
+            damage,
+            guessed: guessed.filter(|_| colours == Colours::AsMarked),
+        })
     }
 }
 
@@ -193,7 +204,11 @@ unsafe extern "C-unwind" fn warn(common: &mut jpeg_common_struct, level: c_int) 
         return;
     }
     let message = message(common);
-    if OF_MARKERS.iter().any(|start| message.starts_with(start)) {
+    if message.starts_with(UNKNOWN_COLOURS) {
+        watch.guessed = Some(message);
+        return;
+    }
+    if message.starts_with(LATER_VERSION) {
         return;
     }
     let ends = message.starts_with("Premature end of JPEG file");

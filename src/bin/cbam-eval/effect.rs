@@ -1,6 +1,5 @@
 //! Options that would change nothing in this evaluation: each is an error that says what it is for.
 
-use cbam::eval::TruthFormat;
 use cbam::maps::{MapName, Method};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
@@ -48,19 +47,19 @@ impl Cli {
         let located = chosen.rows.iter().any(Row::has_object);
         let faithful = self.measures(Measure::Faithfulness);
         let mapped = located || faithful || self.measures(Measure::Sanity) || self.measures(Measure::Time);
-        let named = chosen.format != Some(TruthFormat::Masks);
+        let named = chosen.rows.iter().any(|row| row.truth.as_ref().is_some_and(|truth| truth.class.is_some()));
         let nowhere = "where the objects are is not known, and nothing is measured that asks for maps";
         self.given.check::<Self>(&[
             (&["maps"], mapped || self.maps_dir.is_some(), nowhere),
             (&["against"], located || faithful, nowhere),
-            (&["labels"], named, "masks name no class"),
+            (&["labels"], named, "the truth gives none of the pictures one of the classes"),
         ])
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use cbam::eval::{Object, Remarks, TruthRow};
+    use cbam::eval::{BoundingBox, Object, Remarks, TruthFormat, TruthRow};
     use clap::Parser;
 
     use super::*;
@@ -102,8 +101,12 @@ mod tests {
     fn what_the_truth_leaves_idle_is_an_error() {
         let of = |format| {
             let row = |object| Row { image: "a.jpg".to_owned(), truth: Some(object) };
-            let object = if format == TruthFormat::Folders { Object::Unknown } else { Object::Mask("m.png".into()) };
-            let truth = TruthRow { image: "a.jpg".to_owned(), class: None, size: None, small: false, object };
+            let (class, object) = match format {
+                TruthFormat::Folders => (Some(1), Object::Unknown),
+                TruthFormat::Table => (None, Object::Boxes(vec![BoundingBox { x0: 0.0, y0: 0.0, x1: 9.0, y1: 9.0 }])),
+                _ => (None, Object::Mask("m.png".into())),
+            };
+            let truth = TruthRow { image: "a.jpg".to_owned(), class, size: None, small: false, object };
             Chosen { rows: vec![row(truth)], format: Some(format), remarks: Remarks::default() }
         };
         let checked = |line: &str, format| parsed(line).check_rows(&of(format)).map_err(|error| error.to_string());
@@ -111,7 +114,8 @@ mod tests {
             ("--truth t --maps fused", TruthFormat::Folders, "--maps has no effect"),
             ("--truth t --against fused", TruthFormat::Folders, "--against has no effect"),
             ("--truth t --measure time --against fused", TruthFormat::Folders, "--against has no effect"),
-            ("--truth t --labels l", TruthFormat::Masks, "--labels has no effect here: masks name no class"),
+            ("--truth t --labels l", TruthFormat::Masks, "--labels has no effect here: the truth gives none"),
+            ("--truth t --labels l", TruthFormat::Table, "--labels has no effect here: the truth gives none"),
         ] {
             let error = checked(line, format).expect_err(line);
             assert!(error.contains(part), "{line}: {error}");

@@ -1,10 +1,11 @@
 //! The best, the middle and the worst pictures of a map, drawn small.
 
+use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cbam::eval::{BoundingBox, PictureSource, Region, drawn_box, thresholds};
+use cbam::eval::{BoundingBox, PictureSource, Region, RemarkKind, Remarks, drawn_box, thresholds};
 use cbam::maps::Scale;
 use cbam::photo::Photo;
 use cbam::render::Overlay;
@@ -13,6 +14,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, Rgb, RgbImage};
 use serde::Serialize;
 
+use crate::console;
 use crate::record::Measured;
 use crate::study::Study;
 use crate::subject::at_size;
@@ -31,6 +33,8 @@ pub(crate) struct Gallery {
     /// What the pictures are ordered by.
     by: String,
     n: usize,
+    /// Pictures that should be here, and could not be drawn again.
+    missing: usize,
     rows: Vec<GalleryRow>,
 }
 
@@ -48,7 +52,7 @@ struct Shot {
     caption: String,
 }
 
-/// The galleries of the first maps.
+/// The galleries of the first maps. What was measured before and cannot be drawn any more is told.
 pub(crate) fn galleries(
     study: &Study<'_>,
     source: &PictureSource,
@@ -56,16 +60,26 @@ pub(crate) fn galleries(
     all: &Figures,
 ) -> Result<Vec<Gallery>> {
     let maps = study.subjects.iter().enumerate().filter(|(_, subject)| !subject.is_baseline());
-    let galleries = maps.take(MAPS).map(|(i, _)| gallery(study, source, set, all, i));
-    Ok(galleries.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    let mut lost = BTreeMap::new();
+    let galleries = maps.take(MAPS).map(|(i, _)| gallery(study, source, set, all, i, &mut lost));
+    let galleries = galleries.collect::<Result<Vec<_>>>()?;
+    let mut remarks = Remarks::default();
+    for reason in lost.values() {
+        let what = "pictures that could not be drawn again, left out of the report's best, median and worst";
+        remarks.add(RemarkKind::Changed, what, reason);
+    }
+    console::tell(&remarks, false);
+    Ok(galleries.into_iter().flatten().collect())
 }
 
+/// The gallery of one map; of pictures that cannot be drawn, `lost` gets the names and the reasons.
 fn gallery(
     study: &Study<'_>,
     source: &PictureSource,
     set: &Set<'_>,
     all: &Figures,
     i: usize,
+    lost: &mut BTreeMap<String, String>,
 ) -> Result<Option<Gallery>> {
     let steps = thresholds();
     let figures = all.maps.get(i).map(|(_, figures)| figures).filter(|figures| figures.summary.n > 0);
@@ -91,14 +105,12 @@ fn gallery(
     unique.dedup();
     let threshold = figures.map(|figures| figures.boxes[1].threshold);
     let mut drawn: Vec<Option<Shot>> = wanted.iter().map(|_| None).collect();
-    source.visit(&unique, study.limits.max_bytes, |place, bytes| {
-        // What was measured before and cannot be read any more is not shown.
-        let Ok(bytes) = bytes else { return Ok(()) };
+    let mut missing = 0;
+    let mut show = |place: usize, bytes: &[u8]| -> Result<()> {
         for (slot, name) in names.iter().enumerate().filter(|(_, name)| **name == unique[place]) {
             let (value, measured) = order[wanted[slot]];
-            let again = study.again(&set.rows[measured.row], &bytes, i);
-            let shown = again.and_then(|(photo, map, region)| draw(&photo, &map, region.as_deref(), threshold));
-            let Ok(picture) = shown else { continue };
+            let (photo, map, region) = study.again(&set.rows[measured.row], bytes, i)?;
+            let picture = draw(&photo, &map, region.as_deref(), threshold)?;
             let caption = match best {
                 Some(_) => format!("IoU {value:.2}"),
                 None => format!("insertion − deletion {value:.2}"),
@@ -106,6 +118,13 @@ fn gallery(
             let right = measured.seen.truth.map(|(rank, _)| if rank == 0 { ", class right" } else { ", class wrong" });
             let caption = format!("{caption}{}", right.unwrap_or_default());
             drawn[slot] = Some(Shot { picture, name: (*name).to_owned(), caption });
+        }
+        Ok(())
+    };
+    source.visit(&unique, study.limits.max_bytes, |place, bytes| {
+        if let Err(error) = bytes.and_then(|bytes| show(place, &bytes)) {
+            missing += 1;
+            lost.insert(unique[place].to_owned(), error.to_string());
         }
         Ok(())
     })?;
@@ -117,7 +136,7 @@ fn gallery(
         Some(best) => format!("IoU at {:.2}, the best threshold of the set", steps[best]),
         None => "insertion less deletion".to_owned(),
     };
-    Ok(Some(Gallery { map: study.subjects[i].to_string(), by, n: count, rows: rows.collect() }))
+    Ok(Some(Gallery { map: study.subjects[i].to_string(), by, n: count, missing, rows: rows.collect() }))
 }
 
 /// The map over the picture, with the boxes of the truth (white) and the box that the map draws (cyan).

@@ -7,8 +7,8 @@ use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
 use cbam::files::written_file;
+use cbam::photo::is_picture;
 use cbam::text::printable_path;
-use image::ImageFormat;
 use walkdir::WalkDir;
 
 /// The files of a program, by what they really are: links, hard links too, and other spellings of a path do not hide one.
@@ -136,8 +136,7 @@ fn existing(path: &Path, _: &Metadata) -> Identity {
 
 /// Whether a file in a folder that is read is one of those that are meant.
 fn is_read(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default();
-    ImageFormat::from_extension(extension).is_some() || extension.eq_ignore_ascii_case("xml")
+    is_picture(path) || path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("xml"))
 }
 
 /// A folder's real path, with the part that does not exist yet as it is written.

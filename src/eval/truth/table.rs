@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use csv::{ReaderBuilder, StringRecord, StringRecordsIntoIter};
-
 use super::draft::{Drafts, Thing};
 use super::names::ClassNames;
 use super::{BoundingBox, LEADS_OUT, NO_SIZE, TruthRow, inside, read, size};
@@ -13,7 +11,7 @@ use crate::{Error, Result};
 /// The longest file that is read.
 const MOST: u64 = 1 << 30;
 /// What may stand between the fields, the first that the header has counts.
-const SEPARATORS: [u8; 3] = *b"\t;,";
+const SEPARATORS: [char; 3] = ['\t', ';', ','];
 
 /// The columns that are known, each by its names.
 const IMAGE: &[&str] = &["image", "file", "filename", "file_name", "path"];
@@ -33,53 +31,94 @@ pub(super) fn read(path: &Path, classes: &ClassNames, remarks: &mut Remarks) -> 
     let text = read::text(path, MOST)?;
     let (columns, lines) = Columns::find(&text).map_err(|message| Error::truth(path, message))?;
     let mut drafts = Drafts::default();
-    for (line, record) in lines {
-        if let Err(message) = add(&record, &columns, line, classes, &mut drafts, remarks) {
-            remarks.add(RemarkKind::Lost, LINES, format_args!("line {line}: {message}"));
+    for line in lines {
+        if let Err(message) = add(&line, &columns, classes, &mut drafts, remarks) {
+            remarks.add(RemarkKind::Lost, LINES, format_args!("line {}: {message}", line.number));
         }
     }
     Ok(drafts.rows(remarks))
 }
 
-/// The lines that are not empty, each with its number. What follows a line with an open quote is read without that line, so that
-/// it costs itself alone.
+/// A line of the table, or several that are one record.
+#[derive(Default)]
+struct Line {
+    number: u64,
+    fields: Vec<String>,
+    /// Whether it opens a quote that is not closed where a field ends, and so was read alone.
+    open: bool,
+}
+
+/// The lines that are not empty. A field in quotes may go over several lines; a line with an open quote costs itself alone.
 struct Lines<'t> {
-    /// What `records` reads, and the number of its first line.
-    text: &'t str,
-    first: u64,
-    separator: u8,
-    records: StringRecordsIntoIter<&'t [u8]>,
+    /// What is not read yet, and the number of its first line.
+    rest: &'t str,
+    number: u64,
+    separator: char,
 }
 
 /// What ends a line.
 const ENDS: [char; 2] = ['\r', '\n'];
+/// The most fields over several lines that one record may have. Behind more, a quote was not closed; and so no line is read
+/// much more often.
+const MOST_LONG: usize = 100;
 
-impl<'t> Lines<'t> {
-    fn new(text: &'t str, first: u64, separator: u8) -> Self {
-        let mut builder = ReaderBuilder::new();
-        builder.has_headers(false).flexible(true).trim(csv::Trim::All).delimiter(separator);
-        Self { text, first, separator, records: builder.from_reader(text.as_bytes()).into_records() }
+impl Iterator for Lines<'_> {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
+        loop {
+            let text = self.rest.trim_start_matches(ENDS);
+            let number = self.number + newlines(&self.rest[..self.rest.len() - text.len()]);
+            if text.is_empty() {
+                return None;
+            }
+            let read = record(text, self.separator);
+            let open = read.is_none();
+            let (fields, length) = read.unwrap_or_else(|| {
+                let line = text.split(ENDS).next().unwrap_or(text);
+                (line.split(self.separator).map(|field| field.trim().to_owned()).collect(), line.len())
+            });
+            self.rest = &text[length..];
+            self.number = number + newlines(&text[..length]);
+            if fields.iter().any(|field| !field.is_empty()) {
+                return Some(Line { number, fields, open });
+            }
+        }
     }
 }
 
-impl Iterator for Lines<'_> {
-    type Item = (u64, StringRecord);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            // The text is UTF-8 and lines may have any length: there is nothing that could fail.
-            let record = self.records.next()?.ok()?;
-            let begun = record.position().map_or(0, csv::Position::byte) as usize;
-            let rest = &self.text[begun..];
-            let text = rest.trim_start_matches(ENDS);
-            let counted = record.position().map_or(1, csv::Position::line) - 1;
-            let line = self.first + counted + newlines(&rest[..rest.len() - text.len()]);
-            if record.iter().any(|field| field.contains(ENDS)) {
-                *self = Self::new(&text[text.find(ENDS).unwrap_or(text.len())..], line, self.separator);
+/// The fields of the record that `text` begins with, and its length; `None` if a quote in it is not closed, or, over several
+/// lines, not where a field ends.
+fn record(text: &str, separator: char) -> Option<(Vec<String>, usize)> {
+    let (mut fields, mut long) = (Vec::new(), 0);
+    let mut rest = text;
+    loop {
+        let mut field = String::new();
+        if let Some(mut quoted) = rest.strip_prefix('"') {
+            loop {
+                let (part, behind) = quoted.split_once('"')?;
+                field += part;
+                rest = behind;
+                let Some(more) = behind.strip_prefix('"') else { break };
+                field.push('"'); // a quote in quotes is written twice
+                quoted = more;
             }
-            if record.iter().any(|field| !field.is_empty()) {
-                return Some((line, record));
+            if field.contains(ENDS) {
+                long += 1;
+                let behind = rest.trim_start_matches(' ');
+                let closed = behind.is_empty() || behind.starts_with([separator, ENDS[0], ENDS[1]]);
+                if long > MOST_LONG || !closed {
+                    return None;
+                }
             }
+        }
+        let end = rest.find([separator, ENDS[0], ENDS[1]]).unwrap_or(rest.len());
+        field += &rest[..end];
+        fields.push(field.trim().to_owned());
+        rest = &rest[end..];
+        match rest.strip_prefix(separator) {
+            Some(more) => rest = more,
+            None => return Some((fields, text.len() - rest.len())),
         }
     }
 }
@@ -111,16 +150,16 @@ impl Columns {
         let said = text.strip_prefix("sep=").and_then(|rest| rest.split(ENDS).next()).filter(|said| said.len() == 1);
         let start = said.map_or(0, |said| "sep=".len() + said.len());
         let read = |separator| {
-            let mut lines = Lines::new(&text[start..], 1, separator);
-            let (_, header) = lines.next().unwrap_or_default();
-            let names: Vec<String> = header.iter().map(str::to_lowercase).collect();
+            let mut lines = Lines { rest: &text[start..], number: 1, separator };
+            let header = lines.next().unwrap_or_default();
+            let names: Vec<String> = header.fields.iter().map(|name| name.to_lowercase()).collect();
             let known = [IMAGE, CLASS, WIDTH, HEIGHT, SMALL, BOXES].concat();
             let known = known.iter().chain(CORNERS.as_flattened());
             let count = known.filter(|name| names.iter().any(|own| own == *name)).count();
             (count, names, lines)
         };
         // Of equal ones the one that parts the line most.
-        let separators = said.map_or_else(|| SEPARATORS.to_vec(), |said| said.as_bytes().to_vec());
+        let separators = said.map_or_else(|| SEPARATORS.to_vec(), |said| said.chars().collect());
         let headers = separators.into_iter().map(read);
         let best =
             headers.reduce(|best, next| if (next.0, next.1.len()) > (best.0, best.1.len()) { next } else { best });
@@ -169,25 +208,35 @@ impl Columns {
             corners: corners.filter(|_| boxes.is_none()),
         })
     }
+
+    /// The places of those that are read.
+    fn read(&self) -> impl Iterator<Item = usize> {
+        let single = [Some(self.image), self.class, self.width, self.height, self.small, self.boxes];
+        single.into_iter().flatten().chain(self.corners.into_iter().flatten())
+    }
 }
 
 /// Adds what a line says; why it cannot.
 fn add(
-    record: &StringRecord,
+    line: &Line,
     columns: &Columns,
-    line: u64,
     classes: &ClassNames,
     drafts: &mut Drafts,
     remarks: &mut Remarks,
 ) -> Result<(), String> {
-    if record.iter().any(|field| field.contains(ENDS)) {
+    let Line { number: line, fields, open } = line;
+    let field = |place: usize| fields.get(place).map_or("", String::as_str);
+    if *open {
         return Err("a field goes over several lines: is a quote not closed?".to_owned());
     }
-    if record.iter().skip(columns.count).any(|field| !field.is_empty()) {
-        let (fields, columns) = (record.len(), columns.count);
+    let long = fields.iter().any(|field| field.contains(ENDS));
+    if long && (fields.len() < columns.count || columns.read().any(|place| field(place).contains(ENDS))) {
+        return Err("a field goes over several lines, all left out: is a quote not closed?".to_owned());
+    }
+    if fields.iter().skip(columns.count).any(|field| !field.is_empty()) {
+        let (fields, columns) = (fields.len(), columns.count);
         return Err(format!("{fields} fields for {columns} columns; put a field that holds the separator in quotes"));
     }
-    let field = |place: usize| record.get(place).unwrap_or_default();
     let given = |place: Option<usize>| place.map(field).filter(|text| !text.is_empty());
     let name = given(Some(columns.image)).ok_or("image is missing")?;
     let Some(image) = inside(name) else {
@@ -213,7 +262,7 @@ fn add(
     }
     let class = given(columns.class).and_then(|text| classes.ask(text, true, remarks));
     let place_name = format!("line {line}");
-    let boxes = boxes(record, columns);
+    let boxes = boxes(fields, columns);
     if boxes.is_empty() {
         if columns.boxes.is_some() || columns.corners.is_some() {
             let what = "lines of the table without a box, which count for the class alone";
@@ -235,8 +284,8 @@ fn add(
 }
 
 /// The boxes of a line, or the texts that are none.
-fn boxes(record: &StringRecord, columns: &Columns) -> Vec<Result<BoundingBox, String>> {
-    let field = |place: usize| record.get(place).unwrap_or_default();
+fn boxes(fields: &[String], columns: &Columns) -> Vec<Result<BoundingBox, String>> {
+    let field = |place: usize| fields.get(place).map_or("", String::as_str);
     let read = |texts: &[&str], whole: &str| {
         let numbers: Option<Vec<f64>> = texts.iter().map(|text| text.parse().ok()).collect();
         match numbers.as_deref() {

@@ -42,15 +42,15 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     let header = Header::read(bytes)?;
     let end = if header.is_usual() { header.end() } else { None };
     let fast = end.and_then(|end| decode_fast(&bytes[..end.at], &end.restarts, &header));
+    let mut notes = Vec::new();
     let (pixels, damage) = if let Some(pixels) = fast {
         (pixels, None)
     } else {
-        let (pixels, damage) = decode_any(bytes, &header)?;
+        let (pixels, damage) = decode_any(bytes, &header, &mut notes)?;
         // Zeros in the place of the end, as a broken download leaves them, are as good as any data.
         let lost = || (!header.has_end()).then(|| "the end is missing".to_owned());
         (pixels, damage.or_else(lost))
     };
-    let mut notes = Vec::new();
     if header.coding.is_arithmetic() {
         notes.push("it has arithmetic coding, which few programs read or write".to_owned());
     }
@@ -79,8 +79,8 @@ fn decode_fast(data: &[u8], restarts: &[usize], header: &Header<'_>) -> Option<P
     buffer::of_eight(width, height, header.components.len(), samples).map(Pixels::Image)
 }
 
-/// By libjpeg, with what was wrong.
-fn decode_any(bytes: &[u8], header: &Header<'_>) -> Result<(Pixels, Option<String>), String> {
+/// By libjpeg, with what was wrong; `notes` say what was assumed.
+fn decode_any(bytes: &[u8], header: &Header<'_>, notes: &mut Vec<String>) -> Result<(Pixels, Option<String>), String> {
     let decoded = libjpeg::decode(bytes, Colours::AsMarked, [header.size.width, header.size.height]);
     let decoded = decoded.map_err(|message| format!("broken JPEG: {message}"))?;
     let damage = decoded.damage.as_ref();
@@ -97,6 +97,10 @@ fn decode_any(bytes: &[u8], header: &Header<'_>) -> Result<(Pixels, Option<Strin
         };
         format!("{part}{}", damage.message)
     });
+    if let Some(message) = decoded.guessed {
+        let colours = if decoded.channels == 4 { "YCCK" } else { "YCbCr" };
+        notes.push(format!("its colours are taken for {colours}: {message}"));
+    }
     let (width, height, samples) = (decoded.width, decoded.height, decoded.samples);
     let pixels = if decoded.channels == 4 {
         // Adobe's programs write inks inverted, and so does everyone after them.

@@ -37,7 +37,7 @@ impl Alpha {
         pixels.flat_map(|pixel| pixel[..colours].iter().chain(alpha.map(|alpha| &pixel[alpha.at]))).copied().collect()
     }
 
-    /// Takes a guessed alpha that is 0 everywhere out of the chosen samples: it is none, which the note then says.
+    /// Takes a guessed alpha that is 0 everywhere out of the chosen samples: it is none. The note says so, or what was guessed.
     pub(super) fn or_none<T: Copy + Default + PartialEq>(
         alpha: Option<Self>,
         colours: usize,
@@ -45,8 +45,11 @@ impl Alpha {
     ) -> (Option<Self>, Option<String>) {
         let guessed = alpha.is_some_and(|alpha| alpha.guessed);
         let pixels = || values.chunks_exact(colours + 1);
-        if !guessed || pixels().any(|pixel| pixel[colours] != T::default()) {
+        if !guessed {
             return (alpha, None);
+        }
+        if pixels().any(|pixel| pixel[colours] != T::default()) {
+            return (alpha, Some("its fourth sample is taken for its alpha: nothing says what it is".to_owned()));
         }
         *values = pixels().flat_map(|pixel| &pixel[..colours]).copied().collect();
         (None, Some("its alpha is 0 everywhere: taken as none".to_owned()))

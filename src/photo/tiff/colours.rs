@@ -32,8 +32,8 @@ pub(super) fn pixels(
         }
         let (mut values, assumed) = numbers.scaled(directory, layout, colours, alpha)?;
         notes.extend(assumed);
-        let (alpha, none) = Alpha::or_none(alpha, colours, &mut values);
-        notes.extend(none);
+        let (alpha, said) = Alpha::or_none(alpha, colours, &mut values);
+        notes.extend(said);
         return Ok((image(layout, colours, alpha, values, buffer::of_sixteen)?, notes));
     }
     let palette = layout.photometric == photometric::PALETTE;
@@ -105,8 +105,8 @@ fn eight(
         _ => {}
     }
     let mut samples = Alpha::chosen(alpha, layout, colours, samples);
-    let (alpha, none) = Alpha::or_none(alpha, colours, &mut samples);
-    notes.extend(none);
+    let (alpha, said) = Alpha::or_none(alpha, colours, &mut samples);
+    notes.extend(said);
     finish(&mut samples, colours, alpha, layout.photometric == photometric::WHITE_IS_ZERO, u8::MAX);
     image(layout, colours, alpha, samples, buffer::of_eight)
 }
@@ -140,8 +140,8 @@ fn sixteen(
         _ => {}
     }
     let mut samples = Alpha::chosen(alpha, layout, colours, samples);
-    let (alpha, none) = Alpha::or_none(alpha, colours, &mut samples);
-    notes.extend(none);
+    let (alpha, said) = Alpha::or_none(alpha, colours, &mut samples);
+    notes.extend(said);
     finish(&mut samples, colours, alpha, layout.photometric == photometric::WHITE_IS_ZERO, u16::MAX);
     image(layout, colours, alpha, samples, buffer::of_sixteen)
 }

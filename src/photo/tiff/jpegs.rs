@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::layout::{Format, Layout, photometric, refused};
 use super::tag;
+use crate::photo::ImageSize;
 use crate::photo::buffer;
 use crate::photo::ifd::Directory;
 use crate::sys::libjpeg::{self, Colours};
@@ -46,9 +47,12 @@ pub(super) fn read(
             return Err(format!("broken TIFF: a JPEG in it has {} samples a pixel", decoded.channels));
         }
         read |= decoded.damage.as_ref().is_none_or(|damage| damage.read > 0.0);
-        damage = damage.or(decoded.damage.map(|damage| damage.message));
-        let columns = (decoded.width.min(layout.size.width - left)) as usize;
-        let rows = decoded.height.min(layout.size.height - top) as usize;
+        let wanted = ImageSize::new(layout.chunk.width.min(layout.size.width - left), layout.rows(index));
+        let whole = decoded.width >= wanted.width && decoded.height >= wanted.height;
+        let small = || format!("a JPEG in it has {}x{} pixels, in place of {wanted}", decoded.width, decoded.height);
+        damage = damage.or(decoded.damage.map(|damage| damage.message)).or_else(|| (!whole).then(small));
+        let columns = decoded.width.min(wanted.width) as usize;
+        let rows = decoded.height.min(wanted.height) as usize;
         for (y, row) in decoded.samples.chunks_exact(decoded.width as usize * within).take(rows).enumerate() {
             let first = ((top as usize + y) * width + left as usize) * samples + plane;
             if within == samples {

@@ -43,6 +43,8 @@ pub(super) enum Format {
 }
 
 pub(super) mod compression {
+    /// LZW with its codes from the lowest bit on, as TIFF 5.0 had it at first. Files give it the number of the other.
+    pub(in super::super) const OLD_LZW: u16 = 0;
     pub(in super::super) const NONE: u16 = 1;
     pub(in super::super) const LZW: u16 = 5;
     pub(in super::super) const JPEG: u16 = 7;
@@ -68,8 +70,8 @@ const MOST_PACKED: u64 = 1400;
 const SMALL: u64 = 16 << 20;
 
 impl Layout {
-    /// Reads the layout of a file of `length` bytes.
-    pub(super) fn read(directory: &Directory<'_>, length: usize) -> Result<Self, String> {
+    /// Reads the layout of a file.
+    pub(super) fn read(directory: &Directory<'_>, file: &[u8]) -> Result<Self, String> {
         let number = |tag, default| directory.number(tag).unwrap_or(default);
         let side = |tag| u32::try_from(number(tag, 0)).map_err(|_| "broken TIFF: its size is wrong".to_owned());
         let size = ImageSize::new(side(tag::WIDTH)?, side(tag::HEIGHT)?);
@@ -122,8 +124,19 @@ impl Layout {
         };
         layout.check_compression()?;
         layout.check_samples()?;
-        layout.check_chunks(length as u64)?;
+        layout.check_chunks(file.len() as u64)?;
+        if layout.compression == compression::LZW && layout.begins_as_old_lzw(file) {
+            layout.compression = compression::OLD_LZW;
+        }
         Ok(layout)
+    }
+
+    /// Both kinds of LZW begin with code 256, of 9 bits.
+    fn begins_as_old_lzw(&self, file: &[u8]) -> bool {
+        let start = self.offsets.first().and_then(|offset| usize::try_from(*offset).ok());
+        let Some(first) = start.and_then(|start| file.get(start..)?.first_chunk::<2>()) else { return false };
+        let [first, second] = if self.reversed_bits { first.map(u8::reverse_bits) } else { *first };
+        first == 0 && second & 1 == 1
     }
 
     fn check_compression(&self) -> Result<(), String> {
@@ -195,6 +208,13 @@ impl Layout {
         [self.size.width.div_ceil(self.chunk.width), self.size.height.div_ceil(self.chunk.height)]
     }
 
+    /// Rows of a strip or tile that are the picture's.
+    pub(super) fn rows(&self, index: usize) -> u32 {
+        let [across, down] = self.chunks();
+        let above = (index as u64 / u64::from(across) % u64::from(down)) as u32 * self.chunk.height;
+        self.chunk.height.min(self.size.height - above)
+    }
+
     pub(super) fn planes(&self) -> usize {
         if self.planar { self.samples } else { 1 }
     }
@@ -213,9 +233,28 @@ impl Layout {
         (u64::from(width) * samples * u64::from(self.bits)).div_ceil(8)
     }
 
+    /// Bytes of so many rows of a strip or tile, unpacked.
+    pub(super) fn rows_bytes(&self, rows: u32) -> u64 {
+        let (row, rows) = if self.has_packets() {
+            let [along, down] = self.chroma.map(u64::from);
+            let packets = u64::from(self.chunk.width).div_ceil(along);
+            (packets * (along * down + 2), u64::from(rows).div_ceil(down))
+        } else {
+            (self.row_bytes(self.chunk.width), rows.into())
+        };
+        row.saturating_mul(rows)
+    }
+
     /// Bytes of a strip or tile, unpacked.
     pub(super) fn chunk_bytes(&self) -> u64 {
-        self.row_bytes(self.chunk.width).saturating_mul(u64::from(self.chunk.height))
+        self.rows_bytes(self.chunk.height)
+    }
+
+    /// Bytes of all strips or tiles together, where they are unpacked before anything is read of them: to their edges, and
+    /// each as often as the directory names it.
+    fn unpacked_bytes(&self) -> u64 {
+        let count = if self.compression == compression::OLD_LZW { self.offsets.len() } else { 0 };
+        self.chunk_bytes().saturating_mul(count as u64)
     }
 
     /// The bytes of all samples.
@@ -225,15 +264,18 @@ impl Layout {
 
     pub(super) fn declared(&self, file: usize) -> Result<Declared, String> {
         let size = self.size;
-        let bytes = self.bytes().max(self.chunk_bytes());
+        let (bytes, unpacked) = (self.bytes().max(self.chunk_bytes()), self.unpacked_bytes());
         let most = match self.compression {
             compression::NONE => Some(2),
             compression::JPEG | 4 => None,
             _ => Some(MOST_PACKED),
         };
-        if bytes > SMALL && most.is_some_and(|most| bytes / most > file as u64) {
+        let declared = bytes.max(unpacked);
+        if declared > SMALL && most.is_some_and(|most| declared / most > file as u64) {
+            let (count, of) = (self.offsets.len(), self.chunk);
             return Err(format!(
-                "truncated TIFF: it declares {size} pixels, more than a file of {file} bytes can hold"
+                "truncated TIFF: it declares {size} pixels, in {count} strips or tiles of {of}, more than a file of \
+                 {file} bytes can hold"
             ));
         }
         // The file with each byte's bits the other way round.
@@ -243,7 +285,7 @@ impl Layout {
         Ok(Declared {
             size,
             pixels: pixels.max(self.bytes()),
-            needs: pixels.saturating_add(bytes).saturating_add(self.bytes()).saturating_add(turned),
+            needs: [bytes, self.bytes(), unpacked, turned].into_iter().fold(pixels, u64::saturating_add),
         })
     }
 }

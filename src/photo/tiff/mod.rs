@@ -61,7 +61,7 @@ pub(super) fn declared(bytes: &[u8]) -> Result<Declared, String> {
     if let Some(jpeg) = old_jpeg(bytes, &directory) {
         return Ok(super::jpeg::declared(jpeg)?.held_twice(again));
     }
-    let layout = Layout::read(&directory, bytes.len())?;
+    let layout = Layout::read(&directory, bytes)?;
     // More samples than a colour has: an alpha, perhaps, or inks.
     Ok(layout.declared(bytes.len())?.held_twice(again || matches!(layout.samples, 2 | 4..)))
 }
@@ -73,7 +73,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Picture, String> {
     if let Some(jpeg) = old_jpeg(bytes, &directory) {
         return Ok(Picture { orientation, ..super::jpeg::decode(jpeg)? });
     }
-    let layout = Layout::read(&directory, bytes.len())?;
+    let layout = Layout::read(&directory, bytes)?;
     let (samples, damage) = chunks::read(bytes, &directory, &layout)?;
     let (pixels, notes) = colours::pixels(&directory, &layout, samples)?;
     let profile = directory.bytes(tag::PROFILE).map(<[u8]>::to_vec);

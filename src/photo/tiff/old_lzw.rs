@@ -12,23 +12,24 @@ pub(super) fn unpack(body: &[u8], layout: &Layout) -> Result<Option<(Vec<u8>, La
         let start = usize::try_from(*start).ok()?;
         body.get(start..start.saturating_add(*length as usize).min(body.len()))
     };
-    // Both begin with code 256, of 9 bits.
-    let is_old = matches!(chunk(0), Some([0, second, ..]) if second & 1 == 1);
-    if layout.compression != compression::LZW || !is_old {
+    if layout.compression != compression::OLD_LZW {
         return Ok(None);
     }
-    let size = usize::try_from(layout.chunk_bytes()).unwrap_or(usize::MAX);
+    let bytes = |rows: u32| usize::try_from(layout.rows_bytes(rows)).unwrap_or(usize::MAX);
+    let size = bytes(layout.chunk.height);
     let total = size.checked_mul(layout.offsets.len()).ok_or("TIFF over the limits: too large for this machine")?;
     let mut out: Vec<u8> = buffer::zeroed(total).map_err(|why| format!("TIFF {why}"))?;
-    for (index, mut to) in out.chunks_exact_mut(size.max(1)).enumerate() {
+    for (index, to) in out.chunks_exact_mut(size.max(1)).enumerate() {
         let mut from = chunk(index).unwrap_or_default();
+        let mut to = &mut to[..bytes(layout.rows(index))]; // rows below the picture need not be there
         let mut decoder = Decoder::new(BitOrder::Lsb, 8);
         loop {
             let done = decoder.decode_bytes(from, to);
             (from, to) = (&from[done.consumed_in..], &mut to[done.consumed_out..]);
             match done.status {
-                Ok(LzwStatus::Ok) if !to.is_empty() => {}
-                Ok(_) => break,
+                Ok(_) if to.is_empty() => break,
+                Ok(LzwStatus::Ok) => {}
+                Ok(_) => return Err("truncated TIFF: the end of the picture is missing".to_owned()),
                 Err(error) => return Err(format!("broken TIFF: {error}")),
             }
         }

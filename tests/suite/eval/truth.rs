@@ -195,6 +195,39 @@ fn an_open_quote_costs_its_own_line_alone() {
 }
 
 #[test]
+fn a_field_in_quotes_may_go_over_several_lines() {
+    let text = "image,class,caption\nastronaut.jpg,3,\"see\ncoffee.jpg,504,x\"\nchelsea.jpg,285,y\r\n\
+                rocket.jpg,657,\"\"\"one\"\",\r\n\r\ntwo\" \r\nlast.jpg,1,z";
+    let truth = read(text).unwrap();
+    let rows: Vec<_> = truth.rows.iter().map(|row| (row.image.as_str(), row.class)).collect();
+    assert_eq!(
+        rows,
+        [("astronaut.jpg", Some(3)), ("chelsea.jpg", Some(285)), ("rocket.jpg", Some(657)), ("last.jpg", Some(1))]
+    );
+    assert_eq!(truth.remarks, Remarks::default());
+    // Where it would be something that is read, or fields are missing, all its lines are left out.
+    for text in [
+        "image,class\na.jpg,\"3\nb.jpg,4\"\nc.jpg,5,x\nd.jpg,6\n",
+        "image,class,caption\na.jpg,\"3\nb.jpg,4\"\nc.jpg,5,x,y\nd.jpg,6,z\n",
+    ] {
+        let truth = read(text).unwrap();
+        let said = truth.remarks.to_string();
+        assert_eq!((truth.rows.len(), truth.rows[0].image.as_str(), truth.remarks.lost()), (1, "d.jpg", 2), "{said}");
+        assert!(said.contains("line 2: a field goes over several lines, all left out") && said.contains("line 4: "));
+    }
+}
+
+#[test]
+fn open_quotes_cost_no_more_than_their_lines() {
+    for line in ["a\"b,\"c\n", "a\",\"c\n", "a,\"b\n", "\"\"\",a\n", "\"a\"\"\n"] {
+        let begun = std::time::Instant::now();
+        let truth = read(&format!("image,class\n{}\nlast.jpg,1\n", line.repeat(100_000)));
+        assert!(begun.elapsed().as_secs() < 10, "{line}: {:?}", begun.elapsed());
+        assert!(truth.is_err() || truth.unwrap().remarks.lost() > 0, "{line}");
+    }
+}
+
+#[test]
 fn excels_line_about_the_separator_is_no_header() {
     for (text, line) in [
         ("sep=;\r\nimage;x1;y1;x2;y2\r\na.jpg;1;1;2;2\r\nb.jpg;1;1;2;x\r\n", 4),

@@ -50,7 +50,7 @@ fn png_orientation_is_found_wherever_it_stands() {
 fn profiles_that_cannot_be_used_are_said_and_bombs_are_not_unpacked() {
     let photo = read(&png_with(&[(b"iCCP", b"x\0\0not packed".to_vec())])).unwrap();
     assert!(photo.notes[0].contains("ICC profile was passed over"), "{:?}", photo.notes);
-    let bomb = fdeflate_of_zeros(64 << 20);
+    let bomb = packed(&vec![0; 64 << 20]);
     let photo = read(&png_with(&[(b"iCCP", [&b"x\0\0"[..], &bomb].concat())])).unwrap();
     assert!(photo.notes[0].contains("cannot be unpacked"), "{:?}", photo.notes);
 
@@ -63,11 +63,20 @@ fn profiles_that_cannot_be_used_are_said_and_bombs_are_not_unpacked() {
     assert_eq!(photo.damage, None);
 }
 
-/// So many zeros, packed by zlib.
-fn fdeflate_of_zeros(count: usize) -> Vec<u8> {
+#[test]
+fn of_any_number_of_broken_profiles_one_note_is_made_and_none_if_one_can_be_read() {
+    let broken = || (b"iCCP", b"x\0\0not packed".to_vec());
+    let photo = read(&png_with(&vec![broken(); 1000])).unwrap();
+    assert_eq!(photo.notes, ["its ICC profile was passed over: it cannot be unpacked"]);
+    let profile = moxcms::ColorProfile::new_gray_with_gamma(2.2).encode().unwrap();
+    let photo = read(&png_with(&[broken(), (b"iCCP", [b"x\0\0", &packed(&profile)[..]].concat()), broken()])).unwrap();
+    assert!(photo.notes.is_empty(), "{:?}", photo.notes);
+}
+
+fn packed(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write;
     let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
-    packer.write_all(&vec![0; count]).unwrap();
+    packer.write_all(bytes).unwrap();
     packer.finish().unwrap()
 }
 

@@ -89,6 +89,21 @@ fn markers_that_libjpeg_does_not_know_are_no_damage() {
 }
 
 #[test]
+fn colours_that_adobe_does_not_name_are_guessed_and_that_is_said() {
+    let whole = jpeg(&pattern().into());
+    let jfif = 4 + usize::from(u16::from_be_bytes([whole[4], whole[5]]));
+    let adobe = |transform: u8| {
+        let segment = [&b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0"[..], &[transform]].concat();
+        read(&[&whole[..2], &segment, &whole[jfif..]].concat()).unwrap()
+    };
+    let photo = adobe(7);
+    assert_eq!(photo.notes, ["its colours are taken for YCbCr: Unknown Adobe color transform code 7"]);
+    assert_eq!(photo.damage, None);
+    assert!(alike(&photo.image.to_rgb8(), &read(&whole).unwrap().image.to_rgb8(), (40, 8)));
+    assert!(adobe(1).notes.is_empty());
+}
+
+#[test]
 fn arithmetic_codes_may_be_few() {
     let mut bytes = jpeg(&pattern().into());
     let frame = bytes.windows(2).position(|marker| marker == [0xFF, 0xC0]).unwrap();

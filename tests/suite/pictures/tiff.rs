@@ -1,12 +1,15 @@
 //! TIFFs: layouts, colours and kinds that are not read.
 
-use cbam::photo::ImageSize;
+use std::path::Path;
+
+use cbam::photo::{Encoded, ImageSize, Limits};
 use image::DynamicImage;
+use image::imageops::FilterType::Nearest;
 use weezl::{BitOrder, encode::Encoder};
 
-use super::{jpeg, pattern, read, refusal};
+use super::{alike, jpeg, pattern, read, refusal};
 
-/// A TIFF: little-endian, `tags` as (tag, values), all SHORT; each strip has one row.
+/// A TIFF: little-endian, `tags` as (tag, values), all SHORT; with a width of tiles (322), the strips are tiles.
 fn tiff(tags: &[(u16, &[u16])], strips: &[&[u8]]) -> Vec<u8> {
     file(tags, strips, 0).0
 }
@@ -32,8 +35,11 @@ fn file(tags: &[(u16, &[u16])], strips: &[&[u8]], start: usize) -> (Vec<u8>, usi
     let offsets = strips.iter().map(|strip| u32::from_le_bytes(place([strip, &[0; 5][..]].concat())));
     let offsets: Vec<u8> = offsets.flat_map(u32::to_le_bytes).collect();
     let lengths: Vec<u8> = strips.iter().flat_map(|strip| (strip.len() as u32).to_le_bytes()).collect();
-    let mut entries =
-        vec![(273, 4, strips.len() as u32, place(offsets)), (279, 4, strips.len() as u32, place(lengths))];
+    let (of_offsets, of_lengths) = if tags.iter().any(|(tag, _)| *tag == 322) { (324, 325) } else { (273, 279) };
+    let mut entries = vec![
+        (of_offsets, 4, strips.len() as u32, place(offsets)),
+        (of_lengths, 4, strips.len() as u32, place(lengths)),
+    ];
     for (tag, values) in tags {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         entries.push((*tag, 3_u16, values.len() as u32, place(bytes)));
@@ -188,7 +194,9 @@ fn samples_that_are_left_out_are_said_and_alpha_is_found_wherever_it_stands() {
     let photo = read(&row(&[8; 4], 2, &[], &rgb([0; 4]))).unwrap();
     assert_eq!(photo.image.as_rgb8().unwrap().as_raw()[..3], [7, 8, 9]);
     assert_eq!(photo.notes, ["its alpha is 0 everywhere: taken as none"]);
-    assert!(read(&row(&[8; 4], 2, &[], &rgb([0, 5, 0, 0]))).unwrap().image.color().has_alpha());
+    let photo = read(&row(&[8; 4], 2, &[], &rgb([0, 5, 0, 0]))).unwrap();
+    assert!(photo.image.color().has_alpha());
+    assert_eq!(photo.notes, ["its fourth sample is taken for its alpha: nothing says what it is"]);
 }
 
 #[test]
@@ -200,6 +208,70 @@ fn old_lzw_and_a_predictor_without_it() {
     let new = Encoder::with_tiff_size_switch(BitOrder::Msb, 8).encode(&levels).unwrap();
     assert_eq!(greys(&row(&[8], 1, &[(259, &[5])], &new)), levels);
     assert_eq!(greys(&row(&[8], 1, &[(317, &[2])], &levels)), levels, "nothing is packed");
+}
+
+fn old_lzw(bytes: &[u8]) -> Vec<u8> {
+    Encoder::new(BitOrder::Lsb, 8).encode(bytes).unwrap()
+}
+
+#[test]
+fn old_lzw_that_is_cut_off_is_an_error() {
+    let levels: Vec<u8> = (0..64).map(|x| x * x).collect();
+    let packed = old_lzw(&levels);
+    let tags: &[(u16, &[u16])] = &[(259, &[5]), (256, &[64])];
+    assert_eq!(greys(&row(&[8], 1, tags, &packed)), levels);
+    for part in [&packed[..packed.len() / 3], &old_lzw(&levels[..63])] {
+        let message = refusal(&row(&[8], 1, tags, part));
+        assert!(message.contains("truncated TIFF: the end of the picture is missing"), "{message}");
+    }
+    // The last strip has but the rows that are left.
+    let strips = [&levels[..8], &levels[8..12]].map(old_lzw);
+    let tags: &[(u16, &[u16])] = &[(259, &[5]), (257, &[3]), (278, &[2])];
+    assert_eq!(greys(&planes(&[8], 1, tags, &[&strips[0], &strips[1]])), levels[..12]);
+    // One packet for the whole row, with luma of rows that there are not.
+    let packet = [&[255, 0, 128, 64][..], &[7; 12], &[128, 128]].concat();
+    let tags: &[(u16, &[u16])] = &[(259, &[5]), (530, &[4, 4])];
+    assert_eq!(levels_of_grey(&row(&[8; 3], 6, tags, &old_lzw(&packet))), [255, 0, 128, 64]);
+}
+
+/// The levels of a coloured picture that is grey.
+fn levels_of_grey(bytes: &[u8]) -> Vec<u8> {
+    levels(bytes).as_chunks::<3>().0.iter().map(|[red, green, blue]| if red == green { *blue } else { 99 }).collect()
+}
+
+#[test]
+fn tiles_far_beyond_the_picture_are_counted() {
+    let packed = old_lzw(&[9; 16]);
+    let tiff = |width: u16| {
+        let (wide, tiles) = ([width], vec![&packed[..]; usize::from(width / 16)]);
+        planes(&[8], 1, &[(259, &[5]), (256, &wide), (322, &[16]), (323, &[65_535])], &tiles)
+    };
+    let bytes = tiff(64);
+    let needs = Encoded::new(Path::new("x"), &bytes, &Limits::default()).unwrap().needs();
+    assert!(needs > 4 * 16 * 65_535, "{needs}");
+    assert_eq!(greys(&bytes), [9; 64]);
+    let message = refusal(&tiff(48_000));
+    assert!(message.contains("in 3000 strips or tiles of 16x65535, more than a file of"), "{message}");
+}
+
+#[test]
+fn a_jpeg_smaller_than_its_strip_is_damage() {
+    let tags: &[(u16, &[u16])] =
+        &[(256, &[96]), (257, &[96]), (258, &[8; 3]), (259, &[7]), (262, &[6]), (277, &[3]), (278, &[96])];
+    let whole = read(&tiff(tags, &[&jpeg(&pattern().into())])).unwrap();
+    assert_eq!(whole.damage, None);
+    for (width, height) in [(96, 48), (48, 96)] {
+        let part = DynamicImage::from(pattern()).crop_imm(0, 0, width, height);
+        let photo = read(&tiff(tags, &[&jpeg(&part)])).unwrap();
+        let damage = format!("a JPEG in it has {width}x{height} pixels, in place of 96x96");
+        assert_eq!(photo.damage, Some(damage));
+        assert!(alike(&photo.image.to_rgb8(), &whole.image.to_rgb8(), (40, 8)));
+    }
+    // The last strip has but the rows that are left.
+    let part = DynamicImage::from(pattern()).crop_imm(0, 0, 96, 32);
+    let mut tags = tags.to_vec();
+    tags[6] = (278, &[64]);
+    assert_eq!(read(&tiff(&tags, &[&jpeg(&part.resize_exact(96, 64, Nearest)), &jpeg(&part)])).unwrap().damage, None);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use cbam::photo::is_picture;
+
 use super::Place;
 
 #[test]
@@ -64,4 +66,20 @@ fn no_program_writes_over_what_it_reads() {
         place.ends(&format!("{eval} --json photos/figures.json"), 0, &[]);
     }
     place.ends("cbam-run photo.png --overlay /dev/null --format png --json /dev/null", 0, &[]);
+}
+
+#[test]
+fn pictures_of_every_extension_that_is_read_are_safe_in_their_folder() {
+    let place = Place::new();
+    let before = fs::read(place.path("photos/a.png")).unwrap();
+    // Of each format, and the rarer extensions too.
+    let names = "jpg JPEG jpe jfif jfi jif mpo png apng gif webp tif tiff btf tf8 tga icb vda vst bmp dib ico hdr exr pbm pam ppm pgm pnm dds ff qoi";
+    for extension in names.split(' ') {
+        let file = format!("photos/x.{extension}");
+        assert!(is_picture(file.as_ref()), "{file}");
+        fs::write(place.path(&file), &before).unwrap();
+        let line = format!("cbam-eval --images photos --truth truth.tsv --measure none --json {file}");
+        place.ends(&line, 2, &["over --images"]);
+        assert!(fs::read(place.path(&file)).unwrap() == before, "{file}");
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::thread;
 
-use super::Place;
+use super::{Place, end, wait_until};
 
 #[test]
 fn an_output_that_cannot_be_written_is_named() {
@@ -90,4 +91,26 @@ fn protected_files_and_folders_are_named() {
     assert_eq!(fs::read_to_string(place.path("kept.png")).unwrap(), "as it was");
     let (_, said) = place.run(&format!("{as_another} photos"));
     assert_eq!(said.matches("no file can be made").count(), 2, "one line for each picture: {said}");
+}
+
+#[test]
+fn a_picture_that_is_lost_before_the_report_draws_it_is_told_of() {
+    let place = Place::new();
+    // Through a pipe: whole when it is measured, and broken when it is drawn.
+    let (path, map) = (place.path("photos/b.png"), place.path("m/b.npy"));
+    let picture = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    place.pipe("photos/b.png");
+    let line = "cbam-eval --images photos --truth truth.tsv --maps fused --maps-dir m --measure none --report r";
+    let child = place.bash(line).spawn().unwrap();
+    thread::spawn(move || {
+        fs::write(&path, picture).unwrap();
+        wait_until("the map", || map.exists());
+        fs::write(&path, "no picture").unwrap();
+    });
+    let (code, said) = end(child);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("pictures that could not be drawn again") && said.contains(": 1 (b.png: not a picture"));
+    let page = fs::read_to_string(place.path("r/report.html")).unwrap();
+    assert!(page.contains("n = 2; 1 of them could not be drawn again") && page.contains("data:image/jpeg"));
 }

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use cbam::classes::imagenet_classes;
-use cbam::maps::{MapName, Scale};
+use cbam::maps::MapName;
+use cbam::model::{Model, Question};
 use cbam::network::Network;
 use cbam::photo::{self, Limits};
 use cbam::render::Overlay;
-use ndarray::Axis;
 use tch::Device;
 
 fn main() -> ExitCode {
@@ -30,22 +30,21 @@ fn main() -> ExitCode {
 fn run(input: &str, output: &str) -> Result<(), Box<dyn Error>> {
     let network = Network::pretrained(Device::Cpu)?.for_inference();
     let photo = photo::open(Path::new(input), &Limits::default())?;
-    let prepared = network.config().preprocess().apply(&photo)?;
-    let batch = prepared.pixels.view().insert_axis(Axis(0)); // [1, 3, H, W]
-    let readout = network.run(&batch, &[])?.remove(0);
+    let picture = network.preprocess().resample(&photo)?;
+    let look = network.look(&[&picture], &Question::about(&[MapName::Fused]))?.remove(0);
 
     // What it is.
-    let mut classes: Vec<_> = readout.probabilities.iter().zip(imagenet_classes()).collect();
+    let mut classes: Vec<_> = look.readout.probabilities.iter().zip(imagenet_classes()).collect();
     classes.sort_by(|a, b| b.0.total_cmp(a.0));
     for (probability, name) in &classes[..3] {
         println!("{:5.1} %  {name}", 100.0 * **probability);
     }
 
     // Where the network looks.
-    let map = readout.map(&MapName::Fused, &prepared.geometry)?;
-    let [x, y] = prepared.geometry.pixel(map.statistics().peak);
+    let map = look.map(&MapName::Fused)?;
+    let [x, y] = look.geometry.pixel(map.statistics().peak);
     println!("most attention at pixel {x},{y} of {}", photo.size());
-    let overlay = Overlay::default().apply(&photo, &map, Scale::Image.limits(&map))?;
+    let overlay = Overlay::default().draw(&photo, &map)?;
     overlay.save(output).map_err(|error| format!("{output}: {error}"))?;
     println!("{output}");
     Ok(())

@@ -1,26 +1,28 @@
 //! See where a convolutional network looks.
 //!
 //! Attention blocks for any [tch](https://docs.rs/tch) CNN ([`attention`]), a network that has them ([`network`]), and the
-//! maps that they leave behind ([`maps`]), drawn over the picture ([`render`]). One direction, no room visited twice:
+//! maps that they leave behind ([`maps`]), drawn over the picture ([`render`]):
 //!
-//! path → [`photo`] (decode, orient, resize) → [`network`] ([`backbone`], CBAM, patch attention) → [`maps`] → [`render`] → file
+//! path → [`photo`] (decode, orient, resize) → [`model`] (look) → [`maps`] → [`render`] → file
 //!
-//! [`pipeline`] does all of that for many pictures, [`weights`] reads and writes networks, [`torchscript`] runs those of others, [`train`] makes them,
-//! [`eval`] measures them, and [`explain`] holds the explanation methods that they are compared with.
+//! A [`model::Model`] is a [`network`] ([`backbone`], CBAM, patch attention), somebody's [`torchscript`], or your own. [`pipeline`] does
+//! all of that for many pictures, [`weights`] reads and writes networks, [`train`] makes them, [`eval`] measures them, and
+//! [`explain`] holds the explanation methods that they are compared with.
 //!
 //! ```no_run
-//! use cbam::maps::{MapName, Scale};
+//! use cbam::maps::MapName;
+//! use cbam::model::{Model, Question};
 //! use cbam::network::Network;
 //! use cbam::photo::{Limits, open};
+//! use cbam::render::Overlay;
 //!
 //! # fn main() -> cbam::Result<()> {
 //! let network = Network::pretrained(tch::Device::Cpu)?.for_inference();
 //! let photo = open("photo.jpg".as_ref(), &Limits::default())?;
-//! let input = network.config().preprocess().apply(&photo)?;
-//! let batch = input.pixels.view().insert_axis(ndarray::Axis(0));
-//! let readout = network.run(&batch, &[])?.remove(0);
-//! let map = readout.map(&MapName::Fused, &input.geometry)?;
-//! println!("{:?}", map.statistics());
+//! let picture = network.preprocess().resample(&photo)?;
+//! let look = network.look(&[&picture], &Question::about(&[MapName::Fused]))?.remove(0);
+//! let overlay = Overlay::default().draw(&photo, &look.map(&MapName::Fused)?)?;
+//! println!("class {:?}, {}x{} pixels", look.likeliest, overlay.width(), overlay.height());
 //! # Ok(())
 //! # }
 //! ```

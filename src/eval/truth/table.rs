@@ -58,8 +58,8 @@ struct Lines<'t> {
 
 /// What ends a line.
 const ENDS: [char; 2] = ['\r', '\n'];
-/// The most fields over several lines that one record may have. Behind more, a quote was not closed; and so no line is read
-/// much more often.
+/// The most fields over several lines that one record may have; with more, a quote was not closed. So no line is read more often
+/// either.
 const MOST_LONG: usize = 100;
 
 impl Iterator for Lines<'_> {

@@ -24,6 +24,10 @@ pub(super) fn pixels(
     }
     let alpha = Alpha::of(layout, colours);
     let mut notes: Vec<String> = alpha::left_out(layout, colours, alpha).into_iter().collect();
+    if directory.number(tag::PHOTOMETRIC).is_none() {
+        let guess = if layout.photometric == photometric::RGB { "red, green and blue" } else { "grey" };
+        notes.push(format!("it does not say what its colours are: taken for {guess}"));
+    }
     if let Some(numbers) = Numbers::of(layout, &samples)? {
         let plain =
             [photometric::WHITE_IS_ZERO, photometric::BLACK_IS_ZERO, photometric::RGB].contains(&layout.photometric);

@@ -127,6 +127,17 @@ fn tiff_greys_inks_alpha_and_fill_order() {
 }
 
 #[test]
+fn colours_that_are_not_said_are_guessed_and_that_is_said() {
+    for (samples, guess) in [(1_u16, "grey"), (3, "red, green and blue")] {
+        let (bits, count) = (vec![8; usize::from(samples)], [samples]);
+        let tags: &[(u16, &[u16])] = &[(256, &[4]), (257, &[1]), (258, &bits), (259, &[1]), (277, &count), (278, &[1])];
+        let photo = read(&tiff(tags, &[&[7; 12]])).unwrap();
+        assert_eq!(photo.notes, [format!("it does not say what its colours are: taken for {guess}")]);
+        assert_eq!(photo.image.to_rgb8().into_raw(), [7; 12]);
+    }
+}
+
+#[test]
 fn tiff_planes_and_packets() {
     let rows = [1, 2, 3, 4, 50, 60, 70, 80, 9, 9, 9, 9];
     let tags: &[(u16, &[u16])] = &[(284, &[2])];

@@ -180,7 +180,8 @@ impl Network {
     /// A network of somebody else's, told by the names and shapes of its tensors.
     fn foreign(checkpoint: &Checkpoint, options: &OpenOptions, device: Device) -> Result<Opened> {
         let (found, config) = Self::planned(checkpoint, options)?;
-        let network = Self::new(config, device).map_err(|error| Error::weights(checkpoint.name(), error))?;
+        let mut network = Self::new(config, device).map_err(|error| Error::weights(checkpoint.name(), error))?;
+        network.joint = !network.config.attention.is_empty();
         let Recognised { arch, assumptions, left_out, tensors, .. } = found;
         let mut report = apply(tensors, &network)?;
         complete(checkpoint, &arch, &report)?;

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::text::{printable, printable_path};
+use crate::weights::Remedy;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -36,6 +37,8 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong, and the keys concerned.
         message: String,
+        /// What takes the file all the same.
+        remedy: Option<Remedy>,
     },
     /// An argument or an option has a value that cannot be used.
     #[error("{}: {}", printable(argument), printable(message))]
@@ -84,7 +87,7 @@ impl Error {
 
     /// An [`Error::Weights`] about `path`.
     pub fn weights(path: impl AsRef<Path>, message: impl ToString) -> Self {
-        Self::Weights { path: path.as_ref().to_owned(), message: message.to_string() }
+        Self::Weights { path: path.as_ref().to_owned(), message: message.to_string(), remedy: None }
     }
 
     /// An [`Error::Argument`] about `argument`.

@@ -12,8 +12,9 @@ use cbam::{Error, Result};
 use clap::{Parser, ValueEnum};
 
 use crate::amount::pixels;
+use crate::doubts::options_for;
 use crate::given::Given;
-use crate::opening::Opening;
+use crate::opening::{Opening, advised};
 use crate::values::{listed, listed_by};
 
 /// Measure a network: how often its class is right, how well its maps point at the object, and whether its decision
@@ -187,11 +188,16 @@ impl Cli {
             let network = if self.plain { Network::plain(device) } else { Network::pretrained(device) };
             return Ok((network?, Vec::new()));
         };
-        let opened = Network::open_with(path, &self.opening.options(), device)?;
+        let opened = Network::open_with(path, &self.opening.options(), device);
+        let opened = opened.map_err(|error| advised(error, None))?;
         if opened.network.config().classes == 0 {
             return Err(Error::weights(path, "has no classifier, and what is measured here rests on its answers"));
         }
-        let notes = opened.notes().into_iter().map(|note| format!("{}: {note}", path.display())).collect();
+        let notes = opened
+            .notes_with(&options_for("else --size; cbam-run --check compares"))
+            .into_iter()
+            .map(|note| format!("{}: {note}", path.display()))
+            .collect();
         Ok((opened.network, notes))
     }
 

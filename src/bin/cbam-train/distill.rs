@@ -121,7 +121,7 @@ fn file_names(paths: &[PathBuf]) -> String {
 /// Trains, saves, and prints the figures.
 pub(crate) fn run(arguments: &Distill) -> Result<u8> {
     let device = arguments.run.prepare(&arguments.reads())?;
-    let mut network = match arguments.backbone.open(device, arguments.run.quiet)? {
+    let mut network = match arguments.backbone.open(device)? {
         Some(backbone) => Network::untrained_on(&backbone)?,
         None => Network::untrained(device)?,
     };

@@ -175,7 +175,7 @@ impl Supervised {
     }
 
     fn network(&self, labels: Vec<String>, device: tch::Device) -> Result<Network> {
-        let backbone = self.backbone.open(device, self.run.quiet)?;
+        let backbone = self.backbone.open(device)?;
         let start = match &backbone {
             _ if self.from_scratch => Start::Scratch,
             Some(backbone) => Start::Network(backbone),

@@ -37,22 +37,69 @@ pub struct RecogniseOptions {
 pub struct Assumption {
     /// What was taken for granted, as a statement.
     pub what: String,
-    /// The option of the programs that says otherwise, if there is one.
-    pub option: Option<&'static str>,
+    /// What says otherwise, if anything does.
+    pub otherwise: Option<Otherwise>,
+}
+
+/// What says otherwise than an assumption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Otherwise {
+    /// [`RecogniseOptions::stride_in`].
+    StrideIn(StrideIn),
+    /// [`RecogniseOptions::pool_order`].
+    PoolOrder(PoolOrder),
+    /// [`RecogniseOptions::max_pool`].
+    MaxPool(bool),
+    /// [`RecogniseOptions::symmetric`].
+    Symmetric(bool),
+    /// For how it takes pictures, [`Network::with_preprocess`](crate::network::Network::with_preprocess); of the rest a
+    /// [`Reference`](crate::network::Reference) shows whether it is so.
+    Input,
 }
 
 impl Assumption {
-    pub(super) fn new(what: impl Into<String>, option: Option<&'static str>) -> Self {
-        Self { what: what.into(), option }
+    pub(super) fn new(what: impl Into<String>, otherwise: Option<Otherwise>) -> Self {
+        Self { what: what.into(), otherwise }
+    }
+
+    /// As a statement, with what a program has to say of what says otherwise: `else --stem-pool none`, say.
+    pub fn said_with(&self, say: &dyn Fn(Otherwise) -> Option<String>) -> String {
+        match self.otherwise.and_then(say) {
+            Some(otherwise) => format!("{} ({otherwise})", self.what),
+            None => self.what.clone(),
+        }
     }
 }
 
 impl Display for Assumption {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.option {
-            Some(option) => write!(f, "{} (else {option})", self.what),
-            None => f.write_str(&self.what),
-        }
+        f.write_str(&self.what)
+    }
+}
+
+/// What takes a file that is refused, for a caller who knows that what stands in its way has no part in the network's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Remedy {
+    /// The backbone that it can be taken for ([`RecogniseOptions::arch`]); the rest is then left out.
+    pub arch: String,
+    /// Whether attention must be left out too ([`RecogniseOptions::drop_attention`]).
+    pub drop_attention: bool,
+    /// Whether the rest looks as if the network normalised pictures by itself: they must then be taken as it does
+    /// ([`Network::with_preprocess`](crate::network::Network::with_preprocess)).
+    pub normalises: bool,
+}
+
+/// Why a file is not taken.
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) remedy: Option<Remedy>,
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self { message, remedy: None }
     }
 }
 
@@ -113,7 +160,7 @@ impl Recognised {
         };
         let whose = if lite { "the published" } else { "torchvision's" };
         let what = format!("all else as {whose} {arch}: {layers}, pictures of {} {scaled}", arch.input_size());
-        Some(Assumption::new(what, Some("--size, --mean, --std; --check compares")))
+        Some(Assumption::new(what, Some(Otherwise::Input)))
     }
 
     /// Refuses options without effect.

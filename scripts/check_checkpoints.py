@@ -4,7 +4,8 @@
 
 Builds each network of checkpoint_list.py with its own library (timm, torchvision, pytorchcv) or with CBAM blocks in the names that
 public repositories use, gives it random weights under which gates and BatchNorm matter, saves it, runs cbam-run on a photo that is
-not square, and compares all logits and every gate with PyTorch's. Prints a table:
+not square, and compares all logits and every gate with PyTorch's; Eigen-CAM of the last features where there are no logits. Prints a
+table:
 
     right      the logits and all gates agree
     told       they do not, and the assumption was printed that explains it
@@ -77,6 +78,22 @@ def channel_and_spatial(gates):
     return channel, spatial
 
 
+def eigen_cam(model, x):
+    """The last features along the direction in which they vary most, as src/explain/eigen_cam.rs has it."""
+    found = []
+    keep = lambda module, _, out: found.append(out) if torch.is_tensor(out) and out.dim() == 4 else None
+    hooks = [module.register_forward_hook(keep) for module in model.modules() if not isinstance(module, nn.AdaptiveAvgPool2d)]
+    with torch.no_grad():
+        model(x)
+    for hook in hooks:
+        hook.remove()
+    rows = found[-1][0].flatten(1).T
+    along, sizes, _ = torch.linalg.svd(rows - rows.mean(0), full_matrices=False)
+    along = along[:, 0] * sizes[0]
+    along = along if float((along * rows.square().sum(1)).sum()) >= 0 else -along
+    return along.clamp(min=0).reshape(found[-1].shape[2:]).numpy()
+
+
 def randomise(model, seed, channels, size):
     """Weights under which every layer, BatchNorm and gate matters, and nothing explodes."""
     torch.manual_seed(seed)
@@ -144,6 +161,7 @@ def check(program, item, seed, folder):
         noise = [0.0, 0.0]
         with torch.no_grad(), Recorder() as exact:
             exact_logits = model.double()(x.double())
+        map_of = None if logits is not None else eigen_cam(model, x.double())
         if logits is not None:
             noise[0] = float((exact_logits - logits).abs().max())
             if not np.isfinite(noise[0]) or float(logits.std()) < 1e-3:
@@ -160,7 +178,7 @@ def check(program, item, seed, folder):
         return [refusal(item, said), "", "", "", last(said)]
     names = [name for name in maps.splitlines() if name.startswith(("spatial:", "channel:"))]
     short = min(item.size)
-    wanted = names or ["eigencam"]
+    wanted = names + (["eigencam"] if map_of is not None or not names else [])
     arguments = [photo, *common, "--size", short, "--maps-dir", folder / "maps", "--json", folder / "r.json"]
     code, _, said = run(program, *arguments, *(part for name in wanted for part in ("--map", name)))
     if code:
@@ -180,10 +198,17 @@ def check(program, item, seed, folder):
             scale = float(words.split("values up to ")[1].split(";")[0])
             off = max(off, difference)
             near = near and difference <= max(CLOSE * scale, NOISE * noise[0])
+    def saved(name):
+        part = "" if len(wanted) == 1 else "." + name.replace(":", "-")
+        return np.load(folder / "maps" / f"photo{part}.npy").squeeze()
+
+    if map_of is not None:
+        ours = saved("eigencam")
+        off = finite(float(np.abs(ours - map_of).max())) if ours.shape == map_of.shape else float("inf")
+        near = off <= CLOSE * float(map_of.max())
     found = {"channel": [], "spatial": []}
     for name in names:
-        part = "" if len(wanted) == 1 else "." + name.replace(":", "-")
-        found[name.split(":")[0]].append(np.load(folder / "maps" / f"photo{part}.npy").squeeze())
+        found[name.split(":")[0]].append(saved(name))
     gates, wrong = 0.0, ""
     for kind, theirs in zip(("channel", "spatial"), expected):
         ours = found[kind]

@@ -129,6 +129,19 @@ def vgg(name, classifier):
     return make
 
 
+def fc(*before):
+    """A ResNet whose classifier is a linear layer behind others, each made for its features."""
+    def make():
+        model = own()()
+        model.fc = nn.Sequential(*(layer(512) if layer is not nn.Dropout else nn.Dropout() for layer in before), nn.Linear(512, CLASSES))
+        return model
+    return make
+
+
+def normalising(mean, std):
+    return {"mean": torch.tensor(mean).view(1, 3, 1, 1), "std": torch.tensor(std).view(1, 3, 1, 1)}
+
+
 class NoClasses(nn.Module):
     """What stands for a classifier that is not there."""
 
@@ -253,14 +266,28 @@ LIST = [item for items in [
         linear(fc=(512, CLASSES)) | {"norm": nn.LayerNorm(512)}, lambda m, x: m.fc(m.norm(x))), refused="norm.weight"),
     network("head beside: predictor", lambda: Headed(linear(predictor=(512, CLASSES)), lambda m, x: m.predictor(x))),
     *(network(f"beside a network: {name} {list(tensor.shape)}", own(), beside_backbone("fc.", **{name: tensor}), refused=name)
-      for name, tensor in (("pool.p", torch.full((1,), 3.0)), ("lstm.weight_ih_l0", torch.ones(2048, 512)), ("scale", torch.ones(1)))),
+      for name, tensor in (("pool.p", torch.full((1,), 3.0)), ("lstm.weight_ih_l0", torch.ones(2048, 512)), ("scale", torch.ones(1)),
+                           ("act.weight", torch.ones(1)), ("pre.weight", torch.ones(3, 3, 1, 1)), ("offset", torch.ones(3)))),
     *(network(f"beside a network: {name} {list(tensor.shape)}", own(), beside_backbone("fc.", **{name: tensor}))
       for name, tensor in (("queue", torch.ones(128, 512)), ("loss.weight", torch.ones(CLASSES)), ("step", torch.tensor(7)))),
+    network("beside a network: ImageNet's mean and std", own(), beside_backbone("fc.", **normalising(*IMAGENET))),
+    network("beside a network: another mean and std", own(), beside_backbone("fc.", **normalising((0.5,) * 3, (0.5,) * 3)),
+            refused="normalised in the network: mean, std"),
+    network("head: BatchNorm, Dropout, Linear", fc(nn.BatchNorm1d, nn.Dropout)),
+    network("head: BatchNorm, ReLU, Linear", fc(nn.BatchNorm1d, lambda _: nn.ReLU()), told="nothing but dropout between"),
+    network("head beside: fc, predictor", lambda: Headed(
+        linear(fc=(512, 32), predictor=(32, CLASSES)), lambda m, x: m.predictor(m.fc(x))), refused="may stand behind the classifier of 32"),
+    network("head beside: feat_proj, head", lambda: Headed(
+        linear(feat_proj=(512, 512), head=(512, CLASSES)), lambda m, x: m.head(m.feat_proj(x))), refused="feat_proj"),
     network("stem of one channel", own(channels=1)),
     network("vgg16 without its classifier", vgg("vgg16", NoClasses)),
     network("vgg11, classifier of four layers", vgg("vgg11", lambda: nn.Sequential(
         nn.Linear(25088, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(), nn.Sequential(
             nn.Linear(4096, 64), nn.ReLU(), nn.Dropout(), nn.Linear(64, CLASSES))))),
+    *(network(f"vgg11, {name} in its classifier", vgg("vgg11", lambda layer=layer: nn.Sequential(
+        nn.Linear(25088, 4096), layer(4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 4096), layer(4096), nn.ReLU(), nn.Dropout(),
+        nn.Linear(4096, CLASSES))), refused=said) for name, layer, said in
+      (("BatchNorm", nn.BatchNorm1d, None), ("PReLU", nn.PReLU, "classifier.1.weight"))),
     network("vgg11, classifier of two layers", vgg("vgg11", lambda: nn.Sequential(
         nn.Linear(25088, 128), nn.ReLU(), nn.Dropout(), nn.Linear(128, CLASSES)))),
     # What names and shapes cannot tell.

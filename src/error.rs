@@ -37,6 +37,8 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong, and the keys concerned.
         message: String,
+        /// What takes the file all the same.
+        remedy: Option<Remedy>,
     },
     /// What a truth says cannot be used.
     #[error("{}: {}", printable_path(path), printable(message))]
@@ -97,6 +99,19 @@ pub enum Error {
     },
 }
 
+/// What takes a file that is refused, for a caller who knows that what stands in its way has no part in the network's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Remedy {
+    /// The backbone that it can be taken for ([`RecogniseOptions::arch`](crate::weights::RecogniseOptions)); the rest is then left out.
+    pub arch: String,
+    /// Whether attention must be left out too ([`RecogniseOptions::drop_attention`](crate::weights::RecogniseOptions)).
+    pub drop_attention: bool,
+    /// Whether the rest looks as if the network normalised pictures by itself: they must then be taken as it does
+    /// ([`Network::with_preprocess`](crate::network::Network::with_preprocess)).
+    pub normalises: bool,
+}
+
 impl From<tch::TchError> for Error {
     fn from(error: tch::TchError) -> Self {
         let text = error.to_string();
@@ -119,7 +134,7 @@ impl Error {
 
     /// An [`Error::Weights`] about `path`.
     pub fn weights(path: impl AsRef<Path>, message: impl ToString) -> Self {
-        Self::Weights { path: path.as_ref().to_owned(), message: message.to_string() }
+        Self::Weights { path: path.as_ref().to_owned(), message: message.to_string(), remedy: None }
     }
 
     /// An [`Error::Truth`] about `path`.

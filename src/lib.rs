@@ -51,7 +51,7 @@ pub mod torchscript;
 pub mod train;
 pub mod weights;
 
-pub use error::{Error, Result};
+pub use error::{Error, Remedy, Result};
 pub use host::FromTensor;
 
 /// The README's code runs as tests.

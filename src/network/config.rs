@@ -11,10 +11,6 @@ use crate::backbone::{Arch, InnerKind, Stage, Variant};
 use crate::photo::Preprocess;
 use crate::{Error, Result};
 
-/// The mean of ImageNet's grey pictures, in each channel, and their deviation: those of its colours, averaged.
-const GREY_MEAN: [f32; 3] = [0.449 * 255.0; 3];
-const GREY_STD: [f32; 3] = [0.226 * 255.0; 3];
-
 /// A network: backbone, attention, classifier. Written as JSON into the metadata of a weights file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NetworkConfig {
@@ -237,9 +233,6 @@ impl NetworkConfig {
 
     /// How a photo becomes this network's input.
     pub fn preprocess(&self) -> Preprocess {
-        let tensorflow = self.arch.is_efficientnet_lite() && !self.variant.symmetric;
-        let base = if tensorflow { Preprocess::default() } else { Preprocess::imagenet() };
-        let base = if self.variant.grey { Preprocess { mean: GREY_MEAN, std: GREY_STD, ..base } } else { base };
-        Preprocess { short_side: self.short_side, ..base }
+        Preprocess { short_side: self.short_side, ..self.variant.preprocess(self.arch) }
     }
 }

@@ -15,6 +15,8 @@ const BACKBONE: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0.
 const ATTENTION: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0-attention.safetensors");
 /// The metadata key of the configuration, as JSON.
 const CONFIG: &str = "network";
+/// The metadata key of what a backbone was trained with that leans on its attention, and what it says.
+const TRAINED: (&str, &str) = ("backbone", "trained together with its attention");
 /// The longest fault of a configuration that a message repeats, in characters.
 const LONGEST: usize = 300;
 /// Why a backbone is not taken without its attention.
@@ -81,11 +83,12 @@ impl Network {
         Ok(network)
     }
 
-    /// Whether there is attention at other places than those of [`NetworkConfig::attentive`], where this crate trains it on a
-    /// finished backbone: then the backbone was trained with it, and its answers without are worth little.
+    /// Whether its backbone was trained together with its attention, so that its answers without are worth little: if it is
+    /// somebody else's network, if its backbone was trained ([`train_backbone`](Self::train_backbone)), or if there is attention at
+    /// other places than those of [`NetworkConfig::attentive`], where this crate trains it on a finished backbone.
     pub fn leans_on_attention(&self) -> bool {
         let own = NetworkConfig::attentive(self.config.arch).attention;
-        self.config.attention.iter().any(|place| own.iter().all(|own| own.stage != place.stage))
+        self.joint || self.config.attention.iter().any(|place| own.iter().all(|own| own.stage != place.stage))
     }
 
     /// Writes the attention with the network's configuration and `notes` (about its making), in its precision; and the backbone
@@ -98,6 +101,10 @@ impl Network {
         let config = serde_json::to_string(&self.config).map_err(|error| Error::weights(path, error))?;
         let mut metadata = notes.clone();
         metadata.insert(CONFIG.to_owned(), config);
+        if self.joint {
+            let (key, said) = TRAINED;
+            metadata.insert(key.to_owned(), said.to_owned());
+        }
         let bundled = self.has_bundled_backbone()?;
         let tensors =
             self.variables.variables().into_iter().filter(|(name, _)| !bundled || !name.starts_with("backbone."));
@@ -124,7 +131,9 @@ impl Network {
         };
         if checkpoint.tensors.keys().any(|name| name.starts_with("backbone.")) {
             fits(None)?;
-            let network = Self::new(config, device).map_err(named)?;
+            let mut network = Self::new(config, device).map_err(named)?;
+            let (key, said) = TRAINED;
+            network.joint = checkpoint.metadata.get(key).is_some_and(|found| found == said);
             checkpoint.apply(&network.variables.variables(), "", true)?;
             return Ok(Some(network));
         }

@@ -58,6 +58,8 @@ pub struct Network {
     backbone_trains: bool,
     /// Whether every picture goes through it by itself.
     one_by_one: bool,
+    /// Whether the backbone was trained together with the attention.
+    joint: bool,
 }
 
 /// What one forward pass returns.
@@ -129,8 +131,8 @@ impl Network {
             blocks.push(Block::new(&path, site, channels, stride, attention)?);
         }
         let preprocess = config.preprocess();
-        let (prepared, backbone_trains, one_by_one) = (None, false, false);
-        Ok(Self { config, preprocess, variables, backbone, blocks, prepared, backbone_trains, one_by_one })
+        let (prepared, backbone_trains, one_by_one, joint) = (None, false, false, false);
+        Ok(Self { config, preprocess, variables, backbone, blocks, prepared, backbone_trains, one_by_one, joint })
     }
 
     /// Its configuration.
@@ -243,6 +245,7 @@ impl Network {
     /// and dropout and stochastic depth are on. At first it does not: a frozen backbone stays in evaluation.
     pub fn train_backbone(&mut self, trains: bool) {
         self.backbone_trains = trains;
+        self.joint |= trains && !self.config.attention.is_empty();
     }
 
     /// The device that its weights are on.

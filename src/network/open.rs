@@ -10,7 +10,8 @@ use super::{Network, NetworkConfig, StageAttention};
 use crate::attention::{BamConfig, EcaConfig, PoolOrder, SqueezeExciteConfig};
 use crate::backbone::{Arch, StrideIn, to_be_loaded};
 use crate::weights::{
-    Assumption, AttentionKind, Checkpoint, LoadReport, ReadOptions, RecogniseOptions, Recognised, SiteAttention,
+    Assumption, AttentionKind, Checkpoint, LoadReport, Otherwise, ReadOptions, RecogniseOptions, Recognised,
+    SiteAttention,
 };
 use crate::{Error, Result};
 
@@ -47,9 +48,21 @@ impl OpenOptions {
 
     /// Whether anything in them is about recognising a network.
     pub fn recognises(&self) -> bool {
+        !self.decided().is_empty()
+    }
+
+    /// Those that are about recognising a network, as the programs call them.
+    fn decided(&self) -> Vec<&'static str> {
         let Self { arch, drop_attention, part: _, stride_in, pool_order, max_pool, symmetric } = self;
-        let decides = [stride_in.is_some(), pool_order.is_some(), max_pool.is_some(), symmetric.is_some()];
-        arch.is_some() || *drop_attention || decides.contains(&true)
+        let all = [
+            ("--arch", arch.is_some()),
+            ("--drop-attention", *drop_attention),
+            ("--stride-in", stride_in.is_some()),
+            ("--pool-order", pool_order.is_some()),
+            ("--stem-pool", max_pool.is_some()),
+            ("--padding", symmetric.is_some()),
+        ];
+        all.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
     }
 
     /// Refuses them for a file whose metadata says which network it is, where they have no effect.
@@ -57,12 +70,13 @@ impl OpenOptions {
     /// # Errors
     /// [`Error::Weights`] if any of them is given.
     pub fn without_effect(&self, checkpoint: &Checkpoint) -> Result<()> {
-        if self.recognises() {
-            let message = "its metadata says which network it is: --arch, --drop-attention, --stride-in, --pool-order, \
-                           --stem-pool and --padding have no effect";
-            return Err(Error::weights(checkpoint.name(), message));
+        let given = self.decided();
+        if given.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let has = if given.len() == 1 { "has" } else { "have" };
+        let message = format!("its metadata says which network it is: {} {has} no effect", given.join(", "));
+        Err(Error::weights(checkpoint.name(), message))
     }
 
     fn reading(&self) -> ReadOptions {
@@ -97,9 +111,14 @@ pub struct Opened {
 impl Opened {
     /// What a user should know of it, a line each; none if nothing was taken for granted and nothing left out.
     pub fn notes(&self) -> Vec<String> {
+        self.notes_with(&|_| None)
+    }
+
+    /// The same, each assumption with what a program has to say of what says otherwise: `else --stem-pool none`, say.
+    pub fn notes_with(&self, say: &dyn Fn(Otherwise) -> Option<String>) -> Vec<String> {
         let mut notes = Vec::new();
         if !self.assumptions.is_empty() {
-            let assumed: Vec<String> = self.assumptions.iter().map(ToString::to_string).collect();
+            let assumed: Vec<String> = self.assumptions.iter().map(|assumption| assumption.said_with(say)).collect();
             notes.push(format!("assumed: {}", assumed.join("; ")));
         }
         if !self.left_out.is_empty() {
@@ -180,7 +199,8 @@ impl Network {
     /// A network of somebody else's, told by the names and shapes of its tensors.
     fn foreign(checkpoint: &Checkpoint, options: &OpenOptions, device: Device) -> Result<Opened> {
         let (found, config) = Self::planned(checkpoint, options)?;
-        let network = Self::new(config, device).map_err(|error| Error::weights(checkpoint.name(), error))?;
+        let mut network = Self::new(config, device).map_err(|error| Error::weights(checkpoint.name(), error))?;
+        network.joint = !network.config.attention.is_empty();
         let Recognised { arch, assumptions, left_out, tensors, .. } = found;
         let mut report = apply(tensors, &network)?;
         complete(checkpoint, &arch, &report)?;

@@ -45,7 +45,7 @@ use tch::{Kind, Tensor};
 pub use apply::{LoadReport, Mismatch};
 pub use compare::{Change, Difference};
 pub use dtype::kind_name;
-pub use layout::{Assumption, AttentionKind, Layout, RecogniseOptions, Recognised, SiteAttention};
+pub use layout::{Assumption, AttentionKind, Layout, Otherwise, RecogniseOptions, Recognised, SiteAttention};
 pub use origin::{ReadOptions, Wrapping};
 
 use crate::error::{Error, Result};

@@ -5,6 +5,7 @@
 
 mod answers;
 mod apply;
+mod beside;
 mod claims;
 #[cfg(feature = "cli")]
 mod command;

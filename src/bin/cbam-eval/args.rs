@@ -13,10 +13,11 @@ use cbam::{Error, Result};
 use clap::{Parser, ValueEnum};
 
 use crate::amount::pixels;
+use crate::doubts::options_for;
 use crate::foreign::Foreign;
 use crate::given::Given;
 use crate::opened::Opened;
-use crate::opening::Opening;
+use crate::opening::{Opening, advised};
 use crate::values::{listed, listed_by};
 
 /// Measure a network: how often its class is right, how well its maps point at the object, and whether its decision
@@ -224,11 +225,16 @@ impl Cli {
             let network = if self.plain { Network::plain(device) } else { Network::pretrained(device) };
             return Ok((taken(network?)?, Vec::new()));
         };
-        let opened = Network::open_with(path, &self.opening.options(), device)?;
+        let opened = Network::open_with(path, &self.opening.options(), device);
+        let opened = opened.map_err(|error| advised(error, Some("--mean and --std")))?;
         if opened.network.config().classes == 0 {
             return Err(Error::weights(path, NO_CLASSES));
         }
-        let notes = opened.notes().into_iter().map(|note| format!("{}: {note}", path.display())).collect();
+        let notes = opened
+            .notes_with(&options_for("else --size, --mean, --std; cbam-run --check compares"))
+            .into_iter()
+            .map(|note| format!("{}: {note}", path.display()))
+            .collect();
         Ok((taken(opened.network)?, notes))
     }
 

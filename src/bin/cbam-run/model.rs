@@ -10,7 +10,9 @@ use cbam::torchscript::ScriptedNetwork;
 use cbam::{Error, Result};
 use tch::Device;
 
+use crate::doubts::options_for;
 use crate::duration::duration;
+use crate::opening::advised;
 use crate::request::{Model, ModelKind};
 
 /// A network as its file has it.
@@ -50,8 +52,10 @@ pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
     let network = match &model.kind {
         ModelKind::Bundled => Network::pretrained(device)?,
         ModelKind::Weights { path, options } => {
-            let opened = Network::open_with(path, options, device)?;
-            opened.notes().iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
+            let opened = Network::open_with(path, options, device);
+            let opened = opened.map_err(|error| advised(error, Some("--mean and --std")))?;
+            let say = options_for("else --size, --mean, --std; --check compares");
+            opened.notes_with(&say).iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
             opened.network
         }
         ModelKind::Script(script) => {

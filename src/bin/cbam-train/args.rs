@@ -29,7 +29,8 @@ pub(crate) enum Command {
     #[command(
         after_help = "Examples:\n  cbam-train supervised --images flowers/ --out flowers.safetensors\n  cbam-train \
                             supervised --images flowers.tar --train all --learning-rate 2e-4 --ema 0.999 --out \
-                            flowers.safetensors --log-dir logs/\n  cbam-run photo.jpg --weights flowers.safetensors"
+                            flowers.safetensors --log-dir logs/\n  cbam-run photo.jpg --weights flowers.safetensors",
+        mut_arg("out", |out| out.required(false).required_unless_present("loader_only"))
     )]
     Supervised(Box<Supervised>),
 }
@@ -53,5 +54,17 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn only_what_trains_needs_a_place_for_weights() {
+        let parses = |more: &[&str]| Cli::try_parse_from(["cbam-train"].iter().chain(more)).is_ok();
+        let supervised = ["supervised", "--images", "a"];
+        assert!(!parses(&supervised));
+        assert!(parses(&[&supervised[..], &["--out", "b"]].concat()));
+        assert!(parses(&[&supervised[..], &["--loader-only"]].concat()));
+        let distill = ["distill", "--images", "a", "--backgrounds", "b", "--stamps", "c"];
+        assert!(!parses(&distill));
+        assert!(parses(&[&distill[..], &["--out", "b"]].concat()));
     }
 }

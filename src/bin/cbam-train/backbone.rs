@@ -8,7 +8,7 @@ use cbam::text::printable_path;
 use clap::Args;
 
 use crate::common::say;
-use crate::doubts::Doubts;
+use crate::doubts::{Doubts, options_for};
 
 #[derive(Debug, Args)]
 pub(crate) struct Backbone {
@@ -20,18 +20,18 @@ pub(crate) struct Backbone {
 }
 
 impl Backbone {
-    /// The network of the file, if one is given. Says what was taken for granted, unless `quiet`.
+    /// The network of the file, if one is given. Says what was taken for granted.
     ///
     /// # Errors
     /// As [`Network::open_with`].
-    pub(crate) fn open(&self, device: tch::Device, quiet: bool) -> Result<Option<Network>> {
+    pub(crate) fn open(&self, device: tch::Device) -> Result<Option<Network>> {
         let Some(path) = &self.weights else { return Ok(None) };
         let opened = Network::open_with(path, &self.doubts.options(), device)?;
-        let mut notes = opened.notes();
-        if !opened.network.config().attention.is_empty() {
+        let mut notes = opened.notes_with(&options_for("cbam-run --check compares"));
+        if !opened.network.config().attention.is_empty() && !opened.network.leans_on_attention() {
             notes.push("its attention is left out: new attention takes its place".to_owned());
         }
-        for note in notes.iter().filter(|_| !quiet) {
+        for note in notes {
             say(format_args!("{}: {note}", printable_path(path)));
         }
         Ok(Some(opened.network))

@@ -121,17 +121,18 @@ fn file_names(paths: &[PathBuf]) -> String {
 /// Trains, saves, and prints the figures.
 pub(crate) fn run(arguments: &Distill) -> Result<u8> {
     let device = arguments.run.prepare(&arguments.reads())?;
-    let mut network = match arguments.backbone.open(device, arguments.run.quiet)? {
+    let mut network = match arguments.backbone.open(device)? {
         Some(backbone) => Network::untrained_on(&backbone)?,
         None => Network::untrained(device)?,
     };
     let mut progress = Progress::new(arguments.run.quiet);
-    let (options, run) = (arguments.options(), arguments.run.options());
+    let out = arguments.run.out()?;
+    let (options, run) = (arguments.options(), arguments.run.options(out));
     let trained = |progress: &mut Progress| Ok((distill(&mut network, &options, &run, progress)?, network));
-    arguments.run.train(&mut progress, trained, |(report, network)| {
+    arguments.run.train(out, &mut progress, trained, |(report, network)| {
         let mut notes = arguments.notes();
         notes.insert("report".to_owned(), serde_json::to_string(&report)?);
-        network.save(&arguments.run.out, &notes).context("the trained network")?;
+        network.save(out, &notes).context("the trained network")?;
         Ok(table(&report))
     })
 }

@@ -37,10 +37,10 @@ pub(crate) fn asked() {
 }
 
 /// Says how to go on, if there is something to go on with; the exit status.
-pub(crate) fn told(checkpoint: &Path) -> u8 {
-    if !checkpoint.exists() {
+pub(crate) fn told(checkpoint: Option<&Path>) -> u8 {
+    let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.exists()) else {
         return failed(Error::Interrupted);
-    }
+    };
     let command = resume_command(std::env::args_os(), checkpoint);
     say(format_args!("interrupted; the state is saved. To go on: {command}"));
     status::INTERRUPTED

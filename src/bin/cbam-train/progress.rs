@@ -80,9 +80,7 @@ impl Observer for Progress {
     }
 
     fn noted(&mut self, text: &str) {
-        if !self.quiet {
-            self.bar.suspend(|| say(text));
-        }
+        self.bar.suspend(|| say(text));
     }
 
     fn trouble(&mut self, error: &Error) {

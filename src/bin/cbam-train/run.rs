@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use cbam::Error;
 use cbam::files::check_writable;
 use cbam::sys::DeviceSpec;
@@ -21,8 +21,8 @@ use crate::values::listed;
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Where to write the trained weights (safetensors)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
+    #[arg(long, value_name = "FILE", required = true)]
+    out: Option<PathBuf>,
     /// Go on with an unfinished training from its checkpoint; everything else as it was given then
     #[arg(long, value_name = "FILE", help_heading = "Checkpoints and logs")]
     resume: Option<PathBuf>,
@@ -62,26 +62,31 @@ impl Run {
     /// Opens the device, bounds the threads and seeds libtorch. `read` are the files and folders that the training reads, by
     /// their options: nothing may be written over them.
     pub(crate) fn prepare(&self, read: &[(&str, &Path)]) -> Result<tch::Device> {
-        if self.out.as_os_str() == "-" {
-            let message = "weights cannot go to standard output: name a file .safetensors";
-            return Err(Error::argument("--out", message).into());
-        }
         // What cannot be written, or not as it is called, shows before the hours of work, not after.
-        let extension = self.out.extension().map(|extension| extension.to_string_lossy().into_owned());
-        if let Some(extension) = extension.filter(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
-            let message = format!("weights are written as safetensors, not as .{extension}; name a file .safetensors");
-            return Err(Error::argument("--out", message).into());
+        if let Some(out) = &self.out {
+            if out.as_os_str() == "-" {
+                let message = "weights cannot go to standard output: name a file .safetensors";
+                return Err(Error::argument("--out", message).into());
+            }
+            let extension = out.extension().map(|extension| extension.to_string_lossy().into_owned());
+            if let Some(extension) = extension.filter(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
+                let message =
+                    format!("weights are written as safetensors, not as .{extension}; name a file .safetensors");
+                return Err(Error::argument("--out", message).into());
+            }
+            self.claim(read, out)?;
         }
-        self.claim(read)?;
         let device = cbam::sys::resolve(self.device)?;
         cbam::sys::set_all_threads(self.threads)?;
         tch::manual_seed(self.seed as i64);
-        check_writable(&self.out)?;
+        if let Some(out) = &self.out {
+            check_writable(out)?;
+        }
         Ok(device)
     }
 
     /// Claims every file that is read or written.
-    fn claim(&self, read: &[(&str, &Path)]) -> Result<()> {
+    fn claim(&self, read: &[(&str, &Path)], out: &Path) -> Result<()> {
         let mut claims = Claims::default();
         let watched = self.watch.iter().map(|path| ("--watch", path.as_path()));
         for (option, path) in read.iter().copied().chain(watched) {
@@ -89,21 +94,33 @@ impl Run {
         }
         let checkpoint = if self.resume.is_some() { "--resume" } else { "--checkpoint" };
         let log = self.log_dir.as_ref().map(|folder| ("--log-dir", folder.join("log.jsonl")));
-        for (option, path) in [("--out", self.out.clone()), (checkpoint, self.checkpoint())].into_iter().chain(log) {
+        for (option, path) in [("--out", out.to_owned()), (checkpoint, self.checkpoint(out))].into_iter().chain(log) {
             claims.write(option, &path).map_err(|message| Error::argument(option, message))?;
         }
         Ok(())
     }
 
-    /// Where the state is kept.
-    pub(crate) fn checkpoint(&self) -> PathBuf {
-        let given = self.resume.as_ref().or(self.checkpoint.as_ref());
-        given.cloned().unwrap_or_else(|| beside(&self.out))
+    /// Where the trained weights go.
+    ///
+    /// # Errors
+    /// If that was not said: the command line demands it where something is trained.
+    pub(crate) fn out(&self) -> Result<&Path> {
+        self.out.as_deref().context("--out FILE says where the trained weights go")
     }
 
-    pub(crate) fn options(&self) -> RunOptions {
+    /// Where the state is kept, if anything is trained.
+    pub(crate) fn state(&self) -> Option<PathBuf> {
+        self.out.as_deref().map(|out| self.checkpoint(out))
+    }
+
+    fn checkpoint(&self, out: &Path) -> PathBuf {
+        let given = self.resume.as_ref().or(self.checkpoint.as_ref());
+        given.cloned().unwrap_or_else(|| beside(out))
+    }
+
+    pub(crate) fn options(&self, out: &Path) -> RunOptions {
         let options = RunOptions::default()
-            .with_checkpoint(self.checkpoint(), self.checkpoint_every)
+            .with_checkpoint(self.checkpoint(out), self.checkpoint_every)
             .with_watch(self.watch.clone(), self.watch_every)
             .with_precision(self.precision);
         let options = match &self.log_dir {
@@ -116,26 +133,27 @@ impl Run {
         }
     }
 
-    /// Trains with `work` and saves what it returns with `save`, which gives the figures to print; the exit status.
+    /// Trains with `work` and saves what it returns to `out` with `save`, which gives the figures to print; the exit status.
     ///
     /// # Errors
     /// If nothing was trained: nothing is then left behind.
     pub(crate) fn train<T>(
         &self,
+        out: &Path,
         progress: &mut Progress,
         work: impl FnOnce(&mut Progress) -> cbam::Result<T>,
         save: impl FnOnce(T) -> Result<String>,
     ) -> Result<u8> {
-        let new = !self.checkpoint().exists();
+        let new = !self.checkpoint(out).exists();
         let trained = work(progress);
         progress.finish();
         match trained.map_err(anyhow::Error::from) {
-            Ok(trained) => Ok(save(trained).map_or_else(failed, |figures| self.finish(&figures, progress))),
+            Ok(trained) => Ok(save(trained).map_or_else(failed, |figures| self.finish(out, &figures, progress))),
             Err(error) if matches!(error.downcast_ref(), Some(Error::Interrupted)) => Err(error),
             Err(error) if progress.has_begun() => Ok(failed(error)),
             Err(error) => {
                 if new {
-                    let _ = std::fs::remove_file(self.checkpoint()); // of no step: perhaps there is none
+                    let _ = std::fs::remove_file(self.checkpoint(out)); // of no step: perhaps there is none
                 }
                 Err(error)
             }
@@ -143,12 +161,12 @@ impl Run {
     }
 
     /// The weights are saved: the checkpoint has done its work. Prints the figures and where the weights are; the exit status.
-    fn finish(&self, figures: &str, progress: &Progress) -> u8 {
-        let removed = match std::fs::remove_file(self.checkpoint()) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(self.checkpoint())(error)),
+    fn finish(&self, out: &Path, figures: &str, progress: &Progress) -> u8 {
+        let removed = match std::fs::remove_file(self.checkpoint(out)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io(self.checkpoint(out))(error)),
             _ => Ok(()),
         };
-        let printed = print(&format!("{figures}{}\n", printable_path(&self.out)));
+        let printed = print(&format!("{figures}{}\n", printable_path(out)));
         let done = progress.status();
         removed.and(printed).map_or_else(failed, |()| done)
     }

@@ -113,7 +113,8 @@ enum Attention {
 }
 
 /// What changes nothing where pictures are only read.
-const LEARNING: [&str; 17] = [
+const LEARNING: [&str; 19] = [
+    "attention",
     "train",
     "epochs",
     "optimizer",
@@ -131,6 +132,7 @@ const LEARNING: [&str; 17] = [
     "watch",
     "watch_every",
     "precision",
+    "out",
 ];
 
 impl Supervised {
@@ -173,7 +175,7 @@ impl Supervised {
     }
 
     fn network(&self, labels: Vec<String>, device: tch::Device) -> Result<Network> {
-        let backbone = self.backbone.open(device, self.run.quiet)?;
+        let backbone = self.backbone.open(device)?;
         let start = match &backbone {
             _ if self.from_scratch => Start::Scratch,
             Some(backbone) => Start::Network(backbone),
@@ -269,12 +271,13 @@ pub(crate) fn run(arguments: &Supervised) -> Result<u8> {
         let done = progress.status();
         return Ok(print(&format!("{}\n", loader(&report))).map_or_else(failed, |()| done));
     }
-    let run = arguments.run.options();
+    let out = arguments.run.out()?;
+    let run = arguments.run.options(out);
     let trained = |progress: &mut Progress| Ok((supervised(&mut network, &options, &run, progress)?, network));
-    arguments.run.train(&mut progress, trained, |(report, network)| {
+    arguments.run.train(out, &mut progress, trained, |(report, network)| {
         let notes = [("made_by", arguments.made_by(&options)), ("accuracy", serde_json::to_string(&report.accuracy)?)];
         let notes: BTreeMap<String, String> = notes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        network.save(&arguments.run.out, &notes).context("the trained network")?;
+        network.save(out, &notes).context("the trained network")?;
         Ok(summary(&report))
     })
 }

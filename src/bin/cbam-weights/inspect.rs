@@ -6,7 +6,8 @@ use cbam::network::{Network, OpenOptions};
 use cbam::text::printable;
 use cbam::weights::{AttentionKind, Checkpoint, kind_name};
 
-use crate::opening::Opening;
+use crate::doubts::options_for;
+use crate::opening::{Opening, advised};
 
 /// The metadata key under which this crate's own networks write their configuration.
 const CONFIG: &str = "network";
@@ -46,7 +47,7 @@ fn network(checkpoint: &Checkpoint, options: &OpenOptions) -> cbam::Result<Vec<S
         options.without_effect(checkpoint)?;
         return Ok(vec!["network     of this program, configured by its metadata".to_owned()]);
     }
-    let found = match Network::recognise(checkpoint, options) {
+    let found = match Network::recognise(checkpoint, options).map_err(|error| advised(error, None)) {
         Ok(found) => found,
         Err(Error::Weights { message, .. }) if !options.recognises() => {
             return Ok(vec![format!("network     unknown: {}", plain(&message))]);
@@ -64,9 +65,9 @@ fn network(checkpoint: &Checkpoint, options: &OpenOptions) -> cbam::Result<Vec<S
     if !found.prefix.is_empty() {
         lines.push(format!("under       {}", printable(&found.prefix)));
     }
-    lines.extend(
-        found.assumptions.iter().map(|assumption| format!("assumed     {}", printable(&assumption.to_string()))),
-    );
+    let say = options_for("cbam-run --check compares");
+    let assumed = found.assumptions.iter().map(|assumption| assumption.said_with(&say));
+    lines.extend(assumed.map(|assumed| format!("assumed     {}", printable(&assumed))));
     lines.extend(found.left_out.iter().map(|name| format!("left out    {}", printable(name))));
     Ok(lines)
 }

@@ -3,6 +3,7 @@
 use cbam::attention::PoolOrder;
 use cbam::backbone::StrideIn;
 use cbam::network::OpenOptions;
+use cbam::weights::Otherwise;
 use clap::{Args, ValueEnum};
 
 use crate::values::listed;
@@ -58,5 +59,22 @@ impl Doubts {
         options.max_pool = self.stem_pool.map(|pool| pool == StemPool::Max);
         options.symmetric = self.padding.map(|padding| padding == LitePadding::Symmetric);
         options
+    }
+}
+
+/// What a program that has these options says of what says otherwise than an assumption; `input` is what it says of how pictures are
+/// taken.
+pub(crate) fn options_for(input: &str) -> impl Fn(Otherwise) -> Option<String> {
+    move |otherwise| {
+        Some(match otherwise {
+            Otherwise::StrideIn(stride_in) => format!("else --stride-in {stride_in}"),
+            Otherwise::PoolOrder(order) => format!("else --pool-order {order}"),
+            Otherwise::MaxPool(pool) => format!("else --stem-pool {}", if pool { "max" } else { "none" }),
+            Otherwise::Symmetric(symmetric) => {
+                format!("else --padding {}", if symmetric { "symmetric" } else { "same" })
+            }
+            Otherwise::Input => input.to_owned(),
+            _ => return None,
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! The options that say what a weights file does not say itself.
 
+use cbam::Error;
 use cbam::backbone::Arch;
 use cbam::network::OpenOptions;
 use clap::Args;
@@ -29,5 +30,18 @@ impl Opening {
         options.arch = self.arch;
         options.drop_attention = self.drop_attention;
         options
+    }
+}
+
+/// The error of a file that is refused, with the options that take it; `input` are those that say how pictures are taken.
+pub(crate) fn advised(error: Error, input: Option<&str>) -> Error {
+    let Error::Weights { path, message, remedy: Some(remedy) } = error else { return error };
+    let drop = if remedy.drop_attention { " --drop-attention" } else { "" };
+    let input = input.filter(|_| remedy.normalises);
+    let input = input.map_or_else(String::new, |input| format!(", and {input} then say how pictures are normalised"));
+    Error::Weights {
+        path,
+        message: format!("{message}; --arch {}{drop} takes it without{input}", remedy.arch),
+        remedy: None,
     }
 }

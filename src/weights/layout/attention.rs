@@ -14,7 +14,7 @@
 use super::modules::{Leaf, Modules, Shape};
 use super::names::listed;
 use super::words::{named_attention, named_channel, named_squeeze};
-use super::{Assumption, AttentionKind, Layout, SiteAttention};
+use super::{Assumption, AttentionKind, Layout, Otherwise, SiteAttention};
 use crate::attention::{CbamConfig, ChannelAttentionConfig, Pool, PoolOrder, SpatialAttentionConfig};
 
 /// What is known of attention that was found.
@@ -251,10 +251,9 @@ impl Parts {
         if order.is_none() && !matches!(layout, Layout::Timm | Layout::Pytorchcv) {
             let words =
                 if usual == PoolOrder::MaxMean { "the maximum before the mean" } else { "the mean before the maximum" };
-            assumptions.push(Assumption::new(
-                format!("spatial gates see {words} of the channels"),
-                Some(if usual == PoolOrder::MaxMean { "--pool-order mean-max" } else { "--pool-order max-mean" }),
-            ));
+            let other = if usual == PoolOrder::MaxMean { PoolOrder::MeanMax } else { PoolOrder::MaxMean };
+            let said = format!("spatial gates see {words} of the channels");
+            assumptions.push(Assumption::new(said, Some(Otherwise::PoolOrder(other))));
         }
         let config = SpatialAttentionConfig::default().with_kernel_size(side).with_order(order.unwrap_or(usual));
         Ok(config.with_batch_norm(self.norm.is_some()).with_bias(conv.bias && self.norm.is_none()))

@@ -8,7 +8,7 @@ use super::modules::{Leaf, Modules, Shape, said};
 const EPS: f64 = 1e-5;
 
 /// Whether nothing can stand between two layers: they are neighbours in a `Sequential`.
-fn neighbours(before: &Leaf, after: &Leaf) -> bool {
+pub(super) fn neighbours(before: &Leaf, after: &Leaf) -> bool {
     let number = |leaf: &Leaf| {
         let (parent, last) = leaf.path.rsplit_once('.')?;
         Some((parent.to_owned(), last.parse::<u32>().ok()?))
@@ -22,15 +22,25 @@ pub(super) struct Layer {
     pub(super) bias: Tensor,   // [outputs]
 }
 
-/// The layers between `ReLUs`, each as one affine map; and whether a ReLU was taken for granted. If the names are the numbers of a
-/// `Sequential`, a BatchNorm with a gap before it stands behind a ReLU; else it stands before one.
-pub(super) fn fold(modules: &Modules, leaves: &[Leaf], numbered: bool) -> Result<(Vec<Layer>, bool), String> {
+/// The layers between `ReLUs`, each as one affine map, and what was taken for granted of the gaps between them.
+pub(super) struct Folded {
+    pub(super) layers: Vec<Layer>,
+    /// A ReLU stands in some.
+    pub(super) activated: bool,
+    /// Nothing that counts stands in some: those behind a BatchNorm that belongs to the next layer, or before the last one.
+    pub(super) empty: bool,
+}
+
+/// Folds layers. If the names are the numbers of a `Sequential`, a BatchNorm with a gap before it stands behind a ReLU; else it
+/// stands before one.
+pub(super) fn fold(modules: &Modules, leaves: &[Leaf], numbered: bool) -> Result<Folded, String> {
     let double = |name: String| modules.double(&name);
     let mut layers: Vec<Layer> = Vec::new();
     let mut scaled: Option<(Tensor, Tensor)> = None; // a BatchNorm's factor and offset before the next layer
-    let (mut activated, mut assumed) = (true, false); // the features are
+    let (mut activated, mut assumed, mut empty) = (true, false, false); // the features are
     for (number, leaf) in leaves.iter().enumerate() {
         let gap = number > 0 && !neighbours(&leaves[number - 1], leaf);
+        empty |= gap && scaled.is_some();
         match leaf.shape {
             Shape::Linear(outputs, inputs) => {
                 let weight = double(format!("{}.weight", leaf.path))?.f_reshape([outputs, inputs]).map_err(said)?;
@@ -79,10 +89,13 @@ pub(super) fn fold(modules: &Modules, leaves: &[Leaf], numbered: bool) -> Result
         }
     }
     match (scaled, layers.pop()) {
-        (Some((factor, offset)), Some(last)) => layers.push(last.then(&factor, &offset).map_err(said)?),
+        (Some((factor, offset)), Some(last)) => {
+            empty = true;
+            layers.push(last.then(&factor, &offset).map_err(said)?);
+        }
         (_, last) => layers.extend(last),
     }
-    Ok((layers, assumed))
+    Ok(Folded { layers, activated: assumed, empty })
 }
 
 impl Layer {

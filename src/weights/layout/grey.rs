@@ -8,6 +8,11 @@ use super::modules::{Modules, said};
 /// The weights of red, green and blue in luminance (ITU-R BT.601), as Pillow and torchvision have it.
 const LUMINANCE: [f64; 3] = [0.299, 0.587, 0.114];
 
+/// The channels of pictures, grey or not.
+pub(super) const fn channels(grey: bool) -> i64 {
+    if grey { 1 } else { 3 }
+}
+
 /// Gives a first convolution that was taken its three channels, if it has one; says so then.
 pub(super) fn coloured(modules: &Modules, conv: &str, assumptions: &mut Vec<Assumption>) -> Result<bool, String> {
     let name = format!("{conv}.weight");

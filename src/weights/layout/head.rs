@@ -10,15 +10,36 @@ use std::collections::BTreeMap;
 use tch::{Kind, Tensor, no_grad};
 
 use super::Assumption;
-use super::fold::fold;
+use super::fold::{Folded, fold};
 use super::modules::{Leaf, Modules, OUTSIDE, Shape, said};
 use super::names::{listed, natural};
+use super::recognised::Refusal;
+use super::way;
 use super::words::serves_training;
+use crate::Remedy;
 
 /// What the names of a network's stages begin with.
 const STAGES: [&str; 6] = ["layer1.", "layer2.", "layer3.", "layer4.", "features.", "_blocks."];
-/// The width of the layers in VGG's own classifier.
-const VGG_WIDTH: i64 = 4096;
+/// What a classifier stands behind.
+pub(super) struct Trunk<'a> {
+    pub(super) arch: &'a str,
+    /// The network's prefix.
+    pub(super) prefix: &'a str,
+    /// The channels of its pictures.
+    pub(super) channels: i64,
+    /// Those that it gives out, pooled.
+    pub(super) features: i64,
+    /// Whether the backbone was named: heads that do not fit are then none.
+    pub(super) lenient: bool,
+}
+
+impl Trunk<'_> {
+    /// A refusal of what may be left out where the backbone is named.
+    pub(super) fn in_the_way(&self, message: String) -> Refusal {
+        let remedy = Remedy { arch: self.arch.to_owned(), drop_attention: false, normalises: false };
+        Refusal { message, remedy: Some(remedy) }
+    }
+}
 
 /// The classifier that was found.
 #[derive(Debug, Default)]
@@ -38,35 +59,41 @@ impl Head {
 }
 
 /// Layers in the order in which features pass them.
-struct Chain {
+pub(super) struct Chain {
     leaves: Vec<Leaf>,
     /// Whether the numbers of a `Sequential` give that order.
     numbered: bool,
 }
 
 /// The layers of one module.
-type Groups = BTreeMap<String, Vec<Leaf>>;
+pub(super) type Groups = BTreeMap<String, Vec<Leaf>>;
 
-/// Finds the classifier behind `features` channels among what nothing explains yet, and takes it under the name `ours`.
-/// `prefix` is that of the network. If `lenient`, heads that do not fit are none.
-pub(super) fn find(modules: &Modules, prefix: &str, features: i64, ours: &str, lenient: bool) -> Result<Head, String> {
+/// What nothing explains yet, by module.
+pub(super) fn grouped(modules: &Modules, trunk: &Trunk<'_>) -> Groups {
     let mut groups = Groups::new();
     // What is left inside stages is not behind them.
     let in_stages = |leaf: &Leaf| STAGES.iter().any(|stage| leaf.path.starts_with(stage));
     for leaf in modules.leaves("").into_iter().filter(|leaf| !in_stages(leaf)) {
-        groups.entry(group(&leaf.path, prefix)).or_default().push(leaf);
+        groups.entry(group(&leaf.path, trunk.prefix)).or_default().push(leaf);
     }
+    groups
+}
+
+/// Finds the classifier among what nothing explains yet, and takes it under the name `ours`.
+pub(super) fn find(modules: &Modules, trunk: &Trunk<'_>, ours: &str) -> Result<Head, Refusal> {
+    let &Trunk { features, lenient, .. } = trunk;
+    let groups = grouped(modules, trunk);
     let mut chains = Vec::new();
     for (_, leaves) in groups.iter().filter(|(name, _)| !serves_training(name)) {
         match chain(modules, leaves, features) {
             Ok(chain) => chains.extend(chain),
             Err(_) if lenient => {}
-            Err(message) => return Err(message),
+            Err(message) => return Err(message.into()),
         }
     }
     if chains.len() > 1 {
         let names: Vec<&str> = chains.iter().map(|chain| modules.original(&chain.leaves[0].path)).collect();
-        return Err(format!("{} heads, each of which may be the classifier: {}", chains.len(), listed(&names)));
+        return Err(several(&names).into());
     }
     let head = match chains.pop() {
         Some(chain) => {
@@ -84,55 +111,34 @@ pub(super) fn find(modules: &Modules, prefix: &str, features: i64, ours: &str, l
             None => none(modules, &groups, features)?,
         },
     };
+    way::beside(modules, trunk, &groups, &head)?;
     leave_out(modules, &groups);
-    beside(modules, &groups, &head, features, lenient)?;
     Ok(head)
-}
-
-/// VGG's classifier likewise, from `features` on. Its usual three layers are no hidden ones ([`Variant::hidden`]).
-///
-/// [`Variant::hidden`]: crate::backbone::Variant::hidden
-pub(super) fn of_vgg(modules: &Modules, prefix: &str, features: i64, lenient: bool) -> Result<Head, String> {
-    const OURS: &str = "classifier";
-    let linear = |leaf: &Leaf| matches!(leaf.shape, Shape::Linear(..));
-    let layers: Vec<Leaf> = modules.leaves("").into_iter().filter(linear).collect();
-    if let [first, second, last] = &layers[..]
-        && first.shape == Shape::Linear(VGG_WIDTH, features)
-        && second.shape == Shape::Linear(VGG_WIDTH, VGG_WIDTH)
-        && let Shape::Linear(classes, VGG_WIDTH) = last.shape
-    {
-        for (layer, place) in layers.iter().zip([0, 3, 6]) {
-            modules.linear(layer, &format!("backbone.{OURS}.{place}"), true)?;
-        }
-        return Ok(Head { classes, ..Head::default() });
-    }
-    let head = find(modules, prefix, features, OURS, lenient)?;
-    if head.classes > 0 && head.hidden.is_empty() {
-        return Err(format!("a classifier of one layer behind VGG's {features} features, which is not known here"));
-    }
-    let own = head.hidden == [VGG_WIDTH; 2];
-    for number in (0..=head.hidden.len()).filter(|_| head.classes > 0) {
-        let to = if number == head.hidden.len() {
-            "6".to_owned()
-        } else if own {
-            (3 * number).to_string()
-        } else {
-            format!("hidden{number}")
-        };
-        modules.rename(&format!("backbone.{OURS}.{number}"), &format!("backbone.{OURS}.{to}"));
-    }
-    Ok(if own { Head { hidden: Vec::new(), ..head } } else { head })
 }
 
 /// No classifier; an error if something looks like one that does not fit.
 fn none(modules: &Modules, groups: &Groups, features: i64) -> Result<Head, String> {
-    match groups.iter().find(|(name, leaves)| !serves_training(name) && is_head(leaves)) {
-        Some((name, leaves)) => {
-            let path = modules.original(&leaves[0].path);
-            Err(format!("{path} does not fit the {features} pooled features; is {name} a classifier?"))
+    let Some((name, leaves)) = groups.iter().find(|(name, leaves)| !serves_training(name) && is_head(leaves)) else {
+        return Ok(Head::default());
+    };
+    let fits = |leaf: &&Leaf| matches!(leaf.shape, Shape::Linear(_, inputs) if inputs == features);
+    let original = |leaf: &Leaf| modules.original(&leaf.path).to_owned();
+    let fitting: Vec<String> = leaves.iter().filter(fits).map(original).collect();
+    Err(match &fitting[..] {
+        [] => {
+            format!("{} does not fit the {features} pooled features; is {name} a classifier?", original(&leaves[0]))
         }
-        None => Ok(Head::default()),
-    }
+        [_] => not_one(&leaves.iter().map(original).collect::<Vec<_>>()),
+        _ => several(&fitting),
+    })
+}
+
+fn several<S: AsRef<str>>(names: &[S]) -> String {
+    format!("{} heads, each of which may be the classifier: {}", names.len(), listed(names))
+}
+
+fn not_one<S: AsRef<str>>(names: &[S]) -> String {
+    format!("{} do not make one classifier", listed(names))
 }
 
 /// The only layer that is called a predictor and takes the features: a classifier where there is no other.
@@ -147,7 +153,13 @@ fn predictor(groups: &Groups, features: i64) -> Option<Leaf> {
 
 /// Leaves out the layers of heads that serve training alone.
 fn leave_out(modules: &Modules, groups: &Groups) {
-    let linear = |leaf: &Leaf| matches!(leaf.shape, Shape::Linear(..) | Shape::Norm(_));
+    // A convolution may stand anywhere.
+    let matrix = |leaf: &Leaf| modules.get(&format!("{}.weight", leaf.path)).is_some_and(|weight| weight.dim() == 2);
+    let linear = |leaf: &Leaf| match leaf.shape {
+        Shape::Linear(..) => matrix(leaf),
+        Shape::Norm(_) => true,
+        _ => false,
+    };
     let left = modules.leaves("");
     for leaves in groups.iter().filter(|(name, _)| serves_training(name)).map(|(_, leaves)| leaves) {
         if leaves.iter().all(linear) {
@@ -174,34 +186,13 @@ fn with_norms(modules: &Modules, groups: &Groups, chain: Chain, features: i64) -
     let order = by_widths(modules, &leaves, features)?;
     order.map(|leaves| Chain { leaves, numbered: false }).ok_or_else(|| {
         let names: Vec<&str> = leaves.iter().map(|leaf| modules.original(&leaf.path)).collect();
-        format!("{} do not make one classifier", listed(&names))
+        not_one(&names)
     })
-}
-
-/// Refuses what may stand before the classifier, unless `lenient`, and behind it.
-fn beside(modules: &Modules, groups: &Groups, head: &Head, features: i64, lenient: bool) -> Result<(), String> {
-    let left = modules.leaves("");
-    let still = |leaf: &Leaf| left.iter().any(|left| left.path == leaf.path);
-    for leaves in groups.iter().filter(|(name, _)| !serves_training(name)).map(|(_, leaves)| leaves) {
-        if !lenient && leaves.iter().all(|leaf| leaf.shape == Shape::Norm(features) && still(leaf)) {
-            let path = modules.original(&leaves[0].path);
-            return Err(format!("{path}, a BatchNorm that may stand before the classifier"));
-        }
-        let behind = |leaf: &&Leaf| matches!(leaf.shape, Shape::Linear(_, inputs) if inputs == head.classes);
-        if let (true, Some(leaf)) = (head.classes > 1, leaves.iter().find(behind))
-            && still(leaf)
-            && !matches!(chain(modules, leaves, head.classes), Ok(None))
-        {
-            let path = modules.original(&leaf.path);
-            return Err(format!("{path} may stand behind the classifier of {} classes", head.classes));
-        }
-    }
-    Ok(())
 }
 
 /// The module that a layer belongs to: its first name behind what it shares with the network's prefix, without numbers at its
 /// end, so that `fc1` and `fc2` belong together.
-fn group(path: &str, prefix: &str) -> String {
+pub(super) fn group(path: &str, prefix: &str) -> String {
     let mut names = path.trim_start_matches(OUTSIDE).split('.').peekable();
     if path.starts_with(OUTSIDE) {
         let mut shared = prefix.split('.').filter(|name| !name.is_empty());
@@ -228,12 +219,12 @@ fn is_head(leaves: &[Leaf]) -> bool {
         && leaves.iter().any(usual)
 }
 
-fn outputs(leaf: &Leaf) -> Option<i64> {
+pub(super) fn outputs(leaf: &Leaf) -> Option<i64> {
     if let Shape::Linear(outputs, _) = leaf.shape { Some(outputs) } else { None }
 }
 
 /// The layers of one module in their order, from `features` on; none if they are not such layers, or do not fit.
-fn chain(modules: &Modules, leaves: &[Leaf], features: i64) -> Result<Option<Chain>, String> {
+pub(super) fn chain(modules: &Modules, leaves: &[Leaf], features: i64) -> Result<Option<Chain>, String> {
     let numbered = numbered(leaves);
     let leaves = if numbered {
         follow(leaves, features).map(|()| leaves.to_vec())
@@ -244,7 +235,7 @@ fn chain(modules: &Modules, leaves: &[Leaf], features: i64) -> Result<Option<Cha
 }
 
 /// Whether the names are the numbers of a `Sequential`, or of some inside another.
-fn numbered(leaves: &[Leaf]) -> bool {
+pub(super) fn numbered(leaves: &[Leaf]) -> bool {
     let Some((first, rest)) = leaves.split_first() else { return false };
     let shared = rest.iter().fold(first.path.as_str(), |shared, leaf| {
         let same = shared.split('.').zip(leaf.path.split('.')).take_while(|(a, b)| a == b);
@@ -256,7 +247,7 @@ fn numbered(leaves: &[Leaf]) -> bool {
 }
 
 /// Whether each layer takes what the one before it gives, from `features` on.
-fn follow(leaves: &[Leaf], features: i64) -> Option<()> {
+pub(super) fn follow(leaves: &[Leaf], features: i64) -> Option<()> {
     let mut width = features;
     let mut linear = false;
     for leaf in leaves {
@@ -270,7 +261,7 @@ fn follow(leaves: &[Leaf], features: i64) -> Option<()> {
 }
 
 /// Layers whose names do not say their order, in that of their widths. An error if a BatchNorm fits in several places.
-fn by_widths(modules: &Modules, leaves: &[Leaf], features: i64) -> Result<Option<Vec<Leaf>>, String> {
+pub(super) fn by_widths(modules: &Modules, leaves: &[Leaf], features: i64) -> Result<Option<Vec<Leaf>>, String> {
     let (mut linear, norms): (Vec<&Leaf>, Vec<&Leaf>) = leaves.iter().partition(|leaf| outputs(leaf).is_some());
     if linear.is_empty() || norms.iter().any(|leaf| !matches!(leaf.shape, Shape::Norm(_))) {
         return Ok(None);
@@ -322,8 +313,8 @@ fn take(modules: &Modules, chain: &Chain, features: i64, ours: &str) -> Result<H
         modules.linear(leaf, &format!("backbone.{ours}"), true)?;
         return Ok(Head { classes: *classes, ..Head::default() });
     }
-    let (layers, assumed) =
-        no_grad(|| fold(modules, &chain.leaves, chain.numbered)).map_err(|message| format!("{ours}: {message}"))?;
+    let folded = no_grad(|| fold(modules, &chain.leaves, chain.numbered));
+    let Folded { layers, activated, empty } = folded.map_err(|message| format!("{ours}: {message}"))?;
     let mut hidden: Vec<i64> = layers.iter().map(|layer| layer.weight.size()[0]).collect();
     let classes = hidden.pop().unwrap_or(0);
     for (number, layer) in layers.iter().enumerate() {
@@ -333,15 +324,20 @@ fn take(modules: &Modules, chain: &Chain, features: i64, ours: &str) -> Result<H
         modules.give(format!("{name}.bias"), single(&layer.bias)?);
     }
     let mut head = Head { classes, hidden, assumptions: Vec::new() };
-    if assumed || !chain.numbered {
+    if activated || empty || !chain.numbered {
         let paths: Vec<&str> = chain.leaves.iter().map(|leaf| modules.original(&leaf.path)).collect();
         let widths: Vec<String> = head.widths(features).iter().map(i64::to_string).collect();
-        let between = if head.hidden.is_empty() {
-            "in this order, and nothing between"
-        } else if chain.numbered {
-            "with a ReLU behind each hidden layer"
-        } else {
-            "in this order, with a ReLU behind each hidden layer, and behind its BatchNorm if it has one"
+        let between = match (head.hidden.is_empty(), chain.numbered) {
+            (true, _) => "in this order, and nothing but dropout between",
+            (false, true) if !activated => "in this order, and nothing but dropout where there is room",
+            (false, true) if empty => {
+                "with a ReLU behind each hidden layer, and nothing but dropout where else there is room"
+            }
+            (false, true) => "with a ReLU behind each hidden layer",
+            (false, false) => {
+                "in this order, with a ReLU behind each hidden layer, and behind its BatchNorm if it has one, and nothing \
+                 else between"
+            }
         };
         let assumed = format!("the classifier is {} ({}), {between}", listed(&paths), widths.join(" to "));
         head.assumptions.push(Assumption::new(assumed, None));

@@ -7,10 +7,11 @@
 //! | `plain` | VGG, `MobileNetV2`, EfficientNet-Lite |
 //! | `attention`, `bam` | gates inside blocks, by their shapes |
 //! | `places` | gates beside the stages |
-//! | `head`, `fold` | the classifier; its layers as affine maps |
+//! | `head`, `vgg`, `fold` | the classifier, and VGG's; its layers as affine maps |
 //! | `grey` | first convolutions of one channel |
 //! | `pytorchcv`, `timm` | their names of layers, to those of torchvision and of EfficientNet-Lite's published weights |
 //! | `modules`, `rest` | the tensors by module, and which of them are explained; what becomes of the others |
+//! | `way` | what may stand before the classifier or behind it |
 //! | `names`, `words` | their names; what these say |
 //!
 //! What names and shapes cannot tell is an [`Assumption`], which [`RecogniseOptions`] may decide.
@@ -38,6 +39,8 @@ mod recognised;
 mod residual;
 mod rest;
 mod timm;
+mod vgg;
+mod way;
 mod words;
 
 use std::collections::BTreeMap;
@@ -50,7 +53,8 @@ use crate::attention::{CbamConfig, SpatialAttentionConfig};
 use crate::error::{Error, Result};
 use host::{Family, Host};
 use names::listed;
-pub use recognised::{Assumption, RecogniseOptions, Recognised};
+use recognised::Refusal;
+pub use recognised::{Assumption, Otherwise, RecogniseOptions, Recognised};
 
 /// Whose names a checkpoint's tensors have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +171,10 @@ impl Checkpoint {
             Family::Vgg => plain::vgg(modules, prefix, options),
         };
         let under = if prefix.is_empty() { String::new() } else { format!(" (under the prefix {prefix:?})") };
-        let mut found = found.map_err(|message| fault(format!("{message}{under}")))?;
+        let mut found = found.map_err(|Refusal { message, remedy }| {
+            let (path, message) = (self.name().to_owned(), format!("{message}{under}"));
+            Error::Weights { path, message, remedy }
+        })?;
         found.check(options).map_err(fault)?;
         found.assumptions.extend(found.all_else());
         Ok(found)

@@ -1,9 +1,10 @@
 //! VGG, `MobileNetV2` and EfficientNet-Lite, whose blocks public checkpoints have without attention.
 
-use super::head::{self, Head};
+use super::head::{self, Head, Trunk};
 use super::modules::Modules;
 use super::places::{self, Place};
-use super::{Layout, RecogniseOptions, Recognised, SiteAttention, grey};
+use super::recognised::Refusal;
+use super::{Layout, Otherwise, RecogniseOptions, Recognised, SiteAttention, grey, vgg};
 use crate::backbone::{Arch, Variant};
 use crate::maps::{HEAD, STEM};
 
@@ -38,10 +39,17 @@ struct Body {
 
 impl Body {
     /// With the attention beside the stages, and the classifier behind `FEATURES` channels.
-    fn finish(mut self, modules: Modules, prefix: &str, options: &RecogniseOptions) -> Result<Recognised, String> {
+    fn finish(mut self, modules: Modules, prefix: &str, options: &RecogniseOptions) -> Result<Recognised, Refusal> {
         let attention = self.attention(&modules, options)?;
-        let head = head::find(&modules, prefix, FEATURES, self.classifier, options.arch.is_some())?;
-        self.recognised(modules, prefix, options, attention, FEATURES, head)
+        let head = head::find(&modules, &self.trunk(prefix, FEATURES, options), self.classifier)?;
+        let widths = head.widths(FEATURES);
+        self.recognised(modules, prefix, options, attention, &widths, head)
+    }
+
+    /// What the classifier stands behind.
+    fn trunk<'a>(&'a self, prefix: &'a str, features: i64, options: &RecogniseOptions) -> Trunk<'a> {
+        let (channels, lenient) = (grey::channels(self.grey), options.arch.is_some());
+        Trunk { arch: &self.arch, prefix, channels, features, lenient }
     }
 
     fn attention(&mut self, modules: &Modules, options: &RecogniseOptions) -> Result<Vec<SiteAttention>, String> {
@@ -64,33 +72,38 @@ impl Body {
         Ok(attention)
     }
 
+    /// `widths` are those of the head's layers.
     fn recognised(
         self,
         modules: Modules,
         prefix: &str,
         options: &RecogniseOptions,
         attention: Vec<SiteAttention>,
-        features: i64,
+        widths: &[i64],
         head: Head,
-    ) -> Result<Recognised, String> {
+    ) -> Result<Recognised, Refusal> {
+        let idle = |what: &str| Err(format!("{}: {what}", self.arch).into());
         if options.stride_in.is_some() {
-            return Err(format!("{}: --stride-in has no effect, since it has no bottlenecks", self.arch));
+            return idle("--stride-in has no effect, since it has no bottlenecks");
         }
         if options.max_pool.is_some() {
-            return Err(format!("{}: --stem-pool has no effect: it is for residual networks", self.arch));
+            return idle("--stem-pool has no effect: it is for residual networks");
         }
         if options.symmetric.is_some() && self.classifier != "_fc" {
-            return Err(format!("{}: --padding has no effect: it is for EfficientNet-Lite", self.arch));
+            return idle("--padding has no effect: it is for EfficientNet-Lite");
         }
-        let finished = modules.finish(&self.arch, options, &head.widths(features))?;
         let Head { classes, hidden, assumptions } = head;
+        // Of VGG's own classifier a variant says nothing.
+        let hidden = if self.arch.starts_with("vgg") && hidden == vgg::OWN { Vec::new() } else { hidden };
+        let variant = Variant { grey: self.grey, symmetric: self.symmetric, hidden, ..Variant::default() };
+        let finished = modules.finish(&self.arch, options, &variant, widths)?;
         Ok(Recognised {
             layout: self.layout,
             arch: self.arch,
             classes,
             width: self.width,
             attention,
-            variant: Variant { grey: self.grey, symmetric: self.symmetric, hidden, ..Variant::default() },
+            variant,
             prefix: prefix.to_owned(),
             assumptions: self.assumptions.into_iter().chain(assumptions).collect(),
             left_out: finished.left_out,
@@ -101,7 +114,7 @@ impl Body {
 }
 
 /// torchvision's VGG: the places of the convolutions in `features` tell which.
-pub(super) fn vgg(modules: Modules, prefix: &str, options: &RecogniseOptions) -> Result<Recognised, String> {
+pub(super) fn vgg(modules: Modules, prefix: &str, options: &RecogniseOptions) -> Result<Recognised, Refusal> {
     let norm = modules.has("features.1.running_mean");
     let places = |stages: [usize; 5]| {
         let mut place = 0;
@@ -118,7 +131,7 @@ pub(super) fn vgg(modules: Modules, prefix: &str, options: &RecogniseOptions) ->
     let is_convolution = |place: &usize| modules.shape(&format!("features.{place}.weight")).is_ok_and(|s| s.len() == 4);
     let found: Vec<usize> = (0..64).filter(is_convolution).collect();
     let Some((name, _)) = VGGS.into_iter().find(|vgg| places(vgg.1) == found) else {
-        return Err(format!("convolutions at features.{found:?}: the places of no VGG"));
+        return Err(format!("convolutions at features.{found:?}: the places of no VGG").into());
     };
     let arch = format!("{name}{}", if norm { "_bn" } else { "" });
     for place in found {
@@ -140,13 +153,14 @@ pub(super) fn vgg(modules: Modules, prefix: &str, options: &RecogniseOptions) ->
         assumptions,
     };
     let attention = body.attention(&modules, options)?;
-    let head = head::of_vgg(&modules, prefix, VGG_FEATURES, options.arch.is_some())?;
-    let features = if head.classes == 0 { VGG_CHANNELS } else { VGG_FEATURES };
-    body.recognised(modules, prefix, options, attention, features, head)
+    let head = vgg::find(&modules, &body.trunk(prefix, VGG_FEATURES, options))?;
+    let mut widths = head.widths(VGG_FEATURES);
+    widths.push(VGG_CHANNELS);
+    body.recognised(modules, prefix, options, attention, &widths, head)
 }
 
 /// torchvision's `MobileNetV2`.
-pub(super) fn mobilenet_v2(modules: Modules, prefix: &str, options: &RecogniseOptions) -> Result<Recognised, String> {
+pub(super) fn mobilenet_v2(modules: Modules, prefix: &str, options: &RecogniseOptions) -> Result<Recognised, Refusal> {
     modules.conv_norm("features.0.0", "features.0.1")?;
     for block in 1..=17 {
         let inner = format!("features.{block}.conv");
@@ -180,7 +194,7 @@ pub(super) fn efficientnet_lite(
     timm: bool,
     prefix: &str,
     options: &RecogniseOptions,
-) -> Result<Recognised, String> {
+) -> Result<Recognised, Refusal> {
     let names: Vec<String> = if timm {
         let blocks = (0..7).flat_map(|stage| (0..16).map(move |index| format!("_blocks.{stage}.{index}")));
         blocks.filter(|block| modules.has_under(&format!("{block}."))).collect()
@@ -195,7 +209,8 @@ pub(super) fn efficientnet_lite(
     let Some((arch, ..)) = LITES.into_iter().find(|lite| (lite.1, lite.2) == (blocks, wide)) else {
         return Err(format!(
             "an EfficientNet of {blocks} blocks from {width} to {last} channels; Lite0, 1 and 2 are known"
-        ));
+        )
+        .into());
     };
     modules.conv_norm("_conv_stem", "_bn0")?;
     for (number, block) in names.iter().enumerate() {
@@ -213,10 +228,10 @@ pub(super) fn efficientnet_lite(
     let symmetric = options.symmetric.unwrap_or(false);
     if timm && options.symmetric.is_none() {
         let said = "TensorFlow's padding and an ε of 0.001, as timm's tf_efficientnet_lite has them";
-        assumptions.push(super::Assumption::new(said, Some("--padding symmetric")));
+        assumptions.push(super::Assumption::new(said, Some(Otherwise::Symmetric(true))));
     }
     if !timm && options.symmetric.is_some() {
-        return Err(format!("{arch}: --padding has no effect: it is for timm's names"));
+        return Err(format!("{arch}: --padding has no effect: it is for timm's names").into());
     }
     if symmetric {
         modules.scale_norms(EPS_PYTORCH, EPS_LITE)?;

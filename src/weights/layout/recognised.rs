@@ -6,6 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use tch::Tensor;
 
 use super::{AttentionKind, Layout, SiteAttention};
+use crate::Remedy;
 use crate::attention::PoolOrder;
 use crate::backbone::{Arch, StrideIn, Variant};
 
@@ -37,22 +38,56 @@ pub struct RecogniseOptions {
 pub struct Assumption {
     /// What was taken for granted, as a statement.
     pub what: String,
-    /// The option of the programs that says otherwise, if there is one.
-    pub option: Option<&'static str>,
+    /// What says otherwise, if anything does.
+    pub otherwise: Option<Otherwise>,
+}
+
+/// What says otherwise than an assumption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Otherwise {
+    /// [`RecogniseOptions::stride_in`].
+    StrideIn(StrideIn),
+    /// [`RecogniseOptions::pool_order`].
+    PoolOrder(PoolOrder),
+    /// [`RecogniseOptions::max_pool`].
+    MaxPool(bool),
+    /// [`RecogniseOptions::symmetric`].
+    Symmetric(bool),
+    /// For how it takes pictures, [`Network::with_preprocess`](crate::network::Network::with_preprocess); of the rest a
+    /// [`Reference`](crate::network::Reference) shows whether it is so.
+    Input,
 }
 
 impl Assumption {
-    pub(super) fn new(what: impl Into<String>, option: Option<&'static str>) -> Self {
-        Self { what: what.into(), option }
+    pub(super) fn new(what: impl Into<String>, otherwise: Option<Otherwise>) -> Self {
+        Self { what: what.into(), otherwise }
+    }
+
+    /// As a statement, with what a program has to say of what says otherwise: `else --stem-pool none`, say.
+    pub fn said_with(&self, say: &dyn Fn(Otherwise) -> Option<String>) -> String {
+        match self.otherwise.and_then(say) {
+            Some(otherwise) => format!("{} ({otherwise})", self.what),
+            None => self.what.clone(),
+        }
     }
 }
 
 impl Display for Assumption {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.option {
-            Some(option) => write!(f, "{} (else {option})", self.what),
-            None => f.write_str(&self.what),
-        }
+        f.write_str(&self.what)
+    }
+}
+
+/// Why a file is not taken.
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) remedy: Option<Remedy>,
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self { message, remedy: None }
     }
 }
 
@@ -113,7 +148,7 @@ impl Recognised {
         };
         let whose = if lite { "the published" } else { "torchvision's" };
         let what = format!("all else as {whose} {arch}: {layers}, pictures of {} {scaled}", arch.input_size());
-        Some(Assumption::new(what, Some("--size, --mean, --std; --check compares")))
+        Some(Assumption::new(what, Some(Otherwise::Input)))
     }
 
     /// Refuses options without effect.

@@ -2,10 +2,12 @@
 //! without.
 
 use super::attention::{Found, at};
+use super::head::Trunk;
 use super::host::BEHIND;
 use super::modules::{Leaf, Modules, Shape};
 use super::places::{self, Place};
-use super::{Assumption, Layout, RecogniseOptions, Recognised, SiteAttention, bam, grey, head};
+use super::recognised::Refusal;
+use super::{Assumption, Layout, Otherwise, RecogniseOptions, Recognised, SiteAttention, bam, grey, head};
 use crate::backbone::{Stem, StrideIn, Variant};
 use crate::maps::STEM;
 
@@ -45,16 +47,17 @@ pub(super) fn recognise(
     whose: Whose,
     prefix: &str,
     options: &RecogniseOptions,
-) -> Result<Recognised, String> {
+) -> Result<Recognised, Refusal> {
     let member = member(&modules)?;
     if options.symmetric.is_some() {
-        return Err(format!("{}: --padding has no effect: it is for EfficientNet-Lite", member.arch));
+        return Err(format!("{}: --padding has no effect: it is for EfficientNet-Lite", member.arch).into());
     }
     if whose.caffe && member.bottleneck.is_none() {
         return Err(format!(
             "{} as timm's legacy_se{}, whose blocks have a ReLU before their gates, which is not known here",
             member.arch, member.arch
-        ));
+        )
+        .into());
     }
     let mut reading =
         Reading { modules: &modules, options, assumptions: Vec::new(), first: None, attention: Vec::new() };
@@ -65,10 +68,12 @@ pub(super) fn recognise(
         reading.beside(&places)?;
     }
     let stride_in = reading.stride(member, whose)?;
-    let features = channels[3];
-    let head = head::find(&modules, prefix, features, "fc", options.arch.is_some())?;
+    let variant = Variant { stride_in, stem, grey, ..Variant::default() };
+    let lenient = options.arch.is_some();
+    let trunk = Trunk { arch: member.arch, prefix, channels: grey::channels(grey), features: channels[3], lenient };
+    let head = head::find(&modules, &trunk, "fc")?;
     let Reading { mut assumptions, first, mut attention, .. } = reading;
-    let widths = head.widths(features);
+    let widths = head.widths(trunk.features);
     assumptions.extend(head.assumptions);
     let order: Vec<String> = order(member, &places);
     attention.sort_by_key(|place| order.iter().position(|site| *site == place.site));
@@ -77,14 +82,14 @@ pub(super) fn recognise(
         None => Layout::Torchvision,
         Some((layout, _)) => layout,
     };
-    let finished = modules.finish(member.arch, options, &widths)?;
+    let finished = modules.finish(member.arch, options, &variant, &widths)?;
     Ok(Recognised {
         layout,
         arch: member.arch.to_owned(),
         classes: head.classes,
         width,
         attention,
-        variant: Variant { stride_in, stem, grey, hidden: head.hidden, ..Variant::default() },
+        variant: Variant { hidden: head.hidden, ..variant },
         prefix: prefix.to_owned(),
         assumptions,
         left_out: finished.left_out,
@@ -137,20 +142,16 @@ impl Reading<'_> {
         let unpadded = whose.caffe && max_pool;
         if unpadded {
             let said = "a max pooling without padding follows the first convolution, as in timm's legacy_seresnet";
-            self.assume(said, self.options.max_pool.is_none().then_some("--stem-pool none"));
+            self.assume(said, self.options.max_pool.is_none().then_some(Otherwise::MaxPool(false)));
         } else if self.options.max_pool.is_none() && !whose.pytorchcv && !whose.unpooled {
-            let (said, option) = if max_pool {
-                ("a max pooling follows the first convolution", "--stem-pool none")
-            } else {
-                ("no pooling follows the first convolution", "--stem-pool max")
-            };
-            self.assume(said, Some(option));
+            let said = if max_pool { "a max pooling" } else { "no pooling" };
+            self.assume(format!("{said} follows the first convolution"), Some(Otherwise::MaxPool(!max_pool)));
         }
         Ok((Stem { max_pool, unpadded, ..usual }, grey, width))
     }
 
-    fn assume(&mut self, what: impl Into<String>, option: Option<&'static str>) {
-        self.assumptions.push(Assumption::new(what, option));
+    fn assume(&mut self, what: impl Into<String>, otherwise: Option<Otherwise>) {
+        self.assumptions.push(Assumption::new(what, otherwise));
     }
 
     /// Takes every block, with its attention and what stands behind it in its container. The channels of every stage.
@@ -241,12 +242,15 @@ impl Reading<'_> {
             }
             None if whose.caffe => {
                 let said = "a bottleneck has its stride in the first 1×1 convolution, as in timm's legacy_seresnet";
-                self.assume(said, Some("--stride-in 3x3"));
+                self.assume(said, Some(Otherwise::StrideIn(StrideIn::Middle)));
                 Ok(StrideIn::First)
             }
             None => {
                 if !matches!(self.first, Some((_, true))) {
-                    self.assume("a bottleneck has its stride in the 3×3 convolution", Some("--stride-in 1x1"));
+                    self.assume(
+                        "a bottleneck has its stride in the 3×3 convolution",
+                        Some(Otherwise::StrideIn(StrideIn::First)),
+                    );
                 }
                 Ok(StrideIn::default())
             }

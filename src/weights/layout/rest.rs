@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::RecogniseOptions;
 use super::modules::{Modules, OUTSIDE};
 use super::names::listed;
-use super::words::{looks_like_attention, scales, serves_training};
+use super::recognised::Refusal;
+use super::words::{Normalises, looks_like_attention, normalises, scales, serves_training};
+use super::{RecogniseOptions, grey};
+use crate::Remedy;
+use crate::backbone::{Arch, Variant};
 use crate::weights::dtype::is_float;
+
+/// How near a mean or a deviation must be to the usual one, in levels of a picture of 8 bits.
+const CLOSE: f64 = 0.3;
 
 /// What has become of the tensors.
 pub(super) struct Finished {
@@ -24,17 +30,26 @@ impl Modules {
     /// The tensors taken, and the names of those left out, of a network whose head has layers of `widths`: the pooled features,
     /// hidden layers, classes.
     ///
-    /// An error if a tensor is left that may take part in the network's answer: one under its prefix; attention; beside it a
-    /// convolution, or what has a side of one of these widths, or is a single number called as one that a network pools or
-    /// scales by, unless its name says that it serves training. If the backbone is named, only attention stands in the way; if
-    /// attention is to be dropped, nothing.
-    pub(super) fn finish(self, arch: &str, options: &RecogniseOptions, widths: &[i64]) -> Result<Finished, String> {
+    /// An error if a tensor is left that may take part in the network's answer: one under its prefix; attention; beside it what
+    /// [`computes`]. A mean and a deviation by which pictures are taken anyhow do not. If the backbone is named, only attention
+    /// stands in the way; if attention is to be dropped, nothing.
+    pub(super) fn finish(
+        self,
+        arch: &str,
+        options: &RecogniseOptions,
+        variant: &Variant,
+        widths: &[i64],
+    ) -> Result<Finished, Refusal> {
         let left = self.left();
+        let channels = grey::channels(variant.grey);
+        let normalising: Vec<&str> = left.iter().copied().filter(|name| self.normalises(name, channels)).collect();
+        let taken = if self.are_usual(&normalising, arch, variant) { &normalising[..] } else { &[] };
         let size = |name: &str| self.tensors.get(name).map(Tensor::size).unwrap_or_default();
         let in_block = |name: &str| name.strip_prefix("layer").is_some_and(|rest| rest.contains('.'));
         let attends = |name: &&&str| in_block(name) || looks_like_attention(name, Some(&size(name)));
         let computes = |name: &&&str| match name.strip_prefix(OUTSIDE) {
-            Some(outside) => self.tensors.get(**name).is_some_and(|tensor| computes(outside, tensor, widths)),
+            _ if taken.contains(*name) => false,
+            Some(outside) => self.tensors.get(**name).is_some_and(|tensor| computes(outside, tensor, widths, channels)),
             None => true,
         };
         let attention: Vec<&str> = left.iter().filter(attends).map(|name| self.original(name)).collect();
@@ -43,39 +58,80 @@ impl Modules {
                 "{arch} would leave out {} tensors that look like attention: {}; --drop-attention leaves them out",
                 attention.len(),
                 listed(&attention)
-            ));
+            )
+            .into());
         }
         let shaped = |name: &&str| format!("{} {:?}", self.original(name), size(name));
         let unexplained: Vec<String> = left.iter().filter(|name| computes(name) || attends(name)).map(shaped).collect();
         if options.arch.is_none() && !unexplained.is_empty() {
-            let (attention, drop) = if attention.is_empty() {
-                (String::new(), "")
-            } else {
-                (format!("; attention: {}", listed(&attention)), " --drop-attention")
-            };
-            return Err(format!(
-                "{arch}, but for {} tensors that no part of it explains: {}{attention}; if they have no part in the answer, \
-                 --arch {arch}{drop} leaves them out",
+            let other = normalising.iter().filter(|name| !taken.contains(name));
+            let normalised: Vec<&str> = other.map(|name| self.original(name)).collect();
+            let kinds = [("attention", &attention), ("pictures seem to be normalised in the network", &normalised)];
+            let kinds = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+            let kinds: Vec<String> = kinds.map(|(kind, names)| format!("; {kind}: {}", listed(names))).collect();
+            let message = format!(
+                "{arch}, but for {} tensors that no part of it explains: {}{}; only if they have no part in the answer may they \
+                 be left out",
                 unexplained.len(),
-                listed(&unexplained)
-            ));
+                listed(&unexplained),
+                kinds.concat()
+            );
+            let (drop_attention, normalises) = (!attention.is_empty(), !normalised.is_empty());
+            return Err(Refusal {
+                message,
+                remedy: Some(Remedy { arch: arch.to_owned(), drop_attention, normalises }),
+            });
         }
         let dropped = attention.len();
         let mut left_out = self.left_out.take();
         left_out.extend(left.iter().map(|name| self.original(name).to_owned()));
         Ok(Finished { tensors: self.renamed.take(), left_out: left_out.into_iter().collect(), dropped })
     }
+
+    /// Whether a tensor looks like a mean or a deviation of pictures of so many channels.
+    fn normalises(&self, name: &str, channels: i64) -> bool {
+        let fits = |tensor: &Tensor| {
+            let numbers = i64::try_from(tensor.numel()).unwrap_or(0);
+            is_float(tensor.kind()) && [1, channels].contains(&numbers)
+        };
+        normalises(name).is_some() && !serves_training(name) && self.tensors.get(name).is_some_and(fits)
+    }
+
+    /// Whether these are one mean and one deviation, and those by which this crate normalises pictures for this network, from 0 to 1
+    /// or to 255: then it does what they did.
+    fn are_usual(&self, names: &[&str], arch: &str, variant: &Variant) -> bool {
+        let ([one, other], Ok(arch)) = (names, arch.parse::<Arch>()) else { return false };
+        let (mean, deviation) = match [one, other].map(|name| normalises(name)) {
+            [Some(Normalises::Mean), Some(Normalises::Deviation)] => (one, other),
+            [Some(Normalises::Deviation), Some(Normalises::Mean)] => (other, one),
+            _ => return false,
+        };
+        let usual = variant.preprocess(arch);
+        let are = |name: &str, usual: [f32; 3], scale: f64| {
+            let Some(tensor) = self.tensors.get(name) else { return false };
+            let usual = Tensor::from_slice(&usual).to_kind(Kind::Double) / scale;
+            let values = tensor.f_to_kind(Kind::Double).and_then(|values| values.f_flatten(0, -1));
+            values.is_ok_and(|values| (values - usual).abs().max().double_value(&[]) * scale < CLOSE)
+        };
+        [1.0, 255.0].into_iter().any(|scale| are(mean, usual.mean, scale) && are(deviation, usual.std, scale))
+    }
 }
 
-/// Whether a tensor beside a network may take part in its answer.
-fn computes(name: &str, tensor: &Tensor, widths: &[i64]) -> bool {
+/// Whether a tensor beside a network may take part in its answer: all of four axes, as convolutions have them; unless its name says
+/// that it serves training, what could act on the channels of pictures or has a side of one of these widths, and a single number that
+/// is a layer's or is called as one that a network pools, scales or normalises by.
+fn computes(name: &str, tensor: &Tensor, widths: &[i64], channels: i64) -> bool {
     let size = tensor.size();
-    if tensor.dim() == 4 && size[2..] != [1, 1] {
+    if size.len() == 4 {
         return true;
     }
     if !is_float(tensor.kind()) || serves_training(name) {
         return false;
     }
-    let fits = size.iter().any(|side| *side > 1 && widths.contains(side));
-    fits || (tensor.numel() == 1 && scales(name))
+    if tensor.numel() == 1 {
+        let of_layer = matches!(name.rsplit('.').next(), Some("weight" | "bias"));
+        return of_layer || scales(name) || normalises(name).is_some();
+    }
+    let on_pictures = matches!(size[..], [side] | [_, side] | [side, _, _] if side == channels);
+    on_pictures || size.iter().any(|side| *side > 1 && widths.contains(side))
 }

@@ -15,22 +15,14 @@ const EXCITE_WORDS: [&str; 5] = ["se", "cse", "senet", "selayer", "seblock"];
 /// What the channel gate of CBAM is called.
 const CHANNEL: [&str; 3] = ["cbam", "channel", "shared"];
 const CHANNEL_WORDS: [&str; 3] = ["ca", "cam", "ch"];
-/// What modules are called that serve training alone, or make no class scores.
-const TRAINING: [&str; 13] = [
-    "loss",
-    "criterion",
-    "queue",
-    "proj",
-    "predict",
-    "prototype",
-    "momentum",
-    "metric",
-    "center",
-    "centre",
-    "memory",
-    "class_weight",
-    "pos_weight",
-];
+/// What words begin with that call modules which serve training alone, or make no class scores.
+const TRAINING: [&str; 11] =
+    ["loss", "criterion", "queue", "proj", "predict", "prototype", "momentum", "metric", "center", "centre", "memory"];
+/// And tensors that weigh classes in a loss.
+const TRAINING_WEIGHTS: [&str; 2] = ["class_weight", "pos_weight"];
+/// What the numbers are called that pictures are normalised by.
+const MEAN: [&str; 1] = ["mean"];
+const DEVIATION: [&str; 3] = ["std", "stdev", "deviation"];
 /// What single numbers are called that a network pools or scales by.
 const SCALE_WORDS: [&str; 10] =
     ["p", "pool", "gem", "scale", "scaling", "gamma", "alpha", "beta", "temperature", "tau"];
@@ -67,8 +59,27 @@ pub(super) fn named_channel(name: &str) -> bool {
 
 /// Whether a module is called as what serves training alone, or makes no class scores.
 pub(super) fn serves_training(name: &str) -> bool {
-    let name = name.to_lowercase();
-    TRAINING.iter().any(|word| name.contains(word))
+    let begins = |word: &String| TRAINING.iter().any(|part| word.starts_with(part)) || word.ends_with("loss");
+    let lower = name.to_lowercase();
+    words(name).iter().any(begins) || TRAINING_WEIGHTS.iter().any(|weight| lower.contains(weight))
+}
+
+/// Whether numbers are called as the mean, or else the deviation, that pictures are normalised by.
+pub(super) fn normalises(name: &str) -> Option<Normalises> {
+    let words = words(name);
+    let last = words.last().filter(|_| words.iter().all(|word| word != "running"))?;
+    if MEAN.contains(&last.as_str()) {
+        Some(Normalises::Mean)
+    } else {
+        DEVIATION.contains(&last.as_str()).then_some(Normalises::Deviation)
+    }
+}
+
+/// What pictures are normalised by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Normalises {
+    Mean,
+    Deviation,
 }
 
 /// Whether a single number is called as one that a network pools or scales by.
@@ -141,9 +152,18 @@ mod tests {
     #[test]
     fn what_serves_training_alone_is_told_by_its_name() {
         assert!(
-            ["criterion.pos_weight", "memory.queue", "MetricLoss.w", "class_weights"].into_iter().all(serves_training)
+            ["criterion.pos_weight", "memory.queue", "MetricLoss.w", "class_weights", "projection_head", "celoss"]
+                .into_iter()
+                .all(serves_training)
         );
-        assert!(!["norm.weight", "lstm.weight_ih_l0", "neck.conv"].into_iter().any(serves_training));
+        assert!(
+            !["norm.weight", "lstm.weight_ih_l0", "neck.conv", "symmetric_pool", "epicenter"]
+                .into_iter()
+                .any(serves_training)
+        );
         assert!(scales("pool.p") && scales("logit_scale") && !scales("best_acc"));
+        assert_eq!(normalises("module.pixel_mean"), Some(Normalises::Mean));
+        assert_eq!(normalises("normalize.std"), Some(Normalises::Deviation));
+        assert!(["bn.running_mean", "mean_iou", "meaning"].into_iter().all(|name| normalises(name).is_none()));
     }
 }

@@ -20,8 +20,10 @@ fn a_tip_repeats_no_argument_raw() {
 #[test]
 fn the_loader_alone_has_no_use_for_what_learns() {
     let place = Place::new();
-    let loader = "cbam-train supervised --images photos --out t.safetensors --loader-only";
+    let loader = "cbam-train supervised --images photos --loader-only";
     for option in [
+        "--out t.safetensors",
+        "--attention cbam+patch",
         "--resume c",
         "--checkpoint c",
         "--checkpoint-every 2",

@@ -288,6 +288,15 @@ fn a_backbone_that_leans_on_its_attention_is_refused() {
             }
         }
     }
+    // A backbone that learned together with its attention leans on it, wherever that stands; its file says so.
+    let mut network = Network::new(config(NetworkConfig::attentive(Arch::ResNet18)), Device::Cpu).unwrap();
+    network.train_backbone(true);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("joint.safetensors");
+    network.save(&path, &BTreeMap::new()).unwrap();
+    for network in [network, Network::open(path, Device::Cpu).unwrap()] {
+        assert!(network.leans_on_attention() && Network::untrained_on(&network).is_err());
+    }
 }
 
 /// What names and shapes do not tell of a backbone is said, and the option that decides it is taken.
@@ -302,12 +311,15 @@ fn what_a_backbone_was_taken_for_is_said() {
     let told = |more: &[&str]| {
         let mut command = crate::program("cbam-train");
         command.current_dir(folder.path()).args(["supervised", "--images", "classes", "--backbone", "w.safetensors"]);
-        command.args(["--out", "t.safetensors", "--loader-only", "--size", "32", "--device", "cpu"]).args(more);
+        command.args(["--loader-only", "--size", "32", "--device", "cpu"]).args(more);
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let (status, said) = told(&[]);
     assert!(status == Some(0) && said.contains("w.safetensors: assumed: ") && said.contains("--stride-in"), "{said}");
+    assert!(said.contains("(cbam-run --check compares)") && !said.contains("--mean"), "{said}");
+    let (status, said) = told(&["--quiet"]);
+    assert!(status == Some(0) && said.contains("w.safetensors: assumed: "), "{said}");
     let (status, said) = told(&["--stride-in", "1x1"]);
     assert!(status == Some(0) && !said.contains("--stride-in"), "{said}");
     let (status, said) = told(&["--padding", "same"]);

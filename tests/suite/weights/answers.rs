@@ -105,8 +105,8 @@ fn networks_in_any_names_answer_as_pytorch_does() {
         ("head pointwise", usual, &[]),
         ("head none", usual, &["no classifier"]),
         ("cbam ca.fc1 sa.conv max mean", |o| o.pool_order = Some(PoolOrder::MaxMean), &[]),
-        ("cbam shared_mlp", usual, &["the mean before the maximum", "--pool-order max-mean"]),
-        ("cbam official", usual, &["the maximum before the mean", "--pool-order mean-max"]),
+        ("cbam shared_mlp", usual, &["the mean before the maximum", "else PoolOrder(MaxMean)"]),
+        ("cbam official", usual, &["the maximum before the mean", "else PoolOrder(MeanMax)"]),
         ("cbam attention1 attention2", usual, &["the mean before the maximum"]),
         ("cbam conv bias", usual, &["the mean before the maximum"]),
         ("cbam conv bias and norm", usual, &["the mean before the maximum"]),
@@ -116,7 +116,7 @@ fn networks_in_any_names_answer_as_pytorch_does() {
         ("eca of its authors", usual, &[]),
         ("first and last", usual, &["ca.fc1 stands behind the first convolution", "ca1.fc1 stands behind layer4"]),
         ("behind every stage", usual, &["stands behind layer1", "stands behind layer4"]),
-        ("small pictures", usual, &["stride 1", "no pooling follows", "--stem-pool max"]),
+        ("small pictures", usual, &["stride 1", "no pooling follows", "else MaxPool(true)"]),
         ("no pooling", |o| o.max_pool = Some(false), &[]),
         ("grey", usual, &["grey pictures"]),
         ("pytorchcv seresnet50", |o| o.stride_in = Some(StrideIn::First), &[]),
@@ -126,7 +126,7 @@ fn networks_in_any_names_answer_as_pytorch_does() {
         ("head beside", usual, &["bn1, fc1, bn2, fc2 (512 to 40 to 9)", "behind its BatchNorm"]),
         ("head unordered", usual, &["head.hidden, head.bn, head.cls (512 to 40 to 9)"]),
         ("head predictor", usual, &["predictor is the classifier"]),
-        ("se then spatial", usual, &["pools the mean alone, and stands before the spatial gate", "--pool-order"]),
+        ("se then spatial", usual, &["pools the mean alone, and stands before the spatial gate", "PoolOrder"]),
         ("se called channel", usual, &[]),
         ("last and first", usual, &["ca1.fc1 stands behind the first convolution", "ca.fc1 stands behind layer4"]),
         ("stem and last", usual, &["ca_stem.fc1 stands behind the first", "ca_last.fc1 stands behind layer4"]),
@@ -140,12 +140,12 @@ fn networks_in_any_names_answer_as_pytorch_does() {
         (
             "timm legacy_seresnet50",
             usual,
-            &["pooling without padding", "in the first 1×1 convolution", "--stride-in 3x3"],
+            &["pooling without padding", "in the first 1×1 convolution", "else StrideIn(Middle)"],
         ),
     ];
     for (name, change, said) in cases {
         let opened = open(name, change).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let notes = opened.notes().join("\n");
+        let notes = opened.notes_with(&|otherwise| Some(format!("else {otherwise:?}"))).join("\n");
         assert!(said.iter().all(|part| notes.contains(part)), "{name}: {said:?} are not all in {notes:?}");
         let plain = difference(&opened.network, name, &golden);
         let network = opened.network.for_inference();
@@ -162,7 +162,8 @@ fn what_names_cannot_tell_and_nobody_says_is_refused_or_another_network() {
     let golden = Checkpoint::open(path).unwrap().tensors;
     for name in ["cbam ca.fc1 sa.conv max mean", "no pooling"] {
         let opened = open(name, |_| ()).unwrap();
-        assert!(opened.notes()[0].contains("else --"), "{:?}", opened.notes());
+        assert!(opened.assumptions.iter().any(|assumption| assumption.otherwise.is_some()), "{:?}", opened.assumptions);
+        assert!(!opened.notes()[0].contains("--"), "a library has no options: {:?}", opened.notes());
         if name != "no pooling" {
             assert!(difference(&opened.network, name, &golden) > 1e-2);
         }
@@ -264,7 +265,7 @@ fn what_may_take_part_in_the_answer_is_never_left_out() {
         ("criterion.center", &[9, 512], true),
         ("class_weights", &[9], true),
         ("best_acc", &[1], true),
-        ("mean", &[1, 3, 1, 1], true),
+        ("mean", &[1, 3, 1, 1], false),
     ] {
         let mut tensors = tensors("encoder");
         tensors.insert(name.to_owned(), zeros(shape));
@@ -274,7 +275,8 @@ fn what_may_take_part_in_the_answer_is_never_left_out() {
             Ok(found) => assert_eq!(found.left_out, [name]),
             Err(error) => {
                 let message = error.to_string();
-                let advised = message.contains("--arch resnet18") || name == "decoder.attn.weight";
+                let cbam::Error::Weights { remedy, .. } = error else { panic!("another error: {message}") };
+                let advised = remedy.is_some_and(|remedy| remedy.arch == "resnet18") || name == "decoder.attn.weight";
                 assert!(message.contains(name.trim_end_matches(".weight")) && advised, "{message}");
             }
         }

@@ -74,7 +74,13 @@ fn inspect_refuses_options_without_effect_and_says_no_network_that_does_not_open
     };
     let mut tensors = super::answers::tensors("head dropout");
     let path = write(tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect());
-    assert!(inspect(Path::new(&path)).contains("assumed     all else as torchvision's resnet18"));
+    let text = inspect(Path::new(&path));
+    assert!(
+        text.contains("assumed     a max pooling follows the first convolution (else --stem-pool none)\n"),
+        "{text}"
+    );
+    assert!(text.contains("assumed     all else as torchvision's resnet18"), "{text}");
+    assert!(text.contains("(cbam-run --check compares)\n") && !text.contains("--mean"), "{text}");
     let output = cbam_weights(&["inspect", &path, "--stride-in", "3x3"]);
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && said.contains("--stride-in has no effect"), "{said}");

@@ -28,7 +28,8 @@ fn refused(tensors: BTreeMap<String, Tensor>) -> String {
 #[track_caller]
 fn assumed(tensors: BTreeMap<String, Tensor>) -> String {
     let found = Checkpoint::new(tensors, BTreeMap::new()).recognise().unwrap();
-    found.assumptions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    let said = |otherwise| Some(format!("else {otherwise:?}"));
+    found.assumptions.iter().map(|assumption| assumption.said_with(&said)).collect::<Vec<_>>().join("; ")
 }
 
 fn renamed(name: &str, rename: impl Fn(&str) -> String) -> BTreeMap<String, Tensor> {
@@ -96,10 +97,10 @@ fn only_a_whole_signature_silences_an_assumption() {
         }
     }
     let said = assumed(own);
-    assert!(said.contains(STRIDE) && said.contains("--stride-in 1x1"), "{said}");
+    assert!(said.contains(STRIDE) && said.contains("else StrideIn(First)"), "{said}");
     // And with a spatial gate beside it.
     let said = assumed(tensors("se then spatial"));
-    assert!(said.contains("--pool-order max-mean") && said.contains("pools the mean alone"), "{said}");
+    assert!(said.contains("else PoolOrder(MaxMean)") && said.contains("pools the mean alone"), "{said}");
     // The outermost name decides.
     let inner = renamed("cbam conv bias", |name| name.replace(".ca.fc.", ".ca.se."));
     assert!(assumed(inner).contains("a channel gate pools mean and maximum"));
@@ -113,7 +114,7 @@ fn what_no_option_decides_is_said_once_of_every_network() {
         (
             "cbam official",
             "all else as torchvision's resnet18: ReLU, stages that halve by a strided convolution, gates before the \
-                           addition, pictures of 224 less ImageNet's mean (else --size, --mean, --std; --check compares)",
+                           addition, pictures of 224 less ImageNet's mean (else Input)",
         ),
         (
             "encoder",

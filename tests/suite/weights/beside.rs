@@ -3,9 +3,10 @@
 use super::answers::{tensors, written};
 use super::*;
 use cbam::Error;
+use cbam::Remedy;
 use cbam::backbone::Arch;
 use cbam::network::{Network, OpenOptions};
-use cbam::weights::{RecogniseOptions, Recognised, Remedy};
+use cbam::weights::{RecogniseOptions, Recognised};
 use tch::Device;
 
 /// Tensors by name and shape.

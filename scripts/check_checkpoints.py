@@ -78,20 +78,29 @@ def channel_and_spatial(gates):
     return channel, spatial
 
 
-def eigen_cam(model, x):
-    """The last features along the direction in which they vary most, as src/explain/eigen_cam.rs has it."""
+def all_features(model, x):
+    """The features of a picture behind every layer, as they follow one another."""
     found = []
-    keep = lambda module, _, out: found.append(out) if torch.is_tensor(out) and out.dim() == 4 else None
+    keep = lambda module, _, out: found.append(out[0]) if torch.is_tensor(out) and out.dim() == 4 else None
     hooks = [module.register_forward_hook(keep) for module in model.modules() if not isinstance(module, nn.AdaptiveAvgPool2d)]
     with torch.no_grad():
         model(x)
     for hook in hooks:
         hook.remove()
-    rows = found[-1][0].flatten(1).T
+    return found
+
+
+def eigen_cam(features, grid):
+    """The last features of a grid along the direction in which they vary most, as src/explain/eigen_cam.rs has it; none if there are
+    no such features."""
+    features = [one for one in features if tuple(one.shape[1:]) == tuple(grid)]
+    if not features:
+        return None
+    rows = features[-1].flatten(1).T
     along, sizes, _ = torch.linalg.svd(rows - rows.mean(0), full_matrices=False)
     along = along[:, 0] * sizes[0]
     along = along if float((along * rows.square().sum(1)).sum()) >= 0 else -along
-    return along.clamp(min=0).reshape(found[-1].shape[2:]).numpy()
+    return along.clamp(min=0).reshape(tuple(grid)).numpy()
 
 
 def randomise(model, seed, channels, size):
@@ -161,7 +170,7 @@ def check(program, item, seed, folder):
         noise = [0.0, 0.0]
         with torch.no_grad(), Recorder() as exact:
             exact_logits = model.double()(x.double())
-        map_of = None if logits is not None else eigen_cam(model, x.double())
+        features = None if logits is not None else all_features(model, x.double())
         if logits is not None:
             noise[0] = float((exact_logits - logits).abs().max())
             if not np.isfinite(noise[0]) or float(logits.std()) < 1e-3:
@@ -178,7 +187,7 @@ def check(program, item, seed, folder):
         return [refusal(item, said), "", "", "", last(said)]
     names = [name for name in maps.splitlines() if name.startswith(("spatial:", "channel:"))]
     short = min(item.size)
-    wanted = names + (["eigencam"] if map_of is not None or not names else [])
+    wanted = names + (["eigencam"] if features is not None or not names else [])
     arguments = [photo, *common, "--size", short, "--maps-dir", folder / "maps", "--json", folder / "r.json"]
     code, _, said = run(program, *arguments, *(part for name in wanted for part in ("--map", name)))
     if code:
@@ -202,10 +211,11 @@ def check(program, item, seed, folder):
         part = "" if len(wanted) == 1 else "." + name.replace(":", "-")
         return np.load(folder / "maps" / f"photo{part}.npy").squeeze()
 
-    if map_of is not None:
+    if features is not None:
         ours = saved("eigencam")
-        off = finite(float(np.abs(ours - map_of).max())) if ours.shape == map_of.shape else float("inf")
-        near = off <= CLOSE * float(map_of.max())
+        theirs = eigen_cam(features, ours.shape)
+        off = float("inf") if theirs is None else finite(float(np.abs(ours - theirs).max()))
+        near = theirs is not None and off <= CLOSE * float(theirs.max())
     found = {"channel": [], "spatial": []}
     for name in names:
         found[name.split(":")[0]].append(saved(name))

@@ -251,11 +251,11 @@ fn what_takes_a_file_that_is_refused_is_said_by_programs_that_have_it() {
     assert!(run.contains(advice) && run.contains("--mean and --std then say"), "{run}");
     let inspect = said("cbam-weights", &["inspect"]);
     assert!(inspect.contains(advice) && !inspect.contains("--mean"), "{inspect}");
-    std::fs::create_dir_all(folder.path().join("classes/a")).unwrap();
-    std::fs::create_dir_all(folder.path().join("classes/b")).unwrap();
-    for name in ["a", "b"] {
-        let picture = folder.path().join(format!("classes/{name}/1.png"));
-        image::RgbImage::new(40, 40).save(picture).unwrap();
+    for class in ["classes/a", "classes/b"].map(|class| folder.path().join(class)) {
+        std::fs::create_dir_all(&class).unwrap();
+        for number in 0..30 {
+            image::RgbImage::new(40, 40).save(class.join(format!("{number}.png"))).unwrap();
+        }
     }
     let train = said("cbam-train", &["supervised", "--images", "classes", "--loader-only", "--backbone"]);
     assert!(train.contains("normalised in the network: mean, std") && !train.contains("--arch"), "{train}");

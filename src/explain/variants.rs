@@ -78,7 +78,9 @@ impl<'a> Subject<'a> {
     pub(super) fn through(&self, masks: &[Array2<f32>]) -> Array4<f32> {
         self.copies(masks.len(), |copy, pixels| {
             for (pixel, mask) in pixels.chunks_exact_mut(3).zip(&masks[copy]) {
-                pixel.iter_mut().for_each(|value| *value *= mask);
+                for value in pixel {
+                    *value *= mask;
+                }
             }
         })
     }

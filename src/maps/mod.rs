@@ -9,7 +9,7 @@
 //! | `patch@X,Y` | where the patch at pixel `X`, `Y` of the upright picture looks, the mean over heads | [`MapRange::Relative`] |
 //! | `fused` | [`fuse`] of `spatial`, all patch attentions and `gradcam`; without patch attention [`fuse_gates`] of the gates of the last two resolutions and `gradcam` | [`MapRange::Positive`] |
 //! | `rollout` | [`rollout`] over several patch self-attentions: attention received in the end | [`MapRange::Relative`] |
-//! | `METHOD:STAGE` | an explanation ([`Method`](crate::maps::Method)), such as `gradcam` or `layercam:stage5`; of a scripted network at an output that holds features, `gradcam:output:1` | [`MapRange::Positive`] |
+//! | `METHOD:STAGE` | an explanation ([`Method`]), such as `gradcam` or `layercam:stage5`; of a scripted network at an output that holds features, `gradcam:output:1` | [`MapRange::Positive`] |
 //! | `channel:STAGE` | the channel gate, a vector: [`Readout::channel`] | [`MapRange::Unit`] |
 
 mod attention_map;

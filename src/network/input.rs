@@ -62,7 +62,7 @@ impl FromStr for ForwardPrecision {
 impl Network {
     /// With its weights in a precision. In 16 bits they, and what passes through the network, have their channels together in
     /// memory (PyTorch's `channels_last`), as a GPU's tensor cores want them; a CPU is slower with them than with 32 bits.
-    /// What [`run`](Self::run) and [`look`](Self::look) return is in f32 as ever.
+    /// What [`run`](Self::run) and [`look`](crate::model::Model::look) return is in f32 as ever.
     ///
     /// Precision that is lost does not come back.
     ///

@@ -214,7 +214,7 @@ impl Network {
         self
     }
 
-    /// With every picture by itself in [`run`](Self::run) and [`look`](Self::look), whatever batch it comes in: on a CPU, and
+    /// With every picture by itself in [`run`](Self::run) and [`look`](crate::model::Model::look), whatever batch it comes in: on a CPU, and
     /// with libtorch bound to one thread ([`set_threads`](sys::set_threads)), the same picture then gives the same bits in
     /// every run on a machine, with any number of rayon's threads.
     ///

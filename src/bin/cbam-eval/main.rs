@@ -31,6 +31,7 @@ mod randomise;
 mod record;
 mod report;
 mod run;
+mod scene;
 mod study;
 mod subject;
 mod summary;

@@ -13,7 +13,7 @@ use cbam::files::write_whole;
 use cbam::maps::{AttentionMap, MapName};
 use cbam::model::{Look, Model, Question};
 use cbam::network::Network;
-use cbam::photo::{Limits, Photo, Preprocess, Resampled, decode};
+use cbam::photo::{Limits, Photo, Preprocess, Resampled};
 use cbam::{Error, Result};
 use ndarray::ArrayView4;
 use ndarray_npy::WriteNpyExt;
@@ -25,6 +25,7 @@ use crate::chosen::Row;
 use crate::claims::map_file;
 use crate::opened::Opened;
 use crate::record::{InClutter, Located, Made, Measured, Seen};
+use crate::scene::Scene;
 use crate::subject::{Subject, at_size, classify};
 
 /// What is measured, and how.
@@ -52,25 +53,6 @@ pub(crate) struct Study<'a> {
     pub(crate) fresh: usize,
     /// What is to be said of the pictures and of their truth.
     pub(crate) remarks: Remarks,
-}
-
-/// A picture that is decoded, looked at and drawn on only as far as it is needed.
-struct Scene<'a> {
-    row: &'a Row,
-    bytes: &'a [u8],
-    photo: Option<Arc<Photo>>,
-    picture: Option<Arc<Resampled>>,
-    look: Option<Arc<Look>>,
-    region: Option<Arc<Region>>,
-    maps: Vec<Option<AttentionMap>>,
-    remarks: Remarks,
-}
-
-impl<'a> Scene<'a> {
-    fn new(row: &'a Row, bytes: &'a [u8], subjects: usize) -> Self {
-        let maps = vec![None; subjects];
-        Self { row, bytes, photo: None, picture: None, look: None, region: None, maps, remarks: Remarks::default() }
-    }
 }
 
 impl Study<'_> {
@@ -156,14 +138,20 @@ impl Study<'_> {
     }
 
     /// What a network sees in a picture, with these maps.
-    fn look(&self, network: &dyn Model, picture: &Resampled, maps: &[MapName], class: Option<usize>) -> Result<Look> {
+    pub(crate) fn look(
+        &self,
+        network: &dyn Model,
+        picture: &Resampled,
+        maps: &[MapName],
+        class: Option<usize>,
+    ) -> Result<Look> {
         let question = Question { class, explain: self.explain.clone(), ..Question::about(maps) };
         let look = network.look(&[picture], &question)?.pop();
         look.ok_or_else(|| Error::network("network", "it says nothing of the picture"))
     }
 
     /// The names of the maps that are not costly.
-    fn cheap(&self) -> Vec<MapName> {
+    pub(crate) fn cheap(&self) -> Vec<MapName> {
         names(self.subjects.iter().filter(|subject| !subject.is_costly()))
     }
 
@@ -314,65 +302,6 @@ impl Study<'_> {
         if let Err(error) = self.cache.put(key, score) {
             self.remarks.add(RemarkKind::Lost, "caches that cannot be written, whose scores are not kept", error);
         }
-    }
-}
-
-impl Scene<'_> {
-    /// The decoded picture, if it is the one that the truth was drawn on.
-    fn photo(&mut self, study: &Study<'_>) -> Result<Arc<Photo>> {
-        if let Some(photo) = &self.photo {
-            return Ok(photo.clone());
-        }
-        let photo = decode(Path::new(&self.row.image), self.bytes, &study.limits)?;
-        let image = &self.row.image;
-        if let Some(damage) = &photo.damage {
-            let what = "damaged pictures, measured as far as they can be read";
-            self.remarks.add(RemarkKind::Changed, what, format_args!("{image}: {damage}"));
-        }
-        for note in &photo.notes {
-            let what = "pictures of which something was assumed";
-            self.remarks.add(RemarkKind::Assumed, what, format_args!("{image}: {note}"));
-        }
-        if let Some(truth) = &self.row.truth {
-            truth.check_size(photo.size())?;
-        }
-        Ok(self.photo.insert(Arc::new(photo)).clone())
-    }
-
-    /// The picture as the network takes it.
-    fn picture(&mut self, study: &Study<'_>) -> Result<Arc<Resampled>> {
-        if let Some(picture) = &self.picture {
-            return Ok(picture.clone());
-        }
-        let picture = study.preprocess.resample(&*self.photo(study)?)?;
-        Ok(self.picture.insert(Arc::new(picture)).clone())
-    }
-
-    /// What the network sees in it, with every map that is not costly, of its likeliest class.
-    fn look(&mut self, study: &Study<'_>) -> Result<Arc<Look>> {
-        if let Some(look) = &self.look {
-            return Ok(look.clone());
-        }
-        let look = study.look(study.network.model(), &*self.picture(study)?, &study.cheap(), None)?;
-        Ok(self.look.insert(Arc::new(look)).clone())
-    }
-
-    fn region(&mut self, study: &Study<'_>) -> Result<Arc<Region>> {
-        if let Some(region) = &self.region {
-            return Ok(region.clone());
-        }
-        let size = self.photo(study)?.size();
-        let truth = self.row.truth.as_ref();
-        let truth = truth.ok_or_else(|| Error::argument("truth", format!("{} has none", self.row.image)))?;
-        Ok(self.region.insert(Arc::new(truth.region(size, &mut self.remarks)?)).clone())
-    }
-
-    fn map(&mut self, study: &Study<'_>, i: usize) -> Result<AttentionMap> {
-        if let Some(map) = &self.maps[i] {
-            return Ok(map.clone());
-        }
-        let map = study.subjects[i].map(&*self.look(study)?)?;
-        Ok(self.maps[i].insert(map).clone())
     }
 }
 

@@ -63,7 +63,9 @@ pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
                 cbam::sys::set_threads(model.threads);
             }
             let (network, notes) = script.open(device)?;
-            notes.iter().for_each(|line| note(line));
+            for line in &notes {
+                note(line);
+            }
             return Ok(Opened::Script(Box::new(network)));
         }
     };

@@ -66,15 +66,15 @@ fn cuda_networks_of_every_family_agree() {
 fn cuda_maps_are_those_of_a_cpu_in_every_precision() {
     device();
     let methods = [Method::LayerCam];
-    let expected = inspect(&mut Network::pretrained(Device::Cpu).unwrap(), &methods);
+    let expected = inspect(&Network::pretrained(Device::Cpu).unwrap(), &methods);
     for (precision, most, least) in [
         (ForwardPrecision::F32, 0.01, 0.999),
         (ForwardPrecision::F16, 0.05, 0.99),
         (ForwardPrecision::Bf16, 1.0, 0.6), // see ForwardPrecision::Bf16
     ] {
-        let mut there = Network::pretrained(device()).unwrap().in_precision(precision).unwrap();
+        let there = Network::pretrained(device()).unwrap().in_precision(precision).unwrap();
         let geometry = resampled(&there)[0].geometry();
-        for (seen, expected) in inspect(&mut there, &methods).iter().zip(&expected) {
+        for (seen, expected) in inspect(&there, &methods).iter().zip(&expected) {
             for name in expected.map_names() {
                 let [map, expected] = [seen, expected].map(|readout| readout.map(&name, &geometry).unwrap());
                 let off = (map.values() - expected.values()).iter().fold(0.0f32, |most, off| most.max(off.abs()));

@@ -33,7 +33,7 @@ fn the_classes_are_those_that_the_network_names_itself() {
         let look = network.look(&[&preprocess.resample(&photo).unwrap()], &Question::default()).unwrap().remove(0);
         // The last one is said to be of another class.
         let class = (look.likeliest.unwrap() + usize::from(number == 2)) % look.readout.probabilities.len();
-        truth += &format!("{name},{class},10,10,200,200\n");
+        truth.extend([name, ",", &class.to_string(), ",10,10,200,200\n"]);
     }
     let table = folder.path().join("truth.csv");
     std::fs::write(&table, truth).unwrap();

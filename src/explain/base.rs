@@ -47,7 +47,8 @@ pub(super) fn over_positions(
 }
 
 fn over_zero(sums: Array2<f64>) -> Array2<f32> {
-    sums.mapv(|sum| sum.max(0.0) as f32)
+    // What is not a number stays so, and is an error in the end.
+    sums.mapv(|sum| if sum < 0.0 { 0.0 } else { sum as f32 })
 }
 
 pub(super) fn wrong(expected: &str, got: &[usize]) -> Error {

@@ -15,6 +15,9 @@ const EPSILON: f64 = 1e-6;
 pub(super) fn map(Slope { features, gradient }: &Slope) -> Array2<f32> {
     let sums = over_positions(features.view(), gradient.view(), |_, feature, _| feature);
     let weights = over_positions(features.view(), gradient.view(), |channel, _, slope| {
+        if slope == 0.0 {
+            return 0.0;
+        }
         let square = slope * slope;
         square / (2.0 * square + sums[channel] * square * slope + EPSILON) * slope.max(0.0)
     });

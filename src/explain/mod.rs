@@ -50,6 +50,10 @@ pub use options::ExplainOptions;
 pub use tensors::{TensorFeatures, grad_cam};
 pub(crate) use tensors::{gradient, slope_of, tensor_scores};
 
+/// What is wrong with a map that is not finite.
+const NOT_FINITE: &str =
+    "its map is not finite: the features, or the slope of the class's score there, are beyond the range of numbers";
+
 /// One map of one picture, on its native grid, not scaled: 0 or more, and higher where more speaks for the class.
 ///
 /// `pixels` are one picture as the network takes it, `[3, H, W]`. `stage` names one of [`Features::places`]; none is
@@ -63,7 +67,7 @@ pub(crate) use tensors::{gradient, slope_of, tensor_scores};
 /// # Errors
 /// [`Error::Argument`] if the network has no such stage or class, a stage is named where the method has none, or an
 /// option cannot be used; [`Error::Input`] if the pixels are not one picture; [`Error::Interrupted`] once `go_on` has returned
-/// false; else what the network returns.
+/// false; [`Error::Network`] if features or slopes are not finite; else what the network returns.
 pub fn explain(
     network: &dyn Features,
     pixels: ArrayView3<'_, f32>,
@@ -99,12 +103,15 @@ pub fn explain(
         Method::LayerCam => layer_cam::map(&slope()?),
         Method::XGradCam => xgrad_cam::map(&slope()?),
         Method::EigenCam => eigen_cam::map(features()?.view())?,
-        Method::ScoreCam => return score_cam::map(&subject(), features()?.view(), go_on),
-        Method::AblationCam => return ablation_cam::map(&subject(), &place, features()?.view(), go_on),
-        Method::Occlusion => return occlusion::map(&subject(), go_on),
-        Method::Rise => return rise::map(&subject(), go_on),
+        Method::ScoreCam => score_cam::map(&subject(), features()?.view(), go_on)?,
+        Method::AblationCam => ablation_cam::map(&subject(), &place, features()?.view(), go_on)?,
+        Method::Occlusion => occlusion::map(&subject(), go_on)?,
+        Method::Rise => rise::map(&subject(), go_on)?,
     };
-    if go_on(1, 1) { Ok(map) } else { Err(Error::Interrupted) }
+    if !method.is_costly() && !go_on(1, 1) {
+        return Err(Error::Interrupted);
+    }
+    if map.iter().all(|value| value.is_finite()) { Ok(map) } else { Err(Error::network(method, NOT_FINITE)) }
 }
 
 /// The place of this name, or the one that is taken without a name.

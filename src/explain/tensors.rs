@@ -1,5 +1,8 @@
 //! Gradients of tensors: what a class's score says of features, by libtorch's autograd.
 
+use std::cell::Cell;
+
+use half::f16;
 use ndarray::{Array2, Array3, ArrayView, ArrayView3, ArrayView4, Axis, Dimension, Ix2, Ix3};
 use tch::{Device, Kind, Tensor};
 
@@ -14,7 +17,8 @@ const UPSCALED: f64 = 1024.0;
 /// Anybody's tch network as [`Features`]: one function from pictures to features, one from these to the numbers for the classes.
 ///
 /// Both take and give tensors on the network's device, `[N, 3, H, W]`, `[N, C, h, w]` and `[N, classes]`, out of training, so that no
-/// picture touches another. The only place is `features`.
+/// picture touches another. Pictures come in f32; features go to the second function in the kind in which the first gave them. The
+/// only place is `features`.
 ///
 /// ```
 /// use cbam::explain::{ExplainOptions, Method, TensorFeatures, explain};
@@ -39,6 +43,8 @@ pub struct TensorFeatures<F, L> {
     numbers: usize,
     outputs: Outputs,
     device: Device,
+    /// Of the features that it gave last.
+    kind: Cell<Kind>,
 }
 
 impl<F, L> TensorFeatures<F, L>
@@ -50,7 +56,7 @@ where
     /// features.
     pub fn new(numbers: usize, features: F, logits: L) -> Self {
         let outputs = Outputs::default().of_logits(numbers as i64);
-        Self { features, logits, numbers, outputs, device: Device::Cpu }
+        Self { features, logits, numbers, outputs, device: Device::Cpu, kind: Cell::new(Kind::Float) }
     }
 
     /// The same on another device.
@@ -72,7 +78,9 @@ where
     }
 
     fn at(&self, pixels: ArrayView3<'_, f32>) -> Result<Tensor> {
-        tch::no_grad(|| (self.features)(&self.there(pixels.insert_axis(Axis(0)))?))
+        let features = tch::no_grad(|| (self.features)(&self.there(pixels.insert_axis(Axis(0)))?))?;
+        self.kind.set(features.kind());
+        Ok(features)
     }
 }
 
@@ -102,7 +110,11 @@ where
     }
 
     fn logits_from(&self, _: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
-        tch::no_grad(|| to_host::<Ix2>(&(self.logits)(&self.there(features)?)?))
+        let mut features = self.there(features)?;
+        if self.kind.get() == Kind::Half {
+            features = features.f_clamp(f16::MIN.to_f64(), f16::MAX.to_f64())?;
+        }
+        tch::no_grad(|| to_host::<Ix2>(&(self.logits)(&features.f_to_kind(self.kind.get())?)?))
     }
 
     fn slope(&self, _: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope> {

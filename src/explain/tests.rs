@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, s};
 
 use super::variants::Subject;
-use super::{ExplainOptions, Features, Method, explain, occlusion, rise};
+use super::{ExplainOptions, Features, Method, Slope, explain, occlusion, rise};
 use crate::{Error, Result};
 
 const SIDES: [usize; 2] = [64, 96];
@@ -146,6 +146,45 @@ fn what_a_network_cannot_do_is_said() {
     ] {
         let error = map(method, stage, class).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
+    }
+}
+
+/// A network whose slopes are not numbers.
+struct Endless;
+
+impl Features for Endless {
+    fn numbers(&self) -> usize {
+        2
+    }
+
+    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+        Ok(Array2::zeros((pixels.len_of(Axis(0)), 2)))
+    }
+
+    fn places(&self) -> Vec<String> {
+        vec!["pixels".to_owned()]
+    }
+
+    fn features(&self, _: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
+        Ok(pixels.to_owned())
+    }
+
+    fn slope(&self, _: &str, pixels: ArrayView3<'_, f32>, _: usize) -> Result<Slope> {
+        let mut gradient = pixels.to_owned();
+        gradient[[0, 3, 4]] = f32::INFINITY;
+        gradient[[1, 3, 4]] = f32::NEG_INFINITY;
+        Ok(Slope { features: pixels.to_owned(), gradient })
+    }
+}
+
+#[test]
+fn a_map_that_is_no_number_is_an_error_and_not_an_empty_one() {
+    let pixels = Array3::ones((3, 8, 9));
+    for method in [Method::GradCam, Method::GradCamPlusPlus, Method::HiResCam, Method::LayerCam, Method::XGradCam] {
+        let options = ExplainOptions::default();
+        let map = explain(&Endless, pixels.view(), method, None, 1, &options, &mut |_, _| true);
+        let error = map.unwrap_err().to_string();
+        assert!(error.starts_with(method.name()) && error.contains("not finite"), "{error}");
     }
 }
 

@@ -38,7 +38,7 @@ pub fn explain_looks(
             let made = explain(network, pixels.view(), method, stage, class, &question.explain, &mut go_on)?;
             look.readout.explained(Explanation { method, stage: stage.map(str::to_owned), class, map: made });
         }
-        look.explained = look.readout.explanations.first().map(|made| made.class);
+        look.explained = look.readout.explanations.iter().find(|made| made.method.needs_class()).map(|made| made.class);
     }
     Ok(())
 }

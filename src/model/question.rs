@@ -100,7 +100,7 @@ pub struct Look {
     pub geometry: Geometry,
     /// The class that it takes for the likeliest; none of a network that says nothing of classes.
     pub likeliest: Option<usize>,
-    /// The class that the explanations in the readout are of; none if there are none.
+    /// The class that explanations in the readout are of; none if none is of a class.
     pub explained: Option<usize>,
 }
 

@@ -196,7 +196,7 @@ fn write_picture(to: &Destination, picture: Painting, jpeg_quality: u8) -> Resul
         Target::Stream(stream) => {
             let mut bytes = Vec::new();
             let written = write_painting(picture, to.format, jpeg_quality, &mut bytes);
-            written.map_err(|error| refused(Path::new("-"), error))?;
+            written.map_err(|error| refused(stream.name(), error))?;
             stream.write(&bytes).map(|()| None)
         }
     }

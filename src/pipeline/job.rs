@@ -103,6 +103,10 @@ impl Stream {
         Self { name: name.as_ref().into(), to: Arc::new(Mutex::new(to)) }
     }
 
+    pub(super) fn name(&self) -> &Path {
+        &self.name
+    }
+
     pub(super) fn write(&self, bytes: &[u8]) -> Result<()> {
         let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
         match to.write_all(bytes).and_then(|()| to.flush()) {

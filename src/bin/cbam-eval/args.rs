@@ -58,7 +58,7 @@ pub(crate) struct Cli {
     /// The truth: a table, a COCO file, or a folder of Pascal VOC files, of masks or of class folders; see below
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) truth: Option<PathBuf>,
-    /// The maps to score [default: those of fused, spatial, patch and gradcam that the network has]
+    /// The maps to score [default: those of fused, spatial, patch and gradcam that the network has, and the maps that TorchScript gives out]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = listed_by(map_names(), map_name), hide_possible_values = true)]
     pub(crate) maps: Vec<MapName>,
     /// The map that the others are compared with [default: the first of --maps]

@@ -6,6 +6,7 @@ use clap::error::ErrorKind;
 
 use crate::args::{Cli, Measure};
 use crate::chosen::{Chosen, Row};
+use crate::foreign::OF_WEIGHTS;
 
 impl Cli {
     /// Refuses an option that was given and changes nothing, as far as the command line tells.
@@ -24,6 +25,7 @@ impl Cli {
                 script,
                 "it names outputs of the network of --torchscript",
             ),
+            (OF_WEIGHTS, weights, "it is for a file of --weights"),
             (&["outputs"], weights || script, "it says what a network of --weights or --torchscript gives out"),
             (&["subset"], subset, "it is for costly maps and --measure faithfulness, sanity and time"),
             (&["steps"], faithful, "it is for --measure faithfulness"),

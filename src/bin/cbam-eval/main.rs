@@ -148,7 +148,8 @@ fn against(cli: &Cli, study: &Study<'_>) -> Result<usize> {
     let Some(name) = &cli.against else {
         return Ok(study.subjects.iter().position(|subject| !subject.is_baseline()).unwrap_or(0));
     };
-    let found = study.subjects.iter().position(|subject| *subject == Subject::Map(name.clone()));
+    let chosen = study.network.describe().choose_maps(std::slice::from_ref(name))?.pop().map(Subject::Map);
+    let found = study.subjects.iter().position(|subject| Some(subject) == chosen.as_ref());
     found.ok_or_else(|| anyhow::anyhow!("--against: {name} is none of the maps that are measured; add it to --maps"))
 }
 

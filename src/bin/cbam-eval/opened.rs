@@ -1,7 +1,5 @@
 //! The network that is measured.
 
-use std::path::Path;
-
 use cbam::eval::ScoreCache;
 use cbam::explain::Features;
 use cbam::model::{Description, Model};
@@ -68,15 +66,13 @@ impl Opened {
     pub(crate) fn fingerprint(&self, cli: &Cli) -> Result<String> {
         match (self, &cli.foreign.torchscript) {
             (Self::Network(network), _) => of_network(network),
-            (Self::Script(network), Some(path)) => of_file(path, &network.describe()),
+            (Self::Script(_), Some(path)) => {
+                let bytes = std::fs::read(path).map_err(Error::io(path))?;
+                Ok(ScoreCache::key(&[&bytes, format!("{:?} {:?}", cli.foreign, self.describe()).as_bytes()]))
+            }
             (Self::Script(_), None) => Err(Error::argument("--torchscript", "is not named")),
         }
     }
-}
-
-fn of_file(path: &Path, network: &Description) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    Ok(ScoreCache::key(&[&bytes, format!("{network:?}").as_bytes()]))
 }
 
 /// A hash of a network's configuration and weights.

@@ -7,7 +7,8 @@ use cbam::Result;
 use cbam::eval::{Clutter, FaithfulnessOptions, PictureSource, Remarks, ScoreCache};
 use cbam::explain::ExplainOptions;
 use cbam::network::Network;
-use cbam::photo::{Limits, decode};
+use cbam::photo::{Limits, Photo, decode};
+use image::{DynamicImage, Rgb, RgbImage};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -16,6 +17,7 @@ use crate::args::{Cli, Measure};
 use crate::chosen::Row;
 use crate::opened::Opened;
 use crate::randomise::cascade;
+use crate::scene::Sight;
 use crate::study::Study;
 use crate::subject::{Subject, subjects};
 
@@ -69,7 +71,7 @@ pub(crate) fn study<'a>(
         matches!(device, tch::Device::Cpu)
     );
     let cache = cli.cache_folder().map_or_else(|| Ok(ScoreCache::in_memory()), |folder| ScoreCache::open(&folder))?;
-    Ok(Study {
+    let mut study = Study {
         network,
         subjects,
         preprocess,
@@ -87,7 +89,30 @@ pub(crate) fn study<'a>(
         limits,
         fresh: 0,
         remarks: Remarks::default(),
-    })
+    };
+    try_maps(&mut study, cli.maps.is_empty())?;
+    Ok(study)
+}
+
+/// Makes every map that is not costly of a made-up picture: one that cannot be made is an error before any work, or, if nobody asked
+/// for it, is left out.
+fn try_maps(study: &mut Study<'_>, by_default: bool) -> Result<()> {
+    let picture =
+        RgbImage::from_fn(64, 48, |x, y| Rgb([(x * y % 251) as u8, (x * 37 % 256) as u8, (y * 53 % 256) as u8]));
+    // A network that says nothing of such a picture may of others.
+    let seen = Sight::of(study.network.model(), study, &Photo::from(DynamicImage::from(picture)), None);
+    let Ok(mut sight) = seen else { return Ok(()) };
+    for i in (0..study.subjects.len()).rev().filter(|i| !study.subjects[*i].is_costly()).collect::<Vec<_>>() {
+        match sight.map(study.network.features(), study, i, None) {
+            Err(error) if by_default => {
+                crate::common::say(format_args!("{} is left out: {error}", study.subjects[i]));
+                study.subjects.remove(i);
+                study.folders.remove(i);
+            }
+            made => drop(made?),
+        }
+    }
+    Ok(())
 }
 
 /// The grounds: some of the pictures themselves, and wallpapers if there are any. What cannot be read is passed over

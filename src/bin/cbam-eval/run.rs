@@ -135,15 +135,16 @@ pub(crate) fn clock(
 
 fn time(study: &Study<'_>, photo: &Photo, subject: &Subject, class: usize) -> Result<f64> {
     let picture = study.preprocess.resample(photo)?;
-    let pixels = study.preprocess.normalised(&picture)?;
     let start = Instant::now();
     match subject {
         Subject::Map(MapName::Explain { method, stage }) => {
+            let pixels = study.preprocess.normalised(&picture)?;
             let (network, stage) = (study.network.features(), stage.as_deref());
             explain(network, pixels.view(), *method, stage, class, &study.explain, &mut |_, _| true)?;
         }
         Subject::Map(name) => {
-            study.network.model().look(&[&picture], &Question::about(std::slice::from_ref(name)))?;
+            let looks = study.network.model().look(&[&picture], &Question::about(std::slice::from_ref(name)))?;
+            looks.first().map(|look| look.map(name)).transpose()?;
         }
         _ => return Err(Error::argument(subject, "takes no time")),
     }

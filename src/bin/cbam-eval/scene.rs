@@ -4,21 +4,62 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cbam::eval::{Region, RemarkKind, Remarks};
+use cbam::explain::Features;
 use cbam::maps::AttentionMap;
-use cbam::model::Look;
+use cbam::model::{Look, Model, Question, explain_looks};
 use cbam::photo::{Photo, Resampled, decode};
 use cbam::{Error, Result};
 
 use crate::chosen::Row;
 use crate::study::Study;
 
+/// What a network sees in a picture. Maps that take more than one pass are added as they are asked for.
+pub(crate) struct Sight {
+    pub(crate) picture: Arc<Resampled>,
+    pub(crate) look: Look,
+}
+
+impl Sight {
+    /// By one pass; what the network explains by itself is of `class`, or of the likeliest one.
+    pub(crate) fn of(network: &dyn Model, study: &Study<'_>, photo: &Photo, class: Option<usize>) -> Result<Self> {
+        let picture = study.preprocess.resample(photo)?;
+        let question = Question { class, explain: study.explain.clone(), ..Question::default() };
+        let look = network.look(&[&picture], &question)?.pop();
+        let look = look.ok_or_else(|| Error::network("network", "it says nothing of the picture"))?;
+        Ok(Self { picture: Arc::new(picture), look })
+    }
+
+    /// The map of subject `i`, of `class`, or of the likeliest one.
+    pub(crate) fn map(
+        &mut self,
+        network: &dyn Features,
+        study: &Study<'_>,
+        i: usize,
+        class: Option<usize>,
+    ) -> Result<AttentionMap> {
+        let subject = &study.subjects[i];
+        let maps = subject.names();
+        let question = Question { class, explain: study.explain.clone(), ..Question::about(maps) };
+        let looks = std::slice::from_mut(&mut self.look);
+        explain_looks(network, &study.preprocess, &[&self.picture], looks, &question)?;
+        subject.map(&self.look)
+    }
+}
+
+/// What is there, or else is made.
+pub(crate) fn filled<T>(slot: &mut Option<T>, make: impl FnOnce() -> Result<T>) -> Result<&mut T> {
+    match slot {
+        Some(there) => Ok(there),
+        None => Ok(slot.insert(make()?)),
+    }
+}
+
 /// A picture that is decoded, looked at and drawn on only as far as it is needed.
 pub(crate) struct Scene<'a> {
     pub(crate) row: &'a Row,
     bytes: &'a [u8],
     photo: Option<Arc<Photo>>,
-    picture: Option<Arc<Resampled>>,
-    look: Option<Arc<Look>>,
+    sight: Option<Sight>,
     region: Option<Arc<Region>>,
     pub(crate) maps: Vec<Option<AttentionMap>>,
     pub(crate) remarks: Remarks,
@@ -27,7 +68,7 @@ pub(crate) struct Scene<'a> {
 impl<'a> Scene<'a> {
     pub(crate) fn new(row: &'a Row, bytes: &'a [u8], subjects: usize) -> Self {
         let maps = vec![None; subjects];
-        Self { row, bytes, photo: None, picture: None, look: None, region: None, maps, remarks: Remarks::default() }
+        Self { row, bytes, photo: None, sight: None, region: None, maps, remarks: Remarks::default() }
     }
 }
 
@@ -53,22 +94,10 @@ impl Scene<'_> {
         Ok(self.photo.insert(Arc::new(photo)).clone())
     }
 
-    /// The picture as the network takes it.
-    pub(crate) fn picture(&mut self, study: &Study<'_>) -> Result<Arc<Resampled>> {
-        if let Some(picture) = &self.picture {
-            return Ok(picture.clone());
-        }
-        let picture = study.preprocess.resample(&*self.photo(study)?)?;
-        Ok(self.picture.insert(Arc::new(picture)).clone())
-    }
-
-    /// What the network sees in it, with every map that is not costly, of its likeliest class.
-    pub(crate) fn look(&mut self, study: &Study<'_>) -> Result<Arc<Look>> {
-        if let Some(look) = &self.look {
-            return Ok(look.clone());
-        }
-        let look = study.look(study.network.model(), &*self.picture(study)?, &study.cheap(), None)?;
-        Ok(self.look.insert(Arc::new(look)).clone())
+    /// What the network sees in it.
+    pub(crate) fn sight(&mut self, study: &Study<'_>) -> Result<&mut Sight> {
+        let photo = self.photo(study)?;
+        filled(&mut self.sight, || Sight::of(study.network.model(), study, &photo, None))
     }
 
     pub(crate) fn region(&mut self, study: &Study<'_>) -> Result<Arc<Region>> {
@@ -85,7 +114,7 @@ impl Scene<'_> {
         if let Some(map) = &self.maps[i] {
             return Ok(map.clone());
         }
-        let map = study.subjects[i].map(&*self.look(study)?)?;
+        let map = self.sight(study)?.map(study.network.features(), study, i, None)?;
         Ok(self.maps[i].insert(map).clone())
     }
 }

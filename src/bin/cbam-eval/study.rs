@@ -10,10 +10,9 @@ use cbam::eval::{
 };
 use cbam::explain::ExplainOptions;
 use cbam::files::write_whole;
-use cbam::maps::{AttentionMap, MapName};
-use cbam::model::{Look, Model, Question};
+use cbam::maps::AttentionMap;
 use cbam::network::Network;
-use cbam::photo::{Limits, Photo, Preprocess, Resampled};
+use cbam::photo::{Limits, Photo, Preprocess};
 use cbam::{Error, Result};
 use ndarray::ArrayView4;
 use ndarray_npy::WriteNpyExt;
@@ -25,7 +24,7 @@ use crate::chosen::Row;
 use crate::claims::map_file;
 use crate::opened::Opened;
 use crate::record::{InClutter, Located, Made, Measured, Seen};
-use crate::scene::Scene;
+use crate::scene::{Scene, Sight, filled};
 use crate::subject::{Subject, at_size, classify};
 
 /// What is measured, and how.
@@ -68,10 +67,9 @@ impl Study<'_> {
             ScoreCache::key(&parts)
         };
         let seen: Seen = self.recall(&base(&["seen", &truth, &row.image]), |study| {
-            let look = scene.look(study)?;
             let class = row.truth.as_ref().and_then(|truth| truth.class);
             let share = if row.has_object() { Some(scene.region(study)?.share()) } else { None };
-            let seen = Seen::new(&look, class, share)?;
+            let seen = Seen::new(&scene.sight(study)?.look, class, share)?;
             Ok(Seen { remarks: scene.remarks.clone(), ..seen })
         })?;
         self.remarks.merge(seen.remarks.clone());
@@ -89,10 +87,9 @@ impl Study<'_> {
         for i in self.places(|subject| in_subset && subject.is_costly()) {
             let name = self.subjects[i].to_string();
             let made: Made = self.recall(&base(&["made", &name]), |study| {
-                let picture = scene.picture(study)?;
+                let sight = scene.sight(study)?;
                 let start = Instant::now();
-                let look = study.look(study.network.model(), &picture, &names(&study.subjects[i..=i]), Some(class))?;
-                let map = study.subjects[i].map(&look)?;
+                let map = sight.map(study.network.features(), study, i, Some(class))?;
                 Ok(Made::new(map.values(), start.elapsed().as_secs_f64()))
             })?;
             let map = made.map().ok_or_else(|| Error::argument(&name, "the kept map is not whole"))?;
@@ -118,7 +115,7 @@ impl Study<'_> {
                 let how = format!("{options:?}");
                 let key = base(&["faithful", &self.subjects[i].to_string(), &how]);
                 measured.faithful[i] = Some(self.recall(&key, |study| {
-                    let picture = scene.picture(study)?;
+                    let picture = scene.sight(study)?.picture.clone();
                     let map = at_size(&scene.map(study, i)?, picture.geometry().network)?;
                     let pixels = study.preprocess.normalised(&picture)?;
                     let mut ask = |batch: ArrayView4<'_, f32>| classify(study.network.features(), batch);
@@ -135,24 +132,6 @@ impl Study<'_> {
             }
         }
         Ok(measured)
-    }
-
-    /// What a network sees in a picture, with these maps.
-    pub(crate) fn look(
-        &self,
-        network: &dyn Model,
-        picture: &Resampled,
-        maps: &[MapName],
-        class: Option<usize>,
-    ) -> Result<Look> {
-        let question = Question { class, explain: self.explain.clone(), ..Question::about(maps) };
-        let look = network.look(&[picture], &question)?.pop();
-        look.ok_or_else(|| Error::network("network", "it says nothing of the picture"))
-    }
-
-    /// The names of the maps that are not costly.
-    pub(crate) fn cheap(&self) -> Vec<MapName> {
-        names(self.subjects.iter().filter(|subject| !subject.is_costly()))
     }
 
     /// The places of the subjects that are chosen.
@@ -174,20 +153,18 @@ impl Study<'_> {
             .iter()
             .map(|subject| wanted(subject).then(|| base(&["sane", &subject.to_string(), &seed])))
             .collect();
-        let mut randomised: Option<Vec<Look>> = None;
+        let mut randomised: Option<Vec<Sight>> = None;
         for (i, key) in keys.iter().enumerate().filter_map(|(i, key)| Some((i, key.as_ref()?))) {
             sane[i] = Some(self.recall(key, |study| {
-                if randomised.is_none() {
-                    let (picture, maps) = (scene.picture(study)?, study.cheap());
-                    let look = |network: &Network| study.look(network, &picture, &maps, Some(class));
-                    randomised = Some(study.randomised.iter().map(look).collect::<Result<_>>()?);
-                }
+                let photo = scene.photo(study)?;
+                let look = |network: &Network| Sight::of(network, study, &photo, Some(class));
+                let sights = filled(&mut randomised, || study.randomised.iter().map(look).collect())?;
                 let own = scene.map(study, i)?;
-                let correlate = |look: &Look| {
-                    let map = study.subjects[i].map(look)?;
+                let correlate = |(sight, network): (&mut Sight, &Network)| {
+                    let map = sight.map(network, study, i, Some(class))?;
                     rank_correlation(own.values().view(), map.values().view())
                 };
-                randomised.iter().flatten().map(correlate).collect()
+                sights.iter_mut().zip(&study.randomised).map(correlate).collect()
             })?);
         }
         Ok(())
@@ -203,13 +180,10 @@ impl Study<'_> {
         // What is drawn depends on the picture's name, too.
         let which = if untrained { "untrained" } else { "trained" };
         let drawn = format!("{} {which} {}", self.clutter_key, scene.row.image);
-        let mut view: Option<(String, Arc<Look>, Arc<Region>)> = None;
+        let mut view: Option<View> = None;
         let class = scene.row.truth.as_ref().and_then(|truth| truth.class);
         let row = scene.row;
-        let mut draw = |study: &Self| -> Result<(String, Arc<Look>, Arc<Region>)> {
-            if let Some(view) = &view {
-                return Ok(view.clone());
-            }
+        let mut draw = |study: &Self| -> Result<View> {
             let photo = scene.photo(study)?;
             let clutter = study.clutter.as_ref().ok_or_else(|| Error::argument("clutter", "is not asked for"))?;
             let cluttered = clutter.make(&row.image, &photo.image, untrained)?;
@@ -220,14 +194,13 @@ impl Study<'_> {
             };
             let kind = cluttered.kind.to_string();
             let photo = Photo::from(image::DynamicImage::from(cluttered.picture));
-            let picture = study.preprocess.resample(&photo)?;
-            let look = study.look(study.network.model(), &picture, &study.cheap(), None)?;
-            Ok(view.insert((kind, Arc::new(look), Arc::new(region))).clone())
+            let sight = Sight::of(study.network.model(), study, &photo, None)?;
+            Ok(View { kind, sight, region: Arc::new(region) })
         };
         let (kind, seen): (String, Seen) = self.recall(&base(&["clutter", &drawn, truth]), |study| {
-            let (kind, look, region) = draw(study)?;
-            let share = row.has_object().then(|| region.share());
-            Ok((kind, Seen::new(&look, class, share)?))
+            let view = filled(&mut view, || draw(study))?;
+            let share = row.has_object().then(|| view.region.share());
+            Ok((view.kind.clone(), Seen::new(&view.sight.look, class, share)?))
         })?;
         let mut located = vec![None; self.subjects.len()];
         if row.has_object() {
@@ -235,8 +208,8 @@ impl Study<'_> {
             let key = |subject: &Subject| base(&["clutter", &drawn, &subject.to_string(), truth]);
             let keys = wanted.map(|(i, subject)| (i, key(subject))).collect();
             self.locate(keys, &mut located, |study, i| {
-                let (_, look, region) = draw(study)?;
-                Ok((study.subjects[i].map(&look)?, region))
+                let view = filled(&mut view, || draw(study))?;
+                Ok((view.sight.map(study.network.features(), study, i, None)?, view.region.clone()))
             })?;
         }
         Ok(InClutter { kind, seen, located })
@@ -308,13 +281,11 @@ impl Study<'_> {
 /// What the gallery draws: a picture, a map, and where the objects are.
 pub(crate) type Drawn = (Arc<Photo>, AttentionMap, Option<Arc<Region>>);
 
-/// The names of the maps among these.
-fn names<'s>(subjects: impl IntoIterator<Item = &'s Subject>) -> Vec<MapName> {
-    let name = |subject: &Subject| match subject {
-        Subject::Map(name) => Some(name.clone()),
-        _ => None,
-    };
-    subjects.into_iter().filter_map(name).collect()
+/// A picture in clutter, and what the network sees there.
+struct View {
+    kind: String,
+    sight: Sight,
+    region: Arc<Region>,
 }
 
 /// What a score depends on in the truth.

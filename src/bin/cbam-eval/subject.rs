@@ -30,6 +30,14 @@ impl Subject {
         !matches!(self, Self::Map(_))
     }
 
+    /// The name of its map, if it is one.
+    pub(crate) fn names(&self) -> &[MapName] {
+        match self {
+            Self::Map(name) => std::slice::from_ref(name),
+            _ => &[],
+        }
+    }
+
     /// Its map, on its native grid, from a look that was asked for it.
     pub(crate) fn map(&self, look: &Look) -> Result<AttentionMap> {
         match self {
@@ -61,13 +69,13 @@ pub(crate) fn at_size(map: &AttentionMap, size: ImageSize) -> Result<Array2<f32>
 }
 
 /// The subjects: the baselines and the maps of `wanted`, all of which the network must have; without any, the usual ones
-/// that it has, or else the one that it shows by itself.
+/// that it has and those that it gives out, but none that takes hundreds of runs.
 pub(crate) fn subjects(network: &Description, wanted: &[MapName]) -> Result<Vec<Subject>> {
     let maps = if wanted.is_empty() {
-        let usual = [MapName::Fused, MapName::Spatial(None), MapName::PATCH, MapName::explain(Method::GradCam)];
-        let held: Vec<_> =
-            usual.into_iter().filter(|name| network.choose_maps(std::slice::from_ref(name)).is_ok()).collect();
-        if held.is_empty() { network.choose_maps(&[])? } else { held }
+        let usual = [MapName::Fused, MapName::Spatial(None), MapName::PATCH];
+        let given = network.maps.iter().filter(|name| matches!(name, MapName::Output { channel: None, .. })).cloned();
+        let all = usual.into_iter().chain(given).chain([MapName::explain(Method::GradCam)]);
+        all.filter(|name| network.choose_maps(std::slice::from_ref(name)).is_ok()).collect()
     } else {
         network.choose_maps(wanted)?
     };

@@ -10,6 +10,7 @@ use cbam::render::PictureFormat;
 use clap::CommandFactory;
 
 use crate::args::{Args, usage};
+use crate::foreign::OF_WEIGHTS;
 use crate::given::Effect;
 use crate::request::Request;
 
@@ -77,7 +78,7 @@ impl Args {
             })
     }
 
-    fn of_network(&self) -> [Effect<'static>; 2] {
+    fn of_network(&self) -> [Effect<'static>; 3] {
         let (weights, script) = (self.weights.is_some(), self.foreign.torchscript.is_some());
         [
             (
@@ -85,6 +86,7 @@ impl Args {
                 script,
                 "it names outputs of the network of --torchscript",
             ),
+            (OF_WEIGHTS, weights, "it is for a file of --weights"),
             (&["outputs"], weights || script, "it says what a network of --weights or --torchscript gives out"),
         ]
     }

@@ -12,6 +12,10 @@ use tch::Device;
 
 use crate::values::listed;
 
+/// The options about a weights file, by the names of their fields. clap forgets what they require beside what `--weights` conflicts with.
+pub(crate) const OF_WEIGHTS: &[&str] =
+    &["part", "stride_in", "pool_order", "stem_pool", "padding", "arch", "drop_attention"];
+
 /// How a network is taken that does not say all of it itself.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Other people's networks")]

@@ -46,6 +46,35 @@ fn the_classes_are_those_that_the_network_names_itself() {
     assert!((top1 - 2.0 / 3.0).abs() < 1e-6, "{top1}");
     let maps: Vec<_> = report["all"]["maps"].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(maps, ["centre Gaussian", "centre point", "gradcam"]);
+    // Kept scores are of the network as it was taken.
+    let cache = folder.path().join("cache").display().to_string();
+    let kept =
+        |more: &[&str]| cbam_eval(&[&asked[..], &["--cache", &cache], more].concat()).2["all"]["accuracy"].clone();
+    let first = kept(&[]);
+    assert_eq!(first, report["all"]["accuracy"]);
+    assert_ne!(kept(&["--outputs", "sigmoid"]), first);
+    assert_ne!(kept(&["--mean", "0"]), first);
+}
+
+#[test]
+fn an_answer_alone_gives_no_costly_map_that_nobody_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    for (class, photo) in [("0", PHOTOS[0]), ("1", PHOTOS[1])] {
+        std::fs::create_dir_all(folder.path().join(class)).unwrap();
+        std::fs::copy(file("assets/images").join(photo), folder.path().join(class).join(photo)).unwrap();
+    }
+    let script = file("tests/golden/torchscript/labels.pt").display().to_string();
+    let pictures = folder.path().display().to_string();
+    let labels = folder.path().join("labels.txt");
+    std::fs::write(&labels, "0\n1\n2\n").unwrap();
+    let labels = labels.display().to_string();
+    let asked =
+        ["--images", &pictures, "--truth", &pictures, "--torchscript", &script, "--size", "64", "--labels", &labels];
+    let mut command = program("cbam-eval");
+    let output = command.args(["--device", "cpu", "--threads", "1", "--quiet"]).args(asked).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("n = 2"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!said.contains("rise"), "{said}");
 }
 
 #[test]
@@ -57,6 +86,11 @@ fn what_cannot_be_had_of_a_script_is_said() {
         (&["--torchscript", &features, "--plain", "--measure", "time"], "cannot be used with"),
         (&["--torchscript", &features, "--size", "64", "--maps", "fused", "--measure", "time"], "map fused"),
         (&["--torchscript", &alone, "--size", "64", "--measure", "faithfulness"], "has no classifier"),
+        (
+            &["--torchscript", &features, "--size", "64", "--arch", "resnet18", "--measure", "time"],
+            "a file of --weights",
+        ),
+        (&["--torchscript", &features, "--stem-pool", "none", "--measure", "time"], "a file of --weights"),
         (&["--torchscript-classes", "1", "--measure", "time"], "--torchscript"),
         (&["--outputs", "sigmoid", "--measure", "time"], "--weights or --torchscript"),
     ] {

@@ -5,6 +5,6 @@ mod names;
 mod outputs;
 
 pub use choice::ClassChoice;
-pub(crate) use names::both_answers;
+pub(crate) use names::{both_answers, usual_labels};
 pub use names::{imagenet_classes, imagenet_wordnet_ids, read_labels};
 pub use outputs::Outputs;

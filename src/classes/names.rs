@@ -16,6 +16,12 @@ pub fn imagenet_classes() -> &'static [&'static str] {
     &CLASSES
 }
 
+/// The names of a network's classes that says nothing of them: ImageNet's if there are as many, or none.
+pub(crate) fn usual_labels(classes: usize) -> Vec<String> {
+    let labels = if classes == CLASSES.len() { imagenet_classes() } else { &[] };
+    labels.iter().map(ToString::to_string).collect()
+}
+
 /// The names of a network's classes from a text file, one a line, in the order of its logits.
 ///
 /// # Errors

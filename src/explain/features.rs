@@ -12,6 +12,11 @@ pub trait Features {
     /// How many numbers it gives out for its classes; 0 if it says nothing of classes.
     fn numbers(&self) -> usize;
 
+    /// How many answers that are: two for a single number.
+    fn answers(&self) -> usize {
+        Outputs::answers(self.numbers() as i64) as usize
+    }
+
     /// What these numbers are.
     fn outputs(&self) -> Outputs {
         Outputs::default().of_logits(self.numbers() as i64)

@@ -39,7 +39,6 @@ mod xgrad_cam;
 
 use ndarray::{Array2, ArrayView3};
 
-use crate::classes::Outputs;
 use crate::{Error, Result};
 use base::wrong;
 use variants::Subject;
@@ -81,7 +80,7 @@ pub fn explain(
     if !matches!(pixels.shape(), [3, height, width] if *height > 0 && *width > 0) {
         return Err(wrong("pixels [3, H, W]", pixels.shape()));
     }
-    let answers = Outputs::answers(network.numbers() as i64) as usize;
+    let answers = network.answers();
     if answers == 0 && method.needs_class() {
         return Err(Error::argument(method, "is of a class, and this network says nothing of classes"));
     }

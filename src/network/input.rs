@@ -8,6 +8,7 @@ use ndarray::ArrayView4;
 use tch::{Device, Kind, Tensor};
 
 use super::Network;
+use crate::host::to_tensor;
 use crate::kernels::Map;
 use crate::photo::{Preprocess, Resampled};
 use crate::{Error, Result};
@@ -102,20 +103,7 @@ impl Network {
     pub fn input(&self, batch: &ArrayView4<f32>) -> Result<Tensor> {
         let shape: Vec<i64> = batch.shape().iter().map(|&side| side as i64).collect();
         self.check_patch_memory(&shape)?;
-        let pixels_first = batch.view().permuted_axes([0, 2, 3, 1]);
-        let input = if let Some(pixels) = pixels_first.as_slice() {
-            let input = Tensor::f_from_slice(pixels)?.f_view([shape[0], shape[2], shape[3], shape[1]])?;
-            input.f_permute([0, 3, 1, 2])?
-        } else {
-            let batch = batch.as_standard_layout();
-            let pixels = batch.as_slice().ok_or_else(|| Error::Input {
-                layer: "Network",
-                expected: "a batch in standard layout".into(),
-                got: format!("{:?}", batch.strides()),
-            })?;
-            Tensor::f_from_slice(pixels)?.f_view(&shape[..])?
-        };
-        self.laid_out(&input.f_to_device(self.device())?)
+        self.laid_out(&to_tensor(batch.view())?.f_to_device(self.device())?)
     }
 
     /// Pictures of one size, as [`Preprocess::resample`] makes them, likewise, normalised as the configuration says.

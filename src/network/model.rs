@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::Network;
 use crate::Result;
-use crate::classes::{Outputs, both_answers, imagenet_classes};
+use crate::classes::{Outputs, both_answers, usual_labels};
 use crate::explain::{Features, Slope, gradient, slope_of, tensor_scores};
 use crate::host::to_host;
 use crate::maps::{HEAD, MapName, Method};
@@ -76,12 +76,10 @@ impl Model for Network {
 impl Network {
     fn labels(&self) -> Vec<String> {
         match self.config.labels.as_slice() {
-            [] => {}
-            [one] if self.config.classes == 1 => return both_answers(one),
-            labels => return labels.to_vec(),
+            [] => usual_labels(self.answers()),
+            [one] if self.config.classes == 1 => both_answers(one),
+            labels => labels.to_vec(),
         }
-        let imagenet = imagenet_classes();
-        if self.answers() == imagenet.len() { imagenet.iter().map(ToString::to_string).collect() } else { Vec::new() }
     }
 
     fn map_names(&self) -> Vec<MapName> {

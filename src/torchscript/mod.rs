@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use ndarray::{Array1, Array3, Ix2};
 use tch::{CModule, Device, Kind, Tensor};
 
-use crate::classes::{Outputs, imagenet_classes};
+use crate::classes::{Outputs, usual_labels};
 use crate::explain::Features;
 use crate::host::to_host;
 use crate::maps::{MapName, OutputReadout, Readout};
@@ -278,14 +278,12 @@ impl ScriptedNetwork {
 impl Model for ScriptedNetwork {
     fn describe(&self) -> Description {
         let numbers = Features::numbers(self);
-        let imagenet = imagenet_classes();
-        let labels = if numbers == imagenet.len() { imagenet } else { &[] };
         let maps = self.roles.maps.iter().flat_map(|map| MapName::outputs(map.index, map.channels as usize));
         Description {
             preprocess: self.preprocess.clone(),
             numbers,
             outputs: self.outputs,
-            labels: labels.iter().map(ToString::to_string).collect(),
+            labels: usual_labels(numbers),
             maps: maps.chain(self.methods().map(MapName::explain)).collect(),
             places: self.places(),
             default_place: self.default_place(),
@@ -298,7 +296,7 @@ impl Model for ScriptedNetwork {
     }
 
     fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
-        question.check_class(Outputs::answers(Features::numbers(self) as i64) as usize)?;
+        question.check_class(self.answers())?;
         let together = if self.one_by_one { 1 } else { pictures.len().max(1) };
         let mut looks = Vec::with_capacity(pictures.len());
         for part in pictures.chunks(together) {

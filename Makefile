@@ -27,7 +27,7 @@ build: $(libtorch_needed) ## Build the programs
 	$(CARGO) build $(PROFILE) --bins
 
 test: $(libtorch_needed) models ## Run every test
-	$(CARGO) test $(PROFILE)
+	$(CARGO) test $(PROFILE) --workspace
 
 examples: $(libtorch_needed) ## Run the examples
 	@mkdir -p target/examples
@@ -39,16 +39,18 @@ examples: $(libtorch_needed) ## Run the examples
 check: fmt clippy library docs ## Format, lints, the library without the programs, and documentation, warnings as errors
 
 fmt:
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 
 clippy: $(libtorch_needed)
-	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
 
 library: $(libtorch_needed)
 	$(CARGO) check $(PROFILE) --lib --no-default-features
+	$(CARGO) check $(PROFILE) -p cbam-core
+	@! $(CARGO) tree -q -p cbam-core -i tch 2>/dev/null | grep . || { echo "cbam-core has come to need tch" >&2; exit 1; }
 
 docs: $(libtorch_needed)
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --workspace --no-deps
 
 cargo-deny:
 	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked --version 0.20.2

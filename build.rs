@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// What scores depend on: every source, and the versions of what they are built from. Whatever is added to the crate counts
 /// by itself; only the programs that score nothing are left out, since each change costs all scores that are kept.
-const SCORED: [&str; 4] = ["src", "Cargo.toml", "Cargo.lock", ".cargo/config.toml"];
+const SCORED: [&str; 5] = ["src", "crates", "Cargo.toml", "Cargo.lock", ".cargo/config.toml"];
 const LEFT_OUT: [&str; 3] = ["src/bin/cbam-run", "src/bin/cbam-train", "src/bin/cbam-weights"];
 
 fn main() {

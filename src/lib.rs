@@ -32,26 +32,16 @@
 
 pub mod attention;
 pub mod backbone;
-pub mod classes;
-mod error;
-pub mod eval;
 pub mod explain;
-pub mod files;
 mod host;
 mod kernels;
-pub mod maps;
-pub mod model;
 pub mod network;
-pub mod photo;
-pub mod pipeline;
-pub mod render;
 pub mod sys;
-pub mod text;
 pub mod torchscript;
 pub mod train;
 pub mod weights;
 
-pub use error::{Error, Remedy, Result};
+pub use cbam_core::{Error, Remedy, Result, classes, eval, files, maps, model, photo, pipeline, render, text};
 pub use host::FromTensor;
 
 /// The README's code runs as tests.

@@ -165,7 +165,7 @@ pub fn grad_cam(
     classify: impl FnOnce(&Tensor) -> Result<Tensor>,
 ) -> Result<Vec<Array2<f32>>> {
     let gradient = gradient(features, classes, classify)?;
-    let map = |picture| Ok(super::grad_cam::map(&slope_of(&features.f_get(picture)?, &gradient.f_get(picture)?)?));
+    let map = |picture| Ok(slope_of(&features.f_get(picture)?, &gradient.f_get(picture)?)?.grad_cam());
     (0..classes.len() as i64).map(map).collect()
 }
 

@@ -13,7 +13,7 @@ use crate::classes::{Outputs, both_answers, usual_labels};
 use crate::explain::{Features, Slope, gradient, slope_of, tensor_scores};
 use crate::host::to_host;
 use crate::maps::{HEAD, MapName, Method};
-use crate::model::{Description, Look, Model, Question, explain_looks, tune};
+use crate::model::{Description, Look, Model, Question, explain_looks, tuned_batch_size};
 use crate::photo::{ImageSize, Resampled};
 
 impl Model for Network {
@@ -45,7 +45,7 @@ impl Model for Network {
         if self.device() == Device::Cpu {
             return (tch::get_num_threads() as usize / 4).clamp(1, 8);
         }
-        tune::batch_size(pictures, |batch| {
+        tuned_batch_size(pictures, |batch| {
             let start = Instant::now();
             // Most of tch's methods panic where memory is short.
             let passed = catch_unwind(AssertUnwindSafe(|| self.try_out(batch, size)));

@@ -5,7 +5,6 @@
 mod cuda;
 mod device;
 mod grad;
-pub(crate) mod libjpeg;
 #[cfg(unix)]
 mod signal;
 mod threads;

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use super::views::Placement;
-use crate::explain::eigen_cam::projection;
+use crate::explain::projection;
 use crate::host::{on_host, to_tensor};
 use crate::network::Network;
 use crate::photo::{ImageSize, Preprocess};

@@ -8,7 +8,7 @@ use tch::{Tensor, no_grad};
 use super::compare::describe;
 use super::dtype::is_float;
 use super::{Checkpoint, is_counter};
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// How many keys of one sort a message lists.
 const LISTED: usize = 12;

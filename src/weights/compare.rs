@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use tch::{Kind, Tensor};
 
 use super::{Checkpoint, kind_name};
-use crate::error::Result;
+use crate::Result;
 
 /// What is not the same about a tensor of two checkpoints.
 #[derive(Debug, Clone, PartialEq)]

@@ -48,7 +48,7 @@ pub use dtype::kind_name;
 pub use layout::{Assumption, AttentionKind, Layout, Otherwise, RecogniseOptions, Recognised, SiteAttention};
 pub use origin::{ReadOptions, Wrapping};
 
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// The name of BatchNorm's counter of batches, which inference and this crate's training have no use for.
 const COUNTER: &str = "num_batches_tracked";

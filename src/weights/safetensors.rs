@@ -10,8 +10,8 @@ use serde::Serialize;
 use tch::Tensor;
 
 use super::{Contents, MAX_TENSORS, dtype};
-use crate::error::{Error, Result};
 use crate::files::WholeFile;
+use crate::{Error, Result};
 
 /// The header's key for metadata, which no tensor may have.
 const METADATA: &str = "__metadata__";

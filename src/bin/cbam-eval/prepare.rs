@@ -21,6 +21,8 @@ use crate::scene::Sight;
 use crate::study::Study;
 use crate::subject::{Subject, subjects};
 
+/// The state of the sources that maps and scores depend on: a part of every key.
+const SOURCES: &str = env!("CBAM_SCORED_SOURCES");
 /// Pictures of the sanity check: every map is made once more for each level of randomisation.
 const SANE: usize = 25;
 /// Other pictures that the grounds of clutter are made from, and wallpapers.
@@ -66,7 +68,7 @@ pub(crate) fn study<'a>(
     let clutter_key = clutter.as_ref().map_or_else(String::new, |clutter| ScoreCache::key(&[&clutter.fingerprint()]));
     let context = format!(
         "{} {} {:?} {preprocess:?} {explain:?}",
-        ScoreCache::sources(),
+        SOURCES,
         network.fingerprint(cli)?,
         matches!(device, tch::Device::Cpu)
     );

@@ -50,7 +50,7 @@ use tch::Tensor;
 
 use super::Checkpoint;
 use crate::attention::{CbamConfig, SpatialAttentionConfig};
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 use host::{Family, Host};
 use names::listed;
 use recognised::Refusal;

@@ -1,0 +1,22 @@
+//! Seeing where a network looks, as far as that needs no tensors: pictures, maps and what is made of them.
+//!
+//! path → [`photo`] (decode, orient, resize) → [`model`] (look) → [`maps`] → [`render`] → file
+//!
+//! A [`model::Model`] is whatever looks at pictures; [`pipeline`] takes many of them through one, [`explain`] holds the explanation
+//! methods, for anything that is [`Features`](explain::Features), and [`eval`] measures. Everything here works on arrays, and
+//! nothing needs libtorch: networks that train, and those on a GPU, are in the crate `cbam`, which shows all of this as its own.
+
+pub mod classes;
+mod error;
+pub mod eval;
+pub mod explain;
+pub mod files;
+pub mod maps;
+pub mod model;
+pub mod photo;
+pub mod pipeline;
+pub mod render;
+mod simd;
+pub mod text;
+
+pub use error::{Error, Remedy, Result};

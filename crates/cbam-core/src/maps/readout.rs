@@ -1,0 +1,82 @@
+//! What one run of the network says about one picture, on the host.
+
+use ndarray::{Array1, Array2, Array3};
+use serde::{Deserialize, Serialize};
+
+use crate::maps::Method;
+
+/// Everything that the network says about one picture.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Readout {
+    /// Class probabilities, `[classes]`, each in `[0, 1]`; they sum to 1 if one class of all is right
+    /// ([`Outputs::Softmax`](crate::classes::Outputs)); empty for a network that says nothing of classes.
+    pub probabilities: Array1<f32>,
+    /// The gates, in the order in which the network applies them.
+    pub gates: Vec<GateReadout>,
+    /// The patch self-attentions, in the order in which the network applies them.
+    pub patches: Vec<PatchReadout>,
+    /// Attention rollout over the patch self-attentions, if the network has several of them: attention received in the
+    /// end, `[rows, columns]` of the first one's grid, where uniform attention is 1.
+    pub rollout: Option<Array2<f32>>,
+    /// The maps that a scripted network gives out.
+    pub outputs: Vec<OutputReadout>,
+    /// The explanations that were made; of one method at one stage only one.
+    pub explanations: Vec<Explanation>,
+}
+
+/// What an explanation method says about the decision for a class.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The method.
+    pub method: Method,
+    /// The stage whose features it looked at; none is the last convolution, and none for a method that looks at no
+    /// stage.
+    pub stage: Option<String>,
+    /// The class.
+    pub class: usize,
+    /// Its map, on its own grid, at least 0.
+    pub map: Array2<f32>,
+}
+
+/// The maps in one output of a scripted network.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OutputReadout {
+    /// Which output, from 0.
+    pub index: usize,
+    /// Its maps, `[C, h, w]`, at least 0.
+    pub maps: Array3<f32>,
+}
+
+/// The gates of one CBAM, spatial, squeeze-excite, ECA or BAM block.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GateReadout {
+    /// Where the block stands: `stage5`, `layer3.5`, …
+    pub stage: String,
+    /// The channel gate, `[C]`, each in `[0, 1]`; empty if the block has spatial attention alone.
+    pub channel: Array1<f32>,
+    /// The spatial gate, `[H, W]`, each in `[0, 1]`; none if the block has no spatial attention. BAM's gate is of every
+    /// channel and position; here are its means over the positions and over the channels.
+    pub spatial: Option<Array2<f32>>,
+}
+
+/// A patch self-attention.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PatchReadout {
+    /// The stage that it follows.
+    pub stage: String,
+    /// Attention received, `[heads, rows, columns]`: the mean over queries of the weights, times the number of patches,
+    /// so that uniform attention is 1.
+    pub received: Array3<f32>,
+    /// The rows of weights that were asked for, averaged over heads and times the number of patches; only of the finest
+    /// grid, the first of the network's.
+    pub rows: Vec<QueryRow>,
+}
+
+/// Where one patch looks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryRow {
+    /// The patch, as a fraction of the picture's width and height, as it was asked for.
+    pub query: [f32; 2],
+    /// Its weights, `[rows, columns]`, averaged over heads, times the number of patches.
+    pub weights: Array2<f32>,
+}

@@ -4,48 +4,11 @@
 
 use std::borrow::Borrow;
 
-use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
-use super::{ChannelAttention, ChannelAttentionConfig, SpatialAttention, SpatialAttentionConfig};
+use super::{CbamConfig, ChannelAttention, SpatialAttention};
 use crate::Result;
 use crate::kernels::{Gated, Gates};
-
-/// How a [`Cbam`] is built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CbamConfig {
-    /// The channel attention.
-    pub channel: ChannelAttentionConfig,
-    /// The spatial attention; none leaves it out (the official code's `no_spatial`). Default: with it.
-    pub spatial: Option<SpatialAttentionConfig>,
-}
-
-impl Default for CbamConfig {
-    fn default() -> Self {
-        Self { channel: ChannelAttentionConfig::default(), spatial: Some(SpatialAttentionConfig::default()) }
-    }
-}
-
-impl CbamConfig {
-    /// With this channel attention.
-    pub fn with_channel(mut self, channel: ChannelAttentionConfig) -> Self {
-        self.channel = channel;
-        self
-    }
-
-    /// With this spatial attention.
-    pub fn with_spatial(mut self, spatial: SpatialAttentionConfig) -> Self {
-        self.spatial = Some(spatial);
-        self
-    }
-
-    /// Without spatial attention.
-    pub fn without_spatial(mut self) -> Self {
-        self.spatial = None;
-        self
-    }
-}
 
 /// A gate, and its logits.
 #[derive(Debug)]

@@ -5,78 +5,23 @@
 
 use std::borrow::Borrow;
 
-use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
-use super::{check, init};
+use super::{ChannelAttentionConfig, Pool, check, init};
 use crate::kernels::{Mlp, values};
 use crate::{Error, Result};
 
 const LAYER: &str = "ChannelAttention";
 
-/// A pool over all positions of a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pool {
-    /// The mean.
-    Avg,
-    /// The maximum.
-    Max,
-    /// The L2 norm, `√Σx²` (a sum, not a mean, as the official code's `lp_pool2d`).
-    Lp,
-    /// `log Σ exp x`.
-    Lse,
-}
-
-impl Pool {
-    /// Pools `[N, C, H, W]` to `[N, C]`.
-    fn apply(self, xs: &Tensor) -> Tensor {
-        const POSITIONS: [i64; 2] = [2, 3];
-        match self {
-            Self::Avg => xs.mean_dim(&POSITIONS[..], false, None),
-            Self::Max => xs.amax(POSITIONS, false),
-            // Unlike a square root of a sum, its gradient at an all-zero channel is 0, not NaN.
-            Self::Lp => xs.norm_scalaropt_dim(2, POSITIONS, false),
-            Self::Lse => xs.logsumexp(POSITIONS, false),
-        }
-    }
-}
-
-/// How a [`ChannelAttention`] is built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ChannelAttentionConfig {
-    /// The reduction r: the MLP's hidden width is C / r, rounded down. Default: 16.
-    pub reduction: i64,
-    /// The pools; at least one. Default: avg, max.
-    pub pools: Vec<Pool>,
-    /// Whether the MLP has biases. Default: true.
-    pub bias: bool,
-}
-
-impl Default for ChannelAttentionConfig {
-    fn default() -> Self {
-        Self { reduction: 16, pools: vec![Pool::Avg, Pool::Max], bias: true }
-    }
-}
-
-impl ChannelAttentionConfig {
-    /// With this reduction.
-    pub fn with_reduction(mut self, reduction: i64) -> Self {
-        self.reduction = reduction;
-        self
-    }
-
-    /// With these pools.
-    pub fn with_pools(mut self, pools: impl Into<Vec<Pool>>) -> Self {
-        self.pools = pools.into();
-        self
-    }
-
-    /// With or without biases.
-    pub fn with_bias(mut self, bias: bool) -> Self {
-        self.bias = bias;
-        self
+/// Pools `[N, C, H, W]` to `[N, C]`.
+fn pooled(pool: Pool, xs: &Tensor) -> Tensor {
+    const POSITIONS: [i64; 2] = [2, 3];
+    match pool {
+        Pool::Avg => xs.mean_dim(&POSITIONS[..], false, None),
+        Pool::Max => xs.amax(POSITIONS, false),
+        // Unlike a square root of a sum, its gradient at an all-zero channel is 0, not NaN.
+        Pool::Lp => xs.norm_scalaropt_dim(2, POSITIONS, false),
+        Pool::Lse => xs.logsumexp(POSITIONS, false),
     }
 }
 
@@ -128,7 +73,7 @@ impl ChannelAttention {
     /// [`Error::Input`] if shape, kind or device do not fit.
     pub fn forward(&self, xs: &Tensor) -> Result<ChannelAttentionOutput> {
         self.check(xs)?;
-        let pooled: Vec<Tensor> = self.pools.iter().map(|pool| pool.apply(xs)).collect();
+        let pooled: Vec<Tensor> = self.pools.iter().map(|pool| pooled(*pool, xs)).collect();
         let pooled = Tensor::stack(&pooled, 0); // [pools, N, C]
         let logits = pooled.apply(&self.fc1).relu().apply(&self.fc2).sum_dim_intlist(&[0_i64][..], false, None); // [N, C]
         let gate = logits.sigmoid();

@@ -55,14 +55,18 @@ pub mod score;
 pub mod spatial;
 pub mod squeeze_excite;
 
-pub use bam::{Bam, BamConfig, BamForm, BamOutput};
-pub use cbam::{Cbam, CbamConfig, CbamOutput, Gate};
-pub use channel::{ChannelAttention, ChannelAttentionConfig, ChannelAttentionOutput, Pool};
-pub use eca::{Eca, EcaConfig, EcaOutput};
+pub use bam::{Bam, BamOutput};
+pub use cbam::{Cbam, CbamOutput, Gate};
+pub use cbam_core::attention::{
+    BamConfig, BamForm, CbamConfig, ChannelAttentionConfig, EcaConfig, Padding, PatchAttentionConfig, Pool, PoolOrder,
+    SpatialAttentionConfig, SqueezeExciteConfig,
+};
+pub use channel::{ChannelAttention, ChannelAttentionOutput};
+pub use eca::{Eca, EcaOutput};
 pub use multi_head::{MultiHeadAttention, MultiHeadConfig, MultiHeadOutput};
-pub use patch::{PatchAttention, PatchAttentionConfig, PatchAttentionOutput, patchify, unpatchify};
+pub use patch::{PatchAttention, PatchAttentionOutput, patchify, unpatchify};
 pub use positions::sine_cosine_2d;
 pub use scaled_dot_product::{AttentionOutput, scaled_dot_product, scaled_dot_product_fused};
 pub use score::{Score, ScoreConfig, read_out};
-pub use spatial::{Padding, PoolOrder, SpatialAttention, SpatialAttentionConfig, SpatialAttentionOutput};
-pub use squeeze_excite::{SqueezeExcite, SqueezeExciteConfig, SqueezeExciteOutput};
+pub use spatial::{SpatialAttention, SpatialAttentionOutput};
+pub use squeeze_excite::{SqueezeExcite, SqueezeExciteOutput};

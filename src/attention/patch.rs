@@ -7,51 +7,12 @@
 use std::borrow::Borrow;
 use std::sync::{Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, nn};
 
-use super::{MultiHeadAttention, MultiHeadConfig, check, sine_cosine_2d};
+use super::{MultiHeadAttention, MultiHeadConfig, PatchAttentionConfig, check, sine_cosine_2d};
 use crate::{Error, Result};
 
 const LAYER: &str = "PatchAttention";
-
-/// How a [`PatchAttention`] is built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PatchAttentionConfig {
-    /// The side p of a patch, in cells of the feature map. Default: 1.
-    pub patch_size: i64,
-    /// The number of heads. Default: 4.
-    pub heads: i64,
-    /// The width of one head. Default: 16.
-    pub head_dim: i64,
-}
-
-impl Default for PatchAttentionConfig {
-    fn default() -> Self {
-        Self { patch_size: 1, heads: 4, head_dim: 16 }
-    }
-}
-
-impl PatchAttentionConfig {
-    /// With patches of this side.
-    pub fn with_patch_size(mut self, patch_size: i64) -> Self {
-        self.patch_size = patch_size;
-        self
-    }
-
-    /// With this number of heads.
-    pub fn with_heads(mut self, heads: i64) -> Self {
-        self.heads = heads;
-        self
-    }
-
-    /// With heads of this width.
-    pub fn with_head_dim(mut self, head_dim: i64) -> Self {
-        self.head_dim = head_dim;
-        self
-    }
-}
 
 /// What a [`PatchAttention`] returns. T = rows × columns patches, in row-major order.
 #[derive(Debug)]

@@ -13,87 +13,12 @@ use super::conv::{SameConv2d, batch_norm, norm_relu6};
 use super::head::Head;
 use super::layers::linear;
 use super::prepared::{Mobile, Places};
-use super::{Arch, Backbone, GateInside, GateStem, InnerSite, Prepared, Stage, Variant};
+use super::{Arch, Backbone, GateInside, GateStem, Prepared, Stage, Variant, table};
 use crate::kernels::{Clamp, InvertedResidual};
 use crate::{Error, Result};
 
-/// The channels that the stem gives out.
-const STEM: i64 = 32;
-/// The channels of the head: the features under the classifier.
-const HEAD: i64 = 1280;
 /// The chance, for the deepest block, that training drops its residual branch; it grows linearly from the first.
 const DROP_CONNECT: f64 = 0.2;
-
-/// One row of the block table: a stage of Lite0.
-struct Row {
-    repeats: i64,
-    kernel: i64,
-    stride: i64,
-    expand: i64,
-    channels: i64,
-}
-
-const fn row(repeats: i64, kernel: i64, stride: i64, expand: i64, channels: i64) -> Row {
-    Row { repeats, kernel, stride, expand, channels }
-}
-
-const ROWS: [Row; 7] = [
-    row(1, 3, 1, 1, 16),
-    row(2, 3, 2, 6, 24),
-    row(2, 5, 2, 6, 40),
-    row(3, 3, 2, 6, 80),
-    row(3, 5, 1, 6, 112),
-    row(4, 5, 2, 6, 192),
-    row(1, 3, 1, 6, 320),
-];
-
-/// How a member of the family differs from Lite0.
-struct Scaling {
-    width: f64,
-    depth: f64,
-    dropout: f64,
-}
-
-impl Scaling {
-    const fn of(arch: Arch) -> Option<Self> {
-        Some(match arch {
-            Arch::EfficientNetLite0 => Self { width: 1.0, depth: 1.0, dropout: 0.2 },
-            Arch::EfficientNetLite1 => Self { width: 1.0, depth: 1.1, dropout: 0.2 },
-            Arch::EfficientNetLite2 => Self { width: 1.1, depth: 1.2, dropout: 0.3 },
-            _ => return None,
-        })
-    }
-
-    /// Channels in multiples of 8, never more than 10 % under the scaled number.
-    fn channels(&self, channels: i64) -> i64 {
-        let scaled = channels as f64 * self.width;
-        let rounded = ((scaled + 4.0) as i64 / 8 * 8).max(8);
-        if (rounded as f64) < 0.9 * scaled { rounded + 8 } else { rounded }
-    }
-
-    /// Blocks of the stage at `index`.
-    fn repeats(&self, index: usize) -> i64 {
-        let repeats = ROWS[index].repeats;
-        let fixed = index == 0 || index == ROWS.len() - 1;
-        if fixed { repeats } else { (repeats as f64 * self.depth).ceil() as i64 }
-    }
-}
-
-/// The stages of `arch`; none if it is no EfficientNet-Lite.
-pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
-    let scaling = Scaling::of(arch)?;
-    let (mut input, mut stride) = (STEM, 2);
-    let stage = |(index, row): (usize, &Row)| {
-        let (name, channels) = (format!("stage{}", index + 1), scaling.channels(row.channels));
-        let expansion = (row.expand != 1).then(|| InnerSite::expansion(&name, input * row.expand, stride));
-        (input, stride) = (channels, stride * row.stride);
-        let blocks = 1..scaling.repeats(index) as usize; // the first changes the shape, so it adds nothing
-        let branches = blocks.map(|block| InnerSite::branch(&name, block, channels, stride));
-        let inside = expansion.into_iter().chain(branches).collect();
-        Stage { name, channels, stride, inside }
-    };
-    Some(ROWS.iter().enumerate().map(stage).collect())
-}
 
 /// EfficientNet-Lite0, 1 or 2.
 #[derive(Debug)]
@@ -105,6 +30,7 @@ pub struct EfficientNetLite {
     bn1: BatchNorm,
     fc: Head,
     dropout: f64,
+    stem: i64,
     stages: Vec<Stage>,
 }
 
@@ -122,20 +48,18 @@ impl EfficientNetLite {
 
     /// Builds a variant of `arch` likewise; 0 classes leave the classifier out.
     pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
-        variant.not_residual()?;
         let p = p.borrow();
-        let (Some(scaling), Some(stages)) = (Scaling::of(arch), stages(arch)) else {
-            return Err(Error::argument("backbone", format!("{arch} is no EfficientNet-Lite")));
-        };
-        let blocks_in_all: i64 = (0..ROWS.len()).map(|index| scaling.repeats(index)).sum();
+        let table = table::mobile(arch).filter(|_| arch.is_efficientnet_lite());
+        let table = table.ok_or_else(|| Error::argument("backbone", format!("{arch} is no EfficientNet-Lite")))?;
+        let blocks_in_all: usize = table.rows.iter().map(|row| row.blocks).sum();
 
-        let (mut input, mut number) = (STEM, 0);
-        let mut blocks = Vec::with_capacity(ROWS.len());
-        for (index, row) in ROWS.iter().enumerate() {
-            let output = stages[index].channels;
+        let (mut input, mut number) = (table.stem, 0);
+        let mut blocks = Vec::with_capacity(table.rows.len());
+        for row in &table.rows {
+            let output = row.channels;
             let mut stage = Vec::new();
-            for repeat in 0..scaling.repeats(index) {
-                let stride = if repeat == 0 { row.stride } else { 1 };
+            for repeat in 0..row.blocks {
+                let stride = row.stride_of(repeat);
                 let shape = BlockShape { input, output, kernel: row.kernel, stride, expand: row.expand };
                 let drop_connect = DROP_CONNECT * f64::from(number) / blocks_in_all as f64;
                 stage.push(Block::new(&(p / "_blocks" / number), &shape, drop_connect, variant.symmetric));
@@ -146,14 +70,15 @@ impl EfficientNetLite {
         }
 
         Ok(Self {
-            conv_stem: SameConv2d::new(p / "_conv_stem", 3, STEM, 3, 2).symmetric(variant.symmetric),
-            bn0: batch_norm(p / "_bn0", STEM),
+            conv_stem: SameConv2d::new(p / "_conv_stem", 3, table.stem, 3, 2).symmetric(variant.symmetric),
+            bn0: batch_norm(p / "_bn0", table.stem),
             blocks,
-            conv_head: SameConv2d::new(p / "_conv_head", input, HEAD, 1, 1),
-            bn1: batch_norm(p / "_bn1", HEAD),
-            fc: Head::new(p / "_fc", HEAD, &variant.hidden, classes, linear),
-            dropout: scaling.dropout,
-            stages,
+            conv_head: SameConv2d::new(p / "_conv_head", input, table.head, 1, 1),
+            bn1: batch_norm(p / "_bn1", table.head),
+            fc: Head::new(p / "_fc", table.head, &variant.hidden, classes, linear),
+            dropout: table.dropout,
+            stem: table.stem,
+            stages: table.stages(),
         })
     }
 }
@@ -168,7 +93,7 @@ impl Backbone for EfficientNetLite {
     }
 
     fn stem_place(&self) -> Option<(i64, i64)> {
-        Some((STEM, 2))
+        Some((self.stem, 2))
     }
 
     fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateInside<'_>) -> Result<Tensor> {
@@ -193,7 +118,7 @@ impl Backbone for EfficientNetLite {
     }
 
     fn head_channels(&self) -> i64 {
-        HEAD
+        self.fc.features()
     }
 
     fn head_conv(&self, xs: &Tensor, train: bool) -> Tensor {

@@ -12,34 +12,9 @@ use tch::nn::{self, BatchNorm, Conv2D, Module, ModuleT};
 use super::head::Head;
 use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
 use super::prepared::{Folded, Mobile, Places};
-use super::{Arch, Backbone, GateInside, GateStem, InnerSite, Prepared, Stage, Variant};
+use super::{Arch, Backbone, GateInside, GateStem, Prepared, Stage, Variant, table};
 use crate::kernels::{Axis, Clamp, InvertedResidual, Padding};
 use crate::{Error, Result};
-
-/// The channels that the stem gives out.
-const STEM: i64 = 32;
-/// The channels of the head: the features under the classifier.
-const HEAD: i64 = 1280;
-const DROPOUT: f64 = 0.2;
-
-/// A stage: how much its blocks widen, its channels, its blocks, and the stride of the first.
-const ROWS: [(i64, i64, usize, i64); 7] =
-    [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
-
-/// The stages; none if `arch` is no MobileNetV2.
-pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
-    let Arch::MobileNetV2 = arch else { return None };
-    let (mut input, mut stride) = (STEM, 2);
-    let stage = |(index, &(expand, channels, blocks, step)): (usize, &(i64, i64, usize, i64))| {
-        let name = format!("stage{}", index + 1);
-        let expansion = (expand != 1).then(|| InnerSite::expansion(&name, input * expand, stride));
-        (input, stride) = (channels, stride * step);
-        let branches = (1..blocks).map(|block| InnerSite::branch(&name, block, channels, stride));
-        let inside = expansion.into_iter().chain(branches).collect();
-        Stage { name, channels, stride, inside }
-    };
-    Some(ROWS.iter().enumerate().map(stage).collect())
-}
 
 /// MobileNetV2 of width 1.
 #[derive(Debug)]
@@ -48,6 +23,8 @@ pub struct MobileNetV2 {
     blocks: Vec<Vec<Block>>, // by stage
     head: Layer,
     classifier: Head,
+    dropout: f64,
+    channels_of_stem: i64,
     stages: Vec<Stage>,
 }
 
@@ -65,29 +42,33 @@ impl MobileNetV2 {
 
     /// Builds a variant of `arch` likewise; 0 classes leave the classifier out.
     pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
-        variant.not_residual()?;
-        variant.not_efficientnet_lite()?;
         let p = p.borrow();
-        let stages = stages(arch).ok_or_else(|| Error::argument("backbone", format!("{arch} is no MobileNetV2")))?;
+        let table = table::mobile(arch).filter(|_| !arch.is_efficientnet_lite());
+        let table = table.ok_or_else(|| Error::argument("backbone", format!("{arch} is no MobileNetV2")))?;
         let features = p / "features";
-        let (mut input, mut number) = (STEM, 1);
+        let (mut input, mut number) = (table.stem, 1);
         let mut blocks = Vec::new();
-        for &(expand, channels, count, step) in &ROWS {
+        for row in &table.rows {
             let mut stage = Vec::new();
-            for block in 0..count {
-                let stride = if block == 0 { step } else { 1 };
-                stage.push(Block::new(&(&features / number / "conv"), [input, input * expand, channels], stride));
-                (input, number) = (channels, number + 1);
+            for block in 0..row.blocks {
+                stage.push(Block::new(
+                    &(&features / number / "conv"),
+                    [input, input * row.expand, row.channels],
+                    row.stride_of(block),
+                ));
+                (input, number) = (row.channels, number + 1);
             }
             blocks.push(stage);
         }
         let of = |input, output, kernel, stride| ConvShape { input, output, kernel, stride, groups: 1 };
         Ok(Self {
-            stem: layer(&(&features / 0), &of(3, STEM, 3, 2)),
+            stem: layer(&(&features / 0), &of(3, table.stem, 3, 2)),
             blocks,
-            head: layer(&(&features / number), &of(input, HEAD, 1, 1)),
-            classifier: Head::new(p / "classifier" / 1, HEAD, &variant.hidden, classes, small_linear),
-            stages,
+            head: layer(&(&features / number), &of(input, table.head, 1, 1)),
+            classifier: Head::new(p / "classifier" / 1, table.head, &variant.hidden, classes, small_linear),
+            dropout: table.dropout,
+            channels_of_stem: table.stem,
+            stages: table.stages(),
         })
     }
 }
@@ -102,7 +83,7 @@ impl Backbone for MobileNetV2 {
     }
 
     fn stem_place(&self) -> Option<(i64, i64)> {
-        Some((STEM, 2))
+        Some((self.channels_of_stem, 2))
     }
 
     fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateInside<'_>) -> Result<Tensor> {
@@ -126,7 +107,7 @@ impl Backbone for MobileNetV2 {
     }
 
     fn head_channels(&self) -> i64 {
-        HEAD
+        self.classifier.features()
     }
 
     fn head_conv(&self, xs: &Tensor, train: bool) -> Tensor {
@@ -139,7 +120,7 @@ impl Backbone for MobileNetV2 {
 
     fn classify(&self, features: &Tensor, train: bool) -> Tensor {
         let pooled = features.adaptive_avg_pool2d([1, 1]).flatten(1, -1); // [N, features]
-        self.classifier.forward(&pooled.dropout(DROPOUT, train))
+        self.classifier.forward(&pooled.dropout(self.dropout, train))
     }
 
     fn classifier_weight(&self) -> Option<Tensor> {

@@ -12,7 +12,6 @@
 //! A network reads as stem → stages in their order → head → classifier. As in tch's own layers, a tensor of the wrong
 //! shape, kind or device panics: whoever takes input from outside checks it once, before the backbone.
 
-mod arch;
 mod conv;
 pub mod efficientnet_lite;
 mod head;
@@ -21,70 +20,51 @@ pub mod mobilenet_v2;
 mod prepared;
 pub mod resnet;
 mod start;
-mod variant;
 pub mod vgg;
 
+use std::borrow::Borrow;
 use std::fmt::Debug;
 
-use tch::Tensor;
+use tch::{Tensor, nn};
 
-use crate::Result;
-pub use arch::Arch;
+use crate::{Error, Result};
+use cbam_core::backbone::table;
+pub use cbam_core::backbone::{Arch, InnerKind, InnerSite, Stage, Stem, StrideIn, Variant};
 pub use efficientnet_lite::EfficientNetLite;
 pub use mobilenet_v2::MobileNetV2;
 pub use prepared::Prepared;
 pub use resnet::ResNet;
 pub(crate) use start::to_be_loaded;
-pub use variant::{Stem, StrideIn, Variant};
 pub use vgg::Vgg;
 
-/// One stage of a backbone: a run of blocks at one resolution.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stage {
-    /// Its name, `stage1`, `layer1`, …
-    pub name: String,
-    /// The channels that it gives out.
-    pub channels: i64,
-    /// How many input pixels one of its cells covers along a side: the product of all strides up to here.
-    pub stride: i64,
-    /// The places inside it where attention may stand, in the order in which features pass them.
-    pub inside: Vec<InnerSite>,
+/// Builds a backbone under `p`, with fresh weights and a classifier of `classes` classes, of which 0 leave the classifier out.
+///
+/// # Errors
+/// [`Error::Argument`] if `classes` is under 0.
+pub fn build<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Result<Box<dyn Backbone>> {
+    build_variant(p, arch, classes, &Variant::default())
 }
 
-/// A place inside a [`Stage`] where attention may stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InnerSite {
-    /// Its name: the stage's, a dot, and the block's number from 0 (`layer3.5`) or `expansion`.
-    pub name: String,
-    /// What the features there are.
-    pub kind: InnerKind,
-    /// Their channels.
-    pub channels: i64,
-    /// How many input pixels one of their cells covers along a side.
-    pub stride: i64,
-}
-
-/// What the features at an [`InnerSite`] are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum InnerKind {
-    /// The widened features inside the stage's first block: what an inverted residual block (Sandler et al. 2018)
-    /// filters channel by channel, after its 1×1 convolution, normalisation and activation.
-    Expansion,
-    /// What a residual block adds to its input, normalised, before the addition: where the papers of CBAM and
-    /// squeeze-excite put their attention.
-    Branch,
-}
-
-impl InnerSite {
-    /// The widened features of a stage's first block.
-    fn expansion(stage: &str, channels: i64, stride: i64) -> Self {
-        Self { name: format!("{stage}.expansion"), kind: InnerKind::Expansion, channels, stride }
+/// Builds a variant of it likewise.
+///
+/// # Errors
+/// [`Error::Argument`] if `classes` is under 0, or the architecture has no such variant.
+pub fn build_variant<'a>(
+    p: impl Borrow<nn::Path<'a>>,
+    arch: Arch,
+    classes: i64,
+    variant: &Variant,
+) -> Result<Box<dyn Backbone>> {
+    if classes < 0 {
+        return Err(Error::argument("network", format!("{classes} classes; there must be 0 or more")));
     }
-
-    /// The branch of a stage's block number `block`.
-    fn branch(stage: &str, block: usize, channels: i64, stride: i64) -> Self {
-        Self { name: format!("{stage}.{block}"), kind: InnerKind::Branch, channels, stride }
-    }
+    variant.check(arch)?;
+    Ok(match (table::mobile(arch), table::plain(arch)) {
+        (Some(_), _) if arch.is_efficientnet_lite() => Box::new(EfficientNetLite::of(p, arch, classes, variant)?),
+        (Some(_), _) => Box::new(MobileNetV2::of(p, arch, classes, variant)?),
+        (_, Some(_)) => Box::new(Vgg::of(p, arch, classes, variant)?),
+        _ => Box::new(ResNet::of(p, arch, classes, variant)?),
+    })
 }
 
 /// What [`Backbone::stage_gated`] hands features to: the index of the place among [`Stage::inside`], and the features.

@@ -13,64 +13,16 @@ use tch::nn::{self, BatchNorm, Conv2D, Module, ModuleT};
 
 use super::head::Head;
 use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, linear};
-use super::prepared::{Folded, Residual, ResidualBlock};
-use super::{Arch, Backbone, GateInside, GateStem, InnerSite, Prepared, Stage, Stem, StrideIn, Variant};
+use super::prepared::{self, Folded, ResidualBlock};
+use super::table::{self, Residual};
+use super::{Arch, Backbone, GateInside, GateStem, Prepared, Stage, Stem, StrideIn, Variant};
 use crate::kernels::{Axis, Clamp, Convolution, Padding};
 use crate::{Error, Result};
 
-/// The channels that the stem gives out.
-const STEM: i64 = 64;
-
-/// How a member of the family is built.
-#[derive(Debug, Clone, Copy)]
-struct Shape {
-    blocks: [usize; 4],
-    bottleneck: bool,
-    groups: i64,
-    /// The channels of a group in the first stage's 3×3 convolutions.
-    width: i64,
-}
-
-impl Shape {
-    const fn of(arch: Arch) -> Option<Self> {
-        let (blocks, bottleneck, groups, width) = match arch {
-            Arch::ResNet18 => ([2, 2, 2, 2], false, 1, 64),
-            Arch::ResNet34 => ([3, 4, 6, 3], false, 1, 64),
-            Arch::ResNet50 => ([3, 4, 6, 3], true, 1, 64),
-            Arch::ResNet101 => ([3, 4, 23, 3], true, 1, 64),
-            Arch::ResNet152 => ([3, 8, 36, 3], true, 1, 64),
-            Arch::ResNeXt50 => ([3, 4, 6, 3], true, 32, 4),
-            Arch::ResNeXt101 => ([3, 4, 23, 3], true, 32, 8),
-            Arch::WideResNet50 => ([3, 4, 6, 3], true, 1, 128),
-            _ => return None,
-        };
-        Some(Self { blocks, bottleneck, groups, width })
-    }
-
-    /// The channels that a stage gives out.
-    const fn channels(&self, stage: usize) -> i64 {
-        (64 << stage) * if self.bottleneck { 4 } else { 1 }
-    }
-
-    /// The channels of a stage's 3×3 convolutions.
-    const fn inner(&self, stage: usize) -> i64 {
-        (self.width << stage) * self.groups
-    }
-
-    /// The stages behind a stem whose cells cover `cell` pixels a side.
-    fn stages(&self, cell: i64) -> Vec<Stage> {
-        let stage = |(index, blocks): (usize, usize)| {
-            let (name, channels, stride) = (format!("layer{}", index + 1), self.channels(index), cell << index);
-            let inside = (0..blocks).map(|block| InnerSite::branch(&name, block, channels, stride)).collect();
-            Stage { name, channels, stride, inside }
-        };
-        self.blocks.into_iter().enumerate().map(stage).collect()
-    }
-}
-
-/// The stages of `arch`; none if it is no residual network.
-pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
-    Some(Shape::of(arch)?.stages(Stem::default().cell()))
+/// The max pooling of a stem, of features `[N, C, h, w]`.
+pub(super) fn pool(stem: Stem, xs: &Tensor) -> Tensor {
+    let padding = i64::from(!stem.unpadded);
+    xs.max_pool2d([3, 3], [2, 2], [padding; 2], [1, 1], stem.unpadded)
 }
 
 /// A residual network of any depth.
@@ -98,26 +50,25 @@ impl ResNet {
 
     /// Builds a variant of `arch` likewise; 0 classes leave the classifier out.
     pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
-        variant.not_efficientnet_lite()?;
         let p = p.borrow();
-        let shape = Shape::of(arch).ok_or_else(|| Error::argument("backbone", format!("{arch} is no ResNet")))?;
-        let mut input = STEM;
+        let shape = table::residual(arch).ok_or_else(|| Error::argument("backbone", format!("{arch} is no ResNet")))?;
+        let mut input = Residual::STEM;
         let mut layers = Vec::new();
         for (index, blocks) in shape.blocks.into_iter().enumerate() {
             let stage = p / format!("layer{}", index + 1);
             let mut layer = Vec::new();
             for block in 0..blocks {
-                let stride = if index > 0 && block == 0 { 2 } else { 1 };
+                let stride = shape.stride(index, block);
                 layer.push(Block::new(&(&stage / block), &shape, index, input, (stride, variant.stride_in)));
                 input = shape.channels(index);
             }
             layers.push(layer);
         }
         let stem = variant.stem;
-        let first = ConvShape { input: 3, output: STEM, kernel: stem.kernel, stride: stem.stride, groups: 1 };
+        let first = ConvShape { input: 3, output: Residual::STEM, kernel: stem.kernel, stride: stem.stride, groups: 1 };
         Ok(Self {
             conv1: conv(p / "conv1", &first, false),
-            bn1: batch_norm(p / "bn1", STEM),
+            bn1: batch_norm(p / "bn1", Residual::STEM),
             stem,
             layers,
             fc: Head::new(p / "fc", input, &variant.hidden, classes, linear),
@@ -133,11 +84,11 @@ impl Backbone for ResNet {
 
     fn stem_gated(&self, xs: &Tensor, train: bool, gate: &mut GateStem<'_>) -> Result<Tensor> {
         let xs = gate(&self.bn1.forward_t(&self.conv1.forward(xs), train).relu_())?;
-        Ok(if self.stem.max_pool { self.stem.pool(&xs) } else { xs })
+        Ok(if self.stem.max_pool { pool(self.stem, &xs) } else { xs })
     }
 
     fn stem_place(&self) -> Option<(i64, i64)> {
-        Some((STEM, self.stem.stride))
+        Some((Residual::STEM, self.stem.stride))
     }
 
     fn stage_gated(&self, index: usize, xs: &Tensor, train: bool, gate: &mut GateInside<'_>) -> Result<Tensor> {
@@ -173,7 +124,7 @@ impl Backbone for ResNet {
             let block = |(number, block): (usize, &Block)| block.prepare(gated(stage, number).then_some(number));
             blocks.iter().enumerate().map(block).collect()
         };
-        Some(Box::new(Residual {
+        Some(Box::new(prepared::Residual {
             stem: prepare((&self.conv1, &self.bn1), self.stem.stride, Clamp::RELU)?,
             pooled: self.stem,
             stages: self.layers.iter().enumerate().map(stage).collect::<Option<_>>()?,
@@ -206,7 +157,7 @@ struct Block {
 
 impl Block {
     /// A block of a stage; one of three layers has its stride where the second value says, one of two in its first.
-    fn new(p: &nn::Path<'_>, shape: &Shape, stage: usize, input: i64, (stride, stride_in): (i64, StrideIn)) -> Self {
+    fn new(p: &nn::Path<'_>, shape: &Residual, stage: usize, input: i64, (stride, stride_in): (i64, StrideIn)) -> Self {
         let (output, inner) = (shape.channels(stage), shape.inner(stage));
         let strided = usize::from(shape.bottleneck && stride_in == StrideIn::Middle);
         let [first, second] = if strided == 0 { [stride, 1] } else { [1, stride] };

@@ -12,50 +12,13 @@ use tch::Tensor;
 use tch::nn::{self, BatchNorm, Conv2D, Linear, Module};
 
 use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
-use super::prepared::{Folded, Plain};
+use super::prepared::{self, Folded};
+use super::table::{self, Plain};
 use super::{Arch, Backbone, GateInside, GateStem, Prepared, Stage, Variant};
 use crate::kernels::{Axis, Clamp, Padding};
 use crate::{Error, Result};
 
-/// The channels of the stages.
-const CHANNELS: [i64; 5] = [64, 128, 256, 512, 512];
-/// The cells a side that the classifier sees.
-const CELLS: i64 = 7;
-/// The values that it sees.
-pub(super) const FEATURES: i64 = CHANNELS[4] * CELLS * CELLS;
-/// The widths of the classifier's own hidden layers, `classifier.0` and `classifier.3`; others are called `classifier.hidden0` and so
-/// on.
-pub(super) const HIDDEN: [i64; 2] = [4096; 2];
-/// The number of the classifier's last layer.
-const LAST: usize = 6;
 const DROPOUT: f64 = 0.5;
-
-/// How many convolutions each stage has, and whether they are normalised.
-const fn shape(arch: Arch) -> Option<([usize; 5], bool)> {
-    Some(match arch {
-        Arch::Vgg11 => ([1, 1, 2, 2, 2], false),
-        Arch::Vgg11Bn => ([1, 1, 2, 2, 2], true),
-        Arch::Vgg13 => ([2, 2, 2, 2, 2], false),
-        Arch::Vgg13Bn => ([2, 2, 2, 2, 2], true),
-        Arch::Vgg16 => ([2, 2, 3, 3, 3], false),
-        Arch::Vgg16Bn => ([2, 2, 3, 3, 3], true),
-        Arch::Vgg19 => ([2, 2, 4, 4, 4], false),
-        Arch::Vgg19Bn => ([2, 2, 4, 4, 4], true),
-        _ => return None,
-    })
-}
-
-/// The stages, which all members of the family share; none if `arch` is no VGG.
-pub(super) fn stages(arch: Arch) -> Option<Vec<Stage>> {
-    shape(arch)?;
-    let stage = |(index, &channels): (usize, &i64)| Stage {
-        name: format!("stage{}", index + 1),
-        channels,
-        stride: 1 << index,
-        inside: Vec::new(),
-    };
-    Some(CHANNELS.iter().enumerate().map(stage).collect())
-}
 
 /// VGG-11, 13, 16 or 19, with BatchNorm or without.
 #[derive(Debug)]
@@ -79,16 +42,13 @@ impl Vgg {
 
     /// Builds a variant of `arch` likewise; 0 classes leave the classifier out.
     pub(super) fn of<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64, variant: &Variant) -> Result<Self> {
-        variant.not_residual()?;
-        variant.not_efficientnet_lite()?;
         let p = p.borrow();
-        let (Some((convs, normalised)), Some(stages)) = (shape(arch), stages(arch)) else {
-            return Err(Error::argument("backbone", format!("{arch} is no VGG")));
-        };
+        let table = table::plain(arch).ok_or_else(|| Error::argument("backbone", format!("{arch} is no VGG")))?;
+        let (stages, normalised) = (table.stages(), table.normalised);
         let features = p / "features";
         let (mut input, mut number) = (3, 0);
         let mut layers = Vec::new();
-        for (stage, count) in stages.iter().zip(convs) {
+        for (stage, count) in stages.iter().zip(table.convs) {
             let mut layer = Vec::new();
             for _ in 0..count {
                 let shape = ConvShape { input, output: stage.channels, kernel: 3, stride: 1, groups: 1 };
@@ -101,15 +61,11 @@ impl Vgg {
             number += 1; // the pooling
         }
         let classifier = (classes > 0).then(|| {
-            let hidden = if variant.hidden.is_empty() { &HIDDEN[..] } else { &variant.hidden };
-            let mut inputs = FEATURES;
+            let hidden = if variant.hidden.is_empty() { &Plain::HIDDEN[..] } else { &variant.hidden };
+            let mut inputs = Plain::FEATURES;
             let layer = |(number, &outputs): (usize, &i64)| {
-                let p = p / "classifier";
-                let path = match number {
-                    last if last == hidden.len() => p / LAST,
-                    own if variant.hidden.is_empty() => p / (3 * own),
-                    other => p / format!("hidden{other}"),
-                };
+                let name = Plain::layer_name(number, &variant.hidden);
+                let path = name.split('.').fold(p.clone(), |path, part| path / part);
                 let layer = small_linear(path, inputs, outputs);
                 inputs = outputs;
                 layer
@@ -130,7 +86,7 @@ fn classify(classifier: Option<&[Linear]>, features: &Tensor, train: bool) -> Te
     let Some((last, hidden)) = classifier.and_then(<[Linear]>::split_last) else {
         return features.mean_dim(&[2_i64, 3][..], false, None).narrow(1, 0, 0); // [N, 0]
     };
-    let cells = pool(features).adaptive_avg_pool2d([CELLS; 2]).flatten(1, -1); // [N, 512 · 7 · 7]
+    let cells = pool(features).adaptive_avg_pool2d([Plain::CELLS; 2]).flatten(1, -1); // [N, 512 · 7 · 7]
     last.forward(&hidden.iter().fold(cells, |xs, layer| layer.forward(&xs).relu_().dropout(DROPOUT, train)))
 }
 
@@ -159,7 +115,7 @@ impl Backbone for Vgg {
     }
 
     fn head_channels(&self) -> i64 {
-        CHANNELS[4]
+        Plain::CHANNELS[4]
     }
 
     fn head_conv(&self, xs: &Tensor, _train: bool) -> Tensor {
@@ -183,7 +139,7 @@ impl Backbone for Vgg {
         let stages = self.convs.iter().map(|stage| stage.iter().map(layer).collect()).collect::<Option<_>>()?;
         let share =
             |layer: &Linear| Linear { ws: layer.ws.shallow_clone(), bs: layer.bs.as_ref().map(Tensor::shallow_clone) };
-        Some(Box::new(Plain {
+        Some(Box::new(prepared::Plain {
             stages,
             classifier: self.classifier.as_ref().map(|layers| layers.iter().map(share).collect()),
             classify,

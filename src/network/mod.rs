@@ -5,7 +5,6 @@
 
 mod activation;
 mod block;
-mod config;
 mod fit;
 mod input;
 mod lend;
@@ -22,7 +21,7 @@ use ndarray::{Array2, Ix2};
 use tch::{Tensor, nn};
 
 use crate::attention::Gate;
-use crate::backbone::{Backbone, Prepared};
+use crate::backbone::{Backbone, Prepared, build_variant};
 use crate::explain::tensor_scores;
 use crate::host::to_host;
 use crate::photo::Preprocess;
@@ -31,7 +30,7 @@ use crate::{Error, Result, sys};
 pub use crate::classes::Outputs;
 pub use crate::maps::{HEAD, STEM};
 use block::Block;
-pub use config::{NetworkConfig, StageAttention};
+pub use cbam_core::network::{NetworkConfig, StageAttention};
 pub use input::ForwardPrecision;
 pub(crate) use input::normalised;
 pub(crate) use load::LEANS;
@@ -118,7 +117,7 @@ impl Network {
         config.outputs = config.outputs.of_logits(config.classes);
         let variables = nn::VarStore::new(device);
         let root = variables.root();
-        let backbone = config.arch.build_variant(&root / "backbone", config.classes, &config.variant)?;
+        let backbone = build_variant(&root / "backbone", config.arch, config.classes, &config.variant)?;
         let mut blocks: Vec<Block> = Vec::new();
         for attention in &config.attention {
             let (site, channels, stride) = Site::find(&attention.stage, &*backbone)?;

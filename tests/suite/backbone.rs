@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use cbam::backbone::{Arch, Backbone};
+use cbam::backbone::{self, Arch, Backbone};
 use cbam::classes::imagenet_classes;
 use cbam::weights::Checkpoint;
 use tch::nn::VarStore;
@@ -40,7 +40,7 @@ fn golden() -> Checkpoint {
 
 fn build(arch: Arch) -> (VarStore, Box<dyn Backbone>) {
     let variables = VarStore::new(Device::Cpu);
-    let network = arch.build(variables.root(), 1000).unwrap();
+    let network = backbone::build(variables.root(), arch, 1000).unwrap();
     (variables, network)
 }
 

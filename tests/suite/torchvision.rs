@@ -4,7 +4,7 @@ mod placements;
 
 use std::collections::BTreeMap;
 
-use cbam::backbone::{Arch, InnerKind};
+use cbam::backbone::{self, Arch, InnerKind};
 use cbam::explain::ExplainOptions;
 use cbam::maps::Method;
 use cbam::network::{Network, NetworkConfig};
@@ -82,7 +82,7 @@ fn compare(golden: &BTreeMap<String, Tensor>, name: &str, got: &Tensor) {
 fn agrees(arch: Arch) {
     let golden = golden();
     let variables = VarStore::new(Device::Cpu);
-    let network = arch.build(variables.root(), CLASSES).unwrap();
+    let network = backbone::build(variables.root(), arch, CLASSES).unwrap();
     for (name, variable) in variables.variables() {
         fill(&name, &variable);
     }
@@ -139,7 +139,7 @@ fn parameters(variables: &VarStore) -> usize {
 fn networks_have_as_many_parameters_as_torchvisions() {
     for (arch, count) in PARAMETERS {
         let variables = VarStore::new(Device::Cpu);
-        let network = arch.build(variables.root(), 1000).unwrap();
+        let network = backbone::build(variables.root(), arch, 1000).unwrap();
         assert_eq!(parameters(&variables), count, "{arch}");
         assert_eq!(network.stages(), arch.stages());
         let classifier = &variables.variables()[&format!("{}.weight", arch.classifier())];
@@ -188,7 +188,7 @@ fn stages_say_their_places_and_shapes() {
 fn every_place_has_the_shape_that_it_announces() {
     for arch in [Arch::ResNet18, Arch::ResNeXt50, Arch::Vgg11, Arch::MobileNetV2, Arch::EfficientNetLite0] {
         let variables = VarStore::new(Device::Cpu);
-        let network = arch.build(variables.root(), 7).unwrap();
+        let network = backbone::build(variables.root(), arch, 7).unwrap();
         let _guard = tch::no_grad_guard();
         for [height, width] in [[64, 96], [37, 51]] {
             let mut xs = network.stem(&Tensor::zeros([2, 3, height, width], (Kind::Float, Device::Cpu)), false);

@@ -6,6 +6,8 @@
 //! methods, for anything that is [`Features`](explain::Features), and [`eval`] measures. Everything here works on arrays, and
 //! nothing needs libtorch: networks that train, and those on a GPU, are in the crate `cbam`, which shows all of this as its own.
 
+pub mod attention;
+pub mod backbone;
 pub mod classes;
 mod error;
 pub mod eval;
@@ -13,6 +15,7 @@ pub mod explain;
 pub mod files;
 pub mod maps;
 pub mod model;
+pub mod network;
 pub mod photo;
 pub mod pipeline;
 pub mod render;

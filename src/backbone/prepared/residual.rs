@@ -34,7 +34,7 @@ impl Prepared for Residual {
         let xs = gate(&xs.tensor())?;
         match self.pooled {
             Stem { max_pool: false, .. } => return Ok(xs),
-            Stem { unpadded: true, .. } => return Ok(self.pooled.pool(&xs)),
+            Stem { unpadded: true, .. } => return Ok(crate::backbone::resnet::pool(self.pooled, &xs)),
             _ => {}
         }
         let xs = Map::of("stem", &xs, channels)?;

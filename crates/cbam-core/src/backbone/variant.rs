@@ -4,9 +4,8 @@ use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 
-use super::Arch;
+use super::{Arch, table};
 use crate::photo::Preprocess;
 use crate::{Error, Result};
 
@@ -74,12 +73,6 @@ impl Default for Stem {
 }
 
 impl Stem {
-    /// The max pooling of features `[N, C, h, w]`.
-    pub(super) fn pool(self, xs: &Tensor) -> Tensor {
-        let padding = i64::from(!self.unpadded);
-        xs.max_pool2d([3, 3], [2, 2], [padding; 2], [1, 1], self.unpadded)
-    }
-
     /// How many pixels one cell covers along a side behind it.
     pub const fn cell(self) -> i64 {
         self.stride * if self.max_pool { 2 } else { 1 }
@@ -121,8 +114,11 @@ impl Variant {
         *self == Self::default()
     }
 
-    /// Checks the numbers.
-    pub(super) fn check(&self) -> Result<()> {
+    /// Checks the numbers, and that the architecture has such a variant.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if not.
+    pub fn check(&self, arch: Arch) -> Result<()> {
         let wrong = |message: String| Err(Error::argument("network", message));
         let Stem { kernel, stride, .. } = self.stem;
         if !matches!(kernel, 3 | 5 | 7) || !matches!(stride, 1 | 2) {
@@ -134,25 +130,12 @@ impl Variant {
         if self.hidden.len() > most || self.hidden.iter().any(|width| !(1..=widest).contains(width)) {
             return wrong(format!("hidden layers {:?}; at most {most}, of 1 to {widest} values", self.hidden));
         }
-        Ok(())
-    }
-
-    /// Refuses what only EfficientNet-Lite has.
-    pub(super) fn not_efficientnet_lite(&self) -> Result<()> {
-        if self.symmetric {
-            return Err(Error::argument("network", "only EfficientNet-Lite may be padded otherwise"));
+        if self.symmetric && !arch.is_efficientnet_lite() {
+            return wrong("only EfficientNet-Lite may be padded otherwise".to_owned());
+        }
+        if (self.stride_in, self.stem) != Default::default() && table::residual(arch).is_none() {
+            return wrong("only residual networks have a stride in bottlenecks, or a stem of another form".to_owned());
         }
         Ok(())
-    }
-
-    /// Refuses what only residual networks have.
-    pub(super) fn not_residual(&self) -> Result<()> {
-        if (self.stride_in, self.stem) == Default::default() {
-            return Ok(());
-        }
-        Err(Error::argument(
-            "network",
-            "only residual networks have a stride in bottlenecks, or a stem of another form",
-        ))
     }
 }

@@ -1,15 +1,11 @@
 //! The backbones by name.
 
-use std::borrow::Borrow;
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use tch::nn;
 
-use super::{
-    Backbone, EfficientNetLite, MobileNetV2, ResNet, Stage, Variant, Vgg, efficientnet_lite, mobilenet_v2, resnet, vgg,
-};
+use super::{Stage, Stem, table};
 use crate::{Error, Result};
 
 /// The backbones that this crate can build, by the names that people know them by.
@@ -78,15 +74,6 @@ pub enum Arch {
     MobileNetV2,
 }
 
-/// What builds a backbone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
-    EfficientNetLite,
-    ResNet,
-    Vgg,
-    MobileNetV2,
-}
-
 impl Arch {
     /// Every backbone.
     pub const ALL: [Self; 20] = [
@@ -147,81 +134,54 @@ impl Arch {
         }
     }
 
-    const fn family(self) -> Family {
-        match self {
-            Self::EfficientNetLite0 | Self::EfficientNetLite1 | Self::EfficientNetLite2 => Family::EfficientNetLite,
-            Self::ResNet18
-            | Self::ResNet34
-            | Self::ResNet50
-            | Self::ResNet101
-            | Self::ResNet152
-            | Self::ResNeXt50
-            | Self::ResNeXt101
-            | Self::WideResNet50 => Family::ResNet,
-            Self::Vgg11
-            | Self::Vgg11Bn
-            | Self::Vgg13
-            | Self::Vgg13Bn
-            | Self::Vgg16
-            | Self::Vgg16Bn
-            | Self::Vgg19
-            | Self::Vgg19Bn => Family::Vgg,
-            Self::MobileNetV2 => Family::MobileNetV2,
-        }
-    }
-
     /// Whether it is EfficientNet-Lite0, 1 or 2, which take pictures scaled to ±1; the others take those that
     /// [`Preprocess::imagenet`](crate::photo::Preprocess::imagenet) makes.
-    pub fn is_efficientnet_lite(self) -> bool {
-        self.family() == Family::EfficientNetLite
+    pub const fn is_efficientnet_lite(self) -> bool {
+        matches!(self, Self::EfficientNetLite0 | Self::EfficientNetLite1 | Self::EfficientNetLite2)
     }
 
     /// The name of its last layer, which gives out the logits, among its variables: `fc`, `classifier.6`, …
-    pub const fn classifier(self) -> &'static str {
-        match self.family() {
-            Family::EfficientNetLite => "_fc",
-            Family::ResNet => "fc",
-            Family::Vgg => "classifier.6",
-            Family::MobileNetV2 => "classifier.1",
+    pub fn classifier(self) -> &'static str {
+        match (table::mobile(self), table::plain(self)) {
+            (Some(_), _) if self.is_efficientnet_lite() => "_fc",
+            (Some(_), _) => "classifier.1",
+            (_, Some(_)) => "classifier.6",
+            _ => "fc",
         }
     }
 
-    /// Its stages, as [`Backbone::stages`] has them.
+    /// Its stages in their order, of the usual network of its kind.
     pub fn stages(self) -> Vec<Stage> {
-        let stages = match self.family() {
-            Family::EfficientNetLite => efficientnet_lite::stages(self),
-            Family::ResNet => resnet::stages(self),
-            Family::Vgg => vgg::stages(self),
-            Family::MobileNetV2 => mobilenet_v2::stages(self),
-        };
-        stages.unwrap_or_default()
+        self.stages_behind(Stem::default())
+    }
+
+    /// The same behind another stem; only residual networks have others.
+    pub fn stages_behind(self, stem: Stem) -> Vec<Stage> {
+        let mobile = table::mobile(self).map(|mobile| mobile.stages());
+        let residual = || table::residual(self).map(|residual| residual.stages(stem.cell()));
+        let plain = || table::plain(self).map(|plain| plain.stages());
+        mobile.or_else(residual).or_else(plain).unwrap_or_default()
     }
 
     /// How many channels the classifier pools.
-    pub(crate) fn head_channels(self) -> i64 {
-        match self.family() {
-            Family::EfficientNetLite | Family::MobileNetV2 => 1280,
-            Family::ResNet | Family::Vgg => self.stages().last().map_or(0, |stage| stage.channels),
-        }
+    pub fn head_channels(self) -> i64 {
+        let of_stage = || self.stages().last().map_or(0, |stage| stage.channels);
+        table::mobile(self).map_or_else(of_stage, |mobile| mobile.head)
     }
 
     /// How many channels its stem gives out; none if attention cannot stand there.
-    pub(crate) fn stem_channels(self) -> Option<i64> {
-        match self.family() {
-            Family::ResNet => Some(64),
-            Family::EfficientNetLite | Family::MobileNetV2 => Some(32),
-            Family::Vgg => None,
-        }
+    pub fn stem_channels(self) -> Option<i64> {
+        table::mobile(self).map(|mobile| mobile.stem).or(table::residual(self).map(|_| table::Residual::STEM))
     }
 
     /// How many numbers the matrices of a classifier hold, with these layers before its last one; none for 0 classes.
-    pub(crate) fn classifier_values(self, hidden: &[i64], classes: i64) -> i128 {
+    pub fn classifier_values(self, hidden: &[i64], classes: i64) -> i128 {
         if classes == 0 {
             return 0;
         }
-        let vgg = self.family() == Family::Vgg;
-        let features = if vgg { vgg::FEATURES } else { self.head_channels() };
-        let hidden = if vgg && hidden.is_empty() { &vgg::HIDDEN[..] } else { hidden };
+        let plain = table::plain(self).is_some();
+        let features = if plain { table::Plain::FEATURES } else { self.head_channels() };
+        let hidden = if plain && hidden.is_empty() { &table::Plain::HIDDEN[..] } else { hidden };
         let widths: Vec<i128> =
             [features].iter().chain(hidden).chain([&classes]).map(|width| i128::from(*width)).collect();
         widths.windows(2).fold(0, |sum: i128, pair| sum.saturating_add(pair[0].saturating_mul(pair[1])))
@@ -229,7 +189,7 @@ impl Arch {
 
     /// How many numbers the weights of any such backbone hold at least, without its classifier: what a file must hold before
     /// anything is built for it. A little under the published network's, so that variants with another stem fit too.
-    pub(crate) fn least_values(self) -> i128 {
+    pub fn least_values(self) -> i128 {
         let thousands = match self {
             Self::EfficientNetLite0 => 3_300,
             Self::EfficientNetLite1 => 4_050,
@@ -249,36 +209,6 @@ impl Arch {
             Self::MobileNetV2 => 2_180,
         };
         1000 * thousands
-    }
-
-    /// Builds it under `p`, with fresh weights and a classifier of `classes` classes, of which 0 leave the classifier out.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] if `classes` is under 0.
-    pub fn build<'a>(self, p: impl Borrow<nn::Path<'a>>, classes: i64) -> Result<Box<dyn Backbone>> {
-        self.build_variant(p, classes, &Variant::default())
-    }
-
-    /// Builds a variant of it likewise.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] if `classes` is under 0, or the architecture has no such variant.
-    pub fn build_variant<'a>(
-        self,
-        p: impl Borrow<nn::Path<'a>>,
-        classes: i64,
-        variant: &Variant,
-    ) -> Result<Box<dyn Backbone>> {
-        if classes < 0 {
-            return Err(Error::argument("network", format!("{classes} classes; there must be 0 or more")));
-        }
-        variant.check()?;
-        Ok(match self.family() {
-            Family::EfficientNetLite => Box::new(EfficientNetLite::of(p, self, classes, variant)?),
-            Family::ResNet => Box::new(ResNet::of(p, self, classes, variant)?),
-            Family::Vgg => Box::new(Vgg::of(p, self, classes, variant)?),
-            Family::MobileNetV2 => Box::new(MobileNetV2::of(p, self, classes, variant)?),
-        })
     }
 }
 

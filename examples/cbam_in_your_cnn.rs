@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 
 use cbam::attention::{Cbam, CbamConfig, ChannelAttentionConfig};
-use cbam::weights::Checkpoint;
+use cbam::weights::{Checkpoint, restore_all};
 use tch::nn::{self, ConvConfig, LinearConfig, ModuleT, OptimizerConfig};
 use tch::{Device, Kind, Tensor};
 
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 
 fn run() -> cbam::Result<()> {
     tch::set_num_threads(1); // the tensors are too small to share
-    let digits = Checkpoint::open("assets/digits.safetensors")?.tensors;
+    let digits = restore_all(&Checkpoint::open("assets/digits.safetensors")?.tensors)?;
     let digits = (digits["pixels"].to_kind(Kind::Float) / 16.0, digits["labels"].to_kind(Kind::Int64));
     for (name, attention) in [("without CBAM", false), ("with CBAM", true)] {
         let runs = (0..3).map(|seed| held_out_accuracy(attention, seed, &digits)).collect::<cbam::Result<Vec<_>>>()?;

@@ -1,9 +1,13 @@
-//! The one crossing between arrays and tensors.
+//! The one crossing between arrays and tensors, and between weights files and tensors.
+
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, HashMap};
 
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, CowArray, Dimension, Ix2};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::maps::{AttentionMap, MapRange};
+use crate::weights::{Checkpoint, Dtype, Form, LoadReport, StoredTensor};
 use crate::{Error, Result, kernels};
 
 /// What can be made of a tensor of anybody's network.
@@ -82,6 +86,104 @@ pub(crate) fn to_tensor<D: Dimension>(array: ArrayView<'_, f32, D>) -> Result<Te
         got: format!("{:?}", array.strides()),
     })?;
     Ok(Tensor::f_from_slice(values)?.f_view(&shape[..])?)
+}
+
+/// libtorch's kinds of the element types that weights files hold.
+const KINDS: [(Kind, Dtype); 10] = [
+    (Kind::Double, Dtype::F64),
+    (Kind::Float, Dtype::F32),
+    (Kind::Half, Dtype::F16),
+    (Kind::BFloat16, Dtype::BF16),
+    (Kind::Int64, Dtype::I64),
+    (Kind::Int, Dtype::I32),
+    (Kind::Int16, Dtype::I16),
+    (Kind::Int8, Dtype::I8),
+    (Kind::Uint8, Dtype::U8),
+    (Kind::Bool, Dtype::Bool),
+];
+
+/// A tensor, on any device, as a weights file stores it. Its values are copied.
+///
+/// # Errors
+/// [`Error::Input`] if weights files have no name for its kind; [`Error::Torch`] if libtorch fails.
+pub fn store(tensor: &Tensor) -> Result<StoredTensor> {
+    let form = form(tensor)?;
+    let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
+    let mut bytes = vec![0; tensor.numel() * form.dtype.size()];
+    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+    StoredTensor::new(form.dtype, &form.shape, bytes)
+}
+
+/// Named tensors as a weights file stores them.
+///
+/// # Errors
+/// As [`store`].
+pub fn store_all<T: Borrow<Tensor>>(
+    tensors: impl IntoIterator<Item = (String, T)>,
+) -> Result<BTreeMap<String, StoredTensor>> {
+    tensors.into_iter().map(|(name, tensor)| Ok((name, store(tensor.borrow())?))).collect()
+}
+
+/// A tensor of a weights file as libtorch's, on the CPU and contiguous. Its values are copied.
+///
+/// # Errors
+/// [`Error::Torch`] if libtorch fails.
+pub fn restore(tensor: &StoredTensor) -> Result<Tensor> {
+    let kind = KINDS.iter().find(|row| row.1 == tensor.dtype()).map(|row| row.0);
+    let kind = kind.ok_or_else(|| Error::internal(format!("libtorch has no kind here for {}", tensor.dtype())))?;
+    Ok(Tensor::f_from_data_size(&tensor.bytes(), tensor.shape(), kind)?)
+}
+
+/// The tensors of a weights file as libtorch's.
+///
+/// # Errors
+/// As [`restore`].
+pub fn restore_all(tensors: &BTreeMap<String, StoredTensor>) -> Result<BTreeMap<String, Tensor>> {
+    tensors.iter().map(|(name, tensor)| Ok((name.clone(), restore(tensor)?))).collect()
+}
+
+/// A tensor's element type and shape.
+fn form(tensor: &Tensor) -> Result<Form> {
+    let row = KINDS.iter().find(|row| row.0 == tensor.kind());
+    let dtype = row.map(|row| row.1).ok_or_else(|| Error::Input {
+        layer: "weights",
+        expected: "elements of a type that weights files hold".into(),
+        got: format!("{:?}", tensor.kind()),
+    })?;
+    Ok(Form { dtype, shape: tensor.size() })
+}
+
+/// A checkpoint into libtorch's variables.
+pub trait Apply {
+    /// Copies the tensors into the variables whose names begin with `prefix`: variable `prefix` + `key` takes tensor
+    /// `key`, converted to the variable's dtype and moved to its device. Other variables are left alone.
+    ///
+    /// With `strict`, everything must fit, and nothing is copied unless everything does. Without, what fits is copied
+    /// and the report tells the rest.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] with the keys concerned if `strict` and the report is not complete; [`Error::Torch`] if a
+    /// copy fails; [`Error::Input`] if weights files have no name for a variable's kind.
+    fn apply(&self, variables: &HashMap<String, Tensor>, prefix: &str, strict: bool) -> Result<LoadReport>;
+}
+
+impl Apply for Checkpoint {
+    fn apply(&self, variables: &HashMap<String, Tensor>, prefix: &str, strict: bool) -> Result<LoadReport> {
+        let report = self.fit(&forms(variables)?, prefix, strict)?;
+        for name in &report.applied {
+            let held = name.strip_prefix(prefix).and_then(|key| self.tensors.get(key));
+            if let (Some(variable), Some(tensor)) = (variables.get(name), held) {
+                let tensor = restore(tensor)?;
+                no_grad(|| variable.shallow_clone().f_copy_(&tensor))?;
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// The element types and shapes of variables.
+pub(crate) fn forms(variables: &HashMap<String, Tensor>) -> Result<BTreeMap<String, Form>> {
+    variables.iter().map(|(name, variable)| Ok((name.clone(), form(variable)?))).collect()
 }
 
 fn sides(tensor: &Tensor) -> Vec<usize> {

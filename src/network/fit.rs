@@ -2,17 +2,16 @@
 //!
 //! A file of a kilobyte can claim a network of any size. Each number that decides how much is built is compared with the
 //! tensor that it shapes, and the backbone with how much the file holds at all; numbers that shape no tensor have limits.
-//! [`Checkpoint::apply`](crate::weights::Checkpoint::apply) compares every tensor with its variable afterwards: here only
+//! [`Apply::apply`](crate::weights::Apply::apply) compares every tensor with its variable afterwards: here only
 //! those matter that bound the rest.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use tch::Tensor;
-
 use super::{HEAD, NetworkConfig, STEM, StageAttention};
 use crate::attention::PatchAttentionConfig;
 use crate::backbone::Arch;
+use crate::weights::StoredTensor;
 
 /// The short sides that a network may ask for, in pixels.
 const SHORT_SIDES: RangeInclusive<u32> = 32..=4096;
@@ -27,7 +26,7 @@ const LONGEST_NAME: usize = 60;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Held<'a> {
     /// The tensors, in this crate's names: `backbone.…`, `attention.…`.
-    pub(super) tensors: &'a BTreeMap<String, Tensor>,
+    pub(super) tensors: &'a BTreeMap<String, StoredTensor>,
     /// The classes of the backbone that is bundled, if it is that one, and not among the tensors.
     pub(super) bundled: Option<i64>,
 }
@@ -59,7 +58,7 @@ impl Held<'_> {
                 format!("{classes} classes, or a variant; the bundled {arch} has {bundled} and is the usual one")
             });
         }
-        let held: usize = self.tensors.values().map(Tensor::numel).sum();
+        let held: usize = self.tensors.values().map(StoredTensor::len).sum();
         let backbone = arch.least_values();
         let whole = backbone.saturating_add(arch.classifier_values(&variant.hidden, classes));
         for (part, needed) in [(format!("{arch}"), backbone), (format!("{arch} of {classes} classes"), whole)] {
@@ -129,7 +128,7 @@ impl Held<'_> {
 
     /// That a tensor has the shape that the configuration gives it.
     fn shape(&self, name: &str, expected: &[i64]) -> Result<(), String> {
-        match self.tensors.get(name).map(Tensor::size) {
+        match self.tensors.get(name).map(StoredTensor::shape) {
             Some(size) if size == expected => Ok(()),
             Some(size) => Err(format!("{name} should be {expected:?} by the configuration, and is {size:?}")),
             None => Err(format!("{name}, {expected:?} by the configuration, is missing")),

@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use super::fit::Held;
 use super::{Network, NetworkConfig, OpenOptions};
 use crate::backbone::{Arch, to_be_loaded};
-use crate::weights::{Checkpoint, Precision};
+use crate::weights::{Apply, Checkpoint, Precision, restore, store_all};
 use crate::{Error, Result};
 
 const BACKBONE: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0.safetensors");
@@ -79,7 +79,7 @@ impl Network {
         }
         let attention = NetworkConfig::attentive(trained.config.arch).attention;
         let network = Self::new(NetworkConfig { attention, ..trained.config.clone() }, trained.device())?;
-        trained.backbone_checkpoint().apply(&network.variables.variables(), "backbone.", true)?;
+        trained.backbone_checkpoint()?.apply(&network.variables.variables(), "backbone.", true)?;
         Ok(network)
     }
 
@@ -108,7 +108,7 @@ impl Network {
         let bundled = self.has_bundled_backbone()?;
         let tensors =
             self.variables.variables().into_iter().filter(|(name, _)| !bundled || !name.starts_with("backbone."));
-        Checkpoint::new(tensors.collect(), metadata).save(path, Precision::Keep)
+        Checkpoint::new(store_all(tensors)?, metadata).save(path, Precision::Keep)
     }
 
     /// The network of a file, however it is told.
@@ -156,10 +156,14 @@ impl Network {
     }
 
     /// The backbone's tensors, by the names of its checkpoints.
-    fn backbone_checkpoint(&self) -> Checkpoint {
+    fn backbone_checkpoint(&self) -> Result<Checkpoint> {
+        Ok(Checkpoint::new(store_all(self.backbone_variables())?, BTreeMap::new()))
+    }
+
+    /// The backbone's variables, by those names.
+    fn backbone_variables(&self) -> impl Iterator<Item = (String, Tensor)> {
         let variables = self.variables.variables().into_iter();
-        let tensors = variables.filter_map(|(name, tensor)| Some((name.strip_prefix("backbone.")?.to_owned(), tensor)));
-        Checkpoint::new(tensors.collect(), BTreeMap::new())
+        variables.filter_map(|(name, tensor)| Some((name.strip_prefix("backbone.")?.to_owned(), tensor)))
     }
 
     fn has_bundled_backbone(&self) -> Result<bool> {
@@ -167,11 +171,14 @@ impl Network {
             return Ok(false);
         }
         let bundled = bundled_backbone()?.tensors;
-        let same = |(name, tensor): (&String, &Tensor)| {
-            let bundled = bundled.get(name).map(|bundled| bundled.to_kind(tensor.kind()).to_device(tensor.device()));
-            bundled.is_some_and(|bundled| bundled.equal(tensor))
-        };
-        Ok(self.backbone_checkpoint().tensors.iter().all(same))
+        for (name, tensor) in self.backbone_variables() {
+            let Some(bundled) = bundled.get(&name) else { return Ok(false) };
+            let bundled = restore(bundled)?.f_to_kind(tensor.kind())?.f_to_device(tensor.device())?;
+            if !bundled.f_equal(&tensor)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tch::{Device, Tensor};
+use tch::Device;
 
 use super::fit::Held;
 use super::{Network, NetworkConfig, StageAttention};
 use crate::attention::{BamConfig, EcaConfig, PoolOrder, SqueezeExciteConfig};
 use crate::backbone::{Arch, StrideIn, to_be_loaded};
+use crate::host::forms;
 use crate::weights::{
-    Assumption, AttentionKind, Checkpoint, LoadReport, Otherwise, ReadOptions, RecogniseOptions, Recognised,
-    SiteAttention,
+    Apply, Assumption, AttentionKind, Checkpoint, LoadReport, Otherwise, ReadOptions, RecogniseOptions, Recognised,
+    SiteAttention, StoredTensor,
 };
 use crate::{Error, Result};
 
@@ -177,8 +178,8 @@ impl Network {
     pub fn recognise(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Recognised> {
         let (found, config) = Self::planned(checkpoint, options)?;
         let network = to_be_loaded(|| Self::new(config, Device::Cpu))?;
-        let tensors = found.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
-        let report = Checkpoint::new(tensors, BTreeMap::new()).compare(&network.variables.variables(), "").0;
+        let ours = Checkpoint::new(found.tensors.clone(), BTreeMap::new());
+        let report = ours.fit(&forms(&network.variables.variables())?, "", false)?;
         complete(checkpoint, &found.arch, &report)?;
         Ok(found)
     }
@@ -217,7 +218,7 @@ fn complete(checkpoint: &Checkpoint, arch: &str, report: &LoadReport) -> Result<
     Err(Error::weights(checkpoint.name(), format!("not quite {arch}: {report}")))
 }
 
-fn apply(tensors: BTreeMap<String, Tensor>, network: &Network) -> Result<LoadReport> {
+fn apply(tensors: BTreeMap<String, StoredTensor>, network: &Network) -> Result<LoadReport> {
     Checkpoint::new(tensors, BTreeMap::new()).apply(&network.variables.variables(), "", false)
 }
 

@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{Network, Output};
 use crate::maps::MapName;
-use crate::weights::Checkpoint;
+use crate::weights::{Checkpoint, ReadOptions, restore};
 use crate::{Error, Result};
 
 /// What a gate's name begins with.
@@ -65,15 +65,14 @@ impl Reference {
     /// shapes above or of several N, or another tensor is not a gate's.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let mut tensors =
-            Checkpoint::open_with(path, &crate::weights::ReadOptions::default().with_prefixes_kept())?.tensors;
+        let mut tensors = Checkpoint::open_with(path, &ReadOptions::default().with_prefixes_kept())?.tensors;
         let wrong = |message: String| Error::weights(path, format!("as a reference: {message}"));
         let mut take = |name: &str, axes: usize, shape: &str| {
             let tensor = tensors.remove(name).ok_or_else(|| wrong(format!("there is no tensor {name:?}, {shape}")))?;
-            if tensor.dim() != axes || tensor.numel() == 0 {
-                return Err(wrong(format!("{name:?} is {:?}, and should be {shape}", tensor.size())));
+            if tensor.shape().len() != axes || tensor.is_empty() {
+                return Err(wrong(format!("{name:?} is {:?}, and should be {shape}", tensor.shape())));
             }
-            Ok(tensor.f_to_kind(Kind::Float)?)
+            Ok(restore(&tensor)?.f_to_kind(Kind::Float)?)
         };
         let input = take("input", 4, "[N, C, H, W]")?;
         let logits = take("logits", 2, "[N, classes]")?;
@@ -84,7 +83,7 @@ impl Reference {
                 let message = format!("{name:?} is none of \"input\", \"logits\", and \"gate:\" and a gate's name");
                 return Err(wrong(format!("{message}, such as gate:spatial:layer1.0")));
             };
-            gates.push((map, tensor.f_to_kind(Kind::Float)?));
+            gates.push((map, restore(&tensor)?.f_to_kind(Kind::Float)?));
         }
         let images = input.size()[0];
         let results = || [&logits].into_iter().chain(gates.iter().map(|gate| &gate.1)).map(Tensor::size);

@@ -10,6 +10,7 @@ mod outputs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use ndarray::{Array1, Array3, Ix2};
 use tch::{CModule, Device, Kind, Tensor};
 
@@ -20,7 +21,7 @@ use crate::maps::{MapName, OutputReadout, Readout};
 use crate::model::{Description, Look, Model, Question, explain_looks};
 use crate::network::normalised;
 use crate::photo::{ImageSize, Preprocess, Resampled};
-use crate::weights::instead_of_script;
+use crate::weights::{NoScript, instead_of_script};
 use crate::{Error, Result};
 
 use forward::{first_line, noise_like};
@@ -90,11 +91,13 @@ impl ScriptedNetwork {
     ) -> Result<Self> {
         let path = path.as_ref();
         preprocess.check()?;
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let mut module = CModule::load_data_on_device(&mut bytes.as_slice(), device).map_err(|error| {
-            let instead = instead_of_script(path, &bytes);
-            let message =
-                instead.unwrap_or_else(|| format!("no TorchScript that libtorch can open: {}", first_line(&error)));
+        let bytes = Bytes::from(std::fs::read(path).map_err(Error::io(path))?);
+        let mut module = CModule::load_data_on_device(&mut bytes.as_ref(), device).map_err(|error| {
+            let message = match instead_of_script(path, &bytes) {
+                Some(weights @ NoScript::Weights) => format!("{weights}: give it as --weights"),
+                Some(other) => other.to_string(),
+                None => format!("no TorchScript that libtorch can open: {}", first_line(&error)),
+            };
             Error::weights(path, message)
         })?;
         module.f_set_eval()?;

@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
-use tch::{Kind, Tensor};
-
-use super::{Checkpoint, kind_name};
-use crate::Result;
+use super::{Checkpoint, StoredTensor};
 
 /// What is not the same about a tensor of two checkpoints.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,50 +47,39 @@ impl Display for Difference {
 impl Checkpoint {
     /// Compares the tensors with those of `other`, in the order of their names. Values that differ by no more than
     /// `tolerance` are the same, as are two NaN; another shape or dtype is always told.
-    ///
-    /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch) if libtorch refuses.
-    pub fn differences(&self, other: &Self, tolerance: f64) -> Result<Vec<Difference>> {
+    pub fn differences(&self, other: &Self, tolerance: f64) -> Vec<Difference> {
         let names: BTreeSet<&String> = self.tensors.keys().chain(other.tensors.keys()).collect();
-        let mut differences = Vec::new();
-        for name in names {
-            let change = match (self.tensors.get(name), other.tensors.get(name)) {
-                (Some(first), None) => Some(Change::OnlyInFirst(describe(first))),
-                (None, Some(second)) => Some(Change::OnlyInSecond(describe(second))),
-                (Some(first), Some(second)) => change(first, second, tolerance)?,
-                (None, None) => None,
-            };
-            differences.extend(change.map(|change| Difference { name: name.clone(), change }));
-        }
-        Ok(differences)
+        let change = |name: &String| match (self.tensors.get(name), other.tensors.get(name)) {
+            (Some(first), None) => Some(Change::OnlyInFirst(first.form().to_string())),
+            (None, Some(second)) => Some(Change::OnlyInSecond(second.form().to_string())),
+            (Some(first), Some(second)) => change(first, second, tolerance),
+            (None, None) => None,
+        };
+        names.into_iter().filter_map(|name| Some(Difference { name: name.clone(), change: change(name)? })).collect()
     }
 }
 
-fn change(first: &Tensor, second: &Tensor, tolerance: f64) -> Result<Option<Change>> {
-    if first.size() != second.size() {
-        return Ok(Some(Change::Shape(describe(first), describe(second))));
+fn change(first: &StoredTensor, second: &StoredTensor, tolerance: f64) -> Option<Change> {
+    if first.shape() != second.shape() {
+        return Some(Change::Shape(first.form().to_string(), second.form().to_string()));
     }
-    let largest = largest_difference(first, second)?;
-    if first.kind() != second.kind() {
-        return Ok(Some(Change::Dtype(kind_name(first.kind()), kind_name(second.kind()), largest)));
+    let largest = largest_difference(first, second);
+    if first.dtype() != second.dtype() {
+        return Some(Change::Dtype(first.dtype().to_string(), second.dtype().to_string(), largest));
     }
     // Not `largest > tolerance`, which NaN is not.
     let same = largest <= tolerance;
-    Ok((!same).then_some(Change::Values(largest)))
+    (!same).then_some(Change::Values(largest))
 }
 
 /// The largest absolute difference of two tensors of one shape; 0 if they have no elements, NaN where one is NaN.
-fn largest_difference(first: &Tensor, second: &Tensor) -> Result<f64> {
-    if first.numel() == 0 {
-        return Ok(0.0);
-    }
-    let same = first.f_eq_tensor(second)?.f_logical_or(&first.f_isnan()?.f_logical_and(&second.f_isnan()?)?)?;
-    let (first, second) = (first.f_to_kind(Kind::Double)?, second.f_to_kind(Kind::Double)?);
-    // Also of two equal infinities, whose difference is NaN.
-    let difference = first.f_sub(&second)?.f_abs()?.f_masked_fill(&same, 0.0)?;
-    Ok(difference.f_max()?.f_double_value(&[])?)
-}
-
-pub(super) fn describe(tensor: &Tensor) -> String {
-    format!("{} {:?}", kind_name(tensor.kind()), tensor.size())
+fn largest_difference(first: &StoredTensor, second: &StoredTensor) -> f64 {
+    let difference = |(first, second): (f64, f64)| {
+        // Also two equal infinities, whose difference is NaN.
+        let same = first == second || (first.is_nan() && second.is_nan());
+        if same { 0.0 } else { (first - second).abs() }
+    };
+    let differences = first.doubles().into_iter().zip(second.doubles()).map(difference);
+    differences
+        .fold(0.0, |largest, difference| if difference > largest || difference.is_nan() { difference } else { largest })
 }

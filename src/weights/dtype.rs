@@ -1,64 +1,119 @@
 //! The element types that weights files hold: one table for all formats.
 
-use safetensors::Dtype;
-use tch::{Kind, Tensor};
+use std::fmt::{self, Display, Formatter};
 
-/// libtorch's kind, its name in safetensors, and the storage class of PyTorch.
-const TABLE: [(Kind, Dtype, &str); 10] = [
-    (Kind::Double, Dtype::F64, "DoubleStorage"),
-    (Kind::Float, Dtype::F32, "FloatStorage"),
-    (Kind::Half, Dtype::F16, "HalfStorage"),
-    (Kind::BFloat16, Dtype::BF16, "BFloat16Storage"),
-    (Kind::Int64, Dtype::I64, "LongStorage"),
-    (Kind::Int, Dtype::I32, "IntStorage"),
-    (Kind::Int16, Dtype::I16, "ShortStorage"),
-    (Kind::Int8, Dtype::I8, "CharStorage"),
-    (Kind::Uint8, Dtype::U8, "ByteStorage"),
-    (Kind::Bool, Dtype::BOOL, "BoolStorage"),
+/// The type of a tensor's elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dtype {
+    /// Floating-point numbers of 64 bits.
+    F64,
+    /// Floating-point numbers of 32 bits.
+    F32,
+    /// IEEE 754's floating-point numbers of 16 bits.
+    F16,
+    /// The upper halves of floating-point numbers of 32 bits.
+    BF16,
+    /// Integers of 64 bits.
+    I64,
+    /// Integers of 32 bits.
+    I32,
+    /// Integers of 16 bits.
+    I16,
+    /// Integers of 8 bits.
+    I8,
+    /// Integers of 8 bits without a sign.
+    U8,
+    /// A byte that is 0 or 1.
+    Bool,
+}
+
+/// What is known of an element type.
+struct Row {
+    dtype: Dtype,
+    name: &'static str,
+    size: usize,
+    safetensors: safetensors::Dtype,
+    /// The storage class of PyTorch.
+    storage: &'static str,
+}
+
+const fn row(
+    dtype: Dtype,
+    name: &'static str,
+    size: usize,
+    safetensors: safetensors::Dtype,
+    storage: &'static str,
+) -> Row {
+    Row { dtype, name, size, safetensors, storage }
+}
+
+/// In the order of the element types.
+const TABLE: [Row; 10] = [
+    row(Dtype::F64, "f64", 8, safetensors::Dtype::F64, "DoubleStorage"),
+    row(Dtype::F32, "f32", 4, safetensors::Dtype::F32, "FloatStorage"),
+    row(Dtype::F16, "f16", 2, safetensors::Dtype::F16, "HalfStorage"),
+    row(Dtype::BF16, "bf16", 2, safetensors::Dtype::BF16, "BFloat16Storage"),
+    row(Dtype::I64, "i64", 8, safetensors::Dtype::I64, "LongStorage"),
+    row(Dtype::I32, "i32", 4, safetensors::Dtype::I32, "IntStorage"),
+    row(Dtype::I16, "i16", 2, safetensors::Dtype::I16, "ShortStorage"),
+    row(Dtype::I8, "i8", 1, safetensors::Dtype::I8, "CharStorage"),
+    row(Dtype::U8, "u8", 1, safetensors::Dtype::U8, "ByteStorage"),
+    row(Dtype::Bool, "bool", 1, safetensors::Dtype::BOOL, "BoolStorage"),
 ];
 
-/// The kind of a safetensors element type.
-pub(super) fn from_safetensors(dtype: Dtype) -> Result<Kind, String> {
-    let row = TABLE.iter().find(|row| row.1 == dtype);
-    row.map(|row| row.0).ok_or_else(|| format!("elements of type {dtype:?} are not supported"))
-}
-
-/// The safetensors element type of a kind.
-pub(super) fn to_safetensors(kind: Kind) -> Result<Dtype, String> {
-    let row = TABLE.iter().find(|row| row.0 == kind);
-    row.map(|row| row.1).ok_or_else(|| format!("safetensors has no name here for elements of kind {kind:?}"))
-}
-
-/// The kind that a storage class of PyTorch, such as `FloatStorage`, holds, and the name of the class.
-pub(super) fn from_storage(class: &str) -> Option<(Kind, &'static str)> {
-    TABLE.iter().find(|row| row.2 == class).map(|row| (row.0, row.2))
-}
-
-/// The short name of a kind: `f32`, `bf16`, `i64`, `bool`, …
-pub fn kind_name(kind: Kind) -> String {
-    to_safetensors(kind).map_or_else(|_| format!("{kind:?}"), |dtype| format!("{dtype:?}")).to_lowercase()
-}
-
-/// Whether a kind is one of the floating-point ones above.
-pub(super) fn is_float(kind: Kind) -> bool {
-    matches!(kind, Kind::Double | Kind::Float | Kind::Half | Kind::BFloat16)
-}
-
-/// Copies little-endian `data` into a tensor; its length must be exactly that of the elements of `shape`.
-pub(super) fn tensor(kind: Kind, shape: &[i64], data: &[u8]) -> Result<Tensor, String> {
-    let bytes = shape
-        .iter()
-        .try_fold(kind.elt_size_in_bytes(), |product, &size| product.checked_mul(usize::try_from(size).ok()?));
-    if bytes != Some(data.len()) {
-        return Err(format!("shape {shape:?} of {} does not fit {} bytes", kind_name(kind), data.len()));
+impl Dtype {
+    const fn row(self) -> &'static Row {
+        &TABLE[self as usize]
     }
-    if kind == Kind::Bool && data.iter().any(|&byte| byte > 1) {
-        return Err("a bool is neither 0 nor 1".to_owned());
+
+    /// The bytes of an element.
+    pub const fn size(self) -> usize {
+        self.row().size
     }
-    Tensor::f_from_data_size(data, shape, kind).map_err(|error| first_line(&error))
+
+    /// Its short name: `f32`, `bf16`, `i64`, `bool`, …
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// Whether it is one of the floating-point ones.
+    pub const fn is_float(self) -> bool {
+        matches!(self, Self::F64 | Self::F32 | Self::F16 | Self::BF16)
+    }
+
+    /// That of a safetensors element type.
+    pub(super) fn from_safetensors(dtype: safetensors::Dtype) -> Result<Self, String> {
+        let row = TABLE.iter().find(|row| row.safetensors == dtype);
+        row.map(|row| row.dtype).ok_or_else(|| format!("elements of type {dtype:?} are not supported"))
+    }
+
+    /// Its name in safetensors.
+    pub(super) const fn to_safetensors(self) -> safetensors::Dtype {
+        self.row().safetensors
+    }
+
+    /// That of a storage class of PyTorch, such as `FloatStorage`, and the name of the class.
+    pub(super) fn from_storage(class: &str) -> Option<(Self, &'static str)> {
+        TABLE.iter().find(|row| row.storage == class).map(|row| (row.dtype, row.storage))
+    }
 }
 
-/// What libtorch says, without the list of its own functions that follows.
-pub(super) fn first_line(error: &tch::TchError) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
+impl Display for Dtype {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_element_type_has_its_own_row() {
+        for (place, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.dtype as usize, place, "{}", row.name);
+            assert_eq!(row.safetensors.bitsize(), 8 * row.size, "{}", row.name);
+            assert_eq!(format!("{:?}", row.safetensors).to_lowercase(), row.name);
+        }
+    }
 }

@@ -1,8 +1,6 @@
 //! The globals that a PyTorch file names, and what each stands for. None of them is ever imported or called.
 
-use tch::Kind;
-
-use super::dtype;
+use super::Dtype;
 
 /// What a global stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +32,7 @@ pub(super) enum Global {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Element {
     /// None if tensors of it are not read.
-    pub(super) kind: Option<Kind>,
+    pub(super) dtype: Option<Dtype>,
     /// Bytes.
     pub(super) size: usize,
     /// The name of the storage class.
@@ -324,11 +322,11 @@ impl Global {
         if module != "torch" && !(module == "torch.storage" && name == "UntypedStorage") {
             return None;
         }
-        if let Some((kind, class)) = dtype::from_storage(name) {
-            return Some(Self::Storage(Element { kind: Some(kind), size: kind.elt_size_in_bytes(), class }));
+        if let Some((dtype, class)) = Dtype::from_storage(name) {
+            return Some(Self::Storage(Element { dtype: Some(dtype), size: dtype.size(), class }));
         }
         let other = OTHER_STORAGES.iter().find(|row| row.0 == name);
-        other.map(|&(class, size)| Self::Storage(Element { kind: None, size, class }))
+        other.map(|&(class, size)| Self::Storage(Element { dtype: None, size, class }))
     }
 }
 

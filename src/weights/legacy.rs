@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tch::Tensor;
+use bytes::Bytes;
 
 use super::pickle::{Object, Pickle};
 use super::reader::Reader;
@@ -24,7 +24,7 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
 }
 
 /// Reads the tensors of a file that [`is_legacy`].
-pub(super) fn read(bytes: &[u8], wanted: Option<&str>) -> Result<Contents, String> {
+pub(super) fn read(bytes: &Bytes, wanted: Option<&str>) -> Result<Contents, String> {
     let mut reader = Reader::new(bytes);
     Pickle::read(&mut reader)?; // the magic number
     check_machine(&mut reader)?;
@@ -33,7 +33,7 @@ pub(super) fn read(bytes: &[u8], wanted: Option<&str>) -> Result<Contents, Strin
 
     let (views, wrapping) = part::find(&object, wanted)?;
     let needed = views.values().map(|view| view.storage.key).collect();
-    let storages = read_storages(&object, &keys, &mut reader, &needed)?;
+    let storages = read_storages(&object, &keys, &mut reader, &needed, bytes)?;
     view::check(&views, bytes.len())?;
     let tensors = view::tensors(views, &storages)?;
     Ok(Contents { tensors, wrapping, ..Default::default() })
@@ -57,18 +57,19 @@ fn check_machine(reader: &mut Reader) -> Result<(), String> {
     }
 }
 
-/// The storages that lie behind the pickles, in the order that `keys` gives; those that are `needed`, as tensors.
+/// The storages that lie behind the pickles, in the order that `keys` gives; those that are `needed`, as parts of the `file`.
 fn read_storages<'p>(
     object: &'p Pickle<'_>,
     keys: &Pickle,
     reader: &mut Reader,
     needed: &BTreeSet<&str>,
-) -> Result<BTreeMap<&'p str, Tensor>, String> {
+    file: &Bytes,
+) -> Result<BTreeMap<&'p str, Bytes>, String> {
     let mut declared = view::storages(object)?;
     let Object::List(ids) = keys.root() else {
         return Err(format!("the keys of the storages are {}", keys.root().what()));
     };
-    let mut tensors = BTreeMap::new();
+    let mut storages = BTreeMap::new();
     for id in ids {
         let Object::Text(key) = keys.get(*id) else {
             return Err(format!("the key of a storage is {}", keys.get(*id).what()));
@@ -82,14 +83,15 @@ fn read_storages<'p>(
         }
         let data = reader.take(storage.bytes()).map_err(fault)?;
         if needed.contains(key) {
-            tensors.insert(storage.key, storage.tensor(data).map_err(fault)?);
+            storage.check(data).map_err(fault)?;
+            storages.insert(storage.key, file.slice_ref(data));
         }
     }
     if let Some(key) = declared.keys().next() {
         return Err(format!("storage {key:?} is declared but not stored"));
     }
     match reader.len_left() {
-        0 => Ok(tensors),
+        0 => Ok(storages),
         left => Err(format!("{left} bytes are left after the last storage")),
     }
 }

@@ -1,4 +1,4 @@
-//! Weights files: reading, putting into a network, writing.
+//! Weights files: reading, fitting to a network, writing.
 //!
 //! | module | what |
 //! |---|---|
@@ -9,14 +9,14 @@
 //! | `part`, `view` | which dictionary of a pickle holds the weights; its tensors |
 //! | `origin` | how to read, and what a file held around the tensors |
 //! | `layout` | which network the tensors are of |
-//! | `apply` | a checkpoint into a network's variables, with a report |
+//! | `report` | how a checkpoint's tensors fit a network's variables |
 //! | `stranger` | other files, by their first bytes |
 //! | `compare` | two checkpoints, tensor by tensor |
-//! | `dtype` | element types |
+//! | `dtype`, `stored` | element types; a tensor, which is a view of a file's bytes |
+//! | `save` | which precision is written |
 //!
 //! A reader trusts nothing that a file says about sizes before it has compared it with the file's length.
 
-mod apply;
 mod compare;
 mod dtype;
 mod globals;
@@ -28,8 +28,11 @@ mod origin;
 mod part;
 mod pickle;
 mod reader;
+mod report;
 mod safetensors;
+mod save;
 mod scalar;
+mod stored;
 mod stranger;
 mod view;
 mod zip;
@@ -40,13 +43,16 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use tch::{Kind, Tensor};
+use bytes::Bytes;
 
-pub use apply::{LoadReport, Mismatch};
+pub use crate::host::{Apply, restore, restore_all, store, store_all};
 pub use compare::{Change, Difference};
-pub use dtype::kind_name;
+pub use dtype::Dtype;
 pub use layout::{Assumption, AttentionKind, Layout, Otherwise, RecogniseOptions, Recognised, SiteAttention};
 pub use origin::{ReadOptions, Wrapping};
+pub use report::{LoadReport, Mismatch};
+pub use save::Precision;
+pub use stored::{Form, StoredTensor};
 
 use crate::{Error, Result};
 
@@ -61,11 +67,11 @@ const MAX_FILE: u64 = 8 << 30;
 /// More tensors than any checkpoint has.
 const MAX_TENSORS: usize = 1 << 16;
 
-/// The named tensors of a weights file, on the CPU.
+/// The named tensors of a weights file.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// The tensors by name, as stored: their own dtype, maybe not contiguous, maybe sharing memory.
-    pub tensors: BTreeMap<String, Tensor>,
+    /// The tensors by name, as stored: of their own dtype, and where they lie in the file.
+    pub tensors: BTreeMap<String, StoredTensor>,
     /// What the file says about itself; legacy PyTorch files say nothing.
     pub metadata: BTreeMap<String, String>,
     source: Option<(PathBuf, Format)>,
@@ -75,7 +81,7 @@ pub struct Checkpoint {
 /// What a reader of one format makes of a file.
 #[derive(Debug, Default)]
 struct Contents {
-    tensors: BTreeMap<String, Tensor>,
+    tensors: BTreeMap<String, StoredTensor>,
     metadata: BTreeMap<String, String>,
     wrapping: Wrapping,
 }
@@ -101,20 +107,9 @@ impl Display for Format {
     }
 }
 
-/// The element types that [`Checkpoint::save`] writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Precision {
-    /// Every tensor as it is.
-    #[default]
-    Keep,
-    /// Floating-point tensors of two or more axes (the matrices of convolutions and linear layers) in f16, other
-    /// floating-point tensors in f32. Biases and BatchNorm keep f32: small running variances would become zero in f16.
-    HalfMatrices,
-}
-
 impl Checkpoint {
     /// A checkpoint of these tensors, to be saved.
-    pub fn new(tensors: BTreeMap<String, Tensor>, metadata: BTreeMap<String, String>) -> Self {
+    pub fn new(tensors: BTreeMap<String, StoredTensor>, metadata: BTreeMap<String, String>) -> Self {
         Self { tensors, metadata, source: None, wrapping: Wrapping::default() }
     }
 
@@ -138,19 +133,24 @@ impl Checkpoint {
         let path = path.as_ref();
         let file = File::open(path).map_err(Error::io(path))?;
         let mut bytes = Vec::new();
+        // Room for all of it at once, if it says how long it is and there is as much: bytes that grow are copied.
+        let announced = file.metadata().map_or(0, |metadata| metadata.len());
+        if announced <= MAX_FILE {
+            let _ = bytes.try_reserve_exact(usize::try_from(announced).unwrap_or(0));
+        }
         file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
         if bytes.len() as u64 > MAX_FILE {
             return Err(Error::weights(path, format!("more than {MAX_FILE} bytes; no network here is that large")));
         }
-        Self::from_bytes_with(path, &bytes, options)
+        Self::from_bytes_with(path, bytes, options)
     }
 
-    /// Reads a weights file that lies in memory; `name` is what error messages call it.
+    /// Reads a weights file that lies in memory, where its tensors stay; `name` is what error messages call it.
     ///
     /// # Errors
     /// [`Error::Weights`] if the bytes are in no format that is read, are cut short or contradict themselves, or hold no
     /// dictionary of tensors; a pickle's forbidden opcode or global is named.
-    pub fn from_bytes(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
+    pub fn from_bytes(name: impl AsRef<Path>, bytes: impl Into<Bytes>) -> Result<Self> {
         Self::from_bytes_with(name, bytes, &ReadOptions::default())
     }
 
@@ -158,14 +158,14 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As for [`from_bytes`](Self::from_bytes); also if the file has no such part.
-    pub fn from_bytes_with(name: impl AsRef<Path>, bytes: &[u8], options: &ReadOptions) -> Result<Self> {
-        let name = name.as_ref();
+    pub fn from_bytes_with(name: impl AsRef<Path>, bytes: impl Into<Bytes>, options: &ReadOptions) -> Result<Self> {
+        let (name, bytes) = (name.as_ref(), bytes.into());
         let fault = |message: String| Error::weights(name, message);
-        let format = detect(bytes).map_err(fault)?;
+        let format = detect(&bytes).map_err(fault)?;
         let read = |part: Option<&str>| match format {
-            Format::Safetensors => safetensors::read(bytes),
-            Format::PyTorch => zip::read(bytes, part),
-            Format::LegacyPyTorch => legacy::read(bytes, part),
+            Format::Safetensors => safetensors::read(&bytes),
+            Format::PyTorch => zip::read(&bytes, part),
+            Format::LegacyPyTorch => legacy::read(&bytes, part),
         };
         let contents = match options.part.as_deref() {
             None => read(None),
@@ -190,44 +190,19 @@ impl Checkpoint {
     }
 
     /// What error messages call it.
-    pub(crate) fn name(&self) -> &Path {
+    pub fn name(&self) -> &Path {
         self.source.as_ref().map_or(Path::new("weights in memory"), |source| &source.0)
     }
 
     /// The number of learned values: all elements but BatchNorm's running statistics and counters.
     pub fn parameters(&self) -> usize {
         let learned = |name: &str| !matches!(last_part(name), "running_mean" | "running_var") && !is_counter(name);
-        self.tensors.iter().filter(|(name, _)| learned(name)).map(|(_, tensor)| tensor.numel()).sum()
+        self.tensors.iter().filter(|(name, _)| learned(name)).map(|(_, tensor)| tensor.len()).sum()
     }
 
     /// Takes out BatchNorm's counters of batches, which no network of this crate has.
     pub fn drop_counters(&mut self) {
         self.tensors.retain(|name, _| !is_counter(name));
-    }
-
-    /// Writes a safetensors file: whole, or not at all. The same tensors and metadata give the same bytes.
-    ///
-    /// # Errors
-    /// [`Error::Weights`] if safetensors has no name for an element type or a value is too large for f16;
-    /// [`Error::Io`] if the file cannot be written; [`Error::Torch`] if a tensor cannot be copied to the host.
-    pub fn save(&self, path: impl AsRef<Path>, precision: Precision) -> Result<()> {
-        let path = path.as_ref();
-        let mut tensors = BTreeMap::new();
-        for (name, tensor) in &self.tensors {
-            let tensor = tensor.detach().f_to_device(tch::Device::Cpu)?;
-            let target = match precision {
-                Precision::Keep => tensor.kind(),
-                _ if !dtype::is_float(tensor.kind()) => tensor.kind(),
-                Precision::HalfMatrices if tensor.dim() >= 2 => Kind::Half,
-                Precision::HalfMatrices => Kind::Float,
-            };
-            let stored = tensor.f_to_kind(target)?.f_contiguous()?;
-            if stored.f_isfinite()?.f_ne_tensor(&tensor.f_isfinite()?)?.f_any()?.int64_value(&[]) != 0 {
-                return Err(Error::weights(path, format!("{name}: a value is too large for {}", kind_name(target))));
-            }
-            tensors.insert(name.as_str(), stored);
-        }
-        safetensors::write(path, &tensors, &self.metadata)
     }
 }
 
@@ -253,11 +228,30 @@ fn detect(bytes: &[u8]) -> Result<Format, String> {
     }
 }
 
-/// What a file is that is given as a TorchScript network and is none.
-pub(crate) fn instead_of_script(path: &Path, bytes: &[u8]) -> Option<String> {
-    match Checkpoint::from_bytes(path, bytes) {
-        Ok(_) => Some("a file of weights, not TorchScript: give it as --weights".to_owned()),
-        Err(_) if detect(bytes) == Ok(Format::PyTorch) => zip::without_object(bytes),
-        Err(_) => detect(bytes).err().filter(|name| name != stranger::UNKNOWN),
+/// What a file is that somebody takes for a TorchScript program, and that is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoScript {
+    /// A file of weights, which can be opened.
+    Weights,
+    /// Something else, by its name.
+    Other(String),
+}
+
+impl Display for NoScript {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Weights => f.pad("a file of weights, not TorchScript"),
+            Self::Other(name) => f.pad(name),
+        }
+    }
+}
+
+/// What a file is that is no TorchScript program, if it can be told.
+pub fn instead_of_script(path: &Path, bytes: &Bytes) -> Option<NoScript> {
+    match Checkpoint::from_bytes(path, bytes.clone()) {
+        Ok(_) => Some(NoScript::Weights),
+        Err(_) if detect(bytes) == Ok(Format::PyTorch) => zip::without_object(bytes).map(NoScript::Other),
+        Err(_) => detect(bytes).err().filter(|name| name != stranger::UNKNOWN).map(NoScript::Other),
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
+use bytes::Bytes;
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorInfo;
 use serde::Serialize;
-use tch::Tensor;
 
-use super::{Contents, MAX_TENSORS, dtype};
+use super::{Contents, Dtype, MAX_TENSORS, StoredTensor};
 use crate::files::WholeFile;
 use crate::{Error, Result};
 
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 const METADATA: &str = "__metadata__";
 
 /// Reads tensors and metadata.
-pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
+pub(super) fn read(bytes: &Bytes) -> Result<Contents, String> {
     let broken = |error| format!("a broken safetensors file: {error}");
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let count = header.tensors().len();
@@ -30,8 +30,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Contents, String> {
         let fault = |message: String| format!("{name}: {message}");
         let shape: Option<Vec<i64>> = view.shape().iter().map(|&size| i64::try_from(size).ok()).collect();
         let shape = shape.ok_or_else(|| fault(format!("shape {:?} is too large", view.shape())))?;
-        let kind = dtype::from_safetensors(view.dtype()).map_err(fault)?;
-        let tensor = dtype::tensor(kind, &shape, view.data()).map_err(fault)?;
+        let dtype = Dtype::from_safetensors(view.dtype()).map_err(fault)?;
+        let tensor = StoredTensor::of_bytes(dtype, &shape, bytes.slice_ref(view.data())).map_err(fault)?;
         tensors.insert(name, tensor);
     }
     Ok(Contents { tensors, metadata, ..Default::default() })
@@ -46,21 +46,25 @@ struct Header<'a> {
     tensors: BTreeMap<&'a str, TensorInfo>,
 }
 
-/// Writes contiguous tensors on the CPU as the file `path`, whole or not at all.
-pub(super) fn write(path: &Path, tensors: &BTreeMap<&str, Tensor>, metadata: &BTreeMap<String, String>) -> Result<()> {
+/// Writes tensors as the file `path`, whole or not at all.
+pub(super) fn write(
+    path: &Path,
+    tensors: &BTreeMap<&str, StoredTensor>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
     if tensors.contains_key(METADATA) {
         return Err(Error::weights(path, format!("no tensor may be named {METADATA}")));
     }
     // The widest elements first, so that every tensor is aligned to its own.
     let mut order: Vec<_> = tensors.iter().collect();
-    order.sort_by_key(|(_, tensor)| std::cmp::Reverse(tensor.kind().elt_size_in_bytes()));
+    order.sort_by_key(|(_, tensor)| std::cmp::Reverse(tensor.dtype().size()));
 
     let mut header = Header { metadata, tensors: BTreeMap::new() };
     let mut offset = 0;
     for (name, tensor) in &order {
-        let dtype = dtype::to_safetensors(tensor.kind()).map_err(|m| Error::weights(path, format!("{name}: {m}")))?;
-        let shape = tensor.size().into_iter().map(|size| size as usize).collect();
-        let end = offset + byte_len(tensor);
+        let dtype = tensor.dtype().to_safetensors();
+        let shape = tensor.shape().iter().map(|&side| side as usize).collect();
+        let end = offset + tensor.len() * tensor.dtype().size();
         header.tensors.insert(name, TensorInfo { dtype, shape, data_offsets: (offset, end) });
         offset = end;
     }
@@ -71,14 +75,8 @@ pub(super) fn write(path: &Path, tensors: &BTreeMap<&str, Tensor>, metadata: &BT
     out.write_all(&(header.len() as u64).to_le_bytes()).map_err(Error::io(path))?;
     out.write_all(&header).map_err(Error::io(path))?;
     for (_, tensor) in order {
-        let mut data = vec![0; byte_len(tensor)];
-        tensor.f_copy_data_u8(&mut data, tensor.numel())?;
-        out.write_all(&data).map_err(Error::io(path))?;
+        out.write_all(&tensor.bytes()).map_err(Error::io(path))?;
     }
     out.sync()?; // the weights are hours of work: a power cut must not leave their name with nothing behind it
     out.commit()
-}
-
-fn byte_len(tensor: &Tensor) -> usize {
-    tensor.numel() * tensor.kind().elt_size_in_bytes()
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tch::{Kind, Tensor};
+use bytes::Bytes;
 
-use super::dtype;
 use super::globals::{Element, Global};
 use super::pickle::{Id, Object, Pickle};
+use super::stored::check_bools;
+use super::{Dtype, StoredTensor};
 
 /// Tensors may overlap in their storages, but together they may not take more than this times the file's length.
 const MAX_OVERLAP: usize = 4;
@@ -28,7 +29,7 @@ pub(super) struct Storage<'a> {
 #[derive(Debug)]
 pub(super) struct View<'a> {
     pub(super) storage: Storage<'a>,
-    kind: Kind,
+    dtype: Dtype,
     offset: i64,
     size: Vec<i64>,
     stride: Vec<i64>,
@@ -40,10 +41,9 @@ impl Storage<'_> {
         self.len.saturating_mul(self.element.size)
     }
 
-    /// Its elements as a tensor of one axis.
-    pub(super) fn tensor(&self, data: &[u8]) -> Result<Tensor, String> {
-        let kind = self.element.kind.ok_or("its elements are of no type that is read")?;
-        dtype::tensor(kind, &[self.len as i64], data)
+    /// Checks its elements.
+    pub(super) fn check(&self, data: &[u8]) -> Result<(), String> {
+        check_bools(self.element.dtype.ok_or("its elements are of no type that is read")?, data)
     }
 }
 
@@ -110,14 +110,14 @@ fn dense<'p>(object: &'p Pickle<'_>, function: Global, arguments: &[Id]) -> Resu
                 return Err(format!("a tensor of {}, not of a storage", object.get(*storage).what()));
             };
             let storage = declaration(object, *storage)?;
-            let kind = storage.element.kind.ok_or_else(|| {
+            let dtype = storage.element.dtype.ok_or_else(|| {
                 format!("a tensor of a torch.{}, whose elements are of no type that is read", storage.element.class)
             })?;
             if let [_, _, bits, ..] = rest {
                 no_math_bits(object, *bits)?;
             }
             let (size, stride) = (integers(object, *size)?, integers(object, *stride)?);
-            Ok(View { storage, kind, offset: integer(object, *offset)?, size, stride })
+            Ok(View { storage, dtype, offset: integer(object, *offset)?, size, stride })
         }
         (Global::RebuildTensorV3, arguments) => {
             let name = arguments.iter().rev().find_map(|id| match object.get(*id) {
@@ -175,7 +175,7 @@ pub(super) fn check(views: &BTreeMap<&str, View>, len: usize) -> Result<(), Stri
     let mut total = 0_usize;
     for (name, view) in views {
         let count = view.check().map_err(|message| format!("{name}: {message}"))?;
-        total = total.saturating_add(count.saturating_mul(view.kind.elt_size_in_bytes()));
+        total = total.saturating_add(count.saturating_mul(view.dtype.size()));
         if total > len.saturating_mul(MAX_OVERLAP) {
             return Err(format!("{name}: the tensors up to here would take {total} bytes, the file has {len}"));
         }
@@ -183,11 +183,11 @@ pub(super) fn check(views: &BTreeMap<&str, View>, len: usize) -> Result<(), Stri
     Ok(())
 }
 
-/// The tensors themselves, which share the memory of their storages.
+/// The tensors themselves, which share the bytes of their storages.
 pub(super) fn tensors(
     views: BTreeMap<&str, View>,
-    storages: &BTreeMap<&str, Tensor>,
-) -> Result<BTreeMap<String, Tensor>, String> {
+    storages: &BTreeMap<&str, Bytes>,
+) -> Result<BTreeMap<String, StoredTensor>, String> {
     let tensor = |(name, view): (&str, View)| {
         let tensor = view.tensor(storages).map_err(|message| format!("{name}: {message}"))?;
         Ok((name.to_owned(), tensor))
@@ -222,12 +222,11 @@ impl View<'_> {
     }
 
     /// The view itself.
-    fn tensor(&self, storages: &BTreeMap<&str, Tensor>) -> Result<Tensor, String> {
+    fn tensor(&self, storages: &BTreeMap<&str, Bytes>) -> Result<StoredTensor, String> {
         if self.size.contains(&0) {
-            return dtype::tensor(self.kind, &self.size, &[]);
+            return StoredTensor::of_bytes(self.dtype, &self.size, Bytes::new());
         }
         let storage = storages.get(self.storage.key).ok_or("its storage is not stored")?;
-        let tensor = storage.f_as_strided(&self.size, &self.stride, self.offset);
-        tensor.map_err(|error| dtype::first_line(&error))
+        StoredTensor::strided(self.dtype, &self.size, &self.stride, self.offset, storage)
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use rawzip::{CompressionMethod, ZipArchive, ZipFileHeaderRecord, ZipSliceArchive};
 
 use super::pickle::Pickle;
@@ -19,8 +20,8 @@ const MAX_RECORDS: usize = 1 << 17;
 const VERSIONS: std::ops::RangeInclusive<u32> = 1..=10;
 
 /// Reads the tensors of an archive that `torch.save` wrote.
-pub(super) fn read(bytes: &[u8], wanted: Option<&str>) -> Result<Contents, String> {
-    let archive = ZipArchive::from_slice(bytes).map_err(broken)?;
+pub(super) fn read(bytes: &Bytes, wanted: Option<&str>) -> Result<Contents, String> {
+    let archive = ZipArchive::from_slice(bytes.as_ref()).map_err(broken)?;
     if archive.end_offset() != bytes.len() as u64 {
         let left = bytes.len() as u64 - archive.end_offset().min(bytes.len() as u64);
         return Err(format!("a broken zip archive: {left} bytes are left after its end"));
@@ -48,7 +49,8 @@ pub(super) fn read(bytes: &[u8], wanted: Option<&str>) -> Result<Contents, Strin
             let message = format!("declared with {} elements, stored with {} bytes", storage.len, data.len());
             return Err(fault(message));
         }
-        storages.insert(storage.key, storage.tensor(data).map_err(fault)?);
+        storage.check(data).map_err(fault)?;
+        storages.insert(storage.key, bytes.slice_ref(data));
     }
     view::check(&views, bytes.len())?;
     let tensors = view::tensors(views, &storages)?;

@@ -9,7 +9,7 @@ use cbam::maps::{MapName, Readout};
 use cbam::model::Model;
 use cbam::network::{Network, NetworkConfig, StageAttention};
 use cbam::photo::{Geometry, ImageSize, Limits, open};
-use cbam::weights::{Checkpoint, Precision};
+use cbam::weights::{Checkpoint, Precision, store_all};
 use ndarray::{Array4, Axis};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
@@ -275,8 +275,8 @@ fn a_file_may_be_taken_for_a_backbone_and_says_what_it_has_no_use_for() {
     let strip = |(name, value): (String, Tensor)| (name.strip_prefix("backbone.").unwrap().to_owned(), value);
     let mut tensors: BTreeMap<_, _> = variables.into_iter().map(strip).collect();
     let save = |tensors: &BTreeMap<String, Tensor>| {
-        let copy = tensors.iter().map(|(name, value)| (name.clone(), value.shallow_clone())).collect();
-        Checkpoint::new(copy, BTreeMap::new()).save(&path, Precision::Keep).unwrap();
+        let stored = store_all(tensors.iter().map(|(name, value)| (name.clone(), value))).unwrap();
+        Checkpoint::new(stored, BTreeMap::new()).save(&path, Precision::Keep).unwrap();
     };
     save(&tensors);
     assert_eq!(Network::open(&path, Device::Cpu).unwrap().config().arch, Arch::ResNet18);
@@ -297,7 +297,7 @@ fn weights_of_no_known_network_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.safetensors");
     let tensors = BTreeMap::from([("weight".to_owned(), Tensor::ones([2], (Kind::Float, Device::Cpu)))]);
-    Checkpoint::new(tensors, BTreeMap::new()).save(&path, Precision::Keep).unwrap();
+    Checkpoint::new(store_all(tensors).unwrap(), BTreeMap::new()).save(&path, Precision::Keep).unwrap();
     let error = Network::open(&path, Device::Cpu).unwrap_err().to_string();
     assert!(error.contains("other.safetensors") && error.contains("EfficientNet-Lite"), "{error}");
 }

@@ -6,7 +6,7 @@ use cbam::backbone::Arch;
 use cbam::explain::{ExplainOptions, explain};
 use cbam::maps::Method;
 use cbam::network::{Network, NetworkConfig, Outputs};
-use cbam::weights::Checkpoint;
+use cbam::weights::{Apply, Checkpoint};
 use ndarray::Array4;
 use tch::{Device, Kind};
 

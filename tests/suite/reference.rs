@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cbam::attention::{CbamConfig, PoolOrder, SpatialAttentionConfig};
 use cbam::backbone::Arch;
 use cbam::network::{Agreement, Network, NetworkConfig, Reference};
-use cbam::weights::{Checkpoint, Precision};
+use cbam::weights::{Checkpoint, Precision, store_all};
 use tch::{Device, Kind, Tensor};
 
 const F32: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -35,9 +35,9 @@ impl Files {
 
     /// A reference of these tensors.
     fn reference(&self, tensors: &[(&str, &Tensor)]) -> PathBuf {
-        let tensors = tensors.iter().map(|(name, tensor)| ((*name).to_owned(), tensor.contiguous()));
+        let tensors = tensors.iter().map(|(name, tensor)| ((*name).to_owned(), *tensor));
         let path = self.path("reference.safetensors");
-        Checkpoint::new(tensors.collect(), BTreeMap::new()).save(&path, Precision::Keep).unwrap();
+        Checkpoint::new(store_all(tensors).unwrap(), BTreeMap::new()).save(&path, Precision::Keep).unwrap();
         path
     }
 }

@@ -10,7 +10,7 @@ use cbam::model::Model;
 use cbam::network::Outputs;
 use cbam::photo::{Geometry, ImageSize, Preprocess};
 use cbam::torchscript::ScriptedNetwork;
-use cbam::weights::Checkpoint;
+use cbam::weights::{Checkpoint, restore, restore_all};
 use ndarray::{Array4, ArrayView2};
 use tch::{Device, Kind, Tensor};
 
@@ -67,7 +67,7 @@ fn weights_given_as_torchscript_are_told_where_they_belong() {
 
 #[test]
 fn maps_and_classes_are_those_that_pytorch_gives() {
-    let expected = Checkpoint::open(golden("gated.safetensors")).unwrap().tensors;
+    let expected = restore_all(&Checkpoint::open(golden("gated.safetensors")).unwrap().tensors).unwrap();
     let network = open("gated.pt", Some(&[1, 2])).unwrap();
     assert_eq!(network.describe().classes(), 4);
     let maps = ["output:1", "output:2", "output:2:0", "output:2:1", "output:2:2"];
@@ -157,7 +157,7 @@ fn raw(name: &str, pictures: &Tensor) -> Vec<f32> {
 }
 
 fn noise() -> Tensor {
-    Checkpoint::open(golden("features.safetensors")).unwrap().tensors["x"].shallow_clone()
+    restore(&Checkpoint::open(golden("features.safetensors")).unwrap().tensors["x"]).unwrap()
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn numbers_that_are_none_are_an_error_of_the_file() {
 
 #[test]
 fn class_activation_runs_on_features_that_are_given_out() {
-    let expected = Checkpoint::open(golden("features.safetensors")).unwrap().tensors;
+    let expected = restore_all(&Checkpoint::open(golden("features.safetensors")).unwrap().tensors).unwrap();
     let options = ExplainOptions::default();
     for name in ["features.pt", "features_scripted.pt"] {
         let network = open(name, None).unwrap();

@@ -4,7 +4,7 @@ use cbam::Error;
 use cbam::attention::{CbamConfig, PoolOrder, SpatialAttentionConfig};
 use cbam::network::{Network, OpenOptions};
 use cbam::text::printable;
-use cbam::weights::{AttentionKind, Checkpoint, kind_name};
+use cbam::weights::{AttentionKind, Checkpoint};
 
 use crate::doubts::options_for;
 use crate::opening::{Opening, advised};
@@ -35,7 +35,7 @@ pub(crate) fn describe(checkpoint: &Checkpoint, opening: &Opening) -> cbam::Resu
     let names: Vec<String> = checkpoint.tensors.keys().map(|name| plain(name)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, tensor) in names.iter().zip(checkpoint.tensors.values()) {
-        lines.push(format!("{name:width$}  {:5} {:?}", kind_name(tensor.kind()), tensor.size()));
+        lines.push(format!("{name:width$}  {:5} {:?}", tensor.dtype(), tensor.shape()));
     }
     Ok(lines.join("\n") + "\n")
 }

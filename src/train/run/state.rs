@@ -6,7 +6,7 @@ use std::path::Path;
 use tch::Tensor;
 
 use super::Settings;
-use crate::weights::{Checkpoint, Precision};
+use crate::weights::{Checkpoint, Precision, restore, store_all};
 use crate::{Error, Result};
 
 /// The metadata's keys.
@@ -58,9 +58,9 @@ impl State {
         let metadata = own.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(notes).collect();
         let parts = [(VARIABLE, &self.variables), (MOMENT, &self.moments), (AVERAGE, &self.averages)];
         let tensors = parts.into_iter().flat_map(|(prefix, tensors)| {
-            tensors.iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor.shallow_clone()))
+            tensors.iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
         });
-        Checkpoint::new(tensors.collect(), metadata).save(path, Precision::Keep)
+        Checkpoint::new(store_all(tensors)?, metadata).save(path, Precision::Keep)
     }
 
     /// Reads a file that [`Self::save`] wrote.
@@ -80,7 +80,7 @@ impl State {
             .map_err(|error| Error::weights(path, format!("the metadata's \"{SETTINGS}\": {error}")))?;
         let of = |prefix: &str| {
             let named = tensors.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?, tensor)));
-            named.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()
+            named.map(|(name, tensor)| Ok((name.to_owned(), restore(tensor)?))).collect::<Result<_>>()
         };
         let notes = metadata.iter().filter_map(|(name, value)| Some((name.strip_prefix(NOTE)?, value)));
         Ok(Self {
@@ -89,9 +89,9 @@ impl State {
             optimizer_step: number(OPTIMIZER_STEP)?,
             settings,
             notes: notes.map(|(name, value)| (name.to_owned(), value.clone())).collect(),
-            variables: of(VARIABLE),
-            moments: of(MOMENT),
-            averages: of(AVERAGE),
+            variables: of(VARIABLE)?,
+            moments: of(MOMENT)?,
+            averages: of(AVERAGE)?,
         })
     }
 }

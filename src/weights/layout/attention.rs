@@ -129,7 +129,7 @@ impl Parts {
         let any = |test: &dyn Fn(&str) -> bool| paths.iter().any(|path| test(path));
         // timm's squeeze-and-excitation is of 1×1 convolutions with biases.
         let convolves = |leaf: &Leaf| {
-            leaf.bias && modules.get(&format!("{}.weight", leaf.path)).is_some_and(|weight| weight.dim() == 4)
+            leaf.bias && modules.get(&format!("{}.weight", leaf.path)).is_some_and(|weight| weight.shape().len() == 4)
         };
         if any(&|path| path.contains("ChannelGate.mlp.") || path.contains("SpatialGate.spatial.")) {
             (Layout::Official, false)

@@ -1,8 +1,8 @@
 //! Layers of a classifier as affine maps: what stands between two `ReLUs` becomes one.
 
-use tch::{Kind, Tensor};
+use ndarray::{Array1, Array2, Axis, Ix1, Ix2};
 
-use super::modules::{Leaf, Modules, Shape, said};
+use super::modules::{Leaf, Modules, Shape};
 
 /// BatchNorm's ε, as PyTorch's layers have it.
 const EPS: f64 = 1e-5;
@@ -18,8 +18,8 @@ pub(super) fn neighbours(before: &Leaf, after: &Leaf) -> bool {
 
 /// An affine map in the making, in f64.
 pub(super) struct Layer {
-    pub(super) weight: Tensor, // [outputs, inputs]
-    pub(super) bias: Tensor,   // [outputs]
+    pub(super) weight: Array2<f64>, // [outputs, inputs]
+    pub(super) bias: Array1<f64>,   // [outputs]
 }
 
 /// The layers between `ReLUs`, each as one affine map, and what was taken for granted of the gaps between them.
@@ -34,27 +34,26 @@ pub(super) struct Folded {
 /// Folds layers. If the names are the numbers of a `Sequential`, a BatchNorm with a gap before it stands behind a ReLU; else it
 /// stands before one.
 pub(super) fn fold(modules: &Modules, leaves: &[Leaf], numbered: bool) -> Result<Folded, String> {
-    let double = |name: String| modules.double(&name);
     let mut layers: Vec<Layer> = Vec::new();
-    let mut scaled: Option<(Tensor, Tensor)> = None; // a BatchNorm's factor and offset before the next layer
+    let mut scaled: Option<(Array1<f64>, Array1<f64>)> = None; // a BatchNorm's factor and offset before the next layer
     let (mut activated, mut assumed, mut empty) = (true, false, false); // the features are
     for (number, leaf) in leaves.iter().enumerate() {
         let gap = number > 0 && !neighbours(&leaves[number - 1], leaf);
         empty |= gap && scaled.is_some();
         match leaf.shape {
             Shape::Linear(outputs, inputs) => {
-                let weight = double(format!("{}.weight", leaf.path))?.f_reshape([outputs, inputs]).map_err(said)?;
+                let weight = modules.double::<Ix2>(&format!("{}.weight", leaf.path), &[outputs, inputs])?;
                 let bias = if leaf.bias {
-                    double(format!("{}.bias", leaf.path))?.f_reshape([outputs]).map_err(said)?
+                    modules.double::<Ix1>(&format!("{}.bias", leaf.path), &[outputs])?
                 } else {
-                    Tensor::f_zeros([outputs], (Kind::Double, weight.device())).map_err(said)?
+                    Array1::zeros(weight.nrows())
                 };
                 let mut layer = Layer { weight, bias };
                 if let Some((factor, offset)) = scaled.take() {
-                    layer = layer.behind(&factor, &offset).map_err(said)?;
+                    layer = layer.behind(&factor, &offset);
                 }
                 match layers.pop() {
-                    Some(before) if !activated && !gap => layers.push(layer.after(&before).map_err(said)?),
+                    Some(before) if !activated && !gap => layers.push(layer.after(&before)),
                     Some(before) => {
                         assumed = true;
                         layers.extend([before, layer]);
@@ -63,16 +62,16 @@ pub(super) fn fold(modules: &Modules, leaves: &[Leaf], numbered: bool) -> Result
                 }
                 activated = false;
             }
-            Shape::Norm(_) => {
-                let part = |part: &str| double(format!("{}.{part}", leaf.path));
+            Shape::Norm(channels) => {
+                let part = |part: &str| modules.double::<Ix1>(&format!("{}.{part}", leaf.path), &[channels]);
                 let (weight, bias) = (part("weight")?, part("bias")?);
                 let (mean, variance) = (part("running_mean")?, part("running_var")?);
-                let factor = weight / (variance + EPS).f_sqrt().map_err(said)?;
+                let factor = weight / (variance + EPS).sqrt();
                 let offset = bias - mean * &factor;
                 // Behind a layer and its ReLU, or before any layer, it belongs to the next one.
                 match layers.pop() {
                     Some(before) if !(activated || gap && numbered) => {
-                        layers.push(before.then(&factor, &offset).map_err(said)?);
+                        layers.push(before.then(&factor, &offset));
                     }
                     before => {
                         assumed |= before.is_some() && !activated;
@@ -91,7 +90,7 @@ pub(super) fn fold(modules: &Modules, leaves: &[Leaf], numbered: bool) -> Result
     match (scaled, layers.pop()) {
         (Some((factor, offset)), Some(last)) => {
             empty = true;
-            layers.push(last.then(&factor, &offset).map_err(said)?);
+            layers.push(last.then(&factor, &offset));
         }
         (_, last) => layers.extend(last),
     }
@@ -100,20 +99,17 @@ pub(super) fn fold(modules: &Modules, leaves: &[Leaf], numbered: bool) -> Result
 
 impl Layer {
     /// With its input scaled and moved.
-    fn behind(self, factor: &Tensor, offset: &Tensor) -> Result<Self, tch::TchError> {
-        Ok(Self {
-            bias: self.bias.f_add(&self.weight.f_mv(offset)?)?,
-            weight: self.weight.f_mul(&factor.f_unsqueeze(0)?)?,
-        })
+    fn behind(self, factor: &Array1<f64>, offset: &Array1<f64>) -> Self {
+        Self { bias: self.bias + self.weight.dot(offset), weight: self.weight * factor }
     }
 
     /// With its output scaled and moved.
-    fn then(self, factor: &Tensor, offset: &Tensor) -> Result<Self, tch::TchError> {
-        Ok(Self { weight: self.weight.f_mul(&factor.f_unsqueeze(1)?)?, bias: self.bias.f_mul(factor)?.f_add(offset)? })
+    fn then(self, factor: &Array1<f64>, offset: &Array1<f64>) -> Self {
+        Self { weight: self.weight * factor.view().insert_axis(Axis(1)), bias: self.bias * factor + offset }
     }
 
     /// Both in one, this one behind the other.
-    fn after(self, before: &Self) -> Result<Self, tch::TchError> {
-        Ok(Self { bias: self.bias.f_add(&self.weight.f_mv(&before.bias)?)?, weight: self.weight.f_mm(&before.weight)? })
+    fn after(self, before: &Self) -> Self {
+        Self { bias: self.bias + self.weight.dot(&before.bias), weight: self.weight.dot(&before.weight) }
     }
 }

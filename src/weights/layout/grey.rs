@@ -1,9 +1,9 @@
 //! First convolutions of one channel, for grey pictures, as ones of three that weigh colours as luminance does.
 
-use tch::{Kind, Tensor};
+use ndarray::{Array, Axis, Ix4, concatenate};
 
 use super::Assumption;
-use super::modules::{Modules, said};
+use super::modules::Modules;
 
 /// The weights of red, green and blue in luminance (ITU-R BT.601), as Pillow and torchvision have it.
 const LUMINANCE: [f64; 3] = [0.299, 0.587, 0.114];
@@ -20,10 +20,11 @@ pub(super) fn coloured(modules: &Modules, conv: &str, assumptions: &mut Vec<Assu
     if inputs != 1 {
         return Ok(false);
     }
-    let weight = modules.double(&name)?;
-    let luminance = Tensor::from_slice(&LUMINANCE).view([1, 3, 1, 1]);
-    let coloured = weight.f_mul(&luminance).and_then(|weight| weight.f_to_kind(Kind::Float)).map_err(said)?;
-    modules.give(format!("backbone.{name}"), coloured);
+    let weight = modules.double::<Ix4>(&name, &modules.shape(&name)?)?;
+    let coloured = LUMINANCE.map(|share| weight.mapv(|value| (value * share) as f32));
+    let coloured = concatenate(Axis(1), &coloured.each_ref().map(Array::view));
+    let coloured = coloured.map_err(|error| format!("{name}: {error}"))?;
+    modules.give(format!("backbone.{name}"), coloured.into());
     assumptions.push(Assumption::new("it takes grey pictures, as luminance", None));
     Ok(true)
 }

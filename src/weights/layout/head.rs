@@ -7,11 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use tch::{Kind, Tensor, no_grad};
-
 use super::Assumption;
 use super::fold::{Folded, fold};
-use super::modules::{Leaf, Modules, OUTSIDE, Shape, said};
+use super::modules::{Leaf, Modules, OUTSIDE, Shape};
 use super::names::{listed, natural};
 use super::recognised::Refusal;
 use super::way;
@@ -154,7 +152,8 @@ fn predictor(groups: &Groups, features: i64) -> Option<Leaf> {
 /// Leaves out the layers of heads that serve training alone.
 fn leave_out(modules: &Modules, groups: &Groups) {
     // A convolution may stand anywhere.
-    let matrix = |leaf: &Leaf| modules.get(&format!("{}.weight", leaf.path)).is_some_and(|weight| weight.dim() == 2);
+    let matrix =
+        |leaf: &Leaf| modules.get(&format!("{}.weight", leaf.path)).is_some_and(|weight| weight.shape().len() == 2);
     let linear = |leaf: &Leaf| match leaf.shape {
         Shape::Linear(..) => matrix(leaf),
         Shape::Norm(_) => true,
@@ -313,15 +312,17 @@ fn take(modules: &Modules, chain: &Chain, features: i64, ours: &str) -> Result<H
         modules.linear(leaf, &format!("backbone.{ours}"), true)?;
         return Ok(Head { classes: *classes, ..Head::default() });
     }
-    let folded = no_grad(|| fold(modules, &chain.leaves, chain.numbered));
+    if follow(&chain.leaves, features).is_none() {
+        return Err(format!("{ours}: layers that do not follow one another"));
+    }
+    let folded = fold(modules, &chain.leaves, chain.numbered);
     let Folded { layers, activated, empty } = folded.map_err(|message| format!("{ours}: {message}"))?;
-    let mut hidden: Vec<i64> = layers.iter().map(|layer| layer.weight.size()[0]).collect();
+    let mut hidden: Vec<i64> = layers.iter().map(|layer| layer.weight.nrows() as i64).collect();
     let classes = hidden.pop().unwrap_or(0);
-    for (number, layer) in layers.iter().enumerate() {
+    for (number, layer) in layers.into_iter().enumerate() {
         let name = if hidden.is_empty() { format!("backbone.{ours}") } else { format!("backbone.{ours}.{number}") };
-        let single = |tensor: &Tensor| tensor.f_to_kind(Kind::Float).map_err(said);
-        modules.give(format!("{name}.weight"), single(&layer.weight)?);
-        modules.give(format!("{name}.bias"), single(&layer.bias)?);
+        modules.give(format!("{name}.weight"), layer.weight.mapv(|value| value as f32).into());
+        modules.give(format!("{name}.bias"), layer.bias.mapv(|value| value as f32).into());
     }
     let mut head = Head { classes, hidden, assumptions: Vec::new() };
     if activated || empty || !chain.numbered {

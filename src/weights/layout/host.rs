@@ -10,12 +10,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tch::Tensor;
-
 use super::modules::{Modules, OUTSIDE};
 use super::names::natural;
 use super::residual::Whose;
 use super::{pytorchcv, timm};
+use crate::weights::StoredTensor;
 
 /// Under what stands, in a stage's container, that is beside the container of its blocks and behind it.
 pub(super) const BEHIND: &str = "behind";
@@ -45,7 +44,7 @@ pub(super) struct Host {
     renamed: Vec<(String, String)>,
 }
 
-type Tensors = BTreeMap<String, Tensor>;
+type Tensors = BTreeMap<String, StoredTensor>;
 
 /// Every network that a file's names show.
 pub(super) fn find(tensors: &Tensors) -> Vec<Host> {
@@ -55,7 +54,7 @@ pub(super) fn find(tensors: &Tensors) -> Vec<Host> {
         if hosts.len() >= MAX_HOSTS {
             break;
         }
-        let of_picture = |sides: [i64; 2]| matches!(tensor.size()[..], [_, 1 | 3, a, b] if [a, b] == sides);
+        let of_picture = |sides: [i64; 2]| matches!(*tensor.shape(), [_, 1 | 3, a, b] if [a, b] == sides);
         if let Some(prefix) = before(name, "features.init_block.conv.conv.weight") {
             hosts.push(host(Family::Residual(Whose { pytorchcv: true, ..Whose::default() }), prefix, Vec::new()));
         } else if let Some(prefix) = before(name, "_conv_stem.weight") {
@@ -139,7 +138,7 @@ fn residual(tensors: &Tensors) -> Vec<Host> {
         let mut labels: Vec<(&str, &String)> = inside.iter().map(|(label, blocks)| (*label, blocks)).collect();
         labels.sort_by(|a, b| natural(a.0, b.0));
         let (first, blocks) = *labels.first()?;
-        let size = tensors.get(&format!("{blocks}0.conv1.weight"))?.size();
+        let size = tensors.get(&format!("{blocks}0.conv1.weight"))?.shape();
         let width = *size.get(1)?;
         let outside = |name: &str| !containers.hold(name);
         let (prefix, conv) = stem(tensors, parent, width, &outside)?;
@@ -176,7 +175,7 @@ fn stem<'t>(
     let mut prefix = parent_of_blocks;
     loop {
         let of_picture = tensors.iter().filter(|(name, tensor)| {
-            matches!(tensor.size()[..], [outputs, 1 | 3, a, b] if outputs == width && a == b && a > 1)
+            matches!(*tensor.shape(), [outputs, 1 | 3, a, b] if outputs == width && a == b && a > 1)
                 && name.starts_with(prefix)
                 && outside(name)
         });
@@ -200,7 +199,7 @@ fn stem_norm<'t>(
 ) -> Option<&'t str> {
     let norms: Vec<&str> = tensors
         .iter()
-        .filter(|(name, tensor)| name.starts_with(prefix) && outside(name) && tensor.size() == [width])
+        .filter(|(name, tensor)| name.starts_with(prefix) && outside(name) && tensor.shape() == [width])
         .filter_map(|(name, _)| name.strip_suffix(".running_mean"))
         .collect();
     if let [only] = norms[..] {

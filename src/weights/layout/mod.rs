@@ -46,9 +46,7 @@ mod words;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
-use tch::Tensor;
-
-use super::Checkpoint;
+use super::{Checkpoint, StoredTensor};
 use crate::attention::{CbamConfig, SpatialAttentionConfig};
 use crate::{Error, Result};
 use host::{Family, Host};
@@ -182,7 +180,7 @@ impl Checkpoint {
 }
 
 /// What can be said of a file that shows no network, or several.
-fn not_one(tensors: &BTreeMap<String, Tensor>, hosts: &[Host]) -> String {
+fn not_one(tensors: &BTreeMap<String, StoredTensor>, hosts: &[Host]) -> String {
     if hosts.len() < 2 {
         return stranger(tensors);
     }
@@ -195,10 +193,10 @@ fn not_one(tensors: &BTreeMap<String, Tensor>, hosts: &[Host]) -> String {
 }
 
 /// What can be said of tensors that belong to no backbone that is known.
-fn stranger(tensors: &BTreeMap<String, Tensor>) -> String {
+fn stranger(tensors: &BTreeMap<String, StoredTensor>) -> String {
     let any = |part: &str| tensors.keys().any(|name| name.starts_with(part) || name.contains(&format!(".{part}")));
     let known = "ResNet, ResNeXt, wide ResNet, VGG, MobileNetV2 and EfficientNet-Lite are";
-    let attends = |(name, tensor): &(&String, &Tensor)| words::looks_like_attention(name, Some(&tensor.size()));
+    let attends = |(name, tensor): &(&String, &StoredTensor)| words::looks_like_attention(name, Some(tensor.shape()));
     let attention: Vec<&str> = tensors.iter().filter(attends).map(|(name, _)| name.as_str()).collect();
     let prefix = common_prefix(tensors).map(|prefix| format!("; all names begin with {prefix:?}"));
     let attends = (!attention.is_empty()).then(|| format!("; attention: {}", listed(&attention)));
@@ -219,7 +217,7 @@ fn stranger(tensors: &BTreeMap<String, Tensor>) -> String {
 }
 
 /// What all names have before a dot.
-fn common_prefix(tensors: &BTreeMap<String, Tensor>) -> Option<&str> {
+fn common_prefix(tensors: &BTreeMap<String, StoredTensor>) -> Option<&str> {
     let (first, last) = (tensors.keys().next()?, tensors.keys().next_back()?);
     let same = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
     let dot = first.as_bytes()[..same].iter().rposition(|byte| *byte == b'.')?;

@@ -6,10 +6,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use tch::{Kind, Tensor, no_grad};
+use ndarray::{Array, Array1, ArrayD, Dimension, Ix1};
 
 use super::names::natural;
-use crate::weights::dtype::{is_float, kind_name};
+use crate::weights::{Dtype, StoredTensor};
 
 /// What a name outside of the network begins with.
 pub(super) const OUTSIDE: char = '/';
@@ -17,12 +17,12 @@ pub(super) const OUTSIDE: char = '/';
 /// Tensors by name. What a recogniser takes is explained; what is left at the end stands in the way, or is left out.
 #[derive(Debug)]
 pub(super) struct Modules {
-    pub(super) tensors: BTreeMap<String, Tensor>,
+    pub(super) tensors: BTreeMap<String, StoredTensor>,
     /// The names in the file, of those that have another here.
     originals: BTreeMap<String, String>,
     taken: RefCell<BTreeSet<String>>,
     /// The tensors taken, by the names of this crate's networks.
-    pub(super) renamed: RefCell<BTreeMap<String, Tensor>>,
+    pub(super) renamed: RefCell<BTreeMap<String, StoredTensor>>,
     pub(super) left_out: RefCell<BTreeSet<String>>,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Leaf {
 
 impl Modules {
     /// The tensors of a file, each under the name that `rename` gives it.
-    pub(super) fn new(tensors: &BTreeMap<String, Tensor>, rename: impl Fn(&str) -> String) -> Self {
+    pub(super) fn new(tensors: &BTreeMap<String, StoredTensor>, rename: impl Fn(&str) -> String) -> Self {
         let (mut renamed, mut originals) = (BTreeMap::new(), BTreeMap::new());
         for (name, tensor) in tensors {
             let mut here = rename(name);
@@ -63,7 +63,7 @@ impl Modules {
             if here != *name {
                 originals.insert(here.clone(), name.clone());
             }
-            renamed.insert(here, tensor.shallow_clone());
+            renamed.insert(here, tensor.clone());
         }
         let modules = Self {
             tensors: renamed,
@@ -96,7 +96,7 @@ impl Modules {
         self.tensors.contains_key(name)
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Tensor> {
+    pub(super) fn get(&self, name: &str) -> Option<&StoredTensor> {
         self.tensors.get(name)
     }
 
@@ -133,7 +133,7 @@ impl Modules {
     fn shape_of(&self, path: &str, parts: &[&str]) -> Shape {
         let size = |part: &str| {
             let name = if part.is_empty() { path.to_owned() } else { format!("{path}.{part}") };
-            self.tensors.get(&name).map(Tensor::size).unwrap_or_default()
+            self.tensors.get(&name).map(|tensor| tensor.shape().to_vec()).unwrap_or_default()
         };
         let first = size(parts[0]);
         let only = |known: &[&str]| parts.iter().all(|part| known.contains(part));
@@ -162,7 +162,7 @@ impl Modules {
 
     /// The shape of a tensor, or an error that names it.
     pub(super) fn shape(&self, name: &str) -> Result<Vec<i64>, String> {
-        self.tensors.get(name).map(Tensor::size).ok_or_else(|| format!("{name} is missing"))
+        self.tensors.get(name).map(|tensor| tensor.shape().to_vec()).ok_or_else(|| format!("{name} is missing"))
     }
 
     /// The shape of a tensor of `N` axes.
@@ -173,29 +173,35 @@ impl Modules {
     }
 
     /// Marks a tensor as explained, and returns it.
-    pub(super) fn explain(&self, name: &str) -> Result<Tensor, String> {
+    pub(super) fn explain(&self, name: &str) -> Result<StoredTensor, String> {
         let tensor = self.tensors.get(name).ok_or_else(|| format!("{name} is missing"))?;
         self.taken.borrow_mut().insert(name.to_owned());
-        Ok(tensor.shallow_clone())
+        Ok(tensor.clone())
     }
 
-    /// Marks a tensor of numbers with fractions as explained, and returns it in f64.
-    pub(super) fn double(&self, name: &str) -> Result<Tensor, String> {
+    /// Marks a tensor of numbers with fractions as explained, and returns it in f64, in a shape of as many elements.
+    pub(super) fn double<D: Dimension>(&self, name: &str, shape: &[i64]) -> Result<Array<f64, D>, String> {
         let tensor = self.explain(name)?;
         self.of_fractions(name, &tensor)?;
-        tensor.f_to_kind(Kind::Double).map_err(said)
+        let sides: Vec<usize> = shape.iter().map(|&side| side as usize).collect();
+        let array = ArrayD::from_shape_vec(sides, tensor.doubles()).and_then(ArrayD::into_dimensionality);
+        array.map_err(|_| self.wrong(name, &tensor, shape))
     }
 
     /// Refuses integers where a network computes with fractions: quantised weights mean something else.
-    fn of_fractions(&self, name: &str, tensor: &Tensor) -> Result<(), String> {
-        if is_float(tensor.kind()) {
+    fn of_fractions(&self, name: &str, tensor: &StoredTensor) -> Result<(), String> {
+        if tensor.dtype().is_float() {
             return Ok(());
         }
-        Err(format!("{} holds {}, and weights are fractions", self.original(name), kind_name(tensor.kind())))
+        Err(format!("{} holds {}, and weights are fractions", self.original(name), tensor.dtype()))
+    }
+
+    fn wrong(&self, name: &str, tensor: &StoredTensor, shape: &[i64]) -> String {
+        format!("{} {:?} where {shape:?} belongs", self.original(name), tensor.shape())
     }
 
     /// A tensor of one of this crate's names.
-    pub(super) fn give(&self, ours: String, tensor: Tensor) {
+    pub(super) fn give(&self, ours: String, tensor: StoredTensor) {
         self.renamed.borrow_mut().insert(ours, tensor);
     }
 
@@ -205,17 +211,19 @@ impl Modules {
         let norms = renamed.keys().filter_map(|name| name.strip_suffix(".running_var")).map(str::to_owned);
         for norm in norms.collect::<Vec<_>>() {
             let (weight, variance) = (format!("{norm}.weight"), format!("{norm}.running_var"));
-            let scaled = match (renamed.get(&weight), renamed.get(&variance)) {
-                (Some(weight), Some(variance)) if [weight, variance].iter().all(|held| is_float(held.kind())) => {
-                    no_grad(|| {
-                        let variance = variance.f_to_kind(Kind::Double)?;
-                        let factor = ((&variance + to) / (&variance + from)).f_sqrt()?;
-                        weight.f_to_kind(Kind::Double)?.f_mul(&factor)?.f_to_kind(Kind::Float)
-                    })
-                }
-                _ => continue,
-            };
-            renamed.insert(weight, scaled.map_err(said)?);
+            let (Some(held), Some(variances)) = (renamed.get(&weight), renamed.get(&variance)) else { continue };
+            if ![held, variances].iter().all(|held| held.dtype().is_float()) {
+                continue;
+            }
+            if held.shape() != variances.shape() {
+                return Err(format!("{weight} {:?} beside variances {:?}", held.shape(), variances.shape()));
+            }
+            let scaled = held.doubles().into_iter().zip(variances.doubles());
+            let scaled =
+                scaled.map(|(weight, variance)| (weight * ((variance + to) / (variance + from)).sqrt()) as f32);
+            let scaled = StoredTensor::from(scaled.collect::<Array1<f32>>());
+            let scaled = scaled.reshape(held.shape()).map_err(|_| format!("{weight} {:?}", held.shape()))?;
+            renamed.insert(weight, scaled);
         }
         Ok(())
     }
@@ -241,8 +249,7 @@ impl Modules {
     /// Takes a tensor as another shape of as many elements.
     pub(super) fn take_reshaped(&self, name: &str, ours: String, shape: &[i64]) -> Result<(), String> {
         let tensor = self.explain(name)?;
-        let wrong = |_| format!("{} {:?} where {shape:?} belongs", self.original(name), tensor.size());
-        self.give(ours, tensor.f_reshape(shape).map_err(wrong)?);
+        self.give(ours, tensor.reshape(shape).map_err(|_| self.wrong(name, &tensor, shape))?);
         Ok(())
     }
 
@@ -255,7 +262,7 @@ impl Modules {
         if leaf.bias {
             self.take_reshaped(&format!("{}.bias", leaf.path), format!("{ours}.bias"), &[outputs])?;
         } else if bias {
-            let zeros = Tensor::f_zeros([outputs], (Kind::Float, tch::Device::Cpu)).map_err(said)?;
+            let zeros = StoredTensor::zeros(Dtype::F32, &[outputs]).map_err(|error| error.to_string())?;
             self.give(format!("{ours}.bias"), zeros);
         }
         Ok(())
@@ -292,10 +299,11 @@ impl Modules {
         Ok(())
     }
 
-    /// One tensor less another, in f32.
-    pub(super) fn less(&self, name: &str, subtrahend: &str) -> Result<Tensor, String> {
-        let (tensor, subtrahend) = (self.double(name)?, self.double(subtrahend)?);
-        no_grad(|| tensor.f_sub(&subtrahend)?.f_to_kind(Kind::Float)).map_err(said)
+    /// One tensor less another of its shape, which has one axis; in f32.
+    pub(super) fn less(&self, name: &str, subtrahend: &str) -> Result<StoredTensor, String> {
+        let shape = self.shape(name)?;
+        let [tensor, subtrahend] = [name, subtrahend].map(|name| self.double::<Ix1>(name, &shape));
+        Ok((tensor? - subtrahend?).mapv(|value| value as f32).into())
     }
 
     fn backbone(&self, name: &str) -> Result<(), String> {
@@ -321,12 +329,7 @@ impl Modules {
 }
 
 /// Whether a tensor only counts: batches, steps, averaged models.
-fn is_counter(name: &str, tensor: &Tensor) -> bool {
-    let integer = matches!(tensor.kind(), Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8);
-    name.ends_with("num_batches_tracked") || (tensor.dim() == 0 && integer)
-}
-
-/// The first line of what libtorch says.
-pub(super) fn said(error: tch::TchError) -> String {
-    crate::weights::dtype::first_line(&error)
+fn is_counter(name: &str, tensor: &StoredTensor) -> bool {
+    let integer = !tensor.dtype().is_float() && tensor.dtype() != Dtype::Bool;
+    name.ends_with("num_batches_tracked") || (tensor.shape().is_empty() && integer)
 }

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
-use tch::Tensor;
-
 use super::{AttentionKind, Layout, SiteAttention};
 use crate::Remedy;
 use crate::attention::PoolOrder;
 use crate::backbone::{Arch, StrideIn, Variant};
+use crate::weights::StoredTensor;
 
 /// ImageNet's.
 const PUBLISHED_CLASSES: i64 = 1000;
@@ -117,7 +116,7 @@ pub struct Recognised {
     /// The tensors by the names of this crate's networks: `backbone.` and torchvision's name, `attention.`, the site with
     /// `_` for `.`, the kind, and the name inside; reshaped where linear layers were 1×1 convolutions. They share
     /// memory with the checkpoint's where they are the same. Counters are left out.
-    pub tensors: BTreeMap<String, Tensor>,
+    pub tensors: BTreeMap<String, StoredTensor>,
     /// How many of the tensors left out look like attention.
     pub(super) dropped: usize,
 }

@@ -324,7 +324,7 @@ fn shortcut(modules: &Modules, block: &str, channels: i64) -> Result<Option<(Str
     let number = |leaf: &Leaf| leaf.path.rsplit_once('.').and_then(|(_, last)| last.parse::<u32>().ok());
     let convs = leaves.iter().filter(|leaf| leaf.shape == Shape::Linear(channels, inputs));
     for conv in convs {
-        let is_matrix = modules.get(&format!("{}.weight", conv.path)).is_some_and(|weight| weight.dim() == 4);
+        let is_matrix = modules.get(&format!("{}.weight", conv.path)).is_some_and(|weight| weight.shape().len() == 4);
         let mut norms =
             leaves.iter().filter(|leaf| leaf.shape == Shape::Norm(channels) && parent(leaf) == parent(conv));
         let (true, Some(norm), None) = (is_matrix, norms.next(), norms.next()) else { continue };

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use tch::{Kind, Tensor};
-
 use super::modules::{Modules, OUTSIDE};
 use super::names::listed;
 use super::recognised::Refusal;
@@ -11,7 +9,7 @@ use super::words::{Normalises, looks_like_attention, normalises, scales, serves_
 use super::{RecogniseOptions, grey};
 use crate::Remedy;
 use crate::backbone::{Arch, Variant};
-use crate::weights::dtype::is_float;
+use crate::weights::StoredTensor;
 
 /// How near a mean or a deviation must be to the usual one, in levels of a picture of 8 bits.
 const CLOSE: f64 = 0.3;
@@ -19,7 +17,7 @@ const CLOSE: f64 = 0.3;
 /// What has become of the tensors.
 pub(super) struct Finished {
     /// Those taken, by the names of this crate's networks.
-    pub(super) tensors: BTreeMap<String, Tensor>,
+    pub(super) tensors: BTreeMap<String, StoredTensor>,
     /// The file's names of those left out, sorted; BatchNorm's counters are not among them.
     pub(super) left_out: Vec<String>,
     /// How many of these look like attention.
@@ -44,9 +42,9 @@ impl Modules {
         let channels = grey::channels(variant.grey);
         let normalising: Vec<&str> = left.iter().copied().filter(|name| self.normalises(name, channels)).collect();
         let taken = if self.are_usual(&normalising, arch, variant) { &normalising[..] } else { &[] };
-        let size = |name: &str| self.tensors.get(name).map(Tensor::size).unwrap_or_default();
+        let size = |name: &str| self.tensors.get(name).map_or(&[][..], StoredTensor::shape);
         let in_block = |name: &str| name.strip_prefix("layer").is_some_and(|rest| rest.contains('.'));
-        let attends = |name: &&&str| in_block(name) || looks_like_attention(name, Some(&size(name)));
+        let attends = |name: &&&str| in_block(name) || looks_like_attention(name, Some(size(name)));
         let computes = |name: &&&str| match name.strip_prefix(OUTSIDE) {
             _ if taken.contains(*name) => false,
             Some(outside) => self.tensors.get(**name).is_some_and(|tensor| computes(outside, tensor, widths, channels)),
@@ -90,9 +88,9 @@ impl Modules {
 
     /// Whether a tensor looks like a mean or a deviation of pictures of so many channels.
     fn normalises(&self, name: &str, channels: i64) -> bool {
-        let fits = |tensor: &Tensor| {
-            let numbers = i64::try_from(tensor.numel()).unwrap_or(0);
-            is_float(tensor.kind()) && [1, channels].contains(&numbers)
+        let fits = |tensor: &StoredTensor| {
+            let numbers = i64::try_from(tensor.len()).unwrap_or(0);
+            tensor.dtype().is_float() && [1, channels].contains(&numbers)
         };
         normalises(name).is_some() && !serves_training(name) && self.tensors.get(name).is_some_and(fits)
     }
@@ -109,9 +107,10 @@ impl Modules {
         let usual = variant.preprocess(arch);
         let are = |name: &str, usual: [f32; 3], scale: f64| {
             let Some(tensor) = self.tensors.get(name) else { return false };
-            let usual = Tensor::from_slice(&usual).to_kind(Kind::Double) / scale;
-            let values = tensor.f_to_kind(Kind::Double).and_then(|values| values.f_flatten(0, -1));
-            values.is_ok_and(|values| (values - usual).abs().max().double_value(&[]) * scale < CLOSE)
+            let values = tensor.doubles(); // one for all channels, or one for each
+            let mut of_channels = usual.iter().zip(values.iter().cycle());
+            let close = |(usual, value): (&f32, &f64)| (value - f64::from(*usual) / scale).abs() * scale < CLOSE;
+            !values.is_empty() && of_channels.all(close)
         };
         [1.0, 255.0].into_iter().any(|scale| are(mean, usual.mean, scale) && are(deviation, usual.std, scale))
     }
@@ -120,18 +119,18 @@ impl Modules {
 /// Whether a tensor beside a network may take part in its answer: all of four axes, as convolutions have them; unless its name says
 /// that it serves training, what could act on the channels of pictures or has a side of one of these widths, and a single number that
 /// is a layer's or is called as one that a network pools, scales or normalises by.
-fn computes(name: &str, tensor: &Tensor, widths: &[i64], channels: i64) -> bool {
-    let size = tensor.size();
+fn computes(name: &str, tensor: &StoredTensor, widths: &[i64], channels: i64) -> bool {
+    let size = tensor.shape();
     if size.len() == 4 {
         return true;
     }
-    if !is_float(tensor.kind()) || serves_training(name) {
+    if !tensor.dtype().is_float() || serves_training(name) {
         return false;
     }
-    if tensor.numel() == 1 {
+    if tensor.len() == 1 {
         let of_layer = matches!(name.rsplit('.').next(), Some("weight" | "bias"));
         return of_layer || scales(name) || normalises(name).is_some();
     }
-    let on_pictures = matches!(size[..], [side] | [_, side] | [side, _, _] if side == channels);
+    let on_pictures = matches!(*size, [side] | [_, side] | [side, _, _] if side == channels);
     on_pictures || size.iter().any(|side| *side > 1 && widths.contains(side))
 }

@@ -3,7 +3,7 @@
 use cbam::explain::ExplainOptions;
 use cbam::maps::Method;
 use cbam::network::Network;
-use cbam::weights::Checkpoint;
+use cbam::weights::{Checkpoint, restore};
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
@@ -14,7 +14,7 @@ const STAGES: [&str; 2] = ["head", "stage5"];
 
 fn golden(file: &str, name: &str) -> Tensor {
     let path = crate::file(format!("tests/golden/explain/{file}.safetensors"));
-    Checkpoint::open(path).unwrap().tensors[name].shallow_clone()
+    restore(&Checkpoint::open(path).unwrap().tensors[name]).unwrap()
 }
 
 pub(super) fn pixels() -> Tensor {

@@ -3,7 +3,7 @@
 use cbam::backbone::Arch;
 use cbam::explain::grad_cam;
 use cbam::network::Network;
-use cbam::weights::Checkpoint;
+use cbam::weights::{Checkpoint, restore};
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
 
@@ -11,7 +11,7 @@ use crate::backbone::pretrained;
 
 fn golden(name: &str) -> Tensor {
     let path = crate::file("tests/golden/explain/grad_cam.safetensors");
-    Checkpoint::open(path).unwrap().tensors[name].shallow_clone()
+    restore(&Checkpoint::open(path).unwrap().tensors[name]).unwrap()
 }
 
 /// Minimum to 0, then maximum to 1, as the package scales its maps.

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use cbam::train::optim::{AdamW, Ema, Group, Optimizer, Rule, Sgd, clip_norm};
-use cbam::weights::Checkpoint;
+use cbam::weights::{Checkpoint, restore_all};
 use tch::{Device, Kind, Tensor, nn};
 
 const RATES: [f64; 6] = [0.01, 0.02, 0.05, 0.05, 0.03, 0.004];
 
 fn golden(case: &str) -> BTreeMap<String, Tensor> {
     let path = crate::file(format!("tests/golden/optim/{case}.safetensors"));
-    Checkpoint::open(path).unwrap().tensors
+    restore_all(&Checkpoint::open(path).unwrap().tensors).unwrap()
 }
 
 /// `fast` in the store's group 1, `slow` in group 0, of the golden's values.

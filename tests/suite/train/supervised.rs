@@ -15,7 +15,7 @@ use cbam::train::{
     Observer, OptimizerKind, RunOptions, Start, StepReport, SupervisedOptions, SupervisedReport, TrainPart,
     class_names, loader_speed, supervised, supervised_network,
 };
-use cbam::weights::{Checkpoint, Precision};
+use cbam::weights::{Checkpoint, Precision, store_all};
 use image::{Rgb, RgbImage};
 use tch::{Device, Tensor};
 
@@ -306,7 +306,7 @@ fn what_a_backbone_was_taken_for_is_said() {
     make_classes(&folder.path().join("classes"));
     let network = Network::new(NetworkConfig::plain(Arch::ResNet50), Device::Cpu).unwrap();
     let strip = |(name, tensor): (String, Tensor)| Some((name.strip_prefix("backbone.")?.to_owned(), tensor));
-    let tensors: BTreeMap<_, _> = network.variables().variables().into_iter().filter_map(strip).collect();
+    let tensors = store_all(network.variables().variables().into_iter().filter_map(strip)).unwrap();
     Checkpoint::new(tensors, BTreeMap::new()).save(folder.path().join("w.safetensors"), Precision::Keep).unwrap();
     let told = |more: &[&str]| {
         let mut command = crate::program("cbam-train");

@@ -10,7 +10,7 @@ use cbam::weights::Precision;
 use tch::{Device, Kind, no_grad};
 
 /// A network of the golden file, its weights by the generator's rule.
-pub(super) fn tensors(name: &str) -> BTreeMap<String, Tensor> {
+pub(super) fn tensors(name: &str) -> Tensors {
     let text = std::fs::read_to_string(crate::file("tests/golden/layouts/answers.txt")).unwrap();
     let start = format!("= {name}\n");
     let lines = text.split_once(&start).unwrap_or_else(|| panic!("no {name}")).1.split("= ").next().unwrap();
@@ -23,7 +23,7 @@ pub(super) fn tensors(name: &str) -> BTreeMap<String, Tensor> {
             fill(&name, &tensor);
             tensor
         };
-        tensors.insert(name, tensor);
+        tensors.insert(name, store(&tensor).unwrap());
     };
     for line in lines.lines() {
         let mut words = line.split(' ');
@@ -43,7 +43,7 @@ pub(super) fn tensors(name: &str) -> BTreeMap<String, Tensor> {
 }
 
 /// A file of such tensors, in a folder that goes with it.
-pub(super) fn written(tensors: BTreeMap<String, Tensor>) -> (tempfile::TempDir, PathBuf) {
+pub(super) fn written(tensors: Tensors) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("theirs.safetensors");
     Checkpoint::new(tensors, BTreeMap::new()).save(&path, Precision::Keep).unwrap();
@@ -88,7 +88,7 @@ type Case = (&'static str, fn(&mut OpenOptions), &'static [&'static str]);
 fn networks_in_any_names_answer_as_pytorch_does() {
     const POOL: &str = "max pooling follows";
     let path = crate::file("tests/golden/layouts/answers.safetensors");
-    let golden = Checkpoint::open(path).unwrap().tensors;
+    let golden = cbam::weights::restore_all(&Checkpoint::open(path).unwrap().tensors).unwrap();
     let usual: fn(&mut OpenOptions) = |_| ();
     let cases: [Case; 43] = [
         ("averaged", usual, &[POOL]),
@@ -159,7 +159,7 @@ fn networks_in_any_names_answer_as_pytorch_does() {
 #[test]
 fn what_names_cannot_tell_and_nobody_says_is_refused_or_another_network() {
     let path = crate::file("tests/golden/layouts/answers.safetensors");
-    let golden = Checkpoint::open(path).unwrap().tensors;
+    let golden = cbam::weights::restore_all(&Checkpoint::open(path).unwrap().tensors).unwrap();
     for name in ["cbam ca.fc1 sa.conv max mean", "no pooling"] {
         let opened = open(name, |_| ()).unwrap();
         assert!(opened.assumptions.iter().any(|assumption| assumption.otherwise.is_some()), "{:?}", opened.assumptions);
@@ -188,9 +188,8 @@ fn what_names_cannot_tell_and_nobody_says_is_refused_or_another_network() {
 #[test]
 fn a_backbone_alone_leaves_attention_out_only_if_that_is_asked_for() {
     let mut unknown = tensors("head mlp");
-    unknown
-        .insert("layer2.0.coord.conv_h.weight".to_owned(), Tensor::zeros([128, 8, 1, 1], (Kind::Float, Device::Cpu)));
-    unknown.insert("aux.weight".to_owned(), Tensor::zeros([3, 3], (Kind::Float, Device::Cpu)));
+    unknown.insert("layer2.0.coord.conv_h.weight".to_owned(), zeros(&[128, 8, 1, 1]));
+    unknown.insert("aux.weight".to_owned(), zeros(&[3, 3]));
     let (_folder, path) = written(unknown);
     let open = |arch, drop_attention| {
         let mut options = OpenOptions::default();
@@ -218,7 +217,7 @@ fn of_two_networks_in_one_file_one_must_be_chosen() {
     let one = tensors("head none");
     let under = |prefix: &str| {
         let one = one.iter();
-        one.map(|(name, tensor)| (format!("{prefix}.{name}"), tensor.shallow_clone())).collect::<BTreeMap<_, _>>()
+        one.map(|(name, tensor)| (format!("{prefix}.{name}"), tensor.clone())).collect::<BTreeMap<_, _>>()
     };
     let mut both = under("student");
     both.extend(under("teacher.backbone"));
@@ -238,7 +237,6 @@ fn of_two_networks_in_one_file_one_must_be_chosen() {
 
 #[test]
 fn what_may_take_part_in_the_answer_is_never_left_out() {
-    let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
     for (name, shape, said) in [
         ("layer1.0.foo.weight", &[64, 64, 3, 3][..], "layer1.0.foo.weight"),
         ("aux.weight", &[9, 512], "2 heads"),

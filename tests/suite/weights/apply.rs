@@ -1,6 +1,7 @@
 //! A checkpoint into a network's variables.
 
 use super::*;
+use cbam::weights::Apply;
 use tch::nn::{Init, VarStore};
 use tch::{Device, Kind};
 
@@ -15,8 +16,8 @@ fn network() -> VarStore {
 }
 
 fn in_memory(tensors: &[(&str, Tensor)]) -> Checkpoint {
-    let tensors = tensors.iter().map(|(name, tensor)| ((*name).to_owned(), tensor.shallow_clone())).collect();
-    Checkpoint::new(tensors, BTreeMap::new())
+    let tensors = tensors.iter().map(|(name, tensor)| ((*name).to_owned(), tensor));
+    Checkpoint::new(store_all(tensors).unwrap(), BTreeMap::new())
 }
 
 #[test]

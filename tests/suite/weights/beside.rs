@@ -12,13 +12,8 @@ use tch::Device;
 /// Tensors by name and shape.
 type Layers<'a> = &'a [(&'a str, &'a [i64])];
 
-/// Zeros of any size that take no memory.
-fn zeros(shape: &[i64]) -> Tensor {
-    Tensor::from(0.0_f32).expand(shape, false)
-}
-
 /// Adds layers: of two axes or four with a bias, of one axis a BatchNorm; a name with `=` is of a tensor alone.
-fn with(mut tensors: BTreeMap<String, Tensor>, layers: Layers<'_>) -> BTreeMap<String, Tensor> {
+fn with(mut tensors: Tensors, layers: Layers<'_>) -> Tensors {
     for (name, shape) in layers {
         let parts: &[&str] = match (name.strip_prefix('='), shape.len()) {
             (Some(alone), _) => {
@@ -36,13 +31,13 @@ fn with(mut tensors: BTreeMap<String, Tensor>, layers: Layers<'_>) -> BTreeMap<S
     tensors
 }
 
-fn recognise(tensors: BTreeMap<String, Tensor>) -> Result<Recognised, Error> {
+fn recognise(tensors: Tensors) -> Result<Recognised, Error> {
     Checkpoint::new(tensors, BTreeMap::new()).recognise()
 }
 
 /// The message and the remedy with which a network is refused.
 #[track_caller]
-fn refused(tensors: BTreeMap<String, Tensor>) -> (String, Option<Remedy>) {
+fn refused(tensors: Tensors) -> (String, Option<Remedy>) {
     match recognise(tensors) {
         Ok(found) => panic!("is taken for {found}, without {:?}", found.left_out),
         Err(Error::Weights { message, remedy, .. }) => (message, remedy),
@@ -51,23 +46,23 @@ fn refused(tensors: BTreeMap<String, Tensor>) -> (String, Option<Remedy>) {
 }
 
 #[track_caller]
-fn assumed(tensors: BTreeMap<String, Tensor>) -> String {
+fn assumed(tensors: Tensors) -> String {
     let found = recognise(tensors).unwrap();
     found.assumptions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// A ResNet-18 without a classifier.
-fn headless() -> BTreeMap<String, Tensor> {
+fn headless() -> Tensors {
     tensors("head none")
 }
 
 /// A ResNet-18 under `backbone.`, without a classifier.
-fn inside() -> BTreeMap<String, Tensor> {
+fn inside() -> Tensors {
     headless().into_iter().map(|(name, tensor)| (format!("backbone.{name}"), tensor)).collect()
 }
 
 /// A VGG-11 without its classifier, under `vgg.`.
-fn vgg() -> BTreeMap<String, Tensor> {
+fn vgg() -> Tensors {
     let features = tensors("vgg two layers").into_iter().filter(|(name, _)| name.starts_with("features."));
     features.map(|(name, tensor)| (format!("vgg.{name}"), tensor)).collect()
 }
@@ -145,7 +140,7 @@ fn what_has_a_way_to_the_answer_is_refused_whatever_its_name() {
     ];
     for (layers, said) in refusals {
         for base in [headless(), inside()] {
-            let (message, remedy) = refused(with(base.clone_all(), layers));
+            let (message, remedy) = refused(with(base.clone(), layers));
             assert!(message.contains(said), "{layers:?}: {message}");
             assert_eq!(remedy.unwrap().arch, "resnet18", "{layers:?}");
             let options = named(Arch::ResNet18);
@@ -172,17 +167,6 @@ fn named(arch: Arch) -> RecogniseOptions {
     options.recognising()
 }
 
-/// Copies of maps of tensors.
-trait CloneAll {
-    fn clone_all(&self) -> Self;
-}
-
-impl CloneAll for BTreeMap<String, Tensor> {
-    fn clone_all(&self) -> Self {
-        self.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
-    }
-}
-
 #[test]
 fn what_may_act_on_pictures_or_on_one_number_is_refused() {
     for layers in [
@@ -207,7 +191,7 @@ fn a_network_that_normalises_pictures_by_itself_is_known_by_its_numbers() {
     let normalised = |mean: [f32; 3], deviation: [f32; 3], shape: &[i64]| {
         let mut tensors = with(inside(), &[("head", &[9, 512])]);
         for (name, values) in [("mean", mean), ("std", deviation)] {
-            tensors.insert(name.to_owned(), Tensor::from_slice(&values).view(shape));
+            tensors.insert(name.to_owned(), StoredTensor::from(ndarray::arr1(&values)).reshape(shape).unwrap());
         }
         tensors
     };
@@ -238,7 +222,7 @@ fn a_network_that_normalises_pictures_by_itself_is_known_by_its_numbers() {
 fn what_takes_a_file_that_is_refused_is_said_by_programs_that_have_it() {
     let mut normalising = tensors("head dropout");
     for name in ["mean", "std"] {
-        normalising.insert(name.to_owned(), Tensor::from_slice(&[0.5_f32; 3]));
+        normalising.insert(name.to_owned(), StoredTensor::from(ndarray::arr1(&[0.5; 3])));
     }
     let (folder, path) = written(normalising);
     let said = |name: &str, arguments: &[&str]| {

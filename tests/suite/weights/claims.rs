@@ -4,25 +4,22 @@ use cbam::backbone::Arch;
 use cbam::maps::HEAD;
 use cbam::network::Network;
 use serde_json::{Value, json};
-use tch::{Device, Kind};
+use tch::Device;
 
 use super::*;
 
-const F32: (Kind, Device) = (Kind::Float, Device::Cpu);
-
 /// The configuration under which this crate's own weights file runs, and its tensors.
-fn bundled() -> (Value, BTreeMap<String, Tensor>) {
+fn bundled() -> (Value, Tensors) {
     let path = crate::file("assets/weights/efficientnet-lite0-attention.safetensors");
     let checkpoint = Checkpoint::open(path).unwrap();
     (serde_json::from_str(&checkpoint.metadata["network"]).unwrap(), checkpoint.tensors)
 }
 
 /// The message with which a file of this configuration and these tensors is refused; none if it opens.
-fn refused(config: &str, tensors: &BTreeMap<String, Tensor>) -> Option<String> {
+fn refused(config: &str, tensors: &Tensors) -> Option<String> {
     let file = tempfile::NamedTempFile::with_suffix(".safetensors").unwrap();
     let metadata = BTreeMap::from([("network".to_owned(), config.to_owned())]);
-    let tensors = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect();
-    Checkpoint::new(tensors, metadata).save(file.path(), cbam::weights::Precision::Keep).unwrap();
+    Checkpoint::new(tensors.clone(), metadata).save(file.path(), cbam::weights::Precision::Keep).unwrap();
     let message = Network::open(file.path(), Device::Cpu).err()?.to_string();
     assert!(message.contains(file.path().file_name().unwrap().to_str().unwrap()), "{message}");
     Some(message)
@@ -115,7 +112,7 @@ fn other_gates_numbers_and_lists_are_not_taken_on_trust_either() {
 
 #[test]
 fn a_small_file_of_a_large_backbone_is_refused_before_it_is_built() {
-    let small = BTreeMap::from([("backbone.x".to_owned(), Tensor::zeros([4], F32))]);
+    let small = BTreeMap::from([("backbone.x".to_owned(), zeros(&[4]))]);
     for arch in Arch::ALL {
         let config = json!({"arch": arch.name(), "classes": 1000, "short_side": 224, "attention": []}).to_string();
         let message = refused(&config, &small).unwrap();
@@ -123,7 +120,7 @@ fn a_small_file_of_a_large_backbone_is_refused_before_it_is_built() {
     }
     // A tensor without elements says any number of classes.
     let file = tempfile::NamedTempFile::with_suffix(".safetensors").unwrap();
-    let tensors = BTreeMap::from([("fc.weight".to_owned(), Tensor::zeros([1_000_000, 0], F32))]);
+    let tensors = BTreeMap::from([("fc.weight".to_owned(), zeros(&[1_000_000, 0]))]);
     Checkpoint::new(tensors, BTreeMap::new()).save(file.path(), cbam::weights::Precision::Keep).unwrap();
     for arch in [Arch::ResNet18, Arch::Vgg19] {
         Network::open_as(file.path(), arch, Device::Cpu).unwrap_err();

@@ -5,7 +5,6 @@ use std::process::Output;
 use super::*;
 use crate::backbone::pretrained;
 use cbam::backbone::Arch;
-use tch::Kind;
 
 fn cbam_weights(arguments: &[&str]) -> Output {
     program("cbam-weights").args(arguments).output().unwrap()
@@ -73,7 +72,7 @@ fn inspect_refuses_options_without_effect_and_says_no_network_that_does_not_open
         path.to_str().unwrap().to_owned()
     };
     let mut tensors = super::answers::tensors("head dropout");
-    let path = write(tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect());
+    let path = write(tensors.clone());
     let text = inspect(Path::new(&path));
     assert!(
         text.contains("assumed     a max pooling follows the first convolution (else --stem-pool none)\n"),
@@ -85,8 +84,7 @@ fn inspect_refuses_options_without_effect_and_says_no_network_that_does_not_open
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.code() == Some(2) && said.contains("--stride-in has no effect"), "{said}");
     // Names of a network, and a shape that is not.
-    tensors
-        .insert("layer3.1.conv2.weight".to_owned(), Tensor::zeros([256, 128, 3, 3], (Kind::Float, tch::Device::Cpu)));
+    tensors.insert("layer3.1.conv2.weight".to_owned(), zeros(&[256, 128, 3, 3]));
     let path = write(tensors);
     let text = inspect(Path::new(&path));
     assert!(
@@ -114,7 +112,7 @@ fn a_part_can_be_converted_and_what_was_read_is_said() {
 fn diff_lists_what_differs_and_says_so_by_its_exit_code() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, tensors: &[(&str, Tensor)]| {
-        let tensors = tensors.iter().map(|(name, tensor)| ((*name).to_owned(), tensor.shallow_clone())).collect();
+        let tensors = store_all(tensors.iter().map(|(name, tensor)| ((*name).to_owned(), tensor))).unwrap();
         let path = folder.path().join(name).to_str().unwrap().to_owned();
         Checkpoint::new(tensors, BTreeMap::new()).save(&path, cbam::weights::Precision::Keep).unwrap();
         path
@@ -136,7 +134,7 @@ fn diff_lists_what_differs_and_says_so_by_its_exit_code() {
         &[
             ("a", row([1.0, f32::NAN])),
             ("b", row([1.5, f32::INFINITY])),
-            ("c", row([1.0, 2.0]).to_kind(Kind::Half)),
+            ("c", row([1.0, 2.0]).to_kind(tch::Kind::Half)),
             ("d", row([1.0, 2.0]).unsqueeze(0)),
             ("f", row([1.0, 2.0])),
             ("g", row([1.0, 2.0])),
@@ -172,12 +170,12 @@ fn convert_writes_safetensors_with_metadata() {
     let run = cbam_weights(&["convert", input.to_str().unwrap(), output, "--half-matrices", "--metadata", "arch=a=b"]);
     assert!(run.status.success(), "{run:?}");
     let found = Checkpoint::open(&out).unwrap();
-    let kinds: Vec<_> = found.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.kind())).collect();
-    let float = Kind::Float;
+    let kinds: Vec<_> = found.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.dtype())).collect();
+    let float = Dtype::F32;
     assert_eq!(
         kinds,
         [
-            ("0.weight", Kind::Half),
+            ("0.weight", Dtype::F16),
             ("1.bias", float),
             ("1.running_mean", float),
             ("1.running_var", float),

@@ -4,17 +4,10 @@ use super::*;
 use crate::backbone::pretrained;
 use cbam::attention::{Cbam, ChannelAttentionConfig, PoolOrder, SpatialAttentionConfig};
 use cbam::backbone::Arch;
-use cbam::weights::{AttentionKind, Layout, Recognised};
+use cbam::weights::{Apply, AttentionKind, Layout, Recognised};
 use proptest::prelude::*;
+use tch::Device;
 use tch::nn::VarStore;
-use tch::{Device, Kind};
-
-type Tensors = BTreeMap<String, Tensor>;
-
-/// A tensor of any shape that takes no memory.
-fn hollow(shape: &[i64]) -> Tensor {
-    Tensor::from(0.0_f32).expand(shape, false)
-}
 
 /// The networks of the golden file: its name, and a line per tensor or BatchNorm.
 fn networks() -> &'static BTreeMap<String, String> {
@@ -36,11 +29,11 @@ pub(super) fn network(name: &str) -> Tensors {
         let shape: Vec<i64> = words.map(|word| word.parse().unwrap()).collect();
         if first == "~" {
             for part in ["weight", "bias", "running_mean", "running_var"] {
-                tensors.insert(format!("{module}.{part}"), hollow(&shape));
+                tensors.insert(format!("{module}.{part}"), zeros(&shape));
             }
-            tensors.insert(format!("{module}.num_batches_tracked"), Tensor::from(0_i64));
+            tensors.insert(format!("{module}.num_batches_tracked"), StoredTensor::zeros(Dtype::I64, &[]).unwrap());
         } else {
-            tensors.insert(module.to_owned(), hollow(&shape));
+            tensors.insert(module.to_owned(), zeros(&shape));
         }
     }
     tensors
@@ -51,7 +44,7 @@ fn recognise(tensors: Tensors) -> Result<Recognised, String> {
 }
 
 fn shapes(tensors: &Tensors) -> BTreeMap<&str, Vec<i64>> {
-    tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.size())).collect()
+    tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.shape().to_vec())).collect()
 }
 
 #[test]
@@ -168,7 +161,10 @@ fn all_layouts_of_one_network_get_the_same_names_and_shapes() {
 
 #[test]
 fn values_keep_their_places() {
-    let ramp = |shape: &[i64]| Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu)).reshape(shape);
+    let ramp = |shape: &[i64]| {
+        let all = ndarray::Array1::from_iter((0..shape.iter().product::<i64>()).map(|number| number as f32));
+        StoredTensor::from(all).reshape(shape).unwrap()
+    };
     for (name, fc1, conv) in [
         ("official cbam resnet18", "layer1.1.cbam.ChannelGate.mlp.1", "layer1.1.cbam.SpatialGate.spatial.conv"),
         ("timm cbam resnet18", "layer1.1.se.channel.fc1", "layer1.1.se.spatial.conv.conv"),
@@ -182,11 +178,11 @@ fn values_keep_their_places() {
         let mut tensors = network(name);
         for layer in [fc1, conv] {
             let tensor = tensors.get_mut(&format!("{layer}.weight")).unwrap();
-            *tensor = ramp(&tensor.size());
+            *tensor = ramp(tensor.shape());
         }
         let found = recognise(tensors).unwrap().tensors;
-        assert!(found["attention.layer1_1.cbam.channel.fc1.weight"].equal(&ramp(&[4, 64])), "{name}");
-        assert!(found["attention.layer1_1.cbam.spatial.conv.weight"].equal(&ramp(&[1, 2, 7, 7])), "{name}");
+        assert!(found["attention.layer1_1.cbam.channel.fc1.weight"] == ramp(&[4, 64]), "{name}");
+        assert!(found["attention.layer1_1.cbam.spatial.conv.weight"] == ramp(&[1, 2, 7, 7]), "{name}");
     }
 }
 
@@ -194,7 +190,8 @@ fn values_keep_their_places() {
 #[test]
 fn the_gates_of_every_layout_come_out() {
     const SITE: &str = "attention.layer1_0.cbam.";
-    let golden = Checkpoint::open(file("tests/golden/layouts/gates.safetensors")).unwrap().tensors;
+    let golden = Checkpoint::open(file("tests/golden/layouts/gates.safetensors")).unwrap();
+    let golden = cbam::weights::restore_all(&golden.tensors).unwrap();
     for (name, channel, spatial) in [
         ("official cbam resnet18", "layer1.0.cbam.ChannelGate.sigmoid", "layer1.0.cbam.SpatialGate.sigmoid"),
         ("casa fc resnet18", "layer1.0.ca.sigmoid", "layer1.0.sa.sigmoid"),
@@ -210,7 +207,7 @@ fn the_gates_of_every_layout_come_out() {
         let mut tensors = network(name);
         for (key, tensor) in &ours {
             if tensors.contains_key(*key) {
-                tensors.insert((*key).to_owned(), tensor.shallow_clone());
+                tensors.insert((*key).to_owned(), store(tensor).unwrap());
             }
         }
         let found = recognise(tensors).unwrap();
@@ -261,42 +258,42 @@ fn what_stands_in_the_way_is_said() {
         ("torchvision none densenet121", nothing, "its keys begin with classifier.bias, classifier.weight"),
         (
             R18,
-            |t| t.extend([("fc.weight".into(), hollow(&[7, 2048])), ("fc.bias".into(), hollow(&[7]))]),
+            |t| t.extend([("fc.weight".into(), zeros(&[7, 2048])), ("fc.bias".into(), zeros(&[7]))]),
             "fc does not fit the 512 pooled features",
         ),
         (
             R18,
-            |t| drop(t.insert("fc.weight".into(), hollow(&[7, 2048]))),
+            |t| drop(t.insert("fc.weight".into(), zeros(&[7, 2048]))),
             "no part of it explains: fc.bias [1000], fc.weight [7, 2048]",
         ),
         (R18, |t| drop(t.remove("layer3.1.bn2.running_var")), "layer3.1.bn2.running_var is missing"),
         (R18, |t| drop(t.remove("layer4.1.conv1.weight")), "[2, 2, 2, 1] basic blocks"),
-        (R18, |t| drop(t.insert("conv1.weight".into(), hollow(&[64, 3, 9, 9]))), "conv1.weight [64, 3, 9, 9]"),
-        (R18, |t| drop(t.insert("conv1.weight".into(), hollow(&[64]))), "behind one convolution"),
+        (R18, |t| drop(t.insert("conv1.weight".into(), zeros(&[64, 3, 9, 9]))), "conv1.weight [64, 3, 9, 9]"),
+        (R18, |t| drop(t.insert("conv1.weight".into(), zeros(&[64]))), "behind one convolution"),
         (
             R18,
-            |t| drop(t.insert("ca.fc.0.weight".into(), hollow(&[4, 64, 1, 1]))),
+            |t| drop(t.insert("ca.fc.0.weight".into(), zeros(&[4, 64, 1, 1]))),
             "neither CBAM, squeeze-and-excitation nor ECA, or no part of the network: ca.fc.0",
         ),
         (
             R18,
-            |t| drop(t.insert("layer1.0.conv4.weight".into(), hollow(&[1]))),
+            |t| drop(t.insert("layer1.0.conv4.weight".into(), zeros(&[1]))),
             "SpatialGate.spatial.conv, layer1.0.conv4",
         ),
         (R18, |t| drop(t.remove("layer1.0.cbam.ChannelGate.mlp.3.weight")), "layer1.0: attention that is neither"),
         (
             R18,
-            |t| drop(t.insert("layer1.0.cbam.ChannelGate.mlp.3.weight".into(), hollow(&[64, 5]))),
+            |t| drop(t.insert("layer1.0.cbam.ChannelGate.mlp.3.weight".into(), zeros(&[64, 5]))),
             "[64, 5] where [64, 4]",
         ),
         (
             R18,
-            |t| drop(t.insert("layer1.0.cbam.ChannelGate.mlp.3.weight".into(), hollow(&[]))),
+            |t| drop(t.insert("layer1.0.cbam.ChannelGate.mlp.3.weight".into(), zeros(&[]))),
             "layer1.0: attention that is neither",
         ),
         (
             R18,
-            |t| drop(t.insert("layer1.0.cbam.SpatialGate.spatial.conv.weight".into(), hollow(&[1, 2, 4, 4]))),
+            |t| drop(t.insert("layer1.0.cbam.SpatialGate.spatial.conv.weight".into(), zeros(&[1, 2, 4, 4]))),
             "with an odd k",
         ),
         ("torchvision none vgg16", |t| drop(t.remove("features.28.weight")), "the places of no VGG"),
@@ -307,7 +304,7 @@ fn what_stands_in_the_way_is_said() {
         ),
         (
             "pytorchcv cbam resnet18",
-            |t| drop(t.insert("features.stage1.unit1.x".into(), hollow(&[1]))),
+            |t| drop(t.insert("features.stage1.unit1.x".into(), zeros(&[1]))),
             "explains: features.stage1.unit1.x",
         ),
     ];
@@ -327,9 +324,9 @@ fn another_reduction_is_told_by_the_hidden_width() {
     let change = |hidden: i64| {
         let mut tensors = network("official cbam resnet18");
         let [one, three] = [1, 3].map(|layer| format!("layer1.0.cbam.ChannelGate.mlp.{layer}"));
-        tensors.insert(format!("{one}.weight"), hollow(&[hidden, 64]));
-        tensors.insert(format!("{one}.bias"), hollow(&[hidden]));
-        tensors.insert(format!("{three}.weight"), hollow(&[64, hidden]));
+        tensors.insert(format!("{one}.weight"), zeros(&[hidden, 64]));
+        tensors.insert(format!("{one}.bias"), zeros(&[hidden]));
+        tensors.insert(format!("{three}.weight"), zeros(&[64, hidden]));
         recognise(tensors).map(|mut found| match found.attention.remove(0).kind {
             AttentionKind::Cbam(config) => config.channel.reduction,
             other => panic!("{other:?}"),
@@ -353,8 +350,8 @@ proptest! {
             let name = tensors.keys().nth(place.index(tensors.len())).unwrap().clone();
             match change {
                 0 => drop(tensors.remove(&name)),
-                1 => drop(tensors.insert(name + "x", hollow(&shape))),
-                _ => drop(tensors.insert(name, hollow(&shape))),
+                1 => drop(tensors.insert(name + "x", zeros(&shape))),
+                _ => drop(tensors.insert(name, zeros(&shape))),
             }
         }
         let _ = recognise(tensors);

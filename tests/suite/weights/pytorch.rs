@@ -7,7 +7,7 @@ fn open(name: &str) -> Checkpoint {
     Checkpoint::open(checkpoint(name)).unwrap()
 }
 
-fn expected(name: &str) -> BTreeMap<String, Tensor> {
+fn expected(name: &str) -> Tensors {
     Checkpoint::open(checkpoint(name)).unwrap().tensors
 }
 
@@ -18,9 +18,7 @@ fn every_element_type_and_every_view_is_read() {
     assert_eq!(found.tensors.len(), 22);
     assert_same(&found.tensors, &expected("kinds.safetensors"));
     assert_eq!(found.wrapping(), &cbam::weights::Wrapping::default());
-    let _guard = tch::no_grad_guard();
-    let _ = found.tensors["tied"].get(2).fill_(9.0);
-    assert_eq!(found.tensors["whole"].double_value(&[2, 0]), 9.0);
+    assert_eq!(found.tensors["tied"].bytes().as_ptr(), found.tensors["whole"].bytes().as_ptr());
 }
 
 #[test]

@@ -1,13 +1,9 @@
-//! A checkpoint's tensors into a network's variables.
+//! How a checkpoint's tensors fit a network's variables.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Formatter};
 
-use tch::{Tensor, no_grad};
-
-use super::compare::describe;
-use super::dtype::is_float;
-use super::{Checkpoint, is_counter};
+use super::{Checkpoint, Form, StoredTensor, is_counter};
 use crate::{Error, Result};
 
 /// How many keys of one sort a message lists.
@@ -66,60 +62,36 @@ impl Display for LoadReport {
 }
 
 impl Checkpoint {
-    /// Copies the tensors into the variables whose names begin with `prefix`: variable `prefix` + `key` takes tensor
-    /// `key`, converted to the variable's dtype and moved to its device. Other variables are left alone.
-    ///
-    /// With `strict`, everything must fit, and nothing is copied unless everything does. Without, what fits is copied
-    /// and the report tells the rest.
+    /// How the tensors fit the variables whose names begin with `prefix`: variable `prefix` + `key` takes tensor `key`, whatever the
+    /// dtypes, as long as both are of reals or both are not. Other variables are left alone.
     ///
     /// # Errors
-    /// [`Error::Weights`] with the keys concerned if `strict` and the report is not complete; [`Error::Torch`] if a
-    /// copy fails.
-    pub fn apply(&self, variables: &HashMap<String, Tensor>, prefix: &str, strict: bool) -> Result<LoadReport> {
-        let (report, copies) = self.compare(variables, prefix);
-        if strict && !report.is_complete() {
-            return Err(Error::weights(self.name(), format!("the weights do not fit the network: {report}")));
-        }
-        for (variable, tensor) in copies {
-            no_grad(|| variable.shallow_clone().f_copy_(tensor))?;
-        }
-        Ok(report)
-    }
-
-    /// What [`apply`](Self::apply) would report, and the variables with the tensors that they would take over.
-    pub(crate) fn compare<'t>(
-        &'t self,
-        variables: &'t HashMap<String, Tensor>,
-        prefix: &str,
-    ) -> (LoadReport, Vec<(&'t Tensor, &'t Tensor)>) {
+    /// [`Error::Weights`] with the keys concerned if `strict` and the report is not complete.
+    pub fn fit(&self, variables: &BTreeMap<String, Form>, prefix: &str, strict: bool) -> Result<LoadReport> {
         let mut report = LoadReport::default();
         let mut wanted = BTreeSet::new();
-        let mut copies = Vec::new();
         for (name, variable) in variables {
             let Some(key) = name.strip_prefix(prefix) else { continue };
             wanted.insert(key);
-            match self.tensors.get(key) {
+            match self.tensors.get(key).map(StoredTensor::form) {
                 None => report.missing.push(name.clone()),
-                Some(tensor) if fits(variable, tensor) => {
-                    report.applied.push(name.clone());
-                    copies.push((variable, tensor));
-                }
-                Some(tensor) => report.wrong_shape.push(Mismatch {
+                Some(form) if fits(variable, form) => report.applied.push(name.clone()),
+                Some(form) => report.wrong_shape.push(Mismatch {
                     name: name.clone(),
-                    expected: describe(variable),
-                    found: describe(tensor),
+                    expected: variable.to_string(),
+                    found: form.to_string(),
                 }),
             }
         }
         report.unused =
             self.tensors.keys().filter(|key| !wanted.contains(key.as_str()) && !is_counter(key)).cloned().collect();
-        report.applied.sort();
-        report.missing.sort();
-        report.wrong_shape.sort();
-        (report, copies)
+        if strict && !report.is_complete() {
+            return Err(Error::weights(self.name(), format!("the weights do not fit the network: {report}")));
+        }
+        Ok(report)
     }
 }
 
-fn fits(variable: &Tensor, tensor: &Tensor) -> bool {
-    variable.size() == tensor.size() && is_float(variable.kind()) == is_float(tensor.kind())
+fn fits(variable: &Form, tensor: &Form) -> bool {
+    variable.shape == tensor.shape && variable.dtype.is_float() == tensor.dtype.is_float()
 }

@@ -211,6 +211,21 @@ mod tests {
     }
 
     #[test]
+    fn tensors_of_every_kind_are_stored_and_restored() {
+        for (kind, dtype) in KINDS {
+            assert_eq!(kind.elt_size_in_bytes(), dtype.size());
+            let tensor = Tensor::from_slice2(&[[0_i64, 1], [1, 0], [0, 0]]).to_kind(kind).transpose(0, 1);
+            let stored = store(&tensor).unwrap();
+            assert_eq!((stored.dtype(), stored.shape()), (dtype, [2, 3].as_slice()));
+            assert_eq!(stored.doubles(), [0.0, 1.0, 0.0, 1.0, 0.0, 0.0]);
+            let restored = restore(&stored).unwrap();
+            assert!(restored.kind() == kind && restored.equal(&tensor));
+        }
+        assert!(store(&Tensor::zeros([1], (Kind::ComplexFloat, Device::Cpu))).is_err());
+        assert_eq!(restore(&StoredTensor::zeros(Dtype::F32, &[2, 0]).unwrap()).unwrap().size(), [2, 0]);
+    }
+
+    #[test]
     fn arrays_go_there_and_back_whatever_their_layout() {
         let array = Array4::from_shape_fn((2, 3, 4, 5), |(n, c, y, x)| (n * 1000 + c * 100 + y * 10 + x) as f32);
         let pixels =

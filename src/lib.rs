@@ -39,7 +39,12 @@ pub mod network;
 pub mod sys;
 pub mod torchscript;
 pub mod train;
-pub mod weights;
+
+/// Weights files: reading, fitting to a network, writing; and their tensors as libtorch's.
+pub mod weights {
+    pub use crate::host::{Apply, restore, restore_all, store, store_all};
+    pub use cbam_core::weights::*;
+}
 
 pub use cbam_core::{Error, Remedy, Result, classes, eval, files, maps, model, photo, pipeline, render, text};
 pub use host::FromTensor;

@@ -7,12 +7,11 @@ use tch::Device;
 
 use super::fit::Held;
 use super::{Network, NetworkConfig, StageAttention};
-use crate::attention::{BamConfig, EcaConfig, PoolOrder, SqueezeExciteConfig};
+use crate::attention::PoolOrder;
 use crate::backbone::{Arch, StrideIn, to_be_loaded};
 use crate::host::forms;
 use crate::weights::{
-    Apply, Assumption, AttentionKind, Checkpoint, LoadReport, Otherwise, ReadOptions, RecogniseOptions, Recognised,
-    SiteAttention, StoredTensor,
+    Apply, Assumption, Checkpoint, LoadReport, Otherwise, ReadOptions, RecogniseOptions, Recognised, StoredTensor,
 };
 use crate::{Error, Result};
 
@@ -89,7 +88,11 @@ impl OpenOptions {
     /// Those that recognising a network takes.
     pub fn recognising(&self) -> RecogniseOptions {
         let &Self { arch, drop_attention, stride_in, pool_order, max_pool, symmetric, .. } = self;
-        RecogniseOptions { arch, drop_attention, stride_in, pool_order, max_pool, symmetric }
+        let mut options = RecogniseOptions::default();
+        (options.arch, options.drop_attention) = (arch, drop_attention);
+        (options.stride_in, options.pool_order) = (stride_in, pool_order);
+        (options.max_pool, options.symmetric) = (max_pool, symmetric);
+        options
     }
 }
 
@@ -188,7 +191,7 @@ impl Network {
     fn planned(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<(Recognised, NetworkConfig)> {
         let found = checkpoint.recognise_with(&options.recognising())?;
         let arch: Arch = found.arch.parse().map_err(|error: Error| Error::weights(checkpoint.name(), error))?;
-        let attention = found.attention.iter().cloned().map(stage_attention).collect();
+        let attention = found.attention.iter().cloned().map(StageAttention::from).collect();
         let (classes, variant) = (found.classes, found.variant.clone());
         let config = NetworkConfig { classes, attention, variant, ..NetworkConfig::plain(arch) };
         let held = Held { tensors: &found.tensors, bundled: None };
@@ -220,18 +223,4 @@ fn complete(checkpoint: &Checkpoint, arch: &str, report: &LoadReport) -> Result<
 
 fn apply(tensors: BTreeMap<String, StoredTensor>, network: &Network) -> Result<LoadReport> {
     Checkpoint::new(tensors, BTreeMap::new()).apply(&network.variables.variables(), "", false)
-}
-
-/// The attention at one place, as this crate configures it.
-fn stage_attention(SiteAttention { site, kind, .. }: SiteAttention) -> StageAttention {
-    let place = StageAttention::at(site);
-    match kind {
-        AttentionKind::Cbam(config) => place.with_cbam(config),
-        AttentionKind::Spatial(config) => place.with_spatial(config),
-        AttentionKind::Bam { reduction } => place.with_bam(BamConfig::default().with_reduction(reduction)),
-        AttentionKind::SqueezeExcite { reduction, bias } => {
-            place.with_se(SqueezeExciteConfig::default().with_reduction(reduction).with_bias(bias))
-        }
-        AttentionKind::Eca { kernel_size } => place.with_eca(EcaConfig::default().with_kernel_size(kernel_size)),
-    }
 }

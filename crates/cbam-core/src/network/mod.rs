@@ -1,6 +1,7 @@
 //! Networks: which backbone, with which attention.
 
 mod config;
+mod site;
 
 pub use crate::classes::Outputs;
 pub use crate::maps::{HEAD, STEM};

@@ -45,7 +45,6 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-pub use crate::host::{Apply, restore, restore_all, store, store_all};
 pub use compare::{Change, Difference};
 pub use dtype::Dtype;
 pub use layout::{Assumption, AttentionKind, Layout, Otherwise, RecogniseOptions, Recognised, SiteAttention};

@@ -53,8 +53,7 @@ pub enum Otherwise {
     MaxPool(bool),
     /// [`RecogniseOptions::symmetric`].
     Symmetric(bool),
-    /// For how it takes pictures, [`Network::with_preprocess`](crate::network::Network::with_preprocess); of the rest a
-    /// [`Reference`](crate::network::Reference) shows whether it is so.
+    /// For how it takes pictures, a network's `Preprocess`; of the rest a reference, which PyTorch made, shows whether it is so.
     Input,
 }
 

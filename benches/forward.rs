@@ -1,4 +1,4 @@
-//! Whole networks, pixels to logits and maps: the default one on one picture and on eight, ResNet-18 on one.
+//! Whole networks, pixels to logits and maps: the default one on one picture and on eight, others on one.
 
 mod common;
 
@@ -7,16 +7,30 @@ use cbam::network::{ForwardPrecision, Network, NetworkConfig};
 use criterion::{Criterion, criterion_group, criterion_main};
 use tch::Device;
 
-use common::{THREADS, default_network, infer, normal};
+use common::{Looking, THREADS, default_network};
 
 fn forward(criterion: &mut Criterion) {
     let default = default_network(Device::Cpu, ForwardPrecision::F32).expect("the bundled network");
-    let resnet =
-        Network::new(NetworkConfig::plain(Arch::ResNet18), Device::Cpu).expect("a plain network").for_inference();
-    for (name, network, batch) in [("default", &default, 1), ("default", &default, 8), ("resnet18", &resnet, 1)] {
-        let xs = normal(&[batch, 3, 224, 224], Device::Cpu);
+    let other = |config| {
+        let network = Network::new(config, Device::Cpu).expect("a fresh network");
+        Looking::of(network).expect("libtorch copies its weights")
+    };
+    let others = [
+        ("resnet18", NetworkConfig::plain(Arch::ResNet18)),
+        ("resnet50-cbam", NetworkConfig::official_cbam(Arch::ResNet50).expect("it has residual blocks")),
+        ("resnext50", NetworkConfig::plain(Arch::ResNeXt50)),
+        ("resnet50-bam", NetworkConfig::official_bam(Arch::ResNet50)),
+        ("mobilenet_v2", NetworkConfig::plain(Arch::MobileNetV2)),
+        ("vgg16", NetworkConfig::plain(Arch::Vgg16)),
+    ];
+    let others: Vec<_> = others.into_iter().map(|(name, config)| (name, other(config), 1)).collect();
+    let defaults = [("default", &default, 1), ("default", &default, 8)];
+    for (name, network, batch) in
+        defaults.into_iter().chain(others.iter().map(|(name, network, batch)| (*name, network, *batch)))
+    {
+        let xs = network.pixels([batch, 3, 224, 224]);
         criterion.bench_function(&format!("forward/{name}/{batch}"), |bencher| {
-            bencher.iter(|| infer(network, &xs).expect("pictures of that size"));
+            bencher.iter(|| network.forward(&xs).expect("pictures of that size"));
         });
     }
 }

@@ -6,14 +6,14 @@ use std::fs;
 use std::path::Path;
 
 use cbam::maps::{MapName, Scale};
-use cbam::network::{ForwardPrecision, Network};
+use cbam::network::{Inference, Network};
 use cbam::photo::{self, Limits, Photo};
 use cbam::render::{Overlay, PictureFormat, encode};
 use criterion::{Criterion, criterion_group, criterion_main};
 use ndarray::Axis;
 use tch::Device;
 
-use common::{THREADS, bundled, default_network};
+use common::{THREADS, bundled};
 
 const QUALITY: u8 = 90;
 
@@ -22,10 +22,10 @@ fn decode(path: &Path, bytes: &[u8]) -> Photo {
 }
 
 /// A file's bytes to those of its overlay.
-fn whole(network: &Network, path: &Path, bytes: &[u8]) -> cbam::Result<Vec<u8>> {
+fn whole(network: &Inference, path: &Path, bytes: &[u8]) -> cbam::Result<Vec<u8>> {
     let photo = decode(path, bytes);
     let prepared = network.config().preprocess().apply(&photo)?;
-    let readout = network.run(&prepared.pixels.view().insert_axis(Axis(0)), &[])?.remove(0);
+    let readout = network.run(prepared.pixels.view().insert_axis(Axis(0)), &[])?.remove(0);
     let map = readout.map(&MapName::Fused, &prepared.geometry)?;
     let overlay = Overlay::default().apply(&photo, &map, Scale::Image.limits(&map))?;
     Ok(encode(&overlay, PictureFormat::Png, QUALITY).expect("PNG takes any picture"))
@@ -34,12 +34,12 @@ fn whole(network: &Network, path: &Path, bytes: &[u8]) -> cbam::Result<Vec<u8>> 
 fn pipeline(criterion: &mut Criterion) {
     let path = bundled("coffee.jpg");
     let bytes = fs::read(&path).expect("a bundled picture");
-    let network = default_network(Device::Cpu, ForwardPrecision::F32).expect("the bundled network");
+    let network = Network::pretrained(Device::Cpu).and_then(Network::for_inference).expect("the bundled network");
     let preprocess = network.config().preprocess();
 
     let photo = decode(&path, &bytes);
     let prepared = preprocess.apply(&photo).expect("a picture with pixels");
-    let readout = network.run(&prepared.pixels.view().insert_axis(Axis(0)), &[]).expect("a photo").remove(0);
+    let readout = network.run(prepared.pixels.view().insert_axis(Axis(0)), &[]).expect("a photo").remove(0);
     let map = readout.map(&MapName::Fused, &prepared.geometry).expect("the default map");
     let limits = Scale::Image.limits(&map);
     let lay = || Overlay::default().apply(&photo, &map, limits).expect("a picture with pixels");

@@ -37,7 +37,7 @@ use anyhow::{Context, Result, bail, ensure};
 use cbam::files::write_whole;
 use cbam::maps::MapName;
 use cbam::model::{Description, Look, Model, Question};
-use cbam::network::{ForwardPrecision, Network, Output};
+use cbam::network::{ForwardPrecision, Output};
 use cbam::photo::{self, ImageSize, Limits, Photo, Resampled};
 use cbam::pipeline::{self, Destination, Event, Job, Options, Source, Target};
 use cbam::render::{PictureFormat, encode};
@@ -48,7 +48,7 @@ use ndarray::{ArrayD, Axis};
 use rayon::prelude::*;
 use tch::{Device, Tensor};
 
-use common::{CbamBlock, PatchBlock, THREADS, default_network, infer, normal};
+use common::{CbamBlock, Looking, PatchBlock, THREADS, default_network, normal};
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -89,7 +89,7 @@ fn serve(arguments: &[String]) -> Result<()> {
 struct Worker {
     device: Device,
     precision: ForwardPrecision,
-    network: Option<Network>,
+    network: Option<Looking>,
     pixels: HashMap<Vec<i64>, Tensor>,
     cbam: HashMap<i64, CbamBlock>,
     patch: Option<PatchBlock>,
@@ -112,7 +112,7 @@ impl Worker {
         Ok(Some(match *words {
             ["empty"] => time(|| ()),
             ["forward", ..] => match numbers()?[..] {
-                [batch, height, width] => self.forward(&[batch, 3, height, width])?,
+                [batch, height, width] => self.forward([batch, 3, height, width].map(|side| side as usize))?,
                 _ => bail!("takes BATCH HEIGHT WIDTH"),
             },
             ["cbam", ..] => self.cbam(&numbers()?)?,
@@ -145,7 +145,7 @@ impl Worker {
         }))
     }
 
-    fn network(&mut self) -> Result<&mut Network> {
+    fn network(&mut self) -> Result<&mut Looking> {
         if self.network.is_none() {
             self.network = Some(default_network(self.device, self.precision)?);
         }
@@ -156,11 +156,12 @@ impl Worker {
         self.pixels.entry(size.to_vec()).or_insert_with(|| normal(size, device)).shallow_clone()
     }
 
-    fn forward(&mut self, size: &[i64]) -> Result<f64> {
-        let (device, xs) = (self.device, self.tensor(size, self.device));
+    fn forward(&mut self, size: [usize; 4]) -> Result<f64> {
+        let device = self.device;
         let network = self.network()?;
+        let xs = network.pixels(size);
         let start = Instant::now();
-        let output = infer(network, &xs)?;
+        let output = network.forward(&xs)?;
         if let Device::Cuda(index) = device {
             tch::Cuda::synchronize(index as i64);
         }
@@ -251,8 +252,13 @@ impl Worker {
     fn save(&mut self, photo: &Path, folder: &Path) -> Result<()> {
         let photo = photo::open(photo, &Limits::default())?;
         let network = self.network()?;
+        let network = match network {
+            Looking::Inference(network) => network.network(),
+            Looking::Network(network) => network,
+        };
         let pixels = network.config().preprocess().apply(&photo)?.pixels.insert_axis(Axis(0));
-        let Output { logits, attention, .. } = infer(network, &network.input(&pixels.view())?)?;
+        let input = network.input(&pixels.view())?;
+        let Output { logits, attention, .. } = tch::no_grad(|| network.forward(&input, false))?;
         ndarray_npy::write_npy(folder.join("pixels.npy"), &pixels)?;
         write_npy(&folder.join("logits.npy"), &logits)?;
         for block in &attention {
@@ -303,19 +309,19 @@ fn write_jpeg(out: &Path, image: &DynamicImage) -> Result<()> {
 }
 
 /// A network that is kept for the next run.
-struct Lent<'n>(&'n mut Network);
+struct Lent<'n>(&'n mut Looking);
 
 impl Model for Lent<'_> {
     fn describe(&self) -> Description {
-        self.0.describe()
+        self.0.model().describe()
     }
 
     fn batch_size(&self, pictures: usize, size: ImageSize) -> usize {
-        self.0.batch_size(pictures, size)
+        self.0.model().batch_size(pictures, size)
     }
 
     fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> cbam::Result<Vec<Look>> {
-        self.0.look(pictures, question)
+        self.0.model().look(pictures, question)
     }
 }
 

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 fn run(input: &str, output: &str) -> Result<(), Box<dyn Error>> {
-    let network = Network::pretrained(Device::Cpu)?.for_inference();
+    let network = Network::pretrained(Device::Cpu)?.for_inference()?;
     let photo = photo::open(Path::new(input), &Limits::default())?;
     let picture = network.preprocess().resample(&photo)?;
     let look = network.look(&[&picture], &Question::about(&[MapName::Fused]))?.remove(0);

@@ -1,4 +1,5 @@
 //! The one crossing between arrays and tensors, and between weights files and tensors.
+#![allow(unsafe_code)]
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
@@ -8,7 +9,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::maps::{AttentionMap, MapRange};
 use crate::weights::{Checkpoint, Dtype, Form, LoadReport, StoredTensor};
-use crate::{Error, Result, kernels};
+use crate::{Error, Result};
 
 /// What can be made of a tensor of anybody's network.
 pub trait FromTensor: Sized {
@@ -60,11 +61,41 @@ pub(crate) fn to_host<D: Dimension>(tensor: &Tensor) -> Result<Array<f32, D>> {
 
 /// As [`to_host`], but where it lies if that is as good.
 pub(crate) fn on_host<D: Dimension>(tensor: &Tensor) -> Result<CowArray<'_, f32, D>> {
-    let lies = kernels::values(tensor).and_then(|values| ArrayViewD::from_shape(sides(tensor), values).ok());
+    // SAFETY: the view borrows the tensor, which nobody writes to in place meanwhile: what does that in this crate (an optimizer, a
+    // loader) owns the tensors that it writes to, and hands out none of them while it does.
+    let lies = unsafe { values(tensor) }.and_then(|values| ArrayViewD::from_shape(sides(tensor), values).ok());
     match lies.and_then(|view| view.into_dimensionality().ok()) {
         Some(view) => Ok(view.into()),
         None => Ok(to_host::<D>(tensor)?.into()),
     }
+}
+
+/// The numbers of a tensor where it lies; none if it is not in f32, on the CPU and without gaps.
+///
+/// # Safety
+/// Nobody may write to the tensor, or to another that shares its memory, while the slice is there: libtorch's operations in place take
+/// a shared reference.
+pub(crate) unsafe fn values(tensor: &Tensor) -> Option<&[f32]> {
+    if tensor.kind() != Kind::Float || tensor.device() != Device::Cpu || !tensor.is_contiguous() {
+        return None;
+    }
+    if tensor.numel() == 0 {
+        return Some(&[]); // libtorch has no address for nothing
+    }
+    // SAFETY: so many numbers lie there for as long as the tensor lives, and the caller promises that nobody writes to them.
+    Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast_const().cast(), tensor.numel()) })
+}
+
+/// A tensor `shape` of f32 on the CPU, of which `fill` writes every number.
+pub(crate) fn filled(shape: &[i64], fill: impl FnOnce(&mut [f32]) -> Result<()>) -> Result<Tensor> {
+    let tensor = Tensor::f_zeros(shape, (Kind::Float, Device::Cpu))?;
+    if tensor.numel() == 0 {
+        fill(&mut [])?;
+        return Ok(tensor);
+    }
+    // SAFETY: so many numbers lie there, and nobody else has the tensor.
+    fill(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) })?;
+    Ok(tensor)
 }
 
 /// An array as a tensor of f32 on the CPU. One of four axes whose channels lie together, as those of a prepared photo do, keeps

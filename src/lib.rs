@@ -17,7 +17,7 @@
 //! use cbam::render::Overlay;
 //!
 //! # fn main() -> cbam::Result<()> {
-//! let network = Network::pretrained(tch::Device::Cpu)?.for_inference();
+//! let network = Network::pretrained(tch::Device::Cpu)?.for_inference()?;
 //! let photo = open("photo.jpg".as_ref(), &Limits::default())?;
 //! let picture = network.preprocess().resample(&photo)?;
 //! let look = network.look(&[&picture], &Question::about(&[MapName::Fused]))?.remove(0);
@@ -34,7 +34,6 @@ pub mod attention;
 pub mod backbone;
 pub mod explain;
 mod host;
-mod kernels;
 pub mod network;
 pub mod sys;
 pub mod torchscript;
@@ -46,7 +45,9 @@ pub mod weights {
     pub use cbam_core::weights::*;
 }
 
-pub use cbam_core::{Error, Remedy, Result, classes, eval, files, maps, model, photo, pipeline, render, text};
+#[doc(hidden)]
+pub use cbam_core::simd;
+pub use cbam_core::{Error, Remedy, Result, classes, eval, files, kernels, maps, model, photo, pipeline, render, text};
 pub use host::FromTensor;
 
 /// The README's code runs as tests.

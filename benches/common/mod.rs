@@ -4,28 +4,75 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use cbam::Result;
 use cbam::attention::{Cbam, CbamConfig, CbamOutput, PatchAttention, PatchAttentionConfig, PatchAttentionOutput};
-use cbam::network::{ForwardPrecision, Network, Output};
+use cbam::maps::Readout;
+use cbam::model::Model;
+use cbam::network::{ForwardPrecision, Inference, Network};
+use cbam::{Error, Result};
+use ndarray::Array4;
 use tch::nn::VarStore;
 use tch::{Device, Kind, Tensor};
 
 /// The threads of every bench.
 pub(crate) const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
-/// The default network with its attention, ready for inference, on the threads that `cbam-run` gives it: the crate's own
-/// kernels take rayon's, and what libtorch does besides is too little to be shared.
-pub(crate) fn default_network(device: Device, precision: ForwardPrecision) -> Result<Network> {
-    let network = Network::pretrained(device)?.in_precision(precision)?.for_inference();
-    if network.is_prepared() {
-        cbam::sys::set_threads(NonZeroUsize::MIN);
-    }
-    Ok(network)
+/// The default network with its attention, in the form in which it looks fastest, on the threads that `cbam-run` gives it: the crate's
+/// own kernels take rayon's.
+pub(crate) fn default_network(device: Device, precision: ForwardPrecision) -> Result<Looking> {
+    Looking::of(Network::pretrained(device)?.in_precision(precision)?)
 }
 
-/// What the network says about pictures `[N, 3, H, W]` when nothing is trained.
-pub(crate) fn infer(network: &Network, xs: &Tensor) -> Result<Output> {
-    tch::no_grad(|| network.forward(xs, false))
+/// A network as it looks.
+pub(crate) enum Looking {
+    Inference(Box<Inference>),
+    Network(Box<Network>),
+}
+
+impl Looking {
+    pub(crate) fn of(network: Network) -> Result<Self> {
+        if !network.is_f32_on_cpu() {
+            return Ok(Self::Network(Box::new(network)));
+        }
+        cbam::sys::set_threads(NonZeroUsize::MIN);
+        Ok(Self::Inference(Box::new(network.for_inference()?)))
+    }
+
+    pub(crate) fn model(&self) -> &dyn Model {
+        match self {
+            Self::Inference(network) => &**network,
+            Self::Network(network) => &**network,
+        }
+    }
+
+    /// Everything that it says about pictures `[N, 3, H, W]`, which lie where it takes them from.
+    pub(crate) fn forward(&self, xs: &Pixels) -> Result<Vec<Readout>> {
+        match (self, xs) {
+            (Self::Inference(network), Pixels::Array(xs)) => network.run(xs.view(), &[]),
+            (Self::Network(network), Pixels::Tensor(xs)) => tch::no_grad(|| network.forward(xs, false)).map(|output| {
+                std::hint::black_box(output);
+                Vec::new()
+            }),
+            _ => Err(Error::argument("pixels", "lie elsewhere")),
+        }
+    }
+
+    /// Pictures as of a normal distribution, where it takes them from.
+    pub(crate) fn pixels(&self, [n, c, h, w]: [usize; 4]) -> Pixels {
+        let size = [n, c, h, w].map(|side| side as i64);
+        match self {
+            Self::Inference(_) => {
+                let values = Vec::<f32>::try_from(normal(&size, Device::Cpu).flatten(0, -1)).unwrap_or_default();
+                Pixels::Array(Array4::from_shape_vec((n, c, h, w), values).expect("as many as the shape says"))
+            }
+            Self::Network(network) => Pixels::Tensor(normal(&size, network.device())),
+        }
+    }
+}
+
+/// Pictures `[N, 3, H, W]`.
+pub(crate) enum Pixels {
+    Array(Array4<f32>),
+    Tensor(Tensor),
 }
 
 /// Values as of a normal distribution, the same every time.

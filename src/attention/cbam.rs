@@ -8,7 +8,8 @@ use tch::{Tensor, nn};
 
 use super::{CbamConfig, ChannelAttention, SpatialAttention};
 use crate::Result;
-use crate::kernels::{Gated, Gates};
+use crate::host::{filled, values};
+use crate::kernels::{FeatureMap, Gated, Gates, Layout};
 
 /// A gate, and its logits.
 #[derive(Debug)]
@@ -80,9 +81,9 @@ impl Cbam {
                 spatial => spatial,
             },
         };
-        let gates =
-            Gates { channel: &|means, maxima, logits| mlp.logits(means, maxima, logits), spatial, gain: gain as f32 };
-        let Gated { features, channel, spatial } = gates.forward(xs)?;
+        let mlp_logits = |_: &[f32], pools: [&[f32]; 2], logits: &mut [f32]| mlp.logits(pools, logits);
+        let gates = Gates { channel: Some(&mlp_logits), spatial: spatial.as_ref(), gain: gain as f32 };
+        let (features, channel, spatial) = gated(&gates, xs)?;
         let gate = |logits: Tensor| Gate { gate: logits.sigmoid(), logits };
         Ok(Some(CbamOutput { features, channel: gate(channel), spatial: spatial.map(gate) }))
     }
@@ -108,6 +109,26 @@ impl Cbam {
         self.channel.identity_start()?;
         self.spatial.as_ref().map_or(Ok(()), SpatialAttention::identity_start)
     }
+}
+
+/// What gates give: the features `[N, C, H, W]`, in the layout of the input, and the logits `[N, C]` and `[N, H, W]`.
+#[allow(unsafe_code)]
+fn gated(gates: &Gates<'_>, xs: &Tensor) -> Result<(Tensor, Tensor, Option<Tensor>)> {
+    let (n, c, h, w) = xs.size4()?;
+    let turned = xs.f_permute([0, 2, 3, 1])?;
+    let layout = if turned.is_contiguous() { Layout::Pixels } else { Layout::Planes };
+    let xs = if layout == Layout::Pixels { turned } else { xs.f_contiguous()? };
+    let shape = [n, c, h, w].map(|side| side as usize);
+    let (mut channel, mut spatial) = (vec![0.0; shape[0] * shape[1]], vec![0.0; shape[0] * shape[2] * shape[3]]);
+    let features = filled(&xs.size(), |features| {
+        // SAFETY: nobody else has these features, or writes to them while a layer's `forward` reads them.
+        let numbers = unsafe { values(&xs) }.unwrap_or_default();
+        let to = Gated { features, channel: &mut channel, spatial: &mut spatial };
+        gates.forward(FeatureMap { numbers, layout, shape }, to)
+    })?;
+    let features = if layout == Layout::Pixels { features.f_permute([0, 3, 1, 2])? } else { features };
+    let spatial = gates.spatial.map(|_| Tensor::f_from_slice(&spatial)?.f_view([n, h, w])).transpose()?;
+    Ok((features, Tensor::f_from_slice(&channel)?.f_view([n, c])?, spatial))
 }
 
 /// The gated features.

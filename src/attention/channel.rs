@@ -5,10 +5,12 @@
 
 use std::borrow::Borrow;
 
-use tch::{Tensor, nn};
+use tch::Tensor;
+use tch::nn::{self, Linear};
 
 use super::{ChannelAttentionConfig, Pool, check, init};
-use crate::kernels::{Mlp, values};
+use crate::host::values;
+use crate::kernels::Mlp;
 use crate::{Error, Result};
 
 const LAYER: &str = "ChannelAttention";
@@ -88,18 +90,23 @@ impl ChannelAttention {
     }
 
     /// Its MLP for the kernel of gates; none where that has no such pool, or gradients are wanted.
-    pub(super) fn kernel(&self, xs: &Tensor) -> Option<PooledMlp<'_>> {
+    #[allow(unsafe_code)]
+    pub(super) fn kernel<'a>(&'a self, xs: &Tensor) -> Option<PooledMlp<'a>> {
         let parameters = [&self.fc1, &self.fc2].into_iter().flat_map(|layer| [&layer.ws].into_iter().chain(&layer.bs));
         let takes_pools = self.pools.iter().all(|pool| matches!(pool, Pool::Avg | Pool::Max));
         if !takes_pools || !check::fused(xs, parameters) {
             return None;
         }
-        let mlp = Mlp {
-            first: values(&self.fc1.ws)?,
-            first_bias: self.fc1.bs.as_ref().and_then(values),
-            second: values(&self.fc2.ws)?,
-            second_bias: self.fc2.bs.as_ref().and_then(values),
+        let [Linear { ws: first, bs: first_bias }, Linear { ws: second, bs: second_bias }] = [&self.fc1, &self.fc2];
+        let bias = |bias: &'a Option<Tensor>| match bias {
+            None => Some(None),
+            // SAFETY: as below.
+            Some(bias) => unsafe { values(bias) }.map(Some),
         };
+        // SAFETY: the layer's own parameters, which nobody trains or loads while its `forward` reads them.
+        let [first, second] = [first, second].map(|weight| unsafe { values(weight) });
+        let mlp =
+            Mlp { first: first?, first_bias: bias(first_bias)?, second: second?, second_bias: bias(second_bias)? };
         Some(PooledMlp { pools: &self.pools, mlp })
     }
 
@@ -121,7 +128,7 @@ pub(super) struct PooledMlp<'a> {
 
 impl PooledMlp<'_> {
     /// The logits, from the mean and the maximum of each channel.
-    pub(super) fn logits(&self, means: &[f32], maxima: &[f32], logits: &mut [f32]) {
+    pub(super) fn logits(&self, [means, maxima]: [&[f32]; 2], logits: &mut [f32]) {
         let pools = self.pools.iter().map(|pool| if *pool == Pool::Avg { means } else { maxima });
         self.mlp.sum(&pools.collect::<Vec<_>>(), logits);
     }

@@ -1,8 +1,8 @@
 //! What every layer checks, once, at its edge.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
-use crate::{Error, Result, kernels, sys};
+use crate::{Error, Result, sys};
 
 /// An [`Error::Input`] of `layer`.
 pub(super) fn wrong(layer: &'static str, expected: impl Into<String>, got: impl Into<String>) -> Error {
@@ -76,5 +76,5 @@ pub(super) fn product(argument: &str, numbers: &[i64]) -> Result<i64> {
 /// Whether a layer of these parameters may take its kernel for `xs`: there is one for it, and nobody asks for gradients.
 pub(super) fn fused<'a>(xs: &Tensor, parameters: impl IntoIterator<Item = &'a Tensor>) -> bool {
     let learns = || xs.requires_grad() || parameters.into_iter().any(Tensor::requires_grad);
-    kernels::takes(xs) && !(sys::grad_enabled() && learns())
+    xs.device() == Device::Cpu && xs.kind() == Kind::Float && xs.numel() > 0 && !(sys::grad_enabled() && learns())
 }

@@ -7,13 +7,15 @@
 
 use std::borrow::Borrow;
 
+use ndarray::{Array1, Ix1, Ix2, Ix3};
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn};
 
 use super::scaled_dot_product::{AttentionOutput, scaled_dot_product, scaled_dot_product_fused};
 use super::{check, init};
 use crate::Result;
-use crate::kernels::{Heads, Map, Pointwise, in_pool};
+use crate::host::{filled, to_host};
+use crate::kernels::{Clamp, Heads, Map, Pointwise};
 
 const LAYER: &str = "MultiHeadAttention";
 
@@ -87,6 +89,13 @@ pub struct MultiHeadAttention {
     memory_dim: i64,
     heads: i64,
     head_dim: i64,
+}
+
+/// A linear layer as a kernel.
+fn kernel(layer: &nn::Linear) -> Result<Pointwise> {
+    let weight = to_host::<Ix2>(&layer.ws)?;
+    let bias = layer.bs.as_ref().map(to_host::<Ix1>).transpose()?.unwrap_or_else(|| Array1::zeros(weight.nrows()));
+    Ok(Pointwise::new(&weight.into_raw_vec_and_offset().0, &bias.into_raw_vec_and_offset().0, Clamp::NONE))
 }
 
 impl MultiHeadAttention {
@@ -193,15 +202,25 @@ impl MultiHeadAttention {
         if mask.is_some() || ![query, key, value].into_iter().all(|xs| check::fused(xs, parameters())) {
             return Ok(None);
         }
-        let [Some(q), Some(k), Some(v), Some(out)] = layers.map(Pointwise::linear) else { return Ok(None) };
-        let count = self.heads as usize;
-        in_pool(&[query, key, value], |[query, key, value]| {
-            let query = q.forward(&Map::of_tokens(query)?);
-            let (key, value) = (k.forward(&Map::of_tokens(key)?), v.forward(&Map::of_tokens(value)?));
-            let heads = Heads { query: &query, key: &key, value: &value, count };
-            let (context, weights) = heads.attend();
-            Ok(Some(AttentionOutput { context: out.forward(&context).tokens(), weights }))
-        })
+        let [q, k, v, out] = layers.map(kernel);
+        let (q, k, v, out) = (q?, k?, v?, out?);
+        let [query, key, value] = [query, key, value].map(|xs| {
+            let (images, tokens, width) = xs.size3()?;
+            let shape = [images as usize, 1, tokens as usize, width as usize];
+            Map::new(shape, to_host::<Ix3>(xs)?.into_raw_vec_and_offset().0)
+        });
+        let (query, key, value) = (query?, key?, value?);
+        let (query, key, value) = rayon::scope(|_| (q.forward(&query), k.forward(&key), v.forward(&value)));
+        let heads = Heads { query: &query, key: &key, value: &value, count: self.heads as usize };
+        let (images, queries, keys) = (query.images() as i64, query.width() as i64, key.width() as i64);
+        let mut context = None;
+        let weights = filled(&[images, self.heads, queries, keys], |weights| {
+            context = Some(rayon::scope(|_| out.forward(&heads.attend(weights))));
+            Ok(())
+        })?;
+        let context = context.ok_or_else(|| crate::Error::internal("attention gave no context"))?;
+        let context = Tensor::f_from_slice(context.numbers())?.f_view([images, queries, self.dim])?;
+        Ok(Some(AttentionOutput { context, weights }))
     }
 
     /// Checks the inputs and projects them to `[N, heads, T, head_dim]`.

@@ -5,11 +5,13 @@
 
 use std::borrow::Borrow;
 
+use ndarray::Ix4;
 use tch::nn::{self, Init, ModuleT};
 use tch::{Tensor, nn::init as tch_init};
 
 use super::{Padding, PoolOrder, SpatialAttentionConfig, check, init};
-use crate::kernels::{SpatialGate, values};
+use crate::host::to_host;
+use crate::kernels::SpatialGate;
 use crate::{Error, Result};
 
 const LAYER: &str = "SpatialAttention";
@@ -119,7 +121,8 @@ impl SpatialAttention {
                 (scale, bn.bs.as_ref().map_or(0.0, value) + scale * (of_conv - value(&bn.running_mean)))
             }
         };
-        let mut weight: Vec<f32> = values(&self.conv.ws)?.iter().map(|w| (f64::from(*w) * scale) as f32).collect();
+        let weight = to_host::<Ix4>(&self.conv.ws).ok()?;
+        let mut weight: Vec<f32> = weight.iter().map(|w| (f64::from(*w) * scale) as f32).collect();
         if self.order == PoolOrder::MeanMax {
             let plane = weight.len() / 2;
             weight.rotate_left(plane);

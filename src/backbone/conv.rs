@@ -5,9 +5,7 @@ use std::borrow::Borrow;
 use tch::nn::{self, BatchNorm, Init, ModuleT};
 use tch::{Tensor, nn::BatchNormConfig};
 
-use super::prepared::Folded;
 use super::start::start;
-use crate::kernels::{Axis, Padding};
 
 /// BatchNorm's ε.
 const EPS: f64 = 1e-3;
@@ -56,18 +54,6 @@ impl SameConv2d {
     pub(super) fn symmetric(mut self, symmetric: bool) -> Self {
         self.symmetric = symmetric;
         self
-    }
-
-    /// Its kernel, stride and padding, for inference.
-    pub(super) fn axis(&self) -> Axis {
-        let kernel = self.kernel as usize;
-        let padding = if self.symmetric { Padding::Each(kernel / 2) } else { Padding::Same };
-        Axis { kernel, stride: self.stride as usize, padding }
-    }
-
-    /// With the BatchNorm behind it in it, for inference.
-    pub(super) fn fold(&self, norm: &BatchNorm) -> Option<Folded<'_>> {
-        Folded::of(&self.weight, norm, EPS)
     }
 
     /// `[N, in, H, W]` to `[N, out, ⌈H / stride⌉, ⌈W / stride⌉]`.

@@ -12,9 +12,7 @@ use tch::{Kind, Tensor};
 use super::conv::{SameConv2d, batch_norm, norm_relu6};
 use super::head::Head;
 use super::layers::linear;
-use super::prepared::{Mobile, Places};
-use super::{Arch, Backbone, GateInside, GateStem, Prepared, Stage, Variant, table};
-use crate::kernels::{Clamp, InvertedResidual};
+use super::{Arch, Backbone, GateInside, GateStem, Stage, Variant, table};
 use crate::{Error, Result};
 
 /// The chance, for the deepest block, that training drops its residual branch; it grows linearly from the first.
@@ -137,23 +135,6 @@ impl Backbone for EfficientNetLite {
     fn classifier_weight(&self) -> Option<Tensor> {
         self.fc.weight()
     }
-
-    fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
-        let stage = |(stage, blocks): (usize, &Vec<Block>)| {
-            let mut places = Places::of(stage, gated);
-            let block = |(number, block): (usize, &Block)| {
-                Some(places.block(block.kernel()?, number == 0 && block.expand.is_some(), block.residual))
-            };
-            blocks.iter().enumerate().map(block).collect()
-        };
-        Some(Box::new(Mobile {
-            stem: self.conv_stem.fold(&self.bn0)?.convolution(self.conv_stem.axis(), Clamp::RELU6),
-            stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
-            head: self.conv_head.fold(&self.bn1)?.pointwise(Clamp::NONE),
-            head_clamp: Clamp::RELU6,
-            classifier: self.fc.prepare()?,
-        }))
-    }
 }
 
 /// What one block turns into what.
@@ -207,19 +188,6 @@ impl Block {
     fn filter(&self, expanded: &Tensor, train: bool) -> Tensor {
         let filtered = norm_relu6(&self.bn1, &self.depthwise_conv.forward(expanded), train);
         self.bn2.forward_t(&self.project_conv.forward(&filtered), train)
-    }
-
-    /// The block for inference.
-    fn kernel(&self) -> Option<InvertedResidual> {
-        let expand = match &self.expand {
-            Some((conv, norm)) => Some(conv.fold(norm)?.pointwise(Clamp::RELU6)),
-            None => None,
-        };
-        Some(InvertedResidual {
-            expand,
-            depthwise: self.depthwise_conv.fold(&self.bn1)?.depthwise(self.depthwise_conv.axis(), Clamp::RELU6),
-            project: self.project_conv.fold(&self.bn2)?.pointwise(Clamp::NONE),
-        })
     }
 
     /// The block's output, from its input and its branch.

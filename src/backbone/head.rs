@@ -2,11 +2,8 @@
 
 use std::borrow::Borrow;
 
+use tch::Tensor;
 use tch::nn::{self, Linear, Module};
-use tch::{Kind, Tensor};
-
-use crate::Result;
-use crate::kernels::{Clamp, Map, Pointwise, values};
 
 /// Linear layers with a ReLU between each two; none for a network without classes.
 #[derive(Debug)]
@@ -52,43 +49,5 @@ impl Head {
     /// Its matrix, `[classes, features]`, if it is one layer.
     pub(super) fn weight(&self) -> Option<Tensor> {
         if let [only] = &self.layers[..] { Some(only.ws.shallow_clone()) } else { None }
-    }
-
-    /// For inference; none if the parameters are not f32 on the CPU.
-    pub(super) fn prepare(&self) -> Option<PreparedHead> {
-        let last = self.layers.len().saturating_sub(1);
-        let layer = |(number, layer): (usize, &Linear)| {
-            if number == last {
-                return Pointwise::linear(layer);
-            }
-            let bias = layer
-                .bs
-                .as_ref()
-                .map_or_else(|| Some(vec![0.0; layer.ws.size()[0] as usize]), |bias| Some(values(bias)?.to_vec()))?;
-            Some(Pointwise::new(values(&layer.ws)?, &bias, Clamp::RELU))
-        };
-        Some(PreparedHead {
-            layers: self.layers.iter().enumerate().map(layer).collect::<Option<_>>()?,
-            features: self.features as usize,
-        })
-    }
-}
-
-/// A [`Head`] for inference.
-#[derive(Debug)]
-pub(super) struct PreparedHead {
-    layers: Vec<Pointwise>,
-    features: usize,
-}
-
-impl PreparedHead {
-    /// Features `[N, C, h, w]` to class scores `[N, classes]`.
-    pub(super) fn classify(&self, features: &Tensor) -> Result<Tensor> {
-        let pooled = Map::of("classifier", features, self.features)?.mean();
-        let Some((first, rest)) = self.layers.split_first() else {
-            return Ok(Tensor::f_zeros([features.size()[0], 0], (Kind::Float, features.device()))?);
-        };
-        let scores = rest.iter().fold(first.forward(&pooled), |xs, layer| layer.forward(&xs));
-        Ok(scores.tensor().flatten(1, -1))
     }
 }

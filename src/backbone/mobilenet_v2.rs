@@ -10,10 +10,8 @@ use tch::Tensor;
 use tch::nn::{self, BatchNorm, Conv2D, Module, ModuleT};
 
 use super::head::Head;
-use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
-use super::prepared::{Folded, Mobile, Places};
-use super::{Arch, Backbone, GateInside, GateStem, Prepared, Stage, Variant, table};
-use crate::kernels::{Axis, Clamp, InvertedResidual, Padding};
+use super::layers::{ConvShape, batch_norm, conv, small_linear};
+use super::{Arch, Backbone, GateInside, GateStem, Stage, Variant, table};
 use crate::{Error, Result};
 
 /// MobileNetV2 of width 1.
@@ -126,23 +124,6 @@ impl Backbone for MobileNetV2 {
     fn classifier_weight(&self) -> Option<Tensor> {
         self.classifier.weight()
     }
-
-    fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
-        let stage = |(stage, blocks): (usize, &Vec<Block>)| {
-            let mut places = Places::of(stage, gated);
-            let block = |(number, block): (usize, &Block)| {
-                Some(places.block(block.kernel()?, number == 0 && block.expand.is_some(), number > 0))
-            };
-            blocks.iter().enumerate().map(block).collect()
-        };
-        Some(Box::new(Mobile {
-            stem: fold(&self.stem)?.convolution(axis(2), Clamp::RELU6),
-            stages: self.blocks.iter().enumerate().map(stage).collect::<Option<_>>()?,
-            head: fold(&self.head)?.pointwise(Clamp::NONE),
-            head_clamp: Clamp::RELU6,
-            classifier: self.classifier.prepare()?,
-        }))
-    }
 }
 
 /// A convolution and its normalisation.
@@ -160,23 +141,12 @@ fn activated(layer: &Layer, xs: &Tensor, train: bool) -> Tensor {
     normalised(layer, xs, train).clamp_(0.0, 6.0)
 }
 
-/// A layer for inference.
-fn fold((conv, norm): &Layer) -> Option<Folded<'_>> {
-    Folded::of(&conv.ws, norm, NORM_EPS)
-}
-
-/// A 3×3 convolution's, padded by one.
-fn axis(stride: i64) -> Axis {
-    Axis { kernel: 3, stride: stride as usize, padding: Padding::Each(1) }
-}
-
 /// An inverted residual block. All but the first of a stage add their input to their output.
 #[derive(Debug)]
 struct Block {
     expand: Option<Layer>,
     depthwise: Layer,
     project: Layer,
-    stride: i64,
 }
 
 impl Block {
@@ -189,21 +159,7 @@ impl Block {
             expand,
             depthwise: layer(&(p / next), &of(hidden, hidden, 3, stride, hidden)),
             project: (conv(p / (next + 1), &project, false), batch_norm(p / (next + 2), output)),
-            stride,
         }
-    }
-
-    /// The block for inference.
-    fn kernel(&self) -> Option<InvertedResidual> {
-        let expand = match &self.expand {
-            Some(layer) => Some(fold(layer)?.pointwise(Clamp::RELU6)),
-            None => None,
-        };
-        Some(InvertedResidual {
-            expand,
-            depthwise: fold(&self.depthwise)?.depthwise(axis(self.stride), Clamp::RELU6),
-            project: fold(&self.project)?.pointwise(Clamp::NONE),
-        })
     }
 
     /// From the widened features to the block's output, before any addition.

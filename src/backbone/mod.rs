@@ -17,7 +17,6 @@ pub mod efficientnet_lite;
 mod head;
 mod layers;
 pub mod mobilenet_v2;
-mod prepared;
 pub mod resnet;
 mod start;
 pub mod vgg;
@@ -32,7 +31,6 @@ use cbam_core::backbone::table;
 pub use cbam_core::backbone::{Arch, InnerKind, InnerSite, Stage, Stem, StrideIn, Variant};
 pub use efficientnet_lite::EfficientNetLite;
 pub use mobilenet_v2::MobileNetV2;
-pub use prepared::Prepared;
 pub use resnet::ResNet;
 pub(crate) use start::to_be_loaded;
 pub use vgg::Vgg;
@@ -146,14 +144,6 @@ pub trait Backbone: Debug + Send {
     /// The classifier's matrix, `[classes, head channels]`: what class activation maps weigh the features with. None
     /// where the classifier is not linear in the mean of the features, as VGG's, and where there is no classifier.
     fn classifier_weight(&self) -> Option<Tensor>;
-
-    /// The network in the form for inference on a CPU, of the weights as they are now; none where there is no such form
-    /// (ResNeXt, whose convolutions are in groups), or the weights are not f32 on the CPU. `gated` says of a stage and of a
-    /// place [inside](Stage::inside) it whether the features there are wanted.
-    fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
-        let _ = gated;
-        None
-    }
 
     /// The least height and width of a picture, in pixels.
     fn smallest_side(&self) -> i64 {

@@ -12,11 +12,9 @@ use tch::Tensor;
 use tch::nn::{self, BatchNorm, Conv2D, Module, ModuleT};
 
 use super::head::Head;
-use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, linear};
-use super::prepared::{self, Folded, ResidualBlock};
+use super::layers::{ConvShape, batch_norm, conv, linear};
 use super::table::{self, Residual};
-use super::{Arch, Backbone, GateInside, GateStem, Prepared, Stage, Stem, StrideIn, Variant};
-use crate::kernels::{Axis, Clamp, Convolution, Padding};
+use super::{Arch, Backbone, GateInside, GateStem, Stage, Stem, StrideIn, Variant};
 use crate::{Error, Result};
 
 /// The max pooling of a stem, of features `[N, C, h, w]`.
@@ -117,27 +115,6 @@ impl Backbone for ResNet {
     fn classifier_weight(&self) -> Option<Tensor> {
         self.fc.weight()
     }
-
-    /// Those whose convolutions are in groups (ResNeXt) have none.
-    fn prepare(&self, gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
-        let stage = |(stage, blocks): (usize, &Vec<Block>)| {
-            let block = |(number, block): (usize, &Block)| block.prepare(gated(stage, number).then_some(number));
-            blocks.iter().enumerate().map(block).collect()
-        };
-        Some(Box::new(prepared::Residual {
-            stem: prepare((&self.conv1, &self.bn1), self.stem.stride, Clamp::RELU)?,
-            pooled: self.stem,
-            stages: self.layers.iter().enumerate().map(stage).collect::<Option<_>>()?,
-            classifier: self.fc.prepare()?,
-        }))
-    }
-}
-
-/// A layer for inference; none if its channels are in groups, or it is not f32 on the CPU.
-fn prepare((conv, norm): (&Conv2D, &BatchNorm), stride: i64, clamp: Clamp) -> Option<Convolution> {
-    let kernel = conv.ws.size()[3] as usize;
-    let axis = Axis { kernel, stride: stride as usize, padding: Padding::Each(kernel / 2) };
-    Some(Folded::of(&conv.ws, norm, NORM_EPS)?.convolution(axis, clamp))
 }
 
 /// A convolution and its normalisation.
@@ -148,19 +125,13 @@ type Layer = (Conv2D, BatchNorm);
 struct Block {
     layers: Vec<Layer>,
     downsample: Option<Layer>,
-    /// Of one layer, and of the shortcut.
-    stride: i64,
-    /// The layer that has it.
-    strided: usize,
-    groups: i64,
 }
 
 impl Block {
     /// A block of a stage; one of three layers has its stride where the second value says, one of two in its first.
     fn new(p: &nn::Path<'_>, shape: &Residual, stage: usize, input: i64, (stride, stride_in): (i64, StrideIn)) -> Self {
         let (output, inner) = (shape.channels(stage), shape.inner(stage));
-        let strided = usize::from(shape.bottleneck && stride_in == StrideIn::Middle);
-        let [first, second] = if strided == 0 { [stride, 1] } else { [1, stride] };
+        let [first, second] = if stride_in == StrideIn::Middle { [1, stride] } else { [stride, 1] };
         let of = |input, output, kernel, stride, groups| ConvShape { input, output, kernel, stride, groups };
         let shapes = if shape.bottleneck {
             vec![of(input, inner, 1, first, 1), of(inner, inner, 3, second, shape.groups), of(inner, output, 1, 1, 1)]
@@ -177,28 +148,7 @@ impl Block {
             (conv(&p / 0, &of(input, output, 1, stride, 1), false), batch_norm(&p / 1, output))
         });
         let layers = shapes.iter().enumerate().map(layer).collect();
-        Self { layers, downsample, stride, strided, groups: shape.groups }
-    }
-
-    /// The block for inference; `gated` is its place inside the stage if its branch is gated.
-    fn prepare(&self, gated: Option<usize>) -> Option<ResidualBlock> {
-        if self.groups != 1 {
-            return None;
-        }
-        let last = self.layers.len() - 1;
-        let layer = |(number, (conv, norm)): (usize, &Layer)| {
-            let clamp = if number == last && gated.is_some() { Clamp::NONE } else { Clamp::RELU };
-            prepare((conv, norm), if number == self.strided { self.stride } else { 1 }, clamp)
-        };
-        let downsample = match &self.downsample {
-            Some((conv, norm)) => Some(prepare((conv, norm), self.stride, Clamp::NONE)?),
-            None => None,
-        };
-        Some(ResidualBlock {
-            layers: self.layers.iter().enumerate().map(layer).collect::<Option<_>>()?,
-            downsample,
-            gated,
-        })
+        Self { layers, downsample }
     }
 
     /// What the block adds to its input, normalised, before any activation.

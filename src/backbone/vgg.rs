@@ -11,11 +11,9 @@ use std::borrow::Borrow;
 use tch::Tensor;
 use tch::nn::{self, BatchNorm, Conv2D, Linear, Module};
 
-use super::layers::{ConvShape, NORM_EPS, batch_norm, conv, small_linear};
-use super::prepared::{self, Folded};
+use super::layers::{ConvShape, batch_norm, conv, small_linear};
 use super::table::{self, Plain};
-use super::{Arch, Backbone, GateInside, GateStem, Prepared, Stage, Variant};
-use crate::kernels::{Axis, Clamp, Padding};
+use super::{Arch, Backbone, GateInside, GateStem, Stage, Variant};
 use crate::{Error, Result};
 
 const DROPOUT: f64 = 0.5;
@@ -128,22 +126,6 @@ impl Backbone for Vgg {
 
     fn classify(&self, features: &Tensor, train: bool) -> Tensor {
         classify(self.classifier.as_deref(), features, train)
-    }
-
-    fn prepare(&self, _gated: &dyn Fn(usize, usize) -> bool) -> Option<Box<dyn Prepared>> {
-        let axis = Axis { kernel: 3, stride: 1, padding: Padding::Each(1) };
-        let layer = |(conv, norm): &(Conv2D, Option<BatchNorm>)| {
-            let norm = norm.as_ref().map(|norm| (norm, NORM_EPS));
-            Some(Folded::biased(&conv.ws, conv.bs.as_ref(), norm)?.convolution(axis, Clamp::RELU))
-        };
-        let stages = self.convs.iter().map(|stage| stage.iter().map(layer).collect()).collect::<Option<_>>()?;
-        let share =
-            |layer: &Linear| Linear { ws: layer.ws.shallow_clone(), bs: layer.bs.as_ref().map(Tensor::shallow_clone) };
-        Some(Box::new(prepared::Plain {
-            stages,
-            classifier: self.classifier.as_ref().map(|layers| layers.iter().map(share).collect()),
-            classify,
-        }))
     }
 
     fn classifier_weight(&self) -> Option<Tensor> {

@@ -2,8 +2,7 @@
 
 use tch::{Tensor, nn};
 
-use super::site::Site;
-use super::{BlockOutput, PatchMaps, StageAttention};
+use super::{BlockOutput, PatchMaps, Site, StageAttention};
 use crate::attention::{Bam, Cbam, Eca, Gate, PatchAttention, PatchAttentionOutput, SpatialAttention, SqueezeExcite};
 use crate::{Error, Result};
 
@@ -12,8 +11,6 @@ use crate::{Error, Result};
 pub(super) struct Block {
     pub(super) name: String,
     pub(super) site: Site,
-    /// How many input pixels one cell covers along a side.
-    pub(super) stride: i64,
     gate: Option<GateLayer>,
     gain: f64,
     patch: Option<PatchAttention>,
@@ -31,7 +28,7 @@ enum GateLayer {
 
 impl Block {
     /// The attention of `config` on features of `channels` channels, its variables under `p`, by its kind.
-    pub(super) fn new(p: &nn::Path, site: Site, channels: i64, stride: i64, config: &StageAttention) -> Result<Self> {
+    pub(super) fn new(p: &nn::Path, site: Site, channels: i64, config: &StageAttention) -> Result<Self> {
         let gate = GateLayer::new(p, channels, config)?;
         if let Some(gate) = gate.as_ref().filter(|_| config.gain == config.identity_gain()) {
             gate.identity_start()?;
@@ -39,7 +36,7 @@ impl Block {
         let patch =
             config.patch.as_ref().map(|config| PatchAttention::new(p / "patch", channels, config)).transpose()?;
         patch.as_ref().map_or(Ok(()), PatchAttention::identity_start)?;
-        Ok(Self { name: config.stage.clone(), site, stride, gate, gain: config.gain, patch })
+        Ok(Self { name: config.stage.clone(), site, gate, gain: config.gain, patch })
     }
 
     pub(super) fn forward(&self, xs: &Tensor, train: bool) -> Result<(Tensor, BlockOutput)> {

@@ -8,8 +8,7 @@ use ndarray::ArrayView4;
 use tch::{Device, Kind, Tensor};
 
 use super::Network;
-use crate::host::to_tensor;
-use crate::kernels::Map;
+use crate::host::{filled, to_tensor};
 use crate::photo::{Preprocess, Resampled};
 use crate::{Error, Result};
 
@@ -84,7 +83,6 @@ impl Network {
                 }
             }
         }
-        self.prepared = None; // it is of the weights as they were
         tch::no_grad(|| {
             self.variables.set_kind(kind);
             for mut weight in variables.into_values().filter(|weight| weight.dim() == 4) {
@@ -101,8 +99,7 @@ impl Network {
     /// # Errors
     /// [`Error::Argument`] if their patch attention would take over 4 GiB, [`Error::Torch`] if libtorch fails.
     pub fn input(&self, batch: &ArrayView4<f32>) -> Result<Tensor> {
-        let shape: Vec<i64> = batch.shape().iter().map(|&side| side as i64).collect();
-        self.check_patch_memory(&shape)?;
+        self.config.check_patch_memory([batch.shape()[0], batch.shape()[2], batch.shape()[3]])?;
         self.laid_out(&to_tensor(batch.view())?.f_to_device(self.device())?)
     }
 
@@ -111,8 +108,7 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if they are of several sizes, or there are none; else as [`input`](Self::input).
     pub fn pictures(&self, pictures: &[&Resampled]) -> Result<Tensor> {
-        let [count, height, width] = shape_of(pictures)?.map(|side| side as i64);
-        self.check_patch_memory(&[count, 3, height, width])?;
+        self.config.check_patch_memory(Resampled::shape_of(pictures)?)?;
         self.laid_out(&normalised(pictures, &self.preprocess, self.device())?)
     }
 
@@ -121,7 +117,6 @@ impl Network {
         let kind = self.variables.kind();
         let input = input.f_to_kind(kind)?;
         match kind {
-            Kind::Float if self.is_prepared() => Ok(input), // takes either
             Kind::Float => Ok(input.f_contiguous()?),
             _ => channels_together(&input),
         }
@@ -138,7 +133,7 @@ fn channels_together(tensor: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// [`Error::Input`] if they are of several sizes or none, [`Error::Torch`] if libtorch fails.
 pub(crate) fn normalised(pictures: &[&Resampled], preprocess: &Preprocess, device: Device) -> Result<Tensor> {
-    let [count, height, width] = shape_of(pictures)?;
+    let [count, height, width] = Resampled::shape_of(pictures)?;
     let bytes: Option<Vec<&[u8]>> = pictures.iter().map(|picture| picture.eight_bits()).collect();
     if let (Some(bytes), true) = (bytes, device.is_cuda()) {
         let shape = [count, height, width, 3].map(|side| side as i64);
@@ -148,7 +143,11 @@ pub(crate) fn normalised(pictures: &[&Resampled], preprocess: &Preprocess, devic
         return moments.normalise(&pixels.f_to_device_(device, Kind::Uint8, true, false)?);
     }
     let fill = |picture: usize, values: &mut [f32]| preprocess.normalise(pictures[picture], values);
-    Ok(Map::filled([count, height, width, 3], fill)?.tensor().f_to_device(device)?)
+    let of_picture = height * width * 3;
+    let pixels = filled(&[count, height, width, 3].map(|side| side as i64), |values| {
+        (0..count).try_for_each(|picture| fill(picture, &mut values[picture * of_picture..(picture + 1) * of_picture]))
+    })?;
+    Ok(pixels.f_permute([0, 3, 1, 2])?.f_to_device(device)?)
 }
 
 /// What a device normalises with.
@@ -166,19 +165,6 @@ impl Moments {
     /// Pictures of 8 bits, `[N, H, W, 3]`, where they are, to `[N, 3, H, W]`.
     fn normalise(&self, pixels: &Tensor) -> Result<Tensor> {
         Ok(pixels.f_to_kind(Kind::Float)?.f_sub_(&self.mean)?.f_div_(&self.std)?.f_permute([0, 3, 1, 2])?)
-    }
-}
-
-/// How many pictures there are, and their rows and columns.
-pub(super) fn shape_of(pictures: &[&Resampled]) -> Result<[usize; 3]> {
-    let sizes = || pictures.iter().map(|picture| picture.geometry().network);
-    let refused = |got| Err(Error::Input { layer: "Network", expected: "pictures of one size".to_owned(), got });
-    match sizes().next() {
-        None => refused("none".to_owned()),
-        Some(size) => match sizes().find(|other| *other != size) {
-            Some(other) => refused(format!("{size} and {other}")),
-            None => Ok([pictures.len(), size.height as usize, size.width as usize]),
-        },
     }
 }
 
@@ -200,7 +186,7 @@ mod tests {
         let pictures = [resampled(&preprocess, 70, 50), resampled(&preprocess, 90, 64)];
         let pictures: Vec<_> = pictures.iter().collect();
         let here = normalised(&pictures, &preprocess, Device::Cpu).unwrap();
-        let shape = shape_of(&pictures).unwrap().map(|side| side as i64);
+        let shape = Resampled::shape_of(&pictures).unwrap().map(|side| side as i64);
         assert_eq!(here.size(), [2, 3, shape[1], shape[2]]);
         let bytes: Vec<_> = pictures.iter().map(|picture| picture.eight_bits().unwrap()).collect();
         let pixels = Tensor::from_slice(&bytes.concat()).view([shape[0], shape[1], shape[2], 3]);

@@ -3,11 +3,10 @@
 //! [`Network::forward`] works on tensors and trains; [`Network::run`] takes a batch of prepared photos and returns
 //! what the network says about each of them, on the host.
 
-mod activation;
 mod block;
 mod fit;
+mod inference;
 mod input;
-mod lend;
 mod load;
 mod model;
 mod open;
@@ -15,32 +14,29 @@ mod pass;
 mod places;
 mod reference;
 mod run;
-mod site;
 
 use ndarray::{Array2, Ix2};
 use tch::{Tensor, nn};
 
+use crate::Result;
 use crate::attention::Gate;
-use crate::backbone::{Backbone, Prepared, build_variant};
+use crate::backbone::{Backbone, build_variant};
 use crate::explain::tensor_scores;
 use crate::host::to_host;
 use crate::photo::Preprocess;
-use crate::{Error, Result, sys};
 
 pub use crate::classes::Outputs;
 pub use crate::maps::{HEAD, STEM};
 use block::Block;
-pub use cbam_core::network::{NetworkConfig, StageAttention};
+use cbam_core::network::patch_index;
+pub use cbam_core::network::{InferenceNetwork, NetworkConfig, Parameters, Site, StageAttention};
+pub use inference::Inference;
 pub use input::ForwardPrecision;
 pub(crate) use input::normalised;
 pub(crate) use load::LEANS;
 pub use open::{OpenOptions, Opened};
 pub use places::Place;
 pub use reference::{Agreement, Reference};
-use site::Site;
-
-/// The most classes that a configuration may ask for.
-const MAX_CLASSES: i64 = 1_000_000;
 
 /// A classifier with attention after some of its stages.
 #[derive(Debug)]
@@ -51,8 +47,6 @@ pub struct Network {
     variables: nn::VarStore,
     backbone: Box<dyn Backbone>,
     blocks: Vec<Block>,
-    /// The backbone for inference, once that is asked for.
-    prepared: Option<Box<dyn Prepared>>,
     /// Whether the backbone trains too, its BatchNorm and dropout with it.
     backbone_trains: bool,
     /// Whether every picture goes through it by itself.
@@ -106,32 +100,19 @@ impl Network {
     /// [`Error::Argument`] if the configuration has a number of classes that cannot be, or names a stage that the backbone lacks, or out of order,
     /// or puts gates of two kinds at one place.
     pub fn new(mut config: NetworkConfig, device: tch::Device) -> Result<Self> {
-        if !(0..=MAX_CLASSES).contains(&config.classes) {
-            let message = format!("{} classes; there must be 0 (no classifier) to {MAX_CLASSES}", config.classes);
-            return Err(Error::argument("network", message));
-        }
-        if !config.labels.is_empty() && config.labels.len() as i64 != config.classes {
-            let message = format!("{} names for {} classes", config.labels.len(), config.classes);
-            return Err(Error::argument("labels", message));
-        }
-        config.outputs = config.outputs.of_logits(config.classes);
+        let sites = config.settle()?;
         let variables = nn::VarStore::new(device);
         let root = variables.root();
         let backbone = build_variant(&root / "backbone", config.arch, config.classes, &config.variant)?;
         let mut blocks: Vec<Block> = Vec::new();
-        for attention in &config.attention {
-            let (site, channels, stride) = Site::find(&attention.stage, &*backbone)?;
-            if blocks.last().is_some_and(|last| !last.site.is_before(site)) {
-                let message = format!("'{}' is not behind the one before it", attention.stage);
-                return Err(Error::argument("attention stage", message));
-            }
+        for (attention, (site, channels, _)) in config.attention.iter().zip(sites) {
             // A dot would part the path.
             let path = &root / "attention" / attention.stage.replace('.', "_").as_str();
-            blocks.push(Block::new(&path, site, channels, stride, attention)?);
+            blocks.push(Block::new(&path, site, channels, attention)?);
         }
         let preprocess = config.preprocess();
-        let (prepared, backbone_trains, one_by_one, joint) = (None, false, false, false);
-        Ok(Self { config, preprocess, variables, backbone, blocks, prepared, backbone_trains, one_by_one, joint })
+        let (backbone_trains, one_by_one, joint) = (false, false, false);
+        Ok(Self { config, preprocess, variables, backbone, blocks, backbone_trains, one_by_one, joint })
     }
 
     /// Its configuration.
@@ -166,7 +147,7 @@ impl Network {
 
     /// How many answers it has: its classes, or two if it gives out one number (see [`Outputs`]).
     pub fn answers(&self) -> usize {
-        usize::try_from(Outputs::answers(self.config.classes)).unwrap_or(0)
+        self.config.answers()
     }
 
     /// The scores of its answers from logits `[N, classes]`: `[N, answers]`; see [`Outputs::scores`].
@@ -195,22 +176,9 @@ impl Network {
         &self.variables
     }
 
-    /// Its variables, to train or to load. What [`for_inference`](Self::for_inference) made of them is dropped.
+    /// Its variables, to train or to load.
     pub fn variables_mut(&mut self) -> &mut nn::VarStore {
-        self.prepared = None;
         &mut self.variables
-    }
-
-    /// With the backbone's weights made ready for inference: BatchNorm folded into the convolutions, in the layout of the
-    /// crate's own kernels. From then on every pass out of training and without gradients ([`run`](Self::run), or
-    /// [`forward`](Self::forward) inside [`tch::no_grad`]) is several times faster; all others go on as before. The maps
-    /// of a trained network agree within 10⁻⁴. Nothing changes on a GPU, or where a backbone has no such form.
-    ///
-    /// The weights are copied: ask again when they have changed.
-    pub fn for_inference(mut self) -> Self {
-        let gated = |stage, inner| self.blocks.iter().any(|block| block.site == Site::Inside(stage, inner));
-        self.prepared = self.backbone.prepare(&gated);
-        self
     }
 
     /// With every picture by itself in [`run`](Self::run) and [`look`](crate::model::Model::look), whatever batch it comes in: on a CPU, and
@@ -228,16 +196,6 @@ impl Network {
     /// Whether every picture goes through it by itself ([`one_by_one`](Self::one_by_one)).
     pub fn is_one_by_one(&self) -> bool {
         self.one_by_one
-    }
-
-    /// Whether its backbone is ready for inference: [`for_inference`](Self::for_inference) was asked for, and has such a form.
-    pub fn is_prepared(&self) -> bool {
-        self.prepared.is_some()
-    }
-
-    /// The backbone for inference, if this pass may use it.
-    fn fast(&self, train: bool) -> Option<&dyn Prepared> {
-        self.prepared.as_deref().filter(|_| !train && !sys::grad_enabled())
     }
 
     /// Whether a training forward pass trains the backbone too: its BatchNorm then takes, and learns, the batch's statistics,

@@ -9,38 +9,22 @@ use tch::{Device, Kind, Tensor};
 
 use super::Network;
 use crate::Result;
-use crate::classes::{Outputs, both_answers, usual_labels};
+use crate::classes::Outputs;
 use crate::explain::{Features, Slope, gradient, slope_of, tensor_scores};
 use crate::host::to_host;
-use crate::maps::{HEAD, MapName, Method};
 use crate::model::{Description, Look, Model, Question, explain_looks, tuned_batch_size};
 use crate::photo::{ImageSize, Resampled};
 
 impl Model for Network {
     fn describe(&self) -> Description {
-        let patches = self.config.attention.iter().filter(|block| block.patch.is_some());
-        Description {
-            preprocess: self.preprocess.clone(),
-            numbers: self.config.classes as usize,
-            outputs: self.config.outputs,
-            labels: self.labels(),
-            maps: self.map_names(),
-            places: self.places().into_iter().map(str::to_owned).collect(),
-            default_place: Some(HEAD.to_owned()),
-            patch_stages: patches.map(|block| block.stage.clone()).collect(),
-        }
+        self.config.describe(&self.preprocess)
     }
 
     /// On a CPU a batch costs as much as its pictures one by one, and more memory; it only occupies many threads better.
-    /// With the crate's own kernels each thread takes a part of it: four pictures, which read the weights together. On a GPU it
-    /// is found by trying.
+    /// On a GPU it is found by trying.
     fn batch_size(&self, pictures: usize, size: ImageSize) -> usize {
-        if self.is_prepared() {
-            let threads = rayon::current_num_threads();
-            return if threads > 1 { (4 * threads).min(32) } else { 1 };
-        }
         if self.is_one_by_one() {
-            return rayon::current_num_threads();
+            return 1;
         }
         if self.device() == Device::Cpu {
             return (tch::get_num_threads() as usize / 4).clamp(1, 8);
@@ -74,46 +58,6 @@ impl Model for Network {
 }
 
 impl Network {
-    fn labels(&self) -> Vec<String> {
-        match self.config.labels.as_slice() {
-            [] => usual_labels(self.answers()),
-            [one] if self.config.classes == 1 => both_answers(one),
-            labels => labels.to_vec(),
-        }
-    }
-
-    fn map_names(&self) -> Vec<MapName> {
-        let attention = &self.config.attention;
-        let spatial = attention.iter().filter(|block| block.has_spatial_gate());
-        let spatial: Vec<_> = spatial.map(|block| MapName::Spatial(Some(block.stage.clone()))).collect();
-        let patch =
-            attention.iter().filter_map(|block| Some((block.stage.as_str(), block.patch.as_ref()?.heads as usize)));
-        let patch = MapName::patches(patch);
-        let mut names = Vec::new();
-        if !spatial.is_empty() {
-            names.push(MapName::Fused);
-        }
-        names.extend(spatial);
-        names.extend(patch);
-        if attention.iter().filter(|block| block.patch.is_some()).count() > 1 {
-            names.push(MapName::Rollout);
-        }
-        names.extend(Method::ALL.map(MapName::explain));
-        let gated = attention.iter().filter(|block| block.has_channel_gate());
-        names.extend(gated.map(|block| MapName::Channel(block.stage.clone())));
-        if self.answers() == 0 {
-            // Nothing can be of a class. First, and so drawn unless another is asked for, is the last gate.
-            names.retain(|name| !name.needs_class());
-            names.sort_by_key(|name| !matches!(name, MapName::Spatial(_)));
-            let spatial = names.iter().take_while(|name| matches!(name, MapName::Spatial(_))).count();
-            names[..spatial].reverse();
-            if spatial == 0 {
-                names.sort_by_key(|name| *name != MapName::explain(Method::EigenCam));
-            }
-        }
-        names
-    }
-
     /// One picture `[3, H, W]` as its input.
     fn picture(&self, pixels: ArrayView3<'_, f32>) -> Result<Tensor> {
         self.input(&pixels.insert_axis(Axis(0)))

@@ -2,9 +2,8 @@
 
 use tch::Tensor;
 
-use super::site::Site;
-use super::{BlockOutput, Network, Output};
-use crate::{Error, Result, kernels};
+use super::{BlockOutput, Network, Output, Site};
+use crate::{Error, Result};
 
 impl Network {
     /// Pictures `[N, 3, H, W]`, normalised, H and W multiples of 32 → logits and every attention map.
@@ -15,18 +14,7 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
-        self.pass(train, xs, move |network, xs| {
-            network.tail(&network.run_trunk(xs, train && network.backbone_trains)?, train)
-        })
-    }
-
-    /// Runs `work` with the network and `xs` where its kernels do, if it has any.
-    pub(super) fn pass<R: Send>(&self, train: bool, xs: &Tensor, work: impl FnOnce(&Self, &Tensor) -> R + Send) -> R {
-        if self.fast(train).is_none() {
-            return work(self, xs);
-        }
-        // On the other thread gradients would be on.
-        kernels::in_pool(&(self, xs), |(network, xs)| tch::no_grad(|| work(network, xs)))
+        self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train)
     }
 
     /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features; the pictures themselves, if
@@ -36,7 +24,7 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
-        self.pass(false, xs, |network, xs| network.run_trunk(xs, false))
+        self.run_trunk(xs, false)
     }
 
     fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
@@ -45,18 +33,8 @@ impl Network {
             return Ok(xs.f_to_kind(self.variables.kind())?);
         }
         let stages = self.trunk_stages();
-        let first = match self.fast(train) {
-            Some(fast) if stages > 0 => fast.first_stage(&three_channels(xs)?)?,
-            _ => None,
-        };
-        let (done, features) = match first {
-            Some(features) => (1, features),
-            None => (0, self.stem(xs, train, &mut Vec::new())?),
-        };
-        (done..stages).try_fold(features, |xs, stage| match self.fast(train) {
-            Some(fast) => fast.stage(stage, &xs, &mut |_, xs| Ok(xs.shallow_clone())),
-            None => Ok(self.backbone.stage(stage, &xs, train)),
-        })
+        let features = self.stem(xs, train, &mut Vec::new())?;
+        Ok((0..stages).fold(features, |xs, stage| self.backbone.stage(stage, &xs, train)))
     }
 
     /// Pictures `[N, 3, H, W]` to the input of the first stage, with the attention in between, whose maps go to `maps`.
@@ -65,10 +43,7 @@ impl Network {
         let xs = three_channels(xs)?;
         let backbone_trains = train && self.backbone_trains;
         let mut attend = |xs: &Tensor| self.attend(Site::Stem, xs, train, maps);
-        match self.fast(backbone_trains) {
-            Some(fast) => fast.stem_gated(&xs, &mut attend),
-            None => self.backbone.stem_gated(&xs.f_to_kind(self.variables.kind())?, backbone_trains, &mut attend),
-        }
+        self.backbone.stem_gated(&xs.f_to_kind(self.variables.kind())?, backbone_trains, &mut attend)
     }
 
     fn stem_attends(&self) -> bool {
@@ -92,10 +67,6 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
-        self.pass(train, features, move |network, features| network.run_tail(features, train))
-    }
-
-    fn run_tail(&self, features: &Tensor, train: bool) -> Result<Output> {
         let backbone_trains = train && self.backbone_trains;
         let mut attention = Vec::with_capacity(self.blocks.len());
         let mut xs = features.shallow_clone();
@@ -109,13 +80,10 @@ impl Network {
         for stage in first..self.backbone.stages().len() {
             xs = self.stage(stage, &xs, train, &mut attention)?;
         }
-        let features = self.head_conv(&xs, backbone_trains)?;
-        let activated = self.head_activation(&features)?;
+        let features = self.backbone.head_conv(&xs, backbone_trains);
+        let activated = self.backbone.head_activation(&features);
         let attended = self.attend(Site::Head, &activated, train, &mut attention)?;
-        let logits = match self.fast(backbone_trains) {
-            Some(fast) => fast.classify(&attended)?,
-            None => self.backbone.classify(&attended, backbone_trains),
-        };
+        let logits = self.backbone.classify(&attended, backbone_trains);
         Ok(Output { logits, features, attention })
     }
 
@@ -123,22 +91,8 @@ impl Network {
     pub(super) fn stage(&self, stage: usize, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
         let backbone_trains = train && self.backbone_trains;
         let mut attend = |inner, xs: &Tensor| self.attend(Site::Inside(stage, inner), xs, train, maps);
-        let xs = match self.fast(backbone_trains) {
-            Some(fast) => fast.stage(stage, xs, &mut attend)?,
-            None => self.backbone.stage_gated(stage, xs, backbone_trains, &mut attend)?,
-        };
+        let xs = self.backbone.stage_gated(stage, xs, backbone_trains, &mut attend)?;
         self.attend(Site::Stage(stage), &xs, train, maps)
-    }
-
-    /// The last stage's output to the head's features, before their activation.
-    pub(super) fn head_conv(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
-        self.fast(train).map_or_else(|| Ok(self.backbone.head_conv(xs, train)), |fast| fast.head_conv(xs))
-    }
-
-    /// The head's features after their activation.
-    pub(super) fn head_activation(&self, features: &Tensor) -> Result<Tensor> {
-        self.fast(false)
-            .map_or_else(|| Ok(self.backbone.head_activation(features)), |fast| fast.head_activation(features))
     }
 
     /// The attention at a site, if there is any; its maps go to `maps`.

@@ -34,13 +34,11 @@ impl Network {
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn features_at(&self, place: Place, xs: &Tensor) -> Result<Tensor> {
         let stages = self.backbone.stages().len();
-        self.pass(false, xs, move |network, xs| {
-            let mut features = network.stem(xs, false, &mut Vec::new())?;
-            for stage in 0..=place.0.min(stages - 1) {
-                features = network.stage(stage, &features, false, &mut Vec::new())?;
-            }
-            if place.0 < stages { Ok(features) } else { network.head(&features) }
-        })
+        let mut features = self.stem(xs, false, &mut Vec::new())?;
+        for stage in 0..=place.0.min(stages - 1) {
+            features = self.stage(stage, &features, false, &mut Vec::new())?;
+        }
+        Ok(if place.0 < stages { features } else { self.backbone.head(&features, false) })
     }
 
     /// The rest: what [`features_at`](Self::features_at) returns, or something in its stead, to logits `[N, classes]`,
@@ -56,20 +54,13 @@ impl Network {
             let (expected, got) = (format!("[N, {channels}, h, w]"), format!("{:?}", features.size()));
             return Err(Error::Input { layer: "Network", expected, got });
         }
-        self.pass(false, features, move |network, features| {
-            let mut features = features.f_to_kind(network.variables.kind())?;
-            for stage in place.0 + 1..stages {
-                features = network.stage(stage, &features, false, &mut Vec::new())?;
-            }
-            if place.0 < stages {
-                features = network.head(&features)?;
-            }
-            network.classify(&features)
-        })
-    }
-
-    /// The last stage's output to the features at [`HEAD`].
-    fn head(&self, features: &Tensor) -> Result<Tensor> {
-        self.head_activation(&self.head_conv(features, false)?)
+        let mut features = features.f_to_kind(self.variables.kind())?;
+        for stage in place.0 + 1..stages {
+            features = self.stage(stage, &features, false, &mut Vec::new())?;
+        }
+        if place.0 < stages {
+            features = self.backbone.head(&features, false);
+        }
+        self.classify(&features)
     }
 }

@@ -7,10 +7,13 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
+use ndarray::{Array2, ArrayD, Ix4};
 use tch::{Device, Kind, Tensor};
 
-use super::{Network, Output};
-use crate::maps::MapName;
+use super::{InferenceNetwork, Network, Output};
+use crate::explain::Features as _;
+use crate::host::{to_host, to_tensor};
+use crate::maps::{MapName, Readout};
 use crate::weights::{Checkpoint, ReadOptions, restore};
 use crate::{Error, Result};
 
@@ -132,6 +135,30 @@ impl Reference {
         Ok(found)
     }
 
+    /// The same for a network in the form for inference.
+    ///
+    /// # Errors
+    /// As [`compare`](Self::compare).
+    pub fn compare_inference(&self, network: &InferenceNetwork) -> Result<Vec<Agreement>> {
+        let input = to_host::<Ix4>(&self.input)?;
+        let mut found = vec![self.compare_logits(&to_tensor(network.logits(input.view())?.view())?)?];
+        if self.gates.is_empty() {
+            return Ok(found);
+        }
+        let readouts = network.run(input.view(), &[])?;
+        for (map, expected) in &self.gates {
+            let gates = readouts.iter().map(|readout| gate_of(readout, map)).collect::<Option<Vec<_>>>();
+            let gates = gates.ok_or_else(|| {
+                let held: Vec<&str> =
+                    readouts.iter().flat_map(|readout| &readout.gates).map(|gate| &*gate.stage).collect();
+                self.wrong(format!("the network has no gate {map}; its attention stands at {}", held.join(", ")))
+            })?;
+            let gates = gates.into_iter().map(|gate| to_tensor(gate.view())).collect::<Result<Vec<_>>>()?;
+            found.push(self.agreement(map.to_string(), &Tensor::f_stack(&gates, 0)?, expected)?);
+        }
+        Ok(found)
+    }
+
     /// Compares logits `[N, classes]` alone.
     ///
     /// # Errors
@@ -178,6 +205,17 @@ fn gate<'a>(output: &'a Output, map: &MapName) -> Option<&'a Tensor> {
         _ => None,
     });
     gate.map(|gate| &gate.gate)
+}
+
+/// The same in what the form for inference says of one picture.
+fn gate_of(readout: &Readout, map: &MapName) -> Option<ArrayD<f32>> {
+    readout.gates.iter().find_map(|gate| match map {
+        MapName::Spatial(Some(stage)) if *stage == gate.stage => gate.spatial.clone().map(Array2::into_dyn),
+        MapName::Channel(stage) if *stage == gate.stage && !gate.channel.is_empty() => {
+            Some(gate.channel.clone().into_dyn())
+        }
+        _ => None,
+    })
 }
 
 /// A shape without its axes of one, but for the first.

@@ -6,19 +6,12 @@ use ndarray::{Array1, ArrayView4, Axis, Ix2, Ix3, Ix4, s};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
-use super::activation::class_activation;
-use super::input::shape_of;
-use super::site::Site;
-use super::{BlockOutput, Network, Output, Outputs};
+use super::{BlockOutput, Network, Output, patch_index};
 use crate::explain::grad_cam;
 use crate::host::{on_host, to_host};
-use crate::kernels;
 use crate::maps::{Explanation, GateReadout, Method, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
 use crate::photo::{ImageSize, Resampled};
 use crate::{Error, Result};
-
-/// The most that the weights of one patch attention may take.
-const MAX_PATCH_BYTES: i128 = 4 << 30;
 
 /// What one pass says of a picture.
 #[derive(Debug, Clone, Default)]
@@ -33,20 +26,16 @@ impl Network {
     ///
     /// Each of `queries` asks for the patch attention of the patch at that fraction of the picture's width and height.
     ///
-    /// A network that is ready for inference takes the batch in parts, one for each of rayon's threads, if that gives each at
-    /// least two pictures and libtorch is bound to one thread ([`set_threads`](crate::sys::set_threads)): else the threads of
-    /// both would be in one another's way. A network that takes pictures [one by one](Self::one_by_one) takes each by itself.
+    /// A network that takes pictures [one by one](Self::one_by_one) takes each by itself.
     ///
     /// # Errors
     /// [`Error::Input`] for a batch of another shape, [`Error::Argument`] for a query outside `[0, 1)` or for queries
     /// to a network without patch attention or for pictures whose patch attention would take over 4 GiB,
     /// [`Error::Torch`] if libtorch fails.
     pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
-        let shape: Vec<i64> = batch.shape().iter().map(|&side| side as i64).collect();
-        if shape[0] == 0 {
+        if batch.is_empty() {
             return Ok(Vec::new());
         }
-        self.check_patch_memory(&shape)?;
         let input = |network: &Self, part: Range<usize>| network.input(&batch.slice(s![part, .., .., ..]));
         let seen = self.in_parts(batch.len_of(Axis(0)), &|_| queries, None, input)?;
         Ok(seen.into_iter().map(|seen| seen.readout).collect())
@@ -61,8 +50,6 @@ impl Network {
         points: &[Vec<[f32; 2]>],
         class: Option<usize>,
     ) -> Result<Vec<Seen>> {
-        let [count, height, width] = shape_of(pictures)?.map(|side| side as i64);
-        self.check_patch_memory(&[count, 3, height, width])?;
         let input = |network: &Self, part: Range<usize>| network.pictures(&pictures[part]);
         self.in_parts(pictures.len(), &|picture| &points[picture], class, input)
     }
@@ -79,59 +66,19 @@ impl Network {
             let points: Vec<_> = part.map(points).collect();
             tch::no_grad(|| network.read(&network.forward(&input, false)?, &points, class))
         };
-        let threads = rayon::current_num_threads();
-        if self.one_by_one && images > 1 {
-            let alone = |network: &Self, picture: usize| inspect(network, picture..picture + 1);
-            let readouts: Vec<_> = match tch::get_num_threads() {
-                1 if threads > 1 => kernels::side_by_side(self, images, alone),
-                _ => (0..images).map(|picture| alone(self, picture)).collect(),
-            };
-            return Ok(readouts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect());
-        }
-        if !self.is_prepared() || threads == 1 || images < 2 * threads || tch::get_num_threads() > 1 {
+        if !self.one_by_one {
             return inspect(self, 0..images);
         }
-        // So none waits for another after every layer. Of several pictures, since each part reads all weights.
-        let part = |part: usize| images * part / threads..images * (part + 1) / threads;
-        let readouts = kernels::side_by_side(self, threads, |network, index| inspect(network, part(index)));
-        Ok(readouts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+        let alone = (0..images).map(|picture| inspect(self, picture..picture + 1));
+        Ok(alone.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     /// Runs a batch of pictures that are 0, to see whether it can be and how long it takes.
     pub(crate) fn try_out(&self, pictures: usize, size: ImageSize) -> Result<()> {
         let shape = [pictures as i64, 3, size.height.into(), size.width.into()];
-        self.check_patch_memory(&shape)?;
+        self.config.check_patch_memory([pictures, size.height as usize, size.width as usize])?;
         let input = self.laid_out(&Tensor::f_zeros(shape, (Kind::Float, self.device()))?)?;
         tch::no_grad(|| self.readouts(&self.forward(&input, false)?)).map(drop)
-    }
-
-    /// Refuses a batch whose patch attention, which grows with the fourth power of the side, would not fit.
-    pub(crate) fn check_patch_memory(&self, shape: &[i64]) -> Result<()> {
-        let [pictures, _, height, width] = shape else { return Ok(()) };
-        for (attention, block) in self.config.attention.iter().zip(&self.blocks) {
-            let Some(patch) = &attention.patch else { continue };
-            let cell = block.stride * patch.patch_size;
-            let patches = i128::from(height.div_euclid(cell) + 1) * i128::from(width.div_euclid(cell) + 1);
-            // Scores and their softmax, in f32.
-            if 2 * 4 * i128::from(*pictures) * i128::from(patch.heads) * patches * patches > MAX_PATCH_BYTES {
-                let message =
-                    format!("{pictures} × {width}x{height} pixels: the patch attention would take over 4 GiB");
-                return Err(Error::argument("size", format!("{message}; choose a smaller size")));
-            }
-        }
-        Ok(())
-    }
-
-    /// What each answer's score takes of each channel's mean, `[answers, C]`, if the scores are linear in these.
-    fn linear_scores(&self) -> Result<Option<Tensor>> {
-        let gated = self.blocks.iter().any(|block| block.site == Site::Head);
-        match self.backbone.classifier_weight() {
-            Some(weight) if !gated && self.config.outputs != Outputs::Probabilities => {
-                // One number's second answer, or the weights themselves.
-                self.scores(&weight.f_transpose(0, 1)?)?.f_transpose(0, 1).map(Some).map_err(Error::from)
-            }
-            _ => Ok(None),
-        }
     }
 
     /// What the network says of classes: their probabilities, and Grad-CAM of `class` or of the likeliest one.
@@ -139,12 +86,9 @@ impl Network {
         let probabilities = self.probabilities(&output.logits)?;
         let likeliest = Vec::<i64>::try_from(self.scores(&output.logits)?.f_argmax(-1, false)?)?;
         let explained = class.map_or_else(|| likeliest.clone(), |class| vec![class as i64; likeliest.len()]);
-        let features = self.head_activation(&output.features)?;
-        let linear = self.linear_scores()?;
-        let grad_cams = match &linear {
-            Some(weight) => class_activation(&features, &explained, weight)?,
-            None => grad_cam(&features, &explained, |features| self.scores(&self.classify(features)?))?,
-        };
+        let features = self.backbone.head_activation(&output.features);
+        let scores = |features: &Tensor| self.scores(&self.classify(features)?);
+        let grad_cams = grad_cam(&features, &explained, scores)?;
         let seen = |(i, map)| {
             let explanation = Explanation { method: Method::GradCam, stage: None, class: explained[i] as usize, map };
             let probabilities = probabilities.index_axis(Axis(0), i).to_owned();
@@ -191,7 +135,7 @@ impl Network {
                 // Points are asked of the first layer alone, whose grid is the finest.
                 let first = readouts.iter().all(|readout| readout.patches.is_empty());
                 let row = |picture: usize, query: [f32; 2]| -> Result<QueryRow> {
-                    let index = patch_index(query, patch.grid)?;
+                    let index = patch_index(query, patch.grid.map(|side| side as usize))? as i64;
                     let weights =
                         patch.weights.f_get(picture as i64)?.f_select(1, index)?.f_mean_dim(0, false, Kind::Float)?;
                     let weights = to_host::<Ix2>(&(weights * patches as f64).f_reshape([rows, columns])?)?;
@@ -229,13 +173,4 @@ fn roll_out(attention: &[BlockOutput], readouts: &mut [&mut Readout]) -> Result<
         readout.rollout = Some(rollout_received(&layers.collect::<Vec<_>>())?);
         Ok(())
     })
-}
-
-/// The index of the patch at a fraction of the width and height.
-fn patch_index([x, y]: [f32; 2], [rows, columns]: [i64; 2]) -> Result<i64> {
-    if ![x, y].iter().all(|fraction| (0.0..1.0).contains(fraction)) {
-        return Err(Error::argument("patch@X,Y", format!("({x}, {y}) of width and height lies outside the picture")));
-    }
-    let cell = |fraction: f32, count: i64| ((fraction * count as f32) as i64).min(count - 1);
-    Ok(cell(y, rows) * columns + cell(x, columns))
 }

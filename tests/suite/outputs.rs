@@ -49,9 +49,11 @@ fn one_logit_has_two_answers_with_a_map_each() {
     set_bias(&mut network, 0, 0.9);
     assert_eq!((network.config().outputs, network.answers()), (Outputs::Sigmoid, 2));
     let expected = logits(&network);
-    for network in [network, self::network(1).for_inference()] {
-        let expected = if network.is_prepared() { logits(&network) } else { expected.clone() };
-        let readouts = network.run(&pictures().view(), &[]).unwrap();
+    let other = self::network(1);
+    let expected_of_other = logits(&other);
+    let readouts = [network.run(&pictures().view(), &[]), other.for_inference().unwrap().run(pictures().view(), &[])];
+    for (readouts, expected) in readouts.into_iter().zip([expected, expected_of_other]) {
+        let readouts = readouts.unwrap();
         for (readout, logit) in readouts.iter().zip(&expected) {
             let [no, yes] = [readout.probabilities[0], readout.probabilities[1]];
             assert!((yes - sigmoid(*logit)).abs() < 1e-4 && (no + yes - 1.0).abs() < 1e-6, "{no} {yes} {logit}");

@@ -49,16 +49,16 @@ pub(crate) fn correlation<'a>(pairs: impl Iterator<Item = (&'a f32, &'a f32)>) -
 
 #[test]
 fn pictures_in_8_bits_say_what_their_numbers_say() {
-    for network in
-        [Network::pretrained(Device::Cpu).unwrap(), Network::pretrained(Device::Cpu).unwrap().for_inference()]
-    {
+    let form = Network::pretrained(Device::Cpu).unwrap().for_inference().unwrap();
+    let network = Network::pretrained(Device::Cpu).unwrap();
+    for look in [&form as &dyn Model, &network] {
         let pictures = resampled(&network);
         let prepared = photos().map(|photo| network.config().preprocess().apply(&photo).unwrap().pixels);
         let batch = ndarray::stack(Axis(0), &prepared.each_ref().map(ndarray::ArrayBase::view)).unwrap();
         let pictures: Vec<_> = pictures.iter().collect();
         let (from_bytes, from_numbers) = (network.pictures(&pictures).unwrap(), network.input(&batch.view()).unwrap());
         assert!(from_bytes.equal(&from_numbers));
-        let seen = network.look(&pictures, &Question::about(&[POINT])).unwrap();
+        let seen = look.look(&pictures, &Question::about(&[POINT])).unwrap();
         let expected = network.run(&batch.view(), &[FRACTION]).unwrap();
         for (seen, expected) in seen.iter().zip(&expected) {
             assert_eq!(seen.readout.patches[0].rows[0].query, expected.patches[0].rows[0].query);
@@ -105,8 +105,8 @@ fn half_the_bits_say_nearly_the_same() {
     for (precision, kind, off, least) in
         [(ForwardPrecision::F16, Kind::Half, 0.005, 0.999), (ForwardPrecision::Bf16, Kind::BFloat16, 0.1, 0.6)]
     {
-        let half = Network::pretrained(Device::Cpu).unwrap().in_precision(precision).unwrap().for_inference();
-        assert!(!half.is_prepared(), "the kernels take f32 alone");
+        let half = Network::pretrained(Device::Cpu).unwrap().in_precision(precision).unwrap();
+        assert!(!half.is_f32_on_cpu(), "the kernels take f32 alone");
         let input = half.pictures(&resampled(&half).each_ref()).unwrap();
         assert_eq!((input.kind(), input.stride()[1]), (kind, 1), "channels together");
         for (seen, expected) in inspect(&half, &methods).iter().zip(&expected) {
@@ -131,5 +131,5 @@ fn f16_refuses_what_it_cannot_hold_and_32_bits_come_back() {
     assert!(message.contains("backbone._bn0.running_var") && message.contains("bf16"), "{message}");
 
     let there = Network::pretrained(Device::Cpu).unwrap().in_precision(ForwardPrecision::F16).unwrap();
-    assert!(there.in_precision(ForwardPrecision::F32).unwrap().for_inference().is_prepared());
+    assert!(there.in_precision(ForwardPrecision::F32).unwrap().is_f32_on_cpu());
 }

@@ -3,7 +3,7 @@
 // What is copied must be the same, not nearly the same.
 #![allow(clippy::float_cmp)]
 
-mod answers;
+pub(crate) mod answers;
 mod apply;
 mod beside;
 mod claims;

@@ -14,13 +14,15 @@ mod error;
 pub mod eval;
 pub mod explain;
 pub mod files;
+pub mod kernels;
 pub mod maps;
 pub mod model;
 pub mod network;
 pub mod photo;
 pub mod pipeline;
 pub mod render;
-mod simd;
+#[doc(hidden)]
+pub mod simd;
 pub mod text;
 pub mod weights;
 

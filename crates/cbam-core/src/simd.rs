@@ -1,7 +1,32 @@
 //! What SIMD this machine has.
 
-/// Found out once.
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Which of [`archs`] runs, plus one; 0 if nobody chose.
+static CHOSEN: AtomicUsize = AtomicUsize::new(0);
+
+/// Those that can run here, the best first; found out once.
+pub fn archs() -> &'static [pulp::Arch] {
+    static ARCHS: OnceLock<Vec<pulp::Arch>> = OnceLock::new();
+    ARCHS.get_or_init(|| {
+        let mut archs = vec![pulp::Arch::new(), pulp::Arch::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        archs.extend(pulp::x86::V3::try_new().map(pulp::Arch::V3));
+        archs
+    })
+}
+
+/// The one that runs: the best, unless a test chose.
 pub(crate) fn arch() -> pulp::Arch {
-    static ARCH: std::sync::OnceLock<pulp::Arch> = std::sync::OnceLock::new();
-    *ARCH.get_or_init(pulp::Arch::new)
+    archs()[CHOSEN.load(Ordering::Relaxed).saturating_sub(1)]
+}
+
+/// Makes another of [`archs`] run from now on, on all threads: for tests.
+///
+/// # Panics
+/// If there is no such.
+pub fn choose(index: usize) {
+    assert!(index < archs().len(), "there are {} instruction sets", archs().len());
+    CHOSEN.store(index + 1, Ordering::Relaxed);
 }

@@ -203,7 +203,7 @@ impl Cli {
     pub(crate) fn opened(&self, device: tch::Device) -> Result<(Opened, Vec<String>)> {
         let Some(script) = self.foreign.script(self.size) else {
             let (network, notes) = self.with_notes(device)?;
-            return Ok((Opened::Network(Box::new(network.for_inference())), notes));
+            return Ok((Opened::ready(network)?, notes));
         };
         let (network, notes) = script.open(device)?;
         if network.describe().numbers == 0 {

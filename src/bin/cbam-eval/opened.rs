@@ -3,7 +3,7 @@
 use cbam::eval::ScoreCache;
 use cbam::explain::Features;
 use cbam::model::{Description, Model};
-use cbam::network::Network;
+use cbam::network::{Inference, Network};
 use cbam::torchscript::ScriptedNetwork;
 use cbam::{Error, Result};
 use ndarray::Array1;
@@ -15,14 +15,25 @@ use crate::args::Cli;
 /// The network that is measured, as its file has it.
 pub(crate) enum Opened {
     Network(Box<Network>),
+    Inference(Box<Inference>),
     Script(Box<ScriptedNetwork>),
 }
 
 impl Opened {
+    /// A network in the form in which it looks fastest.
+    pub(crate) fn ready(network: Network) -> Result<Self> {
+        Ok(if network.is_f32_on_cpu() {
+            Self::Inference(Box::new(network.for_inference()?))
+        } else {
+            Self::Network(Box::new(network))
+        })
+    }
+
     /// As what it is asked.
     pub(crate) fn model(&self) -> &dyn Model {
         match self {
             Self::Network(network) => &**network,
+            Self::Inference(network) => &**network,
             Self::Script(network) => &**network,
         }
     }
@@ -31,6 +42,7 @@ impl Opened {
     pub(crate) fn features(&self) -> &dyn Features {
         match self {
             Self::Network(network) => &**network,
+            Self::Inference(network) => &**network,
             Self::Script(network) => &**network,
         }
     }
@@ -42,6 +54,7 @@ impl Opened {
     pub(crate) fn device(&self) -> Device {
         match self {
             Self::Network(network) => network.device(),
+            Self::Inference(network) => network.network().device(),
             Self::Script(network) => network.device(),
         }
     }
@@ -50,6 +63,7 @@ impl Opened {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Network(network) => network.config().arch.to_string(),
+            Self::Inference(network) => network.config().arch.to_string(),
             Self::Script(_) => "TorchScript".to_owned(),
         }
     }
@@ -58,6 +72,7 @@ impl Opened {
     pub(crate) fn has_attention(&self) -> Option<bool> {
         match self {
             Self::Network(network) => Some(!network.config().attention.is_empty()),
+            Self::Inference(network) => Some(!network.config().attention.is_empty()),
             Self::Script(_) => None,
         }
     }
@@ -66,6 +81,7 @@ impl Opened {
     pub(crate) fn fingerprint(&self, cli: &Cli) -> Result<String> {
         match (self, &cli.foreign.torchscript) {
             (Self::Network(network), _) => of_network(network),
+            (Self::Inference(network), _) => of_network(network.network()),
             (Self::Script(_), Some(path)) => {
                 let bytes = std::fs::read(path).map_err(Error::io(path))?;
                 Ok(ScoreCache::key(&[&bytes, format!("{:?} {:?}", cli.foreign, self.describe()).as_bytes()]))

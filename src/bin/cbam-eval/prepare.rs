@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use cbam::Result;
 use cbam::eval::{Clutter, FaithfulnessOptions, PictureSource, Remarks, ScoreCache};
 use cbam::explain::ExplainOptions;
-use cbam::network::Network;
 use cbam::photo::{Limits, Photo, decode};
 use image::{DynamicImage, Rgb, RgbImage};
 use rand::SeedableRng;
@@ -60,7 +59,7 @@ pub(crate) fn study<'a>(
     let sane: HashSet<usize> = if sanity { drawn.iter().take(SANE).copied().collect() } else { HashSet::new() };
     let device = network.device();
     let randomised = if sanity { cascade(|| cli.network(device), cli.seed)? } else { Vec::new() };
-    let randomised = randomised.into_iter().map(Network::for_inference).collect();
+    let randomised = randomised.into_iter().map(Opened::ready).collect::<Result<_>>()?;
 
     let limits = Limits::of_pixels(cli.max_pixels);
     let clutter = cli.measures(Measure::Clutter).then(|| clutter(cli, source, rows, preprocess.short_side, &limits));

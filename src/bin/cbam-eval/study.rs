@@ -11,7 +11,6 @@ use cbam::eval::{
 use cbam::explain::ExplainOptions;
 use cbam::files::write_whole;
 use cbam::maps::AttentionMap;
-use cbam::network::Network;
 use cbam::photo::{Limits, Photo, Preprocess};
 use cbam::{Error, Result};
 use ndarray::ArrayView4;
@@ -40,7 +39,7 @@ pub(crate) struct Study<'a> {
     pub(crate) faithfulness: Option<FaithfulnessOptions>,
     /// Rows for the sanity check, and the networks that were randomised.
     pub(crate) sane: HashSet<usize>,
-    pub(crate) randomised: Vec<Network>,
+    pub(crate) randomised: Vec<Opened>,
     pub(crate) seed: u64,
     pub(crate) clutter: Option<Clutter>,
     /// What every score depends on.
@@ -157,11 +156,11 @@ impl Study<'_> {
         for (i, key) in keys.iter().enumerate().filter_map(|(i, key)| Some((i, key.as_ref()?))) {
             sane[i] = Some(self.recall(key, |study| {
                 let photo = scene.photo(study)?;
-                let look = |network: &Network| Sight::of(network, study, &photo, Some(class));
+                let look = |network: &Opened| Sight::of(network.model(), study, &photo, Some(class));
                 let sights = filled(&mut randomised, || study.randomised.iter().map(look).collect())?;
                 let own = scene.map(study, i)?;
-                let correlate = |(sight, network): (&mut Sight, &Network)| {
-                    let map = sight.map(network, study, i, Some(class))?;
+                let correlate = |(sight, network): (&mut Sight, &Opened)| {
+                    let map = sight.map(network.features(), study, i, Some(class))?;
                     rank_correlation(own.values().view(), map.values().view())
                 };
                 sights.iter_mut().zip(&study.randomised).map(correlate).collect()

@@ -25,13 +25,11 @@ pub(crate) enum Opened {
 /// told what was assumed about it.
 pub(crate) fn open(model: &Model, note: &dyn Fn(&str)) -> Result<Box<dyn cbam::model::Model>> {
     Ok(match load(model, note)? {
-        Opened::Network(network) if model.deterministic => Box::new(network.for_inference().one_by_one()),
         Opened::Network(network) => {
-            let network = network.for_inference();
-            if !network.is_prepared() {
+            if !model.deterministic && !network.is_f32_on_cpu() {
                 cbam::sys::set_threads(model.threads);
             }
-            Box::new(network)
+            if model.deterministic { network.one_by_one().to_look()? } else { network.to_look()? }
         }
         Opened::Script(network) => {
             check_default(model, &network, note)?;

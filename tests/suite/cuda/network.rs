@@ -99,7 +99,7 @@ fn cuda_pictures_in_8_bits_are_normalised_as_on_a_cpu() {
 #[test]
 #[ignore = "needs a GPU"]
 fn cuda_batches_say_what_their_pictures_say() {
-    let network = Network::pretrained(device()).unwrap().for_inference();
+    let network = Network::pretrained(device()).unwrap();
     let prepared = photos().map(|photo| network.config().preprocess().apply(&photo).unwrap().pixels);
     let views: Vec<_> = (0..17).map(|index| prepared[index % 3].view()).collect();
     let together = network.run(&ndarray::stack(Axis(0), &views).unwrap().view(), &[[0.4, 0.6]]).unwrap();

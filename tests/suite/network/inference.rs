@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use cbam::backbone::Arch;
+use cbam::explain::Features;
 use cbam::maps::MapName;
-use cbam::network::{Network, NetworkConfig, StageAttention};
+use cbam::network::{Inference, Network, NetworkConfig, StageAttention};
 use cbam::photo::{Limits, open};
 use image::imageops::FilterType;
-use ndarray::Axis;
+use ndarray::{Array4, ArrayViewD, Axis};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -15,39 +16,74 @@ use tch::{Device, Kind, Tensor};
 
 use super::{largest_difference, picture};
 
-/// Asserts that two networks say the same about `input`, logits and every map.
-fn assert_agree(plain: &Network, fast: &Network, input: &Tensor, tolerance: f64) {
-    let (plain, fast) = tch::no_grad(|| (plain.forward(input, false).unwrap(), fast.forward(input, false).unwrap()));
-    let close = |name: &str, a: &Tensor, b: &Tensor| {
-        let scale = a.abs().max().double_value(&[]).max(1.0);
-        let off = largest_difference(a, b) / scale;
+/// Asserts that a network and its form for inference say the same about `input`: logits, the features of every place, and every map.
+fn assert_agree(plain: &Network, fast: &Inference, input: &Tensor, tolerance: f64) {
+    let output = tch::no_grad(|| plain.forward(input, false).unwrap());
+    let values = Vec::<f32>::try_from(input.to_kind(Kind::Float).contiguous().flatten(0, -1)).unwrap();
+    let shape: Vec<usize> = input.size().iter().map(|&side| side as usize).collect();
+    let pixels = Array4::from_shape_vec((shape[0], shape[1], shape[2], shape[3]), values).unwrap();
+    let close = |name: &str, plain: &Tensor, fast: ArrayViewD<'_, f32>| {
+        let plain = plain.to_kind(Kind::Float);
+        let scale = plain.abs().max().double_value(&[]).max(1.0);
+        let fast = Tensor::from_slice(&fast.iter().copied().collect::<Vec<_>>()).reshape(plain.size());
+        let off = largest_difference(&plain, &fast) / scale;
         assert!(off <= tolerance, "{name} of {:?}: {off} off", input.size());
     };
-    close("logits", &plain.logits, &fast.logits);
-    close("features", &plain.features, &fast.features);
-    assert_eq!(plain.attention.len(), fast.attention.len());
-    for (a, b) in plain.attention.iter().zip(&fast.attention) {
-        assert_eq!(a.stage, b.stage);
-        for (a, b) in [(&a.channel, &b.channel), (&a.spatial, &b.spatial)] {
-            let (Some(a), Some(b)) = (a, b) else {
-                assert!(a.is_none() && b.is_none());
-                continue;
-            };
-            close("gate", &a.gate, &b.gate);
-            close("gate's logits", &a.logits, &b.logits);
+    close("logits", &output.logits, fast.logits(pixels.view()).unwrap().view().into_dyn());
+    for place in plain.places() {
+        let expected = tch::no_grad(|| plain.features_at(plain.place(Some(place)).unwrap(), input).unwrap());
+        for (picture, pixels) in pixels.outer_iter().enumerate() {
+            let features = Features::features(fast, place, pixels).unwrap();
+            close(place, &expected.get(picture as i64), features.view().into_dyn());
         }
-        assert_eq!(a.patch.is_some(), b.patch.is_some());
-        if let (Some(a), Some(b)) = (&a.patch, &b.patch) {
-            assert_eq!(a.grid, b.grid);
-            close("patch weights", &a.weights, &b.weights);
+        let features: Vec<_> =
+            pixels.outer_iter().map(|pixels| Features::features(fast, place, pixels).unwrap()).collect();
+        let features: Vec<_> = features.iter().map(|features| features.view()).collect();
+        let logits = Features::logits_from(fast, place, ndarray::stack(Axis(0), &features).unwrap().view()).unwrap();
+        close(&format!("logits from {place}"), &output.logits, logits.view().into_dyn());
+    }
+    let asked = output.attention.iter().any(|block| block.patch.is_some());
+    let queries = if asked { vec![[0.1, 0.7], [0.6, 0.2]] } else { Vec::new() };
+    let readouts = fast.run(pixels.view(), &queries).unwrap();
+    for (picture, readout) in readouts.iter().enumerate() {
+        let (mut gates, mut patches) = (readout.gates.iter(), readout.patches.iter());
+        for block in &output.attention {
+            let of = |tensor: &Tensor| tensor.get(picture as i64);
+            if block.channel.is_some() || block.spatial.is_some() {
+                let gate = gates.next().unwrap();
+                assert_eq!((&gate.stage, gate.spatial.is_some()), (&block.stage, block.spatial.is_some()));
+                assert_eq!(gate.channel.is_empty(), block.channel.is_none());
+                if let Some(channel) = &block.channel {
+                    close("channel gate", &of(&channel.gate), gate.channel.view().into_dyn());
+                }
+                if let (Some(spatial), Some(gate)) = (&block.spatial, &gate.spatial) {
+                    close("spatial gate", &of(&spatial.gate), gate.view().into_dyn());
+                }
+            }
+            if let Some(patch) = &block.patch {
+                let found = patches.next().unwrap();
+                let (weights, count) = (of(&patch.weights), (patch.grid[0] * patch.grid[1]) as f64);
+                close(
+                    "received",
+                    &(weights.mean_dim(&[1_i64][..], false, None) * count),
+                    found.received.view().into_dyn(),
+                );
+                for row in &found.rows {
+                    let cell = |fraction: f32, cells: i64| (fraction * cells as f32) as i64;
+                    let index = cell(row.query[1], patch.grid[0]) * patch.grid[1] + cell(row.query[0], patch.grid[1]);
+                    let expected = weights.select(1, index).mean_dim(&[0_i64][..], false, None) * count;
+                    close("a patch's row", &expected, row.weights.view().into_dyn());
+                }
+            }
         }
+        assert!(gates.next().is_none() && patches.next().is_none());
     }
 }
 
 #[test]
 fn the_form_for_inference_says_the_same_of_photos() {
     let (plain, fast) =
-        (Network::pretrained(Device::Cpu).unwrap(), Network::pretrained(Device::Cpu).unwrap().for_inference());
+        (Network::pretrained(Device::Cpu).unwrap(), Network::pretrained(Device::Cpu).unwrap().for_inference().unwrap());
     let sizes = [(224, 288), (256, 224), (96, 160)];
     for (name, (height, width)) in ["chelsea.jpg", "coffee.jpg", "rocket.jpg"].into_iter().zip(sizes) {
         let photo = open(&picture(name), &Limits::default()).unwrap();
@@ -56,7 +92,7 @@ fn the_form_for_inference_says_the_same_of_photos() {
         let input = plain.input(&batch).unwrap().upsample_bilinear2d([height, width], false, None, None);
         assert_agree(&plain, &fast, &input, 1e-4);
         assert_agree(&plain, &fast, &Tensor::cat(&[&input, &input.flip([3])], 0), 1e-4);
-        let (plain, fast) = (plain.run(&batch, &[[0.4, 0.6]]).unwrap(), fast.run(&batch, &[[0.4, 0.6]]).unwrap());
+        let (plain, fast) = (plain.run(&batch, &[[0.4, 0.6]]).unwrap(), fast.run(batch, &[[0.4, 0.6]]).unwrap());
         for name in ["fused", "gradcam", "spatial", "patch", "patch:2", "rollout", "spatial:stage6.expansion"] {
             let name: MapName = name.parse().unwrap();
             let maps = [&plain[0], &fast[0]].map(|readout| readout.map(&name, &prepared.geometry).unwrap());
@@ -70,8 +106,7 @@ fn the_form_for_inference_says_the_same_of_photos() {
 #[test]
 fn a_batch_says_of_each_picture_what_it_says_of_it_alone() {
     let (plain, fast) =
-        (Network::pretrained(Device::Cpu).unwrap(), Network::pretrained(Device::Cpu).unwrap().for_inference());
-    tch::set_num_threads(1); // else the batch is not taken apart
+        (Network::pretrained(Device::Cpu).unwrap(), Network::pretrained(Device::Cpu).unwrap().for_inference().unwrap());
     let queries = [[0.4, 0.6]];
     let pictures = ["chelsea.jpg", "coffee.jpg", "rocket.jpg"].map(|name| {
         let photo = open(&picture(name), &Limits::default()).unwrap();
@@ -85,7 +120,7 @@ fn a_batch_says_of_each_picture_what_it_says_of_it_alone() {
     let planes = ndarray::stack(Axis(0), &views).unwrap();
     let together = planes.view().permuted_axes([0, 2, 3, 1]).as_standard_layout().into_owned();
     for batch in [planes.view(), together.view().permuted_axes([0, 3, 1, 2])] {
-        let readouts = fast.run(&batch, &queries).unwrap();
+        let readouts = fast.run(batch, &queries).unwrap();
         assert_eq!(readouts.len(), indices.len());
         for (&index, readout) in indices.iter().zip(readouts) {
             let (alone, geometry) = (&alone[index], &pictures[index].geometry);
@@ -145,8 +180,7 @@ fn assert_form_for_inference_agrees(config: NetworkConfig, sizes: &[(i64, i64, i
     let mut twin = Network::new(config, Device::Cpu).unwrap();
     settle(&mut network, &mut random);
     twin.variables_mut().copy(network.variables()).unwrap();
-    let fast = twin.for_inference();
-    assert!(fast.is_prepared(), "{}", fast.config().arch);
+    let fast = twin.for_inference().unwrap();
     network.variables_mut().set_kind(Kind::Double);
     for &(n, height, width) in sizes {
         assert_agree(&network, &fast, &normal(&mut random, &[n, 3, height, width], 1.0), tolerance);
@@ -178,28 +212,30 @@ fn residual_and_plain_backbones_have_a_form_for_inference_too() {
         NetworkConfig::plain(Arch::WideResNet50),
         NetworkConfig::official_bam(Arch::Vgg11Bn),
         NetworkConfig::plain(Arch::Vgg11),
+        NetworkConfig::official_cbam(Arch::ResNeXt50).unwrap(),
+        NetworkConfig::official_eca(Arch::ResNet18).unwrap(),
     ] {
         assert_form_for_inference_agrees(small(config), &[(1, 64, 96), (2, 75, 50)], 2e-4);
     }
-    let grouped = Network::new(small(NetworkConfig::plain(Arch::ResNeXt50)), Device::Cpu).unwrap().for_inference();
-    assert!(!grouped.is_prepared(), "no kernel for groups of channels");
 }
 
 #[test]
 fn the_form_for_inference_keeps_out_of_gradients_and_new_weights() {
     let input = Tensor::randn([1, 3, 64, 96], (Kind::Float, Device::Cpu));
-    let mut network = Network::pretrained(Device::Cpu).unwrap().for_inference();
-    let output = network.forward(&input, false).unwrap();
+    let network = Network::pretrained(Device::Cpu).unwrap().for_inference().unwrap();
+    let output = network.network().forward(&input, false).unwrap();
     assert!(output.logits.requires_grad());
-    let before = tch::no_grad(|| network.forward(&input, false).unwrap()).logits;
+    assert_agree(network.network(), &network, &input, 1e-4);
+    let before = tch::no_grad(|| network.network().forward(&input, false).unwrap()).logits;
     assert!(!before.requires_grad() && largest_difference(&before, &output.logits) < 1e-3);
+    let mut network = network.into_network();
     let variables = network.variables_mut().variables();
     tch::no_grad(|| {
         let mut weight = variables["backbone._conv_head.weight"].shallow_clone();
         let _ = weight.zero_();
         let plain = network.forward(&input, false).unwrap().logits;
         assert!(largest_difference(&plain, &before) > 0.1);
-        let fast = network.for_inference().forward(&input, false).unwrap().logits;
-        assert!(largest_difference(&plain, &fast) < 1e-4);
+        let fast = network.for_inference().unwrap();
+        assert_agree(fast.network(), &fast, &input, 1e-4);
     });
 }

@@ -85,6 +85,21 @@ impl Outputs {
         if numbers.ncols() == 1 { beside(scores.mapv(|score| -score), scores) } else { scores }
     }
 
+    /// How the score of an answer changes with each of a picture's numbers, `[numbers]`.
+    pub fn slope(self, numbers: &[f32], answer: usize) -> Vec<f32> {
+        // The first answer of a network with one number is that it is not there.
+        let (at, sign) = if numbers.len() == 1 { (0, if answer == 0 { -1.0 } else { 1.0 }) } else { (answer, 1.0) };
+        let mut slope = vec![0.0; numbers.len()];
+        if let (Some(to), Some(number)) = (slope.get_mut(at), numbers.get(at)) {
+            *to = match self {
+                Self::Softmax | Self::Sigmoid => sign,
+                Self::Probabilities if (LEAST..=1.0 - LEAST).contains(number) => sign / (number * (1.0 - number)),
+                Self::Probabilities => 0.0,
+            };
+        }
+        slope
+    }
+
     /// The probabilities of the answers from the numbers `[N, numbers]`: `[N, answers]`.
     ///
     /// # Errors

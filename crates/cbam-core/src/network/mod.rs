@@ -1,8 +1,19 @@
-//! Networks: which backbone, with which attention.
+//! Networks: which backbone, with which attention; and their form for inference, which needs no libtorch.
 
+mod attention;
+mod backbone;
 mod config;
+mod describe;
+mod found;
+mod inference;
+mod look;
+mod parameters;
 mod site;
 
 pub use crate::classes::Outputs;
 pub use crate::maps::{HEAD, STEM};
 pub use config::{NetworkConfig, StageAttention};
+pub use describe::patch_index;
+pub use inference::InferenceNetwork;
+pub use parameters::Parameters;
+pub use site::Site;

@@ -57,6 +57,22 @@ impl Resampled {
         }
     }
 
+    /// How many pictures there are, and their rows and columns.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if they are of several sizes, or there are none.
+    pub fn shape_of(pictures: &[&Self]) -> Result<[usize; 3]> {
+        let sizes = || pictures.iter().map(|picture| picture.geometry.network);
+        let refused = |got| Err(Error::Input { layer: "Network", expected: "pictures of one size".to_owned(), got });
+        match sizes().next() {
+            None => refused("none".to_owned()),
+            Some(size) => match sizes().find(|other| *other != size) {
+                Some(other) => refused(format!("{size} and {other}")),
+                None => Ok([pictures.len(), size.height as usize, size.width as usize]),
+            },
+        }
+    }
+
     /// `[H, W, 3]`; none if it has 16 bits.
     pub fn eight_bits(&self) -> Option<&[u8]> {
         match &self.samples {

@@ -5,12 +5,11 @@
 
 mod passes;
 
-use tch::{Device, Kind, Tensor};
-
 use super::buffer::{Shared, Source, with_scratch};
-use super::{PANEL, arch, each, each_image, in_pool};
+use super::{PANEL, arch, each, each_image};
 use crate::{Error, Result};
-use passes::{Apply, Convolve, Image, Layout, PoolChannels, PoolPositions, Sigmoid};
+pub use passes::Layout;
+use passes::{Apply, Convolve, Image, PoolChannels, PoolPositions, Sigmoid};
 
 /// The least numbers of one task, which take about as long as waking a thread does.
 const RANGE: usize = 1 << 15;
@@ -18,73 +17,81 @@ const RANGE: usize = 1 << 15;
 /// The most parts that the channels' sums are added up of.
 const MOST_PARTS: usize = 16;
 
-/// From the means and the maxima of the channels to logits, `[C]` each.
-pub(crate) type ChannelGate<'a> = dyn Fn(&[f32], &[f32], &mut [f32]) + Sync + 'a;
+/// From one image's features, in their layout, and the means and the maxima of its channels, `[C]` each, to the logits of the channels,
+/// `[C]`.
+pub type ChannelGate<'a> = dyn Fn(&[f32], [&[f32]; 2], &mut [f32]) + Sync + 'a;
 
 /// What gates are made of.
-pub(crate) struct Gates<'a> {
-    /// The mean and the maximum of each channel → the logits of the channel gate.
-    pub(crate) channel: &'a ChannelGate<'a>,
+pub struct Gates<'a> {
+    /// The channel gate, if there is one.
+    pub channel: Option<&'a ChannelGate<'a>>,
     /// The spatial gate's convolution, if there is one.
-    pub(crate) spatial: Option<SpatialGate>,
+    pub spatial: Option<&'a SpatialGate>,
     /// What the gated features are multiplied with.
-    pub(crate) gain: f32,
+    pub gain: f32,
 }
 
 /// The convolution of a spatial gate.
-#[derive(Debug)]
-pub(crate) struct SpatialGate {
+#[derive(Debug, Clone)]
+pub struct SpatialGate {
     /// `[2, side, side]`: over the maxima, then over the means.
-    pub(crate) weight: Vec<f32>,
-    pub(crate) bias: f32,
-    pub(crate) side: usize,
+    pub weight: Vec<f32>,
+    /// Added to each sum.
+    pub bias: f32,
+    /// Of its kernel; odd.
+    pub side: usize,
     /// Whether the nearest value stands beyond the border, or zero.
-    pub(crate) replicate: bool,
+    pub replicate: bool,
 }
 
-/// What gates give.
+/// Feature maps of f32, where they lie.
+#[derive(Debug, Clone, Copy)]
+pub struct FeatureMap<'a> {
+    /// All numbers.
+    pub numbers: &'a [f32],
+    /// What of them lies together.
+    pub layout: Layout,
+    /// N, C, H, W.
+    pub shape: [usize; 4],
+}
+
+/// Where the results of gates go.
 #[derive(Debug)]
-pub(crate) struct Gated {
-    /// `[N, C, H, W]`, in the layout of the input.
-    pub(crate) features: Tensor,
-    /// The channel gate before its sigmoid, `[N, C]`.
-    pub(crate) channel: Tensor,
-    /// The spatial gate before its sigmoid, `[N, H, W]`.
-    pub(crate) spatial: Option<Tensor>,
-}
-
-/// Whether the kernel takes this input: f32 on the CPU, not empty.
-pub(crate) fn takes(xs: &Tensor) -> bool {
-    xs.device() == Device::Cpu && xs.kind() == Kind::Float && xs.numel() > 0
+pub struct Gated<'a> {
+    /// The gated features, laid out as the input.
+    pub features: &'a mut [f32],
+    /// The channel gate before its sigmoid, `[N, C]`; not touched without one.
+    pub channel: &'a mut [f32],
+    /// The spatial gate before its sigmoid, `[N, H, W]`; not touched without one.
+    pub spatial: &'a mut [f32],
 }
 
 impl Gates<'_> {
-    /// Gates `xs`, `[N, C, H, W]`, which the kernel [takes].
+    /// Gates features of which no side is 0, on all of rayon's threads.
     ///
     /// # Errors
-    /// [`Error::Input`] if it does not take them; [`Error::Torch`](crate::Error::Torch) if libtorch fails.
-    pub(crate) fn forward(&self, xs: &Tensor) -> Result<Gated> {
-        if !takes(xs) {
-            let got = format!("{:?} in {:?} on {:?}", xs.size(), xs.kind(), xs.device());
-            let expected = "[N, C, H, W], none of them 0, in f32 on the CPU".to_owned();
-            return Err(Error::Input { layer: "gates", expected, got });
+    /// [`Error::Input`] if a side is 0, or one of the slices has another length than the shape says.
+    pub fn forward(&self, xs: FeatureMap<'_>, to: Gated<'_>) -> Result<()> {
+        let [n, c, h, w] = xs.shape;
+        let lengths = [xs.numbers.len(), to.features.len(), to.channel.len(), to.spatial.len()];
+        if xs.shape.contains(&0) || lengths != [n * c * h * w, n * c * h * w, n * c, n * h * w] {
+            let expected = "[N, C, H, W], none of them 0, and room for [N, C] and [N, H, W]".to_owned();
+            return Err(Error::Input { layer: "gates", expected, got: format!("{:?}, numbers {lengths:?}", xs.shape) });
         }
-        if xs.numel() < 2 * RANGE { self.run(xs) } else { in_pool(xs, |xs| self.run(xs)) }
+        if xs.numbers.len() < 2 * RANGE {
+            self.run(xs, to)
+        } else {
+            rayon::scope(|_| self.run(xs, to))
+        }
+        Ok(())
     }
 
-    fn run(&self, xs: &Tensor) -> Result<Gated> {
-        let (n, c, h, w) = xs.size4()?;
-        let turned = xs.f_permute([0, 2, 3, 1])?;
-        let layout = if turned.is_contiguous() { Layout::Pixels } else { Layout::Planes };
-        let xs = if layout == Layout::Pixels { turned } else { xs.f_contiguous()? };
-        let features = xs.f_empty_like()?;
-        let [mut channel, mut spatial] = [n * c, n * h * w].map(|count| vec![0.0; count as usize]);
-        let [channels, height, width] = [c, h, w].map(|side| side as usize);
-        let (source, target) = (Source(xs.data_ptr().cast_const().cast()), Shared(features.data_ptr().cast()));
-        let (channel_to, spatial_to) = (Shared(channel.as_mut_ptr()), Shared(spatial.as_mut_ptr()));
-        each_image(n as usize, |image, parallel| {
+    fn run(&self, FeatureMap { numbers, layout, shape: [n, channels, height, width] }: FeatureMap<'_>, to: Gated<'_>) {
+        let (source, target) = (Source(numbers.as_ptr()), Shared(to.features.as_mut_ptr()));
+        let (channel_to, spatial_to) = (Shared(to.channel.as_mut_ptr()), Shared(to.spatial.as_mut_ptr()));
+        each_image(n, |image, parallel| {
             let positions = height * width;
-            // SAFETY: one image of each buffer, which no other image's task touches; all are contiguous.
+            // SAFETY: one image of each slice, which no other image's task touches.
             unsafe {
                 let at = image * channels * positions;
                 let map = Image {
@@ -98,12 +105,6 @@ impl Gates<'_> {
                 self.image(map, [height, width], channel, spatial, Shared(target.at(at)), parallel);
             }
         });
-        let features = if layout == Layout::Pixels { features.f_permute([0, 3, 1, 2])? } else { features };
-        Ok(Gated {
-            features,
-            channel: Tensor::f_from_slice(&channel)?.f_view([n, c])?,
-            spatial: self.spatial.as_ref().map(|_| Tensor::f_from_slice(&spatial)?.f_view([n, h, w])).transpose()?,
-        })
     }
 
     /// One image: writes the logits of its gates, and its features to `ys`.
@@ -135,44 +136,53 @@ impl Gates<'_> {
         };
         let share = |all: usize, task: usize| [all * task / tasks, all * (task + 1) / tasks];
 
-        with_scratch(2 * channels * parts, |pools| {
-            let shared = Shared(pools.as_mut_ptr());
-            each(tasks, parallel, |task| {
-                let (map, range, first, [from, to]) = match map.layout {
-                    Layout::Planes => {
-                        let of_channels = share(channels, task);
-                        (map.some_channels(of_channels), [0, positions], 0, of_channels)
+        let mut pool = |gate: &ChannelGate<'_>| {
+            with_scratch(2 * channels * parts, |pools| {
+                let shared = Shared(pools.as_mut_ptr());
+                each(tasks, parallel, |task| {
+                    let (map, range, first, [from, to]) = match map.layout {
+                        Layout::Planes => {
+                            let of_channels = share(channels, task);
+                            (map.some_channels(of_channels), [0, positions], 0, of_channels)
+                        }
+                        Layout::Pixels => (map, share(positions, task), 2 * channels * task, [0, channels]),
+                    };
+                    // SAFETY: each task has channels, or a part, of its own.
+                    let [sums, maxima] = unsafe {
+                        [from, channels + from]
+                            .map(|start| std::slice::from_raw_parts_mut(shared.at(first + start), to - from))
+                    };
+                    arch().dispatch(PoolChannels { map, range, sums, maxima });
+                });
+                let (first, rest) = pools.split_at_mut(2 * channels);
+                let (sums, maxima) = first.split_at_mut(channels);
+                for part in rest.chunks_exact(2 * channels) {
+                    for (sum, part) in sums.iter_mut().zip(part) {
+                        *sum += part;
                     }
-                    Layout::Pixels => (map, share(positions, task), 2 * channels * task, [0, channels]),
-                };
-                // SAFETY: each task has channels, or a part, of its own.
-                let [sums, maxima] = unsafe {
-                    [from, channels + from]
-                        .map(|start| std::slice::from_raw_parts_mut(shared.at(first + start), to - from))
-                };
-                arch().dispatch(PoolChannels { map, range, sums, maxima });
-            });
-            let (first, rest) = pools.split_at_mut(2 * channels);
-            let (sums, maxima) = first.split_at_mut(channels);
-            for part in rest.chunks_exact(2 * channels) {
-                for (sum, part) in sums.iter_mut().zip(part) {
-                    *sum += part;
+                    for (maximum, part) in maxima.iter_mut().zip(&part[channels..]) {
+                        *maximum = maximum.max(*part);
+                    }
                 }
-                for (maximum, part) in maxima.iter_mut().zip(&part[channels..]) {
-                    *maximum = maximum.max(*part);
+                for sum in &mut *sums {
+                    *sum /= positions as f32;
                 }
-            }
-            for sum in &mut *sums {
-                *sum /= positions as f32;
-            }
-            (self.channel)(sums, maxima, channel);
-        });
+                gate(map.xs, [sums, maxima], channel);
+            })
+        };
+        if let Some(gate) = self.channel {
+            pool(gate);
+        }
         with_scratch(channels + positions, |gates| {
             let (of_channels, of_positions) = gates.split_at_mut(channels);
-            of_channels.copy_from_slice(channel);
-            arch().dispatch(Sigmoid { logits: of_channels, gain: 1.0 });
+            if self.channel.is_some() {
+                of_channels.copy_from_slice(channel);
+                arch().dispatch(Sigmoid { logits: of_channels, gain: 1.0 });
+            } else {
+                of_channels.fill(1.0);
+            }
             let of_channels = &*of_channels;
-            if let Some(gate) = &self.spatial {
+            if let Some(gate) = self.spatial {
                 gate.logits(&map, of_channels, [height, width], spatial, (ranges, parallel));
                 of_positions.copy_from_slice(spatial);
             }

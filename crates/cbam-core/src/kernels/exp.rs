@@ -70,6 +70,22 @@ pub(super) fn softmax<S: Simd>(simd: S, xs: &mut [f32]) {
     each_vector!(simd, xs, x => simd.mul_f32s(x, share));
 }
 
+/// σ of each, in place.
+pub fn sigmoid_of(xs: &mut [f32]) {
+    struct Task<'a>(&'a mut [f32]);
+
+    impl pulp::WithSimd for Task<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            sigmoid(simd, self.0, 1.0);
+        }
+    }
+
+    super::arch().dispatch(Task(xs));
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::arch;

@@ -10,36 +10,47 @@ use super::buffer::{Shared, Source, with_scratch};
 use super::convolution::{Convolution, Padded};
 use super::depthwise::{Depthwise, Row};
 use super::pointwise::{Pointwise, Rows};
-use super::{Map, PANEL, arch, each, each_image};
+use super::{Map, PANEL, Unwritten, arch, each, each_image};
 
 /// Expand, filter each channel, project; each with its bias and clamp.
 #[derive(Debug)]
-pub(crate) struct InvertedResidual {
+pub struct InvertedResidual {
     /// None where the input is filtered as it is.
-    pub(crate) expand: Option<Pointwise>,
-    pub(crate) depthwise: Depthwise,
-    pub(crate) project: Pointwise,
+    pub expand: Option<Pointwise>,
+    /// Filters each channel.
+    pub depthwise: Depthwise,
+    /// Narrows.
+    pub project: Pointwise,
 }
 
 impl InvertedResidual {
     /// The channels of its input.
-    pub(crate) fn inputs(&self) -> usize {
+    pub fn inputs(&self) -> usize {
         self.expand.as_ref().map_or(self.depthwise.channels, Pointwise::inputs)
     }
 
     /// The block's input → its branch, with the input itself added if `residual` says so.
-    pub(crate) fn forward(&self, xs: &Map, residual: bool) -> Map {
+    ///
+    /// # Panics
+    /// If the map, or a layer, has other channels than the layer before it.
+    pub fn forward(&self, xs: &Map, residual: bool) -> Map {
         self.run(xs, self.expand.as_ref().map_or(Widen::Not, Widen::Pointwise), residual.then_some(xs))
     }
 
     /// What [`expand`](Self::expand) gave, or something in its stead → the block's branch, with the block's input added if
     /// that is given.
-    pub(crate) fn filter(&self, expanded: &Map, residual: Option<&Map>) -> Map {
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward), or if the shapes do not add.
+    pub fn filter(&self, expanded: &Map, residual: Option<&Map>) -> Map {
         self.run(expanded, Widen::Not, residual)
     }
 
     /// The input of `stem`, a convolution whose output this block filters as it is → the block's branch.
-    pub(crate) fn behind(&self, stem: &Convolution, xs: &Map) -> Map {
+    ///
+    /// # Panics
+    /// As [`forward`](Self::forward).
+    pub fn behind(&self, stem: &Convolution, xs: &Map) -> Map {
         self.run(xs, Widen::Convolution(stem), None)
     }
 
@@ -47,18 +58,20 @@ impl InvertedResidual {
     fn run(&self, xs: &Map, widen: Widen<'_>, residual: Option<&Map>) -> Map {
         let wide = self.depthwise.channels;
         let (inputs, outputs, size) = match widen {
-            Widen::Not => (wide, wide, [xs.height, xs.width]),
-            Widen::Pointwise(expand) => (expand.inputs(), expand.outputs(), [xs.height, xs.width]),
-            Widen::Convolution(stem) => (stem.channels(), stem.matrix().outputs(), stem.cells([xs.height, xs.width])),
+            Widen::Not => (wide, wide, [xs.height(), xs.width()]),
+            Widen::Pointwise(expand) => (expand.inputs(), expand.outputs(), [xs.height(), xs.width()]),
+            Widen::Convolution(stem) => {
+                (stem.channels(), stem.matrix().outputs(), stem.cells([xs.height(), xs.width()]))
+            }
         };
-        assert_eq!((xs.channels, outputs), (inputs, wide), "channels");
+        assert_eq!((xs.channels(), outputs), (inputs, wide), "channels");
         assert_eq!(self.project.inputs(), wide, "channels to project");
         let [(height, before_rows), (width, before_columns)] = size.map(|side| self.depthwise.axis.cells(side));
         let outputs = self.project.outputs();
-        let mut ys = Map::empty(xs.images, height, width, outputs);
-        let residual = residual.map(|residual| residual.source_like(&ys));
-        let (source, target, given) = (xs.source(), ys.target(), [xs.height, xs.width]);
-        each_image(xs.images, |image, parallel| {
+        let mut ys = Unwritten::of([xs.images(), height, width, outputs]);
+        let residual = residual.map(|residual| ys.source_like(residual));
+        let (source, target, given) = (xs.source(), ys.target(), [xs.height(), xs.width()]);
+        each_image(xs.images(), |image, parallel| {
             // SAFETY: one image of each map; no other image's task writes there.
             let (source, residual, target) = unsafe {
                 let at = image * height * width * outputs;
@@ -92,7 +105,8 @@ impl InvertedResidual {
                 },
             }
         });
-        ys
+        // SAFETY: every row of every image was computed.
+        unsafe { ys.written() }
     }
 }
 

@@ -4,39 +4,49 @@
 //! matrix that the weights go through. A block of queries stays in the cache from its scores to its context.
 
 use pulp::{Simd, WithSimd};
-use tch::{Device, Kind, Tensor};
 
 use super::buffer::{Shared, Source};
 use super::exp::softmax;
 use super::pointwise::{Pointwise, Rows};
-use super::{Clamp, Map, arch, each};
+use super::{Clamp, Map, Unwritten, arch, each};
 
 /// The queries of one task.
 const BLOCK: usize = 64;
 
 /// Projected queries, keys and values, `[N, 1, T, heads · width]` each.
 #[derive(Debug)]
-pub(crate) struct Heads<'a> {
-    pub(crate) query: &'a Map,
-    pub(crate) key: &'a Map,
-    pub(crate) value: &'a Map,
-    pub(crate) count: usize,
+pub struct Heads<'a> {
+    /// The queries.
+    pub query: &'a Map,
+    /// The keys.
+    pub key: &'a Map,
+    /// The values, as many as keys.
+    pub value: &'a Map,
+    /// How many heads.
+    pub count: usize,
 }
 
 impl Heads<'_> {
-    /// The context of every query, `[N, 1, Tq, heads · width]`, and the weights `[N, heads, Tq, Tk]`.
-    pub(crate) fn attend(&self) -> (Map, Tensor) {
+    /// How many weights there are: `[N, heads, Tq, Tk]`.
+    pub fn weights(&self) -> usize {
+        self.query.images() * self.count * self.query.width() * self.key.width()
+    }
+
+    /// The context of every query, `[N, 1, Tq, heads · width]`, and the weights `[N, heads, Tq, Tk]`, which go to `weights`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit one another, or there is not room for all weights.
+    pub fn attend(&self, weights: &mut [f32]) -> Map {
         let Self { query, key, value, count: heads } = *self;
-        let (images, queries, keys, inner) = (query.images, query.width, key.width, query.channels);
+        let (images, queries, keys, inner) = (query.images(), query.width(), key.width(), query.channels());
         let width = inner / heads;
-        assert_eq!([key.images, value.images, value.width], [images, images, keys], "keys and values");
-        assert_eq!([query.height, key.height, value.height], [1; 3], "rows");
-        assert_eq!([key.channels, value.channels, width * heads], [inner; 3], "widths");
+        assert_eq!([key.images(), value.images(), value.width()], [images, images, keys], "keys and values");
+        assert_eq!([query.height(), key.height(), value.height()], [1; 3], "rows");
+        assert_eq!([key.channels(), value.channels(), width * heads], [inner; 3], "widths");
         assert!(queries.min(keys).min(width) > 0, "attention over nothing");
-        let mut context = Map::empty(images, 1, queries, inner);
-        let size = [images, heads, queries, keys].map(|side| side as i64);
-        let weights = Tensor::empty(size, (Kind::Float, Device::Cpu));
-        let (context_to, weights_to) = (context.target(), Shared(weights.data_ptr().cast()));
+        let mut context = Unwritten::of([images, 1, queries, inner]);
+        assert_eq!(weights.len(), self.weights(), "weights");
+        let (context_to, weights_to) = (context.target(), Shared(weights.as_mut_ptr()));
         let [query_from, key_from, value_from] = [query, key, value].map(Map::source);
         let scale = 1.0 / (width as f32).sqrt();
         let parallel = rayon::current_num_threads() > 1;
@@ -67,7 +77,8 @@ impl Heads<'_> {
                 });
             }
         });
-        (context, weights)
+        // SAFETY: every head of every query was computed.
+        unsafe { context.written() }
     }
 }
 

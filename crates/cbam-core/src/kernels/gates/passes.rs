@@ -23,7 +23,7 @@ impl WithSimd for Sigmoid<'_> {
 
 /// What lies together in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Layout {
+pub enum Layout {
     /// The positions of a channel, `[C, H, W]`.
     Planes,
     /// The channels of a position, `[H, W, C]`.

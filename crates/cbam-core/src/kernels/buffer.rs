@@ -27,6 +27,10 @@ impl Aligned {
         self.0.as_ptr().cast()
     }
 
+    pub(super) fn as_slice(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.0)
+    }
+
     pub(super) fn as_mut_slice(&mut self) -> &mut [f32] {
         bytemuck::cast_slice_mut(&mut self.0)
     }

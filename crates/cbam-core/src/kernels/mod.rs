@@ -25,70 +25,43 @@ mod depthwise;
 mod exp;
 mod gates;
 mod inverted_residual;
-mod lend;
 mod map;
 mod mlp;
 mod multi_head;
 mod pointwise;
-#[cfg(test)]
-mod tests;
 
+use crate::simd::arch;
 use buffer::with_scratch;
-pub(crate) use convolution::{Convolution, max_pool};
-pub(crate) use depthwise::{Axis, Depthwise, Padding};
-pub(crate) use gates::{Gated, Gates, SpatialGate, takes};
-pub(crate) use inverted_residual::InvertedResidual;
-pub(crate) use lend::{Lend, in_pool, side_by_side};
-pub(crate) use map::{Map, values};
-pub(crate) use mlp::Mlp;
-pub(crate) use multi_head::Heads;
-pub(crate) use pointwise::Pointwise;
+pub use convolution::{Convolution, max_pool};
+pub use depthwise::{Axis, Depthwise, Padding};
+pub use exp::sigmoid_of as sigmoid;
+pub use gates::{ChannelGate, FeatureMap, Gated, Gates, Layout, SpatialGate};
+pub use inverted_residual::InvertedResidual;
+pub use map::Map;
+pub(crate) use map::Unwritten;
+pub use mlp::Mlp;
+pub use multi_head::Heads;
+pub use pointwise::Pointwise;
 
 /// The channels that one task works on: whole vectors of every instruction set.
 const PANEL: usize = 32;
 
-/// What SIMD this machine has; found out once.
-#[cfg(not(test))]
-pub(crate) fn arch() -> pulp::Arch {
-    static ARCH: std::sync::OnceLock<pulp::Arch> = std::sync::OnceLock::new();
-    *ARCH.get_or_init(pulp::Arch::new)
-}
-
-#[cfg(test)]
-pub(crate) use chosen::arch;
-#[cfg(test)]
-use chosen::choose;
-
-/// The tests choose.
-#[cfg(test)]
-mod chosen {
-    use std::sync::{PoisonError, RwLock};
-
-    static CHOSEN: RwLock<Option<pulp::Arch>> = RwLock::new(None);
-
-    pub(crate) fn arch() -> pulp::Arch {
-        CHOSEN.read().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
-    }
-
-    pub(super) fn choose(arch: pulp::Arch) {
-        *CHOSEN.write().unwrap_or_else(PoisonError::into_inner) = Some(arch);
-    }
-}
-
 /// Limits that an activation clamps to.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Clamp {
-    low: f32,
-    high: f32,
+pub struct Clamp {
+    /// No value is under it.
+    pub low: f32,
+    /// And none is over it.
+    pub high: f32,
 }
 
 impl Clamp {
     /// No activation.
-    pub(crate) const NONE: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY };
+    pub const NONE: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY };
     /// ReLU.
-    pub(crate) const RELU: Self = Self { low: 0.0, high: f32::INFINITY };
+    pub const RELU: Self = Self { low: 0.0, high: f32::INFINITY };
     /// ReLU6.
-    pub(crate) const RELU6: Self = Self { low: 0.0, high: 6.0 };
+    pub const RELU6: Self = Self { low: 0.0, high: 6.0 };
 }
 
 /// Runs `task` for `0..count`, on rayon's threads or on this one.

@@ -6,18 +6,20 @@ use super::{arch, with_scratch};
 
 /// Two linear layers with a ReLU between them, for single vectors.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mlp<'a> {
+pub struct Mlp<'a> {
     /// The first layer, `[hidden, C]`.
-    pub(crate) first: &'a [f32],
-    pub(crate) first_bias: Option<&'a [f32]>,
+    pub first: &'a [f32],
+    /// Its biases, `[hidden]`.
+    pub first_bias: Option<&'a [f32]>,
     /// The second layer, `[C, hidden]`.
-    pub(crate) second: &'a [f32],
-    pub(crate) second_bias: Option<&'a [f32]>,
+    pub second: &'a [f32],
+    /// Its biases, `[C]`.
+    pub second_bias: Option<&'a [f32]>,
 }
 
 impl Mlp<'_> {
     /// The sum of what it gives for each of `inputs`, `[C]`.
-    pub(crate) fn sum(&self, inputs: &[&[f32]], outputs: &mut [f32]) {
+    pub fn sum(&self, inputs: &[&[f32]], outputs: &mut [f32]) {
         let hidden = self.second.len() / outputs.len();
         with_scratch(hidden, |hidden| arch().dispatch(Task { mlp: self, inputs, hidden, outputs }));
     }

@@ -2,10 +2,9 @@
 
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
-use tch::nn::Linear;
 
 use super::buffer::{Aligned, Shared, Source};
-use super::{Clamp, Map, PANEL, arch, each, each_image, values};
+use super::{Clamp, Map, PANEL, Unwritten, arch, each, each_image};
 
 /// The most positions of one task.
 const BLOCK: usize = 128;
@@ -17,7 +16,7 @@ const LARGE: usize = 1 << 16;
 ///
 /// Its matrix lies in panels of 32 outputs: a tile of 8 positions × 32 outputs stays in registers over all inputs.
 #[derive(Debug)]
-pub(crate) struct Pointwise {
+pub struct Pointwise {
     inputs: usize,
     outputs: usize,
     panels: Aligned, // [⌈outputs / PANEL⌉, inputs, PANEL]
@@ -27,22 +26,13 @@ pub(crate) struct Pointwise {
 
 impl Pointwise {
     /// Of a matrix `[outputs, inputs]` and its biases.
-    pub(crate) fn new(weight: &[f32], bias: &[f32], clamp: Clamp) -> Self {
+    pub fn new(weight: &[f32], bias: &[f32], clamp: Clamp) -> Self {
         let inputs = weight.len() / bias.len();
         Self::of(inputs, bias, |output, input| weight[output * inputs + input], clamp)
     }
 
-    /// Of a linear layer; none if its parameters are not f32 on the CPU.
-    pub(crate) fn linear(layer: &Linear) -> Option<Self> {
-        let bias = match &layer.bs {
-            Some(bias) => values(bias)?.to_vec(),
-            None => vec![0.0; layer.ws.size()[0] as usize],
-        };
-        Some(Self::new(values(&layer.ws)?, &bias, Clamp::NONE))
-    }
-
     /// Of a matrix whose elements `weight` tells by output and input, and its biases.
-    pub(crate) fn of(inputs: usize, bias: &[f32], weight: impl Fn(usize, usize) -> f32 + Sync, clamp: Clamp) -> Self {
+    pub fn of(inputs: usize, bias: &[f32], weight: impl Fn(usize, usize) -> f32 + Sync, clamp: Clamp) -> Self {
         let outputs = bias.len();
         let count = outputs.div_ceil(PANEL);
         let (mut panels, mut biases) = (Aligned::zeros(count * inputs * PANEL), Aligned::zeros(count * PANEL));
@@ -67,11 +57,13 @@ impl Pointwise {
         Self { inputs, outputs, panels, bias: biases, clamp }
     }
 
-    pub(crate) fn inputs(&self) -> usize {
+    /// The channels of its input.
+    pub fn inputs(&self) -> usize {
         self.inputs
     }
 
-    pub(crate) fn outputs(&self) -> usize {
+    /// The channels that it gives out.
+    pub fn outputs(&self) -> usize {
         self.outputs
     }
 
@@ -81,17 +73,23 @@ impl Pointwise {
     }
 
     /// `[N, H, W, inputs]` → `[N, H, W, outputs]`.
-    pub(crate) fn forward(&self, xs: &Map) -> Map {
+    ///
+    /// # Panics
+    /// If the map has other channels.
+    pub fn forward(&self, xs: &Map) -> Map {
         self.forward_onto(xs, None)
     }
 
     /// The same; adds `residual`, of the output's shape, before the clamp.
-    pub(crate) fn forward_onto(&self, xs: &Map, residual: Option<&Map>) -> Map {
-        assert_eq!(xs.channels, self.inputs, "channels");
-        let mut ys = Map::empty(xs.images, xs.height, xs.width, self.outputs);
-        let residual = residual.map(|residual| residual.source_like(&ys));
-        let (source, target, positions) = (xs.source(), ys.target(), xs.height * xs.width);
-        each_image(xs.images, |image, parallel| {
+    ///
+    /// # Panics
+    /// If the map has other channels, or the residual another shape.
+    pub fn forward_onto(&self, xs: &Map, residual: Option<&Map>) -> Map {
+        assert_eq!(xs.channels(), self.inputs, "channels");
+        let mut ys = Unwritten::of([xs.images(), xs.height(), xs.width(), self.outputs]);
+        let residual = residual.map(|residual| ys.source_like(residual));
+        let (source, target, positions) = (xs.source(), ys.target(), xs.height() * xs.width());
+        each_image(xs.images(), |image, parallel| {
             // SAFETY: one image of each map, no other image's task writes there.
             unsafe {
                 let source = Source(source.at(image * positions * self.inputs));
@@ -100,7 +98,26 @@ impl Pointwise {
                 self.image(source, residual, Shared(target.at(at)), positions, parallel);
             }
         });
-        ys
+        // SAFETY: every position of every image was computed.
+        unsafe { ys.written() }
+    }
+
+    /// What each output gets of an input: `weights` of the outputs, `[outputs]`, times the matrix, `[inputs]`. It is how a gradient goes
+    /// back through the layer.
+    ///
+    /// # Panics
+    /// If there are not as many weights as outputs.
+    pub fn backward(&self, weights: &[f32]) -> Vec<f32> {
+        assert_eq!(weights.len(), self.outputs, "outputs");
+        let mut back = vec![0f64; self.inputs];
+        let panels = self.panels.as_slice().chunks_exact(self.inputs * PANEL);
+        for (panel, weights) in panels.zip(weights.chunks(PANEL)) {
+            for (sum, row) in back.iter_mut().zip(panel.chunks_exact(PANEL)) {
+                *sum +=
+                    row.iter().zip(weights).map(|(value, weight)| f64::from(*value) * f64::from(*weight)).sum::<f64>();
+            }
+        }
+        back.into_iter().map(|sum| sum as f32).collect()
     }
 
     /// All positions of one image; adds `residual`, which has the shape of what is written, before the clamp.
@@ -147,7 +164,7 @@ impl Pointwise {
             // SAFETY: the panel has PANEL columns, and `column` is one of them.
             let part = unsafe {
                 Part {
-                    inputs: self.inputs / rows.pieces,
+                    inputs: self.inputs / (rows.pieces * rows.across),
                     weight: self.panels.as_ptr().add(panel * self.inputs * PANEL + column),
                     bias: self.bias.as_ptr().add(panel * PANEL + column),
                     clamp: self.clamp,
@@ -169,10 +186,14 @@ pub(super) struct Rows {
     pub(super) xs: *const f32,
     /// How far one position's inputs are from the next one's.
     pub(super) apart: usize,
-    /// In how many equal pieces a position's inputs lie.
+    /// In how many equal pieces a position's inputs lie: rows of them,
     pub(super) pieces: usize,
-    /// How far one piece is from the next one.
+    /// how far one row is from the next one,
     pub(super) below: usize,
+    /// how many pieces a row has,
+    pub(super) across: usize,
+    /// and how far one of these is from the next.
+    pub(super) aside: usize,
     /// What to add to the first position's outputs of the panel; the others' are `stride` numbers apart.
     pub(super) residual: Option<*const f32>,
     /// Where the first position's outputs of the panel go; the others' are `stride` numbers apart.
@@ -186,7 +207,7 @@ pub(super) struct Rows {
 impl Rows {
     /// Positions whose inputs lie in one piece each.
     pub(super) fn of(xs: *const f32, apart: usize, ys: *mut f32, stride: usize, count: usize) -> Self {
-        Self { xs, apart, pieces: 1, below: 0, residual: None, ys, stride, count }
+        Self { xs, apart, pieces: 1, below: 0, across: 1, aside: 0, residual: None, ys, stride, count }
     }
 
     /// The same positions, `columns` outputs on.
@@ -331,9 +352,11 @@ impl Part {
                 }
             }
             for piece in 0..self.rows.pieces {
-                let from = self.rows.xs.add(piece * self.rows.below);
-                sums = add_piece(simd, sums, from, apart, self.inputs, weight);
-                weight = weight.add(self.inputs * PANEL);
+                for column in 0..self.rows.across {
+                    let from = self.rows.xs.add(piece * self.rows.below + column * self.rows.aside);
+                    sums = add_piece(simd, sums, from, apart, self.inputs, weight);
+                    weight = weight.add(self.inputs * PANEL);
+                }
             }
             let (low, high) = (simd.splat_f32s(self.clamp.low), simd.splat_f32s(self.clamp.high));
             for (row, sums) in sums.iter().enumerate() {

@@ -7,26 +7,33 @@ use super::{Clamp, PANEL};
 
 /// What lies around a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Padding {
+pub enum Padding {
     /// As many zeros as give ⌈size / stride⌉ cells, the odd one at the end, as TensorFlow has it.
     Same,
     /// So many zeros at each end, as PyTorch has it.
     Each(usize),
+    /// None, and a last cell goes beyond the end where it must to cover the map, as PyTorch's `ceil_mode` and Caffe have it. Only a
+    /// pooling may.
+    Beyond,
 }
 
 /// One axis of a convolution: its kernel, stride and padding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Axis {
-    pub(crate) kernel: usize,
-    pub(crate) stride: usize,
-    pub(crate) padding: Padding,
+pub struct Axis {
+    /// The side of its kernel.
+    pub kernel: usize,
+    /// How far one cell is from the next.
+    pub stride: usize,
+    /// What lies around the map.
+    pub padding: Padding,
 }
 
 impl Axis {
     /// Whether an axis of `size` gives any cell: it is not empty, and with its padding as wide as the kernel.
-    pub(crate) fn fits(self, size: usize) -> bool {
+    pub fn fits(self, size: usize) -> bool {
         let padded = match self.padding {
             Padding::Same => self.kernel,
+            Padding::Beyond => size,
             Padding::Each(zeros) => size.saturating_add(zeros.saturating_mul(2)),
         };
         self.stride > 0 && self.kernel > 0 && size > 0 && padded >= self.kernel
@@ -36,7 +43,7 @@ impl Axis {
     ///
     /// # Panics
     /// If it does not [fit](Self::fits): whoever builds on the number of cells counts back from it.
-    pub(super) fn cells(self, size: usize) -> (usize, usize) {
+    pub fn cells(self, size: usize) -> (usize, usize) {
         assert!(self.fits(size), "{size} cells for {self:?}");
         match self.padding {
             Padding::Same => {
@@ -44,6 +51,7 @@ impl Axis {
                 let total = ((cells - 1) * self.stride + self.kernel).saturating_sub(size);
                 (cells, total / 2)
             }
+            Padding::Beyond => ((size - self.kernel).div_ceil(self.stride) + 1, 0),
             Padding::Each(zeros) => ((size + 2 * zeros - self.kernel) / self.stride + 1, zeros),
         }
     }
@@ -51,7 +59,7 @@ impl Axis {
 
 /// A depthwise convolution with bias, then a clamp: 3×3 or 5×5, stride 1 or 2.
 #[derive(Debug)]
-pub(crate) struct Depthwise {
+pub struct Depthwise {
     pub(super) axis: Axis,
     pub(super) channels: usize,
     weight: Aligned, // [⌈channels / PANEL⌉, kernel², PANEL]
@@ -61,7 +69,10 @@ pub(crate) struct Depthwise {
 
 impl Depthwise {
     /// Of kernels whose elements `weight` tells by channel and tap, row by row, and their biases.
-    pub(crate) fn of(bias: &[f32], weight: impl Fn(usize, usize) -> f32, axis: Axis, clamp: Clamp) -> Self {
+    ///
+    /// # Panics
+    /// For another kernel or stride.
+    pub fn of(bias: &[f32], weight: impl Fn(usize, usize) -> f32, axis: Axis, clamp: Clamp) -> Self {
         assert!(matches!((axis.kernel, axis.stride), (3 | 5, 1 | 2)), "no kernel for {axis:?}");
         let (channels, taps) = (bias.len(), axis.kernel * axis.kernel);
         let panels = channels.div_ceil(PANEL);

@@ -1,0 +1,261 @@
+//! Convolutions of any kernel, stride, dilation and padding, dense or in groups: a [`Pointwise`] over what lies under the kernel.
+//!
+//! With its channels together, a row of the map under the kernel lies in one piece, from the first channel on the left to the
+//! last one on the right. So nothing is gathered: a position's inputs are as many pieces as the kernel is high. With a dilation,
+//! or where outputs see some channels alone, they are as many as the kernel has cells.
+
+use super::buffer::{Source, with_scratch};
+use super::depthwise::{Axis, Padding};
+use super::pointwise::{PanelTask, Pointwise, Rows};
+use super::{Clamp, Map, PANEL, Unwritten, arch, each, each_image};
+
+/// The positions of one task, about.
+const BLOCK: usize = 64;
+
+/// A convolution with bias, then a clamp.
+#[derive(Debug)]
+pub struct Convolution {
+    channels: usize,
+    axis: Axis,
+    dilation: usize,
+    /// How many channels the outputs of one panel see, of which the first is a multiple of that.
+    span: usize,
+    /// The outputs of as many channels.
+    outputs_of_span: usize,
+    matrix: Pointwise,
+}
+
+impl Convolution {
+    /// Of a PyTorch weight `[outputs, channels, kernel, kernel]`, whose elements `weight` tells by output and index in it.
+    pub fn of(
+        channels: usize,
+        bias: &[f32],
+        weight: impl Fn(usize, usize) -> f32 + Sync,
+        axis: Axis,
+        clamp: Clamp,
+    ) -> Self {
+        Self::grouped([channels, 1], bias, weight, axis, clamp)
+    }
+
+    /// Of channels in groups, `[channels, groups]`: a PyTorch weight `[outputs, channels / groups, kernel, kernel]`.
+    ///
+    /// # Panics
+    /// If the outputs of a group, or as many groups as fill a panel, are not whole panels; as with a group for each channel, which is
+    /// [`Depthwise`](super::Depthwise).
+    pub fn grouped(
+        [channels, groups]: [usize; 2],
+        bias: &[f32],
+        weight: impl Fn(usize, usize) -> f32 + Sync,
+        axis: Axis,
+        clamp: Clamp,
+    ) -> Self {
+        let (taps, outputs) = (axis.kernel * axis.kernel, bias.len());
+        let (of_group, group) = (channels / groups, outputs / groups);
+        assert_eq!([of_group * groups, group * groups], [channels, outputs], "groups");
+        // Groups that share a panel are one block of it, with zeros where a group does not see another's channels.
+        let together = if groups == 1 { 1 } else { PANEL.div_ceil(group).min(groups) };
+        let span = of_group * together;
+        let outputs_of_span = group * together;
+        assert!(
+            groups == together || outputs_of_span.is_multiple_of(PANEL) && groups.is_multiple_of(together),
+            "panels"
+        );
+        let by_input = |output: usize, input: usize| {
+            let (tap, channel) = (input / span, output / outputs_of_span * span + input % span);
+            let seen = channel.checked_sub(output / group * of_group).filter(|channel| *channel < of_group);
+            seen.map_or(0.0, |channel| weight(output, channel * taps + tap))
+        };
+        let matrix = Pointwise::of(taps * span, bias, by_input, clamp);
+        Self { channels, axis, dilation: 1, span, outputs_of_span, matrix }
+    }
+
+    /// With its kernel's cells so far apart.
+    pub fn dilated(self, dilation: usize) -> Self {
+        Self { dilation, ..self }
+    }
+
+    /// The channels of its input.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The channels that it gives out.
+    pub fn outputs(&self) -> usize {
+        self.matrix.outputs()
+    }
+
+    /// `[N, H, W, channels]` → `[N, H', W', outputs]`; adds `residual`, of that shape, before the clamp.
+    ///
+    /// # Panics
+    /// If the map has other channels, the residual another shape, or the kernel does not [fit](Axis::fits).
+    pub fn forward(&self, xs: &Map, residual: Option<&Map>) -> Map {
+        assert_eq!(xs.channels(), self.channels, "channels");
+        let Axis { kernel, stride, padding } = self.axis;
+        let dense = self.span == self.channels;
+        if dense && (kernel, stride) == (1, 1) && matches!(padding, Padding::Same | Padding::Each(0)) {
+            return self.matrix.forward_onto(xs, residual);
+        }
+        let size = [xs.height(), xs.width()];
+        let [height, width] = self.cells(size);
+        let outputs = self.matrix.outputs();
+        let mut ys = Unwritten::of([xs.images(), height, width, outputs]);
+        let residual = residual.map(|residual| ys.source_like(residual));
+        let (source, target) = (xs.source(), ys.target());
+        each_image(xs.images(), |image, parallel| {
+            let run = |padded: Padded| {
+                let tasks = if parallel { 4 * rayon::current_num_threads() } else { 1 };
+                let panels = self.matrix.panels();
+                let blocks = (height * width).div_ceil(BLOCK).min(tasks.div_ceil(panels)).clamp(1, height);
+                each(panels * blocks, parallel, |task| {
+                    let (panel, block) = (task % panels, task / panels);
+                    for y in height * block / blocks..height * (block + 1) / blocks {
+                        let at = (image * height + y) * width * outputs + panel * PANEL;
+                        // SAFETY: these rows of the padded image and of the outputs exist; this task alone writes this row of this
+                        // panel.
+                        let rows = unsafe {
+                            let residual = residual.map(|residual| residual.at(at));
+                            Rows { residual, ..self.row_of(panel, padded, y, target.at(at), outputs, width) }
+                        };
+                        // SAFETY: as above.
+                        arch().dispatch(unsafe { PanelTask::new(&self.matrix, panel, rows) });
+                    }
+                });
+            };
+            // SAFETY: one image of the map.
+            unsafe { self.padded(Source(source.at(image * size[0] * size[1] * self.channels)), size, run) }
+        });
+        // SAFETY: every row of every image was computed.
+        unsafe { ys.written() }
+    }
+
+    /// The axis of a kernel without dilation that covers as much.
+    fn reach(&self) -> Axis {
+        Axis { kernel: (self.axis.kernel - 1) * self.dilation + 1, ..self.axis }
+    }
+
+    /// Rows and columns of the output for an input of that size.
+    pub(super) fn cells(&self, [height, width]: [usize; 2]) -> [usize; 2] {
+        let axis = self.reach();
+        [axis.cells(height).0, axis.cells(width).0]
+    }
+
+    /// As a matrix over what lies under the kernel.
+    pub(super) fn matrix(&self) -> &Pointwise {
+        &self.matrix
+    }
+
+    /// Calls `work` with an image of that size and its padding around it.
+    ///
+    /// # Safety
+    /// The image must have so many rows and columns.
+    pub(super) unsafe fn padded(&self, xs: Source, size: [usize; 2], work: impl FnOnce(Padded)) {
+        let Axis { kernel, stride, .. } = self.reach();
+        let [(height, above), (width, left)] = size.map(|side| self.reach().cells(side));
+        // What a stride leaves over at the end stays.
+        let rows = ((height - 1) * stride + kernel).max(above + size[0]);
+        let columns = ((width - 1) * stride + kernel).max(left + size[1]);
+        let (row, padded_row) = (size[1] * self.channels, columns * self.channels);
+        if [rows, columns] == size {
+            return work(Padded { image: xs, row });
+        }
+        with_scratch(rows * padded_row, |padded| {
+            for (y, to) in padded.chunks_exact_mut(padded_row).enumerate() {
+                match y.checked_sub(above).filter(|y| *y < size[0]) {
+                    None => to.fill(0.0),
+                    Some(y) => {
+                        // SAFETY: one row of the image.
+                        let from = unsafe { std::slice::from_raw_parts(xs.at(y * row), row) };
+                        let (before, rest) = to.split_at_mut(left * self.channels);
+                        before.fill(0.0);
+                        rest[..row].copy_from_slice(from);
+                        rest[row..].fill(0.0);
+                    }
+                }
+            }
+            work(Padded { image: Source(padded.as_ptr()), row: padded_row });
+        });
+    }
+
+    /// What row `y` of the output, of `count` positions, is made of in a dense convolution, and that it goes to `ys`, positions
+    /// `stride` numbers apart.
+    ///
+    /// # Safety
+    /// The output must have that row.
+    pub(super) unsafe fn row(&self, padded: Padded, y: usize, ys: *mut f32, stride: usize, count: usize) -> Rows {
+        // SAFETY: the caller's promise.
+        unsafe { self.row_of(0, padded, y, ys, stride, count) }
+    }
+
+    /// The same for the outputs of one panel of any.
+    ///
+    /// # Safety
+    /// As [`row`](Self::row), and there must be that panel.
+    unsafe fn row_of(&self, panel: usize, padded: Padded, y: usize, ys: *mut f32, stride: usize, count: usize) -> Rows {
+        let Axis { kernel, stride: step, .. } = self.axis;
+        let first = panel * PANEL / self.outputs_of_span * self.span;
+        let whole_rows = self.span == self.channels && self.dilation == 1;
+        Rows {
+            // SAFETY: so many rows has the padded image, and so many channels each position of it.
+            xs: unsafe { padded.image.at(y * step * padded.row + first) },
+            apart: step * self.channels,
+            pieces: kernel,
+            below: self.dilation * padded.row,
+            across: if whole_rows { 1 } else { kernel },
+            aside: self.dilation * self.channels,
+            residual: None,
+            ys,
+            stride,
+            count,
+        }
+    }
+}
+
+/// An image with its padding around it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Padded {
+    image: Source,
+    /// The numbers of a row.
+    row: usize,
+}
+
+/// The maximum of each window, as PyTorch's `max_pool2d`: zeros never stand for what lies outside.
+///
+/// # Panics
+/// If the axis does not [fit](Axis::fits) the map.
+pub fn max_pool(xs: &Map, axis: Axis) -> Map {
+    let size = [xs.height(), xs.width()];
+    let [(height, above), (width, left)] = size.map(|side| axis.cells(side));
+    let channels = xs.channels();
+    let mut ys = Unwritten::of([xs.images(), height, width, channels]);
+    let (source, target) = (xs.source(), ys.target());
+    let under = move |cell: usize, before: usize, size: usize| {
+        let first = cell * axis.stride;
+        first.saturating_sub(before)..(first + axis.kernel).saturating_sub(before).min(size)
+    };
+    each(xs.images() * height, rayon::current_num_threads() > 1, |task| {
+        let (image, y) = (task / height, task % height);
+        for x in 0..width {
+            let mut first = true;
+            for row in under(y, above, size[0]) {
+                for column in under(x, left, size[1]) {
+                    // SAFETY: a position of this image, and one of the output, which belongs to this task; it is read only
+                    // once the first position under the kernel has been copied to it.
+                    unsafe {
+                        let from = source.at(((image * size[0] + row) * size[1] + column) * channels);
+                        let to = target.at((task * width + x) * channels);
+                        if std::mem::take(&mut first) {
+                            std::ptr::copy_nonoverlapping(from, to, channels);
+                            continue;
+                        }
+                        let from = std::slice::from_raw_parts(from, channels);
+                        for (to, from) in std::slice::from_raw_parts_mut(to, channels).iter_mut().zip(from) {
+                            *to = if *from > *to || from.is_nan() { *from } else { *to };
+                        }
+                    }
+                }
+            }
+        }
+    });
+    // SAFETY: every position was computed: a window of an axis that fits holds a cell of the map at least.
+    unsafe { ys.written() }
+}

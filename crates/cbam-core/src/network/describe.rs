@@ -1,0 +1,142 @@
+//! What a configuration says of a network before it is built.
+
+use super::{HEAD, NetworkConfig, Site};
+use crate::classes::{Outputs, both_answers, usual_labels};
+use crate::maps::{MapName, Method};
+use crate::model::Description;
+use crate::photo::Preprocess;
+use crate::{Error, Result};
+
+/// The most classes that a configuration may ask for.
+const MAX_CLASSES: i64 = 1_000_000;
+/// The most that the weights of one patch attention may take.
+const MAX_PATCH_BYTES: i128 = 4 << 30;
+
+impl NetworkConfig {
+    /// Checks what does not depend on weights, and says where each attention stands, with its channels and how many pixels one of its
+    /// cells covers along a side. One class alone is no softmax from then on.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there is a number of classes that cannot be, or of names another; or the attention's stages do not exist,
+    /// or are out of order.
+    pub fn settle(&mut self) -> Result<Vec<(Site, i64, i64)>> {
+        if !(0..=MAX_CLASSES).contains(&self.classes) {
+            let message = format!("{} classes; there must be 0 (no classifier) to {MAX_CLASSES}", self.classes);
+            return Err(Error::argument("network", message));
+        }
+        if !self.labels.is_empty() && self.labels.len() as i64 != self.classes {
+            let message = format!("{} names for {} classes", self.labels.len(), self.classes);
+            return Err(Error::argument("labels", message));
+        }
+        self.outputs = self.outputs.of_logits(self.classes);
+        let mut sites: Vec<(Site, i64, i64)> = Vec::new();
+        for attention in &self.attention {
+            let site = Site::find(&attention.stage, self)?;
+            if sites.last().is_some_and(|last| !last.0.is_before(site.0)) {
+                let message = format!("'{}' is not behind the one before it", attention.stage);
+                return Err(Error::argument("attention stage", message));
+            }
+            sites.push(site);
+        }
+        Ok(sites)
+    }
+
+    /// How many answers the network has: its classes, or two if it gives out one number (see [`Outputs`]).
+    pub fn answers(&self) -> usize {
+        usize::try_from(Outputs::answers(self.classes)).unwrap_or(0)
+    }
+
+    /// The places whose features can be had, in their order: every stage of the backbone (what leaves it, after its attention if it
+    /// has any), and [`HEAD`].
+    pub fn places(&self) -> Vec<String> {
+        let stages = self.arch.stages_behind(self.variant.stem);
+        stages.into_iter().map(|stage| stage.name).chain([HEAD.to_owned()]).collect()
+    }
+
+    /// The network as a [`Model`](crate::model::Model) describes itself, if it takes pictures so.
+    pub fn describe(&self, preprocess: &Preprocess) -> Description {
+        let patches = self.attention.iter().filter(|block| block.patch.is_some());
+        Description {
+            preprocess: preprocess.clone(),
+            numbers: self.classes as usize,
+            outputs: self.outputs,
+            labels: self.labels_of_answers(),
+            maps: self.map_names(),
+            places: self.places(),
+            default_place: Some(HEAD.to_owned()),
+            patch_stages: patches.map(|block| block.stage.clone()).collect(),
+        }
+    }
+
+    fn labels_of_answers(&self) -> Vec<String> {
+        match self.labels.as_slice() {
+            [] => usual_labels(self.answers()),
+            [one] if self.classes == 1 => both_answers(one),
+            labels => labels.to_vec(),
+        }
+    }
+
+    fn map_names(&self) -> Vec<MapName> {
+        let attention = &self.attention;
+        let spatial = attention.iter().filter(|block| block.has_spatial_gate());
+        let spatial: Vec<_> = spatial.map(|block| MapName::Spatial(Some(block.stage.clone()))).collect();
+        let patch =
+            attention.iter().filter_map(|block| Some((block.stage.as_str(), block.patch.as_ref()?.heads as usize)));
+        let patch = MapName::patches(patch);
+        let mut names = Vec::new();
+        if !spatial.is_empty() {
+            names.push(MapName::Fused);
+        }
+        names.extend(spatial);
+        names.extend(patch);
+        if attention.iter().filter(|block| block.patch.is_some()).count() > 1 {
+            names.push(MapName::Rollout);
+        }
+        names.extend(Method::ALL.map(MapName::explain));
+        let gated = attention.iter().filter(|block| block.has_channel_gate());
+        names.extend(gated.map(|block| MapName::Channel(block.stage.clone())));
+        if self.answers() == 0 {
+            // Nothing can be of a class. First, and so drawn unless another is asked for, is the last gate.
+            names.retain(|name| !name.needs_class());
+            names.sort_by_key(|name| !matches!(name, MapName::Spatial(_)));
+            let spatial = names.iter().take_while(|name| matches!(name, MapName::Spatial(_))).count();
+            names[..spatial].reverse();
+            if spatial == 0 {
+                names.sort_by_key(|name| *name != MapName::explain(Method::EigenCam));
+            }
+        }
+        names
+    }
+
+    /// Refuses pictures `[N, …, H, W]` whose patch attention, which grows with the fourth power of the side, would not fit.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if it would take over 4 GiB.
+    pub fn check_patch_memory(&self, [pictures, height, width]: [usize; 3]) -> Result<()> {
+        for attention in &self.attention {
+            let Some(patch) = &attention.patch else { continue };
+            let (_, _, stride) = Site::find(&attention.stage, self)?;
+            let cell = usize::try_from(stride * patch.patch_size).unwrap_or(1).max(1);
+            let patches = (height / cell + 1) as i128 * (width / cell + 1) as i128;
+            // Scores and their softmax, in f32.
+            if 2 * 4 * pictures as i128 * i128::from(patch.heads) * patches * patches > MAX_PATCH_BYTES {
+                let message =
+                    format!("{pictures} × {width}x{height} pixels: the patch attention would take over 4 GiB");
+                return Err(Error::argument("size", format!("{message}; choose a smaller size")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The index of the patch at a fraction of the width and height of a picture, on a grid of rows and columns.
+///
+/// # Errors
+/// [`Error::Argument`] if it lies outside the picture.
+pub fn patch_index([x, y]: [f32; 2], [rows, columns]: [usize; 2]) -> Result<usize> {
+    if ![x, y].iter().all(|fraction| (0.0..1.0).contains(fraction)) {
+        return Err(Error::argument("patch@X,Y", format!("({x}, {y}) of width and height lies outside the picture")));
+    }
+    let cell = |fraction: f32, count: usize| ((fraction * count as f32) as usize).min(count - 1);
+    Ok(cell(y, rows) * columns + cell(x, columns))
+}

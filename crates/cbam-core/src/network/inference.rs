@@ -1,0 +1,437 @@
+//! A network in its form for inference.
+
+use ndarray::{Array1, Array2, Array3, ArrayView3, ArrayView4, Axis, s};
+use rayon::prelude::*;
+
+use super::attention::{Block, BlockOutput};
+use super::backbone::{self, Backbone};
+use super::parameters::Named;
+use super::{NetworkConfig, Parameters, Site, patch_index};
+use crate::classes::Outputs;
+use crate::kernels::Map;
+use crate::maps::{Explanation, GateReadout, Method, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
+use crate::photo::{Preprocess, Resampled};
+use crate::{Error, Result};
+
+/// A network that only looks: backbone, attention and classifier with BatchNorm folded into the convolutions, in f32, on the
+/// kernels of this crate. It needs no libtorch, and has gradients only at the classifier's features, in closed form.
+///
+/// Its maps and logits are those of the network that its numbers come from, within 10⁻⁴.
+#[derive(Debug)]
+pub struct InferenceNetwork {
+    config: NetworkConfig,
+    preprocess: Preprocess,
+    pub(super) backbone: Box<dyn Backbone>,
+    pub(super) blocks: Vec<Block>,
+    stages: usize,
+    one_by_one: bool,
+}
+
+/// What one pass says of a picture.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub(super) readout: Readout,
+    /// The likeliest class; none of a network without classes.
+    pub(super) likeliest: Option<usize>,
+}
+
+/// What one pass gives out.
+struct Output {
+    /// `[N, classes]`.
+    logits: Array2<f32>,
+    /// What the classifier takes, without attention there.
+    features: Map,
+    attention: Vec<BlockOutput>,
+}
+
+impl InferenceNetwork {
+    /// The network of a configuration, with these numbers.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the configuration cannot be, or a number is missing or has another shape.
+    pub fn new(mut config: NetworkConfig, parameters: &dyn Parameters) -> Result<Self> {
+        let sites = config.settle()?;
+        let p = Named::root(parameters);
+        let gated = |stage, inner| sites.iter().any(|site| site.0 == Site::Inside(stage, inner));
+        let backbone = backbone::build(&config, &p.at("backbone"), &gated)?;
+        let block = |(attention, site): (&super::StageAttention, &(Site, i64, i64))| {
+            Block::new(&p.at("attention").at(attention.stage.replace('.', "_")), (site.0, site.1), attention)
+        };
+        let blocks = config.attention.iter().zip(&sites).map(block).collect::<Result<_>>()?;
+        let (preprocess, stages) = (config.preprocess(), backbone::stages(&config).len());
+        Ok(Self { config, preprocess, backbone, blocks, stages, one_by_one: false })
+    }
+
+    /// Its configuration.
+    pub fn config(&self) -> &NetworkConfig {
+        &self.config
+    }
+
+    /// How it takes pictures: as its configuration says, or [`with_preprocess`](Self::with_preprocess).
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.preprocess
+    }
+
+    /// With pictures taken in another way than the configuration says: another mean and deviation, say.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if a number of it is out of range.
+    pub fn with_preprocess(mut self, preprocess: Preprocess) -> Result<Self> {
+        preprocess.check()?;
+        self.preprocess = preprocess;
+        Ok(self)
+    }
+
+    /// With its numbers for the classes taken in another sense than the configuration says.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a softmax over one class.
+    pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
+        outputs.check(self.config.classes)?;
+        self.config.outputs = outputs;
+        Ok(self)
+    }
+
+    /// With every picture by itself, whatever batch it comes in: the same picture then gives the same bits in every run on a machine,
+    /// with any number of threads.
+    pub fn one_by_one(mut self) -> Self {
+        self.one_by_one = true;
+        self
+    }
+
+    /// Whether every picture goes through it by itself ([`one_by_one`](Self::one_by_one)).
+    pub fn is_one_by_one(&self) -> bool {
+        self.one_by_one
+    }
+
+    /// Whether attention stands between the features of [`HEAD`](super::HEAD) and the classifier.
+    pub fn attends_at_head(&self) -> bool {
+        self.block_at(Site::Head).is_some()
+    }
+
+    /// Photos `[N, 3, H, W]`, as [`Preprocess::apply`] prepares them → one readout each; none for no photos.
+    ///
+    /// Each of `queries` asks for the patch attention of the patch at that fraction of the picture's width and height.
+    ///
+    /// A batch is taken in parts, one for each of rayon's threads, if that gives each at least two pictures.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a batch of another shape; [`Error::Argument`] for a query outside `[0, 1)`, for queries to a network
+    /// without patch attention, or for pictures whose patch attention would take over 4 GiB; [`Error::Network`] if a logit is not
+    /// finite.
+    pub fn run(&self, batch: ArrayView4<'_, f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
+        let (images, _, height, width) = batch.dim();
+        if images == 0 {
+            return Ok(Vec::new());
+        }
+        self.config.check_patch_memory([images, height, width])?;
+        let input = |part: std::ops::Range<usize>| self.input(batch.slice(s![part, .., .., ..]));
+        let seen = self.in_parts(images, &|_| queries, None, &input)?;
+        Ok(seen.into_iter().map(|seen| seen.readout).collect())
+    }
+
+    /// What one pass says of pictures of one size, each with points of its own; what it explains by itself is of `class`, or of each
+    /// picture's likeliest.
+    pub(super) fn see(
+        &self,
+        pictures: &[&Resampled],
+        points: &[Vec<[f32; 2]>],
+        class: Option<usize>,
+    ) -> Result<Vec<Seen>> {
+        let [count, height, width] = Resampled::shape_of(pictures)?;
+        self.config.check_patch_memory([count, height, width])?;
+        let input = |part: std::ops::Range<usize>| {
+            let pictures = &pictures[part];
+            let fill = |picture: usize, values: &mut [f32]| self.preprocess.normalise(pictures[picture], values);
+            Map::filled([pictures.len(), height, width, 3], fill)
+        };
+        self.in_parts(count, &|picture| &points[picture], class, &input)
+    }
+
+    fn in_parts<'p>(
+        &self,
+        images: usize,
+        points: &(dyn Fn(usize) -> &'p [[f32; 2]] + Sync),
+        class: Option<usize>,
+        input: &(dyn Fn(std::ops::Range<usize>) -> Result<Map> + Sync),
+    ) -> Result<Vec<Seen>> {
+        let inspect = |part: std::ops::Range<usize>| {
+            let points: Vec<_> = part.clone().map(points).collect();
+            self.read(&self.forward(input(part)?)?, &points, class)
+        };
+        let threads = rayon::current_num_threads();
+        let parts = if self.one_by_one {
+            images
+        } else if threads > 1 && images >= 2 * threads {
+            threads // so none waits for another after every layer; of several pictures, since each part reads all weights
+        } else {
+            1
+        };
+        if parts == 1 {
+            return in_pool(|| inspect(0..images));
+        }
+        let part = |part: usize| inspect(images * part / parts..images * (part + 1) / parts);
+        let seen: Vec<_> = (0..parts).into_par_iter().with_max_len(1).map(part).collect();
+        Ok(seen.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// Pictures `[N, 3, H, W]`, or of one channel where they are grey, as a map.
+    fn input(&self, pixels: ArrayView4<'_, f32>) -> Result<Map> {
+        let least = self.backbone.smallest_side();
+        match *pixels.shape() {
+            [_, 3, height, width] if height.min(width) >= least => Map::of(pixels),
+            [images, 1, height, width] if self.config.variant.grey && height.min(width) >= least => {
+                // Three channels that are equal: of these, luminance is that channel.
+                match pixels.broadcast((images, 3, height, width)) {
+                    Some(pixels) => Map::of(pixels),
+                    None => Map::of(pixels),
+                }
+            }
+            ref shape => {
+                let expected = format!("[N, 3, H, W], H and W at least {least}");
+                Err(Error::Input { layer: "Network", expected, got: format!("{shape:?}") })
+            }
+        }
+    }
+
+    /// Pictures to logits and every attention map.
+    fn forward(&self, xs: Map) -> Result<Output> {
+        let mut attention = Vec::with_capacity(self.blocks.len());
+        let last = self.up_to(self.stages, xs, &mut attention)?;
+        let features = self.backbone.head_activation(self.backbone.head_conv(last));
+        let logits = match self.block_at(Site::Head) {
+            None => self.backbone.classify(&features)?,
+            Some(_) => self.backbone.classify(&self.attend(Site::Head, features.clone(), &mut attention)?)?,
+        };
+        Ok(Output { logits: self.numbers(features.images(), logits)?, features, attention })
+    }
+
+    /// Pictures to what stage number `count` - 1 gives out, behind its attention.
+    fn up_to(&self, count: usize, xs: Map, maps: &mut Vec<BlockOutput>) -> Result<Map> {
+        let least = self.backbone.smallest_side();
+        if xs.height().min(xs.width()) < least {
+            let expected = format!("[N, 3, H, W], H and W at least {least}");
+            return Err(Error::Input { layer: "Network", expected, got: format!("{}x{}", xs.width(), xs.height()) });
+        }
+        let untouched = |site| matches!(site, Site::Stem | Site::Inside(0, _));
+        let fast = !self.blocks.iter().any(|block| untouched(block.site));
+        let first = if fast && count > 0 { self.backbone.first_stage(&xs) } else { None };
+        let (done, xs) = match first {
+            Some(xs) => (1, self.attend(Site::Stage(0), xs, maps)?),
+            None => (0, self.backbone.stem(xs, &mut |xs| self.attend(Site::Stem, xs, maps))?),
+        };
+        (done..count).try_fold(xs, |xs, stage| self.stage(stage, xs, maps))
+    }
+
+    /// One stage, with the attention in it and behind it, whose maps go to `maps`.
+    fn stage(&self, stage: usize, xs: Map, maps: &mut Vec<BlockOutput>) -> Result<Map> {
+        let xs = self.backbone.stage(stage, xs, &mut |inner, xs| self.attend(Site::Inside(stage, inner), xs, maps))?;
+        self.attend(Site::Stage(stage), xs, maps)
+    }
+
+    fn block_at(&self, site: Site) -> Option<&Block> {
+        self.blocks.iter().find(|block| block.site == site)
+    }
+
+    /// The attention at a site, if there is any; its maps go to `maps`.
+    fn attend(&self, site: Site, xs: Map, maps: &mut Vec<BlockOutput>) -> Result<Map> {
+        let Some(block) = self.block_at(site) else { return Ok(xs) };
+        let (attended, of_block) = block.forward(xs)?;
+        maps.push(of_block);
+        Ok(attended)
+    }
+
+    /// Class scores of each picture, one after another, as `[N, classes]`.
+    fn numbers(&self, images: usize, scores: Vec<f32>) -> Result<Array2<f32>> {
+        let classes = self.config.classes as usize;
+        Array2::from_shape_vec((images, classes), scores).map_err(Error::internal)
+    }
+
+    /// The gradient of a class's score at the features of one picture under the classifier, `[H, W, C]`.
+    fn slope_of(&self, features: &Map, logits: &[f32], class: usize) -> Vec<f32> {
+        self.backbone.slope(features, &self.config.outputs.slope(logits, class))
+    }
+
+    /// Grad-CAM of one picture's class, in closed form.
+    fn class_activation(&self, features: &Map, logits: &[f32], class: usize) -> Array2<f32> {
+        let slope = self.slope_of(features, logits, class);
+        let (positions, channels) = (features.height() * features.width(), features.channels());
+        let mut weights = vec![0f64; channels];
+        for slope in slope.chunks_exact(channels) {
+            weights.iter_mut().zip(slope).for_each(|(weight, slope)| *weight += f64::from(*slope));
+        }
+        let weights: Vec<f32> = weights.into_iter().map(|weight| (weight / positions as f64) as f32).collect();
+        let values = features.numbers().chunks_exact(channels).map(|xs| {
+            let value: f32 = xs.iter().zip(&weights).map(|(x, weight)| x * weight).sum();
+            if value < 0.0 { 0.0 } else { value }
+        });
+        let shape = (features.height(), features.width());
+        Array2::from_shape_vec(shape, values.collect()).unwrap_or_else(|_| Array2::zeros(shape))
+    }
+
+    /// What the network says of each picture of a batch, each with points of its own.
+    fn read(&self, output: &Output, points: &[&[[f32; 2]]], class: Option<usize>) -> Result<Vec<Seen>> {
+        let images = points.len();
+        let mut all = vec![Seen::default(); images];
+        if self.config.classes > 0 {
+            let probabilities = self.config.outputs.probabilities(output.logits.view())?;
+            let scores = self.config.outputs.scores(output.logits.view());
+            all.par_iter_mut().enumerate().for_each(|(i, seen)| {
+                let likeliest = largest(scores.row(i));
+                seen.readout.probabilities = probabilities.row(i).to_owned();
+                seen.likeliest = Some(likeliest);
+                if self.block_at(Site::Head).is_some() {
+                    return; // its gates stand between the features and the scores
+                }
+                let explained = class.unwrap_or(likeliest);
+                let (features, logits) = (output.features.part(i..i + 1), output.logits.row(i).to_vec());
+                let map = self.class_activation(&features, &logits, explained);
+                let made = Explanation { method: Method::GradCam, stage: None, class: explained, map };
+                seen.readout.explanations.push(made);
+            });
+        }
+        for block in &output.attention {
+            read_gates(block, &mut all);
+            read_patches(block, points, &mut all)?;
+        }
+        roll_out(&output.attention, &mut all)?;
+        let unasked = |(seen, points): (&Seen, &&[[f32; 2]])| seen.readout.patches.is_empty() && !points.is_empty();
+        if all.iter().zip(points).any(unasked) {
+            return Err(Error::argument("patch@X,Y", "these weights have no patch attention"));
+        }
+        Ok(all)
+    }
+
+    /// The place of this name: how many stages run before it, and whether the head follows.
+    fn place(&self, name: &str) -> Result<(usize, bool)> {
+        let places = self.config.places();
+        match places.iter().position(|place| place == name) {
+            Some(index) if index == self.stages => Ok((index, true)),
+            Some(index) => Ok((index + 1, false)),
+            None => Err(Error::argument(format!("stage {name:?}"), format!("this network has {}", places.join(", ")))),
+        }
+    }
+
+    /// Pictures to the features at a place.
+    pub(super) fn features_at(&self, place: &str, pixels: ArrayView4<'_, f32>) -> Result<Map> {
+        let ((stages, head), xs) = (self.place(place)?, self.input(pixels)?);
+        let features = in_pool(|| self.up_to(stages, xs, &mut Vec::new()))?;
+        Ok(if head { self.backbone.head_activation(self.backbone.head_conv(features)) } else { features })
+    }
+
+    /// The rest: the features of a place to logits `[N, classes]`.
+    pub(super) fn logits_from(&self, place: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+        let (stages, head) = self.place(place)?;
+        let channels = match backbone::stages(&self.config).get(stages.saturating_sub(1)) {
+            Some(stage) if !head => stage.channels,
+            _ => self.config.arch.head_channels(),
+        };
+        if features.shape()[1] != channels as usize {
+            let (expected, got) = (format!("[N, {channels}, h, w]"), format!("{:?}", features.shape()));
+            return Err(Error::Input { layer: "Network", expected, got });
+        }
+        let mut xs = Map::of(features)?;
+        in_pool(|| {
+            if !head {
+                xs = (stages..self.stages).try_fold(xs, |xs, stage| self.stage(stage, xs, &mut Vec::new()))?;
+                xs = self.backbone.head_activation(self.backbone.head_conv(xs));
+            }
+            let xs = self.attend(Site::Head, xs, &mut Vec::new())?;
+            self.numbers(xs.images(), self.backbone.classify(&xs)?)
+        })
+    }
+
+    /// Pictures to logits `[N, classes]`.
+    pub(super) fn logits_of(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+        let (images, _, height, width) = pixels.dim();
+        self.config.check_patch_memory([images, height, width])?;
+        let xs = self.input(pixels)?;
+        in_pool(|| Ok(self.forward(xs)?.logits))
+    }
+
+    /// The features under the classifier of one picture, and the gradient of a class's score there, both `[C, h, w]`; none if attention
+    /// stands between the two.
+    pub(super) fn slope_at_head(&self, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Option<[Array3<f32>; 2]>> {
+        if self.block_at(Site::Head).is_some() {
+            return Ok(None);
+        }
+        let output = in_pool(|| self.forward(self.input(pixels.insert_axis(Axis(0)))?))?;
+        let gradient = self.slope_of(&output.features, &output.logits.row(0).to_vec(), class);
+        let gradient = Map::new(output.features.shape(), gradient)?;
+        Ok(Some([output.features, gradient].map(|map| map.into_array().index_axis_move(Axis(0), 0))))
+    }
+}
+
+/// The index of the largest number, the first of equals.
+fn largest(scores: ndarray::ArrayView1<'_, f32>) -> usize {
+    let larger =
+        |best: (usize, f32), (index, &score): (usize, &f32)| if score > best.1 { (index, score) } else { best };
+    scores.iter().enumerate().fold((0, f32::NEG_INFINITY), larger).0
+}
+
+/// Runs `work` on one of rayon's threads, while this one waits: what it does in parallel there begins without waking a thread each
+/// time.
+fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    if rayon::current_thread_index().is_some() { work() } else { rayon::scope(|_| work()) }
+}
+
+/// The gates of one place, to each picture's readout.
+fn read_gates(block: &BlockOutput, all: &mut [Seen]) {
+    if block.channel.is_none() && block.spatial.is_none() {
+        return;
+    }
+    let images = all.len();
+    for (i, seen) in all.iter_mut().enumerate() {
+        let channel = block
+            .channel
+            .as_ref()
+            .map_or(&[][..], |gate| &gate[gate.len() / images * i..gate.len() / images * (i + 1)]);
+        let spatial = block.spatial.as_ref().map(|(gate, [height, width])| {
+            let of_picture = gate[height * width * i..height * width * (i + 1)].to_vec();
+            Array2::from_shape_vec((*height, *width), of_picture).unwrap_or_default()
+        });
+        let channel = Array1::from(channel.to_vec());
+        seen.readout.gates.push(GateReadout { stage: block.stage.clone(), channel, spatial });
+    }
+}
+
+/// What each patch receives at one place, and the rows that are asked for, to each picture's readout.
+fn read_patches(block: &BlockOutput, points: &[&[[f32; 2]]], all: &mut [Seen]) -> Result<()> {
+    let Some(patch) = &block.patch else { return Ok(()) };
+    let ([rows, columns], patches) = (patch.grid, patch.grid[0] * patch.grid[1]);
+    // Points are asked of the first layer alone, whose grid is the finest.
+    let first = all.iter().all(|seen| seen.readout.patches.is_empty());
+    all.par_iter_mut().enumerate().try_for_each(|(i, seen)| {
+        let weights = patch.weights.index_axis(Axis(0), i); // [heads, T, T]
+        // Mean over the queries, times T: what each key receives, 1 if attention is uniform.
+        let received = weights.sum_axis(Axis(1)).into_shape_with_order((weights.len_of(Axis(0)), rows, columns));
+        let row = |query: &[f32; 2]| -> Result<QueryRow> {
+            let mean = weights.index_axis(Axis(1), patch_index(*query, patch.grid)?).mean_axis(Axis(0));
+            let weights = mean.unwrap_or_default() * patches as f32;
+            Ok(QueryRow {
+                query: *query,
+                weights: weights.into_shape_with_order((rows, columns)).map_err(Error::internal)?,
+            })
+        };
+        let asked = points[i].iter().filter(|_| first).map(row).collect::<Result<_>>()?;
+        let received = received.map_err(Error::internal)?;
+        seen.readout.patches.push(PatchReadout { stage: block.stage.clone(), received, rows: asked });
+        Ok(())
+    })
+}
+
+/// Attention rollout, if there are several patch self-attentions; on the grid of the first.
+fn roll_out(attention: &[BlockOutput], all: &mut [Seen]) -> Result<()> {
+    let patches: Vec<_> = attention.iter().filter_map(|block| block.patch.as_ref()).collect();
+    if patches.len() < 2 {
+        return Ok(());
+    }
+    all.par_iter_mut().enumerate().try_for_each(|(i, seen)| {
+        let layers: Vec<_> = patches
+            .iter()
+            .map(|patch| RolloutLayer { weights: patch.weights.index_axis(Axis(0), i), grid: patch.grid })
+            .collect();
+        seen.readout.rollout = Some(rollout_received(&layers)?);
+        Ok(())
+    })
+}

@@ -253,7 +253,7 @@ impl Worker {
         let photo = photo::open(photo, &Limits::default())?;
         let network = self.network()?;
         let network = match network {
-            Looking::Inference(network) => network.network(),
+            Looking::Inference(network) => network.network()?,
             Looking::Network(network) => network,
         };
         let pixels = network.config().preprocess().apply(&photo)?.pixels.insert_axis(Axis(0));

@@ -1,35 +1,39 @@
 //! A network in the core's form for inference, and by itself where it must have gradients.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Deref;
 
 use ndarray::{Array2, Array3, ArrayView3, ArrayView4, IxDyn};
 use tch::{Device, Kind, Tensor};
 
-use super::{InferenceNetwork, Network, Outputs, Parameters};
-use crate::Result;
+use super::{InferenceNetwork, Network, NetworkFile, Outputs, Parameters};
 use crate::explain::{Features, Slope};
 use crate::host::to_host;
 use crate::maps::HEAD;
 use crate::model::{Description, Look, Model, Question};
 use crate::photo::{ImageSize, Preprocess, Resampled};
+use crate::{Error, Result};
 
-/// A network that looks on a CPU, in the form that [`Network::for_inference`] makes: several times faster than the network that it
-/// was made of, which it keeps for explanations that want a gradient at an inner place.
+/// A network that looks on a CPU, in the form that [`Network::for_inference`] makes: several times faster than libtorch's, which it has
+/// beside, once an explanation wants a gradient at an inner place.
 #[derive(Debug)]
 pub struct Inference {
     form: InferenceNetwork,
-    network: Network,
+    network: OnceCell<Network>,
+    /// What it was made of, where that was no network.
+    file: Option<NetworkFile>,
 }
 
 /// Variables by their names.
 struct Variables(HashMap<String, Tensor>);
 
 impl Parameters for Variables {
-    fn parameter(&self, name: &str) -> Option<(Vec<usize>, Cow<'_, [f32]>)> {
-        let values = to_host::<IxDyn>(self.0.get(name)?).ok()?;
-        Some((values.shape().to_vec(), Cow::Owned(values.into_raw_vec_and_offset().0)))
+    fn parameter(&self, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>> {
+        let missing = || Error::internal(format!("the network has no {name} of {shape:?}"));
+        let values = to_host::<IxDyn>(self.0.get(name).ok_or_else(missing)?)?;
+        if values.shape() == shape { Ok(values.into_raw_vec_and_offset().0.into()) } else { Err(missing()) }
     }
 }
 
@@ -40,7 +44,7 @@ impl Network {
     /// The weights are copied: ask again when they have changed.
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch) if libtorch fails.
+    /// [`Error::Torch`] if libtorch fails.
     pub fn for_inference(self) -> Result<Inference> {
         let parameters = Variables(self.variables.variables());
         let mut form =
@@ -48,7 +52,7 @@ impl Network {
         if self.one_by_one {
             form = form.one_by_one();
         }
-        Ok(Inference { form, network: self })
+        Ok(Inference { form, network: self.into(), file: None })
     }
 
     /// Whether it computes in f32 on a CPU, where the form [for inference](Self::for_inference) says the same.
@@ -66,28 +70,58 @@ impl Network {
 }
 
 impl Inference {
+    /// The network of a weights file, which is built for libtorch only once that is asked for.
+    ///
+    /// # Errors
+    /// As [`NetworkFile::for_inference`].
+    pub fn of_file(file: NetworkFile) -> Result<Self> {
+        Ok(Self { form: file.for_inference()?, network: OnceCell::new(), file: Some(file) })
+    }
+
     /// With every picture by itself, whatever batch it comes in: see [`InferenceNetwork::one_by_one`].
     pub fn one_by_one(self) -> Self {
-        Self { form: self.form.one_by_one(), network: self.network.one_by_one() }
+        Self { form: self.form.one_by_one(), ..self }
     }
 
     /// With pictures taken in another way than the configuration says.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) if a number of it is out of range.
+    /// [`Error::Argument`] if a number of it is out of range.
     pub fn with_preprocess(self, preprocess: Preprocess) -> Result<Self> {
-        let form = self.form.with_preprocess(preprocess.clone())?;
-        Ok(Self { form, network: self.network.with_preprocess(preprocess)? })
+        Ok(Self { form: self.form.with_preprocess(preprocess)?, ..self })
     }
 
-    /// The network that it was made of.
-    pub fn network(&self) -> &Network {
-        &self.network
+    /// With its numbers for the classes taken in another sense than the configuration says.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a softmax over one class.
+    pub fn with_outputs(self, outputs: Outputs) -> Result<Self> {
+        let network = self.network.into_inner().map(|network| network.with_outputs(outputs)).transpose()?;
+        let network = network.map_or_else(OnceCell::new, OnceCell::from);
+        Ok(Self { form: self.form.with_outputs(outputs)?, network, ..self })
+    }
+
+    /// The same network as libtorch's.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if libtorch fails.
+    pub fn network(&self) -> Result<&Network> {
+        if let Some(network) = self.network.get() {
+            return Ok(network);
+        }
+        let file = self.file.clone().ok_or_else(|| Error::internal("a network without a file"))?;
+        let network = Network::of_file(file, Device::Cpu)?.network.with_outputs(self.form.config().outputs)?;
+        let network = network.with_preprocess(self.form.preprocess().clone())?;
+        Ok(self.network.get_or_init(|| if self.form.is_one_by_one() { network.one_by_one() } else { network }))
     }
 
     /// The same, to go on with.
-    pub fn into_network(self) -> Network {
-        self.network
+    ///
+    /// # Errors
+    /// As [`network`](Self::network).
+    pub fn into_network(self) -> Result<Network> {
+        self.network()?;
+        self.network.into_inner().ok_or_else(|| Error::internal("a network that was just made"))
     }
 }
 
@@ -147,6 +181,6 @@ impl Features for Inference {
         if place == HEAD && !self.form.attends_at_head() {
             return self.form.slope(place, pixels, class);
         }
-        self.network.slope(place, pixels, class)
+        self.network()?.slope(place, pixels, class)
     }
 }

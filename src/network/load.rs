@@ -5,24 +5,16 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
-use super::fit::Held;
-use super::{Network, NetworkConfig, OpenOptions};
-use crate::backbone::{Arch, to_be_loaded};
+use cbam_core::network::{BUNDLED, CONFIG, TRAINED};
+
+use super::{Network, NetworkConfig, NetworkFile, OpenOptions};
+use crate::backbone::to_be_loaded;
 use crate::weights::{Apply, Checkpoint, Precision, restore, store_all};
 use crate::{Error, Result};
 
-const BACKBONE: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0.safetensors");
-const ATTENTION: &[u8] = include_bytes!("../../assets/weights/efficientnet-lite0-attention.safetensors");
-/// The metadata key of the configuration, as JSON.
-const CONFIG: &str = "network";
-/// The metadata key of what a backbone was trained with that leans on its attention, and what it says.
-const TRAINED: (&str, &str) = ("backbone", "trained together with its attention");
-/// The longest fault of a configuration that a message repeats, in characters.
-const LONGEST: usize = 300;
 /// Why a backbone is not taken without its attention.
 pub(crate) const LEANS: &str = "its attention was trained together with its backbone, whose answers without it are worth little; \
                                 give a network without attention";
-const BUNDLED: Arch = Arch::EfficientNetLite0;
 
 impl Network {
     /// The bundled network: EfficientNet-Lite0 with its ImageNet weights and trained attention. Needs no file.
@@ -30,8 +22,7 @@ impl Network {
     /// # Errors
     /// [`Error::Torch`] if libtorch fails.
     pub fn pretrained(device: Device) -> Result<Self> {
-        let attention = Checkpoint::from_bytes("the bundled attention", ATTENTION)?;
-        to_be_loaded(|| Self::from_checkpoint(&attention, device))
+        Ok(Self::of_file(NetworkFile::pretrained()?, device)?.network)
     }
 
     /// The bundled backbone alone, as it was published.
@@ -49,8 +40,7 @@ impl Network {
     /// # Errors
     /// [`Error::Io`] or [`Error::Weights`] if the file cannot be read or is of no known network.
     pub fn open(path: impl AsRef<Path>, device: Device) -> Result<Self> {
-        let checkpoint = Checkpoint::open(path)?;
-        to_be_loaded(|| Self::from_checkpoint(&checkpoint, device))
+        Ok(Self::open_with(path, &OpenOptions::default(), device)?.network)
     }
 
     /// The bundled backbone under attention that starts as the identity, ready to be trained.
@@ -111,47 +101,9 @@ impl Network {
         Checkpoint::new(store_all(tensors)?, metadata).save(path, Precision::Keep)
     }
 
-    /// The network of a file, however it is told.
-    fn from_checkpoint(checkpoint: &Checkpoint, device: Device) -> Result<Self> {
-        Ok(Self::of_checkpoint(checkpoint, &OpenOptions::default(), device)?.network)
-    }
-
-    /// The network of a file that says in its metadata which it is; none if it does not.
-    pub(super) fn configured(checkpoint: &Checkpoint, device: Device) -> Result<Option<Self>> {
-        let Some(config) = checkpoint.metadata.get(CONFIG) else { return Ok(None) };
-        let config: NetworkConfig = serde_json::from_str(config).map_err(|error| {
-            // It may repeat what stands in the file, of any length.
-            let error: String = error.to_string().chars().take(LONGEST).collect();
-            Error::weights(checkpoint.name(), format!("the metadata's \"{CONFIG}\": {error}"))
-        })?;
-        let named = |error: Error| Error::weights(checkpoint.name(), error);
-        let fits = |bundled| {
-            let fits = Held { tensors: &checkpoint.tensors, bundled }.fits(&config);
-            fits.map_err(|message| Error::weights(checkpoint.name(), format!("the metadata's \"{CONFIG}\": {message}")))
-        };
-        if checkpoint.tensors.keys().any(|name| name.starts_with("backbone.")) {
-            fits(None)?;
-            let mut network = Self::new(config, device).map_err(named)?;
-            let (key, said) = TRAINED;
-            network.joint = checkpoint.metadata.get(key).is_some_and(|found| found == said);
-            checkpoint.apply(&network.variables.variables(), "", true)?;
-            return Ok(Some(network));
-        }
-        if config.arch != BUNDLED {
-            let message =
-                format!("holds attention for {} without its backbone, and only {BUNDLED} is bundled", config.arch);
-            return Err(Error::weights(checkpoint.name(), message));
-        }
-        fits(Some(NetworkConfig::plain(BUNDLED).classes))?;
-        let network = Self::with_bundled_backbone(config, device).map_err(named)?;
-        let attention = network.variables.variables().into_iter().filter(|(name, _)| name.starts_with("attention."));
-        checkpoint.apply(&attention.collect(), "", true)?;
-        Ok(Some(network))
-    }
-
     fn with_bundled_backbone(config: NetworkConfig, device: Device) -> Result<Self> {
         let network = Self::new(config, device)?;
-        bundled_backbone()?.apply(&network.variables.variables(), "backbone.", true)?;
+        NetworkFile::bundled_backbone()?.apply(&network.variables.variables(), "backbone.", true)?;
         Ok(network)
     }
 
@@ -170,7 +122,7 @@ impl Network {
         if self.config.arch != BUNDLED {
             return Ok(false);
         }
-        let bundled = bundled_backbone()?.tensors;
+        let bundled = NetworkFile::bundled_backbone()?.tensors;
         for (name, tensor) in self.backbone_variables() {
             let Some(bundled) = bundled.get(&name) else { return Ok(false) };
             let bundled = restore(bundled)?.f_to_kind(tensor.kind())?.f_to_device(tensor.device())?;
@@ -180,8 +132,4 @@ impl Network {
         }
         Ok(true)
     }
-}
-
-fn bundled_backbone() -> Result<Checkpoint> {
-    Checkpoint::from_bytes("the bundled backbone", BACKBONE)
 }

@@ -4,7 +4,6 @@
 //! what the network says about each of them, on the host.
 
 mod block;
-mod fit;
 mod inference;
 mod input;
 mod load;
@@ -29,12 +28,14 @@ pub use crate::classes::Outputs;
 pub use crate::maps::{HEAD, STEM};
 use block::Block;
 use cbam_core::network::patch_index;
-pub use cbam_core::network::{InferenceNetwork, NetworkConfig, Parameters, Site, StageAttention};
+pub use cbam_core::network::{
+    InferenceNetwork, NetworkConfig, NetworkFile, OpenOptions, Parameters, Site, StageAttention,
+};
 pub use inference::Inference;
 pub use input::ForwardPrecision;
 pub(crate) use input::normalised;
 pub(crate) use load::LEANS;
-pub use open::{OpenOptions, Opened};
+pub use open::Opened;
 pub use places::Place;
 pub use reference::{Agreement, Reference};
 

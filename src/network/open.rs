@@ -1,100 +1,15 @@
-//! Weights files of somebody else's networks: how they are opened, and what opening them takes for granted.
+//! Networks of weights files as libtorch's.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use tch::Device;
 
-use super::fit::Held;
-use super::{Network, NetworkConfig, StageAttention};
-use crate::attention::PoolOrder;
-use crate::backbone::{Arch, StrideIn, to_be_loaded};
+use super::{Network, NetworkFile, OpenOptions};
+use crate::backbone::{Arch, to_be_loaded};
 use crate::host::forms;
-use crate::weights::{
-    Apply, Assumption, Checkpoint, LoadReport, Otherwise, ReadOptions, RecogniseOptions, Recognised, StoredTensor,
-};
+use crate::weights::{Apply, Checkpoint, LoadReport, Otherwise, Recognised};
 use crate::{Error, Result};
-
-/// How many tensors a note names.
-const NAMED: usize = 8;
-
-/// What is known of a weights file beyond its tensors' names and shapes.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct OpenOptions {
-    /// The backbone that it is of. What this has no use for is then left out, unless it looks like attention.
-    pub arch: Option<Arch>,
-    /// Leave out attention too; with [`arch`](Self::arch).
-    pub drop_attention: bool,
-    /// The entry of the file that holds the weights, or what stands before their names: see [`ReadOptions::part`].
-    pub part: Option<String>,
-    /// The convolution of its bottlenecks that halves the resolution.
-    pub stride_in: Option<StrideIn>,
-    /// Which of the two pooled maps its spatial gates see first.
-    pub pool_order: Option<PoolOrder>,
-    /// Whether a max pooling follows the first convolution of a residual network.
-    pub max_pool: Option<bool>,
-    /// Whether an EfficientNet-Lite in timm's names is padded alike on both sides, as timm's `efficientnet_lite0`, or as TensorFlow
-    /// does, as its `tf_efficientnet_lite0`.
-    pub symmetric: Option<bool>,
-}
-
-impl OpenOptions {
-    /// With the file taken for this backbone.
-    pub fn with_arch(mut self, arch: Arch) -> Self {
-        self.arch = Some(arch);
-        self
-    }
-
-    /// Whether anything in them is about recognising a network.
-    pub fn recognises(&self) -> bool {
-        !self.decided().is_empty()
-    }
-
-    /// Those that are about recognising a network, as the programs call them.
-    fn decided(&self) -> Vec<&'static str> {
-        let Self { arch, drop_attention, part: _, stride_in, pool_order, max_pool, symmetric } = self;
-        let all = [
-            ("--arch", arch.is_some()),
-            ("--drop-attention", *drop_attention),
-            ("--stride-in", stride_in.is_some()),
-            ("--pool-order", pool_order.is_some()),
-            ("--stem-pool", max_pool.is_some()),
-            ("--padding", symmetric.is_some()),
-        ];
-        all.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
-    }
-
-    /// Refuses them for a file whose metadata says which network it is, where they have no effect.
-    ///
-    /// # Errors
-    /// [`Error::Weights`] if any of them is given.
-    pub fn without_effect(&self, checkpoint: &Checkpoint) -> Result<()> {
-        let given = self.decided();
-        if given.is_empty() {
-            return Ok(());
-        }
-        let has = if given.len() == 1 { "has" } else { "have" };
-        let message = format!("its metadata says which network it is: {} {has} no effect", given.join(", "));
-        Err(Error::weights(checkpoint.name(), message))
-    }
-
-    fn reading(&self) -> ReadOptions {
-        let mut options = ReadOptions::default();
-        options.part.clone_from(&self.part);
-        options
-    }
-
-    /// Those that recognising a network takes.
-    pub fn recognising(&self) -> RecogniseOptions {
-        let &Self { arch, drop_attention, stride_in, pool_order, max_pool, symmetric, .. } = self;
-        let mut options = RecogniseOptions::default();
-        (options.arch, options.drop_attention) = (arch, drop_attention);
-        (options.stride_in, options.pool_order) = (stride_in, pool_order);
-        (options.max_pool, options.symmetric) = (max_pool, symmetric);
-        options
-    }
-}
 
 /// A network, and what opening its file took for granted.
 #[derive(Debug)]
@@ -102,42 +17,21 @@ impl OpenOptions {
 pub struct Opened {
     /// The network.
     pub network: Network,
-    /// What names and shapes do not tell, and was taken for granted.
-    pub assumptions: Vec<Assumption>,
-    /// The names of the tensors that the network has no use for.
-    pub left_out: Vec<String>,
-    /// The classes of objects beside the weights that were passed over ([`Wrapping::unknown`](crate::weights::Wrapping::unknown)).
-    pub unknown: Vec<String>,
+    /// Its file, without the tensors.
+    pub file: NetworkFile,
     /// What became of the variables and the tensors.
     pub report: LoadReport,
 }
 
 impl Opened {
-    /// What a user should know of it, a line each; none if nothing was taken for granted and nothing left out.
+    /// What a user should know of it: see [`NetworkFile::notes`].
     pub fn notes(&self) -> Vec<String> {
-        self.notes_with(&|_| None)
+        self.file.notes()
     }
 
-    /// The same, each assumption with what a program has to say of what says otherwise: `else --stem-pool none`, say.
+    /// The same in a program's words: see [`NetworkFile::notes_with`].
     pub fn notes_with(&self, say: &dyn Fn(Otherwise) -> Option<String>) -> Vec<String> {
-        let mut notes = Vec::new();
-        if !self.assumptions.is_empty() {
-            let assumed: Vec<String> = self.assumptions.iter().map(|assumption| assumption.said_with(say)).collect();
-            notes.push(format!("assumed: {}", assumed.join("; ")));
-        }
-        if !self.left_out.is_empty() {
-            let named = self.left_out[..self.left_out.len().min(NAMED)].join(", ");
-            let more = self.left_out.len().saturating_sub(NAMED);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            notes.push(format!("left out: {named}{more}"));
-        }
-        if !self.unknown.is_empty() {
-            notes.push(format!("passed over, beside the weights: objects of {}", self.unknown.join(", ")));
-        }
-        if self.network.config.classes == 0 {
-            notes.push("no classifier: there are no classes, and no maps of one".to_owned());
-        }
-        notes
+        self.file.notes_with(say)
     }
 }
 
@@ -149,8 +43,7 @@ impl Network {
     /// As [`open`](Self::open); [`Error::Weights`] if an option has no effect on this network, or if attention would be left
     /// out.
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions, device: Device) -> Result<Opened> {
-        let checkpoint = Checkpoint::open_with(path, &options.reading())?;
-        to_be_loaded(|| Self::of_checkpoint(&checkpoint, options, device))
+        Self::of_file(NetworkFile::open(path, options)?, device)
     }
 
     /// The network of a weights file, taken for `arch`, and what became of its tensors. Those that the network has no use for are
@@ -163,14 +56,19 @@ impl Network {
         Ok((opened.network, opened.report))
     }
 
-    pub(super) fn of_checkpoint(checkpoint: &Checkpoint, options: &OpenOptions, device: Device) -> Result<Opened> {
-        let Some(network) = Self::configured(checkpoint, device)? else {
-            return Self::foreign(checkpoint, options, device);
-        };
-        options.without_effect(checkpoint)?;
-        let (assumptions, left_out, report) = Default::default();
-        let unknown = checkpoint.wrapping().unknown.clone();
-        Ok(Opened { network, assumptions, left_out, unknown, report })
+    /// The network of a file that was read.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if its tensors do not fit; [`Error::Torch`] if libtorch fails.
+    pub fn of_file(mut file: NetworkFile, device: Device) -> Result<Opened> {
+        let network = to_be_loaded(|| Self::new(file.config.clone(), device));
+        let mut network = network.map_err(|error| Error::weights(&file.name, error))?;
+        network.joint = file.joint;
+        let tensors = Checkpoint::new(std::mem::take(&mut file.tensors), BTreeMap::new());
+        let mut report = tensors.apply(&network.variables.variables(), "", false)?;
+        file.complete(&report)?;
+        report.unused.clone_from(&file.left_out);
+        Ok(Opened { network, file, report })
     }
 
     /// Which network a file of somebody else's is of: as [`Checkpoint::recognise_with`], and its tensors have the shapes of that
@@ -179,48 +77,13 @@ impl Network {
     /// # Errors
     /// As [`open_with`](Self::open_with), for a file whose metadata does not say it.
     pub fn recognise(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Recognised> {
-        let (found, config) = Self::planned(checkpoint, options)?;
+        let (found, config) = NetworkFile::planned(checkpoint, options)?;
         let network = to_be_loaded(|| Self::new(config, Device::Cpu))?;
         let ours = Checkpoint::new(found.tensors.clone(), BTreeMap::new());
         let report = ours.fit(&forms(&network.variables.variables())?, "", false)?;
-        complete(checkpoint, &found.arch, &report)?;
-        Ok(found)
+        if report.is_complete() {
+            return Ok(found);
+        }
+        Err(Error::weights(checkpoint.name(), format!("not quite {}: {report}", found.arch)))
     }
-
-    /// What a file of somebody else's shows, and how it would be built, if it holds as much.
-    fn planned(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<(Recognised, NetworkConfig)> {
-        let found = checkpoint.recognise_with(&options.recognising())?;
-        let arch: Arch = found.arch.parse().map_err(|error: Error| Error::weights(checkpoint.name(), error))?;
-        let attention = found.attention.iter().cloned().map(StageAttention::from).collect();
-        let (classes, variant) = (found.classes, found.variant.clone());
-        let config = NetworkConfig { classes, attention, variant, ..NetworkConfig::plain(arch) };
-        let held = Held { tensors: &found.tensors, bundled: None };
-        held.fits(&config)
-            .map_err(|message| Error::weights(checkpoint.name(), format!("not quite {arch}: {message}")))?;
-        Ok((found, config))
-    }
-
-    /// A network of somebody else's, told by the names and shapes of its tensors.
-    fn foreign(checkpoint: &Checkpoint, options: &OpenOptions, device: Device) -> Result<Opened> {
-        let (found, config) = Self::planned(checkpoint, options)?;
-        let mut network = Self::new(config, device).map_err(|error| Error::weights(checkpoint.name(), error))?;
-        network.joint = !network.config.attention.is_empty();
-        let Recognised { arch, assumptions, left_out, tensors, .. } = found;
-        let mut report = apply(tensors, &network)?;
-        complete(checkpoint, &arch, &report)?;
-        report.unused.clone_from(&left_out);
-        let unknown = checkpoint.wrapping().unknown.clone();
-        Ok(Opened { network, assumptions, left_out, unknown, report })
-    }
-}
-
-fn complete(checkpoint: &Checkpoint, arch: &str, report: &LoadReport) -> Result<()> {
-    if report.is_complete() {
-        return Ok(());
-    }
-    Err(Error::weights(checkpoint.name(), format!("not quite {arch}: {report}")))
-}
-
-fn apply(tensors: BTreeMap<String, StoredTensor>, network: &Network) -> Result<LoadReport> {
-    Checkpoint::new(tensors, BTreeMap::new()).apply(&network.variables.variables(), "", false)
 }

@@ -54,7 +54,7 @@ impl Opened {
     pub(crate) fn device(&self) -> Device {
         match self {
             Self::Network(network) => network.device(),
-            Self::Inference(network) => network.network().device(),
+            Self::Inference(_) => Device::Cpu,
             Self::Script(network) => network.device(),
         }
     }
@@ -81,7 +81,7 @@ impl Opened {
     pub(crate) fn fingerprint(&self, cli: &Cli) -> Result<String> {
         match (self, &cli.foreign.torchscript) {
             (Self::Network(network), _) => of_network(network),
-            (Self::Inference(network), _) => of_network(network.network()),
+            (Self::Inference(network), _) => of_network(network.network()?),
             (Self::Script(_), Some(path)) => {
                 let bytes = std::fs::read(path).map_err(Error::io(path))?;
                 Ok(ScoreCache::key(&[&bytes, format!("{:?} {:?}", cli.foreign, self.describe()).as_bytes()]))

@@ -23,13 +23,11 @@ pub(crate) fn check(model: &Model, reference: &Path, tolerance: f64, note: &dyn 
     let against = Reference::open(reference)?.with_tolerance(tolerance);
     let mut verdict = Verdict { text: String::new(), agrees: true };
     match model::load(model, note)? {
-        Opened::Network(network) => {
-            verdict.add("libtorch", &against.compare(&network)?);
-            if network.is_f32_on_cpu() {
-                let network = network.for_inference()?;
-                verdict.add("as it runs", &against.compare_inference(&network)?);
-            }
+        Opened::Inference(network) => {
+            verdict.add("libtorch", &against.compare(network.network()?)?);
+            verdict.add("as it runs", &against.compare_inference(&network)?);
         }
+        Opened::Network(network) => verdict.add("libtorch", &against.compare(&network)?),
         Opened::Script(network) => {
             let logits = network.first_output(&against.input(network.device())?)?;
             verdict.add("TorchScript", &against.compare_only_logits(&logits)?);

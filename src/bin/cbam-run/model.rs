@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use cbam::maps::{MapName, Method};
 use cbam::model::Model as _;
-use cbam::network::Network;
+use cbam::network::{ForwardPrecision, Inference, Network, NetworkFile};
 use cbam::text::printable_path;
 use cbam::torchscript::ScriptedNetwork;
 use cbam::{Error, Result};
@@ -17,6 +17,8 @@ use crate::request::{Model, ModelKind};
 
 /// A network as its file has it.
 pub(crate) enum Opened {
+    /// On a CPU in f32.
+    Inference(Box<Inference>),
     Network(Box<Network>),
     Script(Box<ScriptedNetwork>),
 }
@@ -25,11 +27,12 @@ pub(crate) enum Opened {
 /// told what was assumed about it.
 pub(crate) fn open(model: &Model, note: &dyn Fn(&str)) -> Result<Box<dyn cbam::model::Model>> {
     Ok(match load(model, note)? {
+        Opened::Inference(network) if model.deterministic => Box::new(network.one_by_one()),
+        Opened::Inference(network) => network,
+        Opened::Network(network) if model.deterministic => Box::new(network.one_by_one()),
         Opened::Network(network) => {
-            if !model.deterministic && !network.is_f32_on_cpu() {
-                cbam::sys::set_threads(model.threads);
-            }
-            if model.deterministic { network.one_by_one().to_look()? } else { network.to_look()? }
+            cbam::sys::set_threads(model.threads);
+            network
         }
         Opened::Script(network) => {
             check_default(model, &network, note)?;
@@ -38,7 +41,7 @@ pub(crate) fn open(model: &Model, note: &dyn Fn(&str)) -> Result<Box<dyn cbam::m
     })
 }
 
-/// Opens the network, not yet in the form for inference.
+/// Opens the network.
 pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
     let device = cbam::sys::resolve(model.device)?;
     if model.deterministic && device != Device::Cpu {
@@ -47,14 +50,14 @@ pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
     }
     // While it opens, one will do; and a network on the crate's own kernels needs no more.
     cbam::sys::set_threads(NonZeroUsize::MIN);
-    let network = match &model.kind {
-        ModelKind::Bundled => Network::pretrained(device)?,
+    let file = match &model.kind {
+        ModelKind::Bundled => NetworkFile::pretrained()?,
         ModelKind::Weights { path, options } => {
-            let opened = Network::open_with(path, options, device);
-            let opened = opened.map_err(|error| advised(error, Some("--mean and --std")))?;
+            let file = NetworkFile::open(path, options);
+            let file = file.map_err(|error| advised(error, Some("--mean and --std")))?;
             let say = options_for("else --size, --mean, --std; --check compares");
-            opened.notes_with(&say).iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
-            opened.network
+            file.notes_with(&say).iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
+            file
         }
         ModelKind::Script(script) => {
             if !model.deterministic {
@@ -67,8 +70,15 @@ pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
             return Ok(Opened::Script(Box::new(network)));
         }
     };
-    let input = model.input.apply(network.preprocess().clone());
-    let mut network = network.with_preprocess(input)?;
+    let input = model.input.apply(file.config.preprocess());
+    if device == Device::Cpu && model.precision == ForwardPrecision::F32 {
+        let mut network = Inference::of_file(file)?.with_preprocess(input)?;
+        if let Some(outputs) = model.outputs {
+            network = network.with_outputs(outputs)?;
+        }
+        return Ok(Opened::Inference(Box::new(network)));
+    }
+    let mut network = Network::of_file(file, device)?.network.with_preprocess(input)?;
     if let Some(outputs) = model.outputs {
         network = network.with_outputs(outputs)?;
     }

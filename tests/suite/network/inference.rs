@@ -223,12 +223,12 @@ fn residual_and_plain_backbones_have_a_form_for_inference_too() {
 fn the_form_for_inference_keeps_out_of_gradients_and_new_weights() {
     let input = Tensor::randn([1, 3, 64, 96], (Kind::Float, Device::Cpu));
     let network = Network::pretrained(Device::Cpu).unwrap().for_inference().unwrap();
-    let output = network.network().forward(&input, false).unwrap();
+    let output = network.network().unwrap().forward(&input, false).unwrap();
     assert!(output.logits.requires_grad());
-    assert_agree(network.network(), &network, &input, 1e-4);
-    let before = tch::no_grad(|| network.network().forward(&input, false).unwrap()).logits;
+    assert_agree(network.network().unwrap(), &network, &input, 1e-4);
+    let before = tch::no_grad(|| network.network().unwrap().forward(&input, false).unwrap()).logits;
     assert!(!before.requires_grad() && largest_difference(&before, &output.logits) < 1e-3);
-    let mut network = network.into_network();
+    let mut network = network.into_network().unwrap();
     let variables = network.variables_mut().variables();
     tch::no_grad(|| {
         let mut weight = variables["backbone._conv_head.weight"].shallow_clone();
@@ -236,6 +236,6 @@ fn the_form_for_inference_keeps_out_of_gradients_and_new_weights() {
         let plain = network.forward(&input, false).unwrap().logits;
         assert!(largest_difference(&plain, &before) > 0.1);
         let fast = network.for_inference().unwrap();
-        assert_agree(fast.network(), &fast, &input, 1e-4);
+        assert_agree(fast.network().unwrap(), &fast, &input, 1e-4);
     });
 }

@@ -196,7 +196,11 @@ fn what_names_cannot_tell_and_nobody_says_is_refused_or_another_network() {
     let golden = cbam::weights::restore_all(&Checkpoint::open(path).unwrap().tensors).unwrap();
     for name in ["cbam ca.fc1 sa.conv max mean", "no pooling"] {
         let opened = open(name, |_| ()).unwrap();
-        assert!(opened.assumptions.iter().any(|assumption| assumption.otherwise.is_some()), "{:?}", opened.assumptions);
+        assert!(
+            opened.file.assumptions.iter().any(|assumption| assumption.otherwise.is_some()),
+            "{:?}",
+            opened.file.assumptions
+        );
         assert!(!opened.notes()[0].contains("--"), "a library has no options: {:?}", opened.notes());
         if name != "no pooling" {
             assert!(difference(&answer(&opened.network, &picture(name)), name, &golden) > 1e-2);
@@ -236,14 +240,14 @@ fn a_backbone_alone_leaves_attention_out_only_if_that_is_asked_for() {
     let message = said(open(Some(Arch::ResNet18), false));
     assert!(message.contains("layer2.0.coord.conv_h.weight; --drop-attention leaves them out"), "{message}");
     let opened = open(Some(Arch::ResNet18), true).unwrap();
-    assert_eq!(opened.left_out, ["aux.weight", "layer2.0.coord.conv_h.weight"]);
+    assert_eq!(opened.file.left_out, ["aux.weight", "layer2.0.coord.conv_h.weight"]);
     // Known attention too: the backbone alone is asked for.
     let (_folder, path) = written(tensors("cbam official"));
     let mut options = OpenOptions::default().with_arch(Arch::ResNet18);
     assert_eq!(Network::open_with(&path, &options, Device::Cpu).unwrap().network.config().attention.len(), 8);
     options.drop_attention = true;
     let opened = Network::open_with(&path, &options, Device::Cpu).unwrap();
-    assert!(opened.network.config().attention.is_empty() && opened.left_out.len() > 8);
+    assert!(opened.network.config().attention.is_empty() && opened.file.left_out.len() > 8);
 }
 
 #[test]

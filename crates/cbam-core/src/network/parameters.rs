@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 
+use crate::Result;
 use crate::kernels::{Axis, Clamp, Convolution, Depthwise, Pointwise};
-use crate::{Error, Result};
 
 /// Where a network finds its numbers: a weights file's tensors, or a network's variables, named `backbone.…` and `attention.…`.
 pub trait Parameters {
-    /// The numbers of that name and their shape, row by row; none if there is no such.
-    fn parameter(&self, name: &str) -> Option<(Vec<usize>, Cow<'_, [f32]>)>;
+    /// The numbers of that name, of that shape, row by row.
+    ///
+    /// # Errors
+    /// If there are none, or they have another shape.
+    fn parameter(&self, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>>;
 }
 
 /// The numbers whose names begin alike.
@@ -29,28 +32,15 @@ impl<'a> Named<'a> {
         Self { all: self.all, prefix }
     }
 
-    /// The numbers called `part`; `None` if there are none.
-    pub(crate) fn maybe(&self, part: &str, shape: &[usize]) -> Result<Option<Cow<'a, [f32]>>> {
-        let name = format!("{}.{part}", self.prefix);
-        match self.all.parameter(&name) {
-            None => Ok(None),
-            Some((found, values)) if found == shape => Ok(Some(values)),
-            Some((found, _)) => {
-                Err(Error::argument("weights", format!("{name} is {found:?}, and should be {shape:?}")))
-            }
-        }
-    }
-
-    /// The same where there must be some.
+    /// The numbers called `part`.
     pub(crate) fn take(&self, part: &str, shape: &[usize]) -> Result<Cow<'a, [f32]>> {
-        let missing = || Error::argument("weights", format!("there is no {}.{part} of {shape:?}", self.prefix));
-        self.maybe(part, shape)?.ok_or_else(missing)
+        self.all.parameter(&format!("{}.{part}", self.prefix), shape)
     }
 
-    /// A convolution or linear layer of that shape, `[outputs, …]`.
-    pub(crate) fn layer(&self, shape: &[usize]) -> Result<Layer<'a>> {
+    /// A convolution or linear layer of that shape, `[outputs, …]`, with a bias or without.
+    pub(crate) fn layer(&self, shape: &[usize], biased: bool) -> Result<Layer<'a>> {
         let weight = self.take("weight", shape)?;
-        let bias = self.maybe("bias", &shape[..1])?.map_or_else(|| vec![0.0; shape[0]], |bias| bias.into_owned());
+        let bias = if biased { self.take("bias", &shape[..1])?.into_owned() } else { vec![0.0; shape[0]] };
         Ok(Layer { weight, scale: vec![1.0; shape[0]], bias })
     }
 
@@ -58,10 +48,8 @@ impl<'a> Named<'a> {
     pub(crate) fn norm(&self, channels: usize, eps: f64) -> Result<(Vec<f64>, Vec<f64>)> {
         let shape = [channels];
         let (mean, variance) = (self.take("running_mean", &shape)?, self.take("running_var", &shape)?);
-        let given = |values: Option<Cow<'_, [f32]>>, or: f64| {
-            values.map_or_else(|| vec![or; channels], |values| values.iter().copied().map(f64::from).collect())
-        };
-        let (weight, bias) = (given(self.maybe("weight", &shape)?, 1.0), given(self.maybe("bias", &shape)?, 0.0));
+        let doubles = |values: Cow<'_, [f32]>| values.iter().copied().map(f64::from).collect::<Vec<_>>();
+        let (weight, bias) = (doubles(self.take("weight", &shape)?), doubles(self.take("bias", &shape)?));
         let factor: Vec<f64> = weight
             .iter()
             .zip(&*variance)

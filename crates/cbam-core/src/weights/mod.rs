@@ -205,7 +205,7 @@ impl Checkpoint {
     }
 }
 
-fn is_counter(name: &str) -> bool {
+pub(crate) fn is_counter(name: &str) -> bool {
     last_part(name) == COUNTER || name == AVERAGED
 }
 

@@ -28,7 +28,7 @@ impl Bam {
             .ok_or_else(|| Error::argument("dilation", format!("must be at least 1, not {}", config.dilation)))?;
         let (channel, spatial) = (p.at("channel"), p.at("spatial"));
         let conv = |name: &str, norm: Option<&str>, [input, output, kernel]: [usize; 3]| -> Result<_> {
-            let mut layer = spatial.at(name).layer(&[output, input, kernel, kernel])?;
+            let mut layer = spatial.at(name).layer(&[output, input, kernel, kernel], true)?;
             if let Some(norm) = norm {
                 layer = layer.normalised(spatial.at(norm).norm(output, EPS)?);
             }
@@ -37,10 +37,10 @@ impl Bam {
             let axis = Axis { kernel, stride: 1, padding: Padding::Each(kernel / 2 * dilation) };
             Ok(layer.convolution(axis, 1, clamp).dilated(dilation))
         };
-        let fc1 = channel.at("fc1").layer(&[hidden, channels])?.normalised(channel.at("bn").norm(hidden, EPS)?);
+        let fc1 = channel.at("fc1").layer(&[hidden, channels], true)?.normalised(channel.at("bn").norm(hidden, EPS)?);
         Ok(Self {
             fc1: fc1.pointwise(Clamp::RELU),
-            fc2: channel.at("fc2").layer(&[channels, hidden])?.pointwise(Clamp::NONE),
+            fc2: channel.at("fc2").layer(&[channels, hidden], true)?.pointwise(Clamp::NONE),
             convs: [
                 conv("reduce", Some("reduce_bn"), [channels, hidden, 1])?,
                 conv("conv1", Some("bn1"), [hidden, hidden, 3])?,

@@ -45,8 +45,9 @@ impl PatchAttention {
             return Err(Error::argument("channels", format!("a patch must hold at least 4 values, not {width}")));
         }
         let (norm, attention) = (p.at("norm"), p.at("attention"));
-        let layer =
-            |name: &str, shape: [usize; 2]| Ok::<_, Error>(attention.at(name).layer(&shape)?.pointwise(Clamp::NONE));
+        let layer = |name: &str, shape: [usize; 2]| {
+            Ok::<_, Error>(attention.at(name).layer(&shape, true)?.pointwise(Clamp::NONE))
+        };
         Ok(Self {
             factor: norm.take("weight", &[width])?.into_owned(),
             offset: norm.take("bias", &[width])?.into_owned(),

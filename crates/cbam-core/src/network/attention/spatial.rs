@@ -15,10 +15,7 @@ pub(super) fn gate(p: &Named<'_>, config: &SpatialAttentionConfig) -> Result<Spa
         return Err(Error::argument("kernel_size", format!("must be odd and positive, not {kernel_size}")));
     }
     let side = kernel_size as usize;
-    if bias {
-        p.at("conv").take("bias", &[1])?;
-    }
-    let mut conv = p.at("conv").layer(&[1, 2, side, side])?;
+    let mut conv = p.at("conv").layer(&[1, 2, side, side], bias)?;
     if batch_norm {
         conv = conv.normalised(p.at("bn").norm(1, EPS)?);
     }

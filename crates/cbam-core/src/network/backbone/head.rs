@@ -26,7 +26,7 @@ impl Head {
         let layer = |(number, &outputs): (usize, &i64)| {
             let shape = [outputs as usize, std::mem::replace(&mut inputs, outputs as usize)];
             let clamp = if number == hidden.len() { Clamp::NONE } else { Clamp::RELU };
-            Ok(p.at(name(number)).layer(&shape)?.pointwise(clamp))
+            Ok(p.at(name(number)).layer(&shape, true)?.pointwise(clamp))
         };
         Ok(Self { layers: hidden.iter().chain([&classes]).enumerate().map(layer).collect::<Result<_>>()? })
     }

@@ -42,7 +42,7 @@ impl Style {
 
     /// A convolution with its BatchNorm in it.
     fn folded<'a>(self, p: &Named<'a>, [conv, norm]: [&str; 2], shape: [usize; 4]) -> Result<Layer<'a>> {
-        Ok(p.at(conv).layer(&shape)?.normalised(p.at(norm).norm(shape[0], self.eps())?))
+        Ok(p.at(conv).layer(&shape, false)?.normalised(p.at(norm).norm(shape[0], self.eps())?))
     }
 
     fn axis(self, kernel: i64, stride: i64) -> Axis {

@@ -30,7 +30,7 @@ impl Plain {
             let outputs = channels as usize;
             let mut layers = Vec::with_capacity(count);
             for _ in 0..count {
-                let mut layer = features.at(number).layer(&[outputs, input, 3, 3])?;
+                let mut layer = features.at(number).layer(&[outputs, input, 3, 3], true)?;
                 if table.normalised {
                     layer = layer.normalised(features.at(number + 1).norm(outputs, EPS)?);
                 }

@@ -42,7 +42,7 @@ impl Shape {
     fn read(&self, p: &Named<'_>, conv: &str, norm: &str, clamp: Clamp) -> Result<Convolution> {
         let &Self { input, output, kernel, stride, groups } = self;
         let axis = Axis { kernel, stride, padding: Padding::Each(kernel / 2) };
-        let layer = p.at(conv).layer(&[output, input / groups, kernel, kernel])?;
+        let layer = p.at(conv).layer(&[output, input / groups, kernel, kernel], false)?;
         Ok(layer.normalised(p.at(norm).norm(output, EPS)?).convolution(axis, groups, clamp))
     }
 }

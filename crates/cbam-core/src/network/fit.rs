@@ -2,7 +2,7 @@
 //!
 //! A file of a kilobyte can claim a network of any size. Each number that decides how much is built is compared with the
 //! tensor that it shapes, and the backbone with how much the file holds at all; numbers that shape no tensor have limits.
-//! [`Apply::apply`](crate::weights::Apply::apply) compares every tensor with its variable afterwards: here only
+//! Building the network compares every tensor with its variable afterwards: here only
 //! those matter that bound the rest.
 
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs::{self, File, Permissions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -106,17 +106,18 @@ impl Drop for Temporary {
 
 /// Gives `file`, which will replace another, that one's permissions and, if this process may, its owner.
 fn take_over(file: &File, like: &fs::Metadata) {
-    let mut permissions = like.permissions();
+    #[cfg(not(unix))]
+    let permissions = like.permissions();
     #[cfg(unix)]
-    {
+    let permissions = {
         use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
         let own = file.metadata().map(|own| (own.uid(), own.gid())).ok();
         if own != Some((like.uid(), like.gid())) {
             let _ = fchown(file, Some(like.uid()), Some(like.gid())); // only the system's administrator may
         }
-        permissions = Permissions::from_mode(permissions.mode() & 0o777);
-    }
-    let _: io::Result<()> = file.set_permissions(permissions.clone()); // some file systems know none
+        fs::Permissions::from_mode(like.permissions().mode() & 0o777)
+    };
+    let _: io::Result<()> = file.set_permissions(permissions); // some file systems know none
 }
 
 /// Removes the temporary files in `folder` whose owners are gone. What cannot be read or removed is left.

@@ -134,7 +134,7 @@ impl<'a> Encoded<'a> {
 
     /// Decodes the picture, converts it to sRGB by its profile, and turns it upright.
     ///
-    /// A decoder that panics is an error like any other.
+    /// A decoder that panics is an error like any other, except on WebAssembly, where a panic ends the instance.
     ///
     /// # Errors
     /// [`Error::Photo`] if the picture is truncated or broken, so that nothing can be shown of it, or of a kind that is not
@@ -180,7 +180,8 @@ pub fn open(path: &Path, limits: &Limits) -> Result<Photo> {
 /// The format is told by the content. Of an animation or of several pages the first is read. Colours are converted to
 /// sRGB by the ICC profile in the file, if there is one; a profile that cannot be used is said in [`Photo::notes`]. EXIF or
 /// XMP orientation is applied. Linear light (EXR, HDR, floating-point TIFF) becomes 16-bit sRGB. A JPEG that is damaged is
-/// read as far as libjpeg can, and [`Photo::damage`] says what is wrong. `name` appears in error messages.
+/// read as far as libjpeg can, and [`Photo::damage`] says what is wrong; on WebAssembly, without libjpeg, it is refused, and so
+/// is one of an unusual kind. `name` appears in error messages.
 ///
 /// # Errors
 /// As [`Encoded::new`] and [`Encoded::decode`].

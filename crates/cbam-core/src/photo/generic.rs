@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use image::codecs::{
     bmp::BmpDecoder, dds::DdsDecoder, farbfeld::FarbfeldDecoder, gif::GifDecoder, hdr::HdrDecoder, ico::IcoDecoder,
-    openexr::OpenExrDecoder, pnm::PnmDecoder, qoi::QoiDecoder, tga::TgaDecoder, webp::WebPDecoder,
+    pnm::PnmDecoder, qoi::QoiDecoder, tga::TgaDecoder, webp::WebPDecoder,
 };
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageBuffer, ImageDecoder, ImageError, ImageFormat, ImageResult};
@@ -196,7 +196,8 @@ fn decoder(format: ImageFormat, bytes: &[u8]) -> ImageResult<Box<dyn ImageDecode
         ImageFormat::Hdr if bytes.starts_with(b"#?RGBE") => Box::new(HdrDecoder::new_nonstrict(reader)?),
         ImageFormat::Hdr => Box::new(HdrDecoder::new(reader)?),
         ImageFormat::Ico => Box::new(IcoDecoder::new(reader)?),
-        ImageFormat::OpenExr => Box::new(OpenExrDecoder::new(reader)?),
+        #[cfg(not(target_family = "wasm"))]
+        ImageFormat::OpenExr => Box::new(image::codecs::openexr::OpenExrDecoder::new(reader)?),
         ImageFormat::Pnm => Box::new(PnmDecoder::new(reader)?),
         ImageFormat::Qoi => Box::new(QoiDecoder::new(reader)?),
         ImageFormat::Tga => Box::new(TgaDecoder::new(reader)?),

@@ -15,9 +15,12 @@ pub struct Limits {
     pub max_side: u32,
     /// Width times height.
     pub max_pixels: u64,
-    /// The bytes of the file, and the bytes of the decoded pixels, each.
+    /// The bytes of the file, and the bytes of the decoded pixels, each; 512 MiB at most on a machine of 32 bits.
     pub max_bytes: u64,
 }
+
+/// The most bytes whose bits a `usize` counts: 512 MiB on a machine of 32 bits, and no limit on one of 64.
+const COUNTABLE: u64 = usize::MAX as u64 / 8;
 
 impl Default for Limits {
     /// 65,535 pixels a side (the most that a JPEG can have), 200 million pixels, 1 GiB.
@@ -37,6 +40,11 @@ impl Limits {
         Self { max_side: u32::MAX, max_pixels, max_bytes: default.max_bytes.max(max_pixels.saturating_mul(8)) }
     }
 
+    /// [`max_bytes`](Self::max_bytes), and what this machine can hold.
+    fn most_bytes(&self) -> u64 {
+        self.max_bytes.min(COUNTABLE)
+    }
+
     /// Checks the size that a header declares, and the bytes that its pixels would take.
     pub(super) fn check(&self, name: &Path, size: ImageSize, bytes: u64) -> Result<()> {
         let over = |what: String| Err(Error::photo(name, format!("{size} pixels: {what}")));
@@ -49,16 +57,16 @@ impl Limits {
         if size.pixels() > self.max_pixels {
             return over(format!("{} pixels are over the limit of {}", size.pixels(), self.max_pixels));
         }
-        if bytes > self.max_bytes {
-            return over(format!("{bytes} bytes of pixels are over the limit of {}", self.max_bytes));
+        if bytes > self.most_bytes() {
+            return over(format!("{bytes} bytes of pixels are over the limit of {}", self.most_bytes()));
         }
         Ok(())
     }
 
     /// Checks the size of the file.
     pub(super) fn check_file(&self, name: &Path, bytes: u64) -> Result<()> {
-        if bytes > self.max_bytes {
-            return Err(Error::photo(name, format!("the file is over the limit of {} bytes", self.max_bytes)));
+        if bytes > self.most_bytes() {
+            return Err(Error::photo(name, format!("the file is over the limit of {} bytes", self.most_bytes())));
         }
         Ok(())
     }

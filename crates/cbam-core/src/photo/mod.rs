@@ -14,6 +14,7 @@ pub mod clutter;
 mod colour;
 pub mod compose;
 mod decode;
+#[cfg_attr(target_family = "wasm", path = "without_exr.rs")]
 mod exr;
 mod folder;
 mod format;

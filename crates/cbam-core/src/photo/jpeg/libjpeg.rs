@@ -11,6 +11,8 @@ use mozjpeg_sys::{
     jpeg_start_decompress, jpeg_std_error,
 };
 
+use super::decoded::{Colours, Damage, Decoded};
+
 /// The most scans of a progressive JPEG; real ones have about ten. Each goes over the whole picture.
 const MAX_SCANS: c_int = 500;
 /// The longest message of libjpeg, with its final 0 (`JMSG_LENGTH_MAX`).
@@ -20,43 +22,6 @@ const MESSAGE: usize = 200;
 const UNKNOWN_COLOURS: &str = "Unknown Adobe color transform code";
 /// The warning about a JFIF segment of a later version, of which nothing is lost for that.
 const LATER_VERSION: &str = "Warning: unknown JFIF revision number";
-
-/// A decoded JPEG.
-#[derive(Debug)]
-pub(crate) struct Decoded {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    /// 1 grey, 3 red, green and blue, or 4 inks (CMYK) as they are in the file.
-    pub(crate) channels: usize,
-    /// `[height, width, channels]`.
-    pub(crate) samples: Vec<u8>,
-    /// What was wrong; `None` if nothing was.
-    pub(crate) damage: Option<Damage>,
-    /// The warning, if the colours were guessed: libjpeg takes three components for YCbCr then, and four for YCCK.
-    pub(crate) guessed: Option<String>,
-}
-
-/// What was wrong with a JPEG that was decoded all the same.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Damage {
-    /// libjpeg's first warning.
-    pub(crate) message: String,
-    /// Whether the file ends before the picture does.
-    pub(crate) cut_off: bool,
-    /// The share of rows that were read before the file ended, 0 to 1; 1 if that was not the first scan's fault.
-    pub(crate) read: f64,
-}
-
-/// What the samples of a JPEG are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Colours {
-    /// What its markers say.
-    AsMarked,
-    /// Luma and chroma, whatever they say.
-    Luma,
-    /// Something that is not to be converted.
-    Plain,
-}
 
 /// Decodes a JPEG of at most these sides as far as it can be read.
 ///

@@ -1,9 +1,11 @@
 //! JPEG: the usual ones by a fast decoder that is strict, all others by libjpeg, which is the measure of what can be read.
 //!
 //! What the fast decoder takes, it must take as libjpeg does; see [`Header::is_usual`]. What it refuses, and what is cut
-//! off, libjpeg reads as far as it can, and says what was wrong.
+//! off, libjpeg reads as far as it can, and says what was wrong. On WebAssembly there is no libjpeg, and all that is refused.
 
+pub(super) mod decoded;
 mod header;
+#[cfg_attr(target_family = "wasm", path = "without_libjpeg.rs")]
 pub(super) mod libjpeg;
 mod watched;
 
@@ -15,8 +17,8 @@ use super::buffer;
 use super::colour::{InkSamples, Inks, Pixels};
 use super::decode::{Declared, Picture, SMALL};
 use super::orientation::{orientation, swaps};
+use decoded::Colours;
 use header::Header;
-use libjpeg::Colours;
 use watched::Watched;
 
 /// The least share of a large picture that must be there.
@@ -82,6 +84,10 @@ fn decode_fast(data: &[u8], restarts: &[usize], header: &Header<'_>) -> Option<P
 
 /// By libjpeg, with what was wrong; `notes` say what was assumed.
 fn decode_any(bytes: &[u8], header: &Header<'_>, notes: &mut Vec<String>) -> Result<(Pixels, Option<String>), String> {
+    if cfg!(target_family = "wasm") {
+        let what = if header.is_usual() { "a damaged JPEG" } else { "a JPEG of an unusual kind" };
+        return Err(format!("{what} is read by libjpeg alone, which there is not on WebAssembly; convert it to PNG"));
+    }
     let decoded = libjpeg::decode(bytes, Colours::AsMarked, [header.size.width, header.size.height]);
     let decoded = decoded.map_err(|message| format!("broken JPEG: {message}"))?;
     let damage = decoded.damage.as_ref();

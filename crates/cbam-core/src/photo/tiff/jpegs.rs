@@ -7,7 +7,8 @@ use super::tag;
 use crate::photo::ImageSize;
 use crate::photo::buffer;
 use crate::photo::ifd::Directory;
-use crate::photo::jpeg::libjpeg::{self, Colours};
+use crate::photo::jpeg::decoded::Colours;
+use crate::photo::jpeg::libjpeg;
 
 /// Strips or tiles that are JPEGs, with their tables in common.
 pub(super) fn read(

@@ -141,6 +141,7 @@ impl Layout {
 
     fn check_compression(&self) -> Result<(), String> {
         Err(refused(match self.compression {
+            7 if cfg!(target_family = "wasm") => "JPEGs in it, on WebAssembly, where there is no libjpeg,",
             1 | 4 | 5 | 7 | 8 | 32_773 | 32_946 => return Ok(()),
             2 | 3 | 32_771 => "CCITT Group 3 facsimile coding",
             6 => "the old kind of JPEG",

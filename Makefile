@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny help run build test examples check fmt clippy library docs deny advisories libtorch libtorch-cuda models train-data install uninstall \
+.PHONY: cargo-deny help run build test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install uninstall \
 	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints odd-pictures
 .DEFAULT_GOAL := help
 
@@ -48,6 +48,11 @@ library: $(libtorch_needed)
 	$(CARGO) check $(PROFILE) --lib --no-default-features
 	$(CARGO) check $(PROFILE) -p cbam-core
 	@! $(CARGO) tree -q -p cbam-core -i tch 2>/dev/null | grep . || { echo "cbam-core has come to need tch" >&2; exit 1; }
+
+wasm: ## Build cbam-core for a browser (WebAssembly), with rustup's target or Debian's rustc-web
+	@CARGO="$(CARGO)" scripts/wasm.sh
+	@! $(CARGO) tree -q -p cbam-core --target wasm32-unknown-unknown -e features 2>/dev/null | grep 'relaxed-simd' || \
+		{ echo "cbam-core has come to need relaxed SIMD on WebAssembly, which many browsers refuse" >&2; exit 1; }
 
 docs: $(libtorch_needed)
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --workspace --no-deps

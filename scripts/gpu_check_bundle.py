@@ -50,7 +50,7 @@ def pack(path):
     """Builds everything and writes the archive."""
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 256 << 20}]
     with tempfile.TemporaryDirectory() as folder, lzma.open(path, "wb", filters=filters) as packed, \
-            tarfile.open(fileobj=packed, mode="w") as archive:
+            tarfile.open(fileobj=packed, mode="w", dereference=True) as archive:
         for name, program in built().items():
             stripped = Path(folder) / name
             subprocess.run(["strip", "-o", stripped, program], check=True)

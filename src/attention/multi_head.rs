@@ -14,7 +14,7 @@ use tch::{Tensor, nn};
 use super::scaled_dot_product::{AttentionOutput, scaled_dot_product, scaled_dot_product_fused};
 use super::{check, init};
 use crate::Result;
-use crate::host::{filled, to_host};
+use crate::host::{filled, on_host, to_host};
 use crate::kernels::{Clamp, Heads, Map, Pointwise};
 
 const LAYER: &str = "MultiHeadAttention";
@@ -93,9 +93,10 @@ pub struct MultiHeadAttention {
 
 /// A linear layer as a kernel.
 fn kernel(layer: &nn::Linear) -> Result<Pointwise> {
-    let weight = to_host::<Ix2>(&layer.ws)?;
+    let weight = on_host::<Ix2>(&layer.ws)?;
     let bias = layer.bs.as_ref().map(to_host::<Ix1>).transpose()?.unwrap_or_else(|| Array1::zeros(weight.nrows()));
-    Ok(Pointwise::new(&weight.into_raw_vec_and_offset().0, &bias.into_raw_vec_and_offset().0, Clamp::NONE))
+    let (weight, bias) = (weight.as_standard_layout(), bias.into_raw_vec_and_offset().0);
+    Ok(Pointwise::new(weight.as_slice().unwrap_or_default(), &bias, Clamp::NONE))
 }
 
 impl MultiHeadAttention {
@@ -204,13 +205,18 @@ impl MultiHeadAttention {
         }
         let [q, k, v, out] = layers.map(kernel);
         let (q, k, v, out) = (q?, k?, v?, out?);
-        let [query, key, value] = [query, key, value].map(|xs| {
+        let map = |xs: &Tensor| -> Result<Map> {
             let (images, tokens, width) = xs.size3()?;
             let shape = [images as usize, 1, tokens as usize, width as usize];
             Map::new(shape, to_host::<Ix3>(xs)?.into_raw_vec_and_offset().0)
-        });
-        let (query, key, value) = (query?, key?, value?);
-        let (query, key, value) = rayon::scope(|_| (q.forward(&query), k.forward(&key), v.forward(&value)));
+        };
+        // Of self-attention all three are one.
+        let of_query = map(query)?;
+        let of_key = if std::ptr::eq(key, query) { None } else { Some(map(key)?) };
+        let of_value = if std::ptr::eq(value, key) { None } else { Some(map(value)?) };
+        let of_key = of_key.as_ref().unwrap_or(&of_query);
+        let of_value = of_value.as_ref().unwrap_or(of_key);
+        let (query, key, value) = rayon::scope(|_| (q.forward(&of_query), k.forward(of_key), v.forward(of_value)));
         let heads = Heads { query: &query, key: &key, value: &value, count: self.heads as usize };
         let (images, queries, keys) = (query.images() as i64, query.width() as i64, key.width() as i64);
         let mut context = None;

@@ -80,7 +80,8 @@ impl Inference {
 
     /// With every picture by itself, whatever batch it comes in: see [`InferenceNetwork::one_by_one`].
     pub fn one_by_one(self) -> Self {
-        Self { form: self.form.one_by_one(), ..self }
+        let network = self.network.into_inner().map(Network::one_by_one).map_or_else(OnceCell::new, OnceCell::from);
+        Self { form: self.form.one_by_one(), network, ..self }
     }
 
     /// With pictures taken in another way than the configuration says.
@@ -88,7 +89,10 @@ impl Inference {
     /// # Errors
     /// [`Error::Argument`] if a number of it is out of range.
     pub fn with_preprocess(self, preprocess: Preprocess) -> Result<Self> {
-        Ok(Self { form: self.form.with_preprocess(preprocess)?, ..self })
+        let network =
+            self.network.into_inner().map(|network| network.with_preprocess(preprocess.clone())).transpose()?;
+        let network = network.map_or_else(OnceCell::new, OnceCell::from);
+        Ok(Self { form: self.form.with_preprocess(preprocess)?, network, ..self })
     }
 
     /// With its numbers for the classes taken in another sense than the configuration says.

@@ -115,7 +115,7 @@ impl Reference {
         Ok(self.input.f_to_device(device)?)
     }
 
-    /// Runs a network on the input, in the form that it has ([`Network::for_inference`] or not), and compares its logits and
+    /// Runs a network on the input, by libtorch, and compares its logits and
     /// the gates that the reference has.
     ///
     /// # Errors

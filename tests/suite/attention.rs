@@ -1,5 +1,6 @@
 //! The attention layers: against PyTorch and timm, by their laws, and in use.
 
+mod configurations;
 pub(crate) mod golden;
 mod laws;
 mod layers;

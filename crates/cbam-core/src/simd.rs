@@ -10,10 +10,10 @@ static CHOSEN: AtomicUsize = AtomicUsize::new(0);
 pub fn archs() -> &'static [pulp::Arch] {
     static ARCHS: OnceLock<Vec<pulp::Arch>> = OnceLock::new();
     ARCHS.get_or_init(|| {
-        let mut archs = vec![pulp::Arch::new(), pulp::Arch::Scalar];
+        let archs = [Some(pulp::Arch::new()), Some(pulp::Arch::Scalar)].into_iter();
         #[cfg(target_arch = "x86_64")]
-        archs.extend(pulp::x86::V3::try_new().map(pulp::Arch::V3));
-        archs
+        let archs = archs.chain([pulp::x86::V3::try_new().map(pulp::Arch::V3)]);
+        archs.flatten().collect()
     })
 }
 

@@ -28,7 +28,10 @@ pub(crate) enum Opened {
 pub(crate) fn open(model: &Model, note: &dyn Fn(&str)) -> Result<Box<dyn cbam::model::Model>> {
     Ok(match load(model, note)? {
         Opened::Inference(network) if model.deterministic => Box::new(network.one_by_one()),
-        Opened::Inference(network) => network,
+        Opened::Inference(network) => {
+            cbam::sys::set_threads(model.threads); // for gradients
+            network
+        }
         Opened::Network(network) if model.deterministic => Box::new(network.one_by_one()),
         Opened::Network(network) => {
             cbam::sys::set_threads(model.threads);

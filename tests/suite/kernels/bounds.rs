@@ -191,7 +191,8 @@ fn an_axis_narrower_than_its_kernel_does_not_fit() {
         (axis(5, 2, Padding::Same), 1, true),
         (axis(5, 2, Padding::Same), 0, false),
         (axis(1, 0, Padding::Same), 4, false),
-        (axis(3, 2, Padding::Beyond), 2, false),
+        (axis(3, 2, Padding::Beyond), 1, false),
+        (axis(3, 2, Padding::Beyond), 2, true), // one cell, as PyTorch has it
         (axis(3, 2, Padding::Beyond), 3, true),
         (axis(3, 0, Padding::Beyond), 3, false),
     ] {
@@ -233,4 +234,39 @@ fn gates_of_a_picture_are_the_same_bits_in_any_batch_and_with_any_threads() {
             }
         }
     });
+}
+
+#[test]
+fn what_is_no_number_stays_none_through_every_clamp() {
+    on_each_arch(|arch| {
+        let xs = || Map::new([1, 5, 5, 40], vec![f32::NAN; 5 * 5 * 40]).unwrap();
+        let axis = Axis { kernel: 3, stride: 1, padding: Padding::Each(1) };
+        let pointwise = Pointwise::new(&[1.0; 24 * 40], &[0.0; 24], Clamp::RELU6).forward(&xs());
+        let convolution = Convolution::of(40, &[0.0; 8], |_, _| 1.0, axis, Clamp::RELU).forward(&xs(), None);
+        let block = InvertedResidual {
+            expand: None,
+            depthwise: depthwise_of(&[1.0; 40 * 9], &[0.0; 40], axis),
+            project: Pointwise::new(&[1.0; 8 * 40], &[0.0; 8], Clamp::NONE),
+        };
+        for ys in [pointwise, convolution, block.forward(&xs(), false)] {
+            assert!(ys.numbers().iter().all(|y| y.is_nan()), "{arch}: {:?}", ys.shape());
+        }
+        let mut gates = vec![f32::NAN; 37];
+        sigmoid(&mut gates);
+        assert!(gates.iter().all(|gate| gate.is_nan()), "{arch}");
+    });
+}
+
+#[test]
+fn a_window_over_nothing_holds_the_least_number() {
+    let xs = Map::new([1, 1, 1, 3], vec![1.0, 2.0, 3.0]).unwrap();
+    let ys = max_pool(&xs, Axis { kernel: 1, stride: 1, padding: Padding::Each(1) });
+    assert_eq!(ys.shape(), [1, 3, 3, 3]);
+    let inside = |index: usize| (4 * 3..5 * 3).contains(&index);
+    assert!(ys.numbers().iter().enumerate().all(|(index, y)| inside(index) != (*y == f32::NEG_INFINITY)));
+    let beyond = |size, stride| {
+        let xs = Map::new([1, size, 2, 1], vec![1.0; size * 2]).unwrap();
+        max_pool(&xs, Axis { kernel: 2, stride, padding: Padding::Beyond }).height()
+    };
+    assert_eq!((beyond(4, 5), beyond(6, 5), beyond(2, 2)), (1, 2, 1), "no window begins behind the end");
 }

@@ -38,7 +38,7 @@ fn assert_agree(plain: &Network, fast: &Inference, input: &Tensor, tolerance: f6
         }
         let features: Vec<_> =
             pixels.outer_iter().map(|pixels| Features::features(fast, place, pixels).unwrap()).collect();
-        let features: Vec<_> = features.iter().map(|features| features.view()).collect();
+        let features: Vec<_> = features.iter().map(ndarray::ArrayBase::view).collect();
         let logits = Features::logits_from(fast, place, ndarray::stack(Axis(0), &features).unwrap().view()).unwrap();
         close(&format!("logits from {place}"), &output.logits, logits.view().into_dyn());
     }

@@ -6,7 +6,8 @@
 
 use super::buffer::{Source, with_scratch};
 use super::depthwise::{Axis, Padding};
-use super::pointwise::{PanelTask, Pointwise, Rows};
+use super::pointwise::{PanelTask, Pointwise};
+use super::rows::Rows;
 use super::{Clamp, Map, PANEL, Unwritten, arch, each, each_image};
 
 /// The positions of one task, about.
@@ -70,13 +71,22 @@ impl Convolution {
     }
 
     /// With its kernel's cells so far apart.
+    ///
+    /// # Panics
+    /// If that is 0, or further apart than any map is wide.
     pub fn dilated(self, dilation: usize) -> Self {
+        assert!((1..=Axis::MOST).contains(&dilation), "cells {dilation} apart");
         Self { dilation, ..self }
     }
 
     /// The channels of its input.
     pub fn channels(&self) -> usize {
         self.channels
+    }
+
+    /// Whether every output sees every channel, of cells next to one another.
+    pub(super) fn is_dense(&self) -> bool {
+        self.span == self.channels && self.dilation == 1
     }
 
     /// The channels that it gives out.
@@ -193,14 +203,13 @@ impl Convolution {
     unsafe fn row_of(&self, panel: usize, padded: Padded, y: usize, ys: *mut f32, stride: usize, count: usize) -> Rows {
         let Axis { kernel, stride: step, .. } = self.axis;
         let first = panel * PANEL / self.outputs_of_span * self.span;
-        let whole_rows = self.span == self.channels && self.dilation == 1;
         Rows {
             // SAFETY: so many rows has the padded image, and so many channels each position of it.
             xs: unsafe { padded.image.at(y * step * padded.row + first) },
             apart: step * self.channels,
             pieces: kernel,
             below: self.dilation * padded.row,
-            across: if whole_rows { 1 } else { kernel },
+            across: if self.is_dense() { 1 } else { kernel },
             aside: self.dilation * self.channels,
             residual: None,
             ys,
@@ -254,8 +263,13 @@ pub fn max_pool(xs: &Map, axis: Axis) -> Map {
                     }
                 }
             }
+            // Where nothing lies under the kernel but what is outside.
+            for channel in 0..if first { channels } else { 0 } {
+                // SAFETY: as above.
+                unsafe { target.at((task * width + x) * channels + channel).write(f32::NEG_INFINITY) };
+            }
         }
     });
-    // SAFETY: every position was computed: a window of an axis that fits holds a cell of the map at least.
+    // SAFETY: every position was computed.
     unsafe { ys.written() }
 }

@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::buffer::Aligned;
-use super::{Clamp, PANEL};
+use super::{Clamp, PANEL, clamp};
 
 /// What lies around a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +29,20 @@ pub struct Axis {
 }
 
 impl Axis {
+    /// More than any kernel, stride, padding or map has.
+    pub(super) const MOST: usize = 1 << 24;
+
     /// Whether an axis of `size` gives any cell: it is not empty, and with its padding as wide as the kernel.
     pub fn fits(self, size: usize) -> bool {
+        let within = |number: usize| number <= Self::MOST;
+        let zeros = if let Padding::Each(zeros) = self.padding { zeros } else { 0 };
+        if ![self.kernel, self.stride, zeros, size].into_iter().all(within) {
+            return false;
+        }
         let padded = match self.padding {
             Padding::Same => self.kernel,
-            Padding::Beyond => size,
-            Padding::Each(zeros) => size.saturating_add(zeros.saturating_mul(2)),
+            Padding::Beyond => size + self.stride.saturating_sub(1),
+            Padding::Each(zeros) => size + 2 * zeros,
         };
         self.stride > 0 && self.kernel > 0 && size > 0 && padded >= self.kernel
     }
@@ -51,7 +59,11 @@ impl Axis {
                 let total = ((cells - 1) * self.stride + self.kernel).saturating_sub(size);
                 (cells, total / 2)
             }
-            Padding::Beyond => ((size - self.kernel).div_ceil(self.stride) + 1, 0),
+            Padding::Beyond => {
+                let cells = (size + self.stride - 1 - self.kernel) / self.stride + 1;
+                // None begins behind the end.
+                (cells - usize::from((cells - 1) * self.stride >= size), 0)
+            }
             Padding::Each(zeros) => ((size + 2 * zeros - self.kernel) / self.stride + 1, zeros),
         }
     }
@@ -201,7 +213,7 @@ impl Part<'_> {
             }
             let (low, high) = (simd.splat_f32s(self.clamp.low), simd.splat_f32s(self.clamp.high));
             for (position, sum) in sums.iter().enumerate() {
-                let ys = simd.min_f32s(high, simd.max_f32s(low, *sum)); // in this order a NaN stays one
+                let ys = clamp(simd, *sum, [low, high]);
                 let to = self.row.ys.add((first + position) * self.row.stride + self.column);
                 if self.room >= S::F32_LANES {
                     to.cast::<S::f32s>().write_unaligned(ys);

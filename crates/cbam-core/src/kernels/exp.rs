@@ -10,8 +10,7 @@ use pulp::Simd;
 fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     /// Added to a number, it leaves its integer part, and 127 with it, in the lowest bits.
     const SHIFT: f32 = 12_582_912.0 + 127.0;
-    // In this order a NaN stays one.
-    let x = simd.min_f32s(simd.splat_f32s(87.3), simd.max_f32s(simd.splat_f32s(-87.3), x));
+    let x = super::clamp(simd, x, [simd.splat_f32s(-87.3), simd.splat_f32s(87.3)]);
     let shifted = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), simd.splat_f32s(SHIFT));
     let power = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
     let whole = simd.sub_f32s(shifted, simd.splat_f32s(SHIFT));

@@ -9,7 +9,8 @@ use pulp::{Simd, WithSimd};
 use super::buffer::{Shared, Source, with_scratch};
 use super::convolution::{Convolution, Padded};
 use super::depthwise::{Depthwise, Row};
-use super::pointwise::{Pointwise, Rows};
+use super::pointwise::Pointwise;
+use super::rows::Rows;
 use super::{Map, PANEL, Unwritten, arch, each, each_image};
 
 /// Expand, filter each channel, project; each with its bias and clamp.
@@ -51,6 +52,7 @@ impl InvertedResidual {
     /// # Panics
     /// As [`forward`](Self::forward).
     pub fn behind(&self, stem: &Convolution, xs: &Map) -> Map {
+        assert!(stem.is_dense(), "a stem whose outputs see all channels");
         self.run(xs, Widen::Convolution(stem), None)
     }
 

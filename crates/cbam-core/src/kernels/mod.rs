@@ -1,9 +1,9 @@
 //! Kernels for inference on a CPU, where libtorch passes over memory more often than it must.
 //!
-//! They work on f32 maps whose channels lie together, `[N, H, W, C]` in memory ([`Map`]; PyTorch's `channels_last`), with
-//! SIMD of whatever width the machine has (AVX-512, AVX2, NEON; the crate `pulp` chooses at run time) and with rayon's
-//! threads. None of them has a gradient. Together with [`crate::sys`], the library's only place for `unsafe`: a kernel reads and
-//! writes through pointers, since its tasks write interleaved parts of one buffer.
+//! They work on maps of f32 whose channels lie together, `[N, H, W, C]` in memory ([`Map`]; PyTorch's `channels_last`), with SIMD of
+//! whatever width the machine has (AVX-512, AVX2, NEON; the crate `pulp` chooses at run time) and with rayon's threads. None of them
+//! has a gradient. It is nearly the only place for `unsafe` here: a kernel reads and writes through pointers, since its tasks write
+//! interleaved parts of one buffer.
 //!
 //! | kernel | what it computes in one go |
 //! |---|---|
@@ -29,6 +29,7 @@ mod map;
 mod mlp;
 mod multi_head;
 mod pointwise;
+mod rows;
 
 use crate::simd::arch;
 use buffer::with_scratch;
@@ -62,6 +63,13 @@ impl Clamp {
     pub const RELU: Self = Self { low: 0.0, high: f32::INFINITY };
     /// ReLU6.
     pub const RELU6: Self = Self { low: 0.0, high: 6.0 };
+}
+
+/// Every number of a vector within limits; one that is none stays so.
+#[inline(always)]
+fn clamp<S: pulp::Simd>(simd: S, xs: S::f32s, [low, high]: [S::f32s; 2]) -> S::f32s {
+    let xs = simd.select_f32s(simd.less_than_f32s(xs, low), low, xs);
+    simd.select_f32s(simd.greater_than_f32s(xs, high), high, xs)
 }
 
 /// Runs `task` for `0..count`, on rayon's threads or on this one.

@@ -7,7 +7,8 @@ use pulp::{Simd, WithSimd};
 
 use super::buffer::{Shared, Source};
 use super::exp::softmax;
-use super::pointwise::{Pointwise, Rows};
+use super::pointwise::Pointwise;
+use super::rows::Rows;
 use super::{Clamp, Map, Unwritten, arch, each};
 
 /// The queries of one task.

@@ -4,7 +4,8 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::buffer::{Aligned, Shared, Source};
-use super::{Clamp, Map, PANEL, Unwritten, arch, each, each_image};
+use super::rows::Rows;
+use super::{Clamp, Map, PANEL, Unwritten, arch, clamp, each, each_image};
 
 /// The most positions of one task.
 const BLOCK: usize = 128;
@@ -110,12 +111,27 @@ impl Pointwise {
     pub fn backward(&self, weights: &[f32]) -> Vec<f32> {
         assert_eq!(weights.len(), self.outputs, "outputs");
         let mut back = vec![0f64; self.inputs];
-        let panels = self.panels.as_slice().chunks_exact(self.inputs * PANEL);
-        for (panel, weights) in panels.zip(weights.chunks(PANEL)) {
-            for (sum, row) in back.iter_mut().zip(panel.chunks_exact(PANEL)) {
-                *sum +=
-                    row.iter().zip(weights).map(|(value, weight)| f64::from(*value) * f64::from(*weight)).sum::<f64>();
+        let (all, panel) = (self.panels.as_slice(), self.inputs * PANEL);
+        let some: Vec<usize> = (0..self.outputs).filter(|output| weights[*output] != 0.0).collect();
+        if some.len() < PANEL {
+            for output in some {
+                let column = output / PANEL * panel + output % PANEL;
+                for (sum, value) in back.iter_mut().zip(all[column..].iter().step_by(PANEL)) {
+                    *sum += f64::from(*value) * f64::from(weights[output]);
+                }
             }
+        } else {
+            // Part of the inputs by part, so that what is added up, and in which order, does not depend on the threads.
+            const ROWS: usize = 512;
+            back.par_chunks_mut(ROWS).enumerate().for_each(|(part, back)| {
+                for (values, weights) in all.chunks_exact(panel).zip(weights.chunks(PANEL)) {
+                    let rows = values[part * ROWS * PANEL..].chunks_exact(PANEL);
+                    for (sum, row) in back.iter_mut().zip(rows) {
+                        let of = |(value, weight): (&f32, &f32)| f64::from(*value) * f64::from(*weight);
+                        *sum += row.iter().zip(weights).map(of).sum::<f64>();
+                    }
+                }
+            });
         }
         back.into_iter().map(|sum| sum as f32).collect()
     }
@@ -175,64 +191,6 @@ impl Pointwise {
             // SAFETY: the caller's promise; as many vectors as fit the panel.
             let done = unsafe { part.compute(simd, vectors) };
             column += done * S::F32_LANES;
-        }
-    }
-}
-
-/// Positions, and what is written of them.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rows {
-    /// The first position's inputs; the others' are `apart` numbers apart.
-    pub(super) xs: *const f32,
-    /// How far one position's inputs are from the next one's.
-    pub(super) apart: usize,
-    /// In how many equal pieces a position's inputs lie: rows of them,
-    pub(super) pieces: usize,
-    /// how far one row is from the next one,
-    pub(super) below: usize,
-    /// how many pieces a row has,
-    pub(super) across: usize,
-    /// and how far one of these is from the next.
-    pub(super) aside: usize,
-    /// What to add to the first position's outputs of the panel; the others' are `stride` numbers apart.
-    pub(super) residual: Option<*const f32>,
-    /// Where the first position's outputs of the panel go; the others' are `stride` numbers apart.
-    pub(super) ys: *mut f32,
-    /// How far one position's outputs are from the next one's.
-    pub(super) stride: usize,
-    /// How many positions there are.
-    pub(super) count: usize,
-}
-
-impl Rows {
-    /// Positions whose inputs lie in one piece each.
-    pub(super) fn of(xs: *const f32, apart: usize, ys: *mut f32, stride: usize, count: usize) -> Self {
-        Self { xs, apart, pieces: 1, below: 0, across: 1, aside: 0, residual: None, ys, stride, count }
-    }
-
-    /// The same positions, `columns` outputs on.
-    ///
-    /// # Safety
-    /// There must be so many.
-    unsafe fn shifted(self, columns: usize) -> Self {
-        // SAFETY: the caller stays within the outputs.
-        unsafe { Self { residual: self.residual.map(|to| to.add(columns)), ys: self.ys.add(columns), ..self } }
-    }
-
-    /// The positions from `first` on, `count` of them.
-    ///
-    /// # Safety
-    /// There must be so many.
-    unsafe fn block(self, first: usize, count: usize) -> Self {
-        // SAFETY: the caller stays within the positions.
-        unsafe {
-            Self {
-                xs: self.xs.add(first * self.apart),
-                residual: self.residual.map(|residual| residual.add(first * self.stride)),
-                ys: self.ys.add(first * self.stride),
-                count,
-                ..self
-            }
         }
     }
 }
@@ -371,7 +329,7 @@ impl Part {
                         }
                         _ => *sum,
                     };
-                    let sum = simd.min_f32s(high, simd.max_f32s(low, sum)); // in this order a NaN stays one
+                    let sum = clamp(simd, sum, [low, high]);
                     let ys = self.rows.ys.add(offset);
                     if room >= S::F32_LANES {
                         ys.cast::<S::f32s>().write_unaligned(sum);

@@ -185,12 +185,14 @@ impl NetworkFile {
         let asked = Asked { tensors: &self.tensors, report: RefCell::default() };
         let network = InferenceNetwork::new(self.config.clone(), &asked);
         let mut report = asked.report.into_inner();
+        report.wrong_shape.sort();
+        self.complete(&report)?;
+        let network = network.map_err(|error| Error::weights(&self.name, error))?;
         let unused =
             self.tensors.keys().filter(|name| !is_counter(name) && report.applied.binary_search(name).is_err());
-        report.unused =
-            unused.filter(|name| report.wrong_shape.iter().all(|wrong| wrong.name != **name)).cloned().collect();
+        report.unused = unused.cloned().collect();
         self.complete(&report)?;
-        network.map_err(|error| Error::weights(&self.name, error))
+        Ok(network)
     }
 
     /// Refuses tensors that are not all of the network, or more.

@@ -1,15 +1,16 @@
 //! A network in its form for inference.
 
-use ndarray::{Array1, Array2, Array3, ArrayView3, ArrayView4, Axis, s};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView3, ArrayView4, Axis, s};
 use rayon::prelude::*;
 
 use super::attention::{Block, BlockOutput};
 use super::backbone::{self, Backbone};
 use super::parameters::Named;
-use super::{NetworkConfig, Parameters, Site, patch_index};
+use super::readout::{Seen, read_gates, read_patches, roll_out};
+use super::{NetworkConfig, Parameters, Site};
 use crate::classes::Outputs;
 use crate::kernels::Map;
-use crate::maps::{Explanation, GateReadout, Method, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
+use crate::maps::{Explanation, Method, Readout};
 use crate::photo::{Preprocess, Resampled};
 use crate::{Error, Result};
 
@@ -25,14 +26,6 @@ pub struct InferenceNetwork {
     pub(super) blocks: Vec<Block>,
     stages: usize,
     one_by_one: bool,
-}
-
-/// What one pass says of a picture.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
-    pub(super) readout: Readout,
-    /// The likeliest class; none of a network without classes.
-    pub(super) likeliest: Option<usize>,
 }
 
 /// What one pass gives out.
@@ -178,6 +171,8 @@ impl InferenceNetwork {
     /// Pictures `[N, 3, H, W]`, or of one channel where they are grey, as a map.
     fn input(&self, pixels: ArrayView4<'_, f32>) -> Result<Map> {
         let least = self.backbone.smallest_side();
+        let (images, _, height, width) = pixels.dim();
+        self.config.check_patch_memory([images, height, width])?;
         match *pixels.shape() {
             [_, 3, height, width] if height.min(width) >= least => Map::of(pixels),
             [images, 1, height, width] if self.config.variant.grey && height.min(width) >= least => {
@@ -261,8 +256,9 @@ impl InferenceNetwork {
             weights.iter_mut().zip(slope).for_each(|(weight, slope)| *weight += f64::from(*slope));
         }
         let weights: Vec<f32> = weights.into_iter().map(|weight| (weight / positions as f64) as f32).collect();
+        let weights = Array1::from(weights);
         let values = features.numbers().chunks_exact(channels).map(|xs| {
-            let value: f32 = xs.iter().zip(&weights).map(|(x, weight)| x * weight).sum();
+            let value = ArrayView1::from(xs).dot(&weights);
             if value < 0.0 { 0.0 } else { value }
         });
         let shape = (features.height(), features.width());
@@ -315,8 +311,10 @@ impl InferenceNetwork {
     /// Pictures to the features at a place.
     pub(super) fn features_at(&self, place: &str, pixels: ArrayView4<'_, f32>) -> Result<Map> {
         let ((stages, head), xs) = (self.place(place)?, self.input(pixels)?);
-        let features = in_pool(|| self.up_to(stages, xs, &mut Vec::new()))?;
-        Ok(if head { self.backbone.head_activation(self.backbone.head_conv(features)) } else { features })
+        in_pool(|| {
+            let features = self.up_to(stages, xs, &mut Vec::new())?;
+            Ok(if head { self.backbone.head_activation(self.backbone.head_conv(features)) } else { features })
+        })
     }
 
     /// The rest: the features of a place to logits `[N, classes]`.
@@ -343,8 +341,6 @@ impl InferenceNetwork {
 
     /// Pictures to logits `[N, classes]`.
     pub(super) fn logits_of(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
-        let (images, _, height, width) = pixels.dim();
-        self.config.check_patch_memory([images, height, width])?;
         let xs = self.input(pixels)?;
         in_pool(|| Ok(self.forward(xs)?.logits))
     }
@@ -363,7 +359,7 @@ impl InferenceNetwork {
 }
 
 /// The index of the largest number, the first of equals.
-fn largest(scores: ndarray::ArrayView1<'_, f32>) -> usize {
+fn largest(scores: ArrayView1<'_, f32>) -> usize {
     let larger =
         |best: (usize, f32), (index, &score): (usize, &f32)| if score > best.1 { (index, score) } else { best };
     scores.iter().enumerate().fold((0, f32::NEG_INFINITY), larger).0
@@ -373,65 +369,4 @@ fn largest(scores: ndarray::ArrayView1<'_, f32>) -> usize {
 /// time.
 fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     if rayon::current_thread_index().is_some() { work() } else { rayon::scope(|_| work()) }
-}
-
-/// The gates of one place, to each picture's readout.
-fn read_gates(block: &BlockOutput, all: &mut [Seen]) {
-    if block.channel.is_none() && block.spatial.is_none() {
-        return;
-    }
-    let images = all.len();
-    for (i, seen) in all.iter_mut().enumerate() {
-        let channel = block
-            .channel
-            .as_ref()
-            .map_or(&[][..], |gate| &gate[gate.len() / images * i..gate.len() / images * (i + 1)]);
-        let spatial = block.spatial.as_ref().map(|(gate, [height, width])| {
-            let of_picture = gate[height * width * i..height * width * (i + 1)].to_vec();
-            Array2::from_shape_vec((*height, *width), of_picture).unwrap_or_default()
-        });
-        let channel = Array1::from(channel.to_vec());
-        seen.readout.gates.push(GateReadout { stage: block.stage.clone(), channel, spatial });
-    }
-}
-
-/// What each patch receives at one place, and the rows that are asked for, to each picture's readout.
-fn read_patches(block: &BlockOutput, points: &[&[[f32; 2]]], all: &mut [Seen]) -> Result<()> {
-    let Some(patch) = &block.patch else { return Ok(()) };
-    let ([rows, columns], patches) = (patch.grid, patch.grid[0] * patch.grid[1]);
-    // Points are asked of the first layer alone, whose grid is the finest.
-    let first = all.iter().all(|seen| seen.readout.patches.is_empty());
-    all.par_iter_mut().enumerate().try_for_each(|(i, seen)| {
-        let weights = patch.weights.index_axis(Axis(0), i); // [heads, T, T]
-        // Mean over the queries, times T: what each key receives, 1 if attention is uniform.
-        let received = weights.sum_axis(Axis(1)).into_shape_with_order((weights.len_of(Axis(0)), rows, columns));
-        let row = |query: &[f32; 2]| -> Result<QueryRow> {
-            let mean = weights.index_axis(Axis(1), patch_index(*query, patch.grid)?).mean_axis(Axis(0));
-            let weights = mean.unwrap_or_default() * patches as f32;
-            Ok(QueryRow {
-                query: *query,
-                weights: weights.into_shape_with_order((rows, columns)).map_err(Error::internal)?,
-            })
-        };
-        let asked = points[i].iter().filter(|_| first).map(row).collect::<Result<_>>()?;
-        let received = received.map_err(Error::internal)?;
-        seen.readout.patches.push(PatchReadout { stage: block.stage.clone(), received, rows: asked });
-        Ok(())
-    })
-}
-
-/// Attention rollout, if there are several patch self-attentions; on the grid of the first.
-fn roll_out(attention: &[BlockOutput], all: &mut [Seen]) -> Result<()> {
-    let patches: Vec<_> = attention.iter().filter_map(|block| block.patch.as_ref()).collect();
-    if patches.len() < 2 {
-        return Ok(());
-    }
-    all.par_iter_mut().enumerate().try_for_each(|(i, seen)| {
-        let layers: Vec<_> = patches
-            .iter()
-            .map(|patch| RolloutLayer { weights: patch.weights.index_axis(Axis(0), i), grid: patch.grid })
-            .collect();
-        seen.readout.rollout = Some(rollout_received(&layers)?);
-        Ok(())
-    })
 }

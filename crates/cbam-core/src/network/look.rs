@@ -24,7 +24,7 @@ impl InferenceNetwork {
         question.check_class(self.config().answers())?;
         let points = pictures.iter().map(|picture| question.points(&picture.geometry())).collect::<Result<Vec<_>>>()?;
         let seen = self.see(pictures, &points, question.class)?;
-        let look = |(seen, picture): (super::inference::Seen, &&Resampled)| Look {
+        let look = |(seen, picture): (super::readout::Seen, &&Resampled)| Look {
             readout: seen.readout,
             geometry: picture.geometry(),
             likeliest: seen.likeliest,

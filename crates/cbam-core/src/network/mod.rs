@@ -11,6 +11,7 @@ mod inference;
 mod look;
 mod options;
 mod parameters;
+mod readout;
 mod site;
 
 pub use crate::classes::Outputs;

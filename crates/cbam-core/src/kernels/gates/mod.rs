@@ -73,15 +73,21 @@ impl Gates<'_> {
     /// [`Error::Input`] if a side is 0, or one of the slices has another length than the shape says.
     pub fn forward(&self, xs: FeatureMap<'_>, to: Gated<'_>) -> Result<()> {
         let [n, c, h, w] = xs.shape;
-        let lengths = [xs.numbers.len(), to.features.len(), to.channel.len(), to.spatial.len()];
-        if xs.shape.contains(&0) || lengths != [n * c * h * w, n * c * h * w, n * c, n * h * w] {
+        let lengths = [xs.numbers.len(), to.features.len(), to.channel.len(), to.spatial.len()].map(Some);
+        let count = |sides: &[usize]| sides.iter().try_fold(1, |product: usize, side| product.checked_mul(*side));
+        let all = count(&xs.shape);
+        if xs.shape.contains(&0) || lengths != [all, all, count(&[n, c]), count(&[n, h, w])] {
             let expected = "[N, C, H, W], none of them 0, and room for [N, C] and [N, H, W]".to_owned();
-            return Err(Error::Input { layer: "gates", expected, got: format!("{:?}, numbers {lengths:?}", xs.shape) });
+            return Err(Error::Input {
+                layer: "gates",
+                expected,
+                got: format!("{:?}, numbers {:?}", xs.shape, lengths.map(Option::unwrap_or_default)),
+            });
         }
         if xs.numbers.len() < 2 * RANGE {
-            self.run(xs, to)
+            self.run(xs, to);
         } else {
-            rayon::scope(|_| self.run(xs, to))
+            rayon::scope(|_| self.run(xs, to));
         }
         Ok(())
     }
@@ -168,7 +174,7 @@ impl Gates<'_> {
                     *sum /= positions as f32;
                 }
                 gate(map.xs, [sums, maxima], channel);
-            })
+            });
         };
         if let Some(gate) = self.channel {
             pool(gate);

@@ -13,6 +13,9 @@ use crate::{Error, Result};
 /// LayerNorm's ε.
 const EPS: f64 = 1e-5;
 
+/// The positions of a grid of rows and columns.
+type Positions = ([usize; 2], Arc<[f32]>);
+
 /// `y = x + unpatchify(MultiHead(LayerNorm(patchify(x)) + positions))`.
 #[derive(Debug)]
 pub(super) struct PatchAttention {
@@ -26,7 +29,7 @@ pub(super) struct PatchAttention {
     /// The side of a patch, in cells.
     side: usize,
     /// The positions of the last grid, most often the next one's too.
-    positions: Mutex<Option<([usize; 2], Arc<[f32]>)>>,
+    positions: Mutex<Option<Positions>>,
 }
 
 impl PatchAttention {
@@ -123,9 +126,8 @@ impl PatchAttention {
         let of_image = positions.len().max(1);
         for tokens in tokens.numbers_mut().chunks_exact_mut(of_image) {
             for (token, position) in tokens.chunks_exact_mut(width).zip(positions.chunks_exact(width)) {
-                let mean = token.iter().copied().map(f64::from).sum::<f64>() / width as f64;
-                let square = |x: &f32| (f64::from(*x) - mean) * (f64::from(*x) - mean);
-                let variance = token.iter().map(square).sum::<f64>() / width as f64;
+                let mean = sum(token, |x| x) / width as f64;
+                let variance = sum(token, |x| (x - mean) * (x - mean)) / width as f64;
                 let (mean, share) = (mean as f32, (1.0 / (variance + EPS).sqrt()) as f32);
                 for (((x, factor), offset), position) in
                     token.iter_mut().zip(&self.factor).zip(&self.offset).zip(position)
@@ -136,7 +138,7 @@ impl PatchAttention {
         }
     }
 
-    /// The sine-cosine positions of a grid's cells, `[T, width]`: with F = width / 4 frequencies ω_i = 10000^(-i / F), the cell at row
+    /// The sine-cosine positions of a grid's cells, `[T, width]`: with F = width / 4 frequencies `ω_i` = `10000^(-i / F)`, the cell at row
     /// r and column c has `[sin(r ω), cos(r ω), sin(c ω), cos(c ω)]`; what is left over stays 0.
     fn positions(&self, grid: [usize; 2]) -> Arc<[f32]> {
         let mut last = self.positions.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,4 +164,14 @@ impl PatchAttention {
         *last = Some((grid, Arc::clone(&positions)));
         positions
     }
+}
+
+/// The sum of `term` over all, in as many parts as vector instructions can take at once.
+fn sum(values: &[f32], term: impl Fn(f64) -> f64) -> f64 {
+    let (parts, rest) = values.as_chunks::<8>();
+    let mut lanes = [0f64; 8];
+    for part in parts {
+        lanes.iter_mut().zip(part).for_each(|(lane, x)| *lane += term(f64::from(*x)));
+    }
+    lanes.iter().sum::<f64>() + rest.iter().map(|x| term(f64::from(*x))).sum::<f64>()
 }

@@ -44,7 +44,12 @@ impl Head {
             let (expected, got) = (format!("features of {} channels", first.inputs()), format!("{:?}", pooled.shape()));
             return Err(Error::Input { layer: "classifier", expected, got });
         }
-        Ok(rest.iter().fold(first.forward(pooled), |xs, layer| layer.forward(&xs)).into_numbers())
+        if pooled.images() == 0 {
+            return Ok(Vec::new());
+        }
+        // As positions of one image, which read every matrix once.
+        let rows = Map::new([1, 1, pooled.images(), pooled.channels()], pooled.numbers().to_vec())?;
+        Ok(rest.iter().fold(first.forward(&rows), |xs, layer| layer.forward(&xs)).into_numbers())
     }
 
     /// Features `[N, H, W, C]` to scores.

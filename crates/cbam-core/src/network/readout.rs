@@ -1,0 +1,78 @@
+//! What a pass says of each picture of its batch.
+
+use ndarray::{Array1, Array2, Axis};
+use rayon::prelude::*;
+
+use super::attention::BlockOutput;
+use super::patch_index;
+use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
+use crate::{Error, Result};
+
+/// What one pass says of a picture.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Seen {
+    pub(super) readout: Readout,
+    /// The likeliest class; none of a network without classes.
+    pub(super) likeliest: Option<usize>,
+}
+
+/// The gates of one place, to each picture's readout.
+pub(super) fn read_gates(block: &BlockOutput, all: &mut [Seen]) {
+    if block.channel.is_none() && block.spatial.is_none() {
+        return;
+    }
+    let images = all.len();
+    for (i, seen) in all.iter_mut().enumerate() {
+        let channel = block
+            .channel
+            .as_ref()
+            .map_or(&[][..], |gate| &gate[gate.len() / images * i..gate.len() / images * (i + 1)]);
+        let spatial = block.spatial.as_ref().map(|(gate, [height, width])| {
+            let of_picture = gate[height * width * i..height * width * (i + 1)].to_vec();
+            Array2::from_shape_vec((*height, *width), of_picture).unwrap_or_default()
+        });
+        let channel = Array1::from(channel.to_vec());
+        seen.readout.gates.push(GateReadout { stage: block.stage.clone(), channel, spatial });
+    }
+}
+
+/// What each patch receives at one place, and the rows that are asked for, to each picture's readout.
+pub(super) fn read_patches(block: &BlockOutput, points: &[&[[f32; 2]]], all: &mut [Seen]) -> Result<()> {
+    let Some(patch) = &block.patch else { return Ok(()) };
+    let ([rows, columns], patches) = (patch.grid, patch.grid[0] * patch.grid[1]);
+    // Points are asked of the first layer alone, whose grid is the finest.
+    let first = all.iter().all(|seen| seen.readout.patches.is_empty());
+    all.par_iter_mut().enumerate().try_for_each(|(i, seen)| {
+        let weights = patch.weights.index_axis(Axis(0), i); // [heads, T, T]
+        // Mean over the queries, times T: what each key receives, 1 if attention is uniform.
+        let received = weights.sum_axis(Axis(1)).into_shape_with_order((weights.len_of(Axis(0)), rows, columns));
+        let row = |query: &[f32; 2]| -> Result<QueryRow> {
+            let mean = weights.index_axis(Axis(1), patch_index(*query, patch.grid)?).mean_axis(Axis(0));
+            let weights = mean.unwrap_or_default() * patches as f32;
+            Ok(QueryRow {
+                query: *query,
+                weights: weights.into_shape_with_order((rows, columns)).map_err(Error::internal)?,
+            })
+        };
+        let asked = points[i].iter().filter(|_| first).map(row).collect::<Result<_>>()?;
+        let received = received.map_err(Error::internal)?;
+        seen.readout.patches.push(PatchReadout { stage: block.stage.clone(), received, rows: asked });
+        Ok(())
+    })
+}
+
+/// Attention rollout, if there are several patch self-attentions; on the grid of the first.
+pub(super) fn roll_out(attention: &[BlockOutput], all: &mut [Seen]) -> Result<()> {
+    let patches: Vec<_> = attention.iter().filter_map(|block| block.patch.as_ref()).collect();
+    if patches.len() < 2 {
+        return Ok(());
+    }
+    all.par_iter_mut().enumerate().try_for_each(|(i, seen)| {
+        let layers: Vec<_> = patches
+            .iter()
+            .map(|patch| RolloutLayer { weights: patch.weights.index_axis(Axis(0), i), grid: patch.grid })
+            .collect();
+        seen.readout.rollout = Some(rollout_received(&layers)?);
+        Ok(())
+    })
+}

@@ -91,7 +91,7 @@ def all_features(model, x):
 
 
 def eigen_cam(features, grid):
-    """The last features of a grid along the direction in which they vary most, as src/explain/eigen_cam.rs has it; none if there are
+    """The last features of a grid along the direction in which they vary most, as crates/cbam-core/src/explain/eigen_cam.rs has it; none if there are
     no such features."""
     features = [one for one in features if tuple(one.shape[1:]) == tuple(grid)]
     if not features:

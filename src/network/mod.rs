@@ -98,7 +98,7 @@ impl Network {
     /// [`identity_gain`](StageAttention::identity_gain), and patch self-attention, start as the identity.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the configuration has a number of classes that cannot be, or names a stage that the backbone lacks, or out of order,
+    /// [`Error::Argument`](crate::Error::Argument) if the configuration has a number of classes that cannot be, or names a stage that the backbone lacks, or out of order,
     /// or puts gates of two kinds at one place.
     pub fn new(mut config: NetworkConfig, device: tch::Device) -> Result<Self> {
         let sites = config.settle()?;
@@ -129,7 +129,7 @@ impl Network {
     /// With pictures taken in another way than the configuration says: another mean and deviation, say.
     ///
     /// # Errors
-    /// [`Error::Argument`] if a number of it is out of range.
+    /// [`Error::Argument`](crate::Error::Argument) if a number of it is out of range.
     pub fn with_preprocess(mut self, preprocess: Preprocess) -> Result<Self> {
         preprocess.check()?;
         self.preprocess = preprocess;
@@ -139,7 +139,7 @@ impl Network {
     /// With its numbers for the classes taken in another sense than the configuration says.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a softmax over one class.
+    /// [`Error::Argument`](crate::Error::Argument) for a softmax over one class.
     pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
         outputs.check(self.config.classes)?;
         self.config.outputs = outputs;
@@ -154,7 +154,7 @@ impl Network {
     /// The scores of its answers from logits `[N, classes]`: `[N, answers]`; see [`Outputs::scores`].
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch fails.
+    /// [`Error::Torch`](crate::Error::Torch) if libtorch fails.
     pub fn scores(&self, logits: &Tensor) -> Result<Tensor> {
         tensor_scores(self.config.outputs, logits)
     }
@@ -162,7 +162,7 @@ impl Network {
     /// The probabilities of its answers from logits `[N, classes]`: `[N, answers]`; see [`Outputs::probabilities`].
     ///
     /// # Errors
-    /// [`Error::Network`] if a logit is infinite or not a number.
+    /// [`Error::Network`](crate::Error::Network) if a logit is infinite or not a number.
     pub fn probabilities(&self, logits: &Tensor) -> Result<Array2<f32>> {
         self.config.outputs.probabilities(to_host::<Ix2>(logits)?.view())
     }
@@ -183,7 +183,7 @@ impl Network {
     }
 
     /// With every picture by itself in [`run`](Self::run) and [`look`](crate::model::Model::look), whatever batch it comes in: on a CPU, and
-    /// with libtorch bound to one thread ([`set_threads`](sys::set_threads)), the same picture then gives the same bits in
+    /// with libtorch bound to one thread ([`set_threads`](crate::sys::set_threads)), the same picture then gives the same bits in
     /// every run on a machine, with any number of rayon's threads.
     ///
     /// Without, the last bits may differ: libtorch adds up, and takes the exponential, in vectors, and treats what is left over at

@@ -27,7 +27,8 @@ build: $(libtorch_needed) ## Build the programs
 	$(CARGO) build $(PROFILE) --bins
 
 test: $(libtorch_needed) models ## Run every test
-	$(CARGO) test $(PROFILE) --workspace
+	$(CARGO) test $(PROFILE)
+	$(CARGO) test $(PROFILE) -p cbam-core -p cbam-lite0 # by themselves, and so without libtorch
 
 examples: $(libtorch_needed) ## Run the examples
 	@mkdir -p target/examples

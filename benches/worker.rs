@@ -37,14 +37,14 @@ use anyhow::{Context, Result, bail, ensure};
 use cbam::files::write_whole;
 use cbam::maps::MapName;
 use cbam::model::{Description, Look, Model, Question};
-use cbam::network::{ForwardPrecision, Output};
+use cbam::network::{ForwardPrecision, Pass};
 use cbam::photo::{self, ImageSize, Limits, Photo, Resampled};
 use cbam::pipeline::{self, Destination, Event, Job, Options, Source, Target};
 use cbam::render::{PictureFormat, encode};
 use cbam::sys::{self, DeviceSpec};
 use image::DynamicImage;
 use image::imageops::FilterType;
-use ndarray::{ArrayD, Axis};
+use ndarray::Axis;
 use rayon::prelude::*;
 use tch::{Device, Tensor};
 
@@ -253,19 +253,18 @@ impl Worker {
         let photo = photo::open(photo, &Limits::default())?;
         let network = self.network()?;
         let network = match network {
-            Looking::Inference(network) => network.network()?,
-            Looking::Network(network) => network,
+            Looking::Inference(network) => network,
+            Looking::Network(_) => bail!("save writes what the form for inference says"),
         };
-        let pixels = network.config().preprocess().apply(&photo)?.pixels.insert_axis(Axis(0));
-        let input = network.input(&pixels.view())?;
-        let Output { logits, attention, .. } = tch::no_grad(|| network.forward(&input, false))?;
+        let pixels = network.preprocess().apply(&photo)?.pixels.insert_axis(Axis(0));
+        let Pass { logits, attention, .. } = network.forward(pixels.view())?;
         ndarray_npy::write_npy(folder.join("pixels.npy"), &pixels)?;
-        write_npy(&folder.join("logits.npy"), &logits)?;
+        ndarray_npy::write_npy(folder.join("logits.npy"), &logits)?;
         for block in &attention {
             let file = |map: &str| folder.join(format!("{}.{map}.npy", block.stage));
-            block.channel.iter().try_for_each(|channel| write_npy(&file("channel"), &channel.gate))?;
-            block.spatial.iter().try_for_each(|spatial| write_npy(&file("spatial"), &spatial.gate))?;
-            block.patch.iter().try_for_each(|patch| write_npy(&file("patch"), &patch.weights))?;
+            block.channel.iter().try_for_each(|channel| ndarray_npy::write_npy(file("channel"), &channel.gate))?;
+            block.spatial.iter().try_for_each(|spatial| ndarray_npy::write_npy(file("spatial"), &spatial.gate))?;
+            block.patch.iter().try_for_each(|patch| ndarray_npy::write_npy(file("patch"), &patch.weights))?;
         }
         Ok(())
     }
@@ -348,10 +347,4 @@ fn sum(values: &[f32]) -> f32 {
 fn format(path: &Path) -> Result<PictureFormat> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     Ok(extension.with_context(|| format!("{}: no extension", path.display()))?.parse()?)
-}
-
-fn write_npy(path: &Path, tensor: &Tensor) -> Result<()> {
-    let shape: Vec<_> = tensor.size().iter().map(|&side| side as usize).collect();
-    let values = Vec::<f32>::try_from(tensor.to_device(Device::Cpu).flatten(0, -1))?;
-    Ok(ndarray_npy::write_npy(path, &ArrayD::from_shape_vec(shape, values)?)?)
 }

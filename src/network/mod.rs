@@ -29,7 +29,8 @@ pub use crate::maps::{HEAD, STEM};
 use block::Block;
 use cbam_core::network::patch_index;
 pub use cbam_core::network::{
-    InferenceNetwork, NetworkConfig, NetworkFile, OpenOptions, Parameters, Site, StageAttention,
+    BlockPass, GatePass, InferenceNetwork, NetworkConfig, NetworkFile, OpenOptions, Parameters, Pass, PatchPass, Site,
+    StageAttention,
 };
 pub use inference::Inference;
 pub use input::ForwardPrecision;

@@ -7,13 +7,12 @@
 use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, ArrayD, Ix4};
+use ndarray::Ix4;
 use tch::{Device, Kind, Tensor};
 
-use super::{InferenceNetwork, Network, Output};
-use crate::explain::Features as _;
+use super::{InferenceNetwork, Network};
 use crate::host::{to_host, to_tensor};
-use crate::maps::{MapName, Readout};
+use crate::maps::MapName;
 use crate::weights::{Checkpoint, ReadOptions, restore};
 use crate::{Error, Result};
 
@@ -124,15 +123,11 @@ impl Reference {
     pub fn compare(&self, network: &Network) -> Result<Vec<Agreement>> {
         let input = self.input(network.device())?.f_to_kind(network.variables().kind())?;
         let output = tch::no_grad(|| network.forward(&input, false))?;
-        let mut found = vec![self.compare_logits(&output.logits)?];
-        for (map, expected) in &self.gates {
-            let gate = gate(&output, map).ok_or_else(|| {
-                let held: Vec<&str> = output.attention.iter().map(|block| block.stage.as_str()).collect();
-                self.wrong(format!("the network has no gate {map}; its attention stands at {}", held.join(", ")))
-            })?;
-            found.push(self.agreement(map.to_string(), gate, expected)?);
-        }
-        Ok(found)
+        let gates = output.attention.into_iter().map(|block| {
+            let [channel, spatial] = [block.channel, block.spatial].map(|gate| gate.map(|gate| gate.gate));
+            Gates { stage: block.stage, channel, spatial }
+        });
+        self.compare_answer(&output.logits, &gates.collect::<Vec<_>>())
     }
 
     /// The same for a network in the form for inference.
@@ -140,21 +135,23 @@ impl Reference {
     /// # Errors
     /// As [`compare`](Self::compare).
     pub fn compare_inference(&self, network: &InferenceNetwork) -> Result<Vec<Agreement>> {
-        let input = to_host::<Ix4>(&self.input)?;
-        let mut found = vec![self.compare_logits(&to_tensor(network.logits(input.view())?.view())?)?];
-        if self.gates.is_empty() {
-            return Ok(found);
-        }
-        let readouts = network.run(input.view(), &[])?;
+        let pass = network.forward(to_host::<Ix4>(&self.input)?.view())?;
+        let gates = pass.attention.iter().map(|block| {
+            let channel = block.channel.as_ref().map(|channel| to_tensor(channel.gate.view())).transpose()?;
+            let spatial = block.spatial.as_ref().map(|spatial| to_tensor(spatial.gate.view())).transpose()?;
+            Ok(Gates { stage: block.stage.clone(), channel, spatial })
+        });
+        self.compare_answer(&to_tensor(pass.logits.view())?, &gates.collect::<Result<Vec<_>>>()?)
+    }
+
+    fn compare_answer(&self, logits: &Tensor, held: &[Gates]) -> Result<Vec<Agreement>> {
+        let mut found = vec![self.compare_logits(logits)?];
         for (map, expected) in &self.gates {
-            let gates = readouts.iter().map(|readout| gate_of(readout, map)).collect::<Option<Vec<_>>>();
-            let gates = gates.ok_or_else(|| {
-                let held: Vec<&str> =
-                    readouts.iter().flat_map(|readout| &readout.gates).map(|gate| &*gate.stage).collect();
+            let gate = held.iter().find_map(|gates| gates.of(map)).ok_or_else(|| {
+                let held: Vec<&str> = held.iter().map(|gates| gates.stage.as_str()).collect();
                 self.wrong(format!("the network has no gate {map}; its attention stands at {}", held.join(", ")))
             })?;
-            let gates = gates.into_iter().map(|gate| to_tensor(gate.view())).collect::<Result<Vec<_>>>()?;
-            found.push(self.agreement(map.to_string(), &Tensor::f_stack(&gates, 0)?, expected)?);
+            found.push(self.agreement(map.to_string(), gate, expected)?);
         }
         Ok(found)
     }
@@ -197,25 +194,22 @@ impl Reference {
     }
 }
 
-/// The gate that is this map.
-fn gate<'a>(output: &'a Output, map: &MapName) -> Option<&'a Tensor> {
-    let gate = output.attention.iter().find_map(|block| match map {
-        MapName::Spatial(Some(stage)) if *stage == block.stage => block.spatial.as_ref(),
-        MapName::Channel(stage) if *stage == block.stage => block.channel.as_ref(),
-        _ => None,
-    });
-    gate.map(|gate| &gate.gate)
+/// The gates of one place.
+struct Gates {
+    stage: String,
+    channel: Option<Tensor>,
+    spatial: Option<Tensor>,
 }
 
-/// The same in what the form for inference says of one picture.
-fn gate_of(readout: &Readout, map: &MapName) -> Option<ArrayD<f32>> {
-    readout.gates.iter().find_map(|gate| match map {
-        MapName::Spatial(Some(stage)) if *stage == gate.stage => gate.spatial.clone().map(Array2::into_dyn),
-        MapName::Channel(stage) if *stage == gate.stage && !gate.channel.is_empty() => {
-            Some(gate.channel.clone().into_dyn())
+impl Gates {
+    /// The one that is this map.
+    fn of(&self, map: &MapName) -> Option<&Tensor> {
+        match map {
+            MapName::Spatial(Some(stage)) if *stage == self.stage => self.spatial.as_ref(),
+            MapName::Channel(stage) if *stage == self.stage => self.channel.as_ref(),
+            _ => None,
         }
-        _ => None,
-    })
+    }
 }
 
 /// A shape without its axes of one, but for the first.

@@ -51,7 +51,7 @@ pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
         let message = "holds on a CPU alone: a GPU's libraries choose how they add up; give --device cpu besides";
         return Err(Error::argument("--deterministic", message));
     }
-    // While it opens, one will do; and a network on the crate's own kernels needs no more.
+    // While it opens, one will do.
     cbam::sys::set_threads(NonZeroUsize::MIN);
     let file = match &model.kind {
         ModelKind::Bundled => NetworkFile::pretrained()?,

@@ -42,41 +42,42 @@ fn assert_agree(plain: &Network, fast: &Inference, input: &Tensor, tolerance: f6
         let logits = Features::logits_from(fast, place, ndarray::stack(Axis(0), &features).unwrap().view()).unwrap();
         close(&format!("logits from {place}"), &output.logits, logits.view().into_dyn());
     }
+    let pass = fast.forward(pixels.view()).unwrap();
+    close("logits of a pass", &output.logits, pass.logits.view().into_dyn());
+    close("features", &output.features, pass.features.view().into_dyn());
+    assert_eq!(output.attention.len(), pass.attention.len());
+    for (a, b) in output.attention.iter().zip(&pass.attention) {
+        assert_eq!((&a.stage, a.patch.is_some()), (&b.stage, b.patch.is_some()));
+        assert_eq!((a.channel.is_some(), a.spatial.is_some()), (b.channel.is_some(), b.spatial.is_some()));
+        if let (Some(a), Some(b)) = (&a.channel, &b.channel) {
+            close("channel gate", &a.gate, b.gate.view().into_dyn());
+            close("its logits", &a.logits, b.logits.view().into_dyn());
+        }
+        if let (Some(a), Some(b)) = (&a.spatial, &b.spatial) {
+            close("spatial gate", &a.gate, b.gate.view().into_dyn());
+            close("its logits", &a.logits, b.logits.view().into_dyn());
+        }
+        if let (Some(a), Some(b)) = (&a.patch, &b.patch) {
+            assert_eq!(a.grid, b.grid.map(|side| side as i64));
+            close("patch weights", &a.weights, b.weights.view().into_dyn());
+        }
+    }
     let asked = output.attention.iter().any(|block| block.patch.is_some());
     let queries = if asked { vec![[0.1, 0.7], [0.6, 0.2]] } else { Vec::new() };
-    let readouts = fast.run(pixels.view(), &queries).unwrap();
-    for (picture, readout) in readouts.iter().enumerate() {
-        let (mut gates, mut patches) = (readout.gates.iter(), readout.patches.iter());
-        for block in &output.attention {
-            let of = |tensor: &Tensor| tensor.get(picture as i64);
-            if block.channel.is_some() || block.spatial.is_some() {
-                let gate = gates.next().unwrap();
-                assert_eq!((&gate.stage, gate.spatial.is_some()), (&block.stage, block.spatial.is_some()));
-                assert_eq!(gate.channel.is_empty(), block.channel.is_none());
-                if let Some(channel) = &block.channel {
-                    close("channel gate", &of(&channel.gate), gate.channel.view().into_dyn());
-                }
-                if let (Some(spatial), Some(gate)) = (&block.spatial, &gate.spatial) {
-                    close("spatial gate", &of(&spatial.gate), gate.view().into_dyn());
-                }
-            }
-            if let Some(patch) = &block.patch {
-                let found = patches.next().unwrap();
-                let (weights, count) = (of(&patch.weights), (patch.grid[0] * patch.grid[1]) as f64);
-                close(
-                    "received",
-                    &(weights.mean_dim(&[1_i64][..], false, None) * count),
-                    found.received.view().into_dyn(),
-                );
-                for row in &found.rows {
-                    let cell = |fraction: f32, cells: i64| (fraction * cells as f32) as i64;
-                    let index = cell(row.query[1], patch.grid[0]) * patch.grid[1] + cell(row.query[0], patch.grid[1]);
-                    let expected = weights.select(1, index).mean_dim(&[0_i64][..], false, None) * count;
-                    close("a patch's row", &expected, row.weights.view().into_dyn());
-                }
+    let (plain, fast) = (plain.run(&pixels.view(), &queries).unwrap(), fast.run(pixels.view(), &queries).unwrap());
+    for (a, b) in plain.iter().zip(&fast) {
+        let tensor = |values: &ndarray::ArrayD<f32>| {
+            let size: Vec<i64> = values.shape().iter().map(|&side| side as i64).collect();
+            Tensor::from_slice(&values.iter().copied().collect::<Vec<_>>()).reshape(size)
+        };
+        assert_eq!((a.gates.len(), a.patches.len()), (b.gates.len(), b.patches.len()));
+        for (a, b) in a.patches.iter().zip(&b.patches) {
+            assert_eq!((&a.stage, a.rows.len()), (&b.stage, b.rows.len()));
+            close("received", &tensor(&a.received.clone().into_dyn()), b.received.view().into_dyn());
+            for (a, b) in a.rows.iter().zip(&b.rows) {
+                close("a patch's row", &tensor(&a.weights.clone().into_dyn()), b.weights.view().into_dyn());
             }
         }
-        assert!(gates.next().is_none() && patches.next().is_none());
     }
 }
 

@@ -43,7 +43,8 @@ impl WithSimd for Task<'_> {
             let bias = mlp.first_bias.map_or(0.0, |biases| biases[index]);
             *hidden = 0.0;
             for input in inputs {
-                *hidden += (dot(simd, weights, input) + bias).max(0.0);
+                let x = dot(simd, weights, input) + bias;
+                *hidden += if x < 0.0 { 0.0 } else { x }; // what is no number stays so
             }
         }
         for (index, (weights, output)) in mlp.second.chunks_exact(hidden.len()).zip(outputs).enumerate() {

@@ -3,11 +3,11 @@
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView3, ArrayView4, Axis, s};
 use rayon::prelude::*;
 
-use super::attention::{Block, BlockOutput};
+use super::attention::Block;
 use super::backbone::{self, Backbone};
 use super::parameters::Named;
 use super::readout::{Seen, read_gates, read_patches, roll_out};
-use super::{NetworkConfig, Parameters, Site};
+use super::{BlockPass, NetworkConfig, Parameters, Pass, Site};
 use crate::classes::Outputs;
 use crate::kernels::Map;
 use crate::maps::{Explanation, Method, Readout};
@@ -28,13 +28,14 @@ pub struct InferenceNetwork {
     one_by_one: bool,
 }
 
-/// What one pass gives out.
+/// A pass, and what the classifier took.
 struct Output {
     /// `[N, classes]`.
     logits: Array2<f32>,
-    /// What the classifier takes, without attention there.
+    /// Those of the last convolution, before their activation and behind it; attention under the classifier comes after both.
     features: Map,
-    attention: Vec<BlockOutput>,
+    activated: Map,
+    attention: Vec<BlockPass>,
 }
 
 impl InferenceNetwork {
@@ -150,7 +151,7 @@ impl InferenceNetwork {
     ) -> Result<Vec<Seen>> {
         let inspect = |part: std::ops::Range<usize>| {
             let points: Vec<_> = part.clone().map(points).collect();
-            self.read(&self.forward(input(part)?)?, &points, class)
+            self.read(&self.pass(input(part)?)?, &points, class)
         };
         let threads = rayon::current_num_threads();
         let parts = if self.one_by_one {
@@ -189,20 +190,29 @@ impl InferenceNetwork {
         }
     }
 
-    /// Pictures to logits and every attention map.
-    fn forward(&self, xs: Map) -> Result<Output> {
+    /// Pictures `[N, 3, H, W]`, as [`run`](Self::run) takes them, to all that one pass gives out.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a batch of another shape; [`Error::Argument`] if its patch attention would take over 4 GiB.
+    pub fn forward(&self, batch: ArrayView4<'_, f32>) -> Result<Pass> {
+        let xs = self.input(batch)?;
+        let Output { logits, features, attention, .. } = in_pool(|| self.pass(xs))?;
+        Ok(Pass { logits, features: features.into_array(), attention })
+    }
+
+    fn pass(&self, xs: Map) -> Result<Output> {
         let mut attention = Vec::with_capacity(self.blocks.len());
-        let last = self.up_to(self.stages, xs, &mut attention)?;
-        let features = self.backbone.head_activation(self.backbone.head_conv(last));
+        let features = self.backbone.head_conv(self.up_to(self.stages, xs, &mut attention)?);
+        let activated = self.backbone.head_activation(features.clone());
         let logits = match self.block_at(Site::Head) {
-            None => self.backbone.classify(&features)?,
-            Some(_) => self.backbone.classify(&self.attend(Site::Head, features.clone(), &mut attention)?)?,
+            None => self.backbone.classify(&activated)?,
+            Some(_) => self.backbone.classify(&self.attend(Site::Head, activated.clone(), &mut attention)?)?,
         };
-        Ok(Output { logits: self.numbers(features.images(), logits)?, features, attention })
+        Ok(Output { logits: self.numbers(features.images(), logits)?, features, activated, attention })
     }
 
     /// Pictures to what stage number `count` - 1 gives out, behind its attention.
-    fn up_to(&self, count: usize, xs: Map, maps: &mut Vec<BlockOutput>) -> Result<Map> {
+    fn up_to(&self, count: usize, xs: Map, maps: &mut Vec<BlockPass>) -> Result<Map> {
         let least = self.backbone.smallest_side();
         if xs.height().min(xs.width()) < least {
             let expected = format!("[N, 3, H, W], H and W at least {least}");
@@ -219,7 +229,7 @@ impl InferenceNetwork {
     }
 
     /// One stage, with the attention in it and behind it, whose maps go to `maps`.
-    fn stage(&self, stage: usize, xs: Map, maps: &mut Vec<BlockOutput>) -> Result<Map> {
+    fn stage(&self, stage: usize, xs: Map, maps: &mut Vec<BlockPass>) -> Result<Map> {
         let xs = self.backbone.stage(stage, xs, &mut |inner, xs| self.attend(Site::Inside(stage, inner), xs, maps))?;
         self.attend(Site::Stage(stage), xs, maps)
     }
@@ -229,7 +239,7 @@ impl InferenceNetwork {
     }
 
     /// The attention at a site, if there is any; its maps go to `maps`.
-    fn attend(&self, site: Site, xs: Map, maps: &mut Vec<BlockOutput>) -> Result<Map> {
+    fn attend(&self, site: Site, xs: Map, maps: &mut Vec<BlockPass>) -> Result<Map> {
         let Some(block) = self.block_at(site) else { return Ok(xs) };
         let (attended, of_block) = block.forward(xs)?;
         maps.push(of_block);
@@ -280,7 +290,7 @@ impl InferenceNetwork {
                     return; // its gates stand between the features and the scores
                 }
                 let explained = class.unwrap_or(likeliest);
-                let (features, logits) = (output.features.part(i..i + 1), output.logits.row(i).to_vec());
+                let (features, logits) = (output.activated.part(i..i + 1), output.logits.row(i).to_vec());
                 let map = self.class_activation(&features, &logits, explained);
                 let made = Explanation { method: Method::GradCam, stage: None, class: explained, map };
                 seen.readout.explanations.push(made);
@@ -341,8 +351,7 @@ impl InferenceNetwork {
 
     /// Pictures to logits `[N, classes]`.
     pub(super) fn logits_of(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
-        let xs = self.input(pixels)?;
-        in_pool(|| Ok(self.forward(xs)?.logits))
+        Ok(self.forward(pixels)?.logits)
     }
 
     /// The features under the classifier of one picture, and the gradient of a class's score there, both `[C, h, w]`; none if attention
@@ -351,10 +360,10 @@ impl InferenceNetwork {
         if self.block_at(Site::Head).is_some() {
             return Ok(None);
         }
-        let output = in_pool(|| self.forward(self.input(pixels.insert_axis(Axis(0)))?))?;
-        let gradient = self.slope_of(&output.features, &output.logits.row(0).to_vec(), class);
-        let gradient = Map::new(output.features.shape(), gradient)?;
-        Ok(Some([output.features, gradient].map(|map| map.into_array().index_axis_move(Axis(0), 0))))
+        let output = in_pool(|| self.pass(self.input(pixels.insert_axis(Axis(0)))?))?;
+        let gradient = self.slope_of(&output.activated, &output.logits.row(0).to_vec(), class);
+        let gradient = Map::new(output.activated.shape(), gradient)?;
+        Ok(Some([output.activated, gradient].map(|map| map.into_array().index_axis_move(Axis(0), 0))))
     }
 }
 

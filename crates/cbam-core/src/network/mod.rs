@@ -11,6 +11,7 @@ mod inference;
 mod look;
 mod options;
 mod parameters;
+mod pass;
 mod readout;
 mod site;
 
@@ -22,4 +23,5 @@ pub use file::{BUNDLED, CONFIG, NetworkFile, TRAINED};
 pub use inference::InferenceNetwork;
 pub use options::OpenOptions;
 pub use parameters::Parameters;
+pub use pass::{BlockPass, GatePass, Pass, PatchPass};
 pub use site::Site;

@@ -1,10 +1,9 @@
 //! What a pass says of each picture of its batch.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::Axis;
 use rayon::prelude::*;
 
-use super::attention::BlockOutput;
-use super::patch_index;
+use super::{BlockPass, patch_index};
 use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
 use crate::{Error, Result};
 
@@ -17,27 +16,20 @@ pub(super) struct Seen {
 }
 
 /// The gates of one place, to each picture's readout.
-pub(super) fn read_gates(block: &BlockOutput, all: &mut [Seen]) {
+pub(super) fn read_gates(block: &BlockPass, all: &mut [Seen]) {
     if block.channel.is_none() && block.spatial.is_none() {
         return;
     }
-    let images = all.len();
     for (i, seen) in all.iter_mut().enumerate() {
-        let channel = block
-            .channel
-            .as_ref()
-            .map_or(&[][..], |gate| &gate[gate.len() / images * i..gate.len() / images * (i + 1)]);
-        let spatial = block.spatial.as_ref().map(|(gate, [height, width])| {
-            let of_picture = gate[height * width * i..height * width * (i + 1)].to_vec();
-            Array2::from_shape_vec((*height, *width), of_picture).unwrap_or_default()
-        });
-        let channel = Array1::from(channel.to_vec());
-        seen.readout.gates.push(GateReadout { stage: block.stage.clone(), channel, spatial });
+        let channel = block.channel.as_ref().map(|channel| channel.gate.index_axis(Axis(0), i).to_owned());
+        let spatial = block.spatial.as_ref().map(|spatial| spatial.gate.index_axis(Axis(0), i).to_owned());
+        let (stage, channel) = (block.stage.clone(), channel.unwrap_or_default());
+        seen.readout.gates.push(GateReadout { stage, channel, spatial });
     }
 }
 
 /// What each patch receives at one place, and the rows that are asked for, to each picture's readout.
-pub(super) fn read_patches(block: &BlockOutput, points: &[&[[f32; 2]]], all: &mut [Seen]) -> Result<()> {
+pub(super) fn read_patches(block: &BlockPass, points: &[&[[f32; 2]]], all: &mut [Seen]) -> Result<()> {
     let Some(patch) = &block.patch else { return Ok(()) };
     let ([rows, columns], patches) = (patch.grid, patch.grid[0] * patch.grid[1]);
     // Points are asked of the first layer alone, whose grid is the finest.
@@ -62,7 +54,7 @@ pub(super) fn read_patches(block: &BlockOutput, points: &[&[[f32; 2]]], all: &mu
 }
 
 /// Attention rollout, if there are several patch self-attentions; on the grid of the first.
-pub(super) fn roll_out(attention: &[BlockOutput], all: &mut [Seen]) -> Result<()> {
+pub(super) fn roll_out(attention: &[BlockPass], all: &mut [Seen]) -> Result<()> {
     let patches: Vec<_> = attention.iter().filter_map(|block| block.patch.as_ref()).collect();
     if patches.len() < 2 {
         return Ok(());

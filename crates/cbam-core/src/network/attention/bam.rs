@@ -1,5 +1,6 @@
 //! BAM: a gate for every channel at every position.
 
+use ndarray::{Array2, Array3};
 use rayon::prelude::*;
 
 use super::channel::reduced;
@@ -52,13 +53,13 @@ impl Bam {
     }
 
     /// The features times `gain` · (1 + the gate), and the gate's mean of each channel, `[N, C]`, and of each position, `[N, H, W]`.
-    pub(super) fn forward(&self, xs: &Map, gain: f32) -> Result<(Map, Vec<f32>, Vec<f32>)> {
+    pub(super) fn forward(&self, mut xs: Map, gain: f32) -> Result<(Map, Array2<f32>, Array3<f32>)> {
         let [images, height, width, channels] = xs.shape();
         let of_channels = self.fc2.forward(&self.fc1.forward(&xs.mean()));
         let [reduce, rest @ ..] = &self.convs;
-        let of_positions = rest.iter().fold(reduce.forward(xs, None), |xs, conv| conv.forward(&xs, None));
+        let of_positions = rest.iter().fold(reduce.forward(&xs, None), |xs, conv| conv.forward(&xs, None));
         let positions = height * width;
-        let mut features = xs.numbers().to_vec();
+        let features = xs.numbers_mut();
         let mut spatial = vec![0.0; images * positions];
         let mut channel = vec![0f64; images * channels];
         for image in 0..images {
@@ -77,7 +78,9 @@ impl Bam {
             }
         }
         let channel = channel.into_iter().map(|sum| (sum / positions as f64) as f32).collect();
-        Ok((Map::new(xs.shape(), features)?, channel, spatial))
+        let channel = Array2::from_shape_vec((images, channels), channel).map_err(Error::internal)?;
+        let spatial = Array3::from_shape_vec((images, height, width), spatial).map_err(Error::internal)?;
+        Ok((xs, channel, spatial))
     }
 
     /// One row: the features in place, the gate's means over the channels; gives back its sums over the positions.

@@ -5,10 +5,10 @@ mod channel;
 mod patch;
 mod spatial;
 
-use ndarray::Array4;
+use ndarray::{Array2, Array3};
 
 use super::parameters::Named;
-use super::{Site, StageAttention};
+use super::{BlockPass, GatePass, Site, StageAttention};
 use crate::kernels::{FeatureMap, Gated, Gates, Layout, Map};
 use crate::{Error, Result};
 use bam::Bam;
@@ -37,26 +37,6 @@ enum Gate {
 enum Channel {
     Mlp(PooledMlp),
     Eca(Eca),
-}
-
-/// What the attention at one place shows.
-#[derive(Debug)]
-pub(super) struct BlockOutput {
-    pub(super) stage: String,
-    /// The gate of each channel, `[N, C]`.
-    pub(super) channel: Option<Vec<f32>>,
-    /// The gate of each position, `[N, H, W]`.
-    pub(super) spatial: Option<(Vec<f32>, [usize; 2])>,
-    pub(super) patch: Option<PatchOutput>,
-}
-
-/// The weights of patch self-attention.
-#[derive(Debug)]
-pub(super) struct PatchOutput {
-    /// `[N, heads, T, T]`, queries before keys; each row sums to 1.
-    pub(super) weights: Array4<f32>,
-    /// Rows and columns of patches; their product is T.
-    pub(super) grid: [usize; 2],
 }
 
 impl Block {
@@ -97,13 +77,13 @@ impl Block {
         Ok(Self { name: config.stage.clone(), site, gate, gain: config.gain as f32, patch })
     }
 
-    pub(super) fn forward(&self, xs: Map) -> Result<(Map, BlockOutput)> {
-        let mut maps = BlockOutput { stage: self.name.clone(), channel: None, spatial: None, patch: None };
+    pub(super) fn forward(&self, xs: Map) -> Result<(Map, BlockPass)> {
+        let mut maps = BlockPass { stage: self.name.clone(), channel: None, spatial: None, patch: None };
         let mut xs = match &self.gate {
             None => xs,
             Some(Gate::Bam(bam)) => {
-                let (features, channel, spatial) = bam.forward(&xs, self.gain)?;
-                (maps.channel, maps.spatial) = (Some(channel), Some((spatial, [xs.height(), xs.width()])));
+                let (features, channel, spatial) = bam.forward(xs, self.gain)?;
+                (maps.channel, maps.spatial) = (Some(GatePass::of_gate(channel)), Some(GatePass::of_gate(spatial)));
                 features
             }
             Some(Gate::Gates { channel, spatial }) => {
@@ -118,8 +98,8 @@ impl Block {
                     gain: self.gain,
                 };
                 let (features, of_channels, of_positions) = gated(&gates, &xs)?;
-                maps.channel = channel.as_ref().map(|_| sigmoid(of_channels));
-                maps.spatial = spatial.as_ref().map(|_| (sigmoid(of_positions), [xs.height(), xs.width()]));
+                maps.channel = channel.as_ref().map(|_| GatePass::of_logits(of_channels));
+                maps.spatial = spatial.as_ref().map(|_| GatePass::of_logits(of_positions));
                 features
             }
         };
@@ -132,7 +112,7 @@ impl Block {
 }
 
 /// The features times their gates, and the logits of channels and positions.
-fn gated(gates: &Gates<'_>, xs: &Map) -> Result<(Map, Vec<f32>, Vec<f32>)> {
+fn gated(gates: &Gates<'_>, xs: &Map) -> Result<(Map, Array2<f32>, Array3<f32>)> {
     let [images, height, width, channels] = xs.shape();
     let mut features = vec![0.0; xs.numbers().len()];
     let (mut channel, mut spatial) = (vec![0.0; images * channels], vec![0.0; images * height * width]);
@@ -141,13 +121,7 @@ fn gated(gates: &Gates<'_>, xs: &Map) -> Result<(Map, Vec<f32>, Vec<f32>)> {
         let input = FeatureMap { numbers: xs.numbers(), layout: Layout::Pixels, shape };
         gates.forward(input, Gated { features: &mut features, channel: &mut channel, spatial: &mut spatial })?;
     }
+    let channel = Array2::from_shape_vec((images, channels), channel).map_err(Error::internal)?;
+    let spatial = Array3::from_shape_vec((images, height, width), spatial).map_err(Error::internal)?;
     Ok((Map::new(xs.shape(), features)?, channel, spatial))
-}
-
-/// σ of each.
-fn sigmoid(mut logits: Vec<f32>) -> Vec<f32> {
-    for x in &mut logits {
-        *x = 1.0 / (1.0 + (-*x).exp());
-    }
-    logits
 }

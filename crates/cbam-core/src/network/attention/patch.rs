@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::Array4;
 
-use super::PatchOutput;
 use crate::attention::PatchAttentionConfig;
 use crate::kernels::{Clamp, Heads, Map, Pointwise};
+use crate::network::PatchPass;
 use crate::network::parameters::Named;
 use crate::{Error, Result};
 
@@ -64,7 +64,7 @@ impl PatchAttention {
         })
     }
 
-    pub(super) fn forward(&self, xs: Map) -> Result<(Map, PatchOutput)> {
+    pub(super) fn forward(&self, xs: Map) -> Result<(Map, PatchPass)> {
         let grid = [xs.height(), xs.width()].map(|cells| cells.div_ceil(self.side));
         let mut tokens = self.patchify(&xs, grid)?;
         self.normalise(&mut tokens, grid);
@@ -75,7 +75,7 @@ impl PatchAttention {
         let count = grid[0] * grid[1];
         let weights =
             Array4::from_shape_vec((xs.images(), self.heads, count, count), weights).map_err(Error::internal)?;
-        Ok((self.add(xs, context, grid)?, PatchOutput { weights, grid }))
+        Ok((self.add(xs, context, grid)?, PatchPass { weights, grid }))
     }
 
     /// Tokens `[N, 1, T, width]`: as many cells as a patch has, channel by channel; beyond the end stands the nearest cell.

@@ -33,7 +33,7 @@ impl Network {
     /// to a network without patch attention or for pictures whose patch attention would take over 4 GiB,
     /// [`Error::Torch`] if libtorch fails.
     pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
-        if batch.is_empty() {
+        if batch.len_of(Axis(0)) == 0 {
             return Ok(Vec::new());
         }
         let input = |network: &Self, part: Range<usize>| network.input(&batch.slice(s![part, .., .., ..]));

@@ -22,8 +22,8 @@ use crate::{Error, Result};
 pub struct InferenceNetwork {
     config: NetworkConfig,
     preprocess: Preprocess,
-    pub(super) backbone: Box<dyn Backbone>,
-    pub(super) blocks: Vec<Block>,
+    backbone: Box<dyn Backbone>,
+    blocks: Vec<Block>,
     stages: usize,
     one_by_one: bool,
 }
@@ -107,6 +107,8 @@ impl InferenceNetwork {
     ///
     /// Each of `queries` asks for the patch attention of the patch at that fraction of the picture's width and height.
     ///
+    /// It explains each picture's likeliest class by Grad-CAM, but where attention stands [under the classifier](Self::attends_at_head).
+    ///
     /// A batch is taken in parts, one for each of rayon's threads, if that gives each at least two pictures.
     ///
     /// # Errors
@@ -178,10 +180,8 @@ impl InferenceNetwork {
             [_, 3, height, width] if height.min(width) >= least => Map::of(pixels),
             [images, 1, height, width] if self.config.variant.grey && height.min(width) >= least => {
                 // Three channels that are equal: of these, luminance is that channel.
-                match pixels.broadcast((images, 3, height, width)) {
-                    Some(pixels) => Map::of(pixels),
-                    None => Map::of(pixels),
-                }
+                let three = pixels.broadcast((images, 3, height, width));
+                Map::of(three.ok_or_else(|| Error::internal("one channel is not three"))?)
             }
             ref shape => {
                 let expected = format!("[N, 3, H, W], H and W at least {least}");
@@ -347,11 +347,6 @@ impl InferenceNetwork {
             let xs = self.attend(Site::Head, xs, &mut Vec::new())?;
             self.numbers(xs.images(), self.backbone.classify(&xs)?)
         })
-    }
-
-    /// Pictures to logits `[N, classes]`.
-    pub(super) fn logits_of(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
-        Ok(self.forward(pixels)?.logits)
     }
 
     /// The features under the classifier of one picture, and the gradient of a class's score there, both `[C, h, w]`; none if attention

@@ -67,7 +67,7 @@ impl Features for InferenceNetwork {
     }
 
     fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
-        self.logits_of(pixels)
+        Ok(self.forward(pixels)?.logits)
     }
 
     fn places(&self) -> Vec<String> {

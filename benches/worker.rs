@@ -18,12 +18,6 @@
 //! Its arguments, if any, are the device, `cpu` (default) or `cuda`, and the network's precision, `f32` (default) or `f16`.
 
 mod common;
-#[path = "../src/bin/common/heap.rs"]
-mod heap; // as in cbam-run
-
-#[path = "../src/bin/common/exit.rs"]
-#[allow(dead_code, reason = "half of it is for signals")]
-mod exit;
 
 use std::collections::HashMap;
 use std::fs;
@@ -60,7 +54,7 @@ fn main() {
     if let Err(error) = &served {
         eprintln!("worker: {error:#}");
     }
-    exit::exit(served.is_err().into()) // as cbam-run ends
+    cbam_cli::common::exit::exit(served.is_err().into()) // as cbam-run ends
 }
 
 fn serve(arguments: &[String]) -> Result<()> {

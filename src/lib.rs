@@ -47,7 +47,9 @@ pub mod weights {
 
 #[doc(hidden)]
 pub use cbam_core::simd;
-pub use cbam_core::{Error, Remedy, Result, classes, eval, files, kernels, maps, model, photo, pipeline, render, text};
+pub use cbam_core::{
+    Error, Remedy, Result, classes, device, eval, files, kernels, maps, model, photo, pipeline, render, text,
+};
 pub use host::FromTensor;
 
 /// The README's code runs as tests.

@@ -139,7 +139,7 @@ impl Deref for Inference {
 
 impl Model for Inference {
     fn describe(&self) -> Description {
-        self.form.describe()
+        self.form.config().describe(self.form.preprocess())
     }
 
     fn batch_size(&self, pictures: usize, size: ImageSize) -> usize {

@@ -29,8 +29,8 @@ pub use crate::maps::{HEAD, STEM};
 use block::Block;
 use cbam_core::network::patch_index;
 pub use cbam_core::network::{
-    BlockPass, GatePass, InferenceNetwork, NetworkConfig, NetworkFile, OpenOptions, Parameters, Pass, PatchPass, Site,
-    StageAttention,
+    Agreement, Answer, BlockPass, GatePass, InferenceNetwork, NetworkConfig, NetworkFile, OpenOptions, Parameters,
+    Pass, PatchPass, RandomLevel, Reference, Site, StageAttention,
 };
 pub use inference::Inference;
 pub use input::ForwardPrecision;
@@ -38,7 +38,6 @@ pub(crate) use input::normalised;
 pub(crate) use load::LEANS;
 pub use open::Opened;
 pub use places::Place;
-pub use reference::{Agreement, Reference};
 
 /// A classifier with attention after some of its stages.
 #[derive(Debug)]

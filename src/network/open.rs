@@ -7,8 +7,7 @@ use tch::Device;
 
 use super::{Network, NetworkFile, OpenOptions};
 use crate::backbone::{Arch, to_be_loaded};
-use crate::host::forms;
-use crate::weights::{Apply, Checkpoint, LoadReport, Otherwise, Recognised};
+use crate::weights::{Apply, Checkpoint, LoadReport, Otherwise};
 use crate::{Error, Result};
 
 /// A network, and what opening its file took for granted.
@@ -69,21 +68,5 @@ impl Network {
         file.complete(&report)?;
         report.unused.clone_from(&file.left_out);
         Ok(Opened { network, file, report })
-    }
-
-    /// Which network a file of somebody else's is of: as [`Checkpoint::recognise_with`], and its tensors have the shapes of that
-    /// network, so that it opens.
-    ///
-    /// # Errors
-    /// As [`open_with`](Self::open_with), for a file whose metadata does not say it.
-    pub fn recognise(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Recognised> {
-        let (found, config) = NetworkFile::planned(checkpoint, options)?;
-        let network = to_be_loaded(|| Self::new(config, Device::Cpu))?;
-        let ours = Checkpoint::new(found.tensors.clone(), BTreeMap::new());
-        let report = ours.fit(&forms(&network.variables.variables())?, "", false)?;
-        if report.is_complete() {
-            return Ok(found);
-        }
-        Err(Error::weights(checkpoint.name(), format!("not quite {}: {report}", found.arch)))
     }
 }

@@ -1,51 +1,11 @@
 //! `auto`, `cpu`, `cuda`, `cuda:1`: from what the user asked for to a device that works.
 
-use std::fmt;
-use std::str::FromStr;
-
 use tch::Device;
 
 use super::cuda;
 use crate::{Error, Result};
 
-/// A device as a user asks for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeviceSpec {
-    /// The first GPU if the driver reports one and the CUDA libraries are there, else the CPU.
-    #[default]
-    Auto,
-    /// The CPU; no CUDA library is opened.
-    Cpu,
-    /// The GPU of that index; anything missing is an error.
-    Cuda(usize),
-}
-
-impl FromStr for DeviceSpec {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "cuda" => Ok(Self::Cuda(0)),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|index| index.parse().ok())
-                .map(Self::Cuda)
-                .ok_or_else(|| Error::argument("device", format!("'{text}' is none of auto, cpu, cuda, cuda:N"))),
-        }
-    }
-}
-
-impl fmt::Display for DeviceSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Cuda(index) => write!(f, "cuda:{index}"),
-        }
-    }
-}
+pub use cbam_core::device::DeviceSpec;
 
 /// Turns a specification into a device that works, opening the CUDA libraries if a GPU is to be used.
 ///
@@ -86,17 +46,6 @@ pub fn resolve(spec: DeviceSpec) -> Result<Device> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn specifications_parse_and_print() {
-        for text in ["auto", "cpu", "cuda:0", "cuda:3"] {
-            assert_eq!(text.parse::<DeviceSpec>().unwrap().to_string(), text);
-        }
-        assert_eq!("cuda".parse::<DeviceSpec>().unwrap(), DeviceSpec::Cuda(0));
-        for text in ["gpu", "cuda:", "cuda:x", "CPU", ""] {
-            assert!(text.parse::<DeviceSpec>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn an_absent_gpu_is_a_clear_error() {

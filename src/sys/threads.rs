@@ -8,18 +8,6 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result};
 
-/// The most threads that may be asked for: where so many cannot be made, the threads of libtorch end the program.
-pub const MAX_THREADS: usize = 1024;
-
-/// A number of threads, as a command line gives it.
-///
-/// # Errors
-/// What would be right, if it is no number from 1 to [`MAX_THREADS`].
-pub fn parse_threads(text: &str) -> Result<NonZeroUsize, String> {
-    let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_THREADS);
-    number.ok_or_else(|| format!("not a number from 1 to {MAX_THREADS}"))
-}
-
 /// Bounds libtorch's threads ([`set_threads`]) and rayon's global pool, to all cores if none are given. Once per
 /// process, before the first use of either.
 ///
@@ -57,18 +45,5 @@ pub fn set_threads(threads: NonZeroUsize) {
             }
         });
         let _ = started.recv();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_of_threads_is_one_that_can_be_made() {
-        assert_eq!(parse_threads("7").unwrap().get(), 7);
-        for text in ["0", "-1", "1025", "99999999999999999999999", "two", ""] {
-            assert_eq!(parse_threads(text).unwrap_err(), "not a number from 1 to 1024", "{text}");
-        }
     }
 }

@@ -8,18 +8,17 @@ mod forward;
 mod outputs;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ndarray::{Array1, Array3, Ix2};
+use ndarray::{Array1, Array2, Array3, Ix2};
 use tch::{CModule, Device, Kind, Tensor};
 
 use crate::classes::{Outputs, usual_labels};
 use crate::explain::Features;
-use crate::host::to_host;
+use crate::host::{to_host, to_tensor};
 use crate::maps::{MapName, OutputReadout, Readout};
 use crate::model::{Description, Look, Model, Question, explain_looks};
-use crate::network::normalised;
+use crate::network::{Reference, normalised};
 use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::weights::{NoScript, instead_of_script};
 use crate::{Error, Result};
@@ -132,6 +131,14 @@ impl ScriptedNetwork {
         Ok(first.ok_or_else(|| self.wrong("its first output is no tensor"))?.f_to_kind(Kind::Float)?)
     }
 
+    /// The same, `[N, classes]`, for the input of a reference, to be [compared](Reference::compare_only_logits).
+    ///
+    /// # Errors
+    /// As [`first_output`](Self::first_output); [`Error::Input`] if that is not `[N, classes]`.
+    pub fn answer(&self, reference: &Reference) -> Result<Array2<f32>> {
+        to_host(&self.first_output(&to_tensor(reference.input().view())?.f_to_device(self.device)?)?)
+    }
+
     /// The device that it is on.
     pub fn device(&self) -> Device {
         self.device
@@ -177,21 +184,6 @@ impl ScriptedNetwork {
             lines.push(format!("output {index} is taken for no map, since it goes below 0"));
         }
         lines
-    }
-
-    /// How long it takes for one picture: the best of three, as TorchScript makes code faster at first.
-    ///
-    /// # Errors
-    /// [`Error::Weights`] if it fails.
-    pub fn pace(&self) -> Result<Duration> {
-        let picture = self.grey()?;
-        let mut best = Duration::MAX;
-        for _ in 0..3 {
-            let start = Instant::now();
-            self.run(&picture)?;
-            best = best.min(start.elapsed());
-        }
-        Ok(best)
     }
 
     /// A square picture that is the middle of the range of pixels everywhere.
@@ -290,6 +282,7 @@ impl Model for ScriptedNetwork {
             maps: maps.chain(self.methods().map(MapName::explain)).collect(),
             places: self.places(),
             default_place: self.default_place(),
+            without_gradient: Vec::new(),
             patch_stages: Vec::new(),
         }
     }

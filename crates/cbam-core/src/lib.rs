@@ -32,6 +32,7 @@
 pub mod attention;
 pub mod backbone;
 pub mod classes;
+pub mod device;
 mod error;
 pub mod eval;
 pub mod explain;

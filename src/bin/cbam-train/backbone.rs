@@ -7,8 +7,8 @@ use cbam::network::Network;
 use cbam::text::printable_path;
 use clap::Args;
 
-use crate::common::say;
-use crate::doubts::{Doubts, options_for};
+use cbam_cli::common::doubts::{Doubts, options_for};
+use cbam_cli::common::say;
 
 #[derive(Debug, Args)]
 pub(crate) struct Backbone {

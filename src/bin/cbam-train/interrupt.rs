@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cbam::Error;
 use cbam::text::printable;
 
-use crate::common::signals::say_aside;
-use crate::common::{end_at_once, failed, say, status};
+use cbam_cli::common::signals::say_aside;
+use cbam_cli::common::{end_at_once, failed, say, status};
 
 static SAVED: AtomicBool = AtomicBool::new(false);
 static CANCEL: AtomicBool = AtomicBool::new(false);

@@ -3,24 +3,20 @@
 
 mod args;
 mod backbone;
-#[path = "../common/mod.rs"]
-mod common;
 mod distill;
-#[path = "../common/doubts.rs"]
-mod doubts;
-#[path = "../common/given.rs"]
-mod given;
 mod interrupt;
 mod progress;
 mod run;
 mod supervised;
-#[path = "../common/values.rs"]
-mod values;
+#[path = "../common/torch.rs"]
+mod torch;
+
+use cbam_cli::common::{self, Called};
 
 use args::{Cli, Command};
 
 fn main() {
-    let Cli { command } = common::arguments::<Cli>(interrupt::asked);
+    let Cli { command } = common::arguments::<Cli>(&torch::Torch, &Called::by_its_name(), interrupt::asked);
     let (done, run) = match &command {
         Command::Distill(arguments) => (distill::run(arguments), &arguments.run),
         Command::Supervised(arguments) => (supervised::run(arguments), &arguments.run),

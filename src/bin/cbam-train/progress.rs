@@ -7,8 +7,8 @@ use cbam::eval::AccuracySummary;
 use cbam::train::{Observer, StepReport};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::common::{say, status};
 use crate::interrupt;
+use cbam_cli::common::{say, status};
 
 pub(crate) struct Progress {
     bar: ProgressBar,

@@ -13,10 +13,10 @@ use cbam::train::{ComputePrecision, RunOptions};
 use clap::Args;
 
 use crate::args::whole;
-use crate::common::claims::Claims;
-use crate::common::{failed, print};
 use crate::progress::Progress;
-use crate::values::listed;
+use cbam_cli::common::claims::Claims;
+use cbam_cli::common::values::listed;
+use cbam_cli::common::{failed, print};
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -51,7 +51,7 @@ pub(crate) struct Run {
     #[arg(long, default_value_t, value_name = "DEVICE", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true)]
     device: DeviceSpec,
     /// Threads; all cores by default
-    #[arg(long, value_name = "N", value_parser = cbam::sys::parse_threads)]
+    #[arg(long, value_name = "N", value_parser = cbam_cli::common::amount::threads)]
     threads: Option<NonZeroUsize>,
     /// No progress bar
     #[arg(long)]

@@ -15,11 +15,11 @@ use clap::{Args, ValueEnum};
 
 use crate::args::{Cli, number, whole};
 use crate::backbone::Backbone;
-use crate::common::{failed, print};
-use crate::given::Given;
 use crate::progress::{Progress, top1};
 use crate::run::Run;
-use crate::values::listed;
+use cbam_cli::common::given::Given;
+use cbam_cli::common::values::listed;
+use cbam_cli::common::{failed, print};
 
 #[derive(Debug, Args)]
 pub(crate) struct Supervised {

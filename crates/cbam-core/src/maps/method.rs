@@ -74,6 +74,11 @@ impl Method {
         matches!(self, Self::ScoreCam | Self::AblationCam | Self::Occlusion | Self::Rise)
     }
 
+    /// Whether it follows the gradient of the class's score.
+    pub const fn needs_gradient(self) -> bool {
+        matches!(self, Self::GradCam | Self::GradCamPlusPlus | Self::HiResCam | Self::LayerCam | Self::XGradCam)
+    }
+
     /// Whether the map depends on the class that is asked for.
     pub const fn needs_class(self) -> bool {
         !matches!(self, Self::EigenCam)

@@ -27,10 +27,17 @@ impl Description {
             MapName::Patch { stage: Some(stage), head } if self.patch_stages.first() == Some(stage) => {
                 return self.choose_map(&MapName::Patch { stage: None, head: *head });
             }
-            MapName::Explain { method, stage: Some(stage) } => {
+            MapName::Explain { method, stage } => {
                 let has = self.maps.contains(&MapName::explain(*method));
-                if has && !self.places.contains(stage) {
-                    return refused(format!("this network's stages are {}", self.places.join(", ")));
+                if let (true, Some(stage)) = (has, stage.as_ref().filter(|stage| !self.places.contains(stage))) {
+                    return refused(format!(
+                        "{stage} is no stage of this network; they are {}",
+                        self.places.join(", ")
+                    ));
+                }
+                let place = stage.as_ref().or(self.default_place.as_ref());
+                if has && method.needs_gradient() && place.is_some_and(|place| self.without_gradient.contains(place)) {
+                    return refused(self.gradient_places());
                 }
                 has
             }
@@ -45,6 +52,17 @@ impl Description {
             MapName::Rollout => refused(NO_ROLLOUT.to_owned()),
             name => refused(format!("this network has {}", alike(name, &self.maps))),
         }
+    }
+
+    /// Why a method that follows a gradient cannot look at each place.
+    fn gradient_places(&self) -> String {
+        let there: Vec<&str> =
+            self.places.iter().filter(|place| !self.without_gradient.contains(place)).map(String::as_str).collect();
+        let there = if there.is_empty() { "nowhere".to_owned() } else { format!("at {} alone", there.join(", ")) };
+        format!(
+            "this network has the gradient that it follows {there}; with libtorch (the crate cbam, the full build of the programs) \
+             there is one at every stage"
+        )
     }
 
     /// The names of its classes: those given, one for each class, or its own. Of a network that gives out one number, one name is
@@ -135,7 +153,9 @@ mod tests {
 
     #[test]
     fn short_names_and_points_stand_for_held_maps() {
-        let network = holds(&["fused", "spatial:stage5", "patch", "patch:0", "layercam", "channel:stage5"]);
+        let maps =
+            ["fused", "spatial:stage5", "patch", "patch:0", "layercam", "channel:stage5", "eigencam", "gradcam++"];
+        let network = Description { without_gradient: vec!["stage5".to_owned()], ..holds(&maps) };
         for (name, ok) in [
             ("fused", true),
             ("spatial", true),
@@ -148,10 +168,15 @@ mod tests {
             ("patch:stage5:1", false),
             ("patch:stage4", false),
             ("layercam", true),
-            ("layercam:stage5", true),
+            ("layercam:stage5", false),
+            ("layercam:head", true),
             ("layercam:stage4", false),
             ("channel:stage5", true),
             ("channel:stage1", false),
+            ("eigencam:stage5", true),
+            ("gradcam++:stage5", false),
+            ("gradcam++:head", true),
+            ("gradcam++", true),
             ("rollout", false),
             ("gradcam", false),
             ("gradcam:stage5", false),
@@ -159,7 +184,8 @@ mod tests {
             assert_eq!(network.choose_maps(&names(&[name])).is_ok(), ok, "{name}");
         }
         let refused = |name: &str| network.choose_maps(&names(&[name])).unwrap_err().to_string();
-        assert!(refused("gradcam").ends_with("has layercam"), "only names of its kind");
+        assert!(refused("gradcam").ends_with("has layercam, eigencam, gradcam++"), "only names of its kind");
+        assert!(refused("gradcam++:stage5").contains("follows at head alone;"));
         assert!(refused("layercam:stage4").contains("stage5, head"));
         assert!(refused("spatial:stage4").ends_with("has spatial:stage5"), "only names of its kind");
         assert!(refused("rollout").contains("two or more"));

@@ -23,6 +23,8 @@ pub struct Description {
     pub places: Vec<String>,
     /// The one of them at which explanations look if none is named.
     pub default_place: Option<String>,
+    /// Those of them at which there is no gradient, so that methods that follow one cannot look there.
+    pub without_gradient: Vec<String>,
     /// The stages behind which patch self-attentions stand, in the order of the network; [`MapName::PATCH`] is the first's.
     pub patch_stages: Vec<String>,
 }

@@ -64,6 +64,7 @@ impl NetworkConfig {
             maps: self.map_names(),
             places: self.places(),
             default_place: Some(HEAD.to_owned()),
+            without_gradient: Vec::new(),
             patch_stages: patches.map(|block| block.stage.clone()).collect(),
         }
     }

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use super::fit::Held;
 use super::{InferenceNetwork, NetworkConfig, OpenOptions, Parameters, StageAttention};
 use crate::backbone::Arch;
@@ -80,6 +82,35 @@ impl NetworkFile {
         Self::of(&attention, &OpenOptions::default())
     }
 
+    /// The bundled backbone alone, as it was published.
+    ///
+    /// # Errors
+    /// As [`pretrained`](Self::pretrained).
+    pub fn plain() -> Result<Self> {
+        let backbone = Self::bundled_backbone()?;
+        let tensors = backbone.tensors.iter().map(|(name, tensor)| (format!("backbone.{name}"), tensor.clone()));
+        Ok(Self::new(&backbone, NetworkConfig::plain(BUNDLED), tensors.collect()))
+    }
+
+    /// A hash (SHA-256) of all that its answers depend on: its configuration, and every tensor by its name.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the configuration cannot be written as JSON.
+    pub fn fingerprint(&self) -> Result<[u8; 32]> {
+        let mut hash = Sha256::new();
+        let mut add = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        add(&serde_json::to_vec(&self.config).map_err(Error::internal)?);
+        for (name, tensor) in &self.tensors {
+            add(name.as_bytes());
+            add(tensor.form().to_string().as_bytes());
+            add(&tensor.bytes());
+        }
+        Ok(hash.finalize().into())
+    }
+
     /// The bundled backbone, as it was published, by the names of its own checkpoints.
     ///
     /// # Errors
@@ -132,6 +163,16 @@ impl NetworkFile {
         let Recognised { assumptions, left_out, tensors, .. } = found;
         let joint = !config.attention.is_empty();
         Ok(Self { joint, foreign: true, assumptions, left_out, ..Self::new(checkpoint, config, tensors) })
+    }
+
+    /// Which network a file of somebody else's is of: as [`planned`](Self::planned), and every tensor has its place in it, so that it
+    /// opens.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of), for a file whose metadata does not say it.
+    pub fn recognise(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Recognised> {
+        Self::foreign(checkpoint, options)?.for_inference()?;
+        Ok(Self::planned(checkpoint, options)?.0)
     }
 
     /// What a file of somebody else's shows, and how it would be built, if it holds as much.

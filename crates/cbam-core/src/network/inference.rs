@@ -363,7 +363,7 @@ impl InferenceNetwork {
 }
 
 /// The index of the largest number, the first of equals.
-fn largest(scores: ArrayView1<'_, f32>) -> usize {
+pub(super) fn largest(scores: ArrayView1<'_, f32>) -> usize {
     let larger =
         |best: (usize, f32), (index, &score): (usize, &f32)| if score > best.1 { (index, score) } else { best };
     scores.iter().enumerate().fold((0, f32::NEG_INFINITY), larger).0

@@ -37,8 +37,11 @@ impl InferenceNetwork {
 }
 
 impl Model for InferenceNetwork {
+    /// Without gradients but for the head's, which has a closed form.
     fn describe(&self) -> Description {
-        self.config().describe(self.preprocess())
+        let mut places = self.config().places();
+        places.retain(|place| place != HEAD || self.attends_at_head());
+        Description { without_gradient: places, ..self.config().describe(self.preprocess()) }
     }
 
     /// A batch costs as much as its pictures one by one, and more memory; it only occupies many threads better. Each thread takes a

@@ -12,7 +12,9 @@ mod look;
 mod options;
 mod parameters;
 mod pass;
+mod randomise;
 mod readout;
+mod reference;
 mod site;
 
 pub use crate::classes::Outputs;
@@ -24,4 +26,6 @@ pub use inference::InferenceNetwork;
 pub use options::OpenOptions;
 pub use parameters::Parameters;
 pub use pass::{BlockPass, GatePass, Pass, PatchPass};
+pub use randomise::RandomLevel;
+pub use reference::{Agreement, Answer, Reference};
 pub use site::Site;

@@ -1,0 +1,93 @@
+//! What opens networks for the programs.
+
+use std::num::NonZeroUsize;
+
+use cbam_core::Result;
+use cbam_core::classes::Outputs;
+use cbam_core::device::{DeviceSpec, ForwardPrecision};
+use cbam_core::model::Model;
+use cbam_core::network::{Agreement, NetworkConfig, NetworkFile, Reference};
+use cbam_core::photo::Preprocess;
+
+use crate::common::foreign::{InputChange, Script};
+
+/// What opens networks, and runs them.
+pub trait Backend: Sync {
+    /// What this build lacks, for `--version`; none if it has all.
+    fn lacks(&self) -> Option<&'static str>;
+
+    /// What scores depend on beside this program's own code: the version of libtorch, say.
+    fn libraries(&self) -> String;
+
+    /// Makes ready what networks are to run on, before anything is read; what it is in the end.
+    ///
+    /// # Errors
+    /// [`Error::Device`](cbam_core::Error::Device) if the device is not there; [`Error::Argument`](cbam_core::Error::Argument) for
+    /// what this build has not, or options that do not go together.
+    fn ready(&self, how: &How) -> Result<DeviceSpec>;
+
+    /// The network of a weights file, ready to look.
+    ///
+    /// # Errors
+    /// [`Error::Weights`](cbam_core::Error::Weights) if its tensors do not fit.
+    fn network(&self, file: NetworkFile, how: &How, taken: &Taken) -> Result<Box<dyn Model>>;
+
+    /// A scripted network, and what was assumed about it, a line each.
+    ///
+    /// # Errors
+    /// [`Error::Weights`](cbam_core::Error::Weights) if the file is none, or it fails.
+    fn script(&self, script: &Script, how: &How) -> Result<(Box<dyn Model>, Vec<String>)>;
+
+    /// The network of a weights file against a reference, in each form that this build has.
+    ///
+    /// # Errors
+    /// As [`network`](Self::network); those of [`Reference::compare`].
+    fn compare(&self, file: NetworkFile, how: &How, taken: &Taken, reference: &Reference) -> Result<Vec<Compared>>;
+
+    /// The logits of a scripted network against a reference; and what was assumed about it.
+    ///
+    /// # Errors
+    /// As [`script`](Self::script); those of [`Reference::compare`].
+    fn compare_script(&self, script: &Script, how: &How, reference: &Reference)
+    -> Result<(Vec<Compared>, Vec<String>)>;
+}
+
+/// One form of a network, and how far its results are from a reference.
+pub type Compared = (&'static str, Vec<Agreement>);
+
+/// What a network runs on.
+#[derive(Debug, Clone)]
+pub struct How {
+    /// The device.
+    pub device: DeviceSpec,
+    /// What it computes with.
+    pub precision: ForwardPrecision,
+    /// How many threads.
+    pub threads: NonZeroUsize,
+    /// Every picture goes through by itself.
+    pub deterministic: bool,
+}
+
+impl How {
+    /// On that device in f32, with as many threads or as many as there are cores.
+    pub fn on(device: DeviceSpec, threads: Option<NonZeroUsize>) -> Self {
+        let threads = threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        Self { device, precision: ForwardPrecision::F32, threads, deterministic: false }
+    }
+}
+
+/// How the network of a weights file is taken, where that is not its own way.
+#[derive(Debug, Clone, Default)]
+pub struct Taken {
+    /// How it takes pictures.
+    pub input: InputChange,
+    /// What its numbers for the classes are.
+    pub outputs: Option<Outputs>,
+}
+
+impl Taken {
+    /// How a network takes pictures in the end.
+    pub fn preprocess(&self, config: &NetworkConfig) -> Preprocess {
+        self.input.apply(config.preprocess())
+    }
+}

@@ -1,0 +1,187 @@
+//! `cbam-eval`: how right a network is, how well its maps point, and whether its decision rests on what they name.
+
+pub(crate) mod args;
+mod chosen;
+mod claims;
+mod console;
+mod effect;
+mod files;
+mod gallery;
+mod html;
+mod opened;
+mod prepare;
+mod record;
+mod report;
+mod run;
+mod scene;
+mod study;
+mod subject;
+mod summary;
+mod svg;
+mod tables;
+
+use std::path::Path;
+
+use anyhow::Result;
+use cbam_core::eval::PictureSource;
+use cbam_core::files::write_whole;
+
+use crate::backend::{Backend, How};
+use crate::common::{self, Called, json, status};
+
+use args::{Cli, Measure};
+use chosen::Chosen;
+use opened::Opened;
+use report::{Missing, Report};
+use run::Outcome;
+use study::Study;
+use subject::Subject;
+use summary::Set;
+
+/// Runs the program, and ends the process.
+pub fn main(backend: &dyn Backend, called: &Called) -> ! {
+    common::end(run(backend, &common::arguments::<Cli>(backend, called, || common::end_at_once())));
+}
+
+/// The exit status.
+fn run(backend: &dyn Backend, cli: &Cli) -> Result<u8> {
+    cli.check_effects()?;
+    let mut claims = cli.claims()?;
+    let how = How::on(cli.device, cli.threads);
+    let device = backend.ready(&how)?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(how.threads.get()).build_global();
+    pool.map_err(|error| cbam_core::Error::argument("--threads", error))?;
+    let source = cli.source()?;
+    let (network, notes) = Opened::open(backend, cli, &how, device)?;
+    notes.iter().for_each(common::say);
+    let rows = cli.rows(&source, &network.describe())?;
+    cli.check_rows(&rows)?;
+    console::tell(&rows.remarks, cli.quiet);
+    let mut study = prepare::study(backend, cli, &how, &network, &source, &rows.rows)?;
+    let against = against(cli, &study)?;
+    chosen::check_pictures(&source, &rows.rows)?;
+    study.claim(&mut claims, &rows.rows)?;
+    let outcome = run::pictures(&mut study, &source, &rows.rows, cli.quiet)?;
+    console::tell(&study.remarks, cli.quiet);
+    Ok(conclude(cli, &study, &source, &rows, outcome, against).unwrap_or_else(common::failed))
+}
+
+/// Writes and prints all that was found, each whatever becomes of the others; the exit status.
+fn conclude(
+    cli: &Cli,
+    study: &Study<'_>,
+    source: &PictureSource,
+    rows: &Chosen,
+    outcome: Outcome,
+    against: usize,
+) -> Result<u8> {
+    let (measured, missing_rows) = (outcome.measured, outcome.missing_rows);
+    let set = Set { rows: &rows.rows, subjects: &study.subjects, measured: &measured, missing: &missing_rows };
+    let report = figures(cli, study, source, rows, &set, (outcome.missing, outcome.stopped), against)?;
+    let json = format!("{}\n", json::printable(serde_json::to_string_pretty(&report)?));
+    let aside = cli.json_to_stdout();
+    let write = |path| if aside { common::print(&json) } else { write_whole(path, json.as_bytes()) };
+    let written = cli.json.as_ref().map(|path| write(path).map_err(Into::into));
+    let made = cli.report.as_ref().map(|folder| write_report(folder, &json, &report, &set, study, source));
+    let tables = report.to_string();
+    let printed = if aside {
+        console::show(&tables);
+        Ok(())
+    } else {
+        common::print(&tables).map_err(Into::into)
+    };
+    let mut status = status::DONE;
+    for done in [written, made, Some(printed)].into_iter().flatten() {
+        if let Err(error) = done {
+            status = common::failed(error);
+        }
+    }
+    let lost = report.remarks.lost();
+    let parts = [
+        (report.missing.len() as u64, "pictures could not be scored"),
+        (lost, "files or parts of the truth are lost, as said above"),
+    ];
+    for (count, what) in parts.into_iter().filter(|(count, _)| *count > 0) {
+        common::say(format_args!("{count} {what}"));
+        status = status::FAILED;
+    }
+    if let Some(reason) = &report.stopped {
+        common::say(format_args!("not all pictures were looked at: {reason}"));
+        status = status::FAILED;
+    }
+    Ok(status)
+}
+
+/// The files of the report.
+fn write_report(
+    folder: &Path,
+    json: &str,
+    report: &Report,
+    set: &Set<'_>,
+    study: &Study<'_>,
+    source: &PictureSource,
+) -> Result<()> {
+    write_whole(&folder.join("report.json"), json.as_bytes())?;
+    files::scores(&folder.join("scores.csv"), set, &report.all)?;
+    files::summary(&folder.join("summary.csv"), report)?;
+    let galleries = gallery::galleries(study, source, set, &report.all)?;
+    Ok(write_whole(&folder.join("report.html"), html::page(report, &galleries)?.as_bytes())?)
+}
+
+/// The place of the map that the others are compared with.
+fn against(cli: &Cli, study: &Study<'_>) -> Result<usize> {
+    let Some(name) = &cli.against else {
+        return Ok(study.subjects.iter().position(|subject| !subject.is_baseline()).unwrap_or(0));
+    };
+    let chosen = study.network.describe().choose_maps(std::slice::from_ref(name))?.pop().map(Subject::Map);
+    let found = study.subjects.iter().position(|subject| Some(subject) == chosen.as_ref());
+    found.ok_or_else(|| anyhow::anyhow!("--against: {name} is none of the maps that are measured; add it to --maps"))
+}
+
+/// From what was measured to the figures.
+fn figures(
+    cli: &Cli,
+    study: &Study<'_>,
+    source: &PictureSource,
+    rows: &Chosen,
+    set: &Set<'_>,
+    (missing, stopped): (Vec<Missing>, Option<cbam_core::Error>),
+    against: usize,
+) -> Result<Report> {
+    let mut remarks = rows.remarks.clone();
+    remarks.merge(study.remarks.clone());
+    let timed = cli.measures(Measure::Time);
+    let time = if timed { run::clock(study, source, &rows.rows, set.measured)? } else { Vec::new() };
+    Ok(Report {
+        version: env!("CARGO_PKG_VERSION"),
+        arch: study.network.name(),
+        attention: study.network.has_attention(),
+        weights: match cli.weights.as_ref().or(cli.foreign.torchscript.as_ref()) {
+            Some(path) => path.display().to_string(),
+            None if cli.plain => "the bundled backbone alone".to_owned(),
+            None => "bundled".to_owned(),
+        },
+        short_side: study.preprocess.short_side,
+        device: study.network.device.to_string(),
+        images: cli.images.display().to_string(),
+        truth: rows.format.map(|format| format.to_string()),
+        seed: cli.seed,
+        n: set.measured.len(),
+        all: set.all(),
+        small: set.small(),
+        groups: set.groups(|row| study.subset.contains(&row)),
+        faithfulness: set.faithfulness(),
+        sanity: set.sanity(),
+        clutter: set.clutter(),
+        time,
+        differences: if cli.report.is_some() || cli.against.is_some() {
+            set.differences(against, cli.seed)?
+        } else {
+            Vec::new()
+        },
+        notes: tables::notes(study, rows, timed, cli.lacks_sanity()),
+        remarks,
+        missing,
+        stopped: stopped.map(|error| error.to_string()),
+    })
+}

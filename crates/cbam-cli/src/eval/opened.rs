@@ -1,0 +1,108 @@
+//! The network that is measured.
+
+use cbam_core::device::DeviceSpec;
+use cbam_core::eval::ScoreCache;
+use cbam_core::explain::Features;
+use cbam_core::model::{Description, Model};
+use cbam_core::network::{NetworkFile, RandomLevel};
+use cbam_core::{Error, Result};
+
+use crate::backend::{Backend, How, Taken};
+use crate::common::doubts::options_for;
+use crate::common::opening::advised;
+use crate::eval::args::Cli;
+
+/// Why a network cannot be measured.
+const NO_CLASSES: &str = "has no classifier, and what is measured here rests on its answers";
+
+/// The network that is measured.
+pub(crate) struct Opened {
+    model: Box<dyn Model>,
+    /// As its weights file has it; none of a scripted one.
+    file: Option<NetworkFile>,
+    /// What it runs on.
+    pub(crate) device: DeviceSpec,
+    /// A hash of all that its answers depend on.
+    pub(crate) fingerprint: String,
+}
+
+impl Opened {
+    /// Opens it; with it what a user should know of its file, a line each.
+    pub(crate) fn open(backend: &dyn Backend, cli: &Cli, how: &How, device: DeviceSpec) -> Result<(Self, Vec<String>)> {
+        if let Some(script) = cli.foreign.script(cli.size) {
+            let (model, notes) = backend.script(&script, how)?;
+            let about = model.describe();
+            if about.numbers == 0 {
+                return Err(Error::weights(script.path, NO_CLASSES));
+            }
+            let bytes = std::fs::read(&script.path).map_err(Error::io(&script.path))?;
+            let fingerprint = ScoreCache::key(&[&bytes, format!("{:?} {about:?}", cli.foreign).as_bytes()]);
+            return Ok((Self { model, file: None, device, fingerprint }, notes));
+        }
+        let (file, notes) = Self::file(cli)?;
+        let taken = Self::taken(cli);
+        let fingerprint = ScoreCache::key(&[&file.fingerprint()?, format!("{taken:?}").as_bytes()]);
+        let model = backend.network(file.clone(), how, &taken)?;
+        Ok((Self { model, file: Some(file), device, fingerprint }, notes))
+    }
+
+    /// The weights file, and what is to be said of it.
+    fn file(cli: &Cli) -> Result<(NetworkFile, Vec<String>)> {
+        let Some(path) = &cli.weights else {
+            let file = if cli.plain { NetworkFile::plain() } else { NetworkFile::pretrained() };
+            return Ok((file?, Vec::new()));
+        };
+        let file = NetworkFile::open(path, &cli.opening.options());
+        let file = file.map_err(|error| advised(error, Some("--mean and --std")))?;
+        if file.config.classes == 0 {
+            return Err(Error::weights(path, NO_CLASSES));
+        }
+        let say = options_for("else --size, --mean, --std; cbam-run --check compares");
+        let notes = file.notes_with(&say).into_iter().map(|note| format!("{}: {note}", path.display())).collect();
+        Ok((file, notes))
+    }
+
+    fn taken(cli: &Cli) -> Taken {
+        Taken { input: cli.foreign.input_change(), outputs: cli.foreign.outputs }
+    }
+
+    /// The same network with ever more of its weights made meaningless.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for a scripted network, whose weights nobody can make anew.
+    pub(crate) fn randomised(&self, backend: &dyn Backend, cli: &Cli, how: &How) -> Result<Vec<Box<dyn Model>>> {
+        let file =
+            self.file.as_ref().ok_or_else(|| Error::argument("--measure", "a scripted network has no sanity check"))?;
+        let level = |level| backend.network(file.randomised(level, cli.seed)?, how, &Self::taken(cli));
+        RandomLevel::ALL.into_iter().map(level).collect()
+    }
+
+    /// As what it is asked.
+    pub(crate) fn model(&self) -> &dyn Model {
+        &*self.model
+    }
+
+    /// As the explanation methods see it.
+    pub(crate) fn features(&self) -> Result<&dyn Features> {
+        features(&*self.model)
+    }
+
+    pub(crate) fn describe(&self) -> Description {
+        self.model.describe()
+    }
+
+    /// What it is called in reports.
+    pub(crate) fn name(&self) -> String {
+        self.file.as_ref().map_or_else(|| "TorchScript".to_owned(), |file| file.config.arch.to_string())
+    }
+
+    /// Whether it has attention; none if that cannot be told.
+    pub(crate) fn has_attention(&self) -> Option<bool> {
+        Some(!self.file.as_ref()?.config.attention.is_empty())
+    }
+}
+
+/// A model as the explanation methods see it.
+pub(crate) fn features(model: &dyn Model) -> Result<&dyn Features> {
+    model.features().ok_or_else(|| Error::internal("a network that gives out no features"))
+}

@@ -1,0 +1,297 @@
+//! The command line as clap reads it.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use cbam_core::classes::ClassChoice;
+use cbam_core::device::{DeviceSpec, ForwardPrecision};
+use cbam_core::maps::{MapName, Method, Resample, Scale};
+use cbam_core::render::{Colormap, Opacity, PictureFormat};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueHint};
+
+use crate::common::amount::{amount, pixels};
+use crate::common::foreign::Foreign;
+use crate::common::given::Given;
+use crate::common::opening::Opening;
+use crate::common::values::listed;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  cbam-run photo.jpg
+      Writes photo-overlay.png beside the photo: where the network looked, over what it looked at.
+
+  cbam-run photo.jpg --overlay out.webp --panel panel.png
+      The overlay in the format of its extension, and a panel of every map with the five likeliest classes.
+
+  cbam-run photos/ more.jpg --out-dir overlays/ --maps-dir maps/ --json report.json
+      Every picture below photos/, and one more. overlays/ and maps/ mirror the tree below photos/; the maps are
+      float32 .npy files on the network's own grid. report.json says what the network saw in each picture.
+
+  cbam-run photos/ --out-dir overlays/ --scale run --colormap inferno --contour 0.5
+      One colour scale for all pictures, so that colours compare between them; a line around half of the attention.
+
+  cbam-run street.jpg --overlay door.png --map patch@420,310
+      Where the patch at pixel x = 420, y = 310 looks.
+
+  cbam-run photo.jpg --maps-dir maps/ --map fused --map spatial --map channel:stage5
+      Several maps: maps/photo.fused.npy, maps/photo.spatial.npy, maps/photo.channel-stage5.npy.
+
+  curl -s https://example.org/photo.jpg | cbam-run - --overlay - > out.png
+      From a pipe into a pipe.
+
+  cbam-run photo.jpg --map layercam:stage5 --class 281 --overlay tabby.png
+      What speaks for class 281, at stage 5, by LayerCAM. A name will do: --class tabby
+
+  cbam-run photos/ --out-dir sheets/ --compare gradcam,layercam:stage5,scorecam,fused
+      For every picture one sheet with these maps side by side, under one colour bar.
+
+  cbam-run photo.jpg --torchscript model.pt --torchscript-outputs 1,2 --map output:1 --overlay out.png
+      A map that a network of your own gives out.
+
+  cbam-run photo.jpg --torchscript labels.pt --outputs sigmoid --map gradcam:output:1 --class 3
+      What speaks for one of several labels, by Grad-CAM on the features that the network gives out.
+
+  cbam-run --list-maps
+      The maps that this network has.
+
+  cbam-run --weights net.pth --check reference.safetensors
+      Whether the network that is made of net.pth gives out what PyTorch does; --check in --help says how to write the reference.
+
+An option that changes nothing in a run is an error.";
+
+const INPUT: &str = "Pictures";
+const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";
+const MAP: &str = "Maps";
+const LOOK: &str = "Look";
+const RUN: &str = "Network and machine";
+
+/// Shows where a convolutional network looks: lays its attention over the picture.
+#[derive(Debug, Parser)]
+#[allow(clippy::struct_excessive_bools)] // each is a switch of its own
+#[command(name = "cbam-run", version, after_long_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) given: Given,
+    /// Pictures, folders (everything below them) and `-` for standard input
+    ///
+    /// A scan of a folder takes the files whose extension is that of a picture, and skips `*-overlay.*`, `*-compare.*`,
+    /// hidden files and folders, those that systems make (`._*`, `__MACOSX`, `@eaDir` and the like) and the output folders;
+    /// what is left out is counted and told.
+    #[arg(required_unless_present_any = ["list_maps", "check"], value_hint = ValueHint::AnyPath, help_heading = INPUT)]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// The overlay of the only picture; `-` for standard output
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
+    pub(crate) overlay: Option<PathBuf>,
+    /// The panel of the only picture: all maps, a colour bar, the five likeliest classes; `-` for standard output
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
+    pub(crate) panel: Option<PathBuf>,
+    /// Overlays, as STEM.png, in the tree of the folders given
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
+    pub(crate) out_dir: Option<PathBuf>,
+    /// Panels, likewise
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
+    pub(crate) panel_dir: Option<PathBuf>,
+    /// Maps, likewise, as STEM.npy: float32, unscaled, on the network's grid (STEM.MAP.npy with several --map)
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
+    pub(crate) maps_dir: Option<PathBuf>,
+    /// A report on every picture: size, top 5, statistics of every map, strongest channels, timings; `-` for standard
+    /// output
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
+    pub(crate) json: Option<PathBuf>,
+    /// The format of pictures whose name does not say it: png, jpg, webp, tiff, bmp, gif, qoi, ppm, tga [default: png]
+    #[arg(long, value_name = "FORMAT", value_parser = listed::<PictureFormat>(PictureFormat::ALL), hide_possible_values = true, help_heading = OUTPUT)]
+    pub(crate) format: Option<PictureFormat>,
+    /// Quality of JPEG output
+    #[arg(long, value_name = "1..100", default_value = "90", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = OUTPUT)]
+    pub(crate) jpeg_quality: u8,
+
+    /// The map: fused, `spatial[:STAGE]`, `patch[:STAGE][:HEAD]`, patch@X,Y, channel:STAGE, rollout, output:N, or an explanation
+    /// [default: fused, or gradcam without attention]
+    ///
+    /// `fused` joins the last spatial gate, the patch attention and `gradcam`. `spatial:STAGE` is that stage's gate,
+    /// `spatial` the last one. `patch` is the attention that each patch receives on the finest grid, `patch:HEAD` that of
+    /// one head, `patch:STAGE` that of another stage; `patch@X,Y` is where the patch at that pixel of the upright picture
+    /// looks. `channel:STAGE` is the channel gate, drawn as a bar chart. `rollout` joins several patch attentions, for
+    /// networks that have them.
+    ///
+    /// Explanations say what speaks for a class (--class): gradcam, gradcam++, hirescam, layercam, xgradcam, eigencam
+    /// (which is of no class), and, running the network hundreds of times, scorecam, ablationcam, occlusion and rise. All
+    /// but the last two look at a stage: `layercam:stage5`; without one, at the last convolution (`head`).
+    ///
+    /// May be repeated with --maps-dir, which then writes each; overlays show the first.
+    #[arg(long, short, value_name = "NAME", value_parser = listed::<MapName>(map_names()), hide_possible_values = true, help_heading = MAP)]
+    pub(crate) map: Vec<MapName>,
+    /// Maps to draw side by side, separated by commas, on one sheet in the stead of the overlay
+    ///
+    /// The sheet goes where the overlay would (--overlay, --out-dir; none named: IMAGE-compare.png beside the picture).
+    /// Maps have no common unit, so each is scaled by itself as --scale says, and all share one bar of colours: with
+    /// `image`, the lowest colour is each map's own least value and the highest its greatest, as in its overlay;
+    /// `fixed:LO,HI` draws all maps on the same numbers.
+    #[arg(long, value_name = "NAME,NAME,…", value_parser = map_list, conflicts_with = "map", help_heading = MAP)]
+    pub(crate) compare: Option<MapList>,
+    /// The class that explanations and `fused` are of, by number (281) or name ("tiger cat"; a part that is in one name
+    /// only will do) [default: the likeliest, picture by picture]
+    #[arg(long, value_name = "CLASS", value_parser = parsed::<ClassChoice>, help_heading = MAP)]
+    pub(crate) class: Option<ClassChoice>,
+    /// How many random masks rise draws
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = MAP)]
+    pub(crate) masks: u32,
+    /// What rise draws its masks from; the same seed gives the same masks
+    #[arg(long, value_name = "N", default_value = "0", help_heading = MAP)]
+    pub(crate) seed: u64,
+    /// The side of occlusion's grey square, in pixels of what the network sees
+    #[arg(long, value_name = "PIXELS", default_value = "32", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = MAP)]
+    pub(crate) window: u32,
+    /// How far that square moves at a time; at most its side [default: half of it]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = MAP)]
+    pub(crate) stride: Option<u32>,
+    /// List the names of this network's maps
+    #[arg(long, conflicts_with = "inputs", help_heading = MAP)]
+    pub(crate) list_maps: bool,
+    /// What spans the colours: image (each map's own range), percentile:LO,HI, fixed:LO,HI, or run (one range for all
+    /// pictures of the run, which are then decoded twice)
+    #[arg(long, default_value = "image", value_parser = listed::<Scale>(["image", "run"]), hide_possible_values = true, help_heading = MAP)]
+    pub(crate) scale: Scale,
+
+    /// turbo, viridis, inferno, magma, plasma, cividis, jet or grey
+    #[arg(long, value_name = "NAME", default_value = "turbo", value_parser = listed::<Colormap>(Colormap::ALL), hide_possible_values = true, help_heading = LOOK)]
+    pub(crate) colormap: Colormap,
+    /// Strength of the colours, from 0 (the picture itself) to 1
+    #[arg(long, value_name = "0..1", default_value = "0.5", value_parser = fraction, help_heading = LOOK)]
+    pub(crate) alpha: f32,
+    /// constant (the same strength everywhere) or attention (strong where attention is)
+    #[arg(long, value_name = "MODE", default_value = "constant", value_parser = listed::<Opacity>(["constant", "attention"]), hide_possible_values = true, help_heading = LOOK)]
+    pub(crate) opacity: Opacity,
+    /// A line around the strongest places that hold this share of all attention
+    #[arg(long, value_name = "0..1", value_parser = fraction, help_heading = LOOK)]
+    pub(crate) contour: Option<f32>,
+    /// How maps are enlarged: nearest, bilinear or bicubic
+    #[arg(long, value_name = "NAME", default_value = "bicubic", value_parser = listed::<Resample>(["nearest", "bilinear", "bicubic"]), hide_possible_values = true, help_heading = LOOK)]
+    pub(crate) resample: Resample,
+
+    /// Short side of the picture that the network sees, in pixels [default: what the weights were measured best at]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(32..=4096), help_heading = RUN)]
+    pub(crate) size: Option<u32>,
+    /// A weights file (safetensors or PyTorch) instead of the built-in ones
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
+    pub(crate) weights: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) opening: Opening,
+    #[command(flatten)]
+    pub(crate) foreign: Foreign,
+    /// Compare the network with what PyTorch made of an input, and look at no picture: a file of safetensors with `input`
+    /// [N, C, H, W], normalised, and `logits` [N, classes]
+    ///
+    /// Prints the largest difference; exits with 0 if it is within --tolerance, with 1 if not. The network runs as a run would
+    /// have it, and besides as libtorch has it, where the two differ. Gates may lie in the file too, such as
+    /// `gate:spatial:layer1.0` [N, h, w] and `gate:channel:layer1.0` [N, C]. In Python:
+    ///
+    ///     x = torch.randn(2, 3, 224, 288)
+    ///     y = model.eval()(x).detach()
+    ///     from safetensors.torch import save_file
+    ///     save_file({"input": x, "logits": y}, "reference.safetensors")
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["inputs", "list_maps"], value_hint = ValueHint::FilePath, verbatim_doc_comment, help_heading = RUN)]
+    pub(crate) check: Option<PathBuf>,
+    /// By what share of their largest value results may differ from the reference's
+    #[arg(long, value_name = "0..1", default_value = "0.001", value_parser = share, requires = "check", help_heading = RUN)]
+    pub(crate) tolerance: f64,
+    /// The names of the network's classes, a text file with one a line
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
+    pub(crate) labels: Option<PathBuf>,
+    /// auto (a GPU if there is one), cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true, help_heading = RUN)]
+    pub(crate) device: DeviceSpec,
+    /// What the network computes in: f32; or f16, for GPUs, its maps nearly the same; or bf16, for networks whose features f16 cannot
+    /// hold, less exact. A CPU is many times slower in 16 bits
+    #[arg(long, value_name = "KIND", default_value = "f32", value_parser = listed::<ForwardPrecision>(["f32", "f16", "bf16"]), hide_possible_values = true, help_heading = RUN)]
+    pub(crate) precision: ForwardPrecision,
+    /// Threads for pixels, and threads for the network on a CPU [default: all cores]
+    #[arg(long, value_name = "N", value_parser = crate::common::amount::threads, help_heading = RUN)]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Most pictures that the network takes at once; they must have one size there [default: on a GPU 16, or in a run of over
+    /// 1,000 pictures what a trial finds fastest; on a CPU four for each of several threads, at most 32, or fewer for a network
+    /// that has no faster form for inference]
+    #[arg(long, value_name = "N", value_parser = batch_size, help_heading = RUN)]
+    pub(crate) batch_size: Option<NonZeroUsize>,
+    /// The same bits for the same file in every run on a machine, with any --threads and --batch-size; on a CPU alone
+    ///
+    /// Without it, maps may differ in the last bits from run to run, and a pixel by one level: pictures go through the network
+    /// in batches as they come, and libtorch's sums depend on the batch. With it every picture goes through by itself.
+    #[arg(long, help_heading = RUN)]
+    pub(crate) deterministic: bool,
+    /// The most pixels (width × height) of a picture, with K, M or G for thousands, millions, thousand millions; larger ones
+    /// are errors
+    #[arg(long, value_name = "N", default_value = "200M", value_parser = pixels, help_heading = RUN)]
+    pub(crate) max_pixels: u64,
+    /// What pictures under way may take together, in bytes, with K, M or G (1024 each); a picture that needs more passes
+    /// alone
+    ///
+    /// It counts files, decoded pixels and what decoders work in, not the network. More lets more threads decode large
+    /// pictures at once.
+    #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = bytes, help_heading = RUN)]
+    pub(crate) memory: u64,
+    /// No progress bar and no summary; errors are still told, and damaged pictures
+    #[arg(long, short, help_heading = RUN)]
+    pub(crate) quiet: bool,
+}
+
+/// A usage error, as clap prints it: exit status 2.
+pub(crate) fn usage(message: impl std::fmt::Display) -> clap::Error {
+    Args::command().error(ErrorKind::ArgumentConflict, cbam_core::text::printable(&message.to_string()))
+}
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// The maps of a comparison.
+#[derive(Debug, Clone)]
+pub(crate) struct MapList(pub(crate) Vec<MapName>);
+
+/// Names separated by commas; the comma of `patch@X,Y` belongs to its name.
+fn map_list(text: &str) -> Result<MapList, String> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        match parts.last_mut() {
+            Some(point) if point.starts_with("patch@") && !point.contains(',') => *point = format!("{point},{part}"),
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    let mut names = Vec::with_capacity(parts.len());
+    for part in parts {
+        let name: MapName = parsed(&part)?;
+        if names.contains(&name) {
+            return Err(format!("{name} is named twice"));
+        }
+        names.push(name);
+    }
+    Ok(MapList(names))
+}
+
+/// The names of maps that can be completed: those that need no more, and the beginnings of the others.
+fn map_names() -> Vec<String> {
+    let others = ["fused", "spatial", "patch", "channel:", "rollout", "output:"].map(str::to_owned);
+    others.into_iter().chain(Method::ALL.map(|method| method.to_string())).collect()
+}
+
+fn batch_size(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .ok()
+        .filter(|size: &NonZeroUsize| size.get() <= 1024)
+        .ok_or_else(|| "not a number from 1 to 1024".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "not a number from 0 to 1".into())
+}
+
+/// A number of bytes: `512M` is 512 × 1024 × 1024.
+fn bytes(text: &str) -> Result<u64, String> {
+    amount(text, 1024).ok_or_else(|| "write a size from 1, such as 536870912, 512M or 2G".into())
+}
+
+fn fraction(text: &str) -> Result<f32, String> {
+    text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "not a number from 0 to 1".into())
+}

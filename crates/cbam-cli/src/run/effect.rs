@@ -1,0 +1,168 @@
+//! Options that would change nothing in this run: each is an error that says what it is for.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use cbam_core::classes::ClassChoice;
+use cbam_core::maps::{MapName, Method};
+use cbam_core::pipeline::Target;
+use cbam_core::render::PictureFormat;
+use clap::CommandFactory;
+
+use crate::common::foreign::OF_WEIGHTS;
+use crate::common::given::Effect;
+use crate::run::args::{Args, usage};
+use crate::run::request::Request;
+
+/// The options that decide how a network is opened, whatever is done with it.
+const OPENING: [&str; 11] = [
+    "weights",
+    "part",
+    "stride_in",
+    "pool_order",
+    "stem_pool",
+    "padding",
+    "arch",
+    "drop_attention",
+    "torchscript",
+    "device",
+    "threads",
+];
+
+impl Args {
+    /// Refuses an option that was given and changes nothing, as far as the command line tells.
+    pub(crate) fn check_effects(&self) -> Result<(), clap::Error> {
+        let network = self.of_network();
+        self.given.check::<Self>(&network)?;
+        if self.list_maps {
+            return self.check_alone("list_maps", &["torchscript_outputs", "torchscript_classes"]);
+        }
+        if self.check.is_some() {
+            return self.check_alone("check", &["tolerance", "precision", "torchscript_classes", "quiet"]);
+        }
+        self.check_format()?;
+        self.given.check::<Self>(&self.of_drawing())
+    }
+
+    /// With an option that looks at no picture nothing counts but that, `besides`, and what opens the network.
+    fn check_alone(&self, mode: &str, besides: &[&str]) -> Result<(), clap::Error> {
+        // A scripted network may take pictures of one size alone, with which it is tried when it is opened.
+        let sizes: &[&str] = if self.foreign.torchscript.is_some() { &["size", "square"] } else { &[] };
+        let counts = |option: &str| {
+            option == mode || [&OPENING[..], sizes, besides].iter().any(|options| options.contains(&option))
+        };
+        let command = Self::command();
+        let mut given = command.get_arguments().map(|argument| argument.get_id().as_str());
+        match given.find(|option| self.given.0.contains(*option) && !counts(option)) {
+            Some(option) => {
+                let [option, mode] = [option, mode].map(|name| name.replace('_', "-"));
+                Err(usage(format!("--{option} has no effect with --{mode}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a `--format` that contradicts the names of the outputs, where none takes its format from the option.
+    fn check_format(&self) -> Result<(), clap::Error> {
+        let Some(format) = self.format else { return Ok(()) };
+        let folders = self.out_dir.is_some() || self.panel_dir.is_some() || self.overlays_beside();
+        let files = [("--overlay", &self.overlay), ("--panel", &self.panel)];
+        let mut files = files.into_iter().filter_map(|(option, path)| path.as_ref().map(|path| (option, path)));
+        if folders || files.clone().any(|(_, path)| named_format(path).is_none()) {
+            return Ok(());
+        }
+        files
+            .find(|(_, path)| named_format(path).is_some_and(|named| named != format))
+            .map_or(Ok(()), |(option, path)| {
+                Err(usage(format!("{option} {} contradicts --format {format}", path.display())))
+            })
+    }
+
+    fn of_network(&self) -> [Effect<'static>; 3] {
+        let (weights, script) = (self.weights.is_some(), self.foreign.torchscript.is_some());
+        [
+            (
+                &["torchscript_outputs", "torchscript_classes"],
+                script,
+                "it names outputs of the network of --torchscript",
+            ),
+            (OF_WEIGHTS, weights, "it is for a file of --weights"),
+            (&["outputs"], weights || script, "it says what a network of --weights or --torchscript gives out"),
+        ]
+    }
+
+    fn of_drawing(&self) -> [Effect<'static>; 5] {
+        let maps = self.compare.as_ref().map_or(&self.map, |list| &list.0);
+        // Which map a scripted network shows by itself is known when it is open.
+        let any_map = maps.is_empty() && self.foreign.torchscript.is_some();
+        let made_by = |wanted: Method| {
+            any_map || maps.iter().any(|name| matches!(name, MapName::Explain { method, .. } if *method == wanted))
+        };
+        let beside = self.overlays_beside();
+        let pictures = [&self.overlay, &self.panel].into_iter().flatten();
+        let folders = self.out_dir.is_some() || self.panel_dir.is_some();
+        let drawn = beside || folders || pictures.clone().next().is_some();
+        let panel = self.panel.is_some() || self.panel_dir.is_some();
+        // An overlay of a channel gate is a chart, without colours.
+        let shown = if self.compare.is_some() { maps.as_slice() } else { maps.get(..1).unwrap_or_default() };
+        let chart = !shown.is_empty() && shown.iter().all(|name| matches!(name, MapName::Channel(_)));
+        let coloured = panel || (drawn && !chart);
+        let by_format = self.format.unwrap_or_default() == PictureFormat::Jpeg;
+        let jpeg = |path: &Path| named_format(path).map_or(by_format, |format| format == PictureFormat::Jpeg);
+        let jpegs = ((beside || folders) && by_format) || pictures.clone().any(|path| jpeg(path));
+        let look = if chart { "an overlay of a channel gate is a chart" } else { "no picture is drawn" };
+        [
+            (&["masks", "seed"], made_by(Method::Rise), "it is for --map rise"),
+            (&["window", "stride"], made_by(Method::Occlusion), "it is for --map occlusion"),
+            (&["scale", "colormap", "alpha", "opacity", "contour", "resample"], coloured, look),
+            (&["format"], drawn, "no picture is drawn"),
+            (&["jpeg_quality"], jpegs, "no picture is written as JPEG"),
+        ]
+    }
+
+    /// The options that were given and are for one method, if no map is named: which it will be, the network knows.
+    pub(crate) fn by_default(&self) -> Option<Vec<(&'static str, Method)>> {
+        let of_methods = [
+            ("masks", Method::Rise),
+            ("seed", Method::Rise),
+            ("window", Method::Occlusion),
+            ("stride", Method::Occlusion),
+        ];
+        let none_named = self.map.is_empty() && self.compare.is_none();
+        none_named.then(|| of_methods.into_iter().filter(|(option, _)| self.given.0.contains(*option)).collect())
+    }
+
+    /// Whether no output is named, so that overlays go beside their pictures.
+    fn overlays_beside(&self) -> bool {
+        let folders = [&self.out_dir, &self.panel_dir, &self.maps_dir];
+        let files = [&self.overlay, &self.panel, &self.json];
+        folders.into_iter().chain(files).all(Option::is_none)
+    }
+}
+
+impl Request {
+    /// Refuses names of classes that this run of so many pictures shows nowhere.
+    pub(crate) fn check_labels(&self, pictures: usize) -> Result<(), clap::Error> {
+        let outputs = &self.outputs;
+        let panel = outputs.panel.is_some() || outputs.panel_dir.is_some();
+        let sheet = self.options.compare && self.options.maps.iter().any(MapName::needs_class);
+        let asked = matches!(self.options.class, Some(ClassChoice::Name(_)));
+        let line = pictures == 1 && !self.quiet && !self.writes_stdout();
+        if self.labels.is_none() || panel || sheet || asked || line || self.json.is_some() {
+            return Ok(());
+        }
+        let purpose = "names of classes stand in reports (--json), panels and the line about a single picture";
+        Err(usage(format!("--labels has no effect here: {purpose}")))
+    }
+
+    /// Whether an output of the run goes to standard output.
+    pub(crate) fn writes_stdout(&self) -> bool {
+        let pictures = [&self.outputs.overlay, &self.outputs.panel].into_iter().flatten().map(|to| &to.target);
+        pictures.chain(&self.json).any(|target| matches!(target, Target::Stream(_)))
+    }
+}
+
+/// The format that a file's name says.
+fn named_format(path: &Path) -> Option<PictureFormat> {
+    path.extension().and_then(OsStr::to_str)?.parse().ok()
+}

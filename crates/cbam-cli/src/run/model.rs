@@ -1,0 +1,103 @@
+//! Opening the network.
+
+use std::time::{Duration, Instant};
+
+use cbam_core::maps::{MapName, Method};
+use cbam_core::network::NetworkFile;
+use cbam_core::photo::ImageSize;
+use cbam_core::text::printable_path;
+use cbam_core::{Error, Result};
+use ndarray::Array4;
+
+use crate::backend::Backend;
+use crate::common::doubts::options_for;
+use crate::common::duration::duration;
+use crate::common::opening::advised;
+use crate::run::request::{Model, ModelKind};
+
+/// Opens the network on the device that is asked for, in the form in which it runs. `note` is told what was assumed about it.
+pub(crate) fn open(
+    backend: &dyn Backend,
+    model: &Model,
+    note: &dyn Fn(&str),
+) -> Result<Box<dyn cbam_core::model::Model>> {
+    backend.ready(&model.how)?;
+    match &model.kind {
+        ModelKind::Script(script) => {
+            let (network, notes) = backend.script(script, &model.how)?;
+            for line in &notes {
+                note(line);
+            }
+            check_default(model, &*network, note)?;
+            Ok(network)
+        }
+        _ => backend.network(file(&model.kind, note)?, &model.how, &model.taken),
+    }
+}
+
+/// The network as its file has it; not a scripted one.
+pub(crate) fn file(kind: &ModelKind, note: &dyn Fn(&str)) -> Result<NetworkFile> {
+    let ModelKind::Weights { path, options } = kind else { return NetworkFile::pretrained() };
+    let file = NetworkFile::open(path, options).map_err(|error| advised(error, Some("--mean and --std")))?;
+    let say = options_for("else --size, --mean, --std; --check compares");
+    file.notes_with(&say).iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
+    Ok(file)
+}
+
+/// What follows from the map that a scripted network shows by itself: options that are for another are refused, and what
+/// takes long is told before.
+fn check_default(model: &Model, network: &dyn cbam_core::model::Model, note: &dyn Fn(&str)) -> Result<()> {
+    let (Some(options), Some(first)) = (&model.by_default, network.describe().maps.into_iter().next()) else {
+        return Ok(());
+    };
+    let idle = options.iter().find(|(_, method)| first != MapName::explain(*method));
+    if let Some((option, method)) = idle {
+        let message = format!("has no effect here: it is for --map {method}, and this network shows {first} by itself");
+        return Err(Error::argument(format!("--{option}"), message));
+    }
+    if first == MapName::explain(Method::Rise) {
+        let seconds = pace(network)?.as_secs_f64() * f64::from(model.masks);
+        let cost = format!("the network runs {} times for each picture, about {}", model.masks, duration(seconds));
+        let shorter = "--masks N makes it shorter, --map occlusion too";
+        note(&format!("it gives out its classes alone, so the map is rise: {cost}; {shorter}"));
+    }
+    Ok(())
+}
+
+/// How long a network takes for one picture: the best of three, as TorchScript makes code faster at first.
+fn pace(network: &dyn cbam_core::model::Model) -> Result<Duration> {
+    let Some(features) = network.features() else { return Ok(Duration::ZERO) };
+    let size = network.describe().preprocess.network_size(ImageSize::new(1, 1));
+    let grey = Array4::zeros((1, 3, size.height as usize, size.width as usize));
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let start = Instant::now();
+        features.logits(grey.view())?;
+        best = best.min(start.elapsed());
+    }
+    Ok(best)
+}
+
+/// The names of the network's maps, one a line.
+pub(crate) fn list_maps(backend: &dyn Backend, model: &Model) -> Result<String> {
+    let network = open(backend, model, &|_| {})?.describe();
+    let name = |name: &MapName| match name {
+        MapName::Explain { method, .. } if method.needs_stage() => format!("{method}[:STAGE]"),
+        name => name.to_string(),
+    };
+    let mut names: Vec<_> = network.maps.iter().map(name).collect();
+    if names.iter().any(|name| name == "patch") {
+        names.push("patch@X,Y".into());
+    }
+    let stages = network.places.join(", ");
+    if let (Some(place), false) = (&network.default_place, stages.is_empty()) {
+        names.push(format!("STAGE is one of {stages}; without one it is {place}."));
+    }
+    if !network.without_gradient.is_empty() {
+        let follow = Method::ALL.into_iter().filter(|method| method.needs_gradient());
+        let follow: Vec<_> = follow.map(|method| method.to_string()).collect();
+        let stages = network.without_gradient.join(", ");
+        names.push(format!("{} at {stages} need the full build.", follow.join(", ")));
+    }
+    Ok(names.join("\n") + "\n")
+}

@@ -1,0 +1,201 @@
+//! Which files a run will write: planned for all pictures before any work.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Read, stdin, stdout};
+use std::path::{Path, PathBuf};
+
+use cbam_core::Error;
+use cbam_core::maps::MapName;
+use cbam_core::photo::{LeftOut, Limits};
+use cbam_core::pipeline::{Destination, Job, Source, Target};
+use cbam_core::render::PictureFormat;
+use cbam_core::text::printable_path;
+
+use crate::common::claims::Claims;
+use crate::common::start::stdout_is_open;
+use crate::run::args::usage;
+use crate::run::clash;
+use crate::run::request::{Outputs, Request, only_one};
+use crate::run::scan::{Found, Picture, scan};
+
+/// The work of a run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) jobs: Vec<Job>,
+    /// Inputs that gave no picture.
+    pub(crate) problems: Vec<Error>,
+    /// What is worth knowing before the work: files left out, outputs in folders of their own.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Finds the pictures and gives each its output files.
+///
+/// Two outputs of one name, and outputs over inputs, are usage errors.
+pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
+    let Outputs { overlay, panel, out_dir, panel_dir, maps_dir, beside, format } = &request.outputs;
+    let folders: Vec<_> = [out_dir, panel_dir, maps_dir].into_iter().flatten().map(PathBuf::as_path).collect();
+    clash::check_inputs(&request.inputs)?;
+    let Found { mut pictures, problems, folders: walked } = scan(&request.inputs, &folders);
+    let mut notes = left_out(&walked);
+    let inputs: Vec<PathBuf> = walked.into_iter().map(|(folder, _)| folder).collect();
+    if !inputs.is_empty() {
+        for (option, given) in [("--overlay", overlay.is_some()), ("--panel", panel.is_some())] {
+            if given {
+                return Err(usage(only_one(option)));
+            }
+        }
+    }
+    for folder in [out_dir, panel_dir].into_iter().flatten() {
+        if let Some(input) = inputs.iter().find(|input| same(input, folder)) {
+            return Err(usage(format!("{} is an input folder: pictures cannot be written into it", input.display())));
+        }
+    }
+    let mut claims = Claims::default();
+    for picture in &pictures {
+        claims.read("the picture", &picture.path);
+    }
+    for (option, path) in request.files() {
+        claims.read(option, path);
+    }
+    for (option, target) in request.targets() {
+        let path = match target {
+            Target::File(path) => path,
+            Target::Stream(_) => standard_output(option)?,
+        };
+        claims.write(option, path).map_err(usage)?;
+    }
+
+    if (*beside || !folders.is_empty()) && clash::part(&mut pictures, &inputs, *beside)? {
+        notes.push(
+            "pictures of several folders have one name: the outputs of each folder are in a folder of its name".into(),
+        );
+    }
+    let names = Names::new(&pictures, *beside);
+    let mut jobs = Vec::with_capacity(pictures.len());
+    for picture in pictures {
+        let base = names.base(&picture);
+        let in_folder = |folder: &PathBuf| file(append(&folder.join(&base), ".", format.extension()), *format);
+        let mut overlay = overlay.clone().or_else(|| out_dir.as_ref().map(in_folder));
+        if *beside {
+            let kind = if request.options.compare { "-compare." } else { "-overlay." };
+            overlay = Some(file(append(&base, kind, format.extension()), *format));
+        }
+        let panel = panel.clone().or_else(|| panel_dir.as_ref().map(in_folder));
+        let maps: Vec<_> =
+            maps_dir.iter().flat_map(|folder| map_files(&folder.join(&base), &request.options.maps)).collect();
+        for path in [&overlay, &panel].into_iter().flatten().filter_map(path).chain(maps.iter().map(PathBuf::as_path)) {
+            claims.write(&picture.path.to_string_lossy(), path).map_err(usage)?;
+        }
+        let source = Source::File(picture.path);
+        jobs.push(Job { source, overlay, panel, maps });
+    }
+    Ok(Plan { jobs, problems, notes })
+}
+
+/// What the folders held that is left out, a line for each.
+fn left_out(walked: &[(PathBuf, LeftOut)]) -> Vec<String> {
+    let told = walked.iter().filter(|(_, left_out)| !left_out.is_empty());
+    told.map(|(folder, left_out)| format!("{}: left out: {left_out}", printable_path(folder))).collect()
+}
+
+impl Plan {
+    /// Reads standard input, if it is one of the pictures: the whole of it, up to the limit for a picture. If that fails, it is
+    /// one of the problems.
+    pub(crate) fn read_stdin(&mut self, limits: &Limits) -> cbam_core::Result<()> {
+        let is_stdin = |job: &Job| job.source == Source::File("-".into());
+        let Some(place) = self.jobs.iter().position(is_stdin) else { return Ok(()) };
+        if stdin().is_terminal() {
+            let message = "standard input is a terminal: send a picture through a pipe, as in cbam-run - < photo.jpg";
+            return Err(Error::argument("-", message));
+        }
+        let mut bytes = Vec::new();
+        match stdin().lock().take(limits.max_bytes.saturating_add(1)).read_to_end(&mut bytes) {
+            Ok(_) => self.jobs[place].source = Source::Bytes { name: "-".into(), bytes: bytes.into() },
+            Err(error) => {
+                self.jobs.remove(place);
+                self.problems.push(Error::io("standard input")(error));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether two paths are one folder that exists.
+fn same(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The name of standard output, if `option` can be written to it.
+fn standard_output(option: &str) -> Result<&'static Path, clap::Error> {
+    if !stdout_is_open() {
+        return Err(usage(format!("{option} -: standard output is closed")));
+    }
+    if option != "--json" && stdout().is_terminal() {
+        return Err(usage(format!("{option} -: standard output is a terminal, which shows no pictures: name a file")));
+    }
+    Ok(Path::new("-"))
+}
+
+fn file(path: PathBuf, format: PictureFormat) -> Destination {
+    Destination { target: Target::File(path), format }
+}
+
+fn path(destination: &Destination) -> Option<&Path> {
+    match &destination.target {
+        Target::File(path) => Some(path),
+        Target::Stream(_) => None,
+    }
+}
+
+/// `BASE.npy`, or `BASE.MAP.npy` for each of several maps.
+fn map_files(base: &Path, maps: &[MapName]) -> Vec<PathBuf> {
+    match maps {
+        [] | [_] => vec![append(base, ".", "npy")],
+        maps => maps.iter().map(|name| append(base, &format!(".{}.", file_part(name)), "npy")).collect(),
+    }
+}
+
+/// A map's name without the characters that some file systems refuse: `spatial-stage5`, `patch-at-3-4`.
+fn file_part(name: &MapName) -> String {
+    name.to_string().replace('@', "-at-").replace([':', ',', '/'], "-")
+}
+
+fn append(base: &Path, join: &str, extension: &str) -> PathBuf {
+    let mut path = OsString::from(base);
+    path.push(join);
+    path.push(extension);
+    path.into()
+}
+
+/// The name of each picture's outputs, without extension: its stem, or its whole file name where two pictures have one
+/// stem.
+struct Names {
+    beside: bool,
+    stems: HashMap<PathBuf, usize>,
+}
+
+impl Names {
+    fn new(pictures: &[Picture], beside: bool) -> Self {
+        let mut names = Self { beside, stems: HashMap::with_capacity(pictures.len()) };
+        for picture in pictures {
+            *names.stems.entry(names.place(picture).with_extension("")).or_default() += 1;
+        }
+        names
+    }
+
+    /// Outputs beside the pictures are told apart by where the pictures are; others by where they lie in the mirror.
+    fn place<'p>(&self, picture: &'p Picture) -> &'p Path {
+        if self.beside { &picture.path } else { &picture.relative }
+    }
+
+    fn base(&self, picture: &Picture) -> PathBuf {
+        let place = self.place(picture);
+        let stem = place.with_extension("");
+        if self.stems.get(&stem).is_some_and(|count| *count > 1) { place.to_owned() } else { stem }
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

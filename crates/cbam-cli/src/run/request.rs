@@ -1,0 +1,296 @@
+//! The command line resolved into a validated request. Nothing here touches a file or a device.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use cbam_core::device::ForwardPrecision;
+use cbam_core::explain::ExplainOptions;
+use cbam_core::files::{check_folder, check_writable};
+use cbam_core::maps::Method;
+use cbam_core::network::OpenOptions;
+use cbam_core::photo::Limits;
+use cbam_core::pipeline::{Destination, Options, Stream, Target};
+use cbam_core::render::{Overlay, PictureFormat};
+
+use crate::backend::{How, Taken};
+use crate::common::foreign::Script;
+use crate::run::args::{Args, usage};
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Print the names of the network's maps.
+    ListMaps(Model),
+    /// Compare the network with a reference, within a tolerance.
+    Check { model: Model, reference: PathBuf, tolerance: f64, quiet: bool },
+    /// Look at pictures.
+    Run(Box<Request>),
+}
+
+/// The network and what it runs on.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) kind: ModelKind,
+    pub(crate) how: How,
+    /// How it is taken, where that is not its own way.
+    pub(crate) taken: Taken,
+    /// If no map is named: options that are for the map of one method alone.
+    pub(crate) by_default: Option<Vec<(&'static str, Method)>>,
+    /// How many masks [`Method::Rise`] draws.
+    pub(crate) masks: u32,
+}
+
+/// Where the network comes from.
+#[derive(Debug)]
+pub(crate) enum ModelKind {
+    /// Built in.
+    Bundled,
+    /// A weights file, and what it does not say itself.
+    Weights { path: PathBuf, options: OpenOptions },
+    /// A scripted network.
+    Script(Script),
+}
+
+/// A run.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) outputs: Outputs,
+    pub(crate) json: Option<Target>,
+    pub(crate) options: Options,
+    /// The names of the classes, one a line.
+    pub(crate) labels: Option<PathBuf>,
+    pub(crate) model: Model,
+    pub(crate) quiet: bool,
+}
+
+/// One input argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// `-`.
+    Stdin,
+    /// A picture or a folder: not looked at yet.
+    Path(PathBuf),
+}
+
+/// Where results go.
+#[derive(Debug, Default)]
+pub(crate) struct Outputs {
+    /// Of the only picture.
+    pub(crate) overlay: Option<Destination>,
+    /// Of the only picture.
+    pub(crate) panel: Option<Destination>,
+    pub(crate) out_dir: Option<PathBuf>,
+    pub(crate) panel_dir: Option<PathBuf>,
+    pub(crate) maps_dir: Option<PathBuf>,
+    /// No output was named: an overlay beside each picture.
+    pub(crate) beside: bool,
+    /// Of pictures whose name is made up here.
+    pub(crate) format: PictureFormat,
+}
+
+impl Request {
+    /// The files that are read beside the pictures, by their options.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let network = match &self.model.kind {
+            ModelKind::Bundled => None,
+            ModelKind::Weights { path, .. } => Some(("--weights", path)),
+            ModelKind::Script(script) => Some(("--torchscript", &script.path)),
+        };
+        let labels = self.labels.as_ref().map(|path| ("--labels", path));
+        network.into_iter().chain(labels).map(|(option, path)| (option, path.as_path()))
+    }
+
+    /// What is written once in the run, or to standard output, by its option.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (&'static str, &Target)> {
+        let streams = [("--overlay", &self.outputs.overlay), ("--panel", &self.outputs.panel)];
+        let streams = streams.into_iter().filter_map(|(option, to)| match to {
+            Some(Destination { target: target @ Target::Stream(_), .. }) => Some((option, target)),
+            _ => None,
+        });
+        self.json.as_ref().map(|target| ("--json", target)).into_iter().chain(streams)
+    }
+}
+
+impl Request {
+    /// Makes sure that the outputs that are named can be written, before any work.
+    pub(crate) fn check_outputs(&self) -> cbam_core::Result<()> {
+        let Outputs { overlay, panel, out_dir, panel_dir, maps_dir, .. } = &self.outputs;
+        for to in [overlay, panel].into_iter().flatten().map(|to| &to.target).chain(&self.json) {
+            if let Target::File(path) = to {
+                check_writable(path)?;
+            }
+        }
+        [out_dir, panel_dir, maps_dir].into_iter().flatten().try_for_each(|folder| check_folder(folder))
+    }
+}
+
+impl Args {
+    /// Checks what clap cannot, and fills in the defaults.
+    pub(crate) fn resolve(self) -> Result<Command, clap::Error> {
+        self.check_effects()?;
+        let model = self.model()?;
+        let threads = model.how.threads;
+        if self.list_maps {
+            return Ok(Command::ListMaps(model));
+        }
+        if let Some(reference) = self.check {
+            return Ok(Command::Check { model, reference, tolerance: self.tolerance, quiet: self.quiet });
+        }
+        let inputs: Vec<_> = self.inputs.into_iter().map(input).collect();
+        let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();
+        if stdin > 1 {
+            return Err(usage("standard input ('-') can be read only once"));
+        }
+        let to_stdout = [&self.overlay, &self.panel, &self.json].into_iter().flatten().filter(|path| is_dash(path));
+        if to_stdout.count() > 1 {
+            return Err(usage("only one of --overlay, --panel and --json can go to standard output ('-')"));
+        }
+        for (option, given) in [("--overlay", self.overlay.is_some()), ("--panel", self.panel.is_some())] {
+            if given && inputs.len() > 1 {
+                return Err(usage(only_one(option)));
+            }
+        }
+        for (file, folder, names) in [
+            (self.overlay.is_some(), self.out_dir.is_some(), "--overlay and --out-dir"),
+            (self.panel.is_some(), self.panel_dir.is_some(), "--panel and --panel-dir"),
+        ] {
+            if file && folder {
+                return Err(usage(format!("{names} are for one and for many pictures: use one of them")));
+            }
+        }
+        if self.map.len() > 1 && self.maps_dir.is_none() {
+            return Err(usage("several --map need --maps-dir: an overlay shows one map"));
+        }
+        let format = self.format.unwrap_or_default();
+        let outputs = Outputs {
+            overlay: self.overlay.map(|path| destination("--overlay", path, self.format)).transpose()?,
+            panel: self.panel.map(|path| destination("--panel", path, self.format)).transpose()?,
+            out_dir: self.out_dir,
+            panel_dir: self.panel_dir,
+            maps_dir: self.maps_dir,
+            beside: false,
+            format,
+        };
+        let beside = !outputs.any() && self.json.is_none();
+        let drawn = beside || outputs.overlay.is_some() || outputs.out_dir.is_some();
+        if self.compare.is_some() && !drawn {
+            return Err(usage("--compare draws a sheet: name a place for it with --overlay FILE or --out-dir DIR"));
+        }
+        let stride = self.stride.unwrap_or(self.window.div_ceil(2));
+        if stride > self.window {
+            let message = format!("--stride {stride} is over --window {}: it would leave gaps", self.window);
+            return Err(usage(message));
+        }
+        if beside && stdin > 0 {
+            return Err(usage("standard input has no place of its own: name an output, such as --overlay FILE"));
+        }
+        Ok(Command::Run(Box::new(Request {
+            inputs,
+            outputs: Outputs { beside, ..outputs },
+            json: self.json.map(target),
+            options: Options {
+                compare: self.compare.is_some(),
+                maps: self.compare.map_or(self.map, |list| list.0),
+                class: self.class,
+                explain: ExplainOptions::default()
+                    .with_masks(self.masks as usize)
+                    .with_seed(self.seed)
+                    .with_window(self.window as usize)
+                    .with_stride(stride as usize),
+                scale: self.scale,
+                overlay: Overlay {
+                    colormap: self.colormap,
+                    alpha: self.alpha,
+                    opacity: self.opacity,
+                    contour: self.contour,
+                    resample: self.resample,
+                },
+                short_side: self.size,
+                threads,
+                batch_size: self.batch_size,
+                jpeg_quality: self.jpeg_quality,
+                limits: Limits::of_pixels(self.max_pixels),
+                memory: self.memory,
+                ..Options::default()
+            },
+            labels: self.labels,
+            model,
+            quiet: self.quiet,
+        })))
+    }
+}
+
+impl Args {
+    fn model(&self) -> Result<Model, clap::Error> {
+        let kind = self.model_kind();
+        if matches!(kind, ModelKind::Script(_)) && self.precision != ForwardPrecision::F32 {
+            return Err(usage("--precision does not go with --torchscript: such a file has its own"));
+        }
+        let how = How::on(self.device, self.threads);
+        let how = How { precision: self.precision, deterministic: self.deterministic, ..how };
+        Ok(Model {
+            kind,
+            how,
+            taken: Taken { input: self.foreign.input_change(), outputs: self.foreign.outputs },
+            by_default: self.by_default(),
+            masks: self.masks,
+        })
+    }
+
+    fn model_kind(&self) -> ModelKind {
+        match (self.foreign.script(self.size), &self.weights) {
+            (Some(script), _) => ModelKind::Script(script),
+            (None, Some(path)) => ModelKind::Weights { path: path.clone(), options: self.opening.options() },
+            (None, None) => ModelKind::Bundled,
+        }
+    }
+}
+
+impl Outputs {
+    pub(crate) fn any(&self) -> bool {
+        self.overlay.is_some()
+            || self.panel.is_some()
+            || self.out_dir.is_some()
+            || self.panel_dir.is_some()
+            || self.maps_dir.is_some()
+    }
+}
+
+/// The message about an option that is for one picture.
+pub(crate) fn only_one(option: &str) -> String {
+    let folder = if option == "--panel" { "--panel-dir" } else { "--out-dir" };
+    format!("{option} is for one picture; use {folder} for several")
+}
+
+fn is_dash(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn input(path: PathBuf) -> Input {
+    if is_dash(&path) { Input::Stdin } else { Input::Path(path) }
+}
+
+fn target(path: PathBuf) -> Target {
+    if is_dash(&path) { Target::Stream(Stream::new("standard output", std::io::stdout())) } else { Target::File(path) }
+}
+
+/// A picture file and its format: that of the extension, or else of `--format`.
+fn destination(option: &str, path: PathBuf, format: Option<PictureFormat>) -> Result<Destination, clap::Error> {
+    let extension = path.extension().and_then(OsStr::to_str);
+    let by_name = extension.map(str::parse::<PictureFormat>).transpose();
+    let format = match (by_name, format) {
+        _ if is_dash(&path) => format.unwrap_or_default(),
+        (Ok(Some(named)), _) => named,
+        (Ok(None) | Err(_), Some(given)) => given,
+        (Ok(None), None) => {
+            return Err(usage(format!("{option} {}: add an extension such as .png, or --format", path.display())));
+        }
+        (Err(error), None) => return Err(usage(format!("{option} {}: {error}", path.display()))),
+    };
+    Ok(Destination { target: target(path), format })
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,78 @@
+//! `cbam-weights`: looks into weights files, converts and compares them.
+
+pub(crate) mod args;
+mod inspect;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use cbam_core::Error;
+use cbam_core::files::check_writable;
+use cbam_core::text::printable;
+use cbam_core::weights::{Checkpoint, Precision};
+
+use crate::backend::Backend;
+use crate::common::claims::Claims;
+use crate::common::opening::Opening;
+use crate::common::{self, Called, print, say, status};
+
+use args::{Cli, Command, Reading};
+
+/// What `diff` exits with if the files differ; if it cannot compare them or print what differs, with
+/// [`status::NOTHING_DONE`].
+const DIFFERENT: u8 = 1;
+
+/// Runs the program, and ends the process.
+pub fn main(backend: &dyn Backend, called: &Called) -> ! {
+    common::end(match common::arguments::<Cli>(backend, called, || common::end_at_once()).command {
+        Command::Inspect { file, keep_prefixes, opening } => {
+            inspect(&Reading { part: opening.doubts.part.clone(), keep_prefixes }, &opening, file)
+        }
+        Command::Convert { input, output, reading, half_matrices, metadata } => {
+            let precision = if half_matrices { Precision::HalfMatrices } else { Precision::Keep };
+            convert(&reading, input, output, precision, metadata)
+        }
+        Command::Diff { first, second, tolerance } => diff(first, second, tolerance),
+    });
+}
+
+fn inspect(reading: &Reading, opening: &Opening, file: PathBuf) -> Result<u8> {
+    let text = inspect::describe(&reading.open(file)?, opening)?;
+    Ok(print(&text).map_or_else(common::failed, |()| status::DONE))
+}
+
+fn convert(
+    reading: &Reading,
+    input: PathBuf,
+    output: PathBuf,
+    precision: Precision,
+    metadata: Vec<(String, String)>,
+) -> Result<u8> {
+    let mut claims = Claims::default();
+    claims.read("the input", &input);
+    claims.write("output", &output).map_err(|message| Error::argument("output", message))?;
+    check_writable(&output)?;
+    let mut checkpoint = reading.open(input)?;
+    let wrapping = checkpoint.wrapping().to_string();
+    if !wrapping.is_empty() {
+        say(wrapping);
+    }
+    checkpoint.drop_counters();
+    checkpoint.metadata.extend(metadata);
+    Ok(checkpoint.save(output, precision).map_or_else(common::failed, |()| status::DONE))
+}
+
+/// Prints the differences of two files, one a line; the exit status says whether there are any.
+fn diff(first: PathBuf, second: PathBuf, tolerance: f64) -> Result<u8> {
+    let (first, second) = (Checkpoint::open(first)?, Checkpoint::open(second)?);
+    let differences = first.differences(&second, tolerance);
+    let mut text = String::new();
+    for difference in &differences {
+        writeln!(text, "{}", printable(&difference.to_string()))?;
+    }
+    let all: std::collections::BTreeSet<_> = first.tensors.keys().chain(second.tensors.keys()).collect();
+    writeln!(text, "{} tensors the same, {} differ", all.len() - differences.len(), differences.len())?;
+    print(&text)?;
+    Ok(if differences.is_empty() { status::DONE } else { DIFFERENT })
+}

@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny help run build test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install uninstall \
+.PHONY: cargo-deny help run build light test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
 	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints odd-pictures
 .DEFAULT_GOAL := help
 
@@ -26,9 +26,12 @@ run: build ## Lay the attention over a photo: make run IMAGE=photo.jpg OVERLAY=o
 build: $(libtorch_needed) ## Build the programs
 	$(CARGO) build $(PROFILE) --bins
 
+light: ## Build the light programs: one file, CPUs alone, without libtorch
+	$(CARGO) build $(PROFILE) -p cbam-cli
+
 test: $(libtorch_needed) models ## Run every test
 	$(CARGO) test $(PROFILE)
-	$(CARGO) test $(PROFILE) -p cbam-core -p cbam-lite0 # by themselves, and so without libtorch
+	$(CARGO) test $(PROFILE) -p cbam-core -p cbam-lite0 -p cbam-cli # by themselves, and so without libtorch
 
 examples: $(libtorch_needed) ## Run the examples
 	@mkdir -p target/examples
@@ -48,7 +51,10 @@ clippy: $(libtorch_needed)
 library: $(libtorch_needed)
 	$(CARGO) check $(PROFILE) --lib --no-default-features
 	$(CARGO) check $(PROFILE) -p cbam-core
-	@! $(CARGO) tree -q -p cbam-core -i tch 2>/dev/null | grep . || { echo "cbam-core has come to need tch" >&2; exit 1; }
+	$(CARGO) check $(PROFILE) -p cbam-cli --no-default-features
+	@for package in cbam-core cbam-cli; do \
+		! $(CARGO) tree -q -p $$package -i tch 2>/dev/null | grep . || { echo "$$package has come to need tch" >&2; exit 1; }; \
+	done
 
 wasm: ## Build cbam-core for a browser (WebAssembly), with rustup's target or Debian's rustc-web
 	@CARGO="$(CARGO)" scripts/wasm.sh
@@ -115,6 +121,9 @@ gpu-check: gpu-check-bundle ## Tests, maps and speed on this machine's GPU; pyth
 
 install: build ## Install the programs, their libraries, man pages and completions below PREFIX (~/.local)
 	@scripts/install.sh "$(PREFIX)" "$(TARGET)/release"
+
+install-light: light ## Install the light programs, one file, with man pages and completions below PREFIX (~/.local)
+	@scripts/install.sh "$(PREFIX)" "$(TARGET)/release" light
 
 uninstall: ## Take away what install put below PREFIX
 	@scripts/uninstall.sh "$(PREFIX)"

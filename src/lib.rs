@@ -51,6 +51,8 @@ pub use cbam_core::{
     Error, Remedy, Result, classes, device, eval, files, kernels, maps, model, photo, pipeline, render, text,
 };
 pub use host::FromTensor;
+/// The crates whose types stand in this one's functions, of the versions that it takes.
+pub use {image, ndarray, tch};
 
 /// The README's code runs as tests.
 #[cfg(doctest)]

@@ -1,6 +1,7 @@
 //! What opens networks for the programs.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use cbam_core::Result;
 use cbam_core::classes::Outputs;
@@ -8,8 +9,6 @@ use cbam_core::device::{DeviceSpec, ForwardPrecision};
 use cbam_core::model::Model;
 use cbam_core::network::{Agreement, NetworkConfig, NetworkFile, Reference};
 use cbam_core::photo::Preprocess;
-
-use crate::common::foreign::{InputChange, Script};
 
 /// What opens networks, and runs them.
 pub trait Backend: Sync {
@@ -89,5 +88,43 @@ impl Taken {
     /// How a network takes pictures in the end.
     pub fn preprocess(&self, config: &NetworkConfig) -> Preprocess {
         self.input.apply(config.preprocess())
+    }
+}
+
+/// What of a network's input is not as the network has it by itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InputChange {
+    /// In pixels of 0 to 255.
+    pub mean: Option<[f32; 3]>,
+    /// Likewise.
+    pub std: Option<[f32; 3]>,
+    /// Squares, whatever the picture.
+    pub square: bool,
+}
+
+/// A scripted network, how it sees pictures, and what is said of its outputs.
+#[derive(Debug)]
+pub struct Script {
+    /// Its file.
+    pub path: PathBuf,
+    /// How it takes pictures.
+    pub preprocess: Preprocess,
+    /// Its outputs that are maps, counted from 0; none stands for all that have the shape.
+    pub maps: Option<Vec<usize>>,
+    /// The one that is of the classes; none stands for the first that has the shape.
+    pub classes: Option<usize>,
+    /// What the numbers for the classes are, if that is said.
+    pub outputs: Option<Outputs>,
+}
+
+impl InputChange {
+    /// A network's own way, changed.
+    pub fn apply(&self, own: Preprocess) -> Preprocess {
+        Preprocess {
+            mean: self.mean.unwrap_or(own.mean),
+            std: self.std.unwrap_or(own.std),
+            max_ratio: if self.square { 1 } else { own.max_ratio },
+            ..own
+        }
     }
 }

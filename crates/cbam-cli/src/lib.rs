@@ -12,5 +12,4 @@ pub mod light;
 pub mod run;
 pub mod weights;
 
-pub use backend::{Backend, Compared, How, Taken};
-pub use common::foreign::Script;
+pub use backend::{Backend, Compared, How, InputChange, Script, Taken};

@@ -9,8 +9,7 @@ use cbam_core::network::{InferenceNetwork, NetworkFile, Reference};
 use cbam_core::{Error, Result};
 use clap::Command;
 
-use crate::backend::{Backend, Compared, How, Taken};
-use crate::common::foreign::Script;
+use crate::backend::{Backend, Compared, How, Script, Taken};
 use crate::common::{Called, command, end, leave, manual, printed};
 
 /// Where what this build lacks is to be had.

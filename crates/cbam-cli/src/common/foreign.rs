@@ -6,6 +6,7 @@ use cbam_core::classes::Outputs;
 use cbam_core::photo::Preprocess;
 use clap::{Args, ValueHint};
 
+use crate::backend::{InputChange, Script};
 use crate::common::values::listed;
 
 /// The options about a weights file, by the names of their fields. clap forgets what they require beside what `--weights` conflicts with.
@@ -50,32 +51,6 @@ pub struct Foreign {
     pub square: bool,
 }
 
-/// What of a network's input is not as the network has it by itself.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct InputChange {
-    /// In pixels of 0 to 255.
-    pub mean: Option<[f32; 3]>,
-    /// Likewise.
-    pub std: Option<[f32; 3]>,
-    /// Squares, whatever the picture.
-    pub square: bool,
-}
-
-/// A scripted network, how it sees pictures, and what is said of its outputs.
-#[derive(Debug)]
-pub struct Script {
-    /// Its file.
-    pub path: PathBuf,
-    /// How it takes pictures.
-    pub preprocess: Preprocess,
-    /// Its outputs that are maps, counted from 0; none stands for all that have the shape.
-    pub maps: Option<Vec<usize>>,
-    /// The one that is of the classes; none stands for the first that has the shape.
-    pub classes: Option<usize>,
-    /// What the numbers for the classes are, if that is said.
-    pub outputs: Option<Outputs>,
-}
-
 impl Foreign {
     /// The scripted network that is named, if one is; it sees pictures of this short side, or of the usual one.
     pub fn script(&self, short_side: Option<u32>) -> Option<Script> {
@@ -94,18 +69,6 @@ impl Foreign {
     pub fn input_change(&self) -> InputChange {
         let in_pixels = |values: [f32; 3]| values.map(|value| 255.0 * value);
         InputChange { mean: self.mean.map(in_pixels), std: self.std.map(in_pixels), square: self.square }
-    }
-}
-
-impl InputChange {
-    /// A network's own way, changed.
-    pub fn apply(&self, own: Preprocess) -> Preprocess {
-        Preprocess {
-            mean: self.mean.unwrap_or(own.mean),
-            std: self.std.unwrap_or(own.std),
-            max_ratio: if self.square { 1 } else { own.max_ratio },
-            ..own
-        }
     }
 }
 

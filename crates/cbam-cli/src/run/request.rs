@@ -12,8 +12,7 @@ use cbam_core::photo::Limits;
 use cbam_core::pipeline::{Destination, Options, Stream, Target};
 use cbam_core::render::{Overlay, PictureFormat};
 
-use crate::backend::{How, Taken};
-use crate::common::foreign::Script;
+use crate::backend::{How, Script, Taken};
 use crate::run::args::{Args, usage};
 
 /// What the command line asks for.

@@ -4,7 +4,7 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 
-use ndarray::{Array, ArrayD, ArrayView, ArrayViewD, CowArray, Dimension, Ix2};
+use ndarray::{Array, ArrayD, ArrayView, Dimension, Ix2};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::maps::{AttentionMap, MapRange};
@@ -59,17 +59,6 @@ pub(crate) fn to_host<D: Dimension>(tensor: &Tensor) -> Result<Array<f32, D>> {
     })
 }
 
-/// As [`to_host`], but where it lies if that is as good.
-pub(crate) fn on_host<D: Dimension>(tensor: &Tensor) -> Result<CowArray<'_, f32, D>> {
-    // SAFETY: the view borrows the tensor, which nobody writes to in place meanwhile: what does that in this crate (an optimizer, a
-    // loader) owns the tensors that it writes to, and hands out none of them while it does.
-    let lies = unsafe { values(tensor) }.and_then(|values| ArrayViewD::from_shape(sides(tensor), values).ok());
-    match lies.and_then(|view| view.into_dimensionality().ok()) {
-        Some(view) => Ok(view.into()),
-        None => Ok(to_host::<D>(tensor)?.into()),
-    }
-}
-
 /// The numbers of a tensor where it lies; none if it is not in f32, on the CPU and without gaps.
 ///
 /// # Safety
@@ -82,7 +71,7 @@ pub(crate) unsafe fn values(tensor: &Tensor) -> Option<&[f32]> {
     if tensor.numel() == 0 {
         return Some(&[]); // libtorch has no address for nothing
     }
-    // SAFETY: so many numbers lie there for as long as the tensor lives, and the caller promises that nobody writes to them.
+    // SAFETY: as many numbers lie there for as long as the tensor lives, and the caller promises that nobody writes to them.
     Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast_const().cast(), tensor.numel()) })
 }
 
@@ -93,7 +82,7 @@ pub(crate) fn filled(shape: &[i64], fill: impl FnOnce(&mut [f32]) -> Result<()>)
         fill(&mut [])?;
         return Ok(tensor);
     }
-    // SAFETY: so many numbers lie there, and nobody else has the tensor.
+    // SAFETY: as many numbers lie there, and nobody else has the tensor.
     fill(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) })?;
     Ok(tensor)
 }
@@ -268,7 +257,6 @@ mod tests {
             assert_eq!(tensor.size(), [2, 3, 4, 5]);
             assert_eq!(tensor.stride()[1] == 1, together);
             assert_eq!(to_host::<Ix4>(&tensor).unwrap(), array);
-            assert_eq!(on_host::<Ix4>(&tensor).unwrap(), array);
         }
         assert_eq!(to_tensor(Array4::<f32>::zeros((0, 3, 4, 5)).view()).unwrap().size(), [0, 3, 4, 5]);
         assert!(to_host::<Ix4>(&Tensor::zeros([2, 3], (Kind::Float, Device::Cpu))).is_err());

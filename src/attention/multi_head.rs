@@ -14,7 +14,7 @@ use tch::{Tensor, nn};
 use super::scaled_dot_product::{AttentionOutput, scaled_dot_product, scaled_dot_product_fused};
 use super::{check, init};
 use crate::Result;
-use crate::host::{filled, on_host, to_host};
+use crate::host::{filled, to_host};
 use crate::kernels::{Clamp, Heads, Map, Pointwise};
 
 const LAYER: &str = "MultiHeadAttention";
@@ -93,9 +93,9 @@ pub struct MultiHeadAttention {
 
 /// A linear layer as a kernel.
 fn kernel(layer: &nn::Linear) -> Result<Pointwise> {
-    let weight = on_host::<Ix2>(&layer.ws)?;
+    let weight = to_host::<Ix2>(&layer.ws)?;
     let bias = layer.bs.as_ref().map(to_host::<Ix1>).transpose()?.unwrap_or_else(|| Array1::zeros(weight.nrows()));
-    let (weight, bias) = (weight.as_standard_layout(), bias.into_raw_vec_and_offset().0);
+    let bias = bias.into_raw_vec_and_offset().0;
     Ok(Pointwise::new(weight.as_slice().unwrap_or_default(), &bias, Clamp::NONE))
 }
 

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 
 use super::{BlockOutput, Network, Output, patch_index};
 use crate::explain::grad_cam;
-use crate::host::{on_host, to_host};
+use crate::host::to_host;
 use crate::maps::{Explanation, GateReadout, Method, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
 use crate::photo::{ImageSize, Resampled};
 use crate::{Error, Result};
@@ -165,7 +165,7 @@ fn roll_out(attention: &[BlockOutput], readouts: &mut [&mut Readout]) -> Result<
     if patches.len() < 2 {
         return Ok(());
     }
-    let weights = patches.iter().map(|patch| on_host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
+    let weights = patches.iter().map(|patch| to_host::<Ix4>(&patch.weights)).collect::<Result<Vec<_>>>()?;
     let grids: Vec<_> = patches.iter().map(|patch| patch.grid.map(|side| side as usize)).collect();
     readouts.par_iter_mut().enumerate().try_for_each(|(i, readout)| {
         let of_picture = weights.iter().map(|weights| weights.index_axis(Axis(0), i));

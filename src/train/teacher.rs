@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 
 use super::views::Placement;
 use crate::explain::projection;
-use crate::host::{on_host, to_tensor};
+use crate::host::{to_host, to_tensor};
 use crate::network::Network;
 use crate::photo::{ImageSize, Preprocess};
 use crate::{Error, Result};
@@ -81,9 +81,9 @@ pub(super) fn teach(network: &Network, features: &Tensor) -> Result<Lesson> {
 
 /// Eigen-CAM of each picture's features `[N, C, h, w]`, scaled from 0 to 1: `[N, h·w]`.
 fn eigen_cam(features: &Tensor) -> Result<Tensor> {
-    let on_host = on_host::<Ix4>(features)?;
-    let maps =
-        (0..on_host.len_of(Axis(0))).into_par_iter().map(|picture| projection(on_host.index_axis(Axis(0), picture)));
+    let pictures = to_host::<Ix4>(features)?;
+    let maps = (0..pictures.len_of(Axis(0))).into_par_iter();
+    let maps = maps.map(|picture| projection(pictures.index_axis(Axis(0), picture)));
     let maps = maps.collect::<Result<Vec<_>>>()?;
     let views: Vec<_> = maps.iter().map(Array2::view).collect();
     let maps = stack(Axis(0), &views).map_err(Error::internal)?;

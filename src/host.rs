@@ -4,7 +4,7 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 
-use ndarray::{Array, ArrayD, ArrayView, Dimension, Ix2};
+use ndarray::{Array, ArrayBase, ArrayD, ArrayView, Data, Dimension, Ix2};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::maps::{AttentionMap, MapRange};
@@ -30,6 +30,32 @@ pub trait FromTensor: Sized {
     /// # Errors
     /// [`Error::Input`] if it is not the map of one picture, or a value is not in the range.
     fn from_tensor(map: &Tensor, range: MapRange) -> Result<Self>;
+}
+
+/// What can be made a tensor for anybody's network.
+pub trait ToTensor {
+    /// As a tensor of f32 on the CPU, whatever its layout in memory. Where the channels of `[N, C, H, W]` lie together, they stay so
+    /// (PyTorch's `channels_last`).
+    ///
+    /// ```
+    /// use cbam::ToTensor;
+    /// use cbam::photo::{Photo, Preprocess};
+    ///
+    /// let photo = Photo::from(image::DynamicImage::new_rgb8(60, 40));
+    /// let pixels = Preprocess::imagenet().apply(&photo)?.pixels.to_tensor()?;
+    /// assert_eq!(pixels.size(), [3, 224, 352]);
+    /// # Ok::<(), cbam::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Torch`] if libtorch fails.
+    fn to_tensor(&self) -> Result<Tensor>;
+}
+
+impl<S: Data<Elem = f32>, D: Dimension> ToTensor for ArrayBase<S, D> {
+    fn to_tensor(&self) -> Result<Tensor> {
+        to_tensor(self.view())
+    }
 }
 
 impl FromTensor for AttentionMap {

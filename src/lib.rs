@@ -50,7 +50,7 @@ pub use cbam_core::simd;
 pub use cbam_core::{
     Error, Remedy, Result, classes, device, eval, files, kernels, maps, model, photo, pipeline, render, text,
 };
-pub use host::FromTensor;
+pub use host::{FromTensor, ToTensor};
 /// The crates whose types stand in this one's functions, of the versions that it takes.
 pub use {image, ndarray, tch};
 

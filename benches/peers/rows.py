@@ -34,8 +34,8 @@ class Folders:
 class Bench:
     """What the rows need: programs, workers, photos."""
 
-    def __init__(self, run, worker, scratch, quick):
-        self.run, self.worker, self.scratch, self.quick = run, worker, scratch, quick
+    def __init__(self, run, light, worker, scratch, quick):
+        self.run, self.light, self.worker, self.scratch, self.quick = run, light, worker, scratch, quick
         self.ours, self.layers = Worker([worker]), Worker([worker])  # the network's threads are not those of single layers
         self.skipped = []  # (row, side, why)
 
@@ -70,6 +70,9 @@ class Bench:
     def cbam_run(self, *words, threads=THREADS):
         return launch([self.run, *words, "--quiet", "--threads", threads])
 
+    def light_run(self, *words):
+        return launch([self.light, "run", *words, "--quiet", "--threads", THREADS])
+
     def empty(self):
         """The start and end of a process that is linked with libtorch and does nothing."""
         return launch([self.worker]).milliseconds
@@ -94,11 +97,14 @@ def cold(bench):
         f"decode {photo}", "forward 1 {} {}".format(*PHOTO_INPUT), f"encode {photo} {bench.scratch / 'encoded.png'}")]
     taken = bench.sides(row, {
         "ours": several(lambda: bench.cbam_run(photo, "--overlay", out).milliseconds, 3),
+        "light": several(lambda: bench.light_run(photo, "--overlay", out).milliseconds, 3),
         "script": several(lambda: launch(script).milliseconds, 1),
         "floor": lambda: empty() + sum(measure() for measure in warm),
     }, bench.rounds(10))
     return [Ratio(row, "Python eager script", taken["ours"], taken["script"], faster=True, target=7),
-            Ratio(row, "empty libtorch process + decode + forward + encode", taken["ours"], taken["floor"], target=1.25)]
+            Ratio(row, "empty libtorch process + decode + forward + encode", taken["ours"], taken["floor"], target=1.25),
+            Ratio(row + ", light build", "the full build", taken["light"], taken["ours"], faster=True, target=2.5),
+            Ratio(row + ", light build", "Python eager script", taken["light"], taken["script"], faster=True)]
 
 
 def forward(bench):
@@ -192,9 +198,11 @@ def memory(bench):
     script = [sys.executable, HERE / "overlay.py", photo, bench.scratch / "peer.png"]
     taken = bench.sides(row, {
         "ours": lambda: bench.cbam_run(photo, "--overlay", bench.scratch / "cold.png").peak / 1e6,
+        "light": lambda: bench.light_run(photo, "--overlay", bench.scratch / "cold.png").peak / 1e6,
         "script": lambda: launch(script).peak / 1e6,
     }, bench.rounds(5))
-    return [Ratio(row, "Python eager script", taken["ours"], taken["script"], unit="MB", target=round(1 / 3, 3))]
+    return [Ratio(row, "Python eager script", taken["ours"], taken["script"], unit="MB", target=round(1 / 3, 3)),
+            Ratio(row + ", light build", "the full build", taken["light"], taken["ours"], unit="MB")]
 
 
 def threads(bench):

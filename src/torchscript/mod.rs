@@ -21,8 +21,8 @@ use crate::maps::{MapName, OutputReadout, Readout};
 use crate::model::{Description, Look, Model, Question, explain_looks};
 use crate::network::normalised;
 use crate::photo::{ImageSize, Preprocess, Resampled};
-use crate::weights::{NoScript, instead_of_script};
-use crate::{Error, Result};
+use crate::weights::{Assumption, NoScript, Otherwise, instead_of_script};
+use crate::{Error, Remedy, Result};
 
 use forward::{first_line, noise_like};
 use outputs::{Classes, MapOutput, Roles};
@@ -93,12 +93,11 @@ impl ScriptedNetwork {
         preprocess.check()?;
         let bytes = Bytes::from(std::fs::read(path).map_err(Error::io(path))?);
         let mut module = CModule::load_data_on_device(&mut bytes.as_ref(), device).map_err(|error| {
-            let message = match instead_of_script(path, &bytes) {
-                Some(weights @ NoScript::Weights) => format!("{weights}: give it as --weights"),
-                Some(other) => other.to_string(),
-                None => format!("no TorchScript that libtorch can open: {}", first_line(&error)),
-            };
-            Error::weights(path, message)
+            match instead_of_script(path, &bytes) {
+                Some(weights @ NoScript::Weights) => Error::weights(path, weights).with_remedy(Remedy::Weights),
+                Some(other) => Error::weights(path, other),
+                None => Error::weights(path, format!("no TorchScript that libtorch can open: {}", first_line(&error))),
+            }
         })?;
         module.f_set_eval()?;
         let (roles, outputs) = (Roles::default(), Outputs::default());
@@ -153,9 +152,9 @@ impl ScriptedNetwork {
         Ok(self)
     }
 
-    /// What was assumed about it when it was opened and what of it is left out, a line each; what was said is not assumed.
-    pub fn assumptions(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+    /// What was assumed about it when it was opened and what of it is left out; what was said is not assumed.
+    pub fn assumptions(&self) -> Vec<Assumption> {
+        let mut all = Vec::new();
         if let (Some(ground), Some(Classes { index, numbers, .. })) = (&self.ground, self.roles.classes) {
             let what = match (numbers, self.outputs) {
                 (1, Outputs::Probabilities) => "the probability of class 1 (probabilities), class 0 has the rest",
@@ -164,19 +163,18 @@ impl ScriptedNetwork {
                 (_, Outputs::Sigmoid) => "scores of classes each by itself (sigmoid)",
                 (_, Outputs::Probabilities) => "probabilities, shown as they are",
             };
-            lines.push(format!("output {index} is taken for {what}: {ground}"));
+            all.push(Assumption::new(format!("output {index} is taken for {what}: {ground}"), None));
         }
         if let (Some(Classes { index, .. }), false) = (self.roles.classes, self.roles.also_classes.is_empty()) {
             let others: Vec<_> = self.roles.also_classes.iter().map(ToString::to_string).collect();
             let others = others.join(", ");
-            lines.push(format!(
-                "output {index} is taken for that of the classes, though {others} could be too (--torchscript-classes)"
-            ));
+            let what = format!("output {index} is taken for that of the classes, though {others} could be too");
+            all.push(Assumption::new(what, Some(Otherwise::ScriptClasses)));
         }
         for index in &self.roles.below_zero {
-            lines.push(format!("output {index} is taken for no map, since it goes below 0"));
+            all.push(Assumption::new(format!("output {index} is taken for no map, since it goes below 0"), None));
         }
-        lines
+        all
     }
 
     /// How long it takes for one picture: the best of three, as TorchScript makes code faster at first.

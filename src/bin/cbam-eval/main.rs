@@ -64,7 +64,7 @@ fn main() {
 fn run(cli: &Cli) -> Result<u8> {
     cli.check_effects()?;
     let mut claims = cli.claims()?;
-    let device = cbam::sys::resolve(cli.device)?;
+    let device = cbam::sys::resolve(cli.device).map_err(|error| error.advised(&doubts::remedies))?;
     cbam::sys::set_all_threads(cli.threads)?;
     let source = cli.source()?;
     let (network, notes) = cli.opened(device)?;

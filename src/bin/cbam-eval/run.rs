@@ -14,6 +14,7 @@ use cbam::{Error, Result};
 
 use crate::chosen::Row;
 use crate::console::{Console, KINDS};
+use crate::doubts::remedies;
 use crate::duration::duration;
 use crate::record::Measured;
 use crate::report::{Missing, TimeFigures};
@@ -68,7 +69,7 @@ pub(crate) fn pictures(study: &mut Study<'_>, source: &PictureSource, rows: &[Ro
             Ok(measured) => outcome.measured.push(measured),
             Err(error) => {
                 let name = &rows[index].image;
-                let text = error.to_string();
+                let text = error.advised(&remedies).to_string();
                 let text = if text.contains(&*printable(name)) { text } else { format!("{name}: {text}") };
                 console.say(&text);
                 outcome.missing.push(Missing { image: name.clone(), reason: text });

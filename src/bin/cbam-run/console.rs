@@ -11,6 +11,7 @@ use cbam::text::{printable, printable_path};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::common::{failed, print, say, status};
+use crate::doubts::remedies;
 use crate::duration::duration;
 use crate::json::Report;
 use crate::request::Request;
@@ -141,6 +142,7 @@ impl<'a> Console<'a> {
                         self.record(|report| report.picture(&picture));
                     }
                     Err(error) => {
+                        let error = error.advised(&remedies);
                         self.count.failed += 1;
                         self.bars.suspend(|| say(&error));
                         self.record(|report| report.failure(job.source.name(), &error));

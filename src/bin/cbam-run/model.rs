@@ -10,7 +10,7 @@ use cbam::torchscript::ScriptedNetwork;
 use cbam::{Error, Result};
 use tch::Device;
 
-use crate::doubts::options_for;
+use crate::doubts::{options_for, remedies};
 use crate::duration::duration;
 use crate::opening::advised;
 use crate::request::{Model, ModelKind};
@@ -46,7 +46,7 @@ pub(crate) fn open(model: &Model, note: &dyn Fn(&str)) -> Result<Box<dyn cbam::m
 
 /// Opens the network.
 pub(crate) fn load(model: &Model, note: &dyn Fn(&str)) -> Result<Opened> {
-    let device = cbam::sys::resolve(model.device)?;
+    let device = cbam::sys::resolve(model.device).map_err(|error| error.advised(&remedies))?;
     if model.deterministic && device != Device::Cpu {
         let message = "holds on a CPU alone: a GPU's libraries choose how they add up; give --device cpu besides";
         return Err(Error::argument("--deterministic", message));

@@ -8,7 +8,7 @@ use cbam::text::printable_path;
 use clap::Args;
 
 use crate::common::say;
-use crate::doubts::{Doubts, options_for};
+use crate::doubts::{Doubts, options_for, remedies};
 
 #[derive(Debug, Args)]
 pub(crate) struct Backbone {
@@ -26,7 +26,8 @@ impl Backbone {
     /// As [`Network::open_with`].
     pub(crate) fn open(&self, device: tch::Device) -> Result<Option<Network>> {
         let Some(path) = &self.weights else { return Ok(None) };
-        let opened = Network::open_with(path, &self.doubts.options(), device)?;
+        let opened = Network::open_with(path, &self.doubts.options(), device);
+        let opened = opened.map_err(|error| error.advised(&remedies))?;
         let mut notes = opened.notes_with(&options_for("cbam-run --check compares"));
         if !opened.network.config().attention.is_empty() && !opened.network.leans_on_attention() {
             notes.push("its attention is left out: new attention takes its place".to_owned());

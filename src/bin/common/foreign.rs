@@ -10,6 +10,7 @@ use cbam::torchscript::{ScriptOptions, ScriptedNetwork};
 use clap::{Args, ValueHint};
 use tch::Device;
 
+use crate::doubts::{options_for, remedies};
 use crate::values::listed;
 
 /// The options about a weights file, by the names of their fields. clap forgets what they require beside what `--weights` conflicts with.
@@ -111,13 +112,14 @@ impl InputChange {
 impl Script {
     /// Opens it; with it what was assumed, a line each.
     pub(crate) fn open(&self, device: Device) -> Result<(ScriptedNetwork, Vec<String>)> {
-        let network = ScriptedNetwork::open_with(&self.path, device, self.preprocess.clone(), &self.options)?;
+        let network = ScriptedNetwork::open_with(&self.path, device, self.preprocess.clone(), &self.options);
+        let network = network.map_err(|error| error.advised(&remedies))?;
         let network = match self.outputs {
             Some(outputs) => network.with_outputs(outputs)?,
             None => network,
         };
-        let path = printable_path(&self.path);
-        let notes = network.assumptions().iter().map(|line| format!("{path}: {line}")).collect();
+        let (path, say) = (printable_path(&self.path), options_for(""));
+        let notes = network.assumptions().iter().map(|line| format!("{path}: {}", line.said_with(&say))).collect();
         Ok((network, notes))
     }
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use tch::{Device, Kind, Tensor};
 
 use crate::train::optim::Optimizer;
-use crate::{Error, Result};
+use crate::{Error, Remedy, Result};
 
 /// The precision that a training computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,7 +59,7 @@ impl LossScale {
     /// [`Error::Argument`] for f16 on a CPU.
     pub(super) fn new(precision: ComputePrecision, device: Device) -> Result<Self> {
         if precision == ComputePrecision::Half && !device.is_cuda() {
-            return Err(Error::argument("precision", "f16 needs CUDA: choose f32, or a GPU with --device"));
+            return Err(Error::argument("precision", "f16 needs CUDA").with_remedy(Remedy::FullPrecision));
         }
         Ok(Self { precision, scale: 65536.0, good: 0 })
     }

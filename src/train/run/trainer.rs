@@ -16,7 +16,7 @@ use super::{Observer, RunOptions, Settings, StepReport};
 use crate::network::Network;
 use crate::photo::{self, Limits, Photo};
 use crate::train::optim::{Ema, Group, Optimizer, ParameterInfo, Rule, clip_norm};
-use crate::{Error, Result};
+use crate::{Error, Remedy, Result};
 
 /// The note that holds the scale of the loss.
 const LOSS_SCALE: &str = "loss_scale";
@@ -114,8 +114,7 @@ impl<'a> Trainer<'a> {
         match (&options.resume, &options.checkpoint) {
             (Some(path), _) => trainer.restore(path)?,
             (None, Some(path)) if path.exists() => {
-                let message = "an unfinished training: --resume goes on with it; remove the file to start anew";
-                return Err(Error::argument(path.display(), message));
+                return Err(Error::argument(path.display(), "an unfinished training").with_remedy(Remedy::Resume));
             }
             (None, Some(path)) => trainer.save(path, observer)?,
             (None, None) => {}

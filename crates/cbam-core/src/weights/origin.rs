@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
+use super::refusal::Refusal;
 use super::{AVERAGED, Checkpoint, Contents, Format};
 
 /// How many entries beside the weights are told of.
@@ -72,13 +73,13 @@ const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
 pub(super) fn part_of(
     format: Format,
     part: &str,
-    read: &dyn Fn(Option<&str>) -> Result<Contents, String>,
-) -> Result<Contents, String> {
+    read: &dyn Fn(Option<&str>) -> Result<Contents, Refusal>,
+) -> Result<Contents, Refusal> {
     let entry = match format {
-        Format::Safetensors => Err(format!("has no part {part:?}: no name begins with it and a dot")),
+        Format::Safetensors => Err(format!("has no part {part:?}: no name begins with it and a dot").into()),
         Format::PyTorch | Format::LegacyPyTorch => read(Some(part)),
     };
-    let Err(message) = entry else { return entry };
+    let Err(refusal) = entry else { return entry };
     let split = part.match_indices('.').map(|(dot, _)| (Some(&part[..dot]), &part[dot + 1..]));
     for (entry, prefix) in std::iter::once((None, part)).chain(split) {
         let Ok(contents) = read(entry) else { continue };
@@ -86,7 +87,7 @@ pub(super) fn part_of(
             return Ok(contents);
         }
     }
-    Err(message)
+    Err(refusal)
 }
 
 impl Contents {

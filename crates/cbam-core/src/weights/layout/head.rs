@@ -11,10 +11,10 @@ use super::Assumption;
 use super::fold::{Folded, fold};
 use super::modules::{Leaf, Modules, OUTSIDE, Shape};
 use super::names::{listed, natural};
-use super::recognised::Refusal;
 use super::way;
 use super::words::serves_training;
 use crate::Remedy;
+use crate::weights::refusal::Refusal;
 
 /// What the names of a network's stages begin with.
 const STAGES: [&str; 6] = ["layer1.", "layer2.", "layer3.", "layer4.", "features.", "_blocks."];
@@ -34,8 +34,8 @@ pub(super) struct Trunk<'a> {
 impl Trunk<'_> {
     /// A refusal of what may be left out where the backbone is named.
     pub(super) fn in_the_way(&self, message: String) -> Refusal {
-        let remedy = Remedy { arch: self.arch.to_owned(), drop_attention: false, normalises: false };
-        Refusal { message, remedy: Some(remedy) }
+        let arch = self.arch.to_owned();
+        Refusal::helped(message, Remedy::Backbone { arch, drop_attention: false, normalises: false })
     }
 }
 

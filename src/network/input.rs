@@ -1,8 +1,5 @@
 //! From pictures to a network's input, on its device and in its precision.
 
-use std::fmt;
-use std::str::FromStr;
-
 use half::f16;
 use ndarray::ArrayView4;
 use tch::{Device, Kind, Tensor};
@@ -10,6 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::Network;
 use crate::host::{filled, to_tensor};
 use crate::photo::{Preprocess, Resampled};
+use crate::text::named;
 use crate::{Error, Result};
 
 /// The kind of number that a network computes with.
@@ -36,28 +34,7 @@ impl ForwardPrecision {
     }
 }
 
-impl fmt::Display for ForwardPrecision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::Bf16 => "bf16",
-        })
-    }
-}
-
-impl FromStr for ForwardPrecision {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "f16" => Ok(Self::F16),
-            "bf16" => Ok(Self::Bf16),
-            _ => Err(Error::argument("precision", format!("{text:?} is none of f32, f16, bf16"))),
-        }
-    }
-}
+named! { ForwardPrecision as "precision"; F32 => "f32", F16 => "f16", Bf16 => "bf16" }
 
 impl Network {
     /// With its weights in a precision. In 16 bits they, and what passes through the network, have their channels together in

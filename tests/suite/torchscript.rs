@@ -39,7 +39,7 @@ fn filled(value: f64, shape: [i64; 4]) -> Tensor {
 
 /// What it takes for granted, a line each.
 fn assumed(network: &ScriptedNetwork) -> String {
-    network.assumptions().iter().map(|assumption| format!("{assumption}\n")).collect()
+    network.assumptions().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn array(tensor: &Tensor) -> Array4<f32> {

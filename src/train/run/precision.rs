@@ -4,11 +4,9 @@
 //! would vanish in f16, so the loss is scaled up before it is differentiated and the gradients are scaled down after; a scale
 //! at which they overflow is halved and the step left out, and after 2,000 good steps it is doubled.
 
-use std::fmt;
-use std::str::FromStr;
-
 use tch::{Device, Kind, Tensor};
 
+use crate::text::named;
 use crate::train::optim::Optimizer;
 use crate::{Error, Remedy, Result};
 
@@ -22,26 +20,7 @@ pub enum ComputePrecision {
     Half,
 }
 
-impl fmt::Display for ComputePrecision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Full => "f32",
-            Self::Half => "f16",
-        })
-    }
-}
-
-impl FromStr for ComputePrecision {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "f32" => Ok(Self::Full),
-            "f16" => Ok(Self::Half),
-            _ => Err(Error::argument("precision", format!("{text:?} is neither f32 nor f16"))),
-        }
-    }
-}
+named! { ComputePrecision as "precision"; Full => "f32", Half => "f16" }
 
 /// Good steps after which the scale is doubled.
 const PATIENCE: u32 = 2000;

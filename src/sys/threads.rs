@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result};
 
-/// The most threads that may be asked for: where so many cannot be made, the threads of libtorch end the program.
+/// The most threads that may be asked for: where that many cannot be made, the threads of libtorch end the program.
 pub const MAX_THREADS: usize = 1024;
 
 /// A number of threads, as a command line gives it.
@@ -41,7 +41,7 @@ pub fn set_all_threads(threads: Option<NonZeroUsize>) -> Result<()> {
 /// idle one. OpenMP shortens that loop when it has more threads than the machine has cores, but reads a setting of it
 /// only from the environment, before `main`. So a second team of threads is started here, which sleeps for good.
 pub fn set_threads(threads: NonZeroUsize) {
-    /// libtorch takes this number but once; no operation here runs beside another.
+    /// libtorch takes this number only once; no operation here runs beside another.
     static BETWEEN_OPERATIONS: Once = Once::new();
     let count = i32::try_from(threads.get()).unwrap_or(i32::MAX);
     tch::set_num_threads(count);

@@ -46,7 +46,7 @@ pub struct ScriptedNetwork {
     preprocess: Preprocess,
     roles: Roles,
     outputs: Outputs,
-    /// On what ground `outputs` was guessed; none if it was said.
+    /// On what ground `outputs` was guessed; `None` if it was said.
     ground: Option<String>,
     /// Whether every picture goes through it by itself.
     one_by_one: bool,
@@ -56,9 +56,9 @@ pub struct ScriptedNetwork {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ScriptOptions {
-    /// Those that are maps; none stands for all that have the shape of maps and do not go below 0.
+    /// Those that are maps; `None` stands for all that have the shape of maps and do not go below 0.
     pub maps: Option<Vec<usize>>,
-    /// The one that is of the classes; none stands for the first that has the shape.
+    /// The one that is of the classes; `None` stands for the first that has the shape.
     pub classes: Option<usize>,
 }
 
@@ -319,7 +319,7 @@ impl Model for ScriptedNetwork {
     }
 }
 
-/// The class of the greatest probability, the first of several; none without classes.
+/// The class of the greatest probability, the first of several; `None` without classes.
 fn likeliest(readout: &Readout) -> Option<usize> {
     let answers = readout.probabilities.iter().enumerate();
     answers.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(class, _)| class)

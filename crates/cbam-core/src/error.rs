@@ -139,7 +139,7 @@ pub enum Remedy {
     Weights,
     /// To open TorchScript as such (`ScriptedNetwork::open`).
     TorchScript,
-    /// To give the network squares of so many pixels a side, or, without a number, of the only size that it may take
+    /// To give the network squares of that many pixels a side, or, for `None`, of the only size that it may take
     /// (`Preprocess`).
     Squares(Option<i64>),
     /// To do without a GPU.

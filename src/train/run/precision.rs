@@ -51,7 +51,7 @@ impl LossScale {
         }
     }
 
-    /// The gradients of the loss; none if they overflowed, and the step should be left out.
+    /// The gradients of the loss; `None` if they overflowed, and the step should be left out.
     pub(super) fn gradients(&mut self, optimizer: &Optimizer, loss: &Tensor) -> Result<Option<Vec<Tensor>>> {
         if self.precision == ComputePrecision::Full {
             return Ok(Some(optimizer.gradients(loss)?));

@@ -68,11 +68,11 @@ named! { OptimizerKind as "optimizer"; AdamW => "adamw", Sgd => "sgd" }
 pub struct SupervisedOptions {
     /// A folder, or a tar archive, with a folder of pictures for each class; folders that all pictures share are passed over.
     pub images: PathBuf,
-    /// The same of held-out pictures; none holds out some of [`images`](Self::images).
+    /// The same of held-out pictures; `None` holds out some of [`images`](Self::images).
     pub validation: Option<PathBuf>,
-    /// One picture in about so many is held out, chosen by its name alone.
+    /// One picture in about as many as this is held out, chosen by its name alone.
     pub hold_out: u64,
-    /// At most so many training pictures of each class, chosen by the seed.
+    /// At most this many training pictures of each class, chosen by the seed.
     pub limit: Option<usize>,
     /// The part that learns.
     pub train: TrainPart,

@@ -244,7 +244,8 @@ fn a_backbone_alone_leaves_attention_out_only_if_that_is_asked_for() {
     assert_eq!(opened.file.left_out, ["aux.weight", "layer2.0.coord.conv_h.weight"]);
     // Known attention too: the backbone alone is asked for.
     let (_folder, path) = written(tensors("cbam official"));
-    let mut options = OpenOptions::default().with_arch(Arch::ResNet18);
+    let mut options = OpenOptions::default();
+    options.arch = Some(Arch::ResNet18);
     assert_eq!(Network::open_with(&path, &options, Device::Cpu).unwrap().network.config().attention.len(), 8);
     options.drop_attention = true;
     let opened = Network::open_with(&path, &options, Device::Cpu).unwrap();

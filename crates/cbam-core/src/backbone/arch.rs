@@ -137,7 +137,7 @@ impl Arch {
         table::mobile(self).map_or_else(of_stage, |mobile| mobile.head)
     }
 
-    /// How many channels its stem gives out; none if attention cannot stand there.
+    /// How many channels its stem gives out; `None` if attention cannot stand there.
     pub fn stem_channels(self) -> Option<i64> {
         table::mobile(self).map(|mobile| mobile.stem).or(table::residual(self).map(|_| table::Residual::STEM))
     }

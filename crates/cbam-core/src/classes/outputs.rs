@@ -43,7 +43,7 @@ fn meant(text: &str) -> String {
 }
 
 impl Outputs {
-    /// How many answers a network has that gives out so many numbers: two for a single number.
+    /// How many answers a network has that gives out that many numbers: two for a single number.
     pub const fn answers(numbers: i64) -> i64 {
         if numbers == 1 { 2 } else { numbers }
     }
@@ -54,7 +54,7 @@ impl Outputs {
         if numbers == 1 && self == Self::Softmax { Self::Sigmoid } else { self }
     }
 
-    /// Whether a network with so many numbers can give them out in this sense.
+    /// Whether a network with that many numbers can give them out in this sense.
     ///
     /// # Errors
     /// [`Error::Argument`] for a softmax over one class.

@@ -27,12 +27,6 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// With the file taken for this backbone.
-    pub fn with_arch(mut self, arch: Arch) -> Self {
-        self.arch = Some(arch);
-        self
-    }
-
     /// Whether anything in them is about recognising a network.
     pub fn recognises(&self) -> bool {
         !self.decided().is_empty()

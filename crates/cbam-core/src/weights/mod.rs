@@ -87,7 +87,7 @@ struct Contents {
     wrapping: Wrapping,
 }
 
-/// The format of a weights file, told by its first bytes.
+/// The format of a weights file, known by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// safetensors.

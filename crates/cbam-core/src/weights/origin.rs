@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 use super::refusal::Refusal;
 use super::{AVERAGED, Checkpoint, Contents, Format};
 
-/// How many entries beside the weights are told of.
+/// How many entries beside the weights are reported.
 const MAX_BESIDE: usize = 64;
 
 /// How a weights file is read.
@@ -41,7 +41,7 @@ impl ReadOptions {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wrapping {
-    /// The entry that the tensors come from, such as `state_dict` or `ema.module`; none if the file holds nothing else.
+    /// The entry that the tensors come from, such as `state_dict` or `ema.module`; `None` if the file holds nothing else.
     pub part: Option<String>,
     /// What else there is, such as (`epoch`, `90`) and (`optimizer`, `a dictionary of 2`): the first entries, each as
     /// its name and its value in few words.
@@ -91,7 +91,7 @@ pub(super) fn part_of(
 }
 
 impl Contents {
-    /// What stands under a prefix, without it; none if nothing does. An error if two names are one without it.
+    /// What stands under a prefix, without it; `None` if nothing does. An error if two names are one without it.
     fn under(mut self, prefix: &str) -> Result<Option<Self>, String> {
         let prefix = format!("{}.", prefix.trim_end_matches('.'));
         // It may stand behind what wrappers put before every name, which messages leave out.
@@ -127,7 +127,7 @@ impl Contents {
 }
 
 impl Checkpoint {
-    /// Takes off the prefixes that every name has but that of a counter of averaged models.
+    /// Takes off the prefixes that all names have, except that of a counter of averaged models.
     pub(super) fn strip_prefixes(&mut self) {
         let common = |names: &Self| {
             let mut names = names.tensors.keys().filter(|name| name.as_str() != AVERAGED);

@@ -26,9 +26,9 @@ const PARTS: [&str; 12] = [
 
 /// How deep a part may lie in other parts, such as `ema` → `module`.
 const MAX_DEPTH: usize = 4;
-/// How many entries beside the weights are told of.
+/// How many entries beside the weights are reported.
 const MAX_BESIDE: usize = 64;
-/// How many unknown classes of objects beside the weights are told of.
+/// How many unknown classes of objects beside the weights are reported.
 const MAX_UNKNOWN: usize = 16;
 
 /// Why none of several dictionaries is read.

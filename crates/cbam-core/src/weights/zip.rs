@@ -113,7 +113,7 @@ impl<'z, 'a> Records<'z, 'a> {
         self.headers.keys().any(inside)
     }
 
-    /// The bytes of a record, none if it is not there. It must be stored as it is, and have the checksum that it claims;
+    /// The bytes of a record, `None` if it is not there. It must be stored as it is, and have the checksum that it claims;
     /// PyTorch can be told to write none, which is 0.
     fn take(&self, path: &str) -> Result<Option<&'z [u8]>, String> {
         let full = [self.folder, path.as_bytes()].concat();
@@ -160,7 +160,7 @@ impl<'z, 'a> Records<'z, 'a> {
     }
 }
 
-/// What an archive is that has no `data.pkl`; none if it has one, or is no archive.
+/// What an archive is that has no `data.pkl`; `None` if it has one, or is no archive.
 pub(super) fn without_object(bytes: &[u8]) -> Option<String> {
     let archive = ZipArchive::from_slice(bytes).ok()?;
     let mut headers = BTreeMap::new();

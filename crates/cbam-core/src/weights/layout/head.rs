@@ -222,7 +222,7 @@ pub(super) fn outputs(leaf: &Leaf) -> Option<i64> {
     if let Shape::Linear(outputs, _) = leaf.shape { Some(outputs) } else { None }
 }
 
-/// The layers of one module in their order, from `features` on; none if they are not such layers, or do not fit.
+/// The layers of one module in their order, from `features` on; `None` if they are not such layers, or do not fit.
 pub(super) fn chain(modules: &Modules, leaves: &[Leaf], features: i64) -> Result<Option<Chain>, String> {
     let numbered = numbered(leaves);
     let leaves = if numbered {
@@ -280,7 +280,7 @@ pub(super) fn by_widths(modules: &Modules, leaves: &[Leaf], features: i64) -> Re
         }
     }
     let widths: Vec<i64> = std::iter::once(features).chain(order.iter().filter_map(outputs)).collect();
-    let mut behind: Vec<Vec<Leaf>> = vec![Vec::new(); widths.len()]; // so many layers
+    let mut behind: Vec<Vec<Leaf>> = vec![Vec::new(); widths.len()]; // as many layers as widths
     for norm in norms {
         let Shape::Norm(channels) = norm.shape else { return Ok(None) };
         let places: Vec<usize> = (0..widths.len()).filter(|place| widths[*place] == channels).collect();

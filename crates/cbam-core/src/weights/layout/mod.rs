@@ -1,4 +1,4 @@
-//! Which network a checkpoint is of, told by the names and shapes of its tensors alone.
+//! Which network a checkpoint is of, recognised by the names and shapes of its tensors alone.
 //!
 //! | module | what |
 //! |---|---|

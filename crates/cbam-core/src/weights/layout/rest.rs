@@ -81,7 +81,7 @@ impl Modules {
         Ok(Finished { tensors: self.renamed.take(), left_out: left_out.into_iter().collect(), dropped })
     }
 
-    /// Whether a tensor looks like a mean or a deviation of pictures of so many channels.
+    /// Whether a tensor looks like a mean or a deviation of pictures of that many channels.
     fn normalises(&self, name: &str, channels: i64) -> bool {
         let fits = |tensor: &StoredTensor| {
             let numbers = i64::try_from(tensor.len()).unwrap_or(0);

@@ -85,7 +85,7 @@ pub(crate) fn to_host<D: Dimension>(tensor: &Tensor) -> Result<Array<f32, D>> {
     })
 }
 
-/// The numbers of a tensor where it lies; none if it is not in f32, on the CPU and without gaps.
+/// The numbers of a tensor where it lies; `None` if it is not in f32, on the CPU and without gaps.
 ///
 /// # Safety
 /// Nobody may write to the tensor, or to another that shares its memory, while the slice is there: libtorch's operations in place take
@@ -97,7 +97,7 @@ pub(crate) unsafe fn values(tensor: &Tensor) -> Option<&[f32]> {
     if tensor.numel() == 0 {
         return Some(&[]); // libtorch has no address for nothing
     }
-    // SAFETY: as many numbers lie there for as long as the tensor lives, and the caller promises that nobody writes to them.
+    // SAFETY: `numel` numbers lie at `data_ptr` as long as the tensor lives, and the caller promises that nobody writes to them.
     Some(unsafe { std::slice::from_raw_parts(tensor.data_ptr().cast_const().cast(), tensor.numel()) })
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn filled(shape: &[i64], fill: impl FnOnce(&mut [f32]) -> Result<()>)
         fill(&mut [])?;
         return Ok(tensor);
     }
-    // SAFETY: as many numbers lie there, and nobody else has the tensor.
+    // SAFETY: `numel` numbers lie at `data_ptr`, and nobody else has the tensor.
     fill(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) })?;
     Ok(tensor)
 }

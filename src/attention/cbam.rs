@@ -27,7 +27,7 @@ pub struct CbamOutput {
     pub features: Tensor,
     /// The channel gate, `[N, C]`.
     pub channel: Gate,
-    /// The spatial gate, `[N, H, W]`; none without spatial attention.
+    /// The spatial gate, `[N, H, W]`; `None` without spatial attention.
     pub spatial: Option<Gate>,
 }
 
@@ -70,7 +70,7 @@ impl Cbam {
         Ok(if gain == 1.0 { output } else { CbamOutput { features: output.features * gain, ..output } })
     }
 
-    /// The same in one kernel; none where there is no kernel for it, or gradients are wanted.
+    /// The same in one kernel; `None` where there is no kernel for it, or gradients are wanted.
     fn fused(&self, xs: &Tensor, train: bool, gain: f64) -> Result<Option<CbamOutput>> {
         self.channel.check(xs)?;
         let Some(mlp) = self.channel.kernel(xs) else { return Ok(None) };

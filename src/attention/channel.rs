@@ -89,7 +89,7 @@ impl ChannelAttention {
         check::same_place(LAYER, "a map", xs, &self.fc1.ws)
     }
 
-    /// Its MLP for the kernel of gates; none where that has no such pool, or gradients are wanted.
+    /// Its MLP for the kernel of gates; `None` where that has no such pool, or gradients are wanted.
     #[allow(unsafe_code)]
     pub(super) fn kernel<'a>(&'a self, xs: &Tensor) -> Option<PooledMlp<'a>> {
         let parameters = [&self.fc1, &self.fc2].into_iter().flat_map(|layer| [&layer.ws].into_iter().chain(&layer.bs));
@@ -100,10 +100,10 @@ impl ChannelAttention {
         let [Linear { ws: first, bs: first_bias }, Linear { ws: second, bs: second_bias }] = [&self.fc1, &self.fc2];
         let bias = |bias: &'a Option<Tensor>| match bias {
             None => Some(None),
-            // SAFETY: as below.
+            // SAFETY: the bias is the layer's own parameter, which nobody trains or loads while its `forward` reads it.
             Some(bias) => unsafe { values(bias) }.map(Some),
         };
-        // SAFETY: the layer's own parameters, which nobody trains or loads while its `forward` reads them.
+        // SAFETY: the weights are the layer's own parameters, which nobody trains or loads while its `forward` reads them.
         let [first, second] = [first, second].map(|weight| unsafe { values(weight) });
         let mlp =
             Mlp { first: first?, first_bias: bias(first_bias)?, second: second?, second_bias: bias(second_bias)? };

@@ -70,7 +70,7 @@ impl MultiHeadConfig {
 pub struct MultiHeadOutput {
     /// The new sequence, `[N, Tq, dim]`.
     pub context: Tensor,
-    /// The weights of each head, `[N, heads, Tq, Tk]`; none if they were not asked for.
+    /// The weights of each head, `[N, heads, Tq, Tk]`; `None` if they were not asked for.
     pub weights: Option<Tensor>,
 }
 
@@ -189,7 +189,7 @@ impl MultiHeadAttention {
         Ok(AttentionOutput { context: self.merge(&context), weights })
     }
 
-    /// The same on the crate's kernels; none where there is a mask, or gradients are wanted.
+    /// The same on the crate's kernels; `None` where there is a mask, or gradients are wanted.
     fn fused(
         &self,
         query: &Tensor,

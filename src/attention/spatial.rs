@@ -106,7 +106,7 @@ impl SpatialAttention {
         Ok(SpatialAttentionOutput { features, gate: gate.squeeze_dim(1), logits: logits.squeeze_dim(1) })
     }
 
-    /// Its convolution for the kernel of gates, with the BatchNorm in it; none in training, or where gradients are wanted.
+    /// Its convolution for the kernel of gates, with the BatchNorm in it; `None` in training, or where gradients are wanted.
     pub(super) fn kernel(&self, xs: &Tensor, train: bool) -> Option<SpatialGate> {
         let of_norm = self.bn.iter().flat_map(|bn| bn.ws.iter().chain(&bn.bs));
         if (train && self.bn.is_some()) || !check::fused(xs, of_norm.chain([&self.conv.ws]).chain(&self.conv.bs)) {

@@ -96,7 +96,7 @@ pub trait Backbone: Debug + Send {
     fn stem_gated(&self, xs: &Tensor, train: bool, gate: &mut GateStem<'_>) -> Result<Tensor>;
 
     /// The channels of the features that [`stem_gated`](Self::stem_gated) hands out, and how many pixels one of their cells
-    /// covers along a side; none where the first stage sees the picture itself.
+    /// covers along a side; `None` where the first stage sees the picture itself.
     fn stem_place(&self) -> Option<(i64, i64)>;
 
     /// Runs stage `index` (from 0): `[N, channels before, h, w]` to `[N, channels, h', w']`.

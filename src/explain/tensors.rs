@@ -52,7 +52,7 @@ where
     F: Fn(&Tensor) -> Result<Tensor>,
     L: Fn(&Tensor) -> Result<Tensor>,
 {
-    /// A network of so many numbers for its classes, on the CPU: `features` makes features of pictures, `logits` the numbers of
+    /// A network of that many numbers for its classes, on the CPU: `features` makes features of pictures, `logits` the numbers of
     /// features.
     pub fn new(numbers: usize, features: F, logits: L) -> Self {
         let outputs = Outputs::default().of_logits(numbers as i64);

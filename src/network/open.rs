@@ -51,7 +51,9 @@ impl Network {
     /// # Errors
     /// As [`open`](Self::open); [`Error::Weights`] if the file is of another backbone, or holds attention that is not known.
     pub fn open_as(path: impl AsRef<Path>, arch: Arch, device: Device) -> Result<(Self, LoadReport)> {
-        let opened = Self::open_with(path, &OpenOptions::default().with_arch(arch), device)?;
+        let mut options = OpenOptions::default();
+        options.arch = Some(arch);
+        let opened = Self::open_with(path, &options, device)?;
         Ok((opened.network, opened.report))
     }
 

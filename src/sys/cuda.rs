@@ -52,11 +52,7 @@ fn open_first_found() -> Result<(), String> {
         let found = folders().into_iter().map(|folder| folder.join(LIBRARY)).find(|path| path.exists());
         let path = found.ok_or_else(|| {
             let tried: Vec<_> = folders().iter().map(|folder| folder.display().to_string()).collect();
-            format!(
-                "{LIBRARY} was not found in {}; run 'make libtorch-cuda', or set LD_LIBRARY_PATH to the lib folder of \
-                 a PyTorch 2.11 installation",
-                tried.join(", ")
-            )
+            format!("{LIBRARY} was not found in {}", tried.join(", "))
         })?;
         // SAFETY: running that library's initialisers is its documented way to register the CUDA kernels; it is the
         // counterpart of the libtorch that is already loaded.

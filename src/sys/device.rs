@@ -3,7 +3,7 @@
 use tch::Device;
 
 use super::cuda;
-use crate::{Error, Result};
+use crate::{Error, Remedy, Result};
 
 pub use cbam_core::device::DeviceSpec;
 
@@ -23,20 +23,25 @@ pub fn resolve(spec: DeviceSpec) -> Result<Device> {
             if !cuda::libraries_installed() || cuda::gpu_count() == 0 {
                 return Ok(Device::Cpu);
             }
-            cuda::open().map_err(|message| Error::Device {
-                device: "auto".into(),
-                message: format!("there is a GPU, but {message}; --device cpu does without it"),
+            cuda::open().map_err(|message| {
+                Error::device("auto", format!("there is a GPU, but {message}")).with_remedy(Remedy::Cpu)
             })?;
             Ok(Device::Cuda(0))
         }
         DeviceSpec::Cuda(index) => {
-            let fail = |message: String| Error::Device { device: spec.to_string(), message };
             match cuda::gpu_count() {
-                0 => return Err(fail("the NVIDIA driver reports no GPU on this machine; use --device cpu".into())),
-                count if index >= count => {
-                    return Err(fail(format!("this machine has {count} GPU(s), counted from 0")));
+                0 => {
+                    let message = "the NVIDIA driver reports no GPU on this machine";
+                    return Err(Error::device(spec, message).with_remedy(Remedy::Cpu));
                 }
-                _ => cuda::open().map_err(fail)?,
+                count if index >= count => {
+                    return Err(Error::device(spec, format!("this machine has {count} GPU(s), counted from 0")));
+                }
+                _ => cuda::open().map_err(|message| {
+                    let installed = cuda::libraries_installed();
+                    let remedy = if installed { Remedy::Cpu } else { Remedy::CudaLibraries };
+                    Error::device(spec, message).with_remedy(remedy)
+                })?,
             }
             Ok(Device::Cuda(index))
         }

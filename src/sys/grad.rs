@@ -3,7 +3,7 @@
 
 /// Whether it does on this thread: not inside [`tch::no_grad`]. tch itself can only set it.
 pub(crate) fn grad_enabled() -> bool {
-    // SAFETY: the call sets a flag of this thread and returns what it was; the second one puts it back.
+    // SAFETY: the first call sets a flag of this thread and returns what it was; the second one puts it back.
     unsafe {
         let before = torch_sys::at_grad_set_enabled(0);
         torch_sys::at_grad_set_enabled(before);

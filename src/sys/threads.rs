@@ -29,7 +29,7 @@ pub fn set_all_threads(threads: Option<NonZeroUsize>) -> Result<()> {
 /// idle one. OpenMP shortens that loop when it has more threads than the machine has cores, but reads a setting of it
 /// only from the environment, before `main`. So a second team of threads is started here, which sleeps for good.
 pub fn set_threads(threads: NonZeroUsize) {
-    /// libtorch takes this number but once; no operation here runs beside another.
+    /// libtorch takes this number only once; no operation here runs beside another.
     static BETWEEN_OPERATIONS: Once = Once::new();
     let count = i32::try_from(threads.get()).unwrap_or(i32::MAX);
     tch::set_num_threads(count);

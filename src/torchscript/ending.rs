@@ -2,7 +2,7 @@
 //!
 //! The code is a small part of Python, one statement a line: assignments, calls, `return`. It is followed back from what
 //! `forward` returns, through the modules that it calls, to the operation that made the output. Nothing is run; what cannot
-//! be followed (loops, branches that end differently) is not told.
+//! be followed (loops, branches that end differently) is not found.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -58,7 +58,7 @@ const UNBOUNDED: [&str; 14] = [
 ];
 
 /// The operation that output `index` of the network in `file` ends in: `sigmoid`, `softmax` or the name of one that gives out
-/// logits; none if the code does not tell.
+/// logits; `None` if the code does not tell.
 pub(super) fn of(file: &[u8], index: usize) -> Option<&'static str> {
     Code::read(file)?.ending(index)
 }

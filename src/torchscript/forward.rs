@@ -4,10 +4,10 @@ use tch::{IValue, Kind, Tensor};
 
 use super::outputs::Classes;
 use super::{ScriptedNetwork, ending};
-use crate::Result;
 use crate::classes::Outputs;
 use crate::host::to_host;
 use crate::photo::ImageSize;
+use crate::{Remedy, Result};
 
 /// Channels of pictures that are not red, green and blue.
 const OTHER_CHANNELS: [i64; 5] = [1, 4, 2, 6, 12];
@@ -25,12 +25,9 @@ impl ScriptedNetwork {
             let tried = self.preprocess.network_size(ImageSize::new(1, 1));
             let cause = first_line(&error);
             let as_tried = (width, height) == (tried.width.into(), tried.height.into());
-            let hint = if as_tried || cause.contains("memory") {
-                ""
-            } else {
-                ". Does it take pictures of one size only? Then --square with --size makes them so"
-            };
-            self.wrong(format!("fails on pictures {size:?}, {width}x{height}: {cause}{hint}"))
+            let wrong = self.wrong(format!("fails on pictures {size:?}, {width}x{height}: {cause}"));
+            let of_another_size = !as_tried && !cause.contains("memory");
+            if of_another_size { wrong.with_remedy(Remedy::Squares(None)) } else { wrong }
         })
     }
 
@@ -51,22 +48,20 @@ impl ScriptedNetwork {
         Err({
             let size = picture.size();
             let cause = first_line(&error);
-            self.wrong(match self.what_it_takes(size[2]) {
-                Some((1, _)) => format!(
+            match self.what_it_takes(size[2]) {
+                Some((1, _)) => self.wrong(format!(
                     "takes grey pictures, of 1 channel, and is given 3: red, green and blue. Script or trace it behind \
                      a module that gives it the mean of the channels, x.mean(1, keepdim=True): {cause}"
-                ),
+                )),
                 Some((3, side)) => {
-                    format!(
-                        "takes pictures of {side}x{side} and not of {0}x{0}: --size {side} --square. {cause}",
-                        size[2]
-                    )
+                    let wrong = format!("takes pictures of {side}x{side} and not of {0}x{0} ({cause})", size[2]);
+                    self.wrong(wrong).with_remedy(Remedy::Squares(Some(side)))
                 }
-                Some((channels, _)) => {
-                    format!("takes pictures of {channels} channels, and is given 3, red, green and blue: {cause}")
-                }
-                None => format!("fails on a picture {size:?}: {cause}"),
-            })
+                Some((channels, _)) => self.wrong(format!(
+                    "takes pictures of {channels} channels, and is given 3, red, green and blue: {cause}"
+                )),
+                None => self.wrong(format!("fails on a picture {size:?}: {cause}")),
+            }
         })
     }
 

@@ -20,8 +20,8 @@ use crate::maps::{MapName, OutputReadout, Readout};
 use crate::model::{Description, Look, Model, Question, explain_looks};
 use crate::network::{Reference, normalised};
 use crate::photo::{ImageSize, Preprocess, Resampled};
-use crate::weights::{NoScript, instead_of_script};
-use crate::{Error, Result};
+use crate::weights::{Assumption, NoScript, Otherwise, instead_of_script};
+use crate::{Error, Remedy, Result};
 
 use forward::{first_line, noise_like};
 use outputs::{Classes, MapOutput, Roles};
@@ -45,7 +45,7 @@ pub struct ScriptedNetwork {
     preprocess: Preprocess,
     roles: Roles,
     outputs: Outputs,
-    /// On what ground `outputs` was guessed; none if it was said.
+    /// On what ground `outputs` was guessed; `None` if it was said.
     ground: Option<String>,
     /// Whether every picture goes through it by itself.
     one_by_one: bool,
@@ -55,9 +55,9 @@ pub struct ScriptedNetwork {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ScriptOptions {
-    /// Those that are maps; none stands for all that have the shape of maps and do not go below 0.
+    /// Those that are maps; `None` stands for all that have the shape of maps and do not go below 0.
     pub maps: Option<Vec<usize>>,
-    /// The one that is of the classes; none stands for the first that has the shape.
+    /// The one that is of the classes; `None` stands for the first that has the shape.
     pub classes: Option<usize>,
 }
 
@@ -92,12 +92,11 @@ impl ScriptedNetwork {
         preprocess.check()?;
         let bytes = Bytes::from(std::fs::read(path).map_err(Error::io(path))?);
         let mut module = CModule::load_data_on_device(&mut bytes.as_ref(), device).map_err(|error| {
-            let message = match instead_of_script(path, &bytes) {
-                Some(weights @ NoScript::Weights) => format!("{weights}: give it as --weights"),
-                Some(other) => other.to_string(),
-                None => format!("no TorchScript that libtorch can open: {}", first_line(&error)),
-            };
-            Error::weights(path, message)
+            match instead_of_script(path, &bytes) {
+                Some(weights @ NoScript::Weights) => Error::weights(path, weights).with_remedy(Remedy::Weights),
+                Some(other) => Error::weights(path, other),
+                None => Error::weights(path, format!("no TorchScript that libtorch can open: {}", first_line(&error))),
+            }
         })?;
         module.f_set_eval()?;
         let (roles, outputs) = (Roles::default(), Outputs::default());
@@ -160,9 +159,9 @@ impl ScriptedNetwork {
         Ok(self)
     }
 
-    /// What was assumed about it when it was opened and what of it is left out, a line each; what was said is not assumed.
-    pub fn assumptions(&self) -> Vec<String> {
-        let mut lines = Vec::new();
+    /// What was assumed about it when it was opened and what of it is left out; what was said is not assumed.
+    pub fn assumptions(&self) -> Vec<Assumption> {
+        let mut all = Vec::new();
         if let (Some(ground), Some(Classes { index, numbers, .. })) = (&self.ground, self.roles.classes) {
             let what = match (numbers, self.outputs) {
                 (1, Outputs::Probabilities) => "the probability of class 1 (probabilities), class 0 has the rest",
@@ -171,19 +170,18 @@ impl ScriptedNetwork {
                 (_, Outputs::Sigmoid) => "scores of classes each by itself (sigmoid)",
                 (_, Outputs::Probabilities) => "probabilities, shown as they are",
             };
-            lines.push(format!("output {index} is taken for {what}: {ground}"));
+            all.push(Assumption::new(format!("output {index} is taken for {what}: {ground}"), None));
         }
         if let (Some(Classes { index, .. }), false) = (self.roles.classes, self.roles.also_classes.is_empty()) {
             let others: Vec<_> = self.roles.also_classes.iter().map(ToString::to_string).collect();
             let others = others.join(", ");
-            lines.push(format!(
-                "output {index} is taken for that of the classes, though {others} could be too (--torchscript-classes)"
-            ));
+            let what = format!("output {index} is taken for that of the classes, though {others} could be too");
+            all.push(Assumption::new(what, Some(Otherwise::ScriptClasses)));
         }
         for index in &self.roles.below_zero {
-            lines.push(format!("output {index} is taken for no map, since it goes below 0"));
+            all.push(Assumption::new(format!("output {index} is taken for no map, since it goes below 0"), None));
         }
-        lines
+        all
     }
 
     /// A square picture that is the middle of the range of pixels everywhere.
@@ -314,7 +312,7 @@ impl Model for ScriptedNetwork {
     }
 }
 
-/// The class of the greatest probability, the first of several; none without classes.
+/// The class of the greatest probability, the first of several; `None` without classes.
 fn likeliest(readout: &Readout) -> Option<usize> {
     let answers = readout.probabilities.iter().enumerate();
     answers.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(class, _)| class)

@@ -47,7 +47,7 @@ impl Classes {
         (numbers > 0).then_some(Self { index, numbers })
     }
 
-    /// Whether an output of this size is of so many pictures.
+    /// Whether an output of this size is of that many pictures.
     pub(super) fn fits(&self, size: &[i64], pictures: i64) -> bool {
         match *size {
             [n] => n == pictures && self.numbers == 1,

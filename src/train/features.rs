@@ -68,7 +68,7 @@ impl Parts {
 }
 
 /// Draws every picture clean and in `views` cluttered views, and `composites` composites; runs the frozen part of the
-/// network on all of them. A picture that cannot be read is reported and left out; none if nothing is left of a kind.
+/// network on all of them. A picture that cannot be read is reported and left out; `None` if nothing is left of a kind.
 /// The `teachers` look at the clean pictures too. `total` is how many views all studios draw.
 pub(super) fn prepare(
     network: &Network,

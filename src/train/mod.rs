@@ -20,6 +20,7 @@ mod features;
 mod loader;
 mod loss;
 pub mod optim;
+mod random;
 mod run;
 mod schedule;
 mod source;

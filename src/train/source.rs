@@ -44,7 +44,7 @@ struct Entry {
 }
 
 impl Pictures {
-    /// The pictures of folders (at any depth) and tar archives, told by their extension; without what is hidden or the
+    /// The pictures of folders (at any depth) and tar archives, known by their extension; without what is hidden or the
     /// system's ([`is_system`]), and what cannot be followed below a folder.
     ///
     /// # Errors

@@ -8,11 +8,12 @@ use std::ops::RangeInclusive;
 
 use image::{RgbImage, RgbaImage, imageops};
 use ndarray::Array2;
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::Pictures;
+use super::random::{Stream, Views, rng};
 use super::teacher::Framing;
 use crate::photo::clutter::{ClutterKind, HIDDEN, HIDDEN_SIDE, MIRRORED, SIDE};
 use crate::photo::{ImageSize, Photo, compose};
@@ -20,13 +21,6 @@ use crate::{Error, Result};
 
 /// The side in pixels of a cell of the masks and targets; it divides the strides of all gates.
 pub(super) const CELL: u32 = 4;
-
-/// The random numbers of one purpose and one number.
-pub(super) fn rng(seed: u64, purpose: u64, number: u64) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(purpose << 48 | number);
-    rng
-}
 
 /// Where a picture lies on the canvas, all as fractions of the canvas's width and height.
 #[derive(Debug, Clone, Copy)]
@@ -70,9 +64,9 @@ pub(super) struct Studio<'a> {
     pub(super) stamps: &'a [RgbaImage],
     /// The size of the views.
     pub(super) size: ImageSize,
-    /// The seed, and which of its streams are this studio's.
+    /// The seed, and which of its views are this studio's.
     pub(super) seed: u64,
-    pub(super) stream: u64,
+    pub(super) views: Views,
 }
 
 impl Studio<'_> {
@@ -96,7 +90,7 @@ impl Studio<'_> {
 
     /// A clean picture pasted into clutter; `number` tells one view of it from another.
     pub(super) fn cluttered(&self, clean: &RgbImage, number: u64) -> Result<(RgbImage, Placement)> {
-        let rng = &mut rng(self.seed, 2 * self.stream, number);
+        let rng = &mut rng(self.seed, Stream::Cluttered(self.views), number);
         let mut view = self.background(rng)?;
         let side = rng.random_range(single(SIDE));
         let (left, top) = (rng.random_range(0.0..=1.0 - side), rng.random_range(0.0..=1.0 - side));
@@ -116,7 +110,7 @@ impl Studio<'_> {
 
     /// A stamp on a background, and its mask of coverage in 0..=1, on the mask grid.
     pub(super) fn composite(&self, number: u64) -> Result<(RgbImage, Array2<f32>)> {
-        let rng = &mut rng(self.seed, 2 * self.stream + 1, number);
+        let rng = &mut rng(self.seed, Stream::Composite(self.views), number);
         let mut view = self.background(rng)?;
         let stamp = &self.stamps[rng.random_range(0..self.stamps.len())];
         let short_side = self.size.width.min(self.size.height);

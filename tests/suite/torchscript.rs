@@ -37,6 +37,11 @@ fn filled(value: f64, shape: [i64; 4]) -> Tensor {
     Tensor::full(shape, value, (Kind::Float, Device::Cpu))
 }
 
+/// What it takes for granted, a line each.
+fn assumed(network: &ScriptedNetwork) -> String {
+    network.assumptions().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
 fn array(tensor: &Tensor) -> Array4<f32> {
     let size: Vec<usize> = tensor.size().iter().map(|&side| side as usize).collect();
     let values = Vec::<f32>::try_from(tensor.contiguous().flatten(0, -1)).unwrap();
@@ -52,9 +57,9 @@ fn weights_given_as_torchscript_are_told_where_they_belong() {
     let preprocess = || Preprocess { short_side: 64, ..Preprocess::default() };
     let root = crate::file("tests/golden");
     for (file, named) in [
-        ("checkpoints/buffer.pt", "a file of weights, not TorchScript: give it as --weights"),
-        ("checkpoints/training-2.pth.tar", "give it as --weights"),
-        ("checkpoints/weights.safetensors", "give it as --weights"),
+        ("checkpoints/buffer.pt", "a file of weights, not TorchScript; `Network::open` opens it"),
+        ("checkpoints/training-2.pth.tar", "`Network::open` opens it"),
+        ("checkpoints/weights.safetensors", "`Network::open` opens it"),
         ("checkpoints/refused-numpy.pt", "a NumPy archive"),
         ("checkpoints/refused-pickle.pt", "a pickle, but not one that torch.save wrote"),
     ] {
@@ -62,7 +67,7 @@ fn weights_given_as_torchscript_are_told_where_they_belong() {
         assert!(error.contains(named) && error.contains(file.split('/').next_back().unwrap()), "{error}");
     }
     let script = Checkpoint::open(golden("gated.pt")).unwrap_err().to_string();
-    assert!(script.contains("a TorchScript program") && script.contains("give it as --torchscript"), "{script}");
+    assert!(script.contains("a TorchScript program") && script.contains("`ScriptedNetwork::open`"), "{script}");
 }
 
 #[test]
@@ -102,7 +107,7 @@ fn outputs_that_are_no_maps_are_named_with_their_shapes() {
     // Without a choice the features, which go below 0, are no map.
     let network = open("gated.pt", None).unwrap();
     assert!(!names(&network).contains(&"output:3".to_owned()));
-    assert_eq!(network.assumptions().last().unwrap(), "output 3 is taken for no map, since it goes below 0");
+    assert_eq!(network.assumptions().last().unwrap().what, "output 3 is taken for no map, since it goes below 0");
     let asked = open("gated.pt", Some(&[3])).unwrap();
     let message = asked.run(&filled(0.0, [1, 3, 32, 64])).unwrap_err().to_string();
     assert!(message.contains("output 3 has the value -") && message.contains("sigmoid"), "{message}");
@@ -177,10 +182,15 @@ fn the_end_of_the_code_says_what_the_numbers_are() {
     ] {
         let network = open(name, None).unwrap();
         assert_eq!(network.describe().outputs, outputs, "{name}");
-        let said = network.assumptions().join("\n");
+        let said = assumed(&network);
         assert!(said.contains(ground) && said.contains(outputs.name()), "{name}: {said}");
         assert!(
-            network.with_outputs(Outputs::Sigmoid).unwrap().assumptions().iter().all(|line| !line.contains("code"))
+            network
+                .with_outputs(Outputs::Sigmoid)
+                .unwrap()
+                .assumptions()
+                .iter()
+                .all(|line| !line.what.contains("code"))
         );
     }
 }
@@ -288,5 +298,5 @@ fn what_a_network_takes_is_found_where_it_fails() {
     assert!(grey.contains("grey.pt") && grey.contains("1 channel") && !grey.contains("one size"), "{grey}");
     let preprocess = Preprocess { short_side: 224, ..Preprocess::default() };
     let size = ScriptedNetwork::open(golden("square_only.pt"), Device::Cpu, preprocess, None).unwrap_err().to_string();
-    assert!(size.contains("takes pictures of 64x64") && size.contains("--size 64 --square"), "{size}");
+    assert!(size.contains("takes pictures of 64x64") && size.contains("squares of 64"), "{size}");
 }

@@ -41,7 +41,7 @@ impl Backend for Light {
     fn ready(&self, how: &How) -> Result<DeviceSpec> {
         if let DeviceSpec::Cuda(_) = how.device {
             let message = format!("this is the light build, which runs networks on the CPU alone; {FULL}");
-            return Err(Error::Device { device: how.device.to_string(), message });
+            return Err(Error::Device { device: how.device.to_string(), message, remedy: None });
         }
         if how.precision != ForwardPrecision::F32 {
             let message = format!("{} needs libtorch, and this is the light build; {FULL}", how.precision);

@@ -53,8 +53,18 @@ fn a_photo_gets_its_overlay_and_its_maps() {
 fn every_map_that_needs_no_gradient_inside_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let (maps, small) = (folder.path().join("m"), "--masks 20 --size 64");
-    let names =
-        ["fused", "spatial", "patch", "rollout", "gradcam", "gradcam++", "hirescam", "layercam", "xgradcam", "eigencam"];
+    let names = [
+        "fused",
+        "spatial",
+        "patch",
+        "rollout",
+        "gradcam",
+        "gradcam++",
+        "hirescam",
+        "layercam",
+        "xgradcam",
+        "eigencam",
+    ];
     let costly = ["scorecam", "ablationcam", "occlusion", "rise", "eigencam:stage5", "patch@300,200", "channel:stage5"];
     let asked = [&names[..], &costly].concat().join(" --map ");
     let run = cbam(&format!("run PHOTO {small} --map {asked} --maps-dir {} --quiet", maps.display()));

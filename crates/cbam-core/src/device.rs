@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::named;
 use crate::{Error, Result};
 
 /// A device as a user asks for it.
@@ -59,28 +60,7 @@ pub enum ForwardPrecision {
     Bf16,
 }
 
-impl fmt::Display for ForwardPrecision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::Bf16 => "bf16",
-        })
-    }
-}
-
-impl FromStr for ForwardPrecision {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "f32" => Ok(Self::F32),
-            "f16" => Ok(Self::F16),
-            "bf16" => Ok(Self::Bf16),
-            _ => Err(Error::argument("precision", format!("{text:?} is none of f32, f16, bf16"))),
-        }
-    }
-}
+named! { ForwardPrecision as "precision"; F32 => "f32", F16 => "f16", Bf16 => "bf16" }
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Text: read in the encodings that editors write, and made fit for a terminal and a page.
+//! Text: read in the encodings that editors write, and made fit for a terminal and a page; enums that have names.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
@@ -82,6 +82,59 @@ impl Display for Printable<'_> {
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Gives an enum its names: `ALL`, `name`, `Display`, which pads, and `FromStr`, whose error is about the argument that is named here
+/// and lists the names. What follows `read by` makes the name that is meant of the text that is given.
+///
+/// ```ignore
+/// named! { Resample as "resample"; Nearest => "nearest", Bilinear => "bilinear", Bicubic => "bicubic" }
+/// ```
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __named {
+    ($kind:ident as $argument:literal $(, read by $meant:ident)?; $($variant:ident => $name:literal),+ $(,)?) => {
+        impl $kind {
+            /// All of them.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
+
+            /// Its name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name),+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $kind {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl std::str::FromStr for $kind {
+            type Err = $crate::Error;
+
+            fn from_str(text: &str) -> $crate::Result<Self> {
+                let name = text;
+                $(let name = $meant(name);)?
+                Self::ALL.into_iter().find(|one| one.name() == name).ok_or_else(|| {
+                    $crate::Error::argument($argument, $crate::text::none_of(text, &Self::ALL.map(Self::name)))
+                })
+            }
+        }
+    };
+}
+#[doc(hidden)]
+pub use crate::__named as named;
+
+/// The message about a text that is none of these names.
+#[doc(hidden)]
+pub fn none_of(text: &str, names: &[&str]) -> String {
+    match names {
+        [one, other] => format!("{text:?} is neither {one} nor {other}"),
+        names => format!("{text:?} is none of {}", names.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use clap::Args;
 use crate::args::whole;
 use crate::progress::Progress;
 use cbam_cli::common::claims::Claims;
+use cbam_cli::common::doubts::remedies;
 use cbam_cli::common::values::listed;
 use cbam_cli::common::{failed, print};
 
@@ -76,7 +77,7 @@ impl Run {
             }
             self.claim(read, out)?;
         }
-        let device = cbam::sys::resolve(self.device)?;
+        let device = cbam::sys::resolve(self.device).map_err(|error| error.advised(&remedies))?;
         cbam::sys::set_all_threads(self.threads)?;
         tch::manual_seed(self.seed as i64);
         if let Some(out) = &self.out {
@@ -147,7 +148,7 @@ impl Run {
         let new = !self.checkpoint(out).exists();
         let trained = work(progress);
         progress.finish();
-        match trained.map_err(anyhow::Error::from) {
+        match trained.map_err(|error| anyhow::Error::from(error.advised(&remedies))) {
             Ok(trained) => Ok(save(trained).map_or_else(failed, |figures| self.finish(out, &figures, progress))),
             Err(error) if matches!(error.downcast_ref(), Some(Error::Interrupted)) => Err(error),
             Err(error) if progress.has_begun() => Ok(failed(error)),

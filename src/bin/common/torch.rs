@@ -9,6 +9,7 @@ use cbam::sys::{resolve, set_threads};
 use cbam::text::printable_path;
 use cbam::torchscript::{ScriptOptions, ScriptedNetwork};
 use cbam::{Error, Result};
+use cbam_cli::common::doubts::{options_for, remedies};
 use cbam_cli::{Backend, Compared, How, Script, Taken};
 use tch::Device;
 
@@ -116,12 +117,13 @@ fn scripted(script: &Script, how: &How) -> Result<(ScriptedNetwork, Vec<String>)
     let mut options = ScriptOptions::default();
     options.maps.clone_from(&script.maps);
     options.classes = script.classes;
-    let network = ScriptedNetwork::open_with(&script.path, resolve(how.device)?, script.preprocess.clone(), &options)?;
+    let network = ScriptedNetwork::open_with(&script.path, resolve(how.device)?, script.preprocess.clone(), &options);
+    let network = network.map_err(|error| error.advised(&remedies))?;
     let network = match script.outputs {
         Some(outputs) => network.with_outputs(outputs)?,
         None => network,
     };
-    let path = printable_path(&script.path);
-    let notes = network.assumptions().iter().map(|line| format!("{path}: {line}")).collect();
+    let (path, say) = (printable_path(&script.path), options_for(""));
+    let notes = network.assumptions().iter().map(|line| format!("{path}: {}", line.said_with(&say))).collect();
     Ok((network, notes))
 }

@@ -8,11 +8,12 @@ use crate::network::Network;
 use crate::photo::ImageSize;
 use crate::train::Pictures;
 use crate::train::features::{Banks, prepare};
+use crate::train::random::{Stream, Views, rng};
 use crate::train::run::{Observer, StepReport};
-use crate::train::views::{Studio, read_backgrounds, read_stamps, rng};
+use crate::train::views::{Studio, read_backgrounds, read_stamps};
 use crate::{Error, Result};
 
-/// One picture and one stamp in so many is held out for validation.
+/// One picture and one stamp in this many are held out for validation.
 const HELD_OUT: u64 = 20;
 /// The shapes that views have, and out of [`SHARES`] pictures how many are seen in each: photos are mostly 4:3.
 const SHAPES: [(ImageSize, usize); 3] = [
@@ -21,10 +22,6 @@ const SHAPES: [(ImageSize, usize); 3] = [
     (ImageSize { width: 3, height: 4 }, 1),
 ];
 const SHARES: usize = 4;
-/// Which random numbers are whose; a studio takes the stream of its shape.
-const SAMPLE_STREAM: u64 = 0;
-const TRAINING_STREAMS: u64 = 2;
-const HELD_OUT_STREAMS: u64 = 8;
 
 /// Where the pictures, backgrounds and stamps lie.
 pub(super) struct Sources {
@@ -77,13 +74,13 @@ pub(super) fn draw(
             return Err(Error::argument(what, "too few that can be used"));
         }
     }
-    let studio = |images: &Pictures, stamps, shape: usize, stream: u64| Studio {
+    let studio = |images: &Pictures, stamps, shape: usize, views: Views| Studio {
         pictures: part(images, shape),
         backgrounds: &backgrounds,
         stamps,
         size: network.config().preprocess().network_size(SHAPES[shape].0),
         seed: options.seed,
-        stream: stream + shape as u64,
+        views,
     };
     let of = |count: usize, shape: usize| (count * SHAPES[shape].1 / SHARES).max(1);
     let shapes = 0..SHAPES.len();
@@ -91,12 +88,12 @@ pub(super) fn draw(
     let total = images.len() * (1 + options.views) + composites;
     let quiet = &mut Quiet(observer);
     let held_out = shapes.clone().filter_map(|shape| {
-        let studio = studio(&held_out_images, &held_out_stamps, shape, HELD_OUT_STREAMS);
+        let studio = studio(&held_out_images, &held_out_stamps, shape, Views::HeldOut { shape: shape as u64 });
         prepare(network, teachers, &studio, 1, of(options.validation, shape), 0, quiet).transpose()
     });
     let held_out = held_out.collect::<Result<Vec<_>>>()?;
     let banks = shapes.filter_map(|shape| {
-        let studio = studio(&images, &stamps, shape, TRAINING_STREAMS);
+        let studio = studio(&images, &stamps, shape, Views::Training { shape: shape as u64 });
         prepare(network, teachers, &studio, options.views, of(options.composites, shape), total, observer).transpose()
     });
     let banks = banks.collect::<Result<Vec<_>>>()?;
@@ -119,7 +116,7 @@ fn part(images: &Pictures, shape: usize) -> Pictures {
 /// A seeded choice of pictures.
 fn sample(pictures: &Pictures, limit: usize, seed: u64) -> Pictures {
     let mut indices: Vec<usize> = (0..pictures.len()).collect();
-    indices.shuffle(&mut rng(seed, SAMPLE_STREAM, 0));
+    indices.shuffle(&mut rng(seed, Stream::DistillSample, 0));
     indices.truncate(limit);
     pictures.select(&indices)
 }

@@ -19,7 +19,7 @@ pub struct DistillOptions {
     /// Weights files of other networks of the same classes, whose answers and evidence count beside the network's own on clean
     /// pictures. Their attention, if they have any, is left out.
     pub teachers: Vec<PathBuf>,
-    /// Use only so many pictures, chosen by the seed; all if none.
+    /// Use only this many pictures, chosen by the seed; `None` uses all.
     pub limit: Option<usize>,
     /// Cluttered views of each picture.
     pub views: usize,
@@ -34,7 +34,7 @@ pub struct DistillOptions {
     pub clean_weight: f64,
     /// The weight of looking in the right place, beside that of the right answer.
     pub focus_weight: f64,
-    /// At most so many held-out pictures, and as many composites of held-out stamps, to validate on.
+    /// At most this many held-out pictures, and as many composites of held-out stamps, to validate on.
     pub validation: usize,
     /// The seed of everything random.
     pub seed: u64,

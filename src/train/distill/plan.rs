@@ -6,14 +6,11 @@ use rand::seq::SliceRandom;
 use tch::Tensor;
 
 use crate::train::features::{Bank, Banks};
-use crate::train::views::rng;
+use crate::train::random::{Stream, rng};
 use crate::{Error, Result};
 
 /// How many of a batch are cluttered views, composites and clean pictures.
 pub(super) const BATCH: [usize; 3] = [14, 6, 12];
-/// Which random numbers are whose.
-const STEPS_STREAM: u64 = 1;
-const ORDER_STREAM: u64 = 2;
 
 /// Goes through every bank in an order of its own, shuffled anew each time round.
 ///
@@ -44,7 +41,7 @@ impl Plan {
 
     /// The shape of a step.
     fn shape(&self, step: usize) -> usize {
-        self.shapes.sample(&mut rng(self.seed, STEPS_STREAM, step as u64))
+        self.shapes.sample(&mut rng(self.seed, Stream::DistillSteps, step as u64))
     }
 
     /// Passes over the steps before `step`.
@@ -83,7 +80,7 @@ impl Order {
                     Some((now, order)) if *now == round => order[place],
                     _ => {
                         let mut order: Vec<i64> = (0..self.len as i64).collect();
-                        order.shuffle(&mut rng(self.seed, ORDER_STREAM, self.number << 32 | round as u64));
+                        order.shuffle(&mut rng(self.seed, Stream::DistillOrder, self.number << 32 | round as u64));
                         let first = order[place];
                         self.now = Some((round, order));
                         first

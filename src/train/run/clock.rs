@@ -11,7 +11,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// A step of so many pictures ends: pictures per second, averaged over about ten steps; not a number at the first one.
+    /// A step of that many pictures ends: pictures per second, averaged over about ten steps; not a number at the first one.
     pub(super) fn images_per_second(&mut self, pictures: usize) -> f64 {
         let now = Instant::now();
         if let Some(last) = self.last.replace(now) {

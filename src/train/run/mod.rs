@@ -29,10 +29,10 @@ pub(super) use trainer::{Setup, Trainer, WATCHED};
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct RunOptions {
-    /// The file that the state is saved to, at the start, after so many steps, and before an end; none saves nothing.
-    /// It must not exist yet, unless it is resumed from.
+    /// The file that the state is saved to, at the start, on the way, and before an end; `None` saves nothing. It must not exist
+    /// yet, unless it is resumed from.
     pub checkpoint: Option<PathBuf>,
-    /// Save the state after so many steps; 0 saves it only at both ends.
+    /// Save the state each time that this many steps are done; 0 saves it only at both ends.
     pub checkpoint_every: usize,
     /// Go on from this checkpoint.
     pub resume: Option<PathBuf>,
@@ -44,12 +44,12 @@ pub struct RunOptions {
     /// Pictures whose attention maps are drawn into the logs while the network learns; if none are named, some held-out
     /// ones.
     pub watch: Vec<PathBuf>,
-    /// Draw them after so many steps, before the first step and after the last; 0 draws them only at both ends.
+    /// Draw them each time that this many steps are done, before the first step and after the last; 0 draws them only at both ends.
     pub watch_every: usize,
 }
 
 impl RunOptions {
-    /// Saves to this file, after every so many steps.
+    /// Saves to this file after every `every` steps.
     pub fn with_checkpoint(mut self, path: impl Into<PathBuf>, every: usize) -> Self {
         (self.checkpoint, self.checkpoint_every) = (Some(path.into()), every);
         self
@@ -69,7 +69,7 @@ impl RunOptions {
         self
     }
 
-    /// Draws the attention on these pictures (or on held-out ones, if there are none) after every so many steps.
+    /// Draws the attention on these pictures (or on held-out ones, if there are none) after every `every` steps.
     pub fn with_watch(mut self, pictures: Vec<PathBuf>, every: usize) -> Self {
         (self.watch, self.watch_every) = (pictures, every);
         self

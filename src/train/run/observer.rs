@@ -43,10 +43,10 @@ pub trait Observer {
     /// A step is done.
     fn stepped(&mut self, report: &StepReport<'_>);
 
-    /// The state after so many steps lies in the file: a training that ends from now on can go on from there.
+    /// The state after that many steps lies in the file: a training that ends from now on can go on from there.
     fn saved(&mut self, _path: &Path, _step: usize) {}
 
-    /// The accuracy on held-out pictures after so many epochs.
+    /// The accuracy on held-out pictures after that many epochs.
     fn evaluated(&mut self, _epoch: usize, _epochs: usize, _accuracy: &AccuracySummary) {}
 
     /// Whether the training should end: it saves first, and returns [`Error::Interrupted`].

@@ -4,13 +4,11 @@
 //! would vanish in f16, so the loss is scaled up before it is differentiated and the gradients are scaled down after; a scale
 //! at which they overflow is halved and the step left out, and after 2,000 good steps it is doubled.
 
-use std::fmt;
-use std::str::FromStr;
-
 use tch::{Device, Kind, Tensor};
 
+use crate::text::named;
 use crate::train::optim::Optimizer;
-use crate::{Error, Result};
+use crate::{Error, Remedy, Result};
 
 /// The precision that a training computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,26 +20,7 @@ pub enum ComputePrecision {
     Half,
 }
 
-impl fmt::Display for ComputePrecision {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Full => "f32",
-            Self::Half => "f16",
-        })
-    }
-}
-
-impl FromStr for ComputePrecision {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "f32" => Ok(Self::Full),
-            "f16" => Ok(Self::Half),
-            _ => Err(Error::argument("precision", format!("{text:?} is neither f32 nor f16"))),
-        }
-    }
-}
+named! { ComputePrecision as "precision"; Full => "f32", Half => "f16" }
 
 /// Good steps after which the scale is doubled.
 const PATIENCE: u32 = 2000;
@@ -59,7 +38,7 @@ impl LossScale {
     /// [`Error::Argument`] for f16 on a CPU.
     pub(super) fn new(precision: ComputePrecision, device: Device) -> Result<Self> {
         if precision == ComputePrecision::Half && !device.is_cuda() {
-            return Err(Error::argument("precision", "f16 needs CUDA: choose f32, or a GPU with --device"));
+            return Err(Error::argument("precision", "f16 needs CUDA").with_remedy(Remedy::FullPrecision));
         }
         Ok(Self { precision, scale: 65536.0, good: 0 })
     }
@@ -72,7 +51,7 @@ impl LossScale {
         }
     }
 
-    /// The gradients of the loss; none if they overflowed, and the step should be left out.
+    /// The gradients of the loss; `None` if they overflowed, and the step should be left out.
     pub(super) fn gradients(&mut self, optimizer: &Optimizer, loss: &Tensor) -> Result<Option<Vec<Tensor>>> {
         if self.precision == ComputePrecision::Full {
             return Ok(Some(optimizer.gradients(loss)?));

@@ -16,7 +16,7 @@ use super::{Observer, RunOptions, Settings, StepReport};
 use crate::network::Network;
 use crate::photo::{self, Limits, Photo};
 use crate::train::optim::{Ema, Group, Optimizer, ParameterInfo, Rule, clip_norm};
-use crate::{Error, Result};
+use crate::{Error, Remedy, Result};
 
 /// The note that holds the scale of the loss.
 const LOSS_SCALE: &str = "loss_scale";
@@ -114,8 +114,7 @@ impl<'a> Trainer<'a> {
         match (&options.resume, &options.checkpoint) {
             (Some(path), _) => trainer.restore(path)?,
             (None, Some(path)) if path.exists() => {
-                let message = "an unfinished training: --resume goes on with it; remove the file to start anew";
-                return Err(Error::argument(path.display(), message));
+                return Err(Error::argument(path.display(), "an unfinished training").with_remedy(Remedy::Resume));
             }
             (None, Some(path)) => trainer.save(path, observer)?,
             (None, None) => {}
@@ -151,7 +150,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Logs figures of this moment under the name of a group. A log that cannot be written is given up, and told of.
+    /// Logs figures of this moment under the name of a group. A log that cannot be written is given up, and that is reported.
     pub(in crate::train) fn log(&mut self, group: &str, figures: &[(&str, f64)], observer: &mut dyn Observer) {
         let written = self.log.as_mut().map_or(Ok(()), |log| log.figures(self.step, group, figures));
         if let Err(error) = written {
@@ -207,7 +206,7 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    /// Saves the state on the way, unless it is saved already. If it cannot be written, the observer is told, and the one
+    /// Saves the state on the way, unless it is saved already. If it cannot be written, the observer hears of it, and the one
     /// before stays.
     pub(in crate::train) fn checkpoint(&mut self, observer: &mut dyn Observer) {
         let path = self.options.checkpoint.as_ref().filter(|_| self.saved != Some(self.step));
@@ -220,12 +219,12 @@ impl<'a> Trainer<'a> {
         self.step
     }
 
-    /// The next step's number, counted from 0; none when all are done.
+    /// The next step's number, counted from 0; `None` when all are done.
     pub(in crate::train) fn next_step(&self) -> Option<usize> {
         (self.step < self.steps).then_some(self.step)
     }
 
-    /// What `work` returns, worked out once in a training: whoever goes on with it is told what was found at first.
+    /// What `work` returns, worked out once in a training: whoever goes on with it gets what was found at first.
     pub(in crate::train) fn once<T: Serialize + DeserializeOwned>(
         &mut self,
         name: &str,
@@ -269,7 +268,7 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// [`Error::Interrupted`] if the observer ends the training, after saving; what saving returns if that was
-    /// necessary. A checkpoint on the way that cannot be written is told to the observer, and the one before stays.
+    /// necessary. A checkpoint on the way that cannot be written is reported to the observer, and the one before stays.
     pub(in crate::train) fn finish_step(
         &mut self,
         network: &Network,
@@ -312,7 +311,7 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Whether something is due that is done after every so many steps.
+/// Whether something is due that is done after every `every` steps.
 fn is_time(step: usize, every: usize) -> bool {
     every > 0 && step.is_multiple_of(every)
 }

@@ -46,7 +46,7 @@ fn random_part((width, height): (u32, u32), size: ImageSize, least: f64, rng: &m
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::views::rng;
+    use crate::train::random::{Stream, rng};
     use proptest::prelude::*;
 
     proptest! {
@@ -55,7 +55,7 @@ mod tests {
             width in 1u32..500, height in 1u32..500, least in 0.05..1.0f64, seed in any::<u64>()
         ) {
             let size = ImageSize::new(224, 224);
-            let [left, top, part_width, part_height] = random_part((width, height), size, least, &mut rng(seed, 0, 0));
+            let [left, top, part_width, part_height] = random_part((width, height), size, least, &mut rng(seed, Stream::Augment, 0));
             let slack = 1e-9 * f64::from(width.max(height));
             prop_assert!(left >= 0.0 && top >= 0.0);
             prop_assert!(left + part_width <= f64::from(width) + slack && top + part_height <= f64::from(height) + slack);
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn the_same_numbers_make_the_same_picture() {
         let picture = RgbImage::from_fn(40, 30, |x, y| image::Rgb([(x * 6) as u8, (y * 8) as u8, 90]));
-        let view = |seed| augment(&picture, ImageSize::new(32, 32), 0.25, &mut rng(seed, 1, 2)).unwrap();
+        let view = |seed| augment(&picture, ImageSize::new(32, 32), 0.25, &mut rng(seed, Stream::Augment, 2)).unwrap();
         assert_eq!(view(1), view(1));
         assert_ne!(view(1), view(2));
     }

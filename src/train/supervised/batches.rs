@@ -13,13 +13,9 @@ use super::folder::Labelled;
 use crate::network::Network;
 use crate::photo::{ImageSize, compose};
 use crate::train::loader::{LoaderReport, prefetch};
-use crate::train::views::rng;
+use crate::train::random::{Stream, rng};
 use crate::train::{Observer, features};
 use crate::{Error, Result};
-
-/// Which random numbers are whose.
-const ORDER_STREAM: u64 = 35;
-const AUGMENT_STREAM: u64 = 36;
 
 /// What one step takes; nothing, if none of its pictures could be read.
 pub(super) struct Batch {
@@ -40,7 +36,7 @@ pub(super) struct Batches<'a> {
     network: &'a Network,
     options: &'a SupervisedOptions,
     kept: Option<Kept>,
-    /// Pictures that could not be read, told of once.
+    /// Pictures that could not be read, reported once.
     bad: BTreeSet<usize>,
 }
 
@@ -72,7 +68,7 @@ impl<'a> Batches<'a> {
         step: &mut Step<'_>,
     ) -> Result<LoaderReport> {
         let mut order: Vec<usize> = (0..self.pictures.len()).collect();
-        order.shuffle(&mut rng(self.options.seed, ORDER_STREAM, epoch as u64));
+        order.shuffle(&mut rng(self.options.seed, Stream::Order, epoch as u64));
         let batches = order.chunks(self.options.batch).skip(first);
         if let Some(kept) = &self.kept {
             for indices in batches {
@@ -87,7 +83,7 @@ impl<'a> Batches<'a> {
                 return compose::centre(&picture, size);
             }
             let number = (epoch as u64) << 32 | index as u64;
-            augment(&picture, size, options.min_area, &mut rng(options.seed, AUGMENT_STREAM, number))
+            augment(&picture, size, options.min_area, &mut rng(options.seed, Stream::Augment, number))
         };
         let network = self.network;
         let bad = &mut self.bad;
@@ -164,7 +160,7 @@ impl<'a> Batches<'a> {
     }
 }
 
-/// The pictures that could be read, and their classes; the others are told of, once each.
+/// The pictures that could be read, and their classes; the others are reported, once each.
 fn keep_good(
     ready: Vec<(usize, Result<RgbImage>)>,
     pictures: &Labelled,

@@ -19,7 +19,7 @@ const BATCH: usize = 16;
 
 /// Held-out pictures.
 pub(super) enum HeldOut<'a> {
-    /// Read anew each time; and whether those that cannot be read were told of.
+    /// Read anew each time; and whether those that cannot be read were reported.
     Pictures(&'a Labelled, bool),
     /// As features behind the frozen trunk, in batches, with their classes.
     Features(Vec<(Tensor, Vec<usize>)>),
@@ -36,7 +36,7 @@ impl<'a> HeldOut<'a> {
         Ok(Self::Features(features))
     }
 
-    /// Classifies every picture; one that cannot be read is left out, and told of the first time.
+    /// Classifies every picture; one that cannot be read is left out, and reported the first time.
     pub(super) fn evaluate(&mut self, network: &Network, observer: &mut dyn Observer) -> Result<AccuracySummary> {
         let mut accuracy = Accuracy::default();
         let mut count = |features: &Tensor, classes: &[usize]| -> Result<()> {

@@ -6,13 +6,10 @@ use std::path::{Path, PathBuf};
 use rand::seq::SliceRandom;
 
 use super::SupervisedOptions;
+use crate::train::random::{Stream, rng};
 use crate::train::source::{Found, is_held_out};
-use crate::train::views::rng;
 use crate::train::{Observer, Pictures};
 use crate::{Error, Result};
-
-/// Which random numbers are whose.
-const SAMPLE_STREAM: u64 = 32;
 
 /// Pictures, and the class of each.
 #[derive(Debug, Clone)]
@@ -197,10 +194,10 @@ fn common_folders(paths: &[PathBuf]) -> usize {
     paths.iter().map(shared).min().unwrap_or(0)
 }
 
-/// At most so many pictures of each class, chosen by the seed.
+/// At most that many pictures of each class, chosen by the seed.
 fn sample(all: &Labelled, limit: usize, seed: u64) -> Labelled {
     let mut indices: Vec<usize> = (0..all.len()).collect();
-    indices.shuffle(&mut rng(seed, SAMPLE_STREAM, 0));
+    indices.shuffle(&mut rng(seed, Stream::SupervisedSample, 0));
     let mut taken = vec![0; all.classes.iter().max().map_or(0, |last| last + 1)];
     indices.retain(|&index| {
         let taken = &mut taken[all.classes[index]];

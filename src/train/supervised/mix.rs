@@ -41,7 +41,7 @@ pub(super) fn cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::views::rng;
+    use crate::train::random::{Stream, rng};
 
     #[test]
     fn softened_targets_and_their_loss_are_the_textbooks() {
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn pictures_and_targets_are_mixed_alike() {
         let xs = Tensor::eye(6, (Kind::Float, tch::Device::Cpu));
-        let [mixed, targets] = mixup(&xs, &xs, 0.4, &mut rng(1, 2, 3)).unwrap();
+        let [mixed, targets] = mixup(&xs, &xs, 0.4, &mut rng(1, Stream::Mix, 3)).unwrap();
         assert!(mixed.equal(&targets));
         assert!(mixed.sum_dim_intlist([1i64].as_slice(), false, Kind::Float).allclose(
             &xs.sum_dim_intlist([1i64].as_slice(), false, Kind::Float),
@@ -71,6 +71,6 @@ mod tests {
             false
         ));
         assert!(!mixed.equal(&xs));
-        assert!(mixup(&xs, &xs, -1.0, &mut rng(1, 2, 3)).is_err());
+        assert!(mixup(&xs, &xs, -1.0, &mut rng(1, Stream::Mix, 3)).is_err());
     }
 }

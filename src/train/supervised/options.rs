@@ -1,11 +1,10 @@
 //! What a supervised training trains, on what, and for how long.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use super::folder::Data;
 use crate::backbone::Arch;
+use crate::text::named;
 use crate::train::optim::{AdamW, Rule, Sgd};
 use crate::train::run::Settings;
 use crate::{Error, Result};
@@ -25,13 +24,6 @@ pub enum TrainPart {
 }
 
 impl TrainPart {
-    const NAMES: [(Self, &'static str); 4] = [
-        (Self::All, "all"),
-        (Self::Attention, "attention"),
-        (Self::Head, "head"),
-        (Self::HeadAndAttention, "head+attention"),
-    ];
-
     /// Whether a variable of this name learns, of a network with this backbone.
     pub(super) fn has(self, arch: Arch, name: &str) -> bool {
         let attention = name.starts_with("attention.");
@@ -45,21 +37,9 @@ impl TrainPart {
     }
 }
 
-impl fmt::Display for TrainPart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(Self::NAMES.iter().find(|(part, _)| part == self).map_or("", |(_, name)| name))
-    }
-}
-
-impl FromStr for TrainPart {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let found = Self::NAMES.iter().find(|(_, name)| *name == text);
-        found.map(|(part, _)| *part).ok_or_else(|| {
-            Error::argument("train", format!("{text:?} is none of {}", Self::NAMES.map(|(_, name)| name).join(", ")))
-        })
-    }
+named! {
+    TrainPart as "train";
+    All => "all", Attention => "attention", Head => "head", HeadAndAttention => "head+attention",
 }
 
 /// An optimizer, by name.
@@ -81,37 +61,18 @@ impl OptimizerKind {
     }
 }
 
-impl fmt::Display for OptimizerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::AdamW => "adamw",
-            Self::Sgd => "sgd",
-        })
-    }
-}
-
-impl FromStr for OptimizerKind {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "adamw" => Ok(Self::AdamW),
-            "sgd" => Ok(Self::Sgd),
-            _ => Err(Error::argument("optimizer", format!("{text:?} is neither adamw nor sgd"))),
-        }
-    }
-}
+named! { OptimizerKind as "optimizer"; AdamW => "adamw", Sgd => "sgd" }
 
 /// What to train on, and how.
 #[derive(Debug, Clone)]
 pub struct SupervisedOptions {
     /// A folder, or a tar archive, with a folder of pictures for each class; folders that all pictures share are passed over.
     pub images: PathBuf,
-    /// The same of held-out pictures; none holds out some of [`images`](Self::images).
+    /// The same of held-out pictures; `None` holds out some of [`images`](Self::images).
     pub validation: Option<PathBuf>,
-    /// One picture in about so many is held out, chosen by its name alone.
+    /// One picture in about as many as this is held out, chosen by its name alone.
     pub hold_out: u64,
-    /// At most so many training pictures of each class, chosen by the seed.
+    /// At most this many training pictures of each class, chosen by the seed.
     pub limit: Option<usize>,
     /// The part that learns.
     pub train: TrainPart,

@@ -9,7 +9,7 @@ use cbam::torchscript::{ScriptOptions, ScriptedNetwork};
 use image::{DynamicImage, Rgb, RgbImage};
 use tch::{Device, Kind};
 
-use super::{filled, golden, names, noise, open};
+use super::{assumed, filled, golden, names, noise, open};
 use crate::explain::explained;
 
 fn open_with(name: &str, classes: usize) -> cbam::Result<ScriptedNetwork> {
@@ -25,7 +25,7 @@ fn results_within_results_are_counted_as_they_come() {
     assert_eq!((network.describe().classes(), network.describe().places), (3, vec!["output:2".to_owned()]));
     // The code's end is followed for results of its own alone, so what it gives out tells.
     assert_eq!(network.describe().outputs, Outputs::Probabilities);
-    assert!(network.assumptions()[0].starts_with("output 1 is taken for probabilities"));
+    assert!(network.assumptions()[0].what.starts_with("output 1 is taken for probabilities"));
     let map = explained(&network, &noise(), Method::GradCam, None, 1, &ExplainOptions::default());
     assert_eq!(map.unwrap().dim(), (8, 12));
 }
@@ -34,11 +34,11 @@ fn results_within_results_are_counted_as_they_come() {
 fn places_in_a_list_of_classes_are_no_scores_and_another_output_can_be_named() {
     let network = open("embedding.pt", None).unwrap();
     assert_eq!(network.describe().classes(), 7, "the first that has the shape");
-    let said = network.assumptions().join("\n");
+    let said = assumed(&network);
     assert!(said.contains("output 1 is taken for that of the classes, though 2 could be too"), "{said}");
     let network = open_with("embedding.pt", 2).unwrap();
     assert_eq!((network.describe().classes(), network.describe().outputs), (3, Outputs::Softmax));
-    assert!(!network.assumptions().join("\n").contains("could be too"));
+    assert!(!assumed(&network).contains("could be too"));
     let logits = network.first_output(&noise()).unwrap();
     assert_eq!(logits.size(), [1, 3]);
     for wrong in [0, 3] {
@@ -73,7 +73,7 @@ fn what_goes_below_zero_for_some_picture_costs_none_that_does_not_ask_for_it() {
 fn a_mean_of_probabilities_is_one() {
     let network = open("averaged.pt", None).unwrap();
     assert_eq!(network.describe().outputs, Outputs::Probabilities);
-    assert!(network.assumptions()[0].contains("its code ends in a sigmoid"));
+    assert!(network.assumptions()[0].what.contains("its code ends in a sigmoid"));
     let raw = network.first_output(&noise()).unwrap();
     let shown = network.run(&noise()).unwrap().remove(0).probabilities;
     let raw = Vec::<f32>::try_from(raw.flatten(0, -1)).unwrap();

@@ -210,7 +210,7 @@ fn an_interrupted_training_saves_and_goes_on_with_the_same_settings_only() {
     assert_eq!(log.saved, [0, 1, 2]);
 
     let again = distill(&mut untrained(), &options, &run, &mut Log::default()).unwrap_err().to_string();
-    assert!(again.contains("--resume"), "an unfinished training is not written over: {again}");
+    assert!(again.contains("`resume` goes on with it"), "an unfinished training is not written over: {again}");
 
     let run = RunOptions::default().with_resume(&checkpoint);
     let mut other = untrained();

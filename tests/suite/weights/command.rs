@@ -64,6 +64,22 @@ fn inspect_tells_what_lies_around_the_weights_and_which_network_they_are_of() {
 }
 
 #[test]
+fn what_helps_is_said_by_the_names_of_options() {
+    let said = |arguments: &[&str]| String::from_utf8(cbam_weights(arguments).stderr).unwrap();
+    let file = |name: &str| checkpoint(name).to_str().unwrap().to_owned();
+    let several = said(&["diff", &file("students.pt"), &file("students.pt")]);
+    let advice = "no usual name; choose one of \"student\", \"teacher\" with --part, or write it alone with cbam-weights convert";
+    assert!(several.contains(advice), "{several}");
+    let one = said(&["inspect", &file("whole-and-average.pt")]);
+    assert!(one.contains("instead; \"ema\" can be read, with --part"), "{one}");
+    let script = said(&["inspect", &file("refused-script.pt")]);
+    assert!(
+        script.contains("a TorchScript program") && script.contains("give TorchScript as --torchscript"),
+        "{script}"
+    );
+}
+
+#[test]
 fn inspect_refuses_options_without_effect_and_says_no_network_that_does_not_open() {
     let folder = tempfile::tempdir().unwrap();
     let write = |tensors| {

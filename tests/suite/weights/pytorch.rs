@@ -135,7 +135,7 @@ fn a_whole_model_where_the_weights_should_be_is_refused_with_advice() {
         assert!(message.contains("refused: the global") && message.contains("state_dict()"), "{name}: {message}");
     }
     let message = Checkpoint::open(checkpoint("whole-and-average.pt")).unwrap_err().to_string();
-    assert!(message.contains("or read \"ema\", with --part"), "{message}");
+    assert!(message.contains("\"ema\" can be read, as `part`"), "{message}");
     let options = ReadOptions::default().with_part("ema");
     let average = Checkpoint::open_with(checkpoint("whole-and-average.pt"), &options).unwrap();
     assert_same(&average.tensors, &expected("weights.safetensors"));
@@ -148,7 +148,7 @@ fn a_whole_model_where_the_weights_should_be_is_refused_with_advice() {
 fn several_networks_are_told_apart_by_the_part() {
     for (file, names) in [("students.pt", ["student", "teacher"]), ("deep.pt", ["nets.student", "nets.teacher"])] {
         let message = Checkpoint::open(checkpoint(file)).unwrap_err().to_string();
-        assert!(message.contains("with --part"), "{message}");
+        assert!(message.contains("as `part`"), "{message}");
         for name in names {
             assert!(message.contains(&format!("\"{name}\"")), "{message}");
             let read = Checkpoint::open_with(checkpoint(file), &ReadOptions::default().with_part(name)).unwrap();

@@ -1,5 +1,6 @@
 //! The options that decide what a network's names and shapes leave open.
 
+use cbam_core::Remedy;
 use cbam_core::attention::PoolOrder;
 use cbam_core::backbone::StrideIn;
 use cbam_core::network::OpenOptions;
@@ -74,7 +75,53 @@ pub fn options_for(input: &str) -> impl Fn(Otherwise) -> Option<String> {
                 format!("else --padding {}", if symmetric { "symmetric" } else { "same" })
             }
             Otherwise::Input => input.to_owned(),
+            Otherwise::ScriptClasses => "--torchscript-classes".to_owned(),
             _ => return None,
         })
+    }
+}
+
+/// What every program says of what helps against an error, by its options; nothing of [`Remedy::Backbone`].
+pub fn remedies(remedy: &Remedy) -> Option<String> {
+    Some(match remedy {
+        Remedy::DropAttention => "--drop-attention leaves them out".to_owned(),
+        Remedy::Without(options) => {
+            let has = if options.len() == 1 { "has" } else { "have" };
+            let named: Vec<String> = options.iter().map(|option| named(option)).collect();
+            format!("{} {has} no effect", named.join(", "))
+        }
+        Remedy::Part(parts) => match &parts[..] {
+            [part] => format!("{part:?} can be read, with --part"),
+            parts => {
+                let parts: Vec<String> = parts.iter().map(|part| format!("{part:?}")).collect();
+                let parts = parts.join(", ");
+                format!("choose one of {parts} with --part, or write it alone with cbam-weights convert --part")
+            }
+        },
+        Remedy::StrideIn { first, middle } => {
+            format!("--stride-in 1x1 reads it as {first}, --stride-in 3x3 as {middle}")
+        }
+        Remedy::Weights => "give it as --weights".to_owned(),
+        Remedy::TorchScript => "give TorchScript as --torchscript".to_owned(),
+        Remedy::Squares(Some(side)) => format!("--size {side} --square makes them so"),
+        Remedy::Squares(None) => "if it takes pictures of one size only, --square with --size makes them so".to_owned(),
+        Remedy::Cpu => "--device cpu does without".to_owned(),
+        Remedy::CudaLibraries => {
+            "run 'make libtorch-cuda', or set LD_LIBRARY_PATH to the folder lib of a PyTorch 2.11 installation; \
+             --device cpu does without"
+                .to_owned()
+        }
+        Remedy::FullPrecision => "choose --precision f32, or a GPU with --device".to_owned(),
+        Remedy::Resume => "--resume goes on with it; remove the file to start anew".to_owned(),
+        _ => return None,
+    })
+}
+
+/// The option for a field of [`OpenOptions`].
+fn named(field: &str) -> String {
+    match field {
+        "max_pool" => "--stem-pool".to_owned(),
+        "symmetric" => "--padding".to_owned(),
+        field => format!("--{}", field.replace('_', "-")),
     }
 }

@@ -1,11 +1,11 @@
 //! The options that say what a weights file does not say itself.
 
-use cbam_core::Error;
 use cbam_core::backbone::Arch;
 use cbam_core::network::OpenOptions;
+use cbam_core::{Error, Remedy};
 use clap::Args;
 
-use crate::common::doubts::Doubts;
+use crate::common::doubts::{Doubts, remedies};
 use crate::common::values::listed;
 
 /// What is known of a weights file.
@@ -36,13 +36,12 @@ impl Opening {
 
 /// The error of a file that is refused, with the options that take it; `input` are those that say how pictures are taken.
 pub fn advised(error: Error, input: Option<&str>) -> Error {
-    let Error::Weights { path, message, remedy: Some(remedy) } = error else { return error };
-    let drop = if remedy.drop_attention { " --drop-attention" } else { "" };
-    let input = input.filter(|_| remedy.normalises);
-    let input = input.map_or_else(String::new, |input| format!(", and {input} then say how pictures are normalised"));
-    Error::Weights {
-        path,
-        message: format!("{message}; --arch {}{drop} takes it without{input}", remedy.arch),
-        remedy: None,
-    }
+    error.advised(&|remedy| {
+        let Remedy::Backbone { arch, drop_attention, normalises } = remedy else { return remedies(remedy) };
+        let drop = if *drop_attention { " --drop-attention" } else { "" };
+        let input = input.filter(|_| *normalises);
+        let input =
+            input.map_or_else(String::new, |input| format!(", and {input} then say how pictures are normalised"));
+        Some(format!("--arch {arch}{drop} takes it without{input}"))
+    })
 }

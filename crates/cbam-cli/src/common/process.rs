@@ -7,7 +7,7 @@
 pub(super) fn is_ignored(signal: i32) -> bool {
     // SAFETY: `sigaction` is plain data, for which zeroes are a value.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: asks for the action of a signal, and writes it to `action`, which outlives the call; changes nothing.
+    // SAFETY: the call writes the action of a signal to `action`, which outlives the call, and changes nothing.
     let asked = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut action) };
     asked == 0 && action.sa_sigaction == libc::SIG_IGN
 }
@@ -16,7 +16,7 @@ pub(super) fn is_ignored(signal: i32) -> bool {
 /// `SIGXFSZ` ends the process at once.
 #[cfg(unix)]
 pub(super) fn survive_file_size_limit() {
-    // SAFETY: sets the action of a signal for which this process has no handler; no code of ours runs in it.
+    // SAFETY: the call sets the action of a signal for which this process has no handler; no code of ours runs in it.
     unsafe {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
     }

@@ -27,6 +27,7 @@ use cbam_core::eval::PictureSource;
 use cbam_core::files::write_whole;
 
 use crate::backend::{Backend, How};
+use crate::common::doubts::remedies;
 use crate::common::{self, Called, json, status};
 
 use args::{Cli, Measure};
@@ -48,7 +49,7 @@ fn run(backend: &dyn Backend, cli: &Cli) -> Result<u8> {
     cli.check_effects()?;
     let mut claims = cli.claims()?;
     let how = How::on(cli.device, cli.threads);
-    let device = backend.ready(&how)?;
+    let device = backend.ready(&how).map_err(|error| error.advised(&remedies))?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(how.threads.get()).build_global();
     pool.map_err(|error| cbam_core::Error::argument("--threads", error))?;
     let source = cli.source()?;

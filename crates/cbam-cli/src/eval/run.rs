@@ -12,6 +12,7 @@ use cbam_core::photo::{Photo, decode};
 use cbam_core::text::printable;
 use cbam_core::{Error, Result};
 
+use crate::common::doubts::remedies;
 use crate::common::duration::duration;
 use crate::eval::chosen::Row;
 use crate::eval::console::{Console, KINDS};
@@ -68,7 +69,7 @@ pub(crate) fn pictures(study: &mut Study<'_>, source: &PictureSource, rows: &[Ro
             Ok(measured) => outcome.measured.push(measured),
             Err(error) => {
                 let name = &rows[index].image;
-                let text = error.to_string();
+                let text = error.advised(&remedies).to_string();
                 let text = if text.contains(&*printable(name)) { text } else { format!("{name}: {text}") };
                 console.say(&text);
                 outcome.missing.push(Missing { image: name.clone(), reason: text });

@@ -8,6 +8,7 @@ use cbam_core::network::{Agreement, Reference};
 use cbam_core::text::printable_path;
 
 use crate::backend::Backend;
+use crate::common::doubts::remedies;
 use crate::run::model;
 use crate::run::request::{Model, ModelKind};
 
@@ -28,7 +29,7 @@ pub(crate) fn check(
     note: &dyn Fn(&str),
 ) -> Result<Verdict> {
     let against = Reference::open(reference)?.with_tolerance(tolerance);
-    backend.ready(&model.how)?;
+    backend.ready(&model.how).map_err(|error| error.advised(&remedies))?;
     let compared = match &model.kind {
         ModelKind::Script(script) => {
             let (compared, notes) = backend.compare_script(script, &model.how, &against)?;

@@ -10,6 +10,7 @@ use cbam_core::pipeline::{Event, Job, PictureReport};
 use cbam_core::text::{printable, printable_path};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use crate::common::doubts::remedies;
 use crate::common::duration::duration;
 use crate::common::{failed, print, say, status};
 use crate::run::json::Report;
@@ -141,6 +142,7 @@ impl<'a> Console<'a> {
                         self.record(|report| report.picture(&picture));
                     }
                     Err(error) => {
+                        let error = error.advised(&remedies);
                         self.count.failed += 1;
                         self.bars.suspend(|| say(&error));
                         self.record(|report| report.failure(job.source.name(), &error));

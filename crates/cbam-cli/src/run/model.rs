@@ -10,7 +10,7 @@ use cbam_core::{Error, Result};
 use ndarray::Array4;
 
 use crate::backend::Backend;
-use crate::common::doubts::options_for;
+use crate::common::doubts::{options_for, remedies};
 use crate::common::duration::duration;
 use crate::common::opening::advised;
 use crate::run::request::{Model, ModelKind};
@@ -21,7 +21,7 @@ pub(crate) fn open(
     model: &Model,
     note: &dyn Fn(&str),
 ) -> Result<Box<dyn cbam_core::model::Model>> {
-    backend.ready(&model.how)?;
+    backend.ready(&model.how).map_err(|error| error.advised(&remedies))?;
     match &model.kind {
         ModelKind::Script(script) => {
             let (network, notes) = backend.script(script, &model.how)?;

@@ -6,6 +6,7 @@ use cbam_core::weights::{Checkpoint, ReadOptions};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::common::doubts::remedies;
 use crate::common::opening::Opening;
 
 /// Look into weights files and convert them.
@@ -79,7 +80,7 @@ impl Reading {
         let mut options = ReadOptions::default();
         options.part.clone_from(&self.part);
         options.keep_prefixes = self.keep_prefixes;
-        Checkpoint::open_with(path, &options)
+        Checkpoint::open_with(path, &options).map_err(|error| error.advised(&remedies))
     }
 }
 

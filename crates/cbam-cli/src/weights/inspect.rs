@@ -44,7 +44,7 @@ pub(crate) fn describe(checkpoint: &Checkpoint, opening: &Opening) -> cbam_core:
 /// error if options were to help.
 fn network(checkpoint: &Checkpoint, options: &OpenOptions) -> cbam_core::Result<Vec<String>> {
     if checkpoint.metadata.contains_key(CONFIG) {
-        options.without_effect(checkpoint)?;
+        options.without_effect(checkpoint).map_err(|error| advised(error, None))?;
         return Ok(vec!["network     of this program, configured by its metadata".to_owned()]);
     }
     let found = match NetworkFile::recognise(checkpoint, options).map_err(|error| advised(error, None)) {

@@ -65,7 +65,8 @@ fn convert(
 
 /// Prints the differences of two files, one a line; the exit status says whether there are any.
 fn diff(first: PathBuf, second: PathBuf, tolerance: f64) -> Result<u8> {
-    let (first, second) = (Checkpoint::open(first)?, Checkpoint::open(second)?);
+    let open = |path| Checkpoint::open(path).map_err(|error| error.advised(&common::doubts::remedies));
+    let (first, second) = (open(first)?, open(second)?);
     let differences = first.differences(&second, tolerance);
     let mut text = String::new();
     for difference in &differences {

@@ -12,7 +12,7 @@ use super::{ChannelAttentionConfig, SpatialAttentionConfig};
 pub struct CbamConfig {
     /// The channel attention.
     pub channel: ChannelAttentionConfig,
-    /// The spatial attention; none leaves it out (the official code's `no_spatial`). Default: with it.
+    /// The spatial attention; `None` leaves it out (the official code's `no_spatial`). Default: with it.
     pub spatial: Option<SpatialAttentionConfig>,
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EcaConfig {
-    /// How many channels a gate sees, odd; none is the number that the paper derives from the channels, at least 3 as in
+    /// How many channels a gate sees, odd; `None` is the number that the paper derives from the channels, at least 3 as in
     /// timm. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel_size: Option<i64>,

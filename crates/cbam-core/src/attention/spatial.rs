@@ -3,12 +3,9 @@
 //! `M_s(F) = σ(conv7×7([AvgPool_c(F); MaxPool_c(F)]))`, with pools along the channels. The official code puts the maximum first and a
 //! BatchNorm after the convolution; both are options here. The features are multiplied by the gate.
 
-use std::fmt::{self, Display, Formatter};
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
+use crate::text::named;
 
 /// The order of the two pooled maps; it matters to weights that come from elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -21,25 +18,10 @@ pub enum PoolOrder {
     MeanMax,
 }
 
-impl Display for PoolOrder {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::MaxMean => "max-mean",
-            Self::MeanMax => "mean-max",
-        })
-    }
-}
+named! { PoolOrder as "pool-order", read by meant; MaxMean => "max-mean", MeanMax => "mean-max" }
 
-impl FromStr for PoolOrder {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text.trim().to_lowercase().replace([',', '_'], "-").as_str() {
-            "max-mean" | "max-avg" => Ok(Self::MaxMean),
-            "mean-max" | "avg-max" => Ok(Self::MeanMax),
-            _ => Err(Error::argument("pool-order", format!("{text:?} is neither max-mean nor mean-max"))),
-        }
-    }
+fn meant(text: &str) -> String {
+    text.trim().to_lowercase().replace([',', '_'], "-").replace("avg", "mean")
 }
 
 /// What the convolution sees beyond the border.

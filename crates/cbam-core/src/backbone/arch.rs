@@ -1,130 +1,98 @@
 //! The backbones by name.
 
-use std::fmt::{self, Display, Formatter};
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Stage, Stem, table};
+use crate::text::named;
 use crate::{Error, Result};
 
-/// The backbones that this crate can build, by the names that people know them by.
+/// The backbones that this crate can build, by the names that people know them by: `efficientnet-lite0`, `resnet50`; torchvision's
+/// where that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Arch {
     /// EfficientNet-Lite0: 4.7 million parameters.
     #[default]
-    #[serde(rename = "efficientnet-lite0")]
     EfficientNetLite0,
     /// EfficientNet-Lite1: 5.4 million parameters.
-    #[serde(rename = "efficientnet-lite1")]
     EfficientNetLite1,
     /// EfficientNet-Lite2: 6.1 million parameters.
-    #[serde(rename = "efficientnet-lite2")]
     EfficientNetLite2,
     /// ResNet-18: 11.7 million parameters.
-    #[serde(rename = "resnet18")]
     ResNet18,
     /// ResNet-34: 21.8 million parameters.
-    #[serde(rename = "resnet34")]
     ResNet34,
     /// ResNet-50: 25.6 million parameters.
-    #[serde(rename = "resnet50")]
     ResNet50,
     /// ResNet-101: 44.5 million parameters.
-    #[serde(rename = "resnet101")]
     ResNet101,
     /// ResNet-152: 60.2 million parameters.
-    #[serde(rename = "resnet152")]
     ResNet152,
     /// ResNeXt-50, 32 groups of 4: 25.0 million parameters.
-    #[serde(rename = "resnext50_32x4d")]
     ResNeXt50,
     /// ResNeXt-101, 32 groups of 8: 88.8 million parameters.
-    #[serde(rename = "resnext101_32x8d")]
     ResNeXt101,
     /// Wide ResNet-50, twice as wide inside: 68.9 million parameters.
-    #[serde(rename = "wide_resnet50_2")]
     WideResNet50,
     /// VGG-11: 132.9 million parameters, as all of VGG most of them in the classifier.
-    #[serde(rename = "vgg11")]
     Vgg11,
     /// VGG-11 with BatchNorm.
-    #[serde(rename = "vgg11_bn")]
     Vgg11Bn,
     /// VGG-13: 133.0 million parameters.
-    #[serde(rename = "vgg13")]
     Vgg13,
     /// VGG-13 with BatchNorm.
-    #[serde(rename = "vgg13_bn")]
     Vgg13Bn,
     /// VGG-16: 138.4 million parameters.
-    #[serde(rename = "vgg16")]
     Vgg16,
     /// VGG-16 with BatchNorm.
-    #[serde(rename = "vgg16_bn")]
     Vgg16Bn,
     /// VGG-19: 143.7 million parameters.
-    #[serde(rename = "vgg19")]
     Vgg19,
     /// VGG-19 with BatchNorm.
-    #[serde(rename = "vgg19_bn")]
     Vgg19Bn,
     /// MobileNetV2: 3.5 million parameters.
-    #[serde(rename = "mobilenet_v2")]
     MobileNetV2,
 }
 
-impl Arch {
-    /// Every backbone.
-    pub const ALL: [Self; 20] = [
-        Self::EfficientNetLite0,
-        Self::EfficientNetLite1,
-        Self::EfficientNetLite2,
-        Self::ResNet18,
-        Self::ResNet34,
-        Self::ResNet50,
-        Self::ResNet101,
-        Self::ResNet152,
-        Self::ResNeXt50,
-        Self::ResNeXt101,
-        Self::WideResNet50,
-        Self::Vgg11,
-        Self::Vgg11Bn,
-        Self::Vgg13,
-        Self::Vgg13Bn,
-        Self::Vgg16,
-        Self::Vgg16Bn,
-        Self::Vgg19,
-        Self::Vgg19Bn,
-        Self::MobileNetV2,
-    ];
+named! {
+    Arch as "backbone";
+    EfficientNetLite0 => "efficientnet-lite0",
+    EfficientNetLite1 => "efficientnet-lite1",
+    EfficientNetLite2 => "efficientnet-lite2",
+    ResNet18 => "resnet18",
+    ResNet34 => "resnet34",
+    ResNet50 => "resnet50",
+    ResNet101 => "resnet101",
+    ResNet152 => "resnet152",
+    ResNeXt50 => "resnext50_32x4d",
+    ResNeXt101 => "resnext101_32x8d",
+    WideResNet50 => "wide_resnet50_2",
+    Vgg11 => "vgg11",
+    Vgg11Bn => "vgg11_bn",
+    Vgg13 => "vgg13",
+    Vgg13Bn => "vgg13_bn",
+    Vgg16 => "vgg16",
+    Vgg16Bn => "vgg16_bn",
+    Vgg19 => "vgg19",
+    Vgg19Bn => "vgg19_bn",
+    MobileNetV2 => "mobilenet_v2",
+}
 
-    /// Its name, such as `efficientnet-lite0` or `resnet50`; torchvision's where that has it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::EfficientNetLite0 => "efficientnet-lite0",
-            Self::EfficientNetLite1 => "efficientnet-lite1",
-            Self::EfficientNetLite2 => "efficientnet-lite2",
-            Self::ResNet18 => "resnet18",
-            Self::ResNet34 => "resnet34",
-            Self::ResNet50 => "resnet50",
-            Self::ResNet101 => "resnet101",
-            Self::ResNet152 => "resnet152",
-            Self::ResNeXt50 => "resnext50_32x4d",
-            Self::ResNeXt101 => "resnext101_32x8d",
-            Self::WideResNet50 => "wide_resnet50_2",
-            Self::Vgg11 => "vgg11",
-            Self::Vgg11Bn => "vgg11_bn",
-            Self::Vgg13 => "vgg13",
-            Self::Vgg13Bn => "vgg13_bn",
-            Self::Vgg16 => "vgg16",
-            Self::Vgg16Bn => "vgg16_bn",
-            Self::Vgg19 => "vgg19",
-            Self::Vgg19Bn => "vgg19_bn",
-            Self::MobileNetV2 => "mobilenet_v2",
-        }
+impl From<Arch> for &'static str {
+    fn from(arch: Arch) -> Self {
+        arch.name()
     }
+}
 
+impl TryFrom<String> for Arch {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        name.parse()
+    }
+}
+
+impl Arch {
     /// The side of the square pictures that it was trained on, in pixels. It takes pictures of any size.
     pub const fn input_size(self) -> u32 {
         match self {
@@ -169,7 +137,7 @@ impl Arch {
         table::mobile(self).map_or_else(of_stage, |mobile| mobile.head)
     }
 
-    /// How many channels its stem gives out; none if attention cannot stand there.
+    /// How many channels its stem gives out; `None` if attention cannot stand there.
     pub fn stem_channels(self) -> Option<i64> {
         table::mobile(self).map(|mobile| mobile.stem).or(table::residual(self).map(|_| table::Residual::STEM))
     }
@@ -209,22 +177,5 @@ impl Arch {
             Self::MobileNetV2 => 2_180,
         };
         1000 * thousands
-    }
-}
-
-impl Display for Arch {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Arch {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|arch| arch.name() == name).ok_or_else(|| {
-            let known = Self::ALL.map(Self::name).join(", ");
-            Error::argument("backbone", format!("there is none named {name:?}; the names are {known}"))
-        })
     }
 }

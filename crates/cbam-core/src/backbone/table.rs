@@ -67,7 +67,7 @@ const MOBILE_NET_V2: [MobileStage; 7] = [
     row(1, 3, 1, 6, 320),
 ];
 
-/// The table of a network of inverted residual blocks; none if `arch` is none.
+/// The table of a network of inverted residual blocks; `None` if `arch` is none.
 pub fn mobile(arch: Arch) -> Option<Mobile> {
     let lite = |width, depth, dropout| {
         let rows = LITE0.iter().enumerate().map(|(index, row)| scaled(index, row, width, depth)).collect();
@@ -123,7 +123,7 @@ pub struct Residual {
     pub width: i64,
 }
 
-/// The table of a residual network; none if `arch` is none.
+/// The table of a residual network; `None` if `arch` is none.
 pub const fn residual(arch: Arch) -> Option<Residual> {
     let (blocks, bottleneck, groups, width) = match arch {
         Arch::ResNet18 => ([2, 2, 2, 2], false, 1, 64),
@@ -179,7 +179,7 @@ pub struct Plain {
     pub normalised: bool,
 }
 
-/// The table of a VGG; none if `arch` is none.
+/// The table of a VGG; `None` if `arch` is none.
 pub const fn plain(arch: Arch) -> Option<Plain> {
     let (convs, normalised) = match arch {
         Arch::Vgg11 => ([1, 1, 2, 2, 2], false),

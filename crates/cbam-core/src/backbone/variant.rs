@@ -1,12 +1,10 @@
 //! What the code bases that write one architecture do differently, though its parameters have the same names and shapes.
 
-use std::fmt::{self, Display, Formatter};
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use super::{Arch, table};
 use crate::photo::Preprocess;
+use crate::text::named;
 use crate::{Error, Result};
 
 /// The most hidden layers of a classifier, and the most values in one.
@@ -24,25 +22,10 @@ pub enum StrideIn {
     First,
 }
 
-impl Display for StrideIn {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Middle => "3x3",
-            Self::First => "1x1",
-        })
-    }
-}
+named! { StrideIn as "stride-in", read by meant; Middle => "3x3", First => "1x1" }
 
-impl FromStr for StrideIn {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text.trim().to_lowercase().replace('×', "x").as_str() {
-            "3x3" => Ok(Self::Middle),
-            "1x1" => Ok(Self::First),
-            _ => Err(Error::argument("stride-in", format!("{text:?} is neither 1x1 nor 3x3"))),
-        }
-    }
+fn meant(text: &str) -> String {
+    text.trim().to_lowercase().replace('×', "x")
 }
 
 /// What the stem of a residual network does to a picture.

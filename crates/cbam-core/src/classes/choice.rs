@@ -41,7 +41,7 @@ impl FromStr for ClassChoice {
 }
 
 impl ClassChoice {
-    /// The number of the class, of a network of so many `classes` whose names are `labels` (none if they are unknown).
+    /// The number of the class, of a network of `classes` classes whose names are `labels` (empty if they are unknown).
     ///
     /// A class whose whole name it is goes first (in that very case, then in any), then one of whose words it is, then
     /// one of whose name it is a part.

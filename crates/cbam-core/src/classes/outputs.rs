@@ -1,11 +1,9 @@
 //! What the numbers are that a network gives out for its classes.
 
-use std::fmt;
-use std::str::FromStr;
-
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use serde::{Deserialize, Serialize};
 
+use crate::text::named;
 use crate::{Error, Result};
 
 /// How far a probability may lie outside `[0, 1]` for rounding.
@@ -35,20 +33,17 @@ pub enum Outputs {
     Probabilities,
 }
 
+named! {
+    Outputs as "outputs", read by meant;
+    Softmax => "softmax", Sigmoid => "sigmoid", Probabilities => "probabilities",
+}
+
+fn meant(text: &str) -> String {
+    text.to_ascii_lowercase()
+}
+
 impl Outputs {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Softmax, Self::Sigmoid, Self::Probabilities];
-
-    /// Its name, such as `softmax`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Softmax => "softmax",
-            Self::Sigmoid => "sigmoid",
-            Self::Probabilities => "probabilities",
-        }
-    }
-
-    /// How many answers a network has that gives out so many numbers: two for a single number.
+    /// How many answers a network has that gives out that many numbers: two for a single number.
     pub const fn answers(numbers: i64) -> i64 {
         if numbers == 1 { 2 } else { numbers }
     }
@@ -59,7 +54,7 @@ impl Outputs {
         if numbers == 1 && self == Self::Softmax { Self::Sigmoid } else { self }
     }
 
-    /// Whether a network with so many numbers can give them out in this sense.
+    /// Whether a network with that many numbers can give them out in this sense.
     ///
     /// # Errors
     /// [`Error::Argument`] for a softmax over one class.
@@ -155,22 +150,6 @@ fn refuse(numbers: ArrayView2<'_, f32>, is_wrong: impl Fn(f32) -> bool, what: &s
         Some(((_, class), number)) => {
             Err(Error::network("the network's output", format!("{number} for class {class} is {what}")))
         }
-    }
-}
-
-impl fmt::Display for Outputs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Outputs {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|outputs| outputs.name().eq_ignore_ascii_case(text)).ok_or_else(|| {
-            Error::argument("outputs", format!("{text:?} is none of {}", Self::ALL.map(Self::name).join(", ")))
-        })
     }
 }
 

@@ -47,7 +47,7 @@ impl Clutter {
         Self { seed, short_side: short_side.max(1), others: Vec::new(), wallpapers: Vec::new() }
     }
 
-    /// Adds a picture that grounds are made from, never one for itself: it is told by its name.
+    /// Adds a picture that grounds are made from, never one for itself: it is known by its name.
     ///
     /// # Errors
     /// [`Error::Argument`] if it cannot be resized.

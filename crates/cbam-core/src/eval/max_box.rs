@@ -52,7 +52,7 @@ pub fn box_iou(map: ArrayView2<'_, f32>, boxes: &[BoundingBox]) -> Result<[f64; 
     Ok(ious)
 }
 
-/// The box that a map draws at the threshold `t` in `[0, 1]` of its range; none if no pixel reaches it.
+/// The box that a map draws at the threshold `t` in `[0, 1]` of its range; `None` if no pixel reaches it.
 pub fn drawn_box(map: ArrayView2<'_, f32>, t: f64) -> Option<BoundingBox> {
     let low = map.iter().copied().fold(f32::INFINITY, f32::min);
     let high = map.iter().copied().fold(f32::NEG_INFINITY, f32::max);

@@ -30,7 +30,7 @@ impl PictureSource {
         Ok(if about.is_dir() { Self::Folder(path) } else { Self::Tar(path) })
     }
 
-    /// The paths of the pictures that there are, told by their extensions, with `/` between the parts: a folder's sorted,
+    /// The paths of the pictures that there are, known by their extensions, with `/` between the parts: a folder's sorted,
     /// an archive's in its order, the last of each name. What is no Unicode in them stands as U+FFFD. What else lies there, and what cannot be entered, is counted in `remarks`.
     ///
     /// # Errors

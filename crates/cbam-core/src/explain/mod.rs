@@ -58,7 +58,7 @@ const NOT_FINITE: &str =
 /// [`Features::default_place`]. [`Method::Occlusion`] and [`Method::Rise`] look at no stage. `class` counts from 0.
 /// What speaks against the class counts as 0.
 ///
-/// `go_on` is told how many steps are done, of how many (the last call has both equal), and says whether to go on. Methods that
+/// `go_on` is called with how many steps are done, of how many (the last call has both equal), and says whether to go on. Methods that
 /// run the network many times ([`Method::is_costly`]) have many steps, and hold a bounded number of copies of the picture
 /// ([`ExplainOptions::batch`]).
 ///

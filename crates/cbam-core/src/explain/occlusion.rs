@@ -8,7 +8,7 @@ use ndarray::{Array2, s};
 use super::variants::{GoOn, Subject};
 use crate::Result;
 
-/// The map on the coarsest grid on which it can be told exactly: its cells are squares, whose side divides the picture,
+/// The map on the coarsest grid on which it can be computed exactly: its cells are squares, whose side divides the picture,
 /// the window and the stride.
 pub(super) fn map(subject: &Subject<'_>, go_on: &mut GoOn<'_>) -> Result<Array2<f32>> {
     let [height, width] = subject.sides();

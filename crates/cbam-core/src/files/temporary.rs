@@ -1,4 +1,4 @@
-//! Temporary files that name their owner, so that what a killed process left is told from what another one is writing.
+//! Temporary files that name their owner, so that what a killed process left is known from what another one is writing.
 //!
 //! `.cbam-MACHINE-START-PROCESS-BEGUN-RANDOM.tmp`: a hash of the machine's name, one of its last start, and the process's
 //! number and the moment that it was begun, both in hexadecimal. While its owner lives it holds a lock, too.
@@ -15,7 +15,7 @@ use tempfile::NamedTempFile;
 const PREFIX: &str = ".cbam-";
 const SUFFIX: &str = ".tmp";
 
-/// This process; none where the system does not say enough about it.
+/// This process; `None` where the system does not say enough about it.
 static THIS: LazyLock<Option<Owner>> = LazyLock::new(Owner::this);
 
 /// The folders in which this process has looked for what others left.
@@ -170,7 +170,7 @@ impl Owner {
         format!("{PREFIX}{machine:08x}-{start:08x}-{process:x}-{begun:x}-")
     }
 
-    /// The owner that a temporary file's name tells; none if it is no such name.
+    /// The owner that a temporary file's name tells; `None` if it is no such name.
     fn of(name: &OsStr) -> Option<Self> {
         let name = name.to_str()?.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
         let parts: Vec<&str> = name.split('-').collect();
@@ -189,7 +189,7 @@ impl Owner {
     }
 }
 
-/// When a process was begun; none if there is none of that number, or it has ended and nobody has asked how.
+/// When a process was begun; `None` if there is none of that number, or it has ended and nobody has asked how.
 fn begun(process: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The second field, the program's name in brackets, may hold anything.

@@ -152,7 +152,7 @@ fn temporary(folder: &Path, path: &Path, like: Option<&Metadata>) -> Result<Temp
     })
 }
 
-/// The file that writing to `path` makes or replaces, with links followed; none if that is no regular file.
+/// The file that writing to `path` makes or replaces, with links followed; `None` if that is no regular file.
 ///
 /// # Errors
 /// [`Error::Io`] if `path` is a folder, or cannot be a file's name.

@@ -1,12 +1,9 @@
 //! The names of the methods.
 
-use std::fmt::{self, Display, Formatter};
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
 use super::name::folded;
-use crate::{Error, Result};
+use crate::text::named;
 
 /// An explanation method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -33,37 +30,28 @@ pub enum Method {
     Rise,
 }
 
+named! {
+    Method as "method", read by meant;
+    GradCam => "gradcam",
+    GradCamPlusPlus => "gradcam++",
+    HiResCam => "hirescam",
+    LayerCam => "layercam",
+    XGradCam => "xgradcam",
+    EigenCam => "eigencam",
+    ScoreCam => "scorecam",
+    AblationCam => "ablationcam",
+    Occlusion => "occlusion",
+    Rise => "rise",
+}
+
+/// As people write them: `GradCAM`, grad-cam, Grad-CAM++, gradcampp.
+fn meant(text: &str) -> String {
+    let folded = folded(text);
+    let plus = folded.strip_suffix("pp").or_else(|| folded.strip_suffix("plusplus")).map(|stem| format!("{stem}++"));
+    plus.unwrap_or(folded)
+}
+
 impl Method {
-    /// Every method.
-    pub const ALL: [Self; 10] = [
-        Self::GradCam,
-        Self::GradCamPlusPlus,
-        Self::HiResCam,
-        Self::LayerCam,
-        Self::XGradCam,
-        Self::EigenCam,
-        Self::ScoreCam,
-        Self::AblationCam,
-        Self::Occlusion,
-        Self::Rise,
-    ];
-
-    /// Its name, such as `gradcam++`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::GradCam => "gradcam",
-            Self::GradCamPlusPlus => "gradcam++",
-            Self::HiResCam => "hirescam",
-            Self::LayerCam => "layercam",
-            Self::XGradCam => "xgradcam",
-            Self::EigenCam => "eigencam",
-            Self::ScoreCam => "scorecam",
-            Self::AblationCam => "ablationcam",
-            Self::Occlusion => "occlusion",
-            Self::Rise => "rise",
-        }
-    }
-
     /// Whether it looks at the features of a stage; occlusion and RISE look at nothing but the picture and the answer.
     pub const fn needs_stage(self) -> bool {
         !matches!(self, Self::Occlusion | Self::Rise)
@@ -82,28 +70,5 @@ impl Method {
     /// Whether the map depends on the class that is asked for.
     pub const fn needs_class(self) -> bool {
         !matches!(self, Self::EigenCam)
-    }
-}
-
-impl Display for Method {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Method {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        // As people write them: GradCAM, grad-cam, Grad-CAM++, gradcampp.
-        let folded = folded(name);
-        let plus =
-            folded.strip_suffix("pp").or_else(|| folded.strip_suffix("plusplus")).map(|stem| format!("{stem}++"));
-        let wanted = [Some(folded), plus];
-        let found = Self::ALL.into_iter().find(|method| wanted.iter().flatten().any(|wanted| method.name() == wanted));
-        found.ok_or_else(|| {
-            let known = Self::ALL.map(Self::name).join(", ");
-            Error::argument("method", format!("there is none named {name:?}; the names are {known}"))
-        })
     }
 }

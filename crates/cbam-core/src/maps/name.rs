@@ -24,9 +24,9 @@ pub enum MapName {
     Spatial(Option<String>),
     /// `patch`, `patch:HEAD`, `patch:STAGE`, `patch:STAGE:HEAD`: the attention that patches receive.
     Patch {
-        /// The stage behind which it stands; none is the one of the finest grid, the first of them.
+        /// The stage behind which it stands; `None` is the one of the finest grid, the first of them.
         stage: Option<String>,
-        /// The head, from 0; none is the mean over heads.
+        /// The head, from 0; `None` is the mean over heads.
         head: Option<usize>,
     },
     /// `patch@X,Y`: where the patch at this pixel of the upright picture looks, on the finest grid.
@@ -39,14 +39,14 @@ pub enum MapName {
     Output {
         /// Which output, from 0.
         index: usize,
-        /// The channel, from 0; none is the mean over channels.
+        /// The channel, from 0; `None` is the mean over channels.
         channel: Option<usize>,
     },
     /// `METHOD:STAGE`, or `METHOD` at the last convolution: an explanation of the decision for a class.
     Explain {
         /// The method.
         method: Method,
-        /// The stage whose features it looks at; none is the last convolution, and none for a method that looks at no
+        /// The stage whose features it looks at; `None` is the last convolution, and none for a method that looks at no
         /// stage.
         stage: Option<String>,
     },
@@ -71,7 +71,7 @@ impl MapName {
         attentions.into_iter().enumerate().flat_map(named).collect()
     }
 
-    /// The maps of an output with so many channels: their mean, and each of them if there are several.
+    /// The maps of an output with that many channels: their mean, and each of them if there are several.
     pub fn outputs(index: usize, channels: usize) -> impl Iterator<Item = Self> {
         let channels = (0..channels).filter(move |_| channels > 1).map(Some);
         [None].into_iter().chain(channels).map(move |channel| Self::Output { index, channel })
@@ -86,7 +86,7 @@ impl MapName {
         }
     }
 
-    /// The query point of [`PatchAt`](Self::PatchAt) as fractions of the picture; none for other maps.
+    /// The query point of [`PatchAt`](Self::PatchAt) as fractions of the picture; `None` for other maps.
     ///
     /// # Errors
     /// [`Error::Argument`] if the point is outside the picture.

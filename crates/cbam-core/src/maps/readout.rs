@@ -29,7 +29,7 @@ pub struct Readout {
 pub struct Explanation {
     /// The method.
     pub method: Method,
-    /// The stage whose features it looked at; none is the last convolution, and none for a method that looks at no
+    /// The stage whose features it looked at; `None` is the last convolution, and none for a method that looks at no
     /// stage.
     pub stage: Option<String>,
     /// The class.
@@ -54,7 +54,7 @@ pub struct GateReadout {
     pub stage: String,
     /// The channel gate, `[C]`, each in `[0, 1]`; empty if the block has spatial attention alone.
     pub channel: Array1<f32>,
-    /// The spatial gate, `[H, W]`, each in `[0, 1]`; none if the block has no spatial attention. BAM's gate is of every
+    /// The spatial gate, `[H, W]`, each in `[0, 1]`; `None` if the block has no spatial attention. BAM's gate is of every
     /// channel and position; here are its means over the positions and over the channels.
     pub spatial: Option<Array2<f32>>,
 }

@@ -2,13 +2,14 @@
 // What is not inlined into a dispatched task loses that task's instructions.
 #![allow(clippy::inline_always)]
 
-use std::{fmt, iter::zip, str::FromStr};
+use std::iter::zip;
 
 use ndarray::{Array2, ArrayView1};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::simd::arch;
+use crate::text::named;
 use crate::{Error, Result, photo::ImageSize};
 
 /// How a map is brought to another grid.
@@ -26,10 +27,12 @@ pub enum Resample {
     Bicubic,
 }
 
+named! { Resample as "resample"; Nearest => "nearest", Bilinear => "bilinear", Bicubic => "bicubic" }
+
 type Kernel = fn(f64) -> f64;
 
 impl Resample {
-    /// How much a cell counts that lies so far away, and from where on it does not; none where only the nearest does.
+    /// How much a cell counts by how far away it lies, and from which distance on it counts nothing; `None` where only the nearest does.
     fn kernel(self) -> Option<(Kernel, f64)> {
         match self {
             Self::Nearest => None,
@@ -43,27 +46,6 @@ impl Resample {
                 2.0,
             )),
         }
-    }
-
-    const NAMES: [(Self, &'static str); 3] =
-        [(Self::Nearest, "nearest"), (Self::Bilinear, "bilinear"), (Self::Bicubic, "bicubic")];
-}
-
-impl fmt::Display for Resample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::NAMES[*self as usize].1)
-    }
-}
-
-impl FromStr for Resample {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::NAMES
-            .into_iter()
-            .find(|(_, name)| *name == text)
-            .map(|(resample, _)| resample)
-            .ok_or_else(|| Error::argument("resample", format!("{text:?} is not one of nearest, bilinear, bicubic")))
     }
 }
 
@@ -222,7 +204,7 @@ mod tests {
         #[test]
         fn it_is_the_librarys(grid in (1_usize..40, 1_usize..40), width in 1_u32..60, height in 1_u32..60, kind in 0..3_usize) {
             let values = Array2::from_shape_fn(grid, |(y, x)| ((y * 7 + x * 5) % 11) as f32 / 10.0);
-            let (size, resample) = (ImageSize::new(width, height), Resample::NAMES[kind].0);
+            let (size, resample) = (ImageSize::new(width, height), Resample::ALL[kind]);
             let all = Rows::new(&values, size, resample, f32::MAX).unwrap().all().unwrap();
             let between = |old: usize, new: u32, cell: usize| ((2 * cell + 1) * old).is_multiple_of(2 * new as usize);
             for (((y, x), ours), theirs) in zip(all.indexed_iter(), reference(&values, size, resample)) {
@@ -233,7 +215,7 @@ mod tests {
 
         #[test]
         fn what_is_flat_stays_flat(value in 0.0_f32..2.0, grid in (1_usize..9, 1_usize..9), width in 1_u32..60, height in 1_u32..60) {
-            for (resample, _) in Resample::NAMES {
+            for resample in Resample::ALL {
                 let rows = Rows::new(&Array2::from_elem(grid, value), ImageSize::new(width, height), resample, f32::MAX).unwrap();
                 prop_assert!(rows.all().unwrap().iter().all(|out| *out == value));
             }
@@ -242,7 +224,7 @@ mod tests {
         #[test]
         fn a_part_is_as_the_whole(grid in (1_usize..12, 1_usize..12), column in 0..40_usize, row in 0..30_usize, kind in 0..3_usize) {
             let values = Array2::from_shape_fn(grid, |(y, x)| ((y * 7 + x * 5) % 11) as f32 / 10.0);
-            let rows = Rows::new(&values, ImageSize::new(50, 30), Resample::NAMES[kind].0, 0.9).unwrap();
+            let rows = Rows::new(&values, ImageSize::new(50, 30), Resample::ALL[kind], 0.9).unwrap();
             let mut part = [9.0; 10];
             rows.fill(row, column, &mut part);
             let whole = rows.all().unwrap();

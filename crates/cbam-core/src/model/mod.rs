@@ -37,7 +37,7 @@ pub trait Model {
     /// What the network refuses, and what [`explain_looks`] returns.
     fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>>;
 
-    /// It as the explanation methods see it, for who asks more of it than looks; none if it has no features.
+    /// It as the explanation methods see it, for who asks more of it than looks; `None` if it has no features.
     fn features(&self) -> Option<&dyn Features> {
         None
     }

@@ -22,7 +22,7 @@ pub struct Question<'a> {
     /// The maps that are wanted: the explanations among them are made, and the rows of attention of their points are kept.
     /// [`MapName::Fused`] takes Grad-CAM at the last convolution.
     pub maps: &'a [MapName],
-    /// The class that explanations are of; none is each picture's likeliest.
+    /// The class that explanations are of; `None` is each picture's likeliest.
     pub class: Option<usize>,
     /// How explanations are made.
     pub explain: ExplainOptions,
@@ -56,7 +56,7 @@ impl<'a> Question<'a> {
         Ok(points)
     }
 
-    /// Refuses a class that is none of so many.
+    /// Refuses a class that is none of that many.
     ///
     /// # Errors
     /// [`Error::Argument`] for such a class.
@@ -72,7 +72,7 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// Whether to go on; told how far a costly explanation is.
+    /// Whether to go on; it is called with how far a costly explanation is.
     pub fn goes_on(&self, step: Step<'_>) -> bool {
         self.go_on.is_none_or(|go_on| go_on(step))
     }
@@ -98,9 +98,9 @@ pub struct Look {
     pub readout: Readout,
     /// How the picture was stretched.
     pub geometry: Geometry,
-    /// The class that it takes for the likeliest; none of a network that says nothing of classes.
+    /// The class that it takes for the likeliest; `None` of a network that says nothing of classes.
     pub likeliest: Option<usize>,
-    /// The class that explanations in the readout are of; none if none is of a class.
+    /// The class that explanations in the readout are of; `None` if none is of a class.
     pub explained: Option<usize>,
 }
 

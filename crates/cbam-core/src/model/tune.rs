@@ -14,8 +14,8 @@ const GAIN: f64 = 0.95;
 /// Where nothing is tried.
 const USUAL: usize = 16;
 
-/// How many pictures at once take least time each, about, in a run of `pictures` pictures. `time` runs a batch of so many and
-/// tells how long it took; none if it cannot.
+/// How many pictures at once take least time each, about, in a run of `pictures` pictures. `time` runs a batch of that many and
+/// tells how long it took; `None` if it cannot.
 ///
 /// At most a sixteenth of the run is spent on trying; in a short one nothing is tried.
 pub fn tuned_batch_size(pictures: usize, mut time: impl FnMut(usize) -> Option<Duration>) -> usize {

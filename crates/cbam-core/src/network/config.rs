@@ -20,9 +20,9 @@ pub struct NetworkConfig {
     pub classes: i64,
     /// The short side of the pictures that the network sees, in pixels.
     pub short_side: u32,
-    /// The attention, in the order of the stages; none for a plain network.
+    /// The attention, in the order of the stages; empty for a plain network.
     pub attention: Vec<StageAttention>,
-    /// The names of the classes, in the order of the logits; none where they are ImageNet's, or unknown.
+    /// The names of the classes, in the order of the logits; empty where they are ImageNet's, or unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
     /// What its numbers for the classes are; with one class never a softmax.

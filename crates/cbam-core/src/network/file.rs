@@ -39,7 +39,7 @@ pub struct NetworkFile {
     pub tensors: BTreeMap<String, StoredTensor>,
     /// Whether the backbone was trained together with the attention.
     pub joint: bool,
-    /// Whether somebody else made it, and it was told by the names and shapes of its tensors.
+    /// Whether somebody else made it, and it was recognised by the names and shapes of its tensors.
     pub foreign: bool,
     /// What names and shapes do not tell, and was taken for granted.
     pub assumptions: Vec<Assumption>,
@@ -125,7 +125,7 @@ impl NetworkFile {
         Self { name, config, tensors, joint: false, foreign: false, assumptions, left_out, unknown }
     }
 
-    /// Of a file that says in its metadata which network it is; none if it does not.
+    /// Of a file that says in its metadata which network it is; `None` if it does not.
     fn configured(checkpoint: &Checkpoint) -> Result<Option<Self>> {
         let Some(config) = checkpoint.metadata.get(CONFIG) else { return Ok(None) };
         let wrong = |message: String| Error::weights(checkpoint.name(), message);
@@ -157,7 +157,7 @@ impl NetworkFile {
         Ok(Some(Self::new(checkpoint, config, tensors)))
     }
 
-    /// Of a network of somebody else's, told by the names and shapes of its tensors.
+    /// Of a network of somebody else's, recognised by the names and shapes of its tensors.
     fn foreign(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Self> {
         let (found, config) = Self::planned(checkpoint, options)?;
         let Recognised { assumptions, left_out, tensors, .. } = found;

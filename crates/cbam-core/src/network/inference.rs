@@ -349,7 +349,7 @@ impl InferenceNetwork {
         })
     }
 
-    /// The features under the classifier of one picture, and the gradient of a class's score there, both `[C, h, w]`; none if attention
+    /// The features under the classifier of one picture, and the gradient of a class's score there, both `[C, h, w]`; `None` if attention
     /// stands between the two.
     pub(super) fn slope_at_head(&self, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Option<[Array3<f32>; 2]>> {
         if self.block_at(Site::Head).is_some() {

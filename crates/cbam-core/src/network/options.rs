@@ -3,7 +3,7 @@
 use crate::attention::PoolOrder;
 use crate::backbone::{Arch, StrideIn};
 use crate::weights::{Checkpoint, ReadOptions, RecogniseOptions};
-use crate::{Error, Result};
+use crate::{Error, Remedy, Result};
 
 /// What is known of a weights file beyond its tensors' names and shapes.
 #[derive(Debug, Clone, Default)]
@@ -27,27 +27,21 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// With the file taken for this backbone.
-    pub fn with_arch(mut self, arch: Arch) -> Self {
-        self.arch = Some(arch);
-        self
-    }
-
     /// Whether anything in them is about recognising a network.
     pub fn recognises(&self) -> bool {
         !self.decided().is_empty()
     }
 
-    /// Those that are about recognising a network, as the programs call them.
+    /// Those that are about recognising a network, by the names of their fields.
     fn decided(&self) -> Vec<&'static str> {
         let Self { arch, drop_attention, part: _, stride_in, pool_order, max_pool, symmetric } = self;
         let all = [
-            ("--arch", arch.is_some()),
-            ("--drop-attention", *drop_attention),
-            ("--stride-in", stride_in.is_some()),
-            ("--pool-order", pool_order.is_some()),
-            ("--stem-pool", max_pool.is_some()),
-            ("--padding", symmetric.is_some()),
+            ("arch", arch.is_some()),
+            ("drop_attention", *drop_attention),
+            ("stride_in", stride_in.is_some()),
+            ("pool_order", pool_order.is_some()),
+            ("max_pool", max_pool.is_some()),
+            ("symmetric", symmetric.is_some()),
         ];
         all.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
     }
@@ -61,9 +55,8 @@ impl OpenOptions {
         if given.is_empty() {
             return Ok(());
         }
-        let has = if given.len() == 1 { "has" } else { "have" };
-        let message = format!("its metadata says which network it is: {} {has} no effect", given.join(", "));
-        Err(Error::weights(checkpoint.name(), message))
+        let error = Error::weights(checkpoint.name(), "its metadata says which network it is");
+        Err(error.with_remedy(Remedy::Without(given)))
     }
 
     pub(super) fn reading(&self) -> ReadOptions {

@@ -44,7 +44,7 @@ impl<'a> Named<'a> {
         Ok(Layer { weight, scale: vec![1.0; shape[0]], bias })
     }
 
-    /// The factor and the offset of the BatchNorm of so many channels, out of training.
+    /// The factor and the offset of the BatchNorm of that many channels, out of training.
     pub(crate) fn norm(&self, channels: usize, eps: f64) -> Result<(Vec<f64>, Vec<f64>)> {
         let shape = [channels];
         let (mean, variance) = (self.take("running_mean", &shape)?, self.take("running_var", &shape)?);

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     pub(super) readout: Readout,
-    /// The likeliest class; none of a network without classes.
+    /// The likeliest class; `None` of a network without classes.
     pub(super) likeliest: Option<usize>,
 }
 

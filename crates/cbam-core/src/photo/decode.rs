@@ -177,7 +177,7 @@ pub fn open(path: &Path, limits: &Limits) -> Result<Photo> {
 
 /// Decodes a picture: BMP, DDS, EXR, farbfeld, GIF, HDR, ICO, JPEG, PNG, PNM, QOI, TGA, TIFF or WebP.
 ///
-/// The format is told by the content. Of an animation or of several pages the first is read. Colours are converted to
+/// The format is known by the content. Of an animation or of several pages the first is read. Colours are converted to
 /// sRGB by the ICC profile in the file, if there is one; a profile that cannot be used is said in [`Photo::notes`]. EXIF or
 /// XMP orientation is applied. Linear light (EXR, HDR, floating-point TIFF) becomes 16-bit sRGB. A JPEG that is damaged is
 /// read as far as libjpeg can, and [`Photo::damage`] says what is wrong; on WebAssembly, without libjpeg, it is refused, and so

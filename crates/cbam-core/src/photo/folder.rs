@@ -115,7 +115,7 @@ impl LeftOut {
         self.outputs += 1;
     }
 
-    /// Whether nothing was left out that should be told.
+    /// Whether nothing was left out that should be reported.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -150,7 +150,7 @@ impl Display for LeftOut {
     }
 }
 
-/// `10 txt, 2 json, 1 without extension`: the most frequent first, at most so many.
+/// `10 txt, 2 json, 1 without extension`: the most frequent first, at most that many.
 fn kinds(counts: &BTreeMap<String, usize>, most: usize) -> String {
     let mut counts: Vec<_> = counts.iter().collect();
     counts.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));

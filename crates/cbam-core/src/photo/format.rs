@@ -1,4 +1,4 @@
-//! What a file is, told by its content: a picture that is read here, or something else that has a name.
+//! What a file is, known by its content: a picture that is read here, or something else that has a name.
 
 use std::path::Path;
 
@@ -48,7 +48,7 @@ fn read_here(bytes: &[u8]) -> Option<ImageFormat> {
         return Some(ImageFormat::Hdr); // by its kind of pixels, as old programs write it
     }
     match image::guess_format(bytes).ok()? {
-        ImageFormat::Avif => None,                                // not read, and told with its kin
+        ImageFormat::Avif => None,                                // not read, and named with its kin
         ImageFormat::Pnm if bytes.starts_with(b"P7 332") => None, // a thumbnail, named below
         ImageFormat::Pnm if !bytes.get(2).is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'#') => None,
         format => Some(format),

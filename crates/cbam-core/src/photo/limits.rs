@@ -30,7 +30,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The default, for pictures of at most so many pixels. Where that is more than by default, sides may have any length, and a
+    /// The default, for pictures of at most that many pixels. Where that is more than by default, sides may have any length, and a
     /// pixel four channels of 16 bits.
     pub fn of_pixels(max_pixels: u64) -> Self {
         let default = Self::default();

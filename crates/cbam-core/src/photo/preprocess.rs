@@ -73,7 +73,7 @@ impl Resampled {
         }
     }
 
-    /// `[H, W, 3]`; none if it has 16 bits.
+    /// `[H, W, 3]`; `None` if it has 16 bits.
     pub fn eight_bits(&self) -> Option<&[u8]> {
         match &self.samples {
             Samples::Eight(samples) => Some(samples),
@@ -185,7 +185,7 @@ impl Preprocess {
     /// Subtracts [`mean`](Self::mean) and divides by [`std`](Self::std): `[H, W, 3]`, 16 bits scaled to `0..=255` before.
     ///
     /// # Errors
-    /// [`Error::Input`] if `values` is not of so many numbers.
+    /// [`Error::Input`] if `values` does not have that many numbers.
     pub fn normalise(&self, picture: &Resampled, values: &mut [f32]) -> Result<()> {
         let ImageSize { width, height } = picture.geometry.network;
         if values.len() != 3 * width as usize * height as usize {

@@ -19,7 +19,7 @@ pub(crate) fn resize(image: &DynamicImage, size: ImageSize) -> Result<DynamicIma
     Ok(if let DynamicImage::ImageLuma16(_) = out { DynamicImage::ImageRgb16(out.into_rgb16()) } else { out })
 }
 
-/// The picture on a white ground; none if it has no alpha channel.
+/// The picture on a white ground; `None` if it has no alpha channel.
 fn composite_on_white(image: &DynamicImage) -> Option<DynamicImage> {
     // (c * a + full * (full - a)) / full, rounded
     let eight = |c: u8, a: u8| {

@@ -18,7 +18,7 @@ pub(super) struct Bounds {
     /// Bytes of decoded pixels, and of what pictures declare that are being decoded. Only a picture that is larger than
     /// all of them passes them, and it does so alone.
     pub(super) bytes: u64,
-    /// How far the newest picture may be ahead of the oldest one whose outcome was not told, as a multiple of
+    /// How far the newest picture may be ahead of the oldest one whose outcome was not reported, as a multiple of
     /// `pictures`.
     pub(super) ahead: usize,
 }
@@ -79,7 +79,7 @@ impl<'a, H> Gate<'a, H> {
         Self { cancel, count, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// Waits until there is room for the next picture; none once all are decoded, the gate is closed or the run is
+    /// Waits until there is room for the next picture; `None` once all are decoded, the gate is closed or the run is
     /// cancelled.
     pub(super) fn admit(&self) -> Option<Admitted<'_, H>> {
         let mut state = self.state();
@@ -118,7 +118,7 @@ impl<'a, H> Gate<'a, H> {
         self.update(|state| state.bounds.pictures = pictures);
     }
 
-    /// Notes that the outcomes of the first `told` pictures are told.
+    /// Notes that the outcomes of the first `told` pictures are reported.
     pub(super) fn told(&self, told: usize) {
         self.update(|state| state.told = told);
     }

@@ -111,7 +111,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         })
     }
 
-    /// Reads one picture, and decodes it if there is room for it; none if there is none yet, or the run is over.
+    /// Reads one picture, and decodes it if there is room for it; `None` if there is none yet, or the run is over.
     fn read<'g>(&self, index: usize, mut ticket: Place<'g, 'a>) -> Result<Option<Opened<'g, 'a>>> {
         if self.cancelled() {
             return Ok(None);

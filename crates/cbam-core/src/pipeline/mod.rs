@@ -22,7 +22,7 @@
 //! | of pictures that wait for room: their files | one for each thread |
 //! | a thread that draws | of a PNG, 128 kB of pixels or a row, painted and filtered, and the file; other formats are painted in the picture's own pixels |
 //! | the network | its weights and one batch |
-//! | outcomes told late, because an earlier picture takes long | 4 times the pictures under way, without pixels |
+//! | outcomes reported late, because an earlier picture takes long | 4 times the pictures under way, without pixels |
 //!
 //! With [`Scale::Run`] there are two passes. The first keeps what the network said in a temporary file, and finds the
 //! range of values of each map; the second decodes the pictures again and draws.
@@ -109,9 +109,9 @@ impl Default for Options {
 
 /// What a run tells while it goes.
 #[derive(Debug)]
-#[allow(clippy::large_enum_variant, reason = "one for each picture, told and not kept")]
+#[allow(clippy::large_enum_variant, reason = "one for each picture, reported and not kept")]
 pub enum Event<'a> {
-    /// The first of two passes is done with a picture; told in any order.
+    /// The first of two passes is done with a picture; reported in any order.
     Looked,
     /// A costly explanation of a picture goes on.
     Explaining {
@@ -124,7 +124,7 @@ pub enum Event<'a> {
         /// Of how many.
         total: usize,
     },
-    /// A picture is done; told in the order of the jobs.
+    /// A picture is done; reported in the order of the jobs.
     Done {
         /// The picture.
         job: &'a Job,
@@ -138,12 +138,12 @@ pub enum Event<'a> {
 /// `load` opens the network, on a thread of the run's own pool, while the first pictures are decoded already; the network
 /// stays on that thread, which runs its share of rayon's work too. The calling thread waits.
 /// `tell` is called for each picture, from any thread, one call at a time. Setting `cancel` ends the run soon: pictures
-/// under way are dropped and not told, and no file is left half-written.
+/// under way are dropped and not reported, and no file is left half-written.
 ///
 /// # Errors
 /// What `load` returns; [`Error::Argument`](crate::Error::Argument) if the network has no map of that name, no such class or
 /// not as many as there are labels, a class is asked for and no map depends on it, or an option is out of range; [`Error::Io`](crate::Error::Io) if the temporary file of [`Scale::Run`] or the threads cannot be
-/// made. What is wrong with one picture is told, not returned.
+/// made. What is wrong with one picture is reported, not returned.
 pub fn run<M: Model>(
     jobs: &[Job],
     options: &Options,

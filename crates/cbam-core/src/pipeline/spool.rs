@@ -36,7 +36,7 @@ impl<T: Serialize + for<'de> Deserialize<'de>> Spool<T> {
         Ok(())
     }
 
-    /// Reads record `index` back; none if it was never put.
+    /// Reads record `index` back; `None` if it was never put.
     pub(super) fn get(&mut self, index: usize) -> Result<Option<T>> {
         let Some((start, length)) = self.places[index] else { return Ok(None) };
         let mut bytes = vec![0; length as usize];

@@ -1,4 +1,4 @@
-//! What the steps of a run share: the jobs, what the network says about itself, what is told.
+//! What the steps of a run share: the jobs, what the network says about itself, what is reported.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,7 @@ pub(super) struct Run<'a, T> {
     pub(super) options: &'a Options,
     pub(super) cancel: &'a AtomicBool,
     pub(super) telling: Mutex<(InOrder<Result<PictureReport>>, T)>,
-    /// What the network says about itself, once it is open; none if it cannot be opened.
+    /// What the network says about itself, once it is open; `None` if it cannot be opened.
     pub(super) network: OnceLock<Option<NetworkFacts>>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct NetworkFacts {
     pub(super) maps: Vec<MapName>,
     /// What its numbers for the classes are.
     pub(super) outputs: Outputs,
-    /// The class that its maps are of; none is each picture's likeliest.
+    /// The class that its maps are of; `None` is each picture's likeliest.
     pub(super) class: Option<usize>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Holds outcomes back until all earlier ones are told. The gate's window bounds how many are held.
+/// Holds outcomes back until all earlier ones are reported. The gate's window bounds how many are held.
 #[derive(Debug)]
 pub(super) struct InOrder<T> {
     told: usize,
@@ -14,7 +14,7 @@ impl<T> InOrder<T> {
         Self { told: 0, held: BTreeMap::new() }
     }
 
-    /// Takes the outcome of picture `index`, tells all whose turn it is, and returns how many are told by now.
+    /// Takes the outcome of picture `index`, reports all whose turn it is, and returns how many are reported by now.
     pub(super) fn put(&mut self, index: usize, outcome: T, mut tell: impl FnMut(usize, T)) -> usize {
         self.held.insert(index, outcome);
         while let Some(outcome) = self.held.remove(&self.told) {

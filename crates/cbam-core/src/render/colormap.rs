@@ -1,8 +1,6 @@
 //! Colour maps: a number in `[0, 1]` to a colour.
 
-use std::{fmt, str::FromStr};
-
-use crate::{Error, Result};
+use crate::text::named;
 
 /// A colour map, by the name that matplotlib gives it (there, [`Grey`](Self::Grey) is `gray`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -26,11 +24,19 @@ pub enum Colormap {
     Grey,
 }
 
-impl Colormap {
-    /// Every colour map.
-    pub const ALL: [Self; 8] =
-        [Self::Turbo, Self::Viridis, Self::Inferno, Self::Magma, Self::Plasma, Self::Cividis, Self::Jet, Self::Grey];
+named! {
+    Colormap as "colormap";
+    Turbo => "turbo",
+    Viridis => "viridis",
+    Inferno => "inferno",
+    Magma => "magma",
+    Plasma => "plasma",
+    Cividis => "cividis",
+    Jet => "jet",
+    Grey => "grey",
+}
 
+impl Colormap {
     /// The colour (red, green, blue) of `value`, which is clamped to `[0, 1]`; not-a-number counts as 0.
     pub fn color(self, value: f32) -> [u8; 3] {
         let value = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) };
@@ -57,36 +63,6 @@ impl Colormap {
     /// `N` colours at equal steps from 0 to 1, for looking up.
     pub(super) fn table<const N: usize>(self) -> [[u8; 3]; N] {
         std::array::from_fn(|index| self.color(index as f32 / (N - 1) as f32))
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Turbo => "turbo",
-            Self::Viridis => "viridis",
-            Self::Inferno => "inferno",
-            Self::Magma => "magma",
-            Self::Plasma => "plasma",
-            Self::Cividis => "cividis",
-            Self::Jet => "jet",
-            Self::Grey => "grey",
-        }
-    }
-}
-
-impl fmt::Display for Colormap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Colormap {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|map| map.name() == text).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            Error::argument("colormap", format!("{text:?} is not one of {names}"))
-        })
     }
 }
 

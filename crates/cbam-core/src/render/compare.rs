@@ -16,7 +16,7 @@ use crate::{
 /// What a comparison says beside its maps.
 #[derive(Debug, Clone, Default)]
 pub struct Legend {
-    /// The line above all; none leaves it out.
+    /// The line above all; `None` leaves it out.
     pub heading: Option<String>,
     /// What the two ends of the colour bar stand for.
     pub ends: [String; 2],

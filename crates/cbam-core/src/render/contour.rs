@@ -16,7 +16,7 @@ impl Contour {
         Self { threshold, half_width: (short_side / 500.0).max(0.8) }
     }
 
-    /// How much of the pixel is covered by the halo and by the line, each in `[0, 1]`; none away from the line.
+    /// How much of the pixel is covered by the halo and by the line, each in `[0, 1]`; `None` away from the line.
     ///
     /// The distance to the line is `|v - t| / |∇v|` to first order, so the line has the same width everywhere.
     pub(super) fn coverage(&self, map: &Array2<f32>, row: usize, column: usize) -> Option<(f32, f32)> {

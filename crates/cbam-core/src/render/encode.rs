@@ -1,8 +1,6 @@
 //! Pictures to bytes.
 
-use std::fmt::{self, Display};
 use std::io::{Cursor, Write};
-use std::str::FromStr;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
@@ -10,7 +8,7 @@ use image::error::{EncodingError, ImageFormatHint};
 use image::{ColorType, DynamicImage, ImageError, ImageFormat, RgbImage};
 
 use super::{Painting, png};
-use crate::{Error, Result};
+use crate::text::named;
 
 /// The formats that pictures are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -36,49 +34,26 @@ pub enum PictureFormat {
     Tga,
 }
 
+named! {
+    PictureFormat as "format", read by meant;
+    Png => "png", Jpeg => "jpg", WebP => "webp", Tiff => "tiff", Bmp => "bmp", Gif => "gif", Qoi => "qoi", Ppm => "ppm", Tga => "tga",
+}
+
+fn meant(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let usual = match &*lower {
+        "jpeg" => "jpg",
+        "tif" => "tiff",
+        "pnm" => "ppm",
+        _ => return lower,
+    };
+    usual.to_owned()
+}
+
 impl PictureFormat {
-    /// All of them.
-    pub const ALL: [Self; 9] =
-        [Self::Png, Self::Jpeg, Self::WebP, Self::Tiff, Self::Bmp, Self::Gif, Self::Qoi, Self::Ppm, Self::Tga];
-
-    /// The file name extension, without the dot, in lower case.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Png => "png",
-            Self::Jpeg => "jpg",
-            Self::WebP => "webp",
-            Self::Tiff => "tiff",
-            Self::Bmp => "bmp",
-            Self::Gif => "gif",
-            Self::Qoi => "qoi",
-            Self::Ppm => "ppm",
-            Self::Tga => "tga",
-        }
-    }
-}
-
-impl Display for PictureFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.extension())
-    }
-}
-
-impl FromStr for PictureFormat {
-    type Err = Error;
-
-    /// Reads a file name extension, in any case; `jpeg`, `tif` and `pnm` are known too.
-    fn from_str(name: &str) -> Result<Self> {
-        let lower = name.to_ascii_lowercase();
-        let canonical = match lower.as_str() {
-            "jpeg" => "jpg",
-            "tif" => "tiff",
-            "pnm" => "ppm",
-            other => other,
-        };
-        Self::ALL.into_iter().find(|format| format.extension() == canonical).ok_or_else(|| {
-            let known: Vec<_> = Self::ALL.iter().map(|format| format.extension()).collect();
-            Error::argument("format", format!("pictures are not written as {name:?}, but as {}", known.join(", ")))
-        })
+    /// The file name extension, without the dot, in lower case: its name.
+    pub const fn extension(self) -> &'static str {
+        self.name()
     }
 }
 

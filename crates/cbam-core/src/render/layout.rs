@@ -43,7 +43,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Lays out a panel of a picture of size `picture`, so many maps (the first one large), charts and labels.
+    /// Lays out a panel of a picture of size `picture`, that many maps (the first one large), charts and labels.
     pub(super) fn new(picture: ImageSize, maps: usize, charts: usize, labels: usize) -> Self {
         let ratio = (f64::from(picture.width) / f64::from(picture.height)).clamp(0.2, 5.0);
         let (large, small) = (of_shape(ratio, 140_000.0), of_shape(ratio, 44_000.0));
@@ -113,7 +113,7 @@ impl Even {
     }
 }
 
-/// A size of this shape, of about so many pixels.
+/// A size of this shape, of about that many pixels.
 fn of_shape(ratio: f64, pixels: f64) -> ImageSize {
     let height = (pixels / ratio).sqrt();
     ImageSize::new((height * ratio).round() as u32, height.round() as u32)
@@ -131,7 +131,7 @@ fn columns(inner: u32, width: u32, count: usize) -> u32 {
     (count as u32).div_ceil(rows).max(1)
 }
 
-/// The width at which so many tiles of about this `width` fill their rows; at most half as wide again.
+/// The width at which that many tiles of about this `width` fill their rows; at most half as wide again.
 fn fitted(inner: u32, width: u32, count: usize) -> u32 {
     let filling = (inner + GAP) / columns(inner, width, count) - GAP;
     filling.min(width + width / 2)

@@ -3,7 +3,6 @@
 #![allow(clippy::inline_always)]
 
 use std::ops::Range;
-use std::{fmt, str::FromStr};
 
 use image::DynamicImage;
 use ndarray::Array2;
@@ -19,6 +18,7 @@ use crate::{
     maps::{AttentionMap, Resample, Rows, Scale, ScaleLimits},
     photo::{ImageSize, Photo},
     simd::arch,
+    text::named,
 };
 
 /// What the strength of an overlay depends on.
@@ -31,26 +31,7 @@ pub enum Opacity {
     Attention,
 }
 
-impl fmt::Display for Opacity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Constant => "constant",
-            Self::Attention => "attention",
-        })
-    }
-}
-
-impl FromStr for Opacity {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "constant" => Ok(Self::Constant),
-            "attention" => Ok(Self::Attention),
-            _ => Err(Error::argument("opacity", format!("{text:?} is not constant or attention"))),
-        }
-    }
-}
+named! { Opacity as "opacity"; Constant => "constant", Attention => "attention" }
 
 /// How a map is laid over a picture.
 #[derive(Debug, Clone, PartialEq)]

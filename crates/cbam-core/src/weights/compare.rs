@@ -46,7 +46,7 @@ impl Display for Difference {
 
 impl Checkpoint {
     /// Compares the tensors with those of `other`, in the order of their names. Values that differ by no more than
-    /// `tolerance` are the same, as are two NaN; another shape or dtype is always told.
+    /// `tolerance` are the same, as are two NaN; another shape or dtype is always reported.
     pub fn differences(&self, other: &Self, tolerance: f64) -> Vec<Difference> {
         let names: BTreeSet<&String> = self.tensors.keys().chain(other.tensors.keys()).collect();
         let change = |name: &String| match (self.tensors.get(name), other.tensors.get(name)) {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::pickle::{Object, Pickle};
 use super::reader::Reader;
+use super::refusal::Refusal;
 use super::{Contents, part, view};
 
 /// The number in the first pickle.
@@ -24,7 +25,7 @@ pub(super) fn is_legacy(bytes: &[u8]) -> bool {
 }
 
 /// Reads the tensors of a file that [`is_legacy`].
-pub(super) fn read(bytes: &Bytes, wanted: Option<&str>) -> Result<Contents, String> {
+pub(super) fn read(bytes: &Bytes, wanted: Option<&str>) -> Result<Contents, Refusal> {
     let mut reader = Reader::new(bytes);
     Pickle::read(&mut reader)?; // the magic number
     check_machine(&mut reader)?;

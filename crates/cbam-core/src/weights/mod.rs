@@ -9,6 +9,7 @@
 //! | `part`, `view` | which dictionary of a pickle holds the weights; its tensors |
 //! | `origin` | how to read, and what a file held around the tensors |
 //! | `layout` | which network the tensors are of |
+//! | `refusal` | why a file is not taken, and what helps |
 //! | `report` | how a checkpoint's tensors fit a network's variables |
 //! | `stranger` | other files, by their first bytes |
 //! | `compare` | two checkpoints, tensor by tensor |
@@ -28,6 +29,7 @@ mod origin;
 mod part;
 mod pickle;
 mod reader;
+mod refusal;
 mod report;
 mod safetensors;
 mod save;
@@ -85,7 +87,7 @@ struct Contents {
     wrapping: Wrapping,
 }
 
-/// The format of a weights file, told by its first bytes.
+/// The format of a weights file, known by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// safetensors.
@@ -159,10 +161,9 @@ impl Checkpoint {
     /// As for [`from_bytes`](Self::from_bytes); also if the file has no such part.
     pub fn from_bytes_with(name: impl AsRef<Path>, bytes: impl Into<Bytes>, options: &ReadOptions) -> Result<Self> {
         let (name, bytes) = (name.as_ref(), bytes.into());
-        let fault = |message: String| Error::weights(name, message);
-        let format = detect(&bytes).map_err(fault)?;
+        let format = detect(&bytes).map_err(|message| Error::weights(name, message))?;
         let read = |part: Option<&str>| match format {
-            Format::Safetensors => safetensors::read(&bytes),
+            Format::Safetensors => Ok(safetensors::read(&bytes)?),
             Format::PyTorch => zip::read(&bytes, part),
             Format::LegacyPyTorch => legacy::read(&bytes, part),
         };
@@ -170,7 +171,8 @@ impl Checkpoint {
             None => read(None),
             Some(part) => origin::part_of(format, part, &read),
         };
-        let Contents { tensors, metadata, wrapping } = contents.map_err(fault)?;
+        let contents = contents.map_err(|refusal| refusal.about(name))?;
+        let Contents { tensors, metadata, wrapping } = contents;
         let mut checkpoint = Self { tensors, metadata, source: Some((name.to_owned(), format)), wrapping };
         if !options.keep_prefixes {
             checkpoint.strip_prefixes();

@@ -51,7 +51,7 @@ pub(super) const STACK_GLOBAL: u8 = 0x93;
 pub(super) const MEMOIZE: u8 = 0x94;
 pub(super) const FRAME: u8 = 0x95;
 
-/// The name, in Python's `pickletools`, of an opcode that the reader refuses; none if no pickle has such an opcode.
+/// The name, in Python's `pickletools`, of an opcode that the reader refuses; `None` if no pickle has such an opcode.
 pub(super) const fn refused_name(code: u8) -> Option<&'static str> {
     Some(match code {
         b'I' => "INT",

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
+use super::refusal::Refusal;
 use super::{AVERAGED, Checkpoint, Contents, Format};
 
-/// How many entries beside the weights are told of.
+/// How many entries beside the weights are reported.
 const MAX_BESIDE: usize = 64;
 
 /// How a weights file is read.
@@ -40,7 +41,7 @@ impl ReadOptions {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Wrapping {
-    /// The entry that the tensors come from, such as `state_dict` or `ema.module`; none if the file holds nothing else.
+    /// The entry that the tensors come from, such as `state_dict` or `ema.module`; `None` if the file holds nothing else.
     pub part: Option<String>,
     /// What else there is, such as (`epoch`, `90`) and (`optimizer`, `a dictionary of 2`): the first entries, each as
     /// its name and its value in few words.
@@ -72,13 +73,13 @@ const PREFIXES: [&str; 3] = ["module.", "_orig_mod.", "model."];
 pub(super) fn part_of(
     format: Format,
     part: &str,
-    read: &dyn Fn(Option<&str>) -> Result<Contents, String>,
-) -> Result<Contents, String> {
+    read: &dyn Fn(Option<&str>) -> Result<Contents, Refusal>,
+) -> Result<Contents, Refusal> {
     let entry = match format {
-        Format::Safetensors => Err(format!("has no part {part:?}: no name begins with it and a dot")),
+        Format::Safetensors => Err(format!("has no part {part:?}: no name begins with it and a dot").into()),
         Format::PyTorch | Format::LegacyPyTorch => read(Some(part)),
     };
-    let Err(message) = entry else { return entry };
+    let Err(refusal) = entry else { return entry };
     let split = part.match_indices('.').map(|(dot, _)| (Some(&part[..dot]), &part[dot + 1..]));
     for (entry, prefix) in std::iter::once((None, part)).chain(split) {
         let Ok(contents) = read(entry) else { continue };
@@ -86,11 +87,11 @@ pub(super) fn part_of(
             return Ok(contents);
         }
     }
-    Err(message)
+    Err(refusal)
 }
 
 impl Contents {
-    /// What stands under a prefix, without it; none if nothing does. An error if two names are one without it.
+    /// What stands under a prefix, without it; `None` if nothing does. An error if two names are one without it.
     fn under(mut self, prefix: &str) -> Result<Option<Self>, String> {
         let prefix = format!("{}.", prefix.trim_end_matches('.'));
         // It may stand behind what wrappers put before every name, which messages leave out.
@@ -126,7 +127,7 @@ impl Contents {
 }
 
 impl Checkpoint {
-    /// Takes off the prefixes that every name has but that of a counter of averaged models.
+    /// Takes off the prefixes that all names have, except that of a counter of averaged models.
     pub(super) fn strip_prefixes(&mut self) {
         let common = |names: &Self| {
             let mut names = names.tensors.keys().filter(|name| name.as_str() != AVERAGED);

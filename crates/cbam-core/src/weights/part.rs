@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::pickle::{Id, Object, Pickle};
+use super::refusal::Refusal;
 use super::view::{self, View};
 use super::{MAX_TENSORS, Wrapping};
+use crate::Remedy;
 
 /// What training scripts call the weights, the usual ones first: the running average only where there is nothing else.
 const PARTS: [&str; 12] = [
@@ -24,22 +26,26 @@ const PARTS: [&str; 12] = [
 
 /// How deep a part may lie in other parts, such as `ema` → `module`.
 const MAX_DEPTH: usize = 4;
-/// How many entries beside the weights are told of.
+/// How many entries beside the weights are reported.
 const MAX_BESIDE: usize = 64;
-/// How many unknown classes of objects beside the weights are told of.
+/// How many unknown classes of objects beside the weights are reported.
 const MAX_UNKNOWN: usize = 16;
+
+/// Why none of several dictionaries is read.
+const NO_USUAL_NAME: &str = "holds dictionaries of tensors by no usual name";
 
 type Items = [(Id, Id)];
 type Found<'p> = (BTreeMap<&'p str, View<'p>>, Wrapping);
 
 /// Finds the weights in the object of a file: the part `wanted` (a path of names joined by dots), or the first of the
 /// names above, or the object itself.
-pub(super) fn find<'p>(object: &'p Pickle<'_>, wanted: Option<&str>) -> Result<Found<'p>, String> {
+pub(super) fn find<'p>(object: &'p Pickle<'_>, wanted: Option<&str>) -> Result<Found<'p>, Refusal> {
     let Object::Dict(root) = object.root() else {
         return Err(match object.class_name(object.root_id()) {
             Some(class) => whole_model("the file", &class),
             None => format!("holds {}, not a dictionary of tensors", object.root().what()),
-        });
+        }
+        .into());
     };
     let holds = holders(object);
     let mut wrapping = Wrapping::default();
@@ -67,14 +73,14 @@ fn usual<'p>(
     object: &'p Pickle<'_>,
     items: &'p Items,
     holds: &[bool],
-) -> Result<Option<(&'static str, &'p Items)>, String> {
+) -> Result<Option<(&'static str, &'p Items)>, Refusal> {
     let mut models: Vec<(String, String)> = Vec::new();
     for name in PARTS {
         let Some(id) = object.item(items, name) else { continue };
         match object.get(id) {
             Object::Dict(inner) if holds[id] => {
                 let Some((model, class)) = models.first() else { return Ok(Some((name, inner))) };
-                return Err(format!("{}; or read {name:?}, with --part", whole_model(model, class)));
+                return Err(Refusal::helped(whole_model(model, class), Remedy::Part(vec![name.to_owned()])));
             }
             Object::Opaque { .. } if object.with_tensors([id]).is_some() => {
                 models.extend(object.class_name(id).map(|class| (format!("{name:?}"), class)));
@@ -115,20 +121,17 @@ fn state_dict<'p>(
     items: &'p Items,
     holds: &[bool],
     wrapping: &mut Wrapping,
-) -> Result<BTreeMap<&'p str, View<'p>>, String> {
-    let inner = items.iter().filter(|item| holds[item.1]).map(|item| object.get(item.0).summary());
+) -> Result<BTreeMap<&'p str, View<'p>>, Refusal> {
+    let inner = items.iter().filter(|item| holds[item.1]).map(|item| label(object.get(item.0)));
     let inner: Vec<String> = inner.take(MAX_BESIDE).collect();
     if !inner.is_empty() {
-        let names = inner.join(", ");
-        return Err(format!(
-            "holds dictionaries of tensors by no usual name: choose one of {names} with --part, or write it alone with cbam-weights convert --part"
-        ));
+        return Err(Refusal::helped(NO_USUAL_NAME, Remedy::Part(inner)));
     }
     let opaque = items.iter().map(|item| item.1).filter(|id| matches!(object.get(*id), Object::Opaque { .. }));
     if let Some(id) = object.with_tensors(opaque) {
         let key = items.iter().find(|item| item.1 == id).map(|item| label(object.get(item.0)));
         let class = object.class_name(id).unwrap_or_else(|| object.get(id).what().to_owned());
-        return Err(whole_model(&format!("{:?}", key.unwrap_or_default()), &class));
+        return Err(whole_model(&format!("{:?}", key.unwrap_or_default()), &class).into());
     }
     let mut views = BTreeMap::new();
     for (key, value) in items {
@@ -136,11 +139,11 @@ fn state_dict<'p>(
         match (key, value_object) {
             (Object::Text(name), Object::Call(..)) => {
                 if views.len() == MAX_TENSORS {
-                    return Err(format!("more than {MAX_TENSORS} tensors"));
+                    return Err(format!("more than {MAX_TENSORS} tensors").into());
                 }
                 views.insert(*name, view::view(object, *value).map_err(|message| format!("{name}: {message}"))?);
             }
-            (_, Object::Call(..)) => return Err(format!("a tensor's name is {}", key.what())),
+            (_, Object::Call(..)) => return Err(format!("a tensor's name is {}", key.what()).into()),
             _ => wrapping.beside.push((label(key), object.summary(*value))),
         }
         if wrapping.beside.len() > 2 * MAX_BESIDE {
@@ -150,15 +153,13 @@ fn state_dict<'p>(
     if views.is_empty() {
         let deeper = deeper(object, items, holds);
         if !deeper.is_empty() {
-            return Err(format!(
-                "holds dictionaries of tensors by no usual name: choose one of {} with --part, or write it alone with \
-                 cbam-weights convert --part",
-                deeper.join(", ")
-            ));
+            return Err(Refusal::helped(NO_USUAL_NAME, Remedy::Part(deeper)));
         }
     }
     if views.is_empty() && !items.is_empty() {
-        return Err(format!("holds a dictionary without tensors; its entries are {}", names(object, items).join(", ")));
+        return Err(
+            format!("holds a dictionary without tensors; its entries are {}", names(object, items).join(", ")).into()
+        );
     }
     Ok(views)
 }
@@ -168,7 +169,7 @@ fn deeper(object: &Pickle<'_>, items: &Items, holds: &[bool]) -> Vec<String> {
     let inner = items.iter().filter_map(|(key, id)| Some((label(object.get(*key)), dictionary(object, *id)?)));
     let paths = inner.flat_map(|(outer, inner)| {
         let held = inner.iter().filter(|item| holds[item.1]);
-        held.map(move |item| format!("{:?}", format!("{outer}.{}", label(object.get(item.0)))))
+        held.map(move |item| format!("{outer}.{}", label(object.get(item.0))))
     });
     paths.take(MAX_BESIDE).collect()
 }

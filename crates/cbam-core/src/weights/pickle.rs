@@ -109,7 +109,7 @@ impl<'a> Pickle<'a> {
         &self.objects
     }
 
-    /// The class of an opaque object, or an unknown class itself, by its full name; none of anything else.
+    /// The class of an opaque object, or an unknown class itself, by its full name; `None` of anything else.
     pub(super) fn class_name(&self, mut id: Id) -> Option<String> {
         /// How often an object may be of a class that is itself inside of one.
         const MOST: usize = 8;
@@ -132,7 +132,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    /// One of `ids` in which, or in what it holds, a tensor lies, or the storage of one; none if there is no such.
+    /// One of `ids` in which, or in what it holds, a tensor lies, or the storage of one; `None` if there is no such.
     pub(super) fn with_tensors(&self, ids: impl IntoIterator<Item = Id>) -> Option<Id> {
         let mut seen = vec![false; self.objects.len()];
         let mut open: Vec<(Id, Id)> = ids.into_iter().map(|id| (id, id)).collect();

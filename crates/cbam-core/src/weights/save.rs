@@ -51,7 +51,7 @@ impl Checkpoint {
     }
 }
 
-/// Real numbers in f16 or f32, other tensors as they are; none if a value is too large.
+/// Real numbers in f16 or f32, other tensors as they are; `None` if a value is too large.
 fn converted(tensor: &StoredTensor, target: Dtype) -> Option<StoredTensor> {
     if tensor.dtype() == target {
         return Some(tensor.clone());

@@ -218,7 +218,7 @@ impl<D: Dimension> AsRef<[u8]> for InOrder<D> {
     }
 }
 
-/// The bytes of a shape's elements; none if it is no shape, or of more than memory has.
+/// The bytes of a shape's elements; `None` if it is no shape, or of more than memory has.
 fn byte_len(dtype: Dtype, shape: &[i64]) -> Option<usize> {
     shape.iter().try_fold(dtype.size(), |product, &side| product.checked_mul(usize::try_from(side).ok()?))
 }

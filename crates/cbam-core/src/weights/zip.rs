@@ -8,7 +8,9 @@ use rawzip::{CompressionMethod, ZipArchive, ZipFileHeaderRecord, ZipSliceArchive
 
 use super::pickle::Pickle;
 use super::reader::Reader;
+use super::refusal::Refusal;
 use super::{Contents, part, view};
+use crate::Remedy;
 
 /// How a zip archive begins.
 pub(super) const FIRST_BYTES: &[u8] = b"PK\x03\x04";
@@ -20,11 +22,11 @@ const MAX_RECORDS: usize = 1 << 17;
 const VERSIONS: std::ops::RangeInclusive<u32> = 1..=10;
 
 /// Reads the tensors of an archive that `torch.save` wrote.
-pub(super) fn read(bytes: &Bytes, wanted: Option<&str>) -> Result<Contents, String> {
+pub(super) fn read(bytes: &Bytes, wanted: Option<&str>) -> Result<Contents, Refusal> {
     let archive = ZipArchive::from_slice(bytes.as_ref()).map_err(broken)?;
     if archive.end_offset() != bytes.len() as u64 {
         let left = bytes.len() as u64 - archive.end_offset().min(bytes.len() as u64);
-        return Err(format!("a broken zip archive: {left} bytes are left after its end"));
+        return Err(format!("a broken zip archive: {left} bytes are left after its end").into());
     }
     let records = Records::new(&archive)?;
     records.check_machine()?;
@@ -32,7 +34,7 @@ pub(super) fn read(bytes: &Bytes, wanted: Option<&str>) -> Result<Contents, Stri
     let mut reader = Reader::new(object);
     let object = Pickle::read(&mut reader)?;
     if reader.len_left() != 0 {
-        return Err(format!("{OBJECT}: {} bytes are left after the pickle", reader.len_left()));
+        return Err(format!("{OBJECT}: {} bytes are left after the pickle", reader.len_left()).into());
     }
 
     let (views, wrapping) = part::find(&object, wanted)?;
@@ -47,7 +49,7 @@ pub(super) fn read(bytes: &Bytes, wanted: Option<&str>) -> Result<Contents, Stri
         let data = data.ok_or_else(|| fault("declared but not stored".to_owned()))?;
         if data.len() != storage.bytes() {
             let message = format!("declared with {} elements, stored with {} bytes", storage.len, data.len());
-            return Err(fault(message));
+            return Err(fault(message).into());
         }
         storage.check(data).map_err(fault)?;
         storages.insert(storage.key, bytes.slice_ref(data));
@@ -67,16 +69,16 @@ struct Records<'z, 'a> {
 
 impl<'z, 'a> Records<'z, 'a> {
     /// Lists the archive, and finds the folder of its `data.pkl`.
-    fn new(archive: &'z ZipSliceArchive<&'a [u8]>) -> Result<Self, String> {
+    fn new(archive: &'z ZipSliceArchive<&'a [u8]>) -> Result<Self, Refusal> {
         let mut headers = BTreeMap::new();
         for header in archive.entries() {
             let header = header.map_err(broken)?;
             let path = header.file_path().as_bytes();
             if headers.len() == MAX_RECORDS {
-                return Err(format!("a zip archive of more than {MAX_RECORDS} records"));
+                return Err(format!("a zip archive of more than {MAX_RECORDS} records").into());
             }
             if headers.insert(path, header).is_some() {
-                return Err(format!("a zip archive with two records {:?}", String::from_utf8_lossy(path)));
+                return Err(format!("a zip archive with two records {:?}", String::from_utf8_lossy(path)).into());
             }
         }
         if headers.len() as u64 != archive.entries_hint() {
@@ -84,21 +86,20 @@ impl<'z, 'a> Records<'z, 'a> {
                 "a broken zip archive: {} records, {} announced",
                 headers.len(),
                 archive.entries_hint()
-            ));
+            )
+            .into());
         }
         no_overlaps(archive, headers.values())?;
         let mut folders = headers.keys().filter_map(|path| folder_of(path, OBJECT));
         let Some(folder) = folders.next() else { return Err(stranger(&headers)) };
         if folders.next().is_some() {
-            return Err("a zip archive with more than one data.pkl".to_owned());
+            return Err("a zip archive with more than one data.pkl".into());
         }
         let records = Self { archive, headers, folder };
         if records.has("constants.pkl") || records.has("code/") {
-            return Err(
-                "a TorchScript program (torch.jit.save), not a file of weights: give it as --torchscript, or write \
-                        its weights with torch.save(torch.jit.load(file).state_dict(), other)"
-                    .to_owned(),
-            );
+            let message = "a TorchScript program (torch.jit.save), not a file of weights, as \
+                           torch.save(torch.jit.load(file).state_dict(), other) writes it";
+            return Err(Refusal::helped(message, Remedy::TorchScript));
         }
         Ok(records)
     }
@@ -112,7 +113,7 @@ impl<'z, 'a> Records<'z, 'a> {
         self.headers.keys().any(inside)
     }
 
-    /// The bytes of a record, none if it is not there. It must be stored as it is, and have the checksum that it claims;
+    /// The bytes of a record, `None` if it is not there. It must be stored as it is, and have the checksum that it claims;
     /// PyTorch can be told to write none, which is 0.
     fn take(&self, path: &str) -> Result<Option<&'z [u8]>, String> {
         let full = [self.folder, path.as_bytes()].concat();
@@ -159,7 +160,7 @@ impl<'z, 'a> Records<'z, 'a> {
     }
 }
 
-/// What an archive is that has no `data.pkl`; none if it has one, or is no archive.
+/// What an archive is that has no `data.pkl`; `None` if it has one, or is no archive.
 pub(super) fn without_object(bytes: &[u8]) -> Option<String> {
     let archive = ZipArchive::from_slice(bytes).ok()?;
     let mut headers = BTreeMap::new();
@@ -168,7 +169,7 @@ pub(super) fn without_object(bytes: &[u8]) -> Option<String> {
         headers.insert(header.file_path().as_bytes(), header);
     }
     let has = headers.keys().any(|path| folder_of(path, OBJECT).is_some());
-    (!has).then(|| stranger(&headers))
+    (!has).then(|| stranger(&headers).message)
 }
 
 /// What is before `name` in a path that ends with it.
@@ -199,12 +200,12 @@ fn broken(error: rawzip::Error) -> String {
 }
 
 /// What an archive without `data.pkl` may be.
-fn stranger(headers: &BTreeMap<&[u8], ZipFileHeaderRecord>) -> String {
+fn stranger(headers: &BTreeMap<&[u8], ZipFileHeaderRecord>) -> Refusal {
     let any = |suffix: &str| headers.keys().any(|path| path.ends_with(suffix.as_bytes()));
     let what = if any("archive_format") || any("serialized_exported_program.json") {
-        return "a program of torch.export (.pt2), which is not read: save the network's weights with \
-                torch.save(model.state_dict(), file), or trace it with torch.jit.trace and give that as --torchscript"
-            .to_owned();
+        let message = "a program of torch.export (.pt2), which is not read: save the network's weights with \
+                       torch.save(model.state_dict(), file), or trace it as TorchScript with torch.jit.trace";
+        return Refusal::helped(message, Remedy::TorchScript);
     } else if any(".npy") {
         "a NumPy archive (.npz)"
     } else if any("model.weights.h5") {
@@ -212,5 +213,5 @@ fn stranger(headers: &BTreeMap<&[u8], ZipFileHeaderRecord>) -> String {
     } else {
         "a zip archive without data.pkl"
     };
-    format!("{what}, not what torch.save writes")
+    format!("{what}, not what torch.save writes").into()
 }

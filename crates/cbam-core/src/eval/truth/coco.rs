@@ -97,7 +97,7 @@ struct Reading<'a> {
     /// The names of the categories by their ids.
     names: HashMap<String, String>,
     drafts: Drafts,
-    /// The images by their ids; none stands for one that is left out.
+    /// The images by their ids; `None` stands for one that is left out.
     images: HashMap<String, Option<usize>>,
 }
 

@@ -114,7 +114,7 @@ impl Draft {
     }
 }
 
-/// The box as it counts on a picture of `size`: cut at its edges; none if it covers nothing. Either is said. What depends on
+/// The box as it counts on a picture of `size`: cut at its edges; `None` if it covers nothing. Either is said. What depends on
 /// an unknown size is left for later.
 pub(super) fn usable(
     found: &BoundingBox,

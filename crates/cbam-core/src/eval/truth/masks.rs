@@ -102,7 +102,7 @@ fn colours(path: &Path, remarks: &mut Remarks) -> Result<(ImageSize, Vec<Pixel>)
     Ok((mask.size(), pixels))
 }
 
-/// The pixels of an indexed mask; none if it is another picture.
+/// The pixels of an indexed mask; `None` if it is another picture.
 fn indices(path: &Path) -> Result<Option<(ImageSize, Vec<Pixel>)>> {
     let limits = Limits::default();
     let file = File::open(path).map_err(Error::io(path))?;

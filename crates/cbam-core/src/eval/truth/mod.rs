@@ -115,7 +115,7 @@ pub enum Object {
 pub struct Region {
     /// The pixels of the objects, `[height, width]`.
     pub inside: Array2<bool>,
-    /// The pixels that are neither object nor ground, `[height, width]`; none if there are none.
+    /// The pixels that are neither object nor ground, `[height, width]`; `None` if there are none.
     pub void: Option<Array2<bool>>,
     /// The box around each object, cut to the picture; for a mask, the one around each of its connected parts.
     pub boxes: Vec<BoundingBox>,

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path};
 
-/// The path of a picture in its folder, with `/` between the parts and without detours; none if it leads out of it.
+/// The path of a picture in its folder, with `/` between the parts and without detours; `None` if it leads out of it.
 pub(super) fn inside(name: &str) -> Option<String> {
     // As Windows writes paths, where no file has such a name.
     let slashes = if name.contains('/') { name.to_owned() } else { name.replace('\\', "/") };
@@ -23,7 +23,7 @@ pub(super) fn inside(name: &str) -> Option<String> {
 /// The pictures that there are, by path and by stem.
 pub(super) struct Pictures<'a> {
     paths: HashSet<&'a str>,
-    /// By path without extension, and by stem; none for what several pictures share.
+    /// By path without extension, and by stem; `None` for what several pictures share.
     without_extension: HashMap<String, Option<&'a str>>,
     stems: HashMap<String, Option<&'a str>>,
 }

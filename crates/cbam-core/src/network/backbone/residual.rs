@@ -29,7 +29,7 @@ struct Block {
     gated: Option<usize>,
 }
 
-/// A convolution from so many channels to so many, padded by half its kernel, and its BatchNorm.
+/// A convolution from one number of channels to another, padded by half its kernel, and its BatchNorm.
 struct Shape {
     input: usize,
     output: usize,

@@ -56,7 +56,7 @@ struct Watch {
 
 impl Decoder {
     fn new() -> Self {
-        // SAFETY: C structures of numbers, pointers and optional functions, for which all zeros is a value.
+        // SAFETY: these C structures hold numbers, pointers and optional functions; all zeros is a value of each.
         let (jpeg, errors, progress) = unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
         let parts = Box::leak(Box::new(Parts { jpeg, errors, progress, watch: Watch::default() }));
         let parts = NonNull::from(parts);
@@ -79,7 +79,7 @@ impl Decoder {
     }
 
     fn decode(&mut self, bytes: &[u8], colours: Colours, most: [u32; 2]) -> Result<Decoded, String> {
-        // SAFETY: made in `new`, and freed in `drop` alone. The callbacks use the other parts, and read this one's numbers.
+        // SAFETY: `new` made the decoder, and only `drop` frees it. The callbacks use the other parts, and read this one's numbers.
         let jpeg = unsafe { &mut (*self.0.as_ptr()).jpeg };
         // SAFETY: the decoder was created; the source is `bytes`, which outlives every call that reads it. The calls come in
         // the order that the library asks for.
@@ -105,7 +105,7 @@ impl Decoder {
             _ if colours == Colours::Plain => J_COLOR_SPACE::JCS_UNKNOWN,
             _ => return Err(format!("{} components of no known colours", jpeg.num_components)),
         };
-        // SAFETY: as above.
+        // SAFETY: the decoder was created and has read its header; its source outlives the call.
         unsafe { jpeg_start_decompress(jpeg) };
         let (width, height) = (jpeg.output_width, jpeg.output_height);
         let channels = usize::try_from(jpeg.output_components).unwrap_or(0);
@@ -119,12 +119,12 @@ impl Decoder {
         }
         for line in samples.chunks_exact_mut(row) {
             let mut line = line.as_mut_ptr();
-            // SAFETY: as above; the library writes one row, of `output_width * output_components` bytes, to the one pointer.
+            // SAFETY: the decoder was created and started; the library writes one row, of `output_width * output_components` bytes, to the one pointer.
             if unsafe { jpeg_read_scanlines(jpeg, &raw mut line, 1) } != 1 {
                 break;
             }
         }
-        // SAFETY: as above; the library is not running.
+        // SAFETY: `new` made the parts, only `drop` frees them, and the library is not running, so nobody else uses the watch.
         let Watch { damage, guessed } = std::mem::take(unsafe { &mut (*self.0.as_ptr()).watch });
         Ok(Decoded {
             width,
@@ -188,7 +188,7 @@ unsafe extern "C-unwind" fn warn(common: &mut jpeg_common_struct, level: c_int) 
 
 /// Called for each row of blocks.
 unsafe extern "C-unwind" fn go_on(common: &mut jpeg_common_struct) {
-    // SAFETY: as in `share_read`.
+    // SAFETY: as in `share_read`: this module makes only decompressors, whose first field is the common part.
     let scan = unsafe { (*ptr::from_mut(common).cast::<jpeg_decompress_struct>()).input_scan_number };
     if scan > MAX_SCANS {
         resume_unwind(Box::new(format!("more than {MAX_SCANS} scans")));
@@ -196,7 +196,7 @@ unsafe extern "C-unwind" fn go_on(common: &mut jpeg_common_struct) {
 }
 
 fn share_read(common: &mut jpeg_common_struct) -> f64 {
-    // SAFETY: this module makes decompressors alone, of which the common part is the first field.
+    // SAFETY: this module makes only decompressors, whose first field is the common part.
     let jpeg = unsafe { &*ptr::from_mut(common).cast::<jpeg_decompress_struct>() };
     if jpeg.input_scan_number > 1 {
         return 1.0;

@@ -1,5 +1,5 @@
 //! TIFF: the strips and tiles are unpacked by the `tiff` crate (JPEG by libjpeg) as plain samples, whatever they mean; what
-//! they mean, the colours, is told here.
+//! they mean, the colours, is said here.
 //!
 //! The crate knows few kinds of colours and fails on some layouts, so it is shown a TIFF of one grey plane at a time, made
 //! of the same strips or tiles; see [`chunks`].

@@ -11,10 +11,10 @@ use super::Assumption;
 use super::fold::{Folded, fold};
 use super::modules::{Leaf, Modules, OUTSIDE, Shape};
 use super::names::{listed, natural};
-use super::recognised::Refusal;
 use super::way;
 use super::words::serves_training;
 use crate::Remedy;
+use crate::weights::refusal::Refusal;
 
 /// What the names of a network's stages begin with.
 const STAGES: [&str; 6] = ["layer1.", "layer2.", "layer3.", "layer4.", "features.", "_blocks."];
@@ -34,8 +34,8 @@ pub(super) struct Trunk<'a> {
 impl Trunk<'_> {
     /// A refusal of what may be left out where the backbone is named.
     pub(super) fn in_the_way(&self, message: String) -> Refusal {
-        let remedy = Remedy { arch: self.arch.to_owned(), drop_attention: false, normalises: false };
-        Refusal { message, remedy: Some(remedy) }
+        let arch = self.arch.to_owned();
+        Refusal::helped(message, Remedy::Backbone { arch, drop_attention: false, normalises: false })
     }
 }
 
@@ -222,7 +222,7 @@ pub(super) fn outputs(leaf: &Leaf) -> Option<i64> {
     if let Shape::Linear(outputs, _) = leaf.shape { Some(outputs) } else { None }
 }
 
-/// The layers of one module in their order, from `features` on; none if they are not such layers, or do not fit.
+/// The layers of one module in their order, from `features` on; `None` if they are not such layers, or do not fit.
 pub(super) fn chain(modules: &Modules, leaves: &[Leaf], features: i64) -> Result<Option<Chain>, String> {
     let numbered = numbered(leaves);
     let leaves = if numbered {
@@ -280,7 +280,7 @@ pub(super) fn by_widths(modules: &Modules, leaves: &[Leaf], features: i64) -> Re
         }
     }
     let widths: Vec<i64> = std::iter::once(features).chain(order.iter().filter_map(outputs)).collect();
-    let mut behind: Vec<Vec<Leaf>> = vec![Vec::new(); widths.len()]; // so many layers
+    let mut behind: Vec<Vec<Leaf>> = vec![Vec::new(); widths.len()]; // as many layers as widths
     for norm in norms {
         let Shape::Norm(channels) = norm.shape else { return Ok(None) };
         let places: Vec<usize> = (0..widths.len()).filter(|place| widths[*place] == channels).collect();

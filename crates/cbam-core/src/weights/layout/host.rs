@@ -188,7 +188,7 @@ fn stem<'t>(
     }
 }
 
-/// The BatchNorm behind the stem's convolution: the only one of so many channels outside of the blocks, or the one that is called
+/// The BatchNorm behind the stem's convolution: the only one of as many channels outside of the blocks, or the one that is called
 /// as the convolution is.
 fn stem_norm<'t>(
     tensors: &'t Tensors,

@@ -1,4 +1,4 @@
-//! Which network a checkpoint is of, told by the names and shapes of its tensors alone.
+//! Which network a checkpoint is of, recognised by the names and shapes of its tensors alone.
 //!
 //! | module | what |
 //! |---|---|
@@ -46,12 +46,12 @@ mod words;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
+use super::refusal::Refusal;
 use super::{Checkpoint, StoredTensor};
 use crate::attention::{CbamConfig, SpatialAttentionConfig};
-use crate::{Error, Result};
+use crate::{Remedy, Result};
 use host::{Family, Host};
-use names::listed;
-use recognised::Refusal;
+use names::{LISTED, listed};
 pub use recognised::{Assumption, Otherwise, RecogniseOptions, Recognised};
 
 /// Whose names a checkpoint's tensors have.
@@ -157,9 +157,8 @@ impl Checkpoint {
     /// # Errors
     /// As [`recognise`](Self::recognise); also if an option has no effect on this network.
     pub fn recognise_with(&self, options: &RecogniseOptions) -> Result<Recognised> {
-        let fault = |message: String| Error::weights(self.name(), message);
         let hosts = host::find(&self.tensors);
-        let [host] = &hosts[..] else { return Err(fault(not_one(&self.tensors, &hosts))) };
+        let [host] = &hosts[..] else { return Err(not_one(&self.tensors, &hosts).about(self.name())) };
         let modules = host.modules(&self.tensors);
         let prefix = host.prefix.as_str();
         let found = match host.family {
@@ -170,26 +169,21 @@ impl Checkpoint {
         };
         let under = if prefix.is_empty() { String::new() } else { format!(" (under the prefix {prefix:?})") };
         let mut found = found.map_err(|Refusal { message, remedy }| {
-            let (path, message) = (self.name().to_owned(), format!("{message}{under}"));
-            Error::Weights { path, message, remedy }
+            Refusal { message: format!("{message}{under}"), remedy }.about(self.name())
         })?;
-        found.check(options).map_err(fault)?;
+        found.check(options).map_err(|refusal| refusal.about(self.name()))?;
         found.assumptions.extend(found.all_else());
         Ok(found)
     }
 }
 
 /// What can be said of a file that shows no network, or several.
-fn not_one(tensors: &BTreeMap<String, StoredTensor>, hosts: &[Host]) -> String {
+fn not_one(tensors: &BTreeMap<String, StoredTensor>, hosts: &[Host]) -> Refusal {
     if hosts.len() < 2 {
-        return stranger(tensors);
+        return stranger(tensors).into();
     }
-    let prefixes: Vec<String> = hosts.iter().map(|host| format!("{:?}", host.prefix.trim_end_matches('.'))).collect();
-    let said = format!("{} networks, under the prefixes {}", hosts.len(), listed(&prefixes));
-    format!(
-        "{said}: choose one of them with --part, such as --part {}",
-        hosts[hosts.len() - 1].prefix.trim_end_matches('.')
-    )
+    let prefixes = hosts.iter().take(LISTED).map(|host| host.prefix.trim_end_matches('.').to_owned()).collect();
+    Refusal::helped(format!("{} networks, each under a prefix", hosts.len()), Remedy::Part(prefixes))
 }
 
 /// What can be said of tensors that belong to no backbone that is known.

@@ -35,7 +35,7 @@ pub(super) enum Shape {
     Spatial(i64),
     /// A convolution `[1, 1, k]` along the channels, k odd: k.
     AlongChannels(i64),
-    /// A BatchNorm of so many channels.
+    /// A BatchNorm of that many channels.
     Norm(i64),
     /// A convolution of any other shape.
     Convolution(Vec<i64>),

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 /// How many keys a message lists.
-const LISTED: usize = 8;
+pub(super) const LISTED: usize = 8;
 
 /// Some keys for a message.
 pub(super) fn listed<S: AsRef<str>>(keys: &[S]) -> String {

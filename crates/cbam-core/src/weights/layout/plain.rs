@@ -3,10 +3,10 @@
 use super::head::{self, Head, Trunk};
 use super::modules::Modules;
 use super::places::{self, Place};
-use super::recognised::Refusal;
 use super::{Layout, Otherwise, RecogniseOptions, Recognised, SiteAttention, grey, vgg};
 use crate::backbone::{Arch, Variant};
 use crate::maps::{HEAD, STEM};
+use crate::weights::refusal::Refusal;
 
 /// The convolutions of a VGG's five stages.
 const VGGS: [(&str, [usize; 5]); 4] =
@@ -82,15 +82,14 @@ impl Body {
         widths: &[i64],
         head: Head,
     ) -> Result<Recognised, Refusal> {
-        let idle = |what: &str| Err(format!("{}: {what}", self.arch).into());
         if options.stride_in.is_some() {
-            return idle("--stride-in has no effect, since it has no bottlenecks");
+            return Err(Refusal::idle("stride_in", format!("{} has no bottlenecks", self.arch)));
         }
         if options.max_pool.is_some() {
-            return idle("--stem-pool has no effect: it is for residual networks");
+            return Err(Refusal::idle("max_pool", format!("{} is no residual network", self.arch)));
         }
         if options.symmetric.is_some() && self.classifier != "_fc" {
-            return idle("--padding has no effect: it is for EfficientNet-Lite");
+            return Err(Refusal::idle("symmetric", format!("{} is no EfficientNet-Lite", self.arch)));
         }
         let Head { classes, hidden, assumptions } = head;
         // Of VGG's own classifier a variant says nothing.
@@ -231,7 +230,7 @@ pub(super) fn efficientnet_lite(
         assumptions.push(super::Assumption::new(said, Some(Otherwise::Symmetric(true))));
     }
     if !timm && options.symmetric.is_some() {
-        return Err(format!("{arch}: --padding has no effect: it is for timm's names").into());
+        return Err(Refusal::idle("symmetric", format!("{arch}, but not in timm's names")));
     }
     if symmetric {
         modules.scale_norms(EPS_PYTORCH, EPS_LITE)?;

@@ -1,6 +1,6 @@
 //! pytorchcv's names of a residual network's layers, to torchvision's.
 
-/// A name of a residual network, attention by its own name under torchvision's block; none if it is not known.
+/// A name of a residual network, attention by its own name under torchvision's block; `None` if it is not known.
 pub(super) fn torchvision(name: &str) -> Option<String> {
     if let Some(leaf) = name.strip_prefix("output.") {
         return Some(format!("fc.{leaf}"));

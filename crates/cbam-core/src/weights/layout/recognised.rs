@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
 use super::{AttentionKind, Layout, SiteAttention};
-use crate::Remedy;
 use crate::attention::PoolOrder;
 use crate::backbone::{Arch, StrideIn, Variant};
 use crate::weights::StoredTensor;
+use crate::weights::refusal::Refusal;
 
 /// ImageNet's.
 const PUBLISHED_CLASSES: i64 = 1000;
@@ -55,10 +55,13 @@ pub enum Otherwise {
     Symmetric(bool),
     /// For how it takes pictures, a network's `Preprocess`; of the rest a reference, which PyTorch made, shows whether it is so.
     Input,
+    /// `ScriptOptions::classes`.
+    ScriptClasses,
 }
 
 impl Assumption {
-    pub(super) fn new(what: impl Into<String>, otherwise: Option<Otherwise>) -> Self {
+    /// One that nothing, or what `otherwise` names, says otherwise than.
+    pub fn new(what: impl Into<String>, otherwise: Option<Otherwise>) -> Self {
         Self { what: what.into(), otherwise }
     }
 
@@ -74,18 +77,6 @@ impl Assumption {
 impl Display for Assumption {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
-    }
-}
-
-/// Why a file is not taken.
-pub(super) struct Refusal {
-    pub(super) message: String,
-    pub(super) remedy: Option<Remedy>,
-}
-
-impl From<String> for Refusal {
-    fn from(message: String) -> Self {
-        Self { message, remedy: None }
     }
 }
 
@@ -150,7 +141,7 @@ impl Recognised {
     }
 
     /// Refuses options without effect.
-    pub(super) fn check(&self, options: &RecogniseOptions) -> Result<(), String> {
+    pub(super) fn check(&self, options: &RecogniseOptions) -> Result<(), Refusal> {
         let spatial = |place: &SiteAttention| match &place.kind {
             AttentionKind::Cbam(cbam) => cbam.spatial.is_some(),
             AttentionKind::Spatial(_) => true,
@@ -159,19 +150,17 @@ impl Recognised {
         if let Some(arch) = options.arch
             && arch.name() != self.arch
         {
-            return Err(format!("its names and shapes are those of {}, not of {arch}", self.arch));
+            return Err(format!("its names and shapes are those of {}, not of {arch}", self.arch).into());
         }
         if options.pool_order.is_some() && !self.attention.iter().any(spatial) {
-            return Err(format!(
-                "{}: --pool-order has no effect, since no spatial gate of two pools is in it",
-                self.arch
-            ));
+            let why = format!("{} without spatial gates of two pools", self.arch);
+            return Err(Refusal::idle("pool_order", why));
         }
         if options.drop_attention && options.arch.is_none() {
-            return Err("--drop-attention is for a file taken for a backbone: name it with --arch".to_owned());
+            return Err("`drop_attention` is for a file taken for a backbone: name it as `arch`".into());
         }
         if options.drop_attention && self.dropped == 0 {
-            return Err(format!("{}: --drop-attention has no effect, since no attention is in it", self.arch));
+            return Err(Refusal::idle("drop_attention", format!("{} without attention", self.arch)));
         }
         Ok(())
     }

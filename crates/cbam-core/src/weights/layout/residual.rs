@@ -6,10 +6,11 @@ use super::head::Trunk;
 use super::host::BEHIND;
 use super::modules::{Leaf, Modules, Shape};
 use super::places::{self, Place};
-use super::recognised::Refusal;
 use super::{Assumption, Layout, Otherwise, RecogniseOptions, Recognised, SiteAttention, bam, grey, head};
+use crate::Remedy;
 use crate::backbone::{Stem, StrideIn, Variant};
 use crate::maps::STEM;
+use crate::weights::refusal::Refusal;
 
 /// What tells a member of the family: its blocks, and of a bottleneck the groups and the widening of its 3×3
 /// convolution (its channels against a quarter of the block's).
@@ -50,7 +51,7 @@ pub(super) fn recognise(
 ) -> Result<Recognised, Refusal> {
     let member = member(&modules)?;
     if options.symmetric.is_some() {
-        return Err(format!("{}: --padding has no effect: it is for EfficientNet-Lite", member.arch).into());
+        return Err(Refusal::idle("symmetric", format!("{} is no EfficientNet-Lite", member.arch)));
     }
     if whose.caffe && member.bottleneck.is_none() {
         return Err(format!(
@@ -220,12 +221,12 @@ impl Reading<'_> {
     }
 
     /// The convolution that halves the resolution.
-    fn stride(&mut self, member: &Member, whose: Whose) -> Result<StrideIn, String> {
+    fn stride(&mut self, member: &Member, whose: Whose) -> Result<StrideIn, Refusal> {
         // Convolutions in groups were never strided elsewhere.
         let known = !matches!(member.bottleneck, Some((1, _)));
         match self.options.stride_in {
             Some(_) if member.bottleneck.is_none() => {
-                Err(format!("{}: --stride-in has no effect, since its blocks are no bottlenecks", member.arch))
+                Err(Refusal::idle("stride_in", format!("{} has no bottlenecks", member.arch)))
             }
             Some(stride_in) => Ok(stride_in),
             None if known => Ok(StrideIn::default()),
@@ -234,11 +235,10 @@ impl Reading<'_> {
                 if self.attention.iter().any(|place| matches!(place.kind, Cbam(_) | Bam { .. })) {
                     return Ok(StrideIn::default());
                 }
-                Err(format!(
-                    "pytorchcv's {0} and {0}b have the same names and shapes: --stride-in 1x1 reads it as {0}, \
-                     --stride-in 3x3 as {0}b",
-                    if self.attention.is_empty() { member.arch.to_owned() } else { format!("se{}", member.arch) }
-                ))
+                let first = if self.attention.is_empty() { "" } else { "se" }.to_owned() + member.arch;
+                let middle = format!("{first}b");
+                let message = format!("pytorchcv's {first} and {middle} have the same names and shapes");
+                Err(Refusal::helped(message, Remedy::StrideIn { first, middle }))
             }
             None if whose.caffe => {
                 let said = "a bottleneck has its stride in the first 1×1 convolution, as in timm's legacy_seresnet";

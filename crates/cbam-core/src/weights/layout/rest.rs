@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::modules::{Modules, OUTSIDE};
 use super::names::listed;
-use super::recognised::Refusal;
 use super::words::{Normalises, looks_like_attention, normalises, scales, serves_training};
 use super::{RecogniseOptions, grey};
 use crate::Remedy;
 use crate::backbone::{Arch, Variant};
 use crate::weights::StoredTensor;
+use crate::weights::refusal::Refusal;
 
 /// How near a mean or a deviation must be to the usual one, in levels of a picture of 8 bits.
 const CLOSE: f64 = 0.3;
@@ -52,12 +52,9 @@ impl Modules {
         };
         let attention: Vec<&str> = left.iter().filter(attends).map(|name| self.original(name)).collect();
         if options.arch.is_some() && !options.drop_attention && !attention.is_empty() {
-            return Err(format!(
-                "{arch} would leave out {} tensors that look like attention: {}; --drop-attention leaves them out",
-                attention.len(),
-                listed(&attention)
-            )
-            .into());
+            let (count, named) = (attention.len(), listed(&attention));
+            let message = format!("{arch} would leave out {count} tensors that look like attention: {named}");
+            return Err(Refusal::helped(message, Remedy::DropAttention));
         }
         let shaped = |name: &&str| format!("{} {:?}", self.original(name), size(name));
         let unexplained: Vec<String> = left.iter().filter(|name| computes(name) || attends(name)).map(shaped).collect();
@@ -75,10 +72,8 @@ impl Modules {
                 kinds.concat()
             );
             let (drop_attention, normalises) = (!attention.is_empty(), !normalised.is_empty());
-            return Err(Refusal {
-                message,
-                remedy: Some(Remedy { arch: arch.to_owned(), drop_attention, normalises }),
-            });
+            let remedy = Remedy::Backbone { arch: arch.to_owned(), drop_attention, normalises };
+            return Err(Refusal::helped(message, remedy));
         }
         let dropped = attention.len();
         let mut left_out = self.left_out.take();
@@ -86,7 +81,7 @@ impl Modules {
         Ok(Finished { tensors: self.renamed.take(), left_out: left_out.into_iter().collect(), dropped })
     }
 
-    /// Whether a tensor looks like a mean or a deviation of pictures of so many channels.
+    /// Whether a tensor looks like a mean or a deviation of pictures of that many channels.
     fn normalises(&self, name: &str, channels: i64) -> bool {
         let fits = |tensor: &StoredTensor| {
             let numbers = i64::try_from(tensor.len()).unwrap_or(0);

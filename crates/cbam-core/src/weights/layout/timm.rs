@@ -1,6 +1,6 @@
 //! timm's names of an EfficientNet-Lite's layers, to those of its published weights.
 
-/// A name, `blocks.STAGE.INDEX.` as `_blocks.STAGE.INDEX.`, whose blocks have no common numbers yet; none if it is not known.
+/// A name, `blocks.STAGE.INDEX.` as `_blocks.STAGE.INDEX.`, whose blocks have no common numbers yet; `None` if it is not known.
 pub(super) fn published(name: &str) -> Option<String> {
     let (module, leaf) = name.rsplit_once('.')?;
     let layer = match module {

@@ -3,8 +3,8 @@
 use super::fold::neighbours;
 use super::head::{self, Head, Trunk};
 use super::modules::{Leaf, Modules, Shape};
-use super::recognised::Refusal;
 use super::way;
+use crate::weights::refusal::Refusal;
 
 /// The widths of the hidden layers in its own classifier.
 pub(super) const OWN: [i64; 2] = [4096; 2];

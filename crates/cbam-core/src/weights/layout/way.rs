@@ -2,8 +2,8 @@
 
 use super::head::{Groups, Head, Trunk, by_widths, chain, follow, numbered, outputs};
 use super::modules::{Leaf, Modules, Shape};
-use super::recognised::Refusal;
 use super::words::serves_training;
+use crate::weights::refusal::Refusal;
 
 /// How many widths are followed: no network has as many.
 const MOST: usize = 64;

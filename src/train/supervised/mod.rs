@@ -13,8 +13,8 @@ use tch::{Kind, Tensor};
 
 use super::loader::LoaderReport;
 use super::optim::{Group, ParameterInfo};
+use super::random::{Stream, rng};
 use super::run::{Setup, Trainer, VALIDATION, WATCHED};
-use super::views::rng;
 use super::{CONVOLUTION_GROUP, Observer, RunOptions, Schedule, trainable};
 use crate::backbone::Arch;
 use crate::eval::AccuracySummary;
@@ -32,10 +32,6 @@ fn of_classifier(arch: Arch, name: &str) -> bool {
     let inside = name.strip_prefix("backbone.").and_then(|name| name.strip_prefix(arch.classifier()));
     inside.is_some_and(|rest| rest.starts_with('.'))
 }
-
-/// Which random numbers are whose.
-const TORCH_STREAM: u64 = 33;
-const MIX_STREAM: u64 = 34;
 
 /// What was done.
 #[derive(Debug, Clone, Serialize)]
@@ -149,7 +145,7 @@ pub fn supervised(
             }
             let step = trainer.step();
             // Dropout and stochastic depth draw from libtorch's generator.
-            tch::manual_seed(rand::Rng::random(&mut rng(options.seed, TORCH_STREAM, step as u64)));
+            tch::manual_seed(rand::Rng::random(&mut rng(options.seed, Stream::Torch, step as u64)));
             let (loss, figures) = trainer.forward(|| loss(network, &batch, options, step))?;
             trainer.learn(&loss, schedule.at(step))?;
             trainer.finish_step(network, batch.classes.len(), &figures, observer)
@@ -183,8 +179,8 @@ struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// The accuracy after so many epochs, of the moving average of the weights, or of the weights if there is none; logged,
-    /// and told to the observer.
+    /// The accuracy after that many epochs, of the moving average of the weights, or of the weights if there is none; logged,
+    /// and reported to the observer.
     fn after(
         &mut self,
         epoch: usize,
@@ -215,7 +211,7 @@ fn loss(
     let mut targets = mix::targets(&batch.classes, network.config().classes, options.label_smoothing)?;
     targets = targets.f_to_device(network.device())?;
     if options.mixup > 0.0 {
-        let rng = &mut rng(options.seed, MIX_STREAM, step as u64);
+        let rng = &mut rng(options.seed, Stream::Mix, step as u64);
         [xs, targets] = mix::mixup(&xs, &targets, options.mixup, rng)?;
     }
     let output = if batch.is_features { network.tail(&xs, true)? } else { network.forward(&xs, true)? };

@@ -48,7 +48,7 @@ pub mod weights {
 #[doc(hidden)]
 pub use cbam_core::simd;
 pub use cbam_core::{
-    Error, Remedy, Result, classes, device, eval, files, kernels, maps, model, photo, pipeline, render, text,
+    Error, Remedy, Result, classes, device, eval, files, kernels, maps, model, photo, pipeline, render, study, text,
 };
 pub use host::FromTensor;
 /// The crates whose types stand in this one's functions, of the versions that it takes.

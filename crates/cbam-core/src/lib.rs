@@ -46,6 +46,7 @@ pub mod pipeline;
 pub mod render;
 #[doc(hidden)]
 pub mod simd;
+pub mod study;
 pub mod text;
 pub mod weights;
 

@@ -6,7 +6,8 @@
 //! path → [`photo`] (decode, orient, resize) → [`model`] (look) → [`maps`] → [`render`] → file
 //!
 //! A [`model::Model`] is a [`network`] ([`backbone`], CBAM, patch attention), somebody's [`torchscript`], or your own. [`pipeline`] does
-//! all of that for many pictures, [`weights`] reads and writes networks, [`train`] makes them, [`eval`] measures them, and
+//! all of that for many pictures, [`weights`] reads and writes networks, [`train`] makes them, [`eval`] measures them, [`study`]
+//! measures any model on many pictures, and
 //! [`explain`] holds the explanation methods that they are compared with.
 //!
 //! ```no_run

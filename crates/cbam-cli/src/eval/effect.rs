@@ -1,7 +1,7 @@
 //! Options that would change nothing in this evaluation: each is an error that says what it is for.
 
 use cbam_core::maps::{MapName, Method};
-use cbam_core::study::{Pictures, Row};
+use cbam_core::study::{Row, StudyPictures};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
@@ -45,7 +45,7 @@ impl Cli {
     }
 
     /// Refuses an option that was given and changes nothing on these pictures.
-    pub(crate) fn check_rows(&self, pictures: &Pictures) -> Result<(), clap::Error> {
+    pub(crate) fn check_rows(&self, pictures: &StudyPictures) -> Result<(), clap::Error> {
         let located = pictures.rows.iter().any(Row::has_object);
         let faithful = self.measures(Measure::Faithfulness);
         let mapped = located || faithful || self.measures(Measure::Sanity) || self.measures(Measure::Time);
@@ -110,7 +110,7 @@ mod tests {
             };
             let truth = TruthRow { image: "a.jpg".to_owned(), class, size: None, small: false, object };
             let source = PictureSource::Folder("a".into());
-            Pictures { source, rows: vec![row(truth)], format: Some(format), remarks: Remarks::default() }
+            StudyPictures { source, rows: vec![row(truth)], format: Some(format), remarks: Remarks::default() }
         };
         let checked = |line: &str, format| parsed(line).check_rows(&of(format)).map_err(|error| error.to_string());
         for (line, format, part) in [

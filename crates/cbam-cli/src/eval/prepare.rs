@@ -5,7 +5,7 @@ use cbam_core::eval::{FaithfulnessOptions, PictureSource, ScoreCache};
 use cbam_core::explain::ExplainOptions;
 use cbam_core::model::Description;
 use cbam_core::photo::Limits;
-use cbam_core::study::{ClutterOptions, Pictures, Study, StudyOptions};
+use cbam_core::study::{ClutterOptions, Study, StudyOptions, StudyPictures};
 use cbam_core::{Error, Result};
 
 use crate::backend::{Backend, How};
@@ -18,7 +18,7 @@ pub(crate) fn study<'a>(
     cli: &Cli,
     how: &How,
     network: &'a Opened,
-    pictures: &'a Pictures,
+    pictures: &'a StudyPictures,
 ) -> Result<Study<'a>> {
     let options = cli.study(&network.describe(), network.device == DeviceSpec::Cpu)?;
     let mut study = Study::new(network.model(), pictures, options).map_err(by_option)?;

@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::pictures::path;
-use super::{ClutterOptions, Pictures, StudyOptions};
+use super::{ClutterOptions, StudyOptions, StudyPictures};
 use crate::eval::{Clutter, PictureSource, Remarks, ScoreCache};
 use crate::photo::decode;
 use crate::{Error, Result};
@@ -28,7 +28,7 @@ impl Grounds {
     /// faults come out when they are measured.
     pub(super) fn read(
         options: &ClutterOptions,
-        pictures: &Pictures,
+        pictures: &StudyPictures,
         short_side: u32,
         study: &StudyOptions,
     ) -> Result<Self> {

@@ -22,7 +22,7 @@ use crate::photo::ImageSize;
 use crate::{Error, Result};
 
 impl Study<'_> {
-    /// Measures one picture: that of a row of [`Pictures::rows`](super::Pictures::rows), whose encoded bytes are `bytes`. Its
+    /// Measures one picture: that of a row of [`StudyPictures::rows`](super::StudyPictures::rows), whose encoded bytes are `bytes`. Its
     /// [remarks](Seen::remarks) join those of the study, and so do maps and scores that could not be written.
     ///
     /// # Errors

@@ -3,18 +3,18 @@
 //! [`eval`](crate::eval) holds the measures; here they are taken of any [`Model`](crate::model::Model), on many pictures, as
 //! `cbam-eval` takes them.
 //!
-//! pictures ([`Pictures`]: where they are, and the truth) → [`Study`] (measure each, keep the scores) → [`Set`] (figures)
+//! pictures ([`StudyPictures`]: where they are, and the truth) → [`Study`] (measure each, keep the scores) → [`Set`] (figures)
 //!
 //! ```no_run
 //! use cbam_core::eval::{FaithfulnessOptions, PictureSource};
 //! use cbam_core::model::Model;
 //! use cbam_core::network::NetworkFile;
-//! use cbam_core::study::{Pictures, Study, StudyOptions, class_names};
+//! use cbam_core::study::{StudyPictures, Study, StudyOptions, class_names};
 //!
 //! # fn main() -> cbam_core::Result<()> {
 //! let model = NetworkFile::pretrained()?.for_inference()?; // or any other Model
 //! let classes = class_names(&model.describe(), None)?;
-//! let pictures = Pictures::with_truth(PictureSource::at("photos")?, "photos/truth.csv", &classes)?;
+//! let pictures = StudyPictures::with_truth(PictureSource::at("photos")?, "photos/truth.csv", &classes)?;
 //!
 //! let mut options = StudyOptions::default();
 //! options.maps = vec!["fused".parse()?, "gradcam".parse()?];
@@ -40,7 +40,7 @@
 //! | faithfulness | the subset | features |
 //! | the sanity check | a part of the subset | [randomised copies](Study::with_randomised) |
 //! | accuracy and localisation on clutter | all | the same as without |
-//! | time ([`Study::clock`]) | the subset | |
+//! | time ([`Study::clock`]) | the subset | the maps again |
 //!
 //! One picture is held at a time. Scores can be [kept](Study::with_cache), so that a study goes on where it was stopped.
 
@@ -51,12 +51,11 @@ mod grounds;
 mod measure;
 mod options;
 mod pictures;
+mod plan;
 mod record;
 mod run;
 mod scene;
 mod set;
-#[expect(clippy::module_inception, reason = "the room is named for what it makes")]
-mod study;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -70,11 +69,11 @@ use crate::photo::Photo;
 pub use clock::{TIMED, TimeFigures};
 pub use figures::{DifferenceFigures, FaithFigures, Figures, MapFigures, SanityFigures};
 pub use options::{ClutterOptions, StudyOptions};
-pub use pictures::{Pictures, Row, class_names};
+pub use pictures::{Row, StudyPictures, class_names};
+pub use plan::Study;
 pub use record::{Faithful, InClutter, Located, Measured, MeasuredMap, Seen};
 pub use run::{Done, Missing, Outcome, Work};
 pub use set::Set;
-pub use study::Study;
 pub use subject::Subject;
 
 /// What there is to draw of a picture that was measured.

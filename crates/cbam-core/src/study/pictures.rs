@@ -27,7 +27,7 @@ impl Row {
 ///
 /// The fields are open, for a truth of one's own and for a choice of rows.
 #[derive(Debug, Clone)]
-pub struct Pictures {
+pub struct StudyPictures {
     /// Where they are.
     pub source: PictureSource,
     /// Each of them once, in the order of the truth, or of the source if there is no truth.
@@ -38,7 +38,7 @@ pub struct Pictures {
     pub remarks: Remarks,
 }
 
-impl Pictures {
+impl StudyPictures {
     /// All pictures of a source, about which nothing is known.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ impl Located {
     }
 }
 
-/// Whether the decision rests on what a map names; see [`faithfulness`](mod@crate::eval).
+/// Whether the decision rests on what a map names; see [`faithfulness()`](crate::eval::faithfulness()).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Faithful {
     /// The confidence at each step of insertion, from none of the picture to all, in `[0, 1]`.
@@ -173,7 +173,7 @@ pub struct MeasuredMap {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Measured {
-    /// The picture, by its place in [`Pictures::rows`](super::Pictures::rows).
+    /// The picture, by its place in [`StudyPictures::rows`](super::StudyPictures::rows).
     pub row: usize,
     /// What the model says about it.
     pub seen: Seen,

@@ -24,7 +24,7 @@ pub struct Outcome {
 /// A picture that could not be measured.
 #[derive(Debug, Clone, Serialize)]
 pub struct Missing {
-    /// Its place in [`Pictures::rows`](super::Pictures::rows).
+    /// Its place in [`StudyPictures::rows`](super::StudyPictures::rows).
     #[serde(skip)]
     pub row: usize,
     /// Its path in the source.
@@ -53,7 +53,7 @@ impl Work {
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Done<'a> {
-    /// Its place in [`Pictures::rows`](super::Pictures::rows).
+    /// Its place in [`StudyPictures::rows`](super::StudyPictures::rows).
     pub row: usize,
     /// How much was measured on it.
     pub work: Work,

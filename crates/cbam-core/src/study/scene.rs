@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::study::Study;
-use super::{Row, Subject};
+use super::{Row, Study, Subject};
 use crate::eval::{Object, Region, RemarkKind, Remarks, ScoreCache};
 use crate::maps::AttentionMap;
 use crate::model::{Look, Model, Question, explain_looks};

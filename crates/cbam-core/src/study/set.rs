@@ -4,8 +4,8 @@ use super::{
     DifferenceFigures, FaithFigures, Faithful, Figures, Located, MapFigures, Measured, Missing, Row, SanityFigures,
     Seen, Subject,
 };
-use crate::Result;
-use crate::eval::{Accuracy, Calibration, Difference, Localisation, MaxBoxAcc, Mean, RESAMPLES, thresholds};
+use crate::eval::{Accuracy, Calibration, Difference, Estimate, Localisation, MaxBoxAcc, Mean, RESAMPLES, thresholds};
+use crate::{Error, Result};
 
 /// Objects that cover less of the picture than the first are small, from the second on large.
 const SIZES: [f64; 2] = [0.15, 0.5];
@@ -38,7 +38,7 @@ impl Set<'_> {
         self.figures("small boxes", |row| self.rows[row].truth.as_ref().is_some_and(|truth| truth.small))
     }
 
-    /// By the size of the objects, and over the subset; without selections that are empty or the whole set.
+    /// By the size of the objects, and over the subset, whose rows `subset` tells ([`Study::subset`](super::Study::subset)); without selections that are empty or the whole set.
     pub fn groups(&self, subset: impl Fn(usize) -> bool) -> Vec<Figures> {
         let percent = SIZES.map(|share| (100.0 * share).round());
         let of_size = |name: String, low: f64, high: f64| {
@@ -142,12 +142,15 @@ impl Set<'_> {
         self.subjects.iter().enumerate().filter_map(of).collect()
     }
 
-    /// Every map against that of one subject, on the pictures that both were measured on. IoU is taken at each map's own best threshold
-    /// of all its pictures. The resamples are drawn from `seed`.
+    /// Every map against that of the subject at the place `against`, on the pictures that both were measured on. IoU is taken at each
+    /// map's own best threshold of all its pictures. The resamples are drawn from `seed`.
     ///
     /// # Errors
-    /// As [`Difference::paired`].
+    /// [`Error::Argument`] if there is no subject at that place; as [`Difference::paired`].
     pub fn differences(&self, against: usize, seed: u64) -> Result<Vec<DifferenceFigures>> {
+        let against_name = self.subjects.get(against).map(ToString::to_string);
+        let against_name =
+            against_name.ok_or_else(|| Error::argument("against", format!("no subject at {against}")))?;
         let best = self.best_thresholds();
         let mut differences = Vec::new();
         for (figure, high_is_good, value) in &compared(&best) {
@@ -162,7 +165,7 @@ impl Set<'_> {
                 }
                 differences.push(DifferenceFigures {
                     map: subject.to_string(),
-                    against: self.subjects[against].to_string(),
+                    against: against_name.clone(),
                     figure,
                     high_is_good: *high_is_good,
                     difference: Difference::paired(&own, &other, RESAMPLES, seed)?,
@@ -215,7 +218,7 @@ fn faithful(subject: &Subject, all: &[&Faithful]) -> Option<FaithFigures> {
     })
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> crate::eval::Estimate {
+fn mean(values: impl Iterator<Item = f64>) -> Estimate {
     let mut mean = Mean::default();
     values.for_each(|value| mean.add(value));
     mean.estimate()

@@ -97,7 +97,7 @@ impl Features for Fake {
 }
 
 /// Three pictures of a bright square, and one that is none.
-fn photos() -> (tempfile::TempDir, Pictures) {
+fn photos() -> (tempfile::TempDir, StudyPictures) {
     let folder = tempfile::tempdir().unwrap();
     let mut truth = "image,class,x1,y1,x2,y2\nbroken.png,bright,0,0,9,9\n".to_owned();
     for (i, (left, top)) in [(0, 16), (32, 32), (48, 0)].into_iter().enumerate() {
@@ -110,7 +110,7 @@ fn photos() -> (tempfile::TempDir, Pictures) {
     fs::write(folder.path().join("truth.csv"), truth).unwrap();
     let classes = class_names(&Fake::default().describe(), None).unwrap();
     let source = PictureSource::at(folder.path()).unwrap();
-    let pictures = Pictures::with_truth(source, folder.path().join("truth.csv"), &classes).unwrap();
+    let pictures = StudyPictures::with_truth(source, folder.path().join("truth.csv"), &classes).unwrap();
     (folder, pictures)
 }
 
@@ -226,13 +226,13 @@ fn who_follows_may_stop() {
 #[test]
 fn pictures_need_no_truth_but_must_be_there() {
     let (folder, truthful) = photos();
-    let pictures = Pictures::without_truth(truthful.source.clone()).unwrap();
+    let pictures = StudyPictures::without_truth(truthful.source.clone()).unwrap();
     assert_eq!(pictures.rows.len(), 4);
     assert!(!pictures.rows.iter().any(Row::has_object));
     fs::create_dir(folder.path().join("empty")).unwrap();
     let empty = PictureSource::at(folder.path().join("empty")).unwrap();
-    assert!(Pictures::without_truth(empty.clone()).unwrap_err().to_string().ends_with("holds no picture"));
-    let elsewhere = Pictures { source: empty, ..truthful };
+    assert!(StudyPictures::without_truth(empty.clone()).unwrap_err().to_string().ends_with("holds no picture"));
+    let elsewhere = StudyPictures { source: empty, ..truthful };
     let error = elsewhere.check().unwrap_err().to_string();
     assert!(error.starts_with("images: ") && error.contains("not one of the 4 pictures"), "{error}");
 }

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::grounds::Grounds;
 use super::scene::Sight;
 use super::subject::Subjects;
-use super::{Outcome, Pictures, Set, StudyOptions, Subject};
+use super::{Outcome, Set, StudyOptions, StudyPictures, Subject};
 use crate::eval::{Clutter, Remarks, ScoreCache};
 use crate::model::Model;
 use crate::photo::{Photo, Preprocess};
@@ -22,7 +22,7 @@ use crate::{Error, Result};
 /// [`new`](Self::new) chooses what is measured where, [`run`](Self::run) measures, [`set`](Self::set) makes figures of it.
 pub struct Study<'a> {
     pub(super) model: &'a dyn Model,
-    pub(super) pictures: &'a Pictures,
+    pub(super) pictures: &'a StudyPictures,
     pub(super) options: StudyOptions,
     /// How a picture becomes the model's input.
     pub(super) preprocess: Preprocess,
@@ -60,7 +60,7 @@ impl<'a> Study<'a> {
     /// # Errors
     /// [`Error::Argument`] if the model lacks one of the maps, if there is nothing that clutter can be made from, or if faithfulness is
     /// asked of a model without [`features`](Model::features); an explanation's error.
-    pub fn new(model: &'a dyn Model, pictures: &'a Pictures, options: StudyOptions) -> Result<Self> {
+    pub fn new(model: &'a dyn Model, pictures: &'a StudyPictures, options: StudyOptions) -> Result<Self> {
         let about = model.describe();
         let subjects = Subjects::of(&about, &options.maps)?;
         if options.faithfulness.is_some() && model.features().is_none() {
@@ -149,7 +149,7 @@ impl Study<'_> {
     }
 
     /// The pictures.
-    pub fn pictures(&self) -> &Pictures {
+    pub fn pictures(&self) -> &StudyPictures {
         self.pictures
     }
 
@@ -194,7 +194,7 @@ impl Study<'_> {
 }
 
 /// The rows of the subset, the same ones for a seed, those of the sanity check first.
-fn drawn(pictures: &Pictures, options: &StudyOptions) -> impl Iterator<Item = usize> {
+fn drawn(pictures: &StudyPictures, options: &StudyOptions) -> impl Iterator<Item = usize> {
     let mut drawn: Vec<usize> = (0..pictures.rows.len()).collect();
     drawn.shuffle(&mut ChaCha8Rng::seed_from_u64(options.seed));
     drawn.into_iter().take(options.subset)

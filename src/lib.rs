@@ -6,7 +6,8 @@
 //! path → [`photo`] (decode, orient, resize) → [`model`] (look) → [`maps`] → [`render`] → file
 //!
 //! A [`model::Model`] is a [`network`] ([`backbone`], CBAM, patch attention), somebody's [`torchscript`], or your own. [`pipeline`] does
-//! all of that for many pictures, [`weights`] reads and writes networks, [`train`] makes them, [`eval`] measures them, and
+//! all of that for many pictures, [`weights`] reads and writes networks, [`train`] makes them, [`eval`] measures them, [`study`]
+//! measures any model on many pictures, and
 //! [`explain`] holds the explanation methods that they are compared with.
 //!
 //! ```no_run
@@ -48,7 +49,7 @@ pub mod weights {
 #[doc(hidden)]
 pub use cbam_core::simd;
 pub use cbam_core::{
-    Error, Remedy, Result, classes, device, eval, files, kernels, maps, model, photo, pipeline, render, text,
+    Error, Remedy, Result, classes, device, eval, files, kernels, maps, model, photo, pipeline, render, study, text,
 };
 pub use host::{FromTensor, ToTensor};
 /// The crates whose types stand in this one's functions, of the versions that it takes.

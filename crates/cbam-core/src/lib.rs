@@ -3,8 +3,8 @@
 //! path → [`photo`] (decode, orient, resize) → [`model`] (look) → [`maps`] → [`render`] → file
 //!
 //! A [`model::Model`] is whatever looks at pictures; [`pipeline`] takes many of them through one, [`explain`] holds the explanation
-//! methods, for anything that is [`Features`](explain::Features), and [`eval`] measures. [`weights`] reads weights files and tells which
-//! network one is of; [`network`] holds the whole network in its form for inference.
+//! methods, for anything that is [`Features`](explain::Features), and [`eval`] measures; [`study`] measures a model on many pictures.
+//! [`weights`] reads weights files and tells which network one is of; [`network`] holds the whole network in its form for inference.
 //!
 //! ```no_run
 //! use cbam_core::maps::MapName;
@@ -46,6 +46,7 @@ pub mod pipeline;
 pub mod render;
 #[doc(hidden)]
 pub mod simd;
+pub mod study;
 pub mod text;
 pub mod weights;
 

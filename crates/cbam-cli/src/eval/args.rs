@@ -187,6 +187,15 @@ impl Cli {
         PictureSource::at(&self.images)
     }
 
+    /// Which weights are measured, in words.
+    pub(crate) fn weights_name(&self) -> String {
+        match self.weights.as_ref().or(self.foreign.torchscript.as_ref()) {
+            Some(path) => path.display().to_string(),
+            None if self.plain => "the bundled backbone alone".to_owned(),
+            None => "bundled".to_owned(),
+        }
+    }
+
     /// The folder of the kept scores, if they are kept.
     pub(crate) fn cache_folder(&self) -> Option<PathBuf> {
         self.cache.clone().or_else(|| self.report.as_ref().map(|folder| folder.join("cache")))

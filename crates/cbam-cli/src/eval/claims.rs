@@ -1,15 +1,12 @@
 //! Which files are read and written: all are claimed before any work.
 
-use std::path::{Component, Path, PathBuf};
-
 use cbam_core::eval::ScoreCache;
 use cbam_core::files::{check_folder, check_writable};
+use cbam_core::study::Study;
 use cbam_core::{Error, Result};
 
 use crate::common::claims::Claims;
 use crate::eval::args::Cli;
-use crate::eval::chosen::Row;
-use crate::eval::study::Study;
 
 /// The files of a report, in its folder.
 const REPORT: [&str; 4] = ["report.json", "scores.csv", "summary.csv", "report.html"];
@@ -49,38 +46,16 @@ impl Cli {
     }
 }
 
-impl Study<'_> {
-    /// Claims the files of all maps that are saved.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] if one would be written over another file.
-    pub(crate) fn claim(&self, claims: &mut Claims, rows: &[Row]) -> Result<()> {
-        for folder in self.folders.iter().flatten() {
-            for row in rows {
-                let written = claims.write("--maps-dir", &map_file(folder, &row.image));
-                written.map_err(|message| Error::argument("--maps-dir", message))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Where the map of a picture goes: to its place in the tree of the pictures, as `.npy`.
-pub(crate) fn map_file(folder: &Path, image: &str) -> PathBuf {
-    let below = Path::new(image).components().filter(|part| matches!(part, Component::Normal(_)));
-    folder.join(below.collect::<PathBuf>()).with_extension("npy")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_map_leaves_its_folder() {
-        for (image, file) in
-            [("a.jpg", "m/a.npy"), ("x/b.c.png", "m/x/b.c.npy"), ("../../etc/c", "m/etc/c.npy"), ("/d.jpg", "m/d.npy")]
-        {
-            assert_eq!(map_file(Path::new("m"), image), Path::new(file));
+/// Claims the files of all maps that are saved.
+///
+/// # Errors
+/// [`Error::Argument`] if one would be written over another file.
+pub(crate) fn claim_maps(claims: &mut Claims, study: &Study<'_>) -> Result<()> {
+    for i in 0..study.subjects().len() {
+        for file in study.pictures().rows.iter().filter_map(|row| study.map_file(i, &row.image)) {
+            let written = claims.write("--maps-dir", &file);
+            written.map_err(|message| Error::argument("--maps-dir", message))?;
         }
     }
+    Ok(())
 }

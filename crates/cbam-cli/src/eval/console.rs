@@ -4,13 +4,14 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use cbam_core::eval::{RemarkKind, Remarks};
+use cbam_core::study::Work;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::common::duration::duration;
 use crate::common::say;
 
 /// How much is done with a picture: nothing special, the subset's work, or the sanity check's too.
-pub(crate) const KINDS: usize = 3;
+pub(crate) const KINDS: usize = Work::ALL.len();
 
 /// Follows the pictures and foretells how long the rest takes.
 pub(crate) struct Console {

@@ -1,12 +1,12 @@
 //! Options that would change nothing in this evaluation: each is an error that says what it is for.
 
 use cbam_core::maps::{MapName, Method};
+use cbam_core::study::{Row, StudyPictures};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use crate::common::foreign::OF_WEIGHTS;
 use crate::eval::args::{Cli, Measure};
-use crate::eval::chosen::{Chosen, Row};
 
 impl Cli {
     /// Refuses an option that was given and changes nothing, as far as the command line tells.
@@ -45,11 +45,11 @@ impl Cli {
     }
 
     /// Refuses an option that was given and changes nothing on these pictures.
-    pub(crate) fn check_rows(&self, chosen: &Chosen) -> Result<(), clap::Error> {
-        let located = chosen.rows.iter().any(Row::has_object);
+    pub(crate) fn check_rows(&self, pictures: &StudyPictures) -> Result<(), clap::Error> {
+        let located = pictures.rows.iter().any(Row::has_object);
         let faithful = self.measures(Measure::Faithfulness);
         let mapped = located || faithful || self.measures(Measure::Sanity) || self.measures(Measure::Time);
-        let named = chosen.rows.iter().any(|row| row.truth.as_ref().is_some_and(|truth| truth.class.is_some()));
+        let named = pictures.rows.iter().any(|row| row.truth.as_ref().is_some_and(|truth| truth.class.is_some()));
         let nowhere = "where the objects are is not known, and nothing is measured that asks for maps";
         self.given.check::<Self>(&[
             (&["maps"], mapped || self.maps_dir.is_some(), nowhere),
@@ -61,7 +61,7 @@ impl Cli {
 
 #[cfg(test)]
 mod tests {
-    use cbam_core::eval::{BoundingBox, Object, Remarks, TruthFormat, TruthRow};
+    use cbam_core::eval::{BoundingBox, Object, PictureSource, Remarks, TruthFormat, TruthRow};
     use clap::Parser;
 
     use super::*;
@@ -109,7 +109,8 @@ mod tests {
                 _ => (None, Object::Mask("m.png".into())),
             };
             let truth = TruthRow { image: "a.jpg".to_owned(), class, size: None, small: false, object };
-            Chosen { rows: vec![row(truth)], format: Some(format), remarks: Remarks::default() }
+            let source = PictureSource::Folder("a".into());
+            StudyPictures { source, rows: vec![row(truth)], format: Some(format), remarks: Remarks::default() }
         };
         let checked = |line: &str, format| parsed(line).check_rows(&of(format)).map_err(|error| error.to_string());
         for (line, format, part) in [

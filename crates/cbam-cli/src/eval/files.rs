@@ -5,11 +5,10 @@ use std::path::Path;
 use cbam_core::Result;
 use cbam_core::eval::thresholds;
 use cbam_core::files::write_whole;
+use cbam_core::study::{Faithful, Figures, Located, Measured, Seen, Set};
 use cbam_core::text::printable;
 
-use crate::eval::record::Faithful;
 use crate::eval::report::Report;
-use crate::eval::summary::{Figures, Set};
 
 /// A field that is empty where there is nothing.
 fn field<T: ToString>(value: Option<T>) -> String {
@@ -20,6 +19,24 @@ fn field<T: ToString>(value: Option<T>) -> String {
 fn cell(text: &str) -> String {
     let text = printable(text);
     if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.into_owned() }
+}
+
+/// A picture as it was looked at: clean, or in clutter.
+struct View<'a> {
+    name: &'a str,
+    seen: &'a Seen,
+    /// For each subject.
+    located: Vec<Option<&'a Located>>,
+}
+
+fn views(measured: &Measured) -> impl Iterator<Item = View<'_>> {
+    let located = measured.maps.iter().map(|map| map.located.as_ref()).collect();
+    let clean = View { name: "clean", seen: &measured.seen, located };
+    let cluttered = measured.clutter.iter().map(|view| {
+        let located = view.located.iter().map(Option::as_ref).collect();
+        View { name: &view.kind, seen: &view.seen, located }
+    });
+    std::iter::once(clean).chain(cluttered)
 }
 
 /// Writes what was measured on each picture; IoU stands at the best threshold of the set.
@@ -50,13 +67,11 @@ pub(crate) fn scores(path: &Path, set: &Set<'_>, all: &Figures) -> Result<()> {
     let place = |t: f64| steps.iter().position(|step| *step == t).unwrap_or(0);
     for measured in set.measured {
         let image = &set.rows[measured.row].image;
-        let views = std::iter::once(("clean", &measured.seen, &measured.located));
-        let views = views.chain(measured.clutter.iter().map(|view| (view.kind.as_str(), &view.seen, &view.located)));
-        for (view, seen, located) in views {
+        for View { name: view, seen, located } in views(measured) {
             for (i, subject) in set.subjects.iter().enumerate() {
                 let clean = view == "clean";
-                let located = located[i].as_ref();
-                let faithful = measured.faithful[i].as_ref().filter(|_| clean);
+                let (located, map) = (located[i], &measured.maps[i]);
+                let faithful = map.faithful.as_ref().filter(|_| clean);
                 if located.is_none() && faithful.is_none() {
                     continue;
                 }
@@ -81,7 +96,7 @@ pub(crate) fn scores(path: &Path, set: &Set<'_>, all: &Figures) -> Result<()> {
                     field(faithful.map(|f| f.drop)),
                     field(faithful.map(|f| u8::from(f.increase))),
                     field(faithful.map(|f| f.road)),
-                    field(measured.seconds[i].filter(|_| clean)),
+                    field(map.seconds.filter(|_| clean)),
                 ])
                 .map_err(failed)?;
             }

@@ -5,20 +5,17 @@ use std::io::Cursor;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use cbam_core::eval::{BoundingBox, PictureSource, Region, RemarkKind, Remarks, drawn_box, thresholds};
-use cbam_core::maps::Scale;
+use cbam_core::eval::{BoundingBox, RemarkKind, Remarks, drawn_box, thresholds};
+use cbam_core::maps::{Resample, Scale};
 use cbam_core::photo::Photo;
 use cbam_core::render::Overlay;
+use cbam_core::study::{Drawn, Figures, Measured, Set, Study};
 use cbam_core::{Error, Result};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, Rgb, RgbImage};
 use serde::Serialize;
 
 use crate::eval::console;
-use crate::eval::record::Measured;
-use crate::eval::study::Study;
-use crate::eval::subject::at_size;
-use crate::eval::summary::{Figures, Set};
 
 /// Maps that are shown, and pictures in each of the three rows.
 const MAPS: usize = 6;
@@ -53,15 +50,10 @@ struct Shot {
 }
 
 /// The galleries of the first maps. What was measured before and cannot be drawn any more is told.
-pub(crate) fn galleries(
-    study: &Study<'_>,
-    source: &PictureSource,
-    set: &Set<'_>,
-    all: &Figures,
-) -> Result<Vec<Gallery>> {
-    let maps = study.subjects.iter().enumerate().filter(|(_, subject)| !subject.is_baseline());
+pub(crate) fn galleries(study: &Study<'_>, set: &Set<'_>, all: &Figures) -> Result<Vec<Gallery>> {
+    let maps = study.subjects().iter().enumerate().filter(|(_, subject)| !subject.is_baseline());
     let mut lost = BTreeMap::new();
-    let galleries = maps.take(MAPS).map(|(i, _)| gallery(study, source, set, all, i, &mut lost));
+    let galleries = maps.take(MAPS).map(|(i, _)| gallery(study, set, all, i, &mut lost));
     let galleries = galleries.collect::<Result<Vec<_>>>()?;
     let mut remarks = Remarks::default();
     for reason in lost.values() {
@@ -75,7 +67,6 @@ pub(crate) fn galleries(
 /// The gallery of one map; of pictures that cannot be drawn, `lost` gets the names and the reasons.
 fn gallery(
     study: &Study<'_>,
-    source: &PictureSource,
     set: &Set<'_>,
     all: &Figures,
     i: usize,
@@ -85,8 +76,8 @@ fn gallery(
     let figures = all.maps.get(i).map(|(_, figures)| figures).filter(|figures| figures.summary.n > 0);
     let best = figures.map(|figures| steps.iter().position(|t| *t == figures.summary.threshold).unwrap_or(0));
     let value = |measured: &Measured| match best {
-        Some(best) => Some(measured.located[i].as_ref()?.iou[best]),
-        None => measured.faithful[i].as_ref().map(|f| f.insertion_auc() - f.deletion_auc()),
+        Some(best) => Some(measured.maps[i].located.as_ref()?.iou[best]),
+        None => measured.maps[i].faithful.as_ref().map(|f| f.insertion_auc() - f.deletion_auc()),
     };
     let mut order: Vec<(f64, &Measured)> = set.measured.iter().filter_map(|m| Some((value(m)?, m))).collect();
     order.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -109,8 +100,7 @@ fn gallery(
     let mut show = |place: usize, bytes: &[u8]| -> Result<()> {
         for (slot, name) in names.iter().enumerate().filter(|(_, name)| **name == unique[place]) {
             let (value, measured) = order[wanted[slot]];
-            let (photo, map, region) = study.again(&set.rows[measured.row], bytes, i)?;
-            let picture = draw(&photo, &map, region.as_deref(), threshold)?;
+            let picture = draw(&study.again(measured.row, bytes, i)?, threshold)?;
             let caption = match best {
                 Some(_) => format!("IoU {value:.2}"),
                 None => format!("insertion − deletion {value:.2}"),
@@ -121,7 +111,7 @@ fn gallery(
         }
         Ok(())
     };
-    source.visit(&unique, study.limits.max_bytes, |place, bytes| {
+    study.pictures().source.visit(&unique, study.options().limits.max_bytes, |place, bytes| {
         if let Err(error) = bytes.and_then(|bytes| show(place, &bytes)) {
             missing += 1;
             lost.insert(unique[place].to_owned(), error.to_string());
@@ -136,16 +126,12 @@ fn gallery(
         Some(best) => format!("IoU at {:.2}, the best threshold of the set", steps[best]),
         None => "insertion less deletion".to_owned(),
     };
-    Ok(Some(Gallery { map: study.subjects[i].to_string(), by, n: count, missing, rows: rows.collect() }))
+    Ok(Some(Gallery { map: study.subjects()[i].to_string(), by, n: count, missing, rows: rows.collect() }))
 }
 
 /// The map over the picture, with the boxes of the truth (white) and the box that the map draws (cyan).
-fn draw(
-    photo: &Photo,
-    map: &cbam_core::maps::AttentionMap,
-    region: Option<&Region>,
-    threshold: Option<f64>,
-) -> Result<String> {
+fn draw(of: &Drawn, threshold: Option<f64>) -> Result<String> {
+    let Drawn { photo, map, region, .. } = of;
     let small = Photo::from(photo.image.thumbnail(SIDE, SIDE));
     let limits = Scale::Image.limits(map);
     let mut picture = Overlay::default().apply(&small, map, limits)?.to_rgb8();
@@ -158,7 +144,9 @@ fn draw(
     for found in region.iter().flat_map(|region| &region.boxes) {
         outline(&mut picture, scaled(found), Rgb([255; 3]));
     }
-    if let Some(found) = threshold.and_then(|t| drawn_box(at_size(map, small.size()).ok()?.view(), t)) {
+    if let Some(found) =
+        threshold.and_then(|t| drawn_box(map.resample(small.size(), Resample::Bilinear).ok()?.values().view(), t))
+    {
         outline(&mut picture, found, Rgb([0, 229, 255]));
     }
     let mut bytes = Cursor::new(Vec::new());

@@ -19,7 +19,7 @@ pub(crate) fn page(report: &Report, galleries: &[Gallery]) -> anyhow::Result<Str
         _ => escape_formatter(out, state, value),
     });
     environment.add_template("report", PAGE)?;
-    let named = |curve: fn(&crate::eval::summary::FaithFigures) -> &Vec<f64>| -> Vec<(String, Vec<f64>)> {
+    let named = |curve: fn(&cbam_core::study::FaithFigures) -> &Vec<f64>| -> Vec<(String, Vec<f64>)> {
         report.faithfulness.iter().map(|figures| (figures.map.clone(), curve(figures).clone())).collect()
     };
     let legend: Vec<_> = report

@@ -10,34 +10,24 @@ mod gallery;
 mod html;
 mod opened;
 mod prepare;
-mod record;
 mod report;
 mod run;
-mod scene;
-mod study;
-mod subject;
-mod summary;
 mod svg;
 mod tables;
 
 use std::path::Path;
 
 use anyhow::Result;
-use cbam_core::eval::PictureSource;
 use cbam_core::files::write_whole;
+use cbam_core::study::{Outcome, Set, Study, Subject};
 
 use crate::backend::{Backend, How};
 use crate::common::doubts::remedies;
 use crate::common::{self, Called, json, status};
 
 use args::{Cli, Measure};
-use chosen::Chosen;
 use opened::Opened;
-use report::{Missing, Report};
-use run::Outcome;
-use study::Study;
-use subject::Subject;
-use summary::Set;
+use report::Report;
 
 /// Runs the program, and ends the process.
 pub fn main(backend: &dyn Backend, called: &Called) -> ! {
@@ -55,35 +45,26 @@ fn run(backend: &dyn Backend, cli: &Cli) -> Result<u8> {
     let source = cli.source()?;
     let (network, notes) = Opened::open(backend, cli, &how, device)?;
     notes.iter().for_each(common::say);
-    let rows = cli.rows(&source, &network.describe())?;
-    cli.check_rows(&rows)?;
-    console::tell(&rows.remarks, cli.quiet);
-    let mut study = prepare::study(backend, cli, &how, &network, &source, &rows.rows)?;
-    let against = against(cli, &study)?;
-    chosen::check_pictures(&source, &rows.rows)?;
-    study.claim(&mut claims, &rows.rows)?;
-    let outcome = run::pictures(&mut study, &source, &rows.rows, cli.quiet)?;
-    console::tell(&study.remarks, cli.quiet);
-    Ok(conclude(cli, &study, &source, &rows, outcome, against).unwrap_or_else(common::failed))
+    let pictures = cli.pictures(source, &network.describe())?;
+    cli.check_rows(&pictures)?;
+    console::tell(&pictures.remarks, cli.quiet);
+    let mut study = prepare::study(backend, cli, &how, &network, &pictures)?;
+    let against = against(cli, &network, &study)?;
+    pictures.check().map_err(prepare::by_option)?;
+    claims::claim_maps(&mut claims, &study)?;
+    let outcome = run::pictures(&mut study, cli.quiet)?;
+    console::tell(study.remarks(), cli.quiet);
+    let report = figures(cli, &network, &study, &outcome, against);
+    Ok(report.and_then(|report| conclude(cli, &study, &outcome, &report)).unwrap_or_else(common::failed))
 }
 
 /// Writes and prints all that was found, each whatever becomes of the others; the exit status.
-fn conclude(
-    cli: &Cli,
-    study: &Study<'_>,
-    source: &PictureSource,
-    rows: &Chosen,
-    outcome: Outcome,
-    against: usize,
-) -> Result<u8> {
-    let (measured, missing_rows) = (outcome.measured, outcome.missing_rows);
-    let set = Set { rows: &rows.rows, subjects: &study.subjects, measured: &measured, missing: &missing_rows };
-    let report = figures(cli, study, source, rows, &set, (outcome.missing, outcome.stopped), against)?;
-    let json = format!("{}\n", json::printable(serde_json::to_string_pretty(&report)?));
+fn conclude(cli: &Cli, study: &Study<'_>, outcome: &Outcome, report: &Report) -> Result<u8> {
+    let json = format!("{}\n", json::printable(serde_json::to_string_pretty(report)?));
     let aside = cli.json_to_stdout();
     let write = |path| if aside { common::print(&json) } else { write_whole(path, json.as_bytes()) };
     let written = cli.json.as_ref().map(|path| write(path).map_err(Into::into));
-    let made = cli.report.as_ref().map(|folder| write_report(folder, &json, &report, &set, study, source));
+    let made = cli.report.as_ref().map(|folder| write_report(folder, &json, report, study, &study.set(outcome)));
     let tables = report.to_string();
     let printed = if aside {
         console::show(&tables);
@@ -114,75 +95,53 @@ fn conclude(
 }
 
 /// The files of the report.
-fn write_report(
-    folder: &Path,
-    json: &str,
-    report: &Report,
-    set: &Set<'_>,
-    study: &Study<'_>,
-    source: &PictureSource,
-) -> Result<()> {
+fn write_report(folder: &Path, json: &str, report: &Report, study: &Study<'_>, set: &Set<'_>) -> Result<()> {
     write_whole(&folder.join("report.json"), json.as_bytes())?;
     files::scores(&folder.join("scores.csv"), set, &report.all)?;
     files::summary(&folder.join("summary.csv"), report)?;
-    let galleries = gallery::galleries(study, source, set, &report.all)?;
+    let galleries = gallery::galleries(study, set, &report.all)?;
     Ok(write_whole(&folder.join("report.html"), html::page(report, &galleries)?.as_bytes())?)
 }
 
 /// The place of the map that the others are compared with.
-fn against(cli: &Cli, study: &Study<'_>) -> Result<usize> {
+fn against(cli: &Cli, network: &Opened, study: &Study<'_>) -> Result<usize> {
     let Some(name) = &cli.against else {
-        return Ok(study.subjects.iter().position(|subject| !subject.is_baseline()).unwrap_or(0));
+        return Ok(study.subjects().iter().position(|subject| !subject.is_baseline()).unwrap_or(0));
     };
-    let chosen = study.network.describe().choose_maps(std::slice::from_ref(name))?.pop().map(Subject::Map);
-    let found = study.subjects.iter().position(|subject| Some(subject) == chosen.as_ref());
+    let chosen = network.describe().choose_maps(std::slice::from_ref(name))?.pop().map(Subject::Map);
+    let found = study.subjects().iter().position(|subject| Some(subject) == chosen.as_ref());
     found.ok_or_else(|| anyhow::anyhow!("--against: {name} is none of the maps that are measured; add it to --maps"))
 }
 
 /// From what was measured to the figures.
-fn figures(
-    cli: &Cli,
-    study: &Study<'_>,
-    source: &PictureSource,
-    rows: &Chosen,
-    set: &Set<'_>,
-    (missing, stopped): (Vec<Missing>, Option<cbam_core::Error>),
-    against: usize,
-) -> Result<Report> {
-    let mut remarks = rows.remarks.clone();
-    remarks.merge(study.remarks.clone());
+fn figures(cli: &Cli, network: &Opened, study: &Study<'_>, outcome: &Outcome, against: usize) -> Result<Report> {
+    let (pictures, set) = (study.pictures(), study.set(outcome));
+    let mut remarks = pictures.remarks.clone();
+    remarks.merge(study.remarks().clone());
     let timed = cli.measures(Measure::Time);
-    let time = if timed { run::clock(study, source, &rows.rows, set.measured)? } else { Vec::new() };
+    let compared = cli.report.is_some() || cli.against.is_some();
     Ok(Report {
         version: env!("CARGO_PKG_VERSION"),
-        arch: study.network.name(),
-        attention: study.network.has_attention(),
-        weights: match cli.weights.as_ref().or(cli.foreign.torchscript.as_ref()) {
-            Some(path) => path.display().to_string(),
-            None if cli.plain => "the bundled backbone alone".to_owned(),
-            None => "bundled".to_owned(),
-        },
-        short_side: study.preprocess.short_side,
-        device: study.network.device.to_string(),
+        arch: network.name(),
+        attention: network.has_attention(),
+        weights: cli.weights_name(),
+        short_side: study.preprocess().short_side,
+        device: network.device.to_string(),
         images: cli.images.display().to_string(),
-        truth: rows.format.map(|format| format.to_string()),
+        truth: pictures.format.map(|format| format.to_string()),
         seed: cli.seed,
         n: set.measured.len(),
         all: set.all(),
         small: set.small(),
-        groups: set.groups(|row| study.subset.contains(&row)),
+        groups: set.groups(|row| study.subset().contains(&row)),
         faithfulness: set.faithfulness(),
         sanity: set.sanity(),
         clutter: set.clutter(),
-        time,
-        differences: if cli.report.is_some() || cli.against.is_some() {
-            set.differences(against, cli.seed)?
-        } else {
-            Vec::new()
-        },
-        notes: tables::notes(study, rows, timed, cli.lacks_sanity()),
+        time: if timed { study.clock(set.measured)? } else { Vec::new() },
+        differences: if compared { set.differences(against, cli.seed)? } else { Vec::new() },
+        notes: tables::notes(study, timed, cli.lacks_sanity()),
         remarks,
-        missing,
-        stopped: stopped.map(|error| error.to_string()),
+        missing: outcome.missing.clone(),
+        stopped: outcome.stopped.as_ref().map(ToString::to_string),
     })
 }

@@ -2,7 +2,6 @@
 
 use cbam_core::device::DeviceSpec;
 use cbam_core::eval::ScoreCache;
-use cbam_core::explain::Features;
 use cbam_core::model::{Description, Model};
 use cbam_core::network::{NetworkFile, RandomLevel};
 use cbam_core::{Error, Result};
@@ -82,11 +81,6 @@ impl Opened {
         &*self.model
     }
 
-    /// As the explanation methods see it.
-    pub(crate) fn features(&self) -> Result<&dyn Features> {
-        features(&*self.model)
-    }
-
     pub(crate) fn describe(&self) -> Description {
         self.model.describe()
     }
@@ -100,9 +94,4 @@ impl Opened {
     pub(crate) fn has_attention(&self) -> Option<bool> {
         Some(!self.file.as_ref()?.config.attention.is_empty())
     }
-}
-
-/// A model as the explanation methods see it.
-pub(crate) fn features(model: &dyn Model) -> Result<&dyn Features> {
-    model.features().ok_or_else(|| Error::internal("a network that gives out no features"))
 }

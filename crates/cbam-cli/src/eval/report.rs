@@ -4,9 +4,8 @@ use std::fmt;
 
 use cbam_core::eval::{AccuracySummary, Estimate, LocalisationSummary, Proportion, Remarks};
 use cbam_core::network::RandomLevel;
+use cbam_core::study::{DifferenceFigures, FaithFigures, Figures, MapFigures, Missing, SanityFigures, TimeFigures};
 use serde::Serialize;
-
-use crate::eval::summary::{DifferenceFigures, FaithFigures, Figures, MapFigures, SanityFigures};
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -43,21 +42,6 @@ pub(crate) struct Report {
     /// Why not all pictures were looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) stopped: Option<String>,
-}
-
-/// The time that one map takes.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct TimeFigures {
-    pub(crate) map: String,
-    pub(crate) n: usize,
-    pub(crate) median_seconds: f64,
-}
-
-/// A picture that could not be scored.
-#[derive(Debug, Serialize)]
-pub(crate) struct Missing {
-    pub(crate) image: String,
-    pub(crate) reason: String,
 }
 
 impl fmt::Display for Report {
@@ -115,7 +99,7 @@ impl Report {
         write!(f, "  {:<25}{:>5}{:>13}{:>13}{:>13}{:>6}", "map", "n", "pointing", "energy", "IoU", "at")?;
         let time = if std::ptr::eq(figures, &raw const self.all) { self.time_title() } else { "" };
         writeln!(f, "{}", format!("{:>8}{:>6}{:>6}{time:>11}", "box .3", ".5", ".7").trim_end())?;
-        for (name, MapFigures { summary, boxes }) in figures.maps.iter().filter(|(_, map)| map.summary.n > 0) {
+        for (name, MapFigures { summary, boxes, .. }) in figures.maps.iter().filter(|(_, map)| map.summary.n > 0) {
             let LocalisationSummary { n, pointing, energy, iou, threshold, .. } = summary;
             write!(f, "  {name:<25}{n:>5}{:>13}", percent(pointing))?;
             if name == "centre point" {

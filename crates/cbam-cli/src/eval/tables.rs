@@ -2,13 +2,10 @@
 
 use cbam_core::eval::{Difference, Estimate, FaithfulnessOptions, RESAMPLES};
 use cbam_core::network::RandomLevel;
+use cbam_core::study::{Figures, Row, Study, TIMED};
 use serde::Serialize;
 
-use crate::eval::chosen::{Chosen, Row};
 use crate::eval::report::{Report, percent, share};
-use crate::eval::run::TIMED;
-use crate::eval::study::Study;
-use crate::eval::summary::Figures;
 
 /// A table.
 #[derive(Debug, Serialize)]
@@ -224,43 +221,44 @@ fn differences(report: &Report) -> Vec<Table> {
 }
 
 /// How it was measured, a sentence each.
-pub(crate) fn notes(study: &Study<'_>, rows: &Chosen, timed: bool, lacks_sanity: bool) -> Vec<String> {
+pub(crate) fn notes(study: &Study<'_>, timed: bool, lacks_sanity: bool) -> Vec<String> {
+    let (pictures, options) = (study.pictures(), study.options());
     let mut notes = Vec::new();
     let mut add = |note: String| notes.push(note);
-    if rows.rows.iter().any(Row::has_object) {
+    if pictures.rows.iter().any(Row::has_object) {
         add("pointing, energy and IoU as means ± standard error, in per cent; IoU at the one threshold of 0.02, 0.04 … 0.98 that is best for the set; MaxBoxAcc: the share of pictures whose box around the largest part over the best threshold has an IoU of at least 0.3, 0.5, 0.7".into());
         add("centre point: the central pixel; centre Gaussian: standard deviation a quarter of each side".into());
     }
-    let costly: Vec<String> = study.subjects.iter().filter(|s| s.is_costly()).map(ToString::to_string).collect();
-    let n = study.subset.len();
+    let costly: Vec<String> = study.subjects().iter().filter(|s| s.is_costly()).map(ToString::to_string).collect();
+    let n = study.subset().len();
     if !costly.is_empty() {
-        add(format!("{}: on a fixed subset, n = {n} (seed {})", costly.join(", "), study.seed));
+        add(format!("{}: on a fixed subset, n = {n} (seed {})", costly.join(", "), options.seed));
     }
-    if let Some(FaithfulnessOptions { steps, blur, road_percentiles, road_noise, .. }) = &study.faithfulness {
+    if let Some(FaithfulnessOptions { steps, blur, road_percentiles, road_noise, .. }) = &options.faithfulness {
         let percentiles: Vec<String> = road_percentiles.iter().map(ToString::to_string).collect();
         add(format!(
             "faithfulness on a fixed subset, n = {n} (seed {}), for the class that comes first; insertion from a picture blurred with σ = {:.1} pixels and deletion to grey, {steps} steps, area under the confidence; drop and increase: picture times map; ROAD: noisy linear imputation (noise {road_noise}) at {} %, half of least relevant removed less most relevant removed",
-            study.seed,
-            blur * f64::from(study.preprocess.short_side),
+            options.seed,
+            blur * f64::from(study.preprocess().short_side),
             percentiles.join(", ")
         ));
     }
-    if !study.sane.is_empty() {
+    if !study.sane().is_empty() {
         add(format!(
             "sanity check (cascading, n = {}): fresh weights from the classifier down, the attention's shuffled; a map that tells about the network changes, so its rank correlation falls to 0 (a map that becomes flat has none, and counts as 0); the costly maps are left out",
-            study.sane.len()
+            study.sane().len()
         ));
     }
     if lacks_sanity {
         add("no sanity check: the weights of a scripted network cannot be made anew".into());
     }
-    if let Some(clutter) = &study.clutter {
+    if let Some(clutter) = study.clutter() {
         let (others, wallpapers) = clutter.grounds();
         add(format!(
             "clutter: each picture at 0.4 to 1 of the sides on grounds of {others} other pictures (textures, blurred, shuffled tiles) and {wallpapers} wallpapers, and on stripes and bright shapes, which training never uses; the costly maps are left out"
         ));
     }
-    for remark in rows.remarks.iter().chain(&study.remarks) {
+    for remark in pictures.remarks.iter().chain(study.remarks()) {
         add(remark.to_string());
     }
     if timed {

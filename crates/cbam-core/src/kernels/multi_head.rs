@@ -5,7 +5,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::buffer::{Shared, Source};
+use super::buffer::{Shared, Source, product};
 use super::exp::softmax;
 use super::pointwise::Pointwise;
 use super::rows::Rows;
@@ -29,8 +29,11 @@ pub struct Heads<'a> {
 
 impl Heads<'_> {
     /// How many weights there are: `[N, heads, Tq, Tk]`.
+    ///
+    /// # Panics
+    /// If no memory holds as many.
     pub fn weights(&self) -> usize {
-        self.query.images() * self.count * self.query.width() * self.key.width()
+        product(&[self.query.images(), self.count, self.query.width(), self.key.width()])
     }
 
     /// The context of every query, `[N, 1, Tq, heads · width]`, and the weights `[N, heads, Tq, Tk]`, which go to `weights`.

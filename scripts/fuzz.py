@@ -2,7 +2,7 @@
 """Fuzzes every reader of bytes with libFuzzer and AddressSanitizer, and tells what came of it: `scripts/fuzz.py --seconds 60 png jpeg`.
 
 Inputs that reach something new stay in target/fuzz/corpus, those that break something go to target/fuzz/found; exit status 1 if there
-are any. A finding again: target/fuzz/TRIPLE/release/TARGET FILE, which scripts/fuzz.py --build-only builds.
+are any. A finding again: target/fuzz/MACHINE/release/TARGET FILE, which scripts/fuzz.py --build-only builds.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TRIPLE = "x86_64-unknown-linux-gnu"
 # The longest input, the longest that one may take (in seconds), and the most memory (in MiB): of the process, and at once. A network is
 # built of 20 MB of weights, a picture under the limits of fuzz/src/lib.rs takes 10 MB.
 LONGEST, SLOWEST, MEMORY, AT_ONCE = 16_384, 10, 2048, 200
@@ -32,9 +31,11 @@ def build(folder, wanted):
     nightly = [cargo, "+nightly"]
     if subprocess.run([*nightly, "--version"], capture_output=True, check=False).returncode != 0:
         nightly, env = [cargo], env | {"RUSTC_BOOTSTRAP": "1"}
+    about = subprocess.run(["rustc", "-vV"], capture_output=True, text=True, check=True).stdout
+    triple = re.search(r"^host: (\S+)", about, re.M)[1]
     one = wanted if len(wanted) == 1 else []
-    subprocess.run([*nightly, "fuzz", "build", "--target", TRIPLE, *one], cwd=ROOT, env=env, check=True)
-    return folder / TRIPLE / "release"
+    subprocess.run([*nightly, "fuzz", "build", "--target", triple, *one], cwd=ROOT, env=env, check=True)
+    return folder / triple / "release"
 
 
 def fuzz(target, programs, folder, seconds):

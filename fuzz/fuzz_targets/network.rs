@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use cbam_core::model::{Model, Question};
 use cbam_core::network::{NetworkConfig, NetworkFile, OpenOptions};
+use cbam_core::photo::{Preprocess, decode};
 use cbam_core::weights::{Checkpoint, Dtype, StoredTensor};
 use libfuzzer_sys::fuzz_target;
 
@@ -63,6 +65,18 @@ fuzz_target!(init: cbam_fuzz::begin(), |data: &[u8]| {
     let values: usize = file.tensors.values().map(StoredTensor::len).sum();
     // Building takes long: few of the large ones, always the same.
     if values < LARGE || data.iter().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(*byte)) == 0 {
-        let _ = file.for_inference();
+        look(&file);
     }
 });
+
+/// A network that can be built looks at a small picture, or says why not.
+fn look(file: &NetworkFile) {
+    let Ok(network) = file.for_inference() else { return };
+    let small = Preprocess { short_side: 32, ..network.preprocess().clone() };
+    let Ok(network) = network.with_preprocess(small) else { return };
+    let grey = decode("grey.pgm".as_ref(), b"P5 4 3 255\nabcdefghijkl", &cbam_fuzz::LIMITS).expect("a picture");
+    let Ok(picture) = network.preprocess().resample(&grey) else { return };
+    if let Ok(looks) = network.look(&[&picture], &Question::about(&[])) {
+        assert_eq!(looks.len(), 1);
+    }
+}

@@ -8,7 +8,7 @@ use super::buffer::{Source, product, with_scratch};
 use super::depthwise::{Axis, Padding};
 use super::pointwise::{PanelTask, Pointwise};
 use super::rows::Rows;
-use super::{Clamp, Map, PANEL, Unwritten, arch, each, each_image};
+use super::{Clamp, Map, PANEL, Unwritten, dispatch, each, each_image};
 
 /// The positions of one task, about.
 const BLOCK: usize = 64;
@@ -128,7 +128,7 @@ impl Convolution {
                             Rows { residual, ..self.row_of(panel, padded, y, target.at(at), outputs, width) }
                         };
                         // SAFETY: as above.
-                        arch().dispatch(unsafe { PanelTask::new(&self.matrix, panel, rows) });
+                        dispatch(unsafe { PanelTask::new(&self.matrix, panel, rows) });
                     }
                 });
             };

@@ -11,7 +11,7 @@ use super::convolution::{Convolution, Padded};
 use super::depthwise::{Depthwise, Row};
 use super::pointwise::Pointwise;
 use super::rows::Rows;
-use super::{Map, PANEL, Unwritten, arch, each, each_image};
+use super::{Map, PANEL, Unwritten, dispatch, each, each_image};
 
 /// Expand, filter each channel, project; each with its bias and clamp.
 #[derive(Debug)]
@@ -168,7 +168,7 @@ impl First<'_> {
             let ring = product(&[kernel + 1, columns, PANEL]);
             with_scratch(product(&[kernel + 2, columns.max(self.filtered_size[1]), PANEL]), |scratch| {
                 let (ring, filtered) = scratch.split_at_mut(ring);
-                arch().dispatch(Task { first: self, panel, rows, columns, ring, filtered });
+                dispatch(Task { first: self, panel, rows, columns, ring, filtered });
             });
         });
     }

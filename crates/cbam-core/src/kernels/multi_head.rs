@@ -9,7 +9,7 @@ use super::buffer::{Shared, Source, product};
 use super::exp::softmax;
 use super::pointwise::Pointwise;
 use super::rows::Rows;
-use super::{Clamp, Map, Unwritten, arch, each};
+use super::{Clamp, Map, Unwritten, dispatch, each};
 
 /// The queries of one task.
 const BLOCK: usize = 64;
@@ -69,7 +69,7 @@ impl Heads<'_> {
                 each(blocks, parallel && images * heads < 2 * rayon::current_num_threads(), |block| {
                     let (from, to) = (queries * block / blocks, queries * (block + 1) / blocks);
                     let first = (image * queries + from) * inner + head * width;
-                    arch().dispatch(Block {
+                    dispatch(Block {
                         scores: &scores,
                         sums: &sums,
                         query: query_from.at(first),

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::buffer::{Aligned, Shared, Source, product};
 use super::rows::Rows;
-use super::{Clamp, Map, PANEL, Unwritten, arch, clamp, each, each_image};
+use super::{Clamp, Map, PANEL, Unwritten, clamp, dispatch, each, each_image};
 
 /// The most positions of one task.
 const BLOCK: usize = 128;
@@ -163,7 +163,7 @@ impl Pointwise {
                     residual: residual.map(|residual| residual.at(at)),
                     ..Rows::of(xs, self.inputs, ys, self.outputs, to - from)
                 };
-                arch().dispatch(PanelTask::new(self, panel, rows));
+                dispatch(PanelTask::new(self, panel, rows));
             }
         });
     }

@@ -84,7 +84,7 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Picture, Strin
 /// The profile of its colours. A damaged one is no reason to refuse the pixels.
 fn profile(format: ImageFormat, bytes: &[u8], decoder: &mut dyn ImageDecoder) -> Option<Vec<u8>> {
     if format == ImageFormat::WebP {
-        return webp::said(bytes, b"ICCP").map(<[u8]>::to_vec);
+        return webp::said(bytes, *b"ICCP").map(<[u8]>::to_vec);
     }
     decoder.icc_profile().unwrap_or_default()
 }
@@ -94,7 +94,7 @@ fn turned(format: ImageFormat, bytes: &[u8]) -> Orientation {
     if format != ImageFormat::WebP {
         return Orientation::NoTransforms;
     }
-    orientation(webp::said(bytes, b"EXIF"), webp::said(bytes, b"XMP "))
+    orientation(webp::said(bytes, *b"EXIF"), webp::said(bytes, *b"XMP "))
 }
 
 /// The pixels, in memory that may be refused.

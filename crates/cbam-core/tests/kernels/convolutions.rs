@@ -101,7 +101,7 @@ fn pooling_is_that_of_plain_loops() {
             let plain = Plain::of(&xs);
             let [(rows, above), (columns, left)] = [shape[1], shape[2]].map(|side| cells(axis, axis.kernel, side));
             let pooled = Plain::from([shape[0], rows, columns, shape[3]], |[image, y, x, channel]| {
-                let under = |cell: usize, tap, before| (cell * axis.stride + tap).checked_sub(before);
+                let under = |cell: usize, tap: usize, before: usize| (cell * axis.stride + tap).checked_sub(before);
                 let taps = (0..axis.kernel * axis.kernel).filter_map(|tap| {
                     let place = [under(y, tap / axis.kernel, above), under(x, tap % axis.kernel, left)];
                     plain.inside(image, place, channel)

@@ -31,7 +31,7 @@ impl Perceptron {
     }
 
     fn mlp(&self, biased: bool) -> Mlp<'_> {
-        let [first, second, first_bias, second_bias] = &self.0;
+        let [first, second, first_bias, second_bias] = self.0.each_ref().map(Vec::as_slice);
         let bias = |bias| biased.then_some(bias);
         Mlp { first, first_bias: bias(first_bias), second, second_bias: bias(second_bias) }
     }

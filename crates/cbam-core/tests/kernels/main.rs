@@ -1,5 +1,5 @@
 //! Every kernel against plain loops in f64, on every instruction set of this machine, on sizes that fit no vector. It needs no
-//! libtorch, so AddressSanitizer and Miri can watch the kernels read and write: `make asan`.
+//! libtorch, so `AddressSanitizer` and Miri can watch the kernels read and write: `make asan`.
 
 mod bounds;
 mod convolutions;
@@ -96,7 +96,7 @@ fn cells(axis: Axis, reach: usize, size: usize) -> (usize, usize) {
         Padding::Beyond => {
             // Every window that begins on the map, up to the first that reaches its end.
             let ends = |cell: usize| cell * axis.stride + reach >= size;
-            let last = (0..).find(|cell| ends(*cell)).unwrap();
+            let last = (0..size).find(|cell| ends(*cell)).unwrap();
             (last + 1 - usize::from(last * axis.stride >= size), 0)
         }
     }
@@ -119,7 +119,8 @@ fn convolve(
         let mut sum = f64::from(bias[output]);
         for input in 0..of_group {
             for tap in 0..axis.kernel * axis.kernel {
-                let under = |cell: usize, tap, before| (cell * axis.stride + tap * dilation).checked_sub(before);
+                let under =
+                    |cell: usize, tap: usize, before: usize| (cell * axis.stride + tap * dilation).checked_sub(before);
                 let place = [under(y, tap / axis.kernel, above), under(x, tap % axis.kernel, left)];
                 let x = xs.inside(image, place, output / group * of_group + input).unwrap_or(0.0);
                 sum += x * f64::from(weight(output, input * axis.kernel * axis.kernel + tap));

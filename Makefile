@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny help run build light test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
+.PHONY: cargo-deny cargo-fuzz fuzz asan miri help run build light test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
 	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints odd-pictures
 .DEFAULT_GOAL := help
 
@@ -72,6 +72,15 @@ deny: cargo-deny ## Licences, bans and sources of the dependencies (cargo-deny, 
 
 advisories: cargo-deny ## Known vulnerabilities of the dependencies (needs the network)
 	$(CARGO) deny check advisories
+
+cargo-fuzz:
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || $(CARGO) install cargo-fuzz --locked --version 0.13.2
+
+fuzz: cargo-fuzz ## Fuzz every reader of bytes: make fuzz SECONDS=600 TARGETS="png jpeg"
+	CARGO="$(CARGO)" python3 scripts/fuzz.py --seconds $(or $(SECONDS),60) $(TARGETS)
+
+asan: ## The core's tests under AddressSanitizer: make asan TEST="--test kernels"
+	CARGO="$(CARGO)" scripts/asan.sh $(or $(TEST),--lib --tests)
 
 libtorch: ## Fetch the CPU part of libtorch 2.11.0 (once)
 	@CARGO="$(CARGO)" scripts/libtorch.sh cpu

@@ -18,8 +18,22 @@ pub fn archs() -> &'static [pulp::Arch] {
 }
 
 /// The one that runs: the best, unless a test chose.
-pub(crate) fn arch() -> pulp::Arch {
+#[cfg(not(fuzzing))]
+fn arch() -> pulp::Arch {
     archs()[CHOSEN.load(Ordering::Relaxed).saturating_sub(1)]
+}
+
+/// Runs a task on the instruction set that runs.
+#[cfg(not(fuzzing))]
+#[inline]
+pub(crate) fn dispatch<T: pulp::WithSimd>(task: T) -> T::Output {
+    arch().dispatch(task)
+}
+
+/// Runs a task on plain numbers: what fuzzing adds to the copy of a kernel for each instruction set takes ten minutes to compile.
+#[cfg(fuzzing)]
+pub(crate) fn dispatch<T: pulp::WithSimd>(task: T) -> T::Output {
+    task.with_simd(pulp::Scalar)
 }
 
 /// Makes another of [`archs`] run from now on, on all threads: for tests.

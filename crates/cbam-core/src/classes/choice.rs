@@ -98,7 +98,8 @@ impl ClassChoice {
             }
             None => {
                 let mut nearest: Vec<usize> = (0..names.len()).collect();
-                nearest.sort_by_key(|&class| Reverse((strsim::jaro_winkler(&names[class], &wanted) * 1e6) as u64));
+                nearest
+                    .sort_by_cached_key(|&class| Reverse((strsim::jaro_winkler(&names[class], &wanted) * 1e6) as u64));
                 nearest.truncate(4);
                 Err(wrong(format!("there is none; the nearest names are {}", list(&nearest))))
             }

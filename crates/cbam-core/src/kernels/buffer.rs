@@ -13,6 +13,16 @@ impl Line {
     const LEN: usize = 16;
 }
 
+/// How many numbers a shape of these sides has. Tasks count places in it by plain products, which a wrong count would lead outside.
+///
+/// # Panics
+/// If no memory holds as many.
+pub(super) fn product(sides: &[usize]) -> usize {
+    let count = sides.iter().try_fold(1, |product: usize, side| product.checked_mul(*side));
+    let count = count.filter(|count| *count <= isize::MAX as usize / size_of::<f32>());
+    count.unwrap_or_else(|| panic!("more numbers than memory holds: {sides:?}"))
+}
+
 /// Numbers that start on a cache line.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Aligned(Vec<Line>);

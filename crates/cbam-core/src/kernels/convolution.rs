@@ -4,11 +4,11 @@
 //! last one on the right. So nothing is gathered: a position's inputs are as many pieces as the kernel is high. With a dilation,
 //! or where outputs see some channels alone, they are as many as the kernel has cells.
 
-use super::buffer::{Source, with_scratch};
+use super::buffer::{Source, product, with_scratch};
 use super::depthwise::{Axis, Padding};
 use super::pointwise::{PanelTask, Pointwise};
 use super::rows::Rows;
-use super::{Clamp, Map, PANEL, Unwritten, arch, each, each_image};
+use super::{Clamp, Map, PANEL, Unwritten, dispatch, each, each_image};
 
 /// The positions of one task, about.
 const BLOCK: usize = 64;
@@ -42,7 +42,7 @@ impl Convolution {
     ///
     /// # Panics
     /// If the outputs of a group, or as many groups as fill a panel, are not whole panels; as with a group for each channel, which is
-    /// [`Depthwise`](super::Depthwise).
+    /// [`Depthwise`](super::Depthwise). Also for a kernel wider than any map.
     pub fn grouped(
         [channels, groups]: [usize; 2],
         bias: &[f32],
@@ -50,7 +50,8 @@ impl Convolution {
         axis: Axis,
         clamp: Clamp,
     ) -> Self {
-        let (taps, outputs) = (axis.kernel * axis.kernel, bias.len());
+        assert!((1..=Axis::MOST).contains(&axis.kernel), "a kernel of {}", axis.kernel);
+        let (taps, outputs) = (product(&[axis.kernel, axis.kernel]), bias.len());
         let (of_group, group) = (channels / groups, outputs / groups);
         assert_eq!([of_group * groups, group * groups], [channels, outputs], "groups");
         // Groups that share a panel are one block of it, with zeros where a group does not see another's channels.
@@ -66,7 +67,7 @@ impl Convolution {
             let seen = channel.checked_sub(output / group * of_group).filter(|channel| *channel < of_group);
             seen.map_or(0.0, |channel| weight(output, channel * taps + tap))
         };
-        let matrix = Pointwise::of(taps * span, bias, by_input, clamp);
+        let matrix = Pointwise::of(product(&[taps, span]), bias, by_input, clamp);
         Self { channels, axis, dilation: 1, span, outputs_of_span, matrix }
     }
 
@@ -127,7 +128,7 @@ impl Convolution {
                             Rows { residual, ..self.row_of(panel, padded, y, target.at(at), outputs, width) }
                         };
                         // SAFETY: as above.
-                        arch().dispatch(unsafe { PanelTask::new(&self.matrix, panel, rows) });
+                        dispatch(unsafe { PanelTask::new(&self.matrix, panel, rows) });
                     }
                 });
             };
@@ -168,7 +169,7 @@ impl Convolution {
         if [rows, columns] == size {
             return work(Padded { image: xs, row });
         }
-        with_scratch(rows * padded_row, |padded| {
+        with_scratch(product(&[rows, columns, self.channels]), |padded| {
             for (y, to) in padded.chunks_exact_mut(padded_row).enumerate() {
                 match y.checked_sub(above).filter(|y| *y < size[0]) {
                     None => to.fill(0.0),

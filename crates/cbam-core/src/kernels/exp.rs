@@ -82,12 +82,12 @@ pub fn sigmoid_of(xs: &mut [f32]) {
         }
     }
 
-    super::arch().dispatch(Task(xs));
+    super::dispatch(Task(xs));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::arch;
+    use super::super::dispatch;
     use super::*;
 
     struct Sigmoid<'a>(&'a mut [f32]);
@@ -114,13 +114,13 @@ mod tests {
     fn sigmoids_are_those_of_f64() {
         let xs: Vec<f32> = (-4000..=4000).map(|x| x as f32 / 37.0).collect();
         let mut ys = xs.clone();
-        arch().dispatch(Sigmoid(&mut ys));
+        dispatch(Sigmoid(&mut ys));
         for (x, y) in xs.iter().zip(ys) {
             let exact = 1.0 / (1.0 + (-f64::from(*x)).exp());
             assert!((f64::from(y) - exact).abs() <= 3e-7 * exact + 1e-37, "{x}: {y}, not {exact}");
         }
         let mut nan = [f32::NAN, 0.0, f32::INFINITY];
-        arch().dispatch(Sigmoid(&mut nan));
+        dispatch(Sigmoid(&mut nan));
         assert!(nan[0].is_nan() && nan[1] == 0.5 && nan[2] == 1.0, "{nan:?}");
     }
 
@@ -129,7 +129,7 @@ mod tests {
         for count in [1, 7, 16, 100, 333] {
             let xs: Vec<f32> = (0..count).map(|i| ((i * 37 % 101) as f32 - 50.0) / 3.0).collect();
             let mut ys = xs.clone();
-            arch().dispatch(Softmax(&mut ys));
+            dispatch(Softmax(&mut ys));
             let sum: f64 = xs.iter().map(|x| f64::from(*x).exp()).sum();
             for (x, y) in xs.iter().zip(ys) {
                 let exact = f64::from(*x).exp() / sum;

@@ -6,12 +6,12 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::buffer::{Shared, Source, with_scratch};
+use super::buffer::{Shared, Source, product, with_scratch};
 use super::convolution::{Convolution, Padded};
 use super::depthwise::{Depthwise, Row};
 use super::pointwise::Pointwise;
 use super::rows::Rows;
-use super::{Map, PANEL, Unwritten, arch, each, each_image};
+use super::{Map, PANEL, Unwritten, dispatch, each, each_image};
 
 /// Expand, filter each channel, project; each with its bias and clamp.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl InvertedResidual {
                 if wide <= PANEL {
                     return first(To::Projected { project: &self.project, residual, ys: target });
                 }
-                with_scratch(height * width * wide, |filtered| {
+                with_scratch(product(&[height, width, wide]), |filtered| {
                     first(To::Filtered(Shared(filtered.as_mut_ptr())));
                     let filtered = Source(filtered.as_ptr());
                     // SAFETY: `filtered` has all channels of every position, `ys` is that image's.
@@ -165,9 +165,10 @@ impl First<'_> {
             let columns = self.columns();
             let kernel = self.depthwise.axis.kernel;
             // The ring, a row of zeros, and one of filtered features.
-            with_scratch((kernel + 1) * columns * PANEL + self.filtered_size[1] * PANEL, |scratch| {
-                let (ring, filtered) = scratch.split_at_mut((kernel + 1) * columns * PANEL);
-                arch().dispatch(Task { first: self, panel, rows, columns, ring, filtered });
+            let ring = product(&[kernel + 1, columns, PANEL]);
+            with_scratch(product(&[kernel + 2, columns.max(self.filtered_size[1]), PANEL]), |scratch| {
+                let (ring, filtered) = scratch.split_at_mut(ring);
+                dispatch(Task { first: self, panel, rows, columns, ring, filtered });
             });
         });
     }

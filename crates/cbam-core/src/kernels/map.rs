@@ -4,7 +4,7 @@ use ndarray::{Array4, ArrayView4};
 use rayon::prelude::*;
 
 use super::Clamp;
-use super::buffer::{Shared, Source};
+use super::buffer::{Shared, Source, product};
 use crate::{Error, Result};
 
 /// A feature map of f32, `[N, H, W, C]` in memory.
@@ -180,8 +180,13 @@ pub(crate) struct Unwritten(Map);
 
 impl Unwritten {
     /// Room for a map of this shape.
+    ///
+    /// # Panics
+    /// If no memory holds it.
     pub(super) fn of([images, height, width, channels]: [usize; 4]) -> Self {
-        let numbers = Vec::with_capacity(images * height * width * channels);
+        // Tasks count within an image, also where there is none.
+        product(&[height, width, channels]);
+        let numbers = Vec::with_capacity(product(&[images, height, width, channels]));
         Self(Map { numbers, images, height, width, channels })
     }
 

@@ -2,7 +2,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::{arch, with_scratch};
+use super::{dispatch, with_scratch};
 
 /// Two linear layers with a ReLU between them, for single vectors.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +21,7 @@ impl Mlp<'_> {
     /// The sum of what it gives for each of `inputs`, `[C]`.
     pub fn sum(&self, inputs: &[&[f32]], outputs: &mut [f32]) {
         let hidden = self.second.len() / outputs.len();
-        with_scratch(hidden, |hidden| arch().dispatch(Task { mlp: self, inputs, hidden, outputs }));
+        with_scratch(hidden, |hidden| dispatch(Task { mlp: self, inputs, hidden, outputs }));
     }
 }
 

@@ -31,7 +31,7 @@ mod multi_head;
 mod pointwise;
 mod rows;
 
-use crate::simd::arch;
+use crate::simd::dispatch;
 use buffer::with_scratch;
 pub use convolution::{Convolution, max_pool};
 pub use depthwise::{Axis, Depthwise, Padding};

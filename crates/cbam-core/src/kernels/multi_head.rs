@@ -5,11 +5,11 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::buffer::{Shared, Source};
+use super::buffer::{Shared, Source, product};
 use super::exp::softmax;
 use super::pointwise::Pointwise;
 use super::rows::Rows;
-use super::{Clamp, Map, Unwritten, arch, each};
+use super::{Clamp, Map, Unwritten, dispatch, each};
 
 /// The queries of one task.
 const BLOCK: usize = 64;
@@ -29,8 +29,11 @@ pub struct Heads<'a> {
 
 impl Heads<'_> {
     /// How many weights there are: `[N, heads, Tq, Tk]`.
+    ///
+    /// # Panics
+    /// If no memory holds as many.
     pub fn weights(&self) -> usize {
-        self.query.images() * self.count * self.query.width() * self.key.width()
+        product(&[self.query.images(), self.count, self.query.width(), self.key.width()])
     }
 
     /// The context of every query, `[N, 1, Tq, heads · width]`, and the weights `[N, heads, Tq, Tk]`, which go to `weights`.
@@ -66,7 +69,7 @@ impl Heads<'_> {
                 each(blocks, parallel && images * heads < 2 * rayon::current_num_threads(), |block| {
                     let (from, to) = (queries * block / blocks, queries * (block + 1) / blocks);
                     let first = (image * queries + from) * inner + head * width;
-                    arch().dispatch(Block {
+                    dispatch(Block {
                         scores: &scores,
                         sums: &sums,
                         query: query_from.at(first),

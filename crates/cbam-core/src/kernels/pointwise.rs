@@ -3,9 +3,9 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::buffer::{Aligned, Shared, Source};
+use super::buffer::{Aligned, Shared, Source, product};
 use super::rows::Rows;
-use super::{Clamp, Map, PANEL, Unwritten, arch, clamp, each, each_image};
+use super::{Clamp, Map, PANEL, Unwritten, clamp, dispatch, each, each_image};
 
 /// The most positions of one task.
 const BLOCK: usize = 128;
@@ -36,7 +36,8 @@ impl Pointwise {
     pub fn of(inputs: usize, bias: &[f32], weight: impl Fn(usize, usize) -> f32 + Sync, clamp: Clamp) -> Self {
         let outputs = bias.len();
         let count = outputs.div_ceil(PANEL);
-        let (mut panels, mut biases) = (Aligned::zeros(count * inputs * PANEL), Aligned::zeros(count * PANEL));
+        let (mut panels, mut biases) =
+            (Aligned::zeros(product(&[count, inputs, PANEL])), Aligned::zeros(count * PANEL));
         biases.as_mut_slice()[..outputs].copy_from_slice(bias);
         let panel = |(panel, values): (usize, &mut [f32])| {
             // So many rows as stay in the first-level cache while their columns are filled, one after another.
@@ -162,7 +163,7 @@ impl Pointwise {
                     residual: residual.map(|residual| residual.at(at)),
                     ..Rows::of(xs, self.inputs, ys, self.outputs, to - from)
                 };
-                arch().dispatch(PanelTask::new(self, panel, rows));
+                dispatch(PanelTask::new(self, panel, rows));
             }
         });
     }

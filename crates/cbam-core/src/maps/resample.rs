@@ -8,7 +8,7 @@ use ndarray::{Array2, ArrayView1};
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use crate::simd::arch;
+use crate::simd::dispatch;
 use crate::text::named;
 use crate::{Error, Result, photo::ImageSize};
 
@@ -153,7 +153,7 @@ impl Rows {
         let rows = (TASK / width).max(1);
         let mut all = vec![0.0; height * width];
         all.par_chunks_mut(rows * width).enumerate().for_each(|(task, out)| {
-            arch().dispatch(Fill { rows: self, first: task * rows, out });
+            dispatch(Fill { rows: self, first: task * rows, out });
         });
         Array2::from_shape_vec((height, width), all).map_err(Error::internal)
     }

@@ -12,9 +12,17 @@ pub(super) fn zeroed<T: Zeroable>(count: usize) -> Result<Vec<T>, String> {
         .map_err(|()| "over the limits: not enough memory for its pixels".to_owned())
 }
 
+/// Whether there are as many samples as a picture of that size has: `ImageBuffer` takes more, and shows the first of them.
+fn fits<T>(width: u32, height: u32, channels: usize, samples: &[T]) -> bool {
+    (u64::from(width) * u64::from(height)).checked_mul(channels as u64) == Some(samples.len() as u64)
+}
+
 /// A picture of samples of 8 bits: 1 grey, 3 red, green and blue; 2 and 4 have alpha behind. `None` if they are not as many as
 /// they must be.
 pub(super) fn of_eight(width: u32, height: u32, channels: usize, samples: Vec<u8>) -> Option<DynamicImage> {
+    if !fits(width, height, channels, &samples) {
+        return None;
+    }
     match channels {
         1 => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma8),
         2 => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLumaA8),
@@ -26,6 +34,9 @@ pub(super) fn of_eight(width: u32, height: u32, channels: usize, samples: Vec<u8
 
 /// As [`of_eight`], of 16 bits.
 pub(super) fn of_sixteen(width: u32, height: u32, channels: usize, samples: Vec<u16>) -> Option<DynamicImage> {
+    if !fits(width, height, channels, &samples) {
+        return None;
+    }
     match channels {
         1 => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLuma16),
         2 => ImageBuffer::from_raw(width, height, samples).map(DynamicImage::ImageLumaA16),

@@ -57,8 +57,8 @@ pub(super) fn declared(format: ImageFormat, bytes: &[u8]) -> Result<Declared, St
         _ => 0,
     };
     let needs = pixels.saturating_add(size.pixels().saturating_mul(works_in));
-    let profile = decoder.icc_profile().is_ok_and(|profile| profile.is_some());
-    let again = decoder.color_type().has_alpha() || profile || swaps(turned(format, decoder.as_mut()));
+    let profile = profile(format, bytes, decoder.as_mut()).is_some();
+    let again = decoder.color_type().has_alpha() || profile || swaps(turned(format, bytes));
     Ok(Declared { size, pixels, needs }.held_twice(again))
 }
 
@@ -71,9 +71,8 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Picture, Strin
     }
     let bytes = &mend(format, bytes)?;
     let mut decoder = decoder(format, bytes).map_err(|error| describe(format, error))?;
-    // Damaged metadata is no reason to refuse the pixels.
-    let profile = decoder.icc_profile().unwrap_or_default();
-    let orientation = turned(format, decoder.as_mut());
+    let profile = profile(format, bytes, decoder.as_mut());
+    let orientation = turned(format, bytes);
     let mut image = read(format, decoder)?;
     if format == ImageFormat::OpenExr {
         divide_by_alpha(&mut image);
@@ -82,14 +81,20 @@ pub(super) fn decode(format: ImageFormat, bytes: &[u8]) -> Result<Picture, Strin
     Ok(Picture { pixels: Pixels::Image(image), profile, orientation, damage: None, notes: note.into_iter().collect() })
 }
 
+/// The profile of its colours. A damaged one is no reason to refuse the pixels.
+fn profile(format: ImageFormat, bytes: &[u8], decoder: &mut dyn ImageDecoder) -> Option<Vec<u8>> {
+    if format == ImageFormat::WebP {
+        return webp::said(bytes, *b"ICCP").map(<[u8]>::to_vec);
+    }
+    decoder.icc_profile().unwrap_or_default()
+}
+
 /// Which way up it is: what EXIF or XMP say where programs heed them, in WebP.
-fn turned(format: ImageFormat, decoder: &mut dyn ImageDecoder) -> Orientation {
+fn turned(format: ImageFormat, bytes: &[u8]) -> Orientation {
     if format != ImageFormat::WebP {
         return Orientation::NoTransforms;
     }
-    let exif = decoder.exif_metadata().unwrap_or_default();
-    let xmp = decoder.xmp_metadata().unwrap_or_default();
-    orientation(exif.as_deref(), xmp.as_deref())
+    orientation(webp::said(bytes, *b"EXIF"), webp::said(bytes, *b"XMP "))
 }
 
 /// The pixels, in memory that may be refused.

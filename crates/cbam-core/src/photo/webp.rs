@@ -28,6 +28,24 @@ pub(super) fn works_in(bytes: &[u8], canvas: ImageSize) -> Result<u64, String> {
     Ok(if animated { 11 } else { 7 })
 }
 
+/// What an extended file says of its picture in the first chunk of this kind; `None` if the chunk is not whole. The decoder would take
+/// as much memory as the chunk claims, up to 4 GiB, before it looks whether the file has as much.
+pub(super) fn said(bytes: &[u8], wanted: [u8; 4]) -> Option<&[u8]> {
+    let rest = bytes.get(12..).filter(|rest| rest.starts_with(b"VP8X"))?;
+    let length = u32::from_le_bytes(*rest.get(4..)?.first_chunk()?) as usize;
+    let behind = length.checked_add(length % 2)?.checked_add(8)?;
+    let mut rest = rest.get(behind..)?;
+    loop {
+        let (head, data) = rest.split_first_chunk::<8>()?;
+        let [kind @ .., l0, l1, l2, l3] = *head;
+        let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
+        if kind == wanted {
+            return data.get(..length);
+        }
+        rest = data.get(length.checked_add(length % 2)?..)?;
+    }
+}
+
 /// The size that a lossy picture gives itself (RFC 6386, 9.1).
 fn lossy(data: &[u8]) -> Option<ImageSize> {
     let [_, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1, ..] = *data else { return None };

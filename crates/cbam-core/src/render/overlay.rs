@@ -17,7 +17,7 @@ use crate::{
     Error, Result,
     maps::{AttentionMap, Resample, Rows, Scale, ScaleLimits},
     photo::{ImageSize, Photo},
-    simd::arch,
+    simd::dispatch,
     text::named,
 };
 
@@ -261,7 +261,7 @@ impl Paint {
     /// Paints over rows from `first` on.
     fn band<T: Sample, const CHANNELS: usize>(&self, samples: &mut [T], first: usize) {
         match &self.map {
-            Map::Rows(map) => arch().dispatch(Band::<T, CHANNELS> { paint: self, samples, first, map }),
+            Map::Rows(map) => dispatch(Band::<T, CHANNELS> { paint: self, samples, first, map }),
             Map::Whole(map, contour) => self.colour_with_line::<T, CHANNELS>(samples, first, map, contour),
         }
     }

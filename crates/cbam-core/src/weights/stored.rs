@@ -171,19 +171,23 @@ impl StoredTensor {
         numbers(self.dtype(), &self.bytes(), |real| real, |whole| whole as f64)
     }
 
-    /// The same elements in another shape; copied if they do not lie in order.
+    /// The same elements in another shape; copied if they do not lie in order, and are not all one.
     ///
     /// # Errors
     /// [`Error::Argument`] if it is a shape of another number of elements.
     pub fn reshape(&self, shape: &[i64]) -> Result<Self> {
-        let bytes = match &self.strides {
-            None => self.bytes.clone(),
-            Some(_) => self.bytes().into_owned().into(),
-        };
-        if byte_len(self.dtype(), shape) != Some(bytes.len()) {
+        if byte_len(self.dtype(), shape) != byte_len(self.dtype(), self.shape()) {
             return Err(Error::argument("shape", format!("{shape:?} for the elements of {}", self.form)));
         }
-        Ok(Self { form: Form { dtype: self.dtype(), shape: shape.to_vec() }, bytes, strides: None })
+        let (bytes, strides) = match &self.strides {
+            None => (self.bytes.clone(), None),
+            // One element everywhere, as of zeros: it stays one.
+            Some(strides) if strides.iter().all(|stride| *stride == 0) => {
+                (self.bytes.clone(), Some(vec![0; shape.len()]))
+            }
+            Some(_) => (self.bytes().into_owned().into(), None),
+        };
+        Ok(Self { form: Form { dtype: self.dtype(), shape: shape.to_vec() }, bytes, strides })
     }
 }
 

@@ -6,7 +6,7 @@
 mod passes;
 
 use super::buffer::{Shared, Source, with_scratch};
-use super::{PANEL, arch, each, each_image};
+use super::{PANEL, dispatch, each, each_image};
 use crate::{Error, Result};
 pub use passes::Layout;
 use passes::{Apply, Convolve, Image, PoolChannels, PoolPositions, Sigmoid};
@@ -158,7 +158,7 @@ impl Gates<'_> {
                         [from, channels + from]
                             .map(|start| std::slice::from_raw_parts_mut(shared.at(first + start), to - from))
                     };
-                    arch().dispatch(PoolChannels { map, range, sums, maxima });
+                    dispatch(PoolChannels { map, range, sums, maxima });
                 });
                 let (first, rest) = pools.split_at_mut(2 * channels);
                 let (sums, maxima) = first.split_at_mut(channels);
@@ -183,7 +183,7 @@ impl Gates<'_> {
             let (of_channels, of_positions) = gates.split_at_mut(channels);
             if self.channel.is_some() {
                 of_channels.copy_from_slice(channel);
-                arch().dispatch(Sigmoid { logits: of_channels, gain: 1.0 });
+                dispatch(Sigmoid { logits: of_channels, gain: 1.0 });
             } else {
                 of_channels.fill(1.0);
             }
@@ -198,11 +198,11 @@ impl Gates<'_> {
                 // SAFETY: each task has positions of its own.
                 let of_positions = unsafe { std::slice::from_raw_parts_mut(of_positions.at(from), to - from) };
                 if self.spatial.is_some() {
-                    arch().dispatch(Sigmoid { logits: of_positions, gain: self.gain });
+                    dispatch(Sigmoid { logits: of_positions, gain: self.gain });
                 } else {
                     of_positions.fill(self.gain);
                 }
-                arch().dispatch(Apply { map, range: [from, to], of_channels, of_positions, ys });
+                dispatch(Apply { map, range: [from, to], of_channels, of_positions, ys });
             });
         });
     }
@@ -241,7 +241,7 @@ impl SpatialGate {
                     [0, map.positions]
                         .map(|plane| std::slice::from_raw_parts_mut(shared.at(plane + range[0]), range[1] - range[0]))
                 };
-                arch().dispatch(PoolPositions { map: *map, range, gate, means, maxima });
+                dispatch(PoolPositions { map: *map, range, gate, means, maxima });
             });
             for (plane, to) in pooled.chunks_exact(map.positions).zip(padded_pools.chunks_exact_mut(padded)) {
                 self.pad(plane, [height, width], to, stride);
@@ -252,13 +252,7 @@ impl SpatialGate {
                 for y in height * task / ranges..height * (task + 1) / ranges {
                     // SAFETY: each row belongs to one task.
                     let row = unsafe { std::slice::from_raw_parts_mut(rows.at(y * width), width) };
-                    arch().dispatch(Convolve {
-                        gate: self,
-                        pools: [&pools[..padded], &pools[padded..]],
-                        stride,
-                        y,
-                        row,
-                    });
+                    dispatch(Convolve { gate: self, pools: [&pools[..padded], &pools[padded..]], stride, y, row });
                 }
             });
         });

@@ -165,6 +165,9 @@ impl Layout {
         if self.photometric == photometric::YCBCR && self.planar && self.chroma != [1, 1] {
             return Err(refused("luma and coarser chroma (YCbCr) in planes"));
         }
+        if self.has_packets() && self.bits != 8 {
+            return Err(refused(&format!("luma and coarser chroma (YCbCr) of {} bits", self.bits)));
+        }
         if u64::from(self.predictor) != PLAIN {
             if self.has_packets() {
                 return Err(refused("luma and coarser chroma (YCbCr) as differences"));

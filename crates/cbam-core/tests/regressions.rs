@@ -1,0 +1,47 @@
+//! Files that once broke a reader: they are read or refused, and take no more memory than they are worth.
+
+use std::path::Path;
+
+use cbam_core::photo::{Limits, Photo, decode};
+use cbam_core::weights::{Dtype, StoredTensor};
+
+fn picture(name: &str) -> cbam_core::Result<Photo> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/regressions/pictures").join(name);
+    decode(name.as_ref(), &std::fs::read(path).unwrap(), &Limits::default())
+}
+
+/// The most that this process has asked for, in KiB, as the kernel tells it.
+#[cfg(target_os = "linux")]
+fn most_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// 70 bytes of which one chunk says that it has 2 GB.
+#[cfg(target_os = "linux")]
+#[test]
+fn metadata_of_a_webp_take_no_more_memory_than_there_is_of_them() {
+    let before = most_memory();
+    let photo = picture("webp_exif_2GB.webp").unwrap();
+    assert_eq!((photo.size().width, photo.size().height), (1, 1));
+    let more = most_memory() - before;
+    assert!(more < 1 << 20, "{more} KiB");
+}
+
+/// Its packets were read as packed bits, and so as more pixels than it has.
+#[test]
+fn a_tiff_of_coarser_chroma_in_few_bits_is_refused() {
+    let message = picture("tiff_chroma_1bit.tiff").unwrap_err().to_string();
+    assert!(message.contains("luma and coarser chroma (YCbCr) of 1 bits"), "{message}");
+}
+
+#[test]
+fn zeros_take_no_memory_in_another_shape_either() {
+    let zeros = StoredTensor::zeros(Dtype::F32, &[1 << 40, 6]).unwrap();
+    let other = zeros.reshape(&[3, 1 << 41]).unwrap();
+    assert_eq!((other.len(), other.shape()), (zeros.len(), &[3, 1 << 41][..]));
+    assert!(zeros.reshape(&[3, 1 << 40]).is_err());
+    let few = StoredTensor::zeros(Dtype::F32, &[2, 3]).unwrap().reshape(&[6]).unwrap();
+    assert_eq!(*few.values(), [0.0; 6]);
+}

@@ -31,7 +31,7 @@ const MAX_THREADS: usize = 1024;
 /// A number of threads, as a command line gives it.
 ///
 /// # Errors
-/// What would be right, if it is no number from 1 to [`MAX_THREADS`].
+/// What would be right, if it is no number from 1 to `MAX_THREADS`.
 pub fn threads(text: &str) -> Result<NonZeroUsize, String> {
     let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_THREADS);
     number.ok_or_else(|| format!("not a number from 1 to {MAX_THREADS}"))

@@ -40,7 +40,9 @@ impl Study<'_> {
                 let view = filled(&mut view, || study.view(scene, untrained))?;
                 Ok((view.sight.map(study.model, study, &study.subjects.list[i], None)?, view.region.clone()))
             })?;
-            scored.into_iter().for_each(|(i, score)| located[i] = Some(score));
+            for (i, score) in scored {
+                located[i] = Some(score);
+            }
         }
         Ok(InClutter { kind, seen, located })
     }

@@ -178,13 +178,12 @@ impl<'a> Study<'a> {
     ) -> Result<Vec<(usize, Located)>> {
         let (mut located, mut missing) = (Vec::new(), Vec::new());
         for (i, key) in keys {
-            match self.keep.cache.get(&key) {
-                Some(kept) => located.push((i, kept)),
-                None => {
-                    let (map, region) = map(self, i)?;
-                    missing.push((i, key, map, region));
-                }
+            if let Some(kept) = self.keep.cache.get(&key) {
+                located.push((i, kept));
+                continue;
             }
+            let (map, region) = map(self, i)?;
+            missing.push((i, key, map, region));
         }
         let scored = missing.into_par_iter().map(|(i, key, map, region)| {
             let (height, width) = region.inside.dim();

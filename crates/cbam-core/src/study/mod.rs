@@ -9,7 +9,7 @@
 //! use cbam_core::eval::{FaithfulnessOptions, PictureSource};
 //! use cbam_core::model::Model;
 //! use cbam_core::network::NetworkFile;
-//! use cbam_core::study::{StudyPictures, Study, StudyOptions, class_names};
+//! use cbam_core::study::{Study, StudyOptions, StudyPictures, class_names};
 //!
 //! # fn main() -> cbam_core::Result<()> {
 //! let model = NetworkFile::pretrained()?.for_inference()?; // or any other Model

@@ -38,7 +38,8 @@ impl Set<'_> {
         self.figures("small boxes", |row| self.rows[row].truth.as_ref().is_some_and(|truth| truth.small))
     }
 
-    /// By the size of the objects, and over the subset, whose rows `subset` tells ([`Study::subset`](super::Study::subset)); without selections that are empty or the whole set.
+    /// By the size of the objects, and over the subset, whose rows `subset` tells ([`Study::subset`](super::Study::subset)); without
+    /// selections that are empty or the whole set.
     pub fn groups(&self, subset: impl Fn(usize) -> bool) -> Vec<Figures> {
         let percent = SIZES.map(|share| (100.0 * share).round());
         let of_size = |name: String, low: f64, high: f64| {

@@ -99,15 +99,15 @@ impl Features for Fake {
 /// Three pictures of a bright square, and one that is none.
 fn photos() -> (tempfile::TempDir, StudyPictures) {
     let folder = tempfile::tempdir().unwrap();
-    let mut truth = "image,class,x1,y1,x2,y2\nbroken.png,bright,0,0,9,9\n".to_owned();
+    let mut truth = vec!["image,class,x1,y1,x2,y2".to_owned(), "broken.png,bright,0,0,9,9".to_owned()];
     for (i, (left, top)) in [(0, 16), (32, 32), (48, 0)].into_iter().enumerate() {
         let inside = |x: u32, y: u32| (left..left + 16).contains(&x) && (top..top + 16).contains(&y);
         let picture = RgbImage::from_fn(64, 64, |x, y| Rgb([if inside(x, y) { 255 } else { 0 }; 3]));
         picture.save(folder.path().join(format!("{i}.png"))).unwrap();
-        truth += &format!("{i}.png,bright,{left},{top},{},{}\n", left + 16, top + 16);
+        truth.push(format!("{i}.png,bright,{left},{top},{},{}", left + 16, top + 16));
     }
     fs::write(folder.path().join("broken.png"), "no picture").unwrap();
-    fs::write(folder.path().join("truth.csv"), truth).unwrap();
+    fs::write(folder.path().join("truth.csv"), truth.join("\n")).unwrap();
     let classes = class_names(&Fake::default().describe(), None).unwrap();
     let source = PictureSource::at(folder.path()).unwrap();
     let pictures = StudyPictures::with_truth(source, folder.path().join("truth.csv"), &classes).unwrap();

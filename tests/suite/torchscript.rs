@@ -136,7 +136,7 @@ fn a_map_alone_is_enough_and_probabilities_stay_as_they_are() {
 fn a_file_that_is_no_torchscript_is_named() {
     let here = crate::root();
     for (file, reason) in
-        [("Cargo.toml", "that libtorch can open"), ("tests/golden/torchscript/gated.safetensors", "--weights")]
+        [("Cargo.toml", "that libtorch can open"), ("tests/golden/torchscript/gated.safetensors", "Network::open")]
     {
         let error = ScriptedNetwork::open(here.join(file), Device::Cpu, Preprocess::default(), None).unwrap_err();
         let message = error.to_string();

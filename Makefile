@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny cargo-fuzz fuzz asan miri help run build light test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
+.PHONY: cargo-deny cargo-fuzz fuzz asan help run build light test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
 	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints odd-pictures
 .DEFAULT_GOAL := help
 

@@ -29,6 +29,16 @@ fn metadata_of_a_webp_take_no_more_memory_than_there_is_of_them() {
     assert!(more < 1 << 20, "{more} KiB");
 }
 
+/// Metadata that are there count: 3 by 2 pixels, which EXIF turns on their side.
+#[test]
+fn a_webp_is_turned_as_its_exif_says() {
+    const TURNED: &[u8] = b"RIFFR\0\0\0WEBPVP8X\n\0\0\0\x08\0\0\0\x02\0\0\x01\0\0VP8L\x11\0\0\0/\x02@\0\0\x07P\x85\"W\xa1\xff\x81\x88\xe8\x7f\0\0\
+        EXIF\x1a\0\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    assert_eq!(TURNED.len(), 90);
+    let size = decode("turned.webp".as_ref(), TURNED, &Limits::default()).unwrap().size();
+    assert_eq!((size.width, size.height), (2, 3));
+}
+
 /// Its packets were read as packed bits, and so as more pixels than it has.
 #[test]
 fn a_tiff_of_coarser_chroma_in_few_bits_is_refused() {

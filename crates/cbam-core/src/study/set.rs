@@ -23,7 +23,7 @@ pub struct Set<'a> {
     pub subjects: &'a [Subject],
     /// What was measured.
     pub measured: &'a [Measured],
-    /// What could not be measured: where the objects are known, each counts as a miss of every map.
+    /// What could not be measured; counted beside the figures ([`missing`](crate::eval::LocalisationSummary::missing)).
     pub missing: &'a [Missing],
 }
 

@@ -8,7 +8,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView3, ArrayView4, Axis};
 
 use super::*;
 use crate::eval::{FaithfulnessOptions, PictureSource, ScoreCache};
-use crate::explain::Features;
+use crate::explain::{ExplainOptions, Features};
 use crate::maps::{GateReadout, Readout};
 use crate::model::{Description, Look, Model, Question, explain_looks};
 use crate::photo::{Preprocess, Resampled};
@@ -88,7 +88,7 @@ impl Features for Fake {
     }
 
     fn places(&self) -> Vec<String> {
-        vec!["head".into()]
+        vec!["stem".into(), "head".into()]
     }
 
     fn features(&self, _: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
@@ -121,6 +121,7 @@ fn options(maps: &[&str]) -> StudyOptions {
 /// Everything that can be measured.
 fn everything() -> StudyOptions {
     StudyOptions {
+        explain: ExplainOptions::default().with_window(CELL).with_stride(CELL),
         faithfulness: Some(FaithfulnessOptions::default().with_steps(4)),
         clutter: Some(ClutterOptions::default()),
         ..options(&["spatial", "eigencam", "occlusion"])
@@ -148,13 +149,13 @@ fn any_model_is_studied_and_a_bad_picture_is_named() {
     let all = set.all();
     assert_eq!((all.accuracy.n, all.accuracy.top1.value), (3, 1.0));
     let spatial = &all.map("spatial").unwrap().summary;
-    assert_eq!((spatial.n, spatial.pointing.value), (4, 0.75), "a picture that is missing is a miss");
-    assert_eq!(all.map("occlusion").unwrap().summary.pointing.value, 0.75);
+    assert_eq!((spatial.n, spatial.missing, spatial.pointing.value), (3, 1, 1.0));
+    assert_eq!(all.map("occlusion").unwrap().summary.pointing.value, 1.0);
     assert_eq!(all.map("gradcam").map(|figures| figures.summary.n), None);
     let faithful = set.faithfulness();
     assert_eq!(faithful.len(), 4, "all but the central pixel");
-    let insertion = |name: &str| faithful.iter().find(|figures| figures.map == name).unwrap().insertion.value;
-    assert!(insertion("spatial") > insertion("centre Gaussian"));
+    let deletion = |name: &str| faithful.iter().find(|figures| figures.map == name).unwrap().deletion.value;
+    assert!(deletion("spatial") < deletion("centre Gaussian"));
     let sanity = set.sanity();
     assert_eq!(sanity.iter().map(|figures| &figures.map[..]).collect::<Vec<_>>(), ["spatial", "eigencam"]);
     assert!(sanity[0].correlation[0].value < -0.9, "{sanity:?}");
@@ -192,12 +193,12 @@ fn what_is_kept_is_not_measured_again() {
 fn maps_are_saved_each_in_a_folder_of_its_own() {
     let (_folder, pictures) = photos();
     let saved = tempfile::tempdir().unwrap();
-    let options = StudyOptions { maps_dir: Some(saved.path().into()), ..options(&["spatial", "eigencam:head"]) };
+    let options = StudyOptions { maps_dir: Some(saved.path().into()), ..options(&["spatial", "eigencam:stem"]) };
     let model = Fake::default();
     let mut study = Study::new(&model, &pictures, options).unwrap();
     assert!(study.map_file(0, "0.png").is_none(), "a baseline is no map");
     study.run(&mut |_| true).unwrap();
-    assert!(saved.path().join("spatial/0.npy").exists() && saved.path().join("eigencam-head/2.npy").exists());
+    assert!(saved.path().join("spatial/0.npy").exists() && saved.path().join("eigencam-stem/2.npy").exists());
 }
 
 #[test]
@@ -210,7 +211,7 @@ fn a_model_without_features_is_studied_as_far_as_it_goes() {
     let mut study = Study::new(&model, &pictures, options(&[])).unwrap();
     assert_eq!(study.left_out().len(), 1, "Grad-CAM, which nobody asked for");
     let outcome = study.run(&mut |_| true).unwrap();
-    assert_eq!(study.set(&outcome).all().map("spatial").unwrap().summary.pointing.value, 0.75);
+    assert_eq!(study.set(&outcome).all().map("spatial").unwrap().summary.pointing.value, 1.0);
 }
 
 #[test]

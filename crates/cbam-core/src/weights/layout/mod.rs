@@ -147,7 +147,7 @@ impl Checkpoint {
     /// first convolution and behind stages, and BAM in the names of its authors and of pytorchcv.
     ///
     /// # Errors
-    /// [`Error::Weights`] if it is none of them, with the keys that stand in the way.
+    /// [`Error::Weights`](crate::Error::Weights) if it is none of them, with the keys that stand in the way.
     pub fn recognise(&self) -> Result<Recognised> {
         self.recognise_with(&RecogniseOptions::default())
     }

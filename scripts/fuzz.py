@@ -18,7 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # The longest input, the longest that one may take (in seconds), and the most memory (in MiB): of the process, and at once. A network is
 # built of 20 MB of weights, a picture under the limits of fuzz/src/lib.rs takes 10 MB.
-LONGEST, SLOWEST, MEMORY, AT_ONCE = 16_384, 10, 2048, 200
+LONGEST, SLOWEST, MEMORY, AT_ONCE = 16_384, 10, 3072, 200
+# A network without its numbers may be as large as any, and the numbers of a layer are made of nothing then.
+MORE_AT_ONCE = {"network": 2048}
 
 
 def targets():
@@ -48,7 +50,7 @@ def fuzz(target, programs, folder, seconds):
         # A small quarantine, since memory counts; what C code lends out for good is no finding.
         env = os.environ | {"TMPDIR": scratch, "ASAN_OPTIONS": "quarantine_size_mb=16:detect_leaks=0", "RAYON_NUM_THREADS": "1"}
         options = [f"-max_total_time={seconds}", f"-max_len={LONGEST}", f"-timeout={SLOWEST}", f"-report_slow_units={SLOWEST // 2}",
-                   f"-rss_limit_mb={MEMORY}", f"-malloc_limit_mb={AT_ONCE}", "-print_final_stats=1",
+                   f"-rss_limit_mb={MEMORY}", f"-malloc_limit_mb={MORE_AT_ONCE.get(target, AT_ONCE)}", "-print_final_stats=1",
                    f"-artifact_prefix={found}/"]
         with open(log, "w", encoding="utf-8") as out:
             process = subprocess.Popen([programs / target, *options, corpus], stdout=out, stderr=out, env=env, cwd=scratch)

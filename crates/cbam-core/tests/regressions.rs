@@ -1,13 +1,18 @@
 //! Files that once broke a reader: they are read or refused, and take no more memory than they are worth.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use cbam_core::photo::{Limits, Photo, decode};
-use cbam_core::weights::{Dtype, StoredTensor};
+use cbam_core::weights::{Checkpoint, Dtype, StoredTensor};
+
+/// A file of the tests.
+fn file(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests").join(name)).unwrap()
+}
 
 fn picture(name: &str) -> cbam_core::Result<Photo> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/regressions/pictures").join(name);
-    decode(name.as_ref(), &std::fs::read(path).unwrap(), &Limits::default())
+    decode(name.as_ref(), &file(&format!("regressions/pictures/{name}")), &Limits::default())
 }
 
 /// The most that this process has asked for, in KiB, as the kernel tells it.
@@ -54,4 +59,31 @@ fn zeros_take_no_memory_in_another_shape_either() {
     assert!(zeros.reshape(&[3, 1 << 40]).is_err());
     let few = StoredTensor::zeros(Dtype::F32, &[2, 3]).unwrap().reshape(&[6]).unwrap();
     assert_eq!(*few.values(), [0.0; 6]);
+}
+
+/// A classifier of two layers, through one number: as one layer it has 512 times as many weights as the file holds of it.
+#[test]
+fn a_narrow_classifier_asks_for_no_more_memory_than_a_wide_one() {
+    let text = String::from_utf8(file("golden/layouts/layouts.txt")).unwrap();
+    let resnet = text.split("= ").find(|part| part.starts_with("official cbam resnet18\n")).unwrap();
+    let with_classes = |classes: i64| {
+        let lines = resnet.lines().skip(1).filter(|line| !line.starts_with("fc."));
+        let mut tensors = BTreeMap::new();
+        let layers = format!("fc.0.weight 1 512\nfc.0.bias 1\nfc.1.weight {classes} 1\nfc.1.bias {classes}");
+        for line in lines.chain(layers.lines()) {
+            let (norm, line) = line.strip_prefix("~ ").map_or((false, line), |line| (true, line));
+            let mut words = line.split(' ');
+            let name = words.next().unwrap();
+            let shape: Vec<i64> = words.map(|word| word.parse().unwrap()).collect();
+            let parts = if norm { &["weight", "bias", "running_mean", "running_var"][..] } else { &[""] };
+            for part in parts {
+                let name = if norm { format!("{name}.{part}") } else { name.to_owned() };
+                tensors.insert(name, StoredTensor::zeros(Dtype::F32, &shape).unwrap());
+            }
+        }
+        Checkpoint::new(tensors, BTreeMap::new()).recognise()
+    };
+    assert_eq!(with_classes(7).unwrap().classes, 7);
+    let message = with_classes(1 << 20).unwrap_err().to_string();
+    assert!(message.contains("two layers that would be one of 1048576 outputs and 512 inputs"), "{message}");
 }

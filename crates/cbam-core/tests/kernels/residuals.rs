@@ -26,6 +26,8 @@ impl Layer {
     }
 }
 
+/// Limits that many features reach, on both sides.
+const TIGHT: Clamp = Clamp { low: -0.1, high: 0.3 };
 const ONE: Axis = Axis { kernel: 1, stride: 1, padding: Padding::Same };
 
 #[test]
@@ -57,11 +59,11 @@ fn inverted_residuals_are_those_of_plain_loops() {
             let pointwise = |layer: &Layer, clamp| Pointwise::new(&layer.weight, &layer.bias, clamp);
             let block = |expands: bool| InvertedResidual {
                 expand: expands.then(|| pointwise(&expand, Clamp::RELU6)),
-                depthwise: Depthwise::of(&filter.bias, |channel, tap| filter.at(channel, tap), axis, Clamp::RELU),
+                depthwise: Depthwise::of(&filter.bias, |channel, tap| filter.at(channel, tap), axis, TIGHT),
                 project: pointwise(&project, Clamp::NONE),
             };
             let filtered = |wide: &Plain| {
-                let filtered = filter.plain(wide, axis, wide.shape[3]).clamped(Clamp::RELU);
+                let filtered = filter.plain(wide, axis, wide.shape[3]).clamped(TIGHT);
                 project.plain(&filtered, ONE, 1)
             };
             let branch = filtered(&expand.plain(&Plain::of(&xs), ONE, 1).clamped(Clamp::RELU6));

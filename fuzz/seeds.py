@@ -212,7 +212,8 @@ def network():
     yield "tensors", b"\2" + json.dumps(variant).encode() + b"\n\n" + shapes.encode()
     for place, text in enumerate((TESTS / "golden/layouts/layouts.txt").read_text().split("= ")[1:]):
         if len(text) <= LONGEST:
-            yield f"layout-{place}", b"\3" + text.split("\n", 1)[1].encode()
+            # A narrower classifier of VGG: the target passes over networks of more values than it makes numbers of in a second.
+            yield f"layout-{place}", b"\3" + text.split("\n", 1)[1].replace(" 4096", " 64").encode()
 
 
 def truth():

@@ -51,6 +51,13 @@ fn a_tiff_of_coarser_chroma_in_few_bits_is_refused() {
     assert!(message.contains("luma and coarser chroma (YCbCr) of 1 bits"), "{message}");
 }
 
+/// Its palette would end behind the last place that 32 bits count. With the compiler's checks on that was a panic, else another place.
+#[test]
+fn a_bmp_whose_pixels_begin_at_the_end_of_all_numbers_is_refused() {
+    let message = picture("bmp_palette_behind_4GiB.bmp").unwrap_err().to_string();
+    assert!(!message.contains("the decoder failed on it"), "{message}");
+}
+
 #[test]
 fn zeros_take_no_memory_in_another_shape_either() {
     let zeros = StoredTensor::zeros(Dtype::F32, &[1 << 40, 6]).unwrap();

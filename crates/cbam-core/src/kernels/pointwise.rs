@@ -314,7 +314,7 @@ impl Part {
                 for column in 0..self.rows.across {
                     let from = self.rows.xs.add(piece * self.rows.below + column * self.rows.aside);
                     sums = add_piece(simd, sums, from, apart, self.inputs, weight);
-                    weight = weight.add(self.inputs * PANEL);
+                    weight = weight.wrapping_add(self.inputs * PANEL);
                 }
             }
             let (low, high) = (simd.splat_f32s(self.clamp.low), simd.splat_f32s(self.clamp.high));
@@ -373,7 +373,8 @@ unsafe fn add_piece<S: Simd, const ROWS: usize, const VECTORS: usize>(
                     *sum = simd.mul_add_e_f32s(x, *weights, *sum);
                 }
             }
-            weight = weight.add(PANEL);
+            // Behind the last row, from a column on, is no place of the panel any more: it is not read.
+            weight = weight.wrapping_add(PANEL);
             bases = bases.map(|base| base.add(1));
         }
         sums

@@ -158,7 +158,10 @@ fn mend_bmp(bytes: &[u8]) -> Cow<'_, [u8]> {
         let bits = u32::from(u16::from_le_bytes(*bytes.get(if header == 12 { 24 } else { 28 }..)?.first_chunk()?));
         let colours = if header == 12 { 0 } else { number(46)? };
         let colours = if colours == 0 { 1_u32.checked_shl(bits)? } else { colours.min(256) };
-        (bits <= 8 && offset == header.checked_add(14)?).then(|| offset + colours * if header == 12 { 3 } else { 4 })
+        if bits > 8 || offset != header.checked_add(14)? {
+            return None;
+        }
+        offset.checked_add(colours * if header == 12 { 3 } else { 4 })
     };
     match mended() {
         Some(offset) => {

@@ -3,9 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use cbam_core::kernels::{
-    Axis, Clamp, Convolution, Depthwise, Heads, InvertedResidual, Map, Padding, Pointwise, max_pool,
-};
+use cbam_core::kernels::{Axis, Clamp, Convolution, Heads, Map, Padding, Pointwise, max_pool};
 
 use super::on_each_arch;
 
@@ -39,12 +37,6 @@ fn sizes_that_are_no_numbers_are_refused() {
         // What comes out is small, and what is padded is not.
         let strided = Convolution::of(1 << 14, &[0.0], |_, _| 1.0, axis(1, MANY, wide), Clamp::NONE);
         assert!(refusal(|| strided.forward(&deep, None)).contains(TOO_LARGE));
-        let block = InvertedResidual {
-            expand: None,
-            depthwise: Depthwise::of(&bias, |_, _| 1.0, axis(3, 1, wide), Clamp::NONE),
-            project: Pointwise::new(&vec![1.0; 1 << 14], &[0.0], Clamp::NONE),
-        };
-        assert!(refusal(|| block.forward(&deep, false)).contains(TOO_LARGE));
     });
     // Inputs of a kernel.
     for (channels, kernel) in [(1 << 16, MANY), (usize::MAX / 4 + 2, 2)] {

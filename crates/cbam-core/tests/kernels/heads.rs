@@ -2,7 +2,7 @@
 
 use cbam_core::kernels::Heads;
 
-use super::{Plain, close, map, maps_close, on_each_arch};
+use super::{Plain, close, few, map, maps_close, on_each_arch};
 
 #[test]
 fn heads_are_those_of_plain_loops() {
@@ -10,13 +10,13 @@ fn heads_are_those_of_plain_loops() {
     let cases = [
         [1, 1, 1, 1, 1],
         [2, 3, 7, 5, 9],
-        [1, 4, 16, 35, 35],
-        [1, 2, 33, 1, 17],
         [3, 1, 40, 7, 1],
+        [1, 2, 33, 1, 17],
+        [1, 4, 16, 35, 35],
         [1, 2, 8, 70, 33], // several blocks
     ];
     on_each_arch(|arch| {
-        for (seed, [images, heads, width, queries, keys]) in (1..).zip(cases) {
+        for (seed, [images, heads, width, queries, keys]) in (1..).zip(few(cases)) {
             let name = format!("{arch} {images} {heads} {width} {queries} {keys}");
             let inner = heads * width;
             let query = map([images, 1, queries, inner], seed);

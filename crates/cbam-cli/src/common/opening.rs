@@ -1,11 +1,14 @@
 //! The options that say what a weights file does not say itself.
 
+use std::path::Path;
+
 use cbam_core::backbone::Arch;
-use cbam_core::network::OpenOptions;
-use cbam_core::{Error, Remedy};
+use cbam_core::network::{NetworkFile, OpenOptions};
+use cbam_core::text::printable_path;
+use cbam_core::{Error, Remedy, Result};
 use clap::Args;
 
-use crate::common::doubts::{Doubts, remedies};
+use crate::common::doubts::{Doubts, options_for, remedies};
 use crate::common::values::listed;
 
 /// What is known of a weights file.
@@ -44,4 +47,17 @@ pub fn advised(error: Error, input: Option<&str>) -> Error {
             input.map_or_else(String::new, |input| format!(", and {input} then say how pictures are normalised"));
         Some(format!("--arch {arch}{drop} takes it without{input}"))
     })
+}
+
+/// The network of a weights file as the file has it, and what a user should know of it, a line each. `check` is what compares it with a
+/// reference.
+///
+/// # Errors
+/// [`Error::Io`] or [`Error::Weights`], with the options that help.
+pub fn open_weights(path: &Path, options: &OpenOptions, check: &str) -> Result<(NetworkFile, Vec<String>)> {
+    let file = NetworkFile::open(path, options).map_err(|error| advised(error, Some("--mean and --std")))?;
+    let input = format!("else --size, --mean, --std; {check} compares");
+    let say = options_for(&input);
+    let notes = file.notes_with(&say).iter().map(|line| format!("{}: {line}", printable_path(path))).collect();
+    Ok((file, notes))
 }

@@ -7,8 +7,7 @@ use cbam_core::network::{NetworkFile, RandomLevel};
 use cbam_core::{Error, Result};
 
 use crate::backend::{Backend, How, Taken};
-use crate::common::doubts::options_for;
-use crate::common::opening::advised;
+use crate::common::opening::open_weights;
 use crate::eval::args::Cli;
 
 /// Why a network cannot be measured.
@@ -51,13 +50,10 @@ impl Opened {
             let file = if cli.plain { NetworkFile::plain() } else { NetworkFile::pretrained() };
             return Ok((file?, Vec::new()));
         };
-        let file = NetworkFile::open(path, &cli.opening.options());
-        let file = file.map_err(|error| advised(error, Some("--mean and --std")))?;
+        let (file, notes) = open_weights(path, &cli.opening.options(), "cbam-run --check")?;
         if file.config.classes == 0 {
             return Err(Error::weights(path, NO_CLASSES));
         }
-        let say = options_for("else --size, --mean, --std; cbam-run --check compares");
-        let notes = file.notes_with(&say).into_iter().map(|note| format!("{}: {note}", path.display())).collect();
         Ok((file, notes))
     }
 

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 use cbam_core::maps::{MapName, Method};
 use cbam_core::network::NetworkFile;
 use cbam_core::photo::ImageSize;
-use cbam_core::text::printable_path;
 use cbam_core::{Error, Result};
 use ndarray::Array4;
 
 use crate::backend::Backend;
-use crate::common::doubts::{options_for, remedies};
+use crate::common::doubts::remedies;
 use crate::common::duration::duration;
-use crate::common::opening::advised;
+use crate::common::opening::open_weights;
 use crate::run::request::{Model, ModelKind};
 
 /// Opens the network on the device that is asked for, in the form in which it runs. `note` is told what was assumed about it.
@@ -38,9 +37,10 @@ pub(crate) fn open(
 /// The network as its file has it; not a scripted one.
 pub(crate) fn file(kind: &ModelKind, note: &dyn Fn(&str)) -> Result<NetworkFile> {
     let ModelKind::Weights { path, options } = kind else { return NetworkFile::pretrained() };
-    let file = NetworkFile::open(path, options).map_err(|error| advised(error, Some("--mean and --std")))?;
-    let say = options_for("else --size, --mean, --std; --check compares");
-    file.notes_with(&say).iter().for_each(|line| note(&format!("{}: {line}", printable_path(path))));
+    let (file, notes) = open_weights(path, options, "--check")?;
+    for line in &notes {
+        note(line);
+    }
     Ok(file)
 }
 

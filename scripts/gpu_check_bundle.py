@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-LIMIT = 20 << 20
+LIMIT = 24 << 20
 PROGRAMS = ["cbam-run", "cbam-train", "cbam-eval", "cbam-weights", "suite", "worker"]
 FILES = ["assets/images", "assets/weights/efficientnet-lite0.safetensors", "assets/weights/efficientnet-lite0-attention.safetensors",
          "tests/golden/attention", "tests/golden/torchscript", "benches/peers", "scripts/gpu_check.py"]

@@ -148,6 +148,12 @@ const KINDS: [(Kind, Dtype); 10] = [
     (Kind::Bool, Dtype::Bool),
 ];
 
+/// libtorch's kind of an element type.
+pub(crate) fn kind_of(dtype: Dtype) -> Result<Kind> {
+    let kind = KINDS.iter().find(|row| row.1 == dtype).map(|row| row.0);
+    kind.ok_or_else(|| Error::internal(format!("libtorch has no kind here for {dtype}")))
+}
+
 /// A tensor, on any device, as a weights file stores it. Its values are copied.
 ///
 /// # Errors
@@ -175,9 +181,7 @@ pub fn store_all<T: Borrow<Tensor>>(
 /// # Errors
 /// [`Error::Torch`] if libtorch fails.
 pub fn restore(tensor: &StoredTensor) -> Result<Tensor> {
-    let kind = KINDS.iter().find(|row| row.1 == tensor.dtype()).map(|row| row.0);
-    let kind = kind.ok_or_else(|| Error::internal(format!("libtorch has no kind here for {}", tensor.dtype())))?;
-    Ok(Tensor::f_from_data_size(&tensor.bytes(), tensor.shape(), kind)?)
+    Ok(Tensor::f_from_data_size(&tensor.bytes(), tensor.shape(), kind_of(tensor.dtype())?)?)
 }
 
 /// The tensors of a weights file as libtorch's.

@@ -34,6 +34,7 @@
 pub mod attention;
 pub mod backbone;
 pub mod explain;
+pub mod graph;
 mod host;
 pub mod network;
 pub mod sys;

@@ -123,6 +123,7 @@ impl Network {
                             .as_ref()
                             .map_or_else(|| Array1::zeros(0), |gate| gate.index_axis(Axis(0), i).to_owned()),
                         spatial: spatial.as_ref().map(|gate| gate.index_axis(Axis(0), i).to_owned()),
+                        coordinate: None,
                     });
                 }
             }
@@ -146,6 +147,7 @@ impl Network {
                     readout.patches.push(PatchReadout {
                         stage: block.stage.clone(),
                         received: received.index_axis(Axis(0), i).to_owned(),
+                        class_token: None,
                         rows: asked.collect::<Result<_>>()?,
                     });
                 }

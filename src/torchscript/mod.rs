@@ -297,7 +297,7 @@ impl Model for ScriptedNetwork {
             let pixels = normalised(part, &self.preprocess, self.device)?.f_contiguous()?;
             let readouts = self.run_for(&pixels, question.maps)?;
             looks.extend(readouts.into_iter().zip(part).map(|(readout, picture)| Look {
-                likeliest: likeliest(&readout),
+                likeliest: readout.likeliest(),
                 explained: None,
                 geometry: picture.geometry(),
                 readout,
@@ -310,10 +310,4 @@ impl Model for ScriptedNetwork {
     fn features(&self) -> Option<&dyn Features> {
         Some(self)
     }
-}
-
-/// The class of the greatest probability, the first of several; `None` without classes.
-fn likeliest(readout: &Readout) -> Option<usize> {
-    let answers = readout.probabilities.iter().enumerate();
-    answers.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(class, _)| class)
 }

@@ -139,6 +139,8 @@ pub enum Remedy {
     Weights,
     /// To open TorchScript as such (`ScriptedNetwork::open`).
     TorchScript,
+    /// To open it as a graph (`Graph::open`).
+    Graph,
     /// To give the network squares of that many pixels a side, or, for `None`, of the only size that it may take
     /// (`Preprocess`).
     Squares(Option<i64>),
@@ -174,6 +176,7 @@ impl Display for Remedy {
             }
             Self::Weights => f.write_str("`Network::open` opens it"),
             Self::TorchScript => f.write_str("`ScriptedNetwork::open` opens TorchScript"),
+            Self::Graph => f.write_str("`Graph::open` opens it"),
             Self::Squares(Some(side)) => write!(f, "a `Preprocess` for squares of {side} makes them so"),
             Self::Squares(None) => f.write_str(
                 "if it takes pictures of one size only, a `Preprocess` for squares of that size makes them so",

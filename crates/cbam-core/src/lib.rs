@@ -37,6 +37,7 @@ mod error;
 pub mod eval;
 pub mod explain;
 pub mod files;
+pub mod graph;
 pub mod kernels;
 pub mod maps;
 pub mod model;

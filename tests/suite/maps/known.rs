@@ -95,24 +95,24 @@ fn fusing_as_defined() {
     let gate = array![[0.5]]; // one cell: the same everywhere
     let class = array![[3.0]];
     // m = 0.5 sqrt(p) = 0.5 1 0.25 0, mean 0.4375
-    assert_eq!(fuse(&gate, std::slice::from_ref(&patch), &class), array![[0.0625, 0.5625], [0.0, 0.0]]);
+    assert_eq!(fuse(Some(&gate), std::slice::from_ref(&patch), &class), array![[0.0625, 0.5625], [0.0, 0.0]]);
     // The gate is resampled to the patches' grid, linearly.
     let flat = [Array2::ones((1, 4))];
-    assert_eq!(fuse(&array![[0.0, 1.0]], &flat, &class), array![[0.0, 0.0, 0.25, 0.5]]);
+    assert_eq!(fuse(Some(&array![[0.0, 1.0]]), &flat, &class), array![[0.0, 0.0, 0.25, 0.5]]);
     // So is the class activation, which counts as a share of its peak.
-    assert_eq!(fuse(&array![[1.0]], &flat, &array![[0.0, 7.0]]), array![[0.0, 0.0, 0.25, 0.5]]);
+    assert_eq!(fuse(Some(&array![[1.0]]), &flat, &array![[0.0, 7.0]]), array![[0.0, 0.0, 0.25, 0.5]]);
     // Of several patch attentions the geometric mean counts, on the finest grid.
-    let fused = fuse(&gate, &[array![[16.0]], patch.clone()], &class); // m = 1 √2 √½ 0
+    let fused = fuse(Some(&gate), &[array![[16.0]], patch.clone()], &class); // m = 1 √2 √½ 0
     let expected = array![[0.219_669_9, 0.633_883_5], [0.0, 0.0]];
     assert!((fused - expected).iter().all(|difference| difference.abs() < 1e-6));
     for empty in [
-        fuse(&Array2::zeros((0, 0)), std::slice::from_ref(&patch), &class),
-        fuse(&gate, std::slice::from_ref(&patch), &Array2::zeros((0, 0))),
-        fuse(&gate, &[patch], &array![[0.0]]),
+        fuse(Some(&Array2::zeros((0, 0))), std::slice::from_ref(&patch), &class),
+        fuse(Some(&gate), std::slice::from_ref(&patch), &Array2::zeros((0, 0))),
+        fuse(Some(&gate), &[patch], &array![[0.0]]),
     ] {
         assert_eq!(empty, Array2::<f32>::zeros((2, 2)));
     }
-    assert_eq!(fuse(&gate, &[], &class).len(), 0);
+    assert_eq!(fuse(Some(&gate), &[], &class).len(), 0);
 }
 
 #[test]

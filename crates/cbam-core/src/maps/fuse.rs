@@ -7,16 +7,17 @@ use crate::photo::ImageSize;
 
 /// The fused map of a network with patch attention, on the finest grid of that: `max(0, m - mean(m))` with `m = s · √p · c`.
 ///
-/// `s` is the spatial `gate`; `p` is the geometric mean of the attention that patches receive, one grid for each of
+/// `s` is the spatial `gate`, 1 everywhere if there is none; `p` is the geometric mean of the attention that patches receive, one grid for each of
 /// `patches`; `c` is the `class_activation`, at least 0, divided by its peak. All are resampled (bilinear) to the finest
 /// grid of `patches`. The attention says where the network looks and the class activation what of that speaks for the
 /// class; what lies under the mean is background. Without `patches`, or with an empty grid, the map is empty or zeros.
-pub fn fuse(gate: &Array2<f32>, patches: &[Array2<f32>], class_activation: &Array2<f32>) -> Array2<f32> {
+pub fn fuse(gate: Option<&Array2<f32>>, patches: &[Array2<f32>], class_activation: &Array2<f32>) -> Array2<f32> {
     let finest = patches.iter().max_by_key(|patch| patch.len()).map_or((0, 0), Array2::dim);
     let received = patches.iter().try_fold(Array2::<f32>::ones(finest), |product, patch| {
         Some(product * on_grid(patch, finest)?.mapv_into(|p| p.max(0.0)))
     });
-    let (Some(gate), Some(received)) = (on_grid(gate, finest), received) else {
+    let gate = gate.map_or_else(|| Some(Array2::ones(finest)), |gate| on_grid(gate, finest));
+    let (Some(gate), Some(received)) = (gate, received) else {
         return Array2::zeros(finest);
     };
     let root = 0.5 / patches.len() as f32;

@@ -31,6 +31,15 @@ pub enum MapName {
     },
     /// `patch@X,Y`: where the patch at this pixel of the upright picture looks, on the finest grid.
     PatchAt(u32, u32),
+    /// `coordinate:STAGE`, or `coordinate` for the last: the gate of coordinate attention, rows times columns.
+    Coordinate(Option<String>),
+    /// `cls`, `cls:HEAD`, `cls:STAGE`, `cls:STAGE:HEAD`: where a class token looks.
+    ClassToken {
+        /// The attention in which it looks; `None` is the one that stands for all.
+        stage: Option<String>,
+        /// The head, from 0; `None` is the mean over heads.
+        head: Option<usize>,
+    },
     /// `channel:STAGE`: a channel gate, a vector.
     Channel(String),
     /// `rollout`: attention rollout over several patch self-attentions.
@@ -71,6 +80,15 @@ impl MapName {
         attentions.into_iter().enumerate().flat_map(named).collect()
     }
 
+    /// The same of the class tokens in them.
+    pub fn class_tokens<'a>(attentions: impl IntoIterator<Item = (&'a str, usize)>) -> Vec<Self> {
+        let of_class_token = |name| match name {
+            Self::Patch { stage, head } => Self::ClassToken { stage, head },
+            other => other,
+        };
+        Self::patches(attentions).into_iter().map(of_class_token).collect()
+    }
+
     /// The maps of an output with that many channels: their mean, and each of them if there are several.
     pub fn outputs(index: usize, channels: usize) -> impl Iterator<Item = Self> {
         let channels = (0..channels).filter(move |_| channels > 1).map(Some);
@@ -106,6 +124,13 @@ impl fmt::Display for MapName {
             Self::Fused => f.write_str("fused"),
             Self::Spatial(None) => f.write_str("spatial"),
             Self::Spatial(Some(stage)) => write!(f, "spatial:{stage}"),
+            Self::Coordinate(None) => f.write_str("coordinate"),
+            Self::Coordinate(Some(stage)) => write!(f, "coordinate:{stage}"),
+            Self::ClassToken { stage, head } => {
+                f.write_str("cls")?;
+                stage.iter().try_for_each(|stage| write!(f, ":{stage}"))?;
+                head.iter().try_for_each(|head| write!(f, ":{head}"))
+            }
             Self::Patch { stage, head } => {
                 f.write_str("patch")?;
                 stage.iter().try_for_each(|stage| write!(f, ":{stage}"))?;
@@ -147,16 +172,11 @@ impl FromStr for MapName {
         match (name, part) {
             ("fused", None) => Ok(Self::Fused),
             ("spatial", stage) => Ok(Self::Spatial(stage.map(str::to_owned))),
-            ("patch", None) => Ok(Self::PATCH),
-            ("patch", Some(part)) => match (part.parse(), part.split_once(':')) {
-                (Ok(head), _) => Ok(Self::Patch { stage: None, head: Some(head) }),
-                (_, None) => Ok(Self::Patch { stage: Some(part.to_owned()), head: None }),
-                (_, Some(("", _))) => Err(wrong("write patch:STAGE:HEAD")),
-                (_, Some((stage, head))) => {
-                    let head = head.parse().map_err(|_| wrong("HEAD is a whole number, from 0"))?;
-                    Ok(Self::Patch { stage: Some(stage.to_owned()), head: Some(head) })
-                }
-            },
+            ("coordinate", stage) => Ok(Self::Coordinate(stage.map(str::to_owned))),
+            ("patch" | "cls", part) => {
+                let (stage, head) = stage_and_head(part).map_err(|message| wrong(&message.replace("NAME", name)))?;
+                Ok(if name == "cls" { Self::ClassToken { stage, head } } else { Self::Patch { stage, head } })
+            }
             ("channel", Some(stage)) => Ok(Self::Channel(stage.to_owned())),
             ("channel", None) => Err(wrong("name a stage: channel:STAGE")),
             ("rollout", None) => Ok(Self::Rollout),
@@ -178,6 +198,20 @@ impl FromStr for MapName {
     }
 }
 
+/// `STAGE`, `HEAD` or `STAGE:HEAD`.
+fn stage_and_head(part: Option<&str>) -> std::result::Result<(Option<String>, Option<usize>), &'static str> {
+    let Some(part) = part else { return Ok((None, None)) };
+    match (part.parse(), part.rsplit_once(':')) {
+        (Ok(head), _) => Ok((None, Some(head))),
+        (_, None) => Ok((Some(part.to_owned()), None)),
+        (_, Some(("", _))) => Err("write NAME:STAGE:HEAD"),
+        (_, Some((stage, head))) => {
+            let head = head.parse().map_err(|_| "HEAD is a whole number, from 0")?;
+            Ok((Some(stage.to_owned()), Some(head)))
+        }
+    }
+}
+
 /// A name without what people write it with: capitals, hyphens, underscores and spaces.
 pub(crate) fn folded(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '-' | '_' | ' ')).flat_map(char::to_lowercase).collect()
@@ -192,6 +226,8 @@ fn unknown(given: &str, name: &str) -> String {
         "spatial[:STAGE]",
         "patch[:STAGE][:HEAD]",
         "patch@X,Y",
+        "cls[:STAGE][:HEAD]",
+        "coordinate[:STAGE]",
         "channel:STAGE",
         "rollout",
         "output:N[:CHANNEL]",

@@ -1,6 +1,6 @@
 //! Maps by name, from what a run of the network says.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, Array3, Axis};
 
 use super::{AttentionMap, Explanation, MapName, MapRange, PatchReadout, Readout, fuse, fuse_gates};
 use crate::maps::Method;
@@ -22,28 +22,39 @@ impl Readout {
         match name {
             MapName::Fused => {
                 let patches: Vec<_> = self.patches.iter().map(PatchReadout::mean).collect();
-                let last = self.gate(name, None)?;
                 let class_activation = self.explanation(name, Method::GradCam, None)?;
-                let fused = if patches.is_empty() {
-                    let gates: Vec<_> = self.gates.iter().filter_map(|gate| gate.spatial.as_ref()).collect();
-                    fuse_gates(&gates, class_activation)
-                } else {
-                    fuse(last, &patches, class_activation)
+                let gates: Vec<_> = self.gates.iter().filter_map(|gate| gate.spatial.as_ref()).collect();
+                let fused = match gates.last() {
+                    _ if patches.is_empty() => {
+                        self.gate(name, None)?; // there is one
+                        fuse_gates(&gates, class_activation)
+                    }
+                    last => fuse(last.copied(), &patches, class_activation),
                 };
                 AttentionMap::new(fused, MapRange::Positive)
             }
             MapName::Spatial(stage) => AttentionMap::new(self.gate(name, stage.as_deref())?.clone(), MapRange::Unit),
+            MapName::Coordinate(stage) => {
+                let gates =
+                    || self.gates.iter().filter_map(|gate| Some((gate.stage.as_str(), gate.coordinate.as_ref()?)));
+                let found = gates().rfind(|(of, _)| stage.as_deref().is_none_or(|stage| stage == *of));
+                let stages = || gates().map(|(stage, _)| stage).collect::<Vec<_>>();
+                let wrong = || Error::argument(name, format!("stages with coordinate attention: {}", list(&stages())));
+                AttentionMap::new(found.ok_or_else(wrong)?.1.clone(), MapRange::Unit)
+            }
+            MapName::ClassToken { stage, head } => {
+                let patch = self.patch(name, stage.as_deref())?;
+                let looks = patch.class_token.as_ref();
+                let looks =
+                    looks.ok_or_else(|| Error::argument(name, format!("{} has no class token", patch.stage)))?;
+                AttentionMap::new(of_head(name, patch, looks, *head)?, MapRange::Relative)
+            }
             MapName::Patch { stage, head: None } => {
                 AttentionMap::new(self.patch(name, stage.as_deref())?.mean(), MapRange::Relative)
             }
             MapName::Patch { stage, head: Some(head) } => {
                 let patch = self.patch(name, stage.as_deref())?;
-                let heads = patch.received.len_of(Axis(0));
-                if *head >= heads {
-                    let message = format!("{} has heads 0 to {}", patch.stage, heads.saturating_sub(1));
-                    return Err(Error::argument(name, message));
-                }
-                AttentionMap::new(patch.received.index_axis(Axis(0), *head).to_owned(), MapRange::Relative)
+                AttentionMap::new(of_head(name, patch, &patch.received, Some(*head))?, MapRange::Relative)
             }
             MapName::PatchAt(..) => {
                 // A point has one query; rows are found by it, as it was asked for.
@@ -84,13 +95,30 @@ impl Readout {
         let heads = self.patches.iter().map(|patch| (patch.stage.as_str(), patch.received.len_of(Axis(0))));
         let patch = MapName::patches(heads);
         let class_activation = self.explanation(&MapName::Fused, Method::GradCam, None).is_ok();
-        let fused = (!spatial.is_empty() && class_activation).then_some(MapName::Fused);
+        let attention = !spatial.is_empty() || !self.patches.is_empty();
+        let fused = (attention && class_activation).then_some(MapName::Fused);
+        let coordinate = self.gates.iter().filter(|gate| gate.coordinate.is_some());
+        let coordinate = coordinate.map(|gate| MapName::Coordinate(Some(gate.stage.clone())));
+        let looking = self
+            .patches
+            .iter()
+            .filter_map(|patch| Some((patch.stage.as_str(), patch.class_token.as_ref()?.len_of(Axis(0)))));
+        let looking = MapName::class_tokens(looking);
         let rollout = self.rollout.as_ref().map(|_| MapName::Rollout);
         let outputs = self.outputs.iter();
         let outputs = outputs.flat_map(|output| MapName::outputs(output.index, output.maps.len_of(Axis(0))));
         let explained = self.explanations.iter();
         let explained = explained.map(|made| MapName::Explain { method: made.method, stage: made.stage.clone() });
-        fused.into_iter().chain(spatial).chain(patch).chain(rollout).chain(outputs).chain(explained).collect()
+        fused
+            .into_iter()
+            .chain(spatial)
+            .chain(coordinate)
+            .chain(patch)
+            .chain(looking)
+            .chain(rollout)
+            .chain(outputs)
+            .chain(explained)
+            .collect()
     }
 
     /// Adds an explanation, in the place of one of the same method at the same stage.
@@ -152,6 +180,19 @@ impl PatchReadout {
     pub fn mean(&self) -> Array2<f32> {
         let (_, rows, columns) = self.received.dim();
         self.received.mean_axis(Axis(0)).unwrap_or_else(|| Array2::zeros((rows, columns)))
+    }
+}
+
+/// One head's map, `[rows, columns]`, or the mean over heads.
+fn of_head(name: &MapName, of: &PatchReadout, maps: &Array3<f32>, head: Option<usize>) -> Result<Array2<f32>> {
+    let heads = maps.len_of(Axis(0));
+    match head {
+        None => Ok(maps.mean_axis(Axis(0)).unwrap_or_default()),
+        Some(head) if head < heads => Ok(maps.index_axis(Axis(0), head).to_owned()),
+        Some(_) => {
+            let message = format!("{} has heads 0 to {}", of.stage, heads.saturating_sub(1));
+            Err(Error::argument(name, message))
+        }
     }
 }
 

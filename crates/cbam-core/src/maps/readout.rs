@@ -13,7 +13,8 @@ pub struct Readout {
     pub probabilities: Array1<f32>,
     /// The gates, in the order in which the network applies them.
     pub gates: Vec<GateReadout>,
-    /// The patch self-attentions, in the order in which the network applies them.
+    /// The patch self-attentions: first the one that stands for all, then the others in the order in which the network applies
+    /// them.
     pub patches: Vec<PatchReadout>,
     /// Attention rollout over the patch self-attentions, if the network has several of them: attention received in the
     /// end, `[rows, columns]` of the first one's grid, where uniform attention is 1.
@@ -22,6 +23,14 @@ pub struct Readout {
     pub outputs: Vec<OutputReadout>,
     /// The explanations that were made; of one method at one stage only one.
     pub explanations: Vec<Explanation>,
+}
+
+impl Readout {
+    /// The class of the greatest probability, the first of several; `None` of a network that says nothing of classes.
+    pub fn likeliest(&self) -> Option<usize> {
+        let answers = self.probabilities.iter().enumerate();
+        answers.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(class, _)| class)
+    }
 }
 
 /// What an explanation method says about the decision for a class.
@@ -57,6 +66,10 @@ pub struct GateReadout {
     /// The spatial gate, `[H, W]`, each in `[0, 1]`; `None` if the block has no spatial attention. BAM's gate is of every
     /// channel and position; here are its means over the positions and over the channels.
     pub spatial: Option<Array2<f32>>,
+    /// The gate of coordinate attention, `[H, W]`, each in `[0, 1]`: rows times columns, the mean over channels; `None` if the block
+    /// has none.
+    #[serde(default)]
+    pub coordinate: Option<Array2<f32>>,
 }
 
 /// A patch self-attention.
@@ -67,6 +80,9 @@ pub struct PatchReadout {
     /// Attention received, `[heads, rows, columns]`: the mean over queries of the weights, times the number of patches,
     /// so that uniform attention is 1.
     pub received: Array3<f32>,
+    /// Where the class token looks, `[heads, rows, columns]`: its weights, times the number of tokens; `None` if there is none.
+    #[serde(default)]
+    pub class_token: Option<Array3<f32>>,
     /// The rows of weights that were asked for, averaged over heads and times the number of patches; only of the finest
     /// grid, the first of the network's.
     pub rows: Vec<QueryRow>,

@@ -22,10 +22,14 @@ impl Description {
         let refused = |message: String| Err(Error::argument(format!("map {name}"), message));
         let has = match name {
             MapName::Spatial(None) => self.maps.iter().any(|held| matches!(held, MapName::Spatial(_))),
+            MapName::Coordinate(None) => self.maps.iter().any(|held| matches!(held, MapName::Coordinate(_))),
             MapName::PatchAt(..) => self.maps.contains(&MapName::PATCH),
             // The first patch attention is known by its stage as well.
             MapName::Patch { stage: Some(stage), head } if self.patch_stages.first() == Some(stage) => {
                 return self.choose_map(&MapName::Patch { stage: None, head: *head });
+            }
+            MapName::ClassToken { stage: Some(stage), head } if self.patch_stages.first() == Some(stage) => {
+                return self.choose_map(&MapName::ClassToken { stage: None, head: *head });
             }
             MapName::Explain { method, stage } => {
                 let has = self.maps.contains(&MapName::explain(*method));

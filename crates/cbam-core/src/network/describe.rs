@@ -85,7 +85,7 @@ impl NetworkConfig {
             attention.iter().filter_map(|block| Some((block.stage.as_str(), block.patch.as_ref()?.heads as usize)));
         let patch = MapName::patches(patch);
         let mut names = Vec::new();
-        if !spatial.is_empty() {
+        if !spatial.is_empty() || !patch.is_empty() {
             names.push(MapName::Fused);
         }
         names.extend(spatial);

@@ -24,7 +24,7 @@ pub(super) fn read_gates(block: &BlockPass, all: &mut [Seen]) {
         let channel = block.channel.as_ref().map(|channel| channel.gate.index_axis(Axis(0), i).to_owned());
         let spatial = block.spatial.as_ref().map(|spatial| spatial.gate.index_axis(Axis(0), i).to_owned());
         let (stage, channel) = (block.stage.clone(), channel.unwrap_or_default());
-        seen.readout.gates.push(GateReadout { stage, channel, spatial });
+        seen.readout.gates.push(GateReadout { stage, channel, spatial, coordinate: None });
     }
 }
 
@@ -48,7 +48,12 @@ pub(super) fn read_patches(block: &BlockPass, points: &[&[[f32; 2]]], all: &mut 
         };
         let asked = points[i].iter().filter(|_| first).map(row).collect::<Result<_>>()?;
         let received = received.map_err(Error::internal)?;
-        seen.readout.patches.push(PatchReadout { stage: block.stage.clone(), received, rows: asked });
+        seen.readout.patches.push(PatchReadout {
+            stage: block.stage.clone(),
+            received,
+            class_token: None,
+            rows: asked,
+        });
         Ok(())
     })
 }

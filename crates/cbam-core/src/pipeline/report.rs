@@ -160,6 +160,7 @@ mod tests {
                 stage: "stage5".into(),
                 channel: array![0.2, 0.9, 0.5],
                 spatial: Some(array![[0.1, 0.2], [0.3, 0.4]]),
+                coordinate: None,
             }],
             patches: Vec::new(),
             rollout: None,
@@ -197,8 +198,12 @@ mod tests {
 
     #[test]
     fn maps_that_tell_no_place_from_another_are_named() {
-        let gate =
-            |stage: &str, spatial| GateReadout { stage: stage.into(), channel: array![0.5], spatial: Some(spatial) };
+        let gate = |stage: &str, spatial| GateReadout {
+            stage: stage.into(),
+            channel: array![0.5],
+            spatial: Some(spatial),
+            coordinate: None,
+        };
         let gates =
             vec![gate("a", array![[0.1, 0.2]]), gate("b", array![[0.0, 0.0]]), gate("c", array![[0.5, 0.500_001]])];
         let readout = Readout { gates, ..Readout::default() };

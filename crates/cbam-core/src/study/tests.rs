@@ -58,7 +58,12 @@ impl Model for Fake {
             let map = cells(pixels.view()).mapv(|b| if self.inverted { 1.0 - b } else { b });
             let readout = Readout {
                 probabilities: self.outputs().probabilities(logits.view())?.remove_axis(Axis(0)),
-                gates: vec![GateReadout { stage: "head".into(), channel: Array1::ones(1), spatial: Some(map) }],
+                gates: vec![GateReadout {
+                    stage: "head".into(),
+                    channel: Array1::ones(1),
+                    spatial: Some(map),
+                    coordinate: None,
+                }],
                 patches: Vec::new(),
                 rollout: None,
                 outputs: Vec::new(),

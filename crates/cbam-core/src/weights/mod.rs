@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `safetensors` | the format that this crate writes |
+//! | `records` | the records of a zip archive |
 //! | `zip` | what `torch.save` writes since PyTorch 1.6 |
 //! | `legacy` | what `torch.save` wrote before |
 //! | `pickle`, `machine`, `opcode`, `scalar`, `globals`, `reader` | the pickles in both, read without executing anything |
@@ -29,6 +30,7 @@ mod origin;
 mod part;
 mod pickle;
 mod reader;
+mod records;
 mod refusal;
 mod report;
 mod safetensors;
@@ -51,6 +53,7 @@ pub use compare::{Change, Difference};
 pub use dtype::Dtype;
 pub use layout::{Assumption, AttentionKind, Layout, Otherwise, RecogniseOptions, Recognised, SiteAttention};
 pub use origin::{ReadOptions, Wrapping};
+pub(crate) use records::Records;
 pub use report::{LoadReport, Mismatch};
 pub use save::Precision;
 pub use stored::{Form, StoredTensor};
@@ -132,17 +135,7 @@ impl Checkpoint {
     /// As for [`open`](Self::open).
     pub fn open_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(Error::io(path))?;
-        let mut bytes = Vec::new();
-        // Room for all of it at once, if it says how long it is and there is as much: bytes that grow are copied.
-        let announced = file.metadata().map_or(0, |metadata| metadata.len());
-        if announced <= MAX_FILE {
-            let _ = bytes.try_reserve_exact(usize::try_from(announced).unwrap_or(0));
-        }
-        file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
-        if bytes.len() as u64 > MAX_FILE {
-            return Err(Error::weights(path, format!("more than {MAX_FILE} bytes; no network here is that large")));
-        }
+        let bytes = read_file(path)?;
         Self::from_bytes_with(path, bytes, options)
     }
 
@@ -215,10 +208,26 @@ fn last_part(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(_, last)| last)
 }
 
+/// The bytes of a file that a network may be in.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    let mut bytes = Vec::new();
+    // Room for all of it at once, if it says how long it is and there is as much: bytes that grow are copied.
+    let announced = file.metadata().map_or(0, |metadata| metadata.len());
+    if announced <= MAX_FILE {
+        let _ = bytes.try_reserve_exact(usize::try_from(announced).unwrap_or(0));
+    }
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(Error::io(path))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(Error::weights(path, format!("more than {MAX_FILE} bytes; no network here is that large")));
+    }
+    Ok(bytes)
+}
+
 /// Tells the format by the first bytes.
 fn detect(bytes: &[u8]) -> Result<Format, String> {
     let starts = |magic: &[u8]| bytes.starts_with(magic);
-    if starts(zip::FIRST_BYTES) {
+    if starts(records::FIRST_BYTES) {
         Ok(Format::PyTorch)
     } else if legacy::is_legacy(bytes) {
         Ok(Format::LegacyPyTorch)

@@ -69,7 +69,7 @@ impl StoredTensor {
 
     /// A view of a storage of elements, from the one at `offset`; for each axis, `strides` says how many elements there are from one
     /// index to the next.
-    pub(super) fn strided(
+    pub(crate) fn strided(
         dtype: Dtype,
         shape: &[i64],
         strides: &[i64],

@@ -1,0 +1,161 @@
+//! Self-attention over patches: its weights, and where its tokens lie in the picture.
+
+use super::super::program::{Node, Value};
+use super::form::{Form, Line};
+use super::walk::Carries;
+use super::{Find, names};
+
+/// How many operations lie at most between tokens and their queries.
+const MAX_STEPS: usize = 48;
+
+/// A self-attention over patches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FoundAttention {
+    /// The module that it stands in: `blocks.11.attn`.
+    pub name: String,
+    /// Its weights.
+    pub weights: WeightsOf,
+    /// How many heads it has.
+    pub heads: i64,
+    /// Rows and columns of patches.
+    pub grid: [i64; 2],
+    /// How many tokens before the patches are none, such as a class token and registers.
+    pub before: i64,
+    /// How many behind them.
+    pub after: i64,
+    /// The tokens that its queries are made of, `[N, T, C]`, where they are such.
+    pub tokens: Option<Value>,
+}
+
+/// Where the weights of an attention are had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightsOf {
+    /// From the queries and keys of the node at that place, which gives out no weights.
+    Node(usize),
+    /// They are a value, `[N, heads, T, T]` or `[N × heads, T, T]`.
+    Value(Value),
+}
+
+/// Why attention cannot be laid over a picture.
+const NO_GRID: &str =
+    "its tokens are not the patches of a grid, one after the other, as where they are taken in windows";
+
+impl Find<'_> {
+    /// The attentions, and the modules whose attention is left out.
+    pub(super) fn attention(&self) -> (Vec<FoundAttention>, Vec<(String, &'static str)>) {
+        let (mut found, mut left_out) = (Vec::<FoundAttention>::new(), Vec::new());
+        for (place, node) in self.graph.nodes.iter().enumerate() {
+            let Some((weights, query, sides)) = self.attending(place, node) else { continue };
+            let taken: Vec<&str> = found.iter().map(|other| other.name.as_str()).collect();
+            let name = names::unique(names::of(node), &taken);
+            let [batch, heads, tokens] = sides;
+            let line = self.line(query, tokens).filter(|_| self.batch().is_none_or(|of| of == batch));
+            let Some((Line { grid, before, after }, at)) = line else {
+                left_out.push((name, NO_GRID));
+                continue;
+            };
+            found.push(FoundAttention { name, weights, heads, grid, before, after, tokens: at });
+        }
+        (found, left_out)
+    }
+
+    /// The weights, the queries, and batch, heads and tokens, of a node that attends.
+    fn attending(&self, place: usize, node: &Node) -> Option<(WeightsOf, Value, [i64; 3])> {
+        match node.bare() {
+            "scaled_dot_product_attention" | "_scaled_dot_product_flash_attention_for_cpu" => {
+                let (query, key) = (node.value("query")?, node.value("key")?);
+                let sides = match (self.shape(query)?, self.shape(key)?) {
+                    ([n, heads, t, _], [_, _, t2, _]) if t == t2 => [*n, *heads, *t],
+                    ([n, t, _], [_, t2, _]) if t == t2 => [*n, 1, *t],
+                    _ => return None,
+                };
+                (sides[2] > 1).then_some((WeightsOf::Node(place), query, sides))
+            }
+            "softmax" | "_softmax" => {
+                let value = node.makes().next()?;
+                let shape = self.shape(value)?;
+                let dim = node.ints("dim")?.first().copied()?;
+                if ![-1, shape.len() as i64 - 1].contains(&dim) {
+                    return None;
+                }
+                let query = self.product(node.takes().next()?)?;
+                let batch = self.batch().unwrap_or(1).max(1);
+                let sides = match *shape {
+                    [n, heads, t, t2] if t == t2 => [n, heads, t],
+                    [n, t, t2] if t == t2 && n % batch == 0 => [batch, n / batch, t],
+                    _ => return None,
+                };
+                (sides[2] > 1).then_some((WeightsOf::Value(value), query, sides))
+            }
+            _ => None,
+        }
+    }
+
+    /// The queries of `q kᵀ`, scaled, masked and the like.
+    fn product(&self, mut value: Value) -> Option<Value> {
+        for _ in 0..MAX_STEPS {
+            let node = self.maker(value)?;
+            value = match node.bare() {
+                "matmul" | "bmm" | "einsum" => return node.takes().next(),
+                "baddbmm" => return node.value("batch1"),
+                "add" | "masked_fill" | "mul" | "div" | "sub" | "clamp" | "where" => {
+                    // Of several, that which is of the tokens: the largest.
+                    let size = |of: &Value| self.shape(*of).map_or(0, |shape| shape.iter().product::<i64>());
+                    let mut of: Vec<Value> = node.takes().collect();
+                    of.sort_by_key(|of| std::cmp::Reverse((self.leads_to_product(*of), size(of))));
+                    *of.first()?
+                }
+                _ if node.carries() == Some(Carries::On) => node.takes().next()?,
+                _ => return None,
+            };
+        }
+        None
+    }
+
+    fn leads_to_product(&self, value: Value) -> bool {
+        self.maker(self.carried_from(value))
+            .is_some_and(|node| matches!(node.bare(), "matmul" | "bmm" | "baddbmm" | "einsum"))
+    }
+
+    /// Where the tokens of queries lie in the picture, and the tokens themselves.
+    fn line(&self, query: Value, tokens: i64) -> Option<(Line, Option<Value>)> {
+        let mut open = vec![query];
+        let mut seen = Vec::new();
+        while let Some(value) = open.pop() {
+            if seen.contains(&value) || seen.len() == MAX_STEPS {
+                continue;
+            }
+            seen.push(value);
+            match self.form(value) {
+                Some(Form::Nlc(line)) if line.len() == tokens => return Some((line, Some(self.before_matrix(value)))),
+                Some(Form::Ncl(line)) if line.len() == tokens => return Some((line, None)),
+                Some(form @ (Form::Nchw | Form::Nhwc)) => {
+                    let [_, a, b, c] = self.four(value)?;
+                    let grid = if form == Form::Nchw { [b, c] } else { [a, b] };
+                    if grid[0] * grid[1] == tokens {
+                        return Some((Line { grid, before: 0, after: 0 }, None));
+                    }
+                    return None;
+                }
+                Some(_) => return None,
+                None => {}
+            }
+            let Some(node) = self.maker(value) else { continue };
+            open.extend(node.takes().collect::<Vec<_>>().into_iter().rev());
+        }
+        None
+    }
+
+    /// The tokens before the matrix that makes queries of them.
+    fn before_matrix(&self, value: Value) -> Value {
+        let matrix = self.maker(value).filter(|node| matches!(node.bare(), "linear" | "matmul"));
+        let of = matrix.and_then(|node| node.takes().next());
+        of.filter(|of| matches!(self.form(*of), Some(Form::Nlc(_)))).unwrap_or(value)
+    }
+
+    /// How many pictures the shapes are of.
+    pub(super) fn batch(&self) -> Option<i64> {
+        self.graph.inputs.first().and_then(|input| self.shape(input.value)?.first().copied())
+    }
+}

@@ -1,0 +1,191 @@
+//! How the positions of a picture lie in the values of a graph.
+
+use super::super::program::{Node, Value};
+use super::Find;
+
+/// How positions lie in a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `[N, C, H, W]`.
+    Nchw,
+    /// `[N, H, W, C]`.
+    Nhwc,
+    /// `[N, C, T]`, a position each of `rows × columns`, some before and some behind them that are none.
+    Ncl(Line),
+    /// `[N, T, C]`, likewise.
+    Nlc(Line),
+}
+
+/// Positions in a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) grid: [i64; 2],
+    /// How many tokens before the positions are none: a class token, registers.
+    pub(super) before: i64,
+    /// How many behind them.
+    pub(super) after: i64,
+}
+
+impl Line {
+    pub(super) fn len(&self) -> i64 {
+        self.before + self.grid[0] * self.grid[1] + self.after
+    }
+}
+
+/// Operations on maps `[N, C, H, W]` alone.
+const OF_MAPS: [&str; 18] = [
+    "conv2d",
+    "convolution",
+    "conv_transpose2d",
+    "max_pool2d",
+    "max_pool2d_with_indices",
+    "avg_pool2d",
+    "adaptive_avg_pool2d",
+    "_adaptive_avg_pool2d",
+    "adaptive_max_pool2d",
+    "upsample_bilinear2d",
+    "upsample_bicubic2d",
+    "upsample_nearest2d",
+    "_upsample_bilinear2d_aa",
+    "_upsample_bicubic2d_aa",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "channel_shuffle",
+    "instance_norm",
+];
+
+impl Find<'_> {
+    /// Finds out how positions lie in every value, in the order of the graph.
+    pub(super) fn tell_forms(&mut self) {
+        for input in &self.graph.inputs {
+            if self.four(input.value).is_some() {
+                self.forms[input.value.index()] = Some(Form::Nchw);
+            }
+        }
+        for node in &self.graph.nodes {
+            for value in node.makes() {
+                self.forms[value.index()] = self.form_of(node, value);
+            }
+        }
+    }
+
+    pub(super) fn form(&self, value: Value) -> Option<Form> {
+        self.forms[value.index()]
+    }
+
+    fn form_of(&self, node: &Node, value: Value) -> Option<Form> {
+        let shape = self.shape(value)?;
+        let name = node.bare();
+        if shape.len() == 4 && OF_MAPS.contains(&name) {
+            return Some(Form::Nchw);
+        }
+        if matches!(name, "cat" | "concat") {
+            return self.joined(node);
+        }
+        // Whatever keeps the shape keeps the positions; the larger of two is the one that the other is spread over.
+        let kept = node.takes().find(|of| self.form(*of).is_some() && self.shape(*of) == Some(shape));
+        let reorders = matches!(name, "permute" | "transpose" | "movedim" | "swapaxes" | "view" | "reshape" | "t");
+        if let Some(of) = kept.filter(|_| !reorders) {
+            return self.form(of);
+        }
+        let of = node.takes().next()?;
+        let (form, from) = (self.form(of)?, self.shape(of)?);
+        match name {
+            "permute" => order(form, &node.ints("dims")?),
+            "transpose" | "swapaxes" => {
+                let place = |name: &str| Some(node.number(name)? as i64);
+                let (a, b) = (place("dim0").or_else(|| place("axis0"))?, place("dim1").or_else(|| place("axis1"))?);
+                let rank = from.len() as i64;
+                let mut dims: Vec<i64> = (0..rank).collect();
+                let place = |dim: i64| usize::try_from(if dim < 0 { dim + rank } else { dim }).ok();
+                let (a, b) = (place(a)?, place(b)?);
+                (a.max(b) < dims.len()).then(|| dims.swap(a, b))?;
+                order(form, &dims)
+            }
+            "view" | "reshape" | "flatten" | "unflatten" | "_unsafe_view" => reshaped(form, from, shape),
+            "slice" => sliced(node, form, from),
+            // Matrices, norms and convolutions over what stands at each position.
+            "linear" | "matmul" | "addmm" | "layer_norm" | "rms_norm" => {
+                let places = shape.len() == from.len() && shape[..shape.len() - 1] == from[..from.len() - 1];
+                (places && matches!(form, Form::Nhwc | Form::Nlc(_))).then_some(form)
+            }
+            "conv1d" => matches!(form, Form::Ncl(line) if shape.get(2) == Some(&line.len())).then_some(form),
+            "pad" | "constant_pad_nd" | "batch_norm" | "group_norm" if shape.len() == 4 => Some(form),
+            _ if shape.len() == 4 && form == Form::Nchw && shape[0] == from[0] && shape[2..] == from[2..] => Some(form),
+            _ => None,
+        }
+    }
+
+    /// Of several values that are joined: in their channels, or in a line with tokens that are no positions.
+    fn joined(&self, node: &Node) -> Option<Form> {
+        let parts: Vec<Value> = node.takes().collect();
+        let place = parts.iter().position(|part| self.form(*part).is_some())?;
+        let form = self.form(parts[place])?;
+        let rank = self.shape(parts[place])?.len() as i64;
+        let dim = node.ints("dim").and_then(|dim| dim.first().copied()).unwrap_or(0);
+        let dim = if dim < 0 { dim + rank } else { dim };
+        let length = |part: &Value| self.shape(*part).and_then(|shape| shape.get(dim as usize)).copied().unwrap_or(0);
+        match (form, dim) {
+            (Form::Nchw | Form::Ncl(_), 1) | (Form::Nhwc, 3) | (Form::Nlc(_), 2) => Some(form),
+            (Form::Nlc(line), 1) => Some(Form::Nlc(Line {
+                before: line.before + parts[..place].iter().map(length).sum::<i64>(),
+                after: line.after + parts[place + 1..].iter().map(length).sum::<i64>(),
+                ..line
+            })),
+            _ => None,
+        }
+    }
+}
+
+/// A part of a value: of its channels, or a line without what is no position.
+fn sliced(node: &Node, form: Form, from: &[i64]) -> Option<Form> {
+    let dim = node.number("dim").unwrap_or(0.0) as i64;
+    let whole = |dim: i64| {
+        matches!((form, dim), (Form::Nchw | Form::Ncl(_), 0 | 1) | (Form::Nhwc, 0 | 3) | (Form::Nlc(_), 0 | 2))
+    };
+    if whole(dim) {
+        return Some(form);
+    }
+    let (Form::Nlc(line), 1) = (form, dim) else { return None };
+    let length = *from.get(1)?;
+    let bound = |name: &str, default: i64| match node.number(name) {
+        Some(bound) if bound < 0.0 => length + bound as i64,
+        Some(bound) => (bound.min(length as f64)) as i64,
+        None => default,
+    };
+    let (start, end) = (bound("start", 0), bound("end", length));
+    let (first, last) = (line.before, line.before + line.grid[0] * line.grid[1]);
+    (start <= first && end >= last)
+        .then(|| Form::Nlc(Line { before: first - start, after: line.after - (length - end), ..line }))
+}
+
+/// The form after a change of the order of sides.
+fn order(form: Form, dims: &[i64]) -> Option<Form> {
+    let rank = dims.len() as i64;
+    let dims: Vec<i64> = dims.iter().map(|dim| if *dim < 0 { dim + rank } else { *dim }).collect();
+    match (form, &dims[..]) {
+        (form, [0, 1, 2, 3] | [0, 1, 2]) => Some(form),
+        (Form::Nchw, [0, 2, 3, 1]) => Some(Form::Nhwc),
+        (Form::Nhwc, [0, 3, 1, 2]) => Some(Form::Nchw),
+        (Form::Ncl(line), [0, 2, 1]) => Some(Form::Nlc(line)),
+        (Form::Nlc(line), [0, 2, 1]) => Some(Form::Ncl(line)),
+        _ => None,
+    }
+}
+
+/// The form after a change of the sides.
+fn reshaped(form: Form, from: &[i64], to: &[i64]) -> Option<Form> {
+    let line = |rows: i64, columns: i64| Line { grid: [rows, columns], before: 0, after: 0 };
+    match (form, from, to) {
+        (form, from, to) if from == to => Some(form),
+        (Form::Nchw, [n, c, h, w], [n2, c2, t]) if (n, c, h * w) == (n2, c2, *t) => Some(Form::Ncl(line(*h, *w))),
+        (Form::Nhwc, [n, h, w, c], [n2, t, c2]) if (n, c, h * w) == (n2, c2, *t) => Some(Form::Nlc(line(*h, *w))),
+        (Form::Ncl(old), [n, c, t], [n2, c2, h, w]) if (n, c, *t) == (n2, c2, h * w) && old.before + old.after == 0 => {
+            Some(Form::Nchw)
+        }
+        (Form::Nlc(old), [n, t, c], [n2, h, w, c2]) if (n, c, *t) == (n2, c2, h * w) && old.before + old.after == 0 => {
+            Some(Form::Nhwc)
+        }
+        _ => None,
+    }
+}

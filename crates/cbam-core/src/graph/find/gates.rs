@@ -1,0 +1,168 @@
+//! Gates: what lies in `[0, 1]` and features are multiplied with.
+
+use super::super::program::{Node, Value};
+use super::walk::Carries;
+use super::{Find, names};
+
+/// What a gate is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GateKind {
+    /// Of channels, `[N, C, 1, 1]`.
+    Channel,
+    /// Of positions, `[N, 1, H, W]`.
+    Spatial,
+    /// Of channels and rows, and of channels and columns: `[N, C, H, 1]` and `[N, C, 1, W]`, or one of them.
+    Coordinate,
+    /// Of channels and positions, `[N, C, H, W]`.
+    Full,
+}
+
+/// A gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FoundGate {
+    /// The module that it stands in: `layer1.0.ca`.
+    pub name: String,
+    /// What it is of.
+    pub kind: GateKind,
+    /// Its values, `[N, C, 1, 1]`, `[N, C, H, W]` and so on; two for rows and columns.
+    pub values: Vec<Value>,
+}
+
+/// What a gate's values are where they are multiplied.
+struct Use {
+    /// The gate before it is repeated over channels or positions.
+    gate: Value,
+    /// The features.
+    features: Value,
+}
+
+impl Find<'_> {
+    pub(super) fn gates(&self) -> Vec<FoundGate> {
+        let mut gates: Vec<FoundGate> = Vec::new();
+        for node in &self.graph.nodes {
+            let Some((value, of)) = self.activated(node) else { continue };
+            let uses = self.uses(value, of);
+            let Some((kind, used)) = uses.into_iter().find_map(|used| Some((self.kind(&used, of)?, used))) else {
+                continue;
+            };
+            let name = names::of(node);
+            if kind == GateKind::Coordinate
+                && let Some(last) = gates.last_mut()
+                && last.kind == kind
+                && last.name == name
+                && last.values.len() == 1
+                && self.complete(last.values[0], used.gate)
+            {
+                last.values.push(used.gate);
+                continue;
+            }
+            let taken: Vec<&str> =
+                gates.iter().filter(|gate| gate.kind == kind).map(|gate| gate.name.as_str()).collect();
+            let name = names::unique(name, &taken);
+            gates.push(FoundGate { name, kind, values: vec![used.gate] });
+        }
+        gates
+    }
+
+    /// The result of an activation into `[0, 1]`, and what it is of.
+    fn activated(&self, node: &Node) -> Option<(Value, Value)> {
+        let value = node.makes().next()?;
+        match node.bare() {
+            "sigmoid" | "hardsigmoid" => Some((value, node.takes().next()?)),
+            // relu6(x + 3) / 6
+            "div" if node.number("other") == Some(6.0) => Some((value, self.shifted(node.takes().next()?)?)),
+            "mul" if node.number("other").is_some_and(|by| (by - 1.0 / 6.0).abs() < 1e-6) => {
+                Some((value, self.shifted(node.takes().next()?)?))
+            }
+            _ => None,
+        }
+    }
+
+    /// `x` of `relu6(x + 3)`.
+    fn shifted(&self, value: Value) -> Option<Value> {
+        let cut = self.maker(value)?;
+        let to_six = match cut.bare() {
+            "relu6" => true,
+            "hardtanh" => cut.number("min_val") == Some(0.0) && cut.number("max_val") == Some(6.0),
+            "clamp" => cut.number("min") == Some(0.0) && cut.number("max") == Some(6.0),
+            _ => false,
+        };
+        let plus = self.maker(cut.takes().next().filter(|_| to_six)?)?;
+        (plus.bare() == "add" && plus.number("other") == Some(3.0)).then(|| plus.takes().next())?
+    }
+
+    /// Where an activation's result, carried on, is multiplied with something else than what it is of.
+    fn uses(&self, value: Value, of: Value) -> Vec<Use> {
+        let (mut found, mut seen) = (Vec::new(), Vec::new());
+        let mut open = vec![(value, value, false)];
+        while let Some((at, gate, spread)) = open.pop() {
+            if seen.contains(&at) || seen.len() > 64 {
+                continue;
+            }
+            seen.push(at);
+            for node in self.users(at) {
+                if let ("mul", Some([a, b])) = (node.bare(), node.two()) {
+                    let features = if a == at { b } else { a };
+                    let itself = [of, self.carried_from(of)].contains(&self.carried_from(features)) || features == of;
+                    if a != b && !itself {
+                        found.push(Use { gate, features });
+                    }
+                    continue;
+                }
+                let Some(to) = node.makes().next().filter(|_| node.takes().next() == Some(at)) else { continue };
+                match node.carries() {
+                    Some(Carries::On) if !spread => open.push((to, to, false)),
+                    Some(_) => open.push((to, gate, true)),
+                    None => {}
+                }
+            }
+        }
+        found
+    }
+
+    /// What a gate is of, by its shape beside that of the features; `None` if it is none.
+    fn kind(&self, used: &Use, of: Value) -> Option<GateKind> {
+        let ([n, c, h, w], [batch, channels, height, width]) = (self.four(used.gate)?, self.four(used.features)?);
+        if n != batch || ![1, channels].contains(&c) {
+            return None;
+        }
+        // Repeated over the channels before the activation: it is of positions.
+        if [c, h, w] == [channels, height, width] && c > 1 && self.is_repeated(of) {
+            return Some(GateKind::Spatial);
+        }
+        match [c, h, w] {
+            [1, 1, 1] if channels > 1 => None,
+            [_, 1, 1] => Some(GateKind::Channel),
+            [1, h, w] if h * w > 1 => Some(GateKind::Spatial),
+            [_, h, 1] if h == height && width > 1 => Some(GateKind::Coordinate),
+            [_, 1, w] if w == width && height > 1 => Some(GateKind::Coordinate),
+            [_, h, w] if (h, w) == (height, width) => Some(GateKind::Full),
+            _ => None,
+        }
+    }
+
+    /// Whether a value is one channel, repeated.
+    fn is_repeated(&self, mut value: Value) -> bool {
+        while let Some(node) = self.maker(value) {
+            let Some(from) = node.takes().next() else { return false };
+            match node.carries() {
+                Some(Carries::Spread) => {
+                    return self.four(from).zip(self.four(value)).is_some_and(|(from, to)| from[1] == 1 && to[1] > 1);
+                }
+                Some(Carries::On) => value = from,
+                None => return false,
+            }
+        }
+        false
+    }
+
+    /// Whether two gates are of rows and of columns.
+    fn complete(&self, first: Value, second: Value) -> bool {
+        let sides = |value| self.four(value).map(|[_, c, h, w]| (c, h > 1, w > 1));
+        match (sides(first), sides(second)) {
+            (Some((c, h, w)), Some((other, h2, w2))) => c == other && h != h2 && w != w2,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What a graph is made of, by patterns of operations: gates, attention, places, classes. No name of a network counts.
+
+mod attention;
+mod classes;
+mod form;
+mod gates;
+mod names;
+mod places;
+mod walk;
+
+use super::program::{Graph, Node, Value};
+use form::Form;
+
+pub use attention::{FoundAttention, WeightsOf};
+pub use classes::FoundClasses;
+pub use gates::{FoundGate, GateKind};
+pub use places::{FoundPlace, PlaceForm};
+
+/// What was found in a graph.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Found {
+    /// Its gates, in their order.
+    pub gates: Vec<FoundGate>,
+    /// Its self-attentions over patches, in their order.
+    pub attention: Vec<FoundAttention>,
+    /// The modules in which there is attention that cannot be laid over a picture, and why.
+    pub left_out: Vec<(String, &'static str)>,
+    /// Where features can be had, in their order.
+    pub places: Vec<FoundPlace>,
+    /// The one of them at which explanations look if none is named.
+    pub default_place: Option<usize>,
+    /// The output that is of classes.
+    pub classes: Option<FoundClasses>,
+}
+
+/// A graph and the shapes that its values have.
+#[derive(Debug)]
+pub struct Find<'g> {
+    graph: &'g Graph,
+    shapes: &'g [Option<Vec<i64>>],
+    users: Vec<Vec<usize>>,
+    makers: Vec<Option<usize>>,
+    forms: Vec<Option<Form>>,
+}
+
+impl<'g> Find<'g> {
+    /// `shapes` are those of the graph's values in some run, by their numbers; `None` for what is no tensor.
+    pub fn new(graph: &'g Graph, shapes: &'g [Option<Vec<i64>>]) -> Self {
+        let mut find =
+            Self { graph, shapes, users: graph.users(), makers: graph.makers(), forms: vec![None; graph.values.len()] };
+        find.tell_forms();
+        find
+    }
+
+    /// All of it.
+    pub fn all(&self) -> Found {
+        let (attention, left_out) = self.attention();
+        let classes = self.classes();
+        let places = self.places();
+        let default_place = self.default_place(classes.as_ref(), &attention, &places);
+        let mut found = Found { gates: self.gates(), attention, left_out, places, default_place: None, classes };
+        found.default_place = default_place.map(|place| found.place_of(place));
+        found
+    }
+
+    fn shape(&self, value: Value) -> Option<&'g [i64]> {
+        self.shapes.get(value.index())?.as_deref()
+    }
+
+    /// The shape of maps `[N, C, H, W]`, or of anything else of four sides.
+    fn four(&self, value: Value) -> Option<[i64; 4]> {
+        self.shape(value)?.try_into().ok()
+    }
+
+    fn maker(&self, value: Value) -> Option<&'g Node> {
+        self.makers[value.index()].map(|place| &self.graph.nodes[place])
+    }
+
+    fn users(&self, value: Value) -> impl Iterator<Item = &'g Node> + '_ {
+        self.users[value.index()].iter().map(|place| &self.graph.nodes[*place])
+    }
+}
+
+impl Graph {
+    /// The shapes that its values had when it was exported, by their numbers, as far as its file says them.
+    pub fn example_shapes(&self) -> Vec<Option<Vec<i64>>> {
+        let mut shapes: Vec<_> = self
+            .values
+            .iter()
+            .map(|about| Some(about.sides.as_ref()?.iter().map(|side| side.example).collect()))
+            .collect();
+        for weight in &self.weights {
+            shapes[weight.value.index()] = Some(weight.tensor.shape().to_vec());
+        }
+        shapes
+    }
+}

@@ -1,0 +1,169 @@
+//! Places where features can be had: what modules give out.
+
+use std::collections::BTreeMap;
+
+use super::super::program::Value;
+use super::form::Form;
+use super::{Find, Found, FoundAttention, FoundClasses};
+
+/// A place where features can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FoundPlace {
+    /// The outermost module that gives it out.
+    pub name: String,
+    /// Inner modules that give out the same.
+    pub also: Vec<String>,
+    /// The features.
+    pub value: Value,
+    /// How they lie.
+    pub form: PlaceForm,
+}
+
+/// How the features of a place lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceForm {
+    /// `[N, C, H, W]`.
+    Maps,
+    /// `[N, H, W, C]`.
+    ChannelsLast,
+    /// `[N, T, C]`: some tokens that are no patches before the grid's and behind them.
+    Tokens {
+        /// Before them.
+        before: i64,
+        /// Rows and columns.
+        grid: [i64; 2],
+        /// Behind them.
+        after: i64,
+    },
+}
+
+impl Found {
+    /// The place at a value; it is made one if it is none.
+    pub(super) fn place_of(&mut self, at: FoundPlace) -> usize {
+        if let Some(place) = self.places.iter().position(|place| place.value == at.value) {
+            return place;
+        }
+        // In the order of the graph.
+        let place = self.places.partition_point(|place| place.value < at.value);
+        self.places.insert(place, at);
+        place
+    }
+
+    /// A place by one of its names.
+    pub fn place(&self, name: &str) -> Option<&FoundPlace> {
+        self.places.iter().find(|place| place.name == name || place.also.iter().any(|also| also == name))
+    }
+}
+
+impl Find<'_> {
+    /// What modules give out that has positions, by the outermost module of each.
+    pub(super) fn places(&self) -> Vec<FoundPlace> {
+        // The last value of each module that somebody outside it takes.
+        let mut given: BTreeMap<&str, Value> = BTreeMap::new();
+        for node in &self.graph.nodes {
+            for value in node.makes().filter(|value| self.place_form(*value).is_some()) {
+                for (depth, module) in node.modules.iter().enumerate().filter(|(_, module)| !module.path.is_empty()) {
+                    let inside = |user: &super::Node| user.modules.get(depth).is_some_and(|of| of.path == module.path);
+                    let is_output = self.graph.outputs.iter().any(|output| output.value == Some(value));
+                    if is_output || self.users(value).any(|user| !inside(user)) {
+                        given.insert(&module.path, value);
+                    }
+                }
+            }
+        }
+        let mut by_value: BTreeMap<Value, Vec<&str>> = BTreeMap::new();
+        for (path, value) in given {
+            by_value.entry(value).or_default().push(path);
+        }
+        let place = |(value, mut paths): (Value, Vec<&str>)| {
+            paths.sort_by_key(|path| path.matches('.').count());
+            let also = paths[1..].iter().map(|path| (*path).to_owned()).collect();
+            Some(FoundPlace { name: paths[0].to_owned(), also, value, form: self.place_form(value)? })
+        };
+        by_value.into_iter().filter_map(place).collect()
+    }
+
+    fn place_form(&self, value: Value) -> Option<PlaceForm> {
+        match self.form(value)? {
+            Form::Nchw => self.four(value).filter(|[_, c, h, w]| *c > 1 && h * w > 1).map(|_| PlaceForm::Maps),
+            Form::Nhwc => self.four(value).filter(|[_, h, w, c]| *c > 1 && h * w > 1).map(|_| PlaceForm::ChannelsLast),
+            Form::Nlc(line) if line.grid[0] * line.grid[1] > 1 => {
+                Some(PlaceForm::Tokens { before: line.before, grid: line.grid, after: line.after })
+            }
+            _ => None,
+        }
+    }
+
+    /// Where explanations look by themselves: the last maps before their sides are pooled or flattened; of a network whose answer
+    /// rests on tokens, what the last attention takes.
+    pub(super) fn default_place(
+        &self,
+        classes: Option<&FoundClasses>,
+        attention: &[FoundAttention],
+        places: &[FoundPlace],
+    ) -> Option<FoundPlace> {
+        let from = classes.map(|classes| classes.value).or_else(|| self.graph.outputs.first()?.value)?;
+        let behind = self.ancestors(from);
+        let last = |wanted: &dyn Fn(PlaceForm) -> bool| {
+            behind.iter().rev().copied().find(|value| self.place_form(*value).is_some_and(wanted))
+        };
+        let maps = last(&|form| matches!(form, PlaceForm::Maps | PlaceForm::ChannelsLast));
+        let maps = maps.map(|value| self.before_pools(value));
+        let tokens = attention.iter().rev().filter_map(|of| of.tokens).find(|tokens| behind.contains(tokens));
+        // Maps behind the last attention count more than its tokens; those before it are the patches' embedding.
+        let value = match (maps, tokens) {
+            (Some(maps), Some(tokens)) => {
+                if maps > tokens {
+                    maps
+                } else {
+                    tokens
+                }
+            }
+            (maps, tokens) => maps.or(tokens)?,
+        };
+        let form = self.place_form(value)?;
+        let named = places.iter().find(|place| place.value == value).cloned();
+        let of_node = || self.maker(value).map_or_else(String::new, |node| node.path().to_owned());
+        named.or_else(|| {
+            let taken: Vec<&str> = places
+                .iter()
+                .flat_map(|place| std::iter::once(place.name.as_str()).chain(place.also.iter().map(String::as_str)))
+                .collect();
+            let path = of_node();
+            let path = if path.is_empty() { super::names::TOP.to_owned() } else { path };
+            Some(FoundPlace { name: super::names::unique(path, &taken), also: Vec::new(), value, form })
+        })
+    }
+
+    /// Maps before the pools that they go through at the end.
+    fn before_pools(&self, mut value: Value) -> Value {
+        while let Some(node) = self.maker(value) {
+            let pools = matches!(
+                node.bare(),
+                "adaptive_avg_pool2d" | "_adaptive_avg_pool2d" | "adaptive_max_pool2d" | "dropout"
+            );
+            match node.takes().next().filter(|of| pools && self.place_form(*of) == Some(PlaceForm::Maps)) {
+                Some(of) => value = of,
+                None => break,
+            }
+        }
+        value
+    }
+
+    /// The values that one is made of, in the order of the graph, itself with them.
+    fn ancestors(&self, from: Value) -> Vec<Value> {
+        let mut needed = vec![false; self.graph.values.len()];
+        needed[from.index()] = true;
+        let mut found = Vec::new();
+        for node in self.graph.nodes.iter().rev() {
+            let made: Vec<Value> = node.makes().filter(|value| needed[value.index()]).collect();
+            if !made.is_empty() {
+                node.takes().for_each(|value| needed[value.index()] = true);
+                found.extend(made);
+            }
+        }
+        found.reverse();
+        found
+    }
+}

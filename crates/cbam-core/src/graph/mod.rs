@@ -1,0 +1,60 @@
+//! Other people's networks by their graphs: what `torch.export` writes, read and understood without PyTorch.
+//!
+//! A graph holds operations by their names and the numbers that they take; no code, and nothing of it is executed here.
+//!
+//! | module | what |
+//! |---|---|
+//! | `archive`, `schema` | the `.pt2` archive and the JSON in it |
+//! | `export`, `arguments`, `expression`, `spec` | from the JSON to a graph; the sides of its tensors; the names of its outputs |
+//! | `program` | the graph |
+//! | `find` | gates, attention and places in it |
+//! | `alias` | values that share their elements; operations that write over what they take |
+//!
+//! A reader trusts nothing that a file says about sizes before it has compared it with the file's length.
+
+mod alias;
+mod archive;
+mod arguments;
+mod export;
+mod expression;
+mod find;
+mod program;
+mod schema;
+mod spec;
+
+use std::path::Path;
+
+use bytes::Bytes;
+
+use crate::weights::Records;
+use crate::{Error, Result};
+
+pub use find::{Find, Found, FoundAttention, FoundClasses, FoundGate, FoundPlace, GateKind, PlaceForm, WeightsOf};
+pub use program::{About, Argument, Free, Graph, Input, Module, Node, Output, Scalar, Side, Value, Weight};
+
+impl Graph {
+    /// Reads what `torch.export.save` wrote, in the layout of PyTorch 2.8 or the one before.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read; [`Error::Weights`] as for [`from_bytes`](Self::from_bytes).
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Self::from_bytes(path, crate::weights::read_file(path)?)
+    }
+
+    /// Reads such a file that lies in memory, where its numbers stay; `name` is what error messages call it.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if the bytes are no such archive, are cut short or contradict themselves, or hold what is not read; the
+    /// operation and its module are named.
+    pub fn from_bytes(name: impl AsRef<Path>, bytes: impl Into<Bytes>) -> Result<Self> {
+        let (name, bytes) = (name.as_ref(), bytes.into());
+        let read = || export::graph(name, archive::Archive::read(Records::list(&bytes)?)?);
+        read().map_err(|message: String| Error::weights(name, message))
+    }
+
+    /// Whether bytes are an archive of `torch.export`, as far as its records' names tell.
+    pub fn is_archive(bytes: &Bytes) -> bool {
+        Records::list(bytes).is_ok_and(|records| archive::is_archive(&records))
+    }
+}

@@ -1,0 +1,242 @@
+"""The networks of any_network.py: name → a function that builds it, and its side in pixels.
+
+Of timm two for each of its modules, the smallest and one drawn by chance (of at most 60 million numbers); torchvision's; pytorchcv's by
+family; and CBAM in the places in which public repositories have it.
+"""
+
+import random
+
+import pytorchcv.model_provider
+import timm
+import torch
+import torchvision
+from torch import nn
+
+MOST = 60_000_000
+CV = """alexnet bam_resnet18 bagnet9 bninception bisenet_resnet18_celebamaskhq cbam_resnet18 condensenet74_c4_g4 darknet53 densenet121
+diracnet18v2 dla34 dpn68 drnc26 efficientnet_b0 espnetv2_wd2 fbnet_cb fishnet99 ghostnet hardnet39ds hrnet_w18_small_v1 ibn_resnet50
+igcv3_w1 inceptionv3 irevnet301 lwopenpose2d_mobilenet_cmupan_coco mixnet_s mnasnet_small mobilenet_w1 mobilenetv2_w1 mobilenetv3_small_w1
+nasnet_4a1056 octresnet10_ad2 peleenet pnasnet5large polynet preresnet18 proxylessnas_cpu regnetx002 res2net50_w14_s8 resnet18 resnet50
+resnesta18 resnext26_32x4d rir_cifar10 selecsls42 senet28 sepreresnet18 seresnet18 shufflenet_g1_w1 shufflenetv2_wd2 sinet_cityscapes
+sknet50 spnasnet sqnxt23_w1 squeezenet_v1_0 vgg11 vovnet27s wrn50_2 xception zfnet airnet50_1x64d_r2 bn_vgg11 scnet50
+rexnet_w10""".split()
+VISION = """alexnet convnext_tiny densenet121 efficientnet_b0 efficientnet_v2_s googlenet inception_v3 maxvit_t mnasnet0_5 mobilenet_v2
+mobilenet_v3_small regnet_x_400mf regnet_y_400mf resnet18 resnet50 resnext50_32x4d shufflenet_v2_x0_5 squeezenet1_0 squeezenet1_1 swin_t
+swin_v2_t vgg11 vgg11_bn vit_b_16 vit_b_32 wide_resnet50_2""".split()
+SEGMENT = ["deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large", "fcn_resnet50", "lraspp_mobilenet_v3_large"]
+
+
+class ChannelGate(nn.Module):
+    """A shared perceptron over the mean and the maximum of each channel."""
+
+    def __init__(self, channels, style):
+        super().__init__()
+        hidden = max(channels // 8, 4)
+        self.style, self.avg, self.max = style, nn.AdaptiveAvgPool2d(1), nn.AdaptiveMaxPool2d(1)
+        if style == "linear":
+            self.mlp = nn.Sequential(nn.Flatten(), nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
+        else:
+            self.mlp = nn.Sequential(nn.Conv2d(channels, hidden, 1, bias=False), nn.ReLU(inplace=True),
+                                     nn.Conv2d(hidden, channels, 1, bias=False))
+        self.sigmoid = nn.Sigmoid()
+
+    def forward(self, x):
+        total = self.mlp(self.avg(x)) + self.mlp(self.max(x))
+        if self.style == "linear":
+            return x * torch.sigmoid(total).unsqueeze(2).unsqueeze(3).expand_as(x)
+        if self.style == "hard":
+            return x * (nn.functional.relu6(total + 3) / 6)
+        return x * self.sigmoid(total)
+
+
+class SpatialGate(nn.Module):
+    """A convolution over the mean and the maximum over the channels."""
+
+    def __init__(self, kernel=7, style="conv"):
+        super().__init__()
+        self.style = style
+        self.conv = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=style == "bias")
+        self.bn = nn.BatchNorm2d(1) if style == "linear" else nn.Identity()
+
+    def forward(self, x):
+        pools = [torch.max(x, 1, keepdim=True)[0], torch.mean(x, 1, keepdim=True)]
+        logits = self.bn(self.conv(torch.cat(pools if self.style == "linear" else pools[::-1], 1)))
+        if self.style == "repeat":
+            return x * torch.sigmoid(logits.repeat(1, x.shape[1], 1, 1))
+        return x * torch.sigmoid(logits)
+
+
+class Cbam(nn.Module):
+    def __init__(self, channels, style="conv"):
+        super().__init__()
+        self.ca, self.sa = ChannelGate(channels, style), SpatialGate(style=style)
+
+    def forward(self, x):
+        return self.sa(self.ca(x))
+
+
+class CoordinateAttention(nn.Module):
+    """Gates of rows and of columns (Hou et al. 2021)."""
+
+    def __init__(self, channels):
+        super().__init__()
+        hidden = max(8, channels // 16)
+        self.conv1, self.bn1, self.act = nn.Conv2d(channels, hidden, 1), nn.BatchNorm2d(hidden), nn.Hardswish()
+        self.conv_h, self.conv_w = nn.Conv2d(hidden, channels, 1), nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x):
+        _, _, h, w = x.size()
+        rows, columns = x.mean(3, keepdim=True), x.mean(2, keepdim=True).permute(0, 1, 3, 2)
+        y = self.act(self.bn1(self.conv1(torch.cat([rows, columns], 2))))
+        rows, columns = torch.split(y, [h, w], 2)
+        return x * self.conv_w(columns.permute(0, 1, 3, 2)).sigmoid() * self.conv_h(rows).sigmoid()
+
+
+class Conv(nn.Sequential):
+    def __init__(self, a, b, stride=1, act=nn.ReLU):
+        super().__init__(nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), act(inplace=True))
+
+
+class Own(nn.Module):
+    """A small CNN with attention where `place` says."""
+
+    def __init__(self, place, make=Cbam, act=nn.ReLU):
+        super().__init__()
+        self.stem, self.layer1, self.layer2 = Conv(3, 16, 2, act), Conv(16, 32, 2, act), Conv(32, 64, 2, act)
+        self.layer3, self.layer4 = Conv(64, 64, 2, act), Conv(64, 96, 2, act)
+        widths = {"stem": 16, "layer1": 32, "layer2": 64, "layer3": 64, "layer4": 96}
+        self.places = place
+        self.attention = nn.ModuleDict({at: make(widths[at]) for at in place})
+        self.fc = nn.Linear(96, 10)
+
+    def forward(self, x):
+        for name in ["stem", "layer1", "layer2", "layer3", "layer4"]:
+            x = getattr(self, name)(x)
+            if name in self.places:
+                x = self.attention[name](x)
+        return self.fc(x.mean((2, 3)))
+
+
+class ResidualBlock(nn.Module):
+    """CBAM before the addition, with ReLU in place."""
+
+    def __init__(self, a, b, stride, style):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b)
+        self.conv2, self.bn2 = nn.Conv2d(b, b, 3, 1, 1, bias=False), nn.BatchNorm2d(b)
+        self.cbam, self.relu = Cbam(b, style), nn.ReLU(inplace=True)
+        self.down = nn.Sequential(nn.Conv2d(a, b, 1, stride, bias=False), nn.BatchNorm2d(b)) if stride > 1 or a != b else None
+
+    def forward(self, x):
+        out = self.cbam(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))
+        out += x if self.down is None else self.down(x)
+        return self.relu(out)
+
+
+class ResNetCbam(nn.Module):
+    def __init__(self, style):
+        super().__init__()
+        self.stem = Conv(3, 16, 2)
+        self.layer1, self.layer2 = ResidualBlock(16, 16, 1, style), ResidualBlock(16, 32, 2, style)
+        self.layer3, self.layer4 = ResidualBlock(32, 64, 2, style), ResidualBlock(64, 64, 2, style)
+        self.avgpool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(x)))))
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+class UNet(nn.Module):
+    """CBAM on the skips of a segmenter."""
+
+    def __init__(self):
+        super().__init__()
+        self.down1, self.down2, self.mid = Conv(3, 16), Conv(16, 32, 2), Conv(32, 64, 2)
+        self.skip1, self.skip2 = Cbam(16), Cbam(32)
+        self.up2, self.up1, self.head = Conv(96, 32), Conv(48, 16), nn.Conv2d(16, 4, 1)
+
+    def forward(self, x):
+        a = self.down1(x)
+        b = self.down2(a)
+        y = nn.functional.interpolate(self.mid(b), scale_factor=2, mode="bilinear", align_corners=True)
+        y = self.up2(torch.cat([y, self.skip2(b)], 1))
+        y = nn.functional.interpolate(y, size=a.shape[2:], mode="nearest")
+        return self.head(self.up1(torch.cat([y, self.skip1(a)], 1)))
+
+
+class Neck(nn.Module):
+    """A detector's neck: SiLU beside gates, and several outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(Conv(3, 16, 2, nn.SiLU), Conv(16, 32, 2, nn.SiLU), Conv(32, 64, 2, nn.SiLU))
+        self.p4, self.p5 = Conv(64, 64, 2, nn.SiLU), Conv(64, 64, 2, nn.SiLU)
+        self.cbam4, self.cbam5 = Cbam(64), Cbam(64)
+        self.out4, self.out5 = nn.Conv2d(64, 18, 1), nn.Conv2d(64, 18, 1)
+
+    def forward(self, x):
+        p4 = self.p4(self.stem(x))
+        p5 = self.cbam5(self.p5(p4))
+        p4 = self.cbam4(p4 + nn.functional.interpolate(p5, scale_factor=2))
+        return self.out4(p4), self.out5(p5)
+
+
+class Swish(nn.Module):
+    """x·σ(x), written out, beside squeeze-and-excitation."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2, self.fc = nn.Conv2d(3, 32, 3, 4, 1), nn.Conv2d(32, 64, 3, 4, 1), nn.Linear(64, 10)
+        self.se = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(64, 8, 1), nn.SiLU(), nn.Conv2d(8, 64, 1), nn.Sigmoid())
+
+    def forward(self, x):
+        x = self.conv1(x)
+        x = x * torch.sigmoid(x)
+        x = self.conv2(x)
+        x = x.mul(x.sigmoid())
+        return self.fc((x * self.se(x)).mean([2, 3]))
+
+
+OWN = {
+    "blocks": lambda: ResNetCbam("conv"), "blocks-linear": lambda: ResNetCbam("linear"), "blocks-hard": lambda: ResNetCbam("hard"),
+    "blocks-bias": lambda: ResNetCbam("bias"), "repeat": lambda: Own(["layer2"], lambda c: Cbam(c, "repeat")),
+    "after-stages": lambda: Own(["layer1", "layer2", "layer3", "layer4"]), "after-stem": lambda: Own(["stem"]),
+    "before-head": lambda: Own(["layer4"], act=nn.SiLU), "coordinate": lambda: Own(["layer2", "layer4"], CoordinateAttention),
+    "spatial-alone": lambda: Own(["layer3"], lambda _: SpatialGate()), "u-net": UNet, "neck": Neck, "swish": Swish,
+}
+
+
+def draw_timm():
+    """Two of each module: the smallest, and one by chance; any_network_timm.txt holds what this drew with timm 1.0.31."""
+    draw, names = random.Random(0), []
+    for module in sorted(timm.list_modules()):
+        sizes = {}
+        for name in timm.list_models(module=module):
+            try:
+                with torch.device("meta"):
+                    sizes[name] = sum(p.numel() for p in timm.create_model(name).parameters())
+            except Exception:  # some want numbers while they are built
+                continue
+        fit = sorted((size, name) for name, size in sizes.items() if size <= MOST)
+        if fit:
+            names.append(fit[0][1])
+            names += [draw.choice(fit[1:])[1]] if len(fit) > 1 else []
+    return list(dict.fromkeys(names))
+
+
+def build(name):
+    """A network and its side in pixels."""
+    library, name = name.split("/", 1)
+    if library == "own":
+        return OWN[name](), 224
+    if library == "timm":
+        model = timm.create_model(name)
+        return model, model.default_cfg["input_size"][1]
+    if library == "torchvision":
+        weights = {"weights": None, **({"weights_backbone": None} if name in SEGMENT else {})}
+        if name in ("googlenet", "inception_v3"):
+            weights["init_weights"] = False
+        of = torchvision.models.segmentation if name in SEGMENT else torchvision.models
+        return getattr(of, name)(**weights), 299 if name == "inception_v3" else 224
+    model = pytorchcv.model_provider.get_model(name)
+    return model, max(getattr(model, "in_size", (224, 224)))

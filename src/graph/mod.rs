@@ -1,0 +1,233 @@
+//! Other people's networks by their graphs, on libtorch: on a CPU or a GPU, with gradients at every place.
+//!
+//! [`Graph`] reads what `torch.export` writes; [`GraphNetwork`] runs it, operation by operation. Nothing of the file is executed but
+//! the operations that it names, each by the table of this crate.
+//!
+//! | module | what |
+//! |---|---|
+//! | `given`, `operators` | what an operation is given; what each one does |
+//! | `run` | the part of a graph that some values are made by, and running it |
+//! | `watch` | gates and attention, read while it runs |
+//! | `look`, `explain` | the network as [`Model`](crate::model::Model) and as [`Features`](crate::explain::Features) |
+
+mod explain;
+mod given;
+mod look;
+mod operators;
+mod run;
+mod watch;
+
+use std::cell::Cell;
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::classes::Outputs;
+use crate::host::{kind_of, restore};
+use crate::photo::{ImageSize, Preprocess};
+use crate::{Error, Result};
+
+pub use cbam_core::graph::*;
+use given::Held;
+use operators::Operation;
+use run::{Pass, Plan};
+
+/// A network that runs as its graph says, pictures `[N, 3, H, W]` in.
+#[derive(Debug)]
+pub struct GraphNetwork {
+    graph: Graph,
+    /// What each node does, and whether it does it over what it takes.
+    operations: Vec<(Operation, bool)>,
+    /// The network's numbers, by the values that they are.
+    weights: Vec<Option<Held>>,
+    /// For each value the first that may share its elements.
+    roots: Vec<Value>,
+    device: Device,
+    /// What it takes pictures in.
+    kind: Kind,
+    preprocess: Preprocess,
+    /// What the graph is made of, for who looks.
+    found: Found,
+    /// The number of classes it gives out; `None` if it says nothing of classes.
+    numbers: Option<i64>,
+    outputs: Outputs,
+    one_by_one: bool,
+    /// Height and width of the picture whose features were taken last.
+    seen: Cell<[i64; 2]>,
+}
+
+impl GraphNetwork {
+    /// Makes a graph ready to run on a device, and runs it once on a grey picture.
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if it has an operator that is not known here (all of them are named), takes something else than pictures, or
+    /// fails on the grey one.
+    pub fn new(graph: Graph, device: Device, preprocess: Preprocess) -> Result<Self> {
+        preprocess.check()?;
+        let wrong = |message: String| Error::weights(graph.file(), message);
+        let unknown: Vec<String> = graph
+            .operators()
+            .into_iter()
+            .filter(|(name, _)| operators::find(name).is_none())
+            .map(|(_, node)| node.to_string())
+            .collect();
+        if !unknown.is_empty() {
+            let many = if unknown.len() == 1 { "an operator that is" } else { "operators that are" };
+            return Err(wrong(format!("{many} not known here: {}", unknown.join("; "))));
+        }
+        let operations = graph.nodes.iter().filter_map(|node| operators::find(&node.operator)).collect();
+        let mut weights: Vec<Option<Held>> = std::iter::repeat_with(|| None).take(graph.values.len()).collect();
+        let users = graph.users();
+        for weight in graph.weights.iter().filter(|weight| !users[weight.value.index()].is_empty()) {
+            let tensor = restore(&weight.tensor)?.f_to_device(device)?;
+            weights[weight.value.index()] = Some(Held::Tensor(tensor));
+        }
+        let [input] = &graph.inputs[..] else {
+            let names: Vec<_> = graph.inputs.iter().map(|input| input.name.as_str()).collect();
+            return Err(wrong(format!("takes {} inputs ({}), and not pictures alone", names.len(), names.join(", "))));
+        };
+        let kind = kind_of(graph.about(input.value).dtype.unwrap_or(crate::weights::Dtype::F32))?;
+        let preprocess = look::taken(&graph, preprocess).map_err(wrong)?;
+        let roots = graph.roots();
+        let mut network = Self {
+            operations,
+            weights,
+            roots,
+            device,
+            kind,
+            preprocess,
+            found: Found::default(),
+            numbers: None,
+            outputs: Outputs::default(),
+            one_by_one: false,
+            seen: Cell::new([0; 2]),
+            graph,
+        };
+        network.first_run()?;
+        Ok(network)
+    }
+
+    /// Opens a `.pt2` archive.
+    ///
+    /// # Errors
+    /// Those of [`Graph::open`] and [`new`](Self::new).
+    pub fn open(path: impl AsRef<Path>, device: Device, preprocess: Preprocess) -> Result<Self> {
+        Self::new(Graph::open(path)?, device, preprocess)
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The gates, attention and places that were found in it.
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// The device that it is on.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// With every picture by itself, whatever batch it comes in, as [`Network::one_by_one`](crate::network::Network::one_by_one).
+    pub fn one_by_one(self) -> Self {
+        Self { one_by_one: true, ..self }
+    }
+
+    /// With its numbers for the classes taken in this sense.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if it says nothing of classes, or for a softmax over one class.
+    pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
+        let Some(numbers) = self.numbers else {
+            let message = format!("{outputs} is of classes, and this network gives out none");
+            return Err(Error::argument("outputs", message));
+        };
+        outputs.check(numbers)?;
+        self.outputs = outputs;
+        Ok(self)
+    }
+
+    /// Everything that it gives out for pictures `[N, 3, H, W]`, normalised, in f32: a tensor for each of the graph's
+    /// [`outputs`](Graph::outputs), `None` for a constant or a number.
+    ///
+    /// # Errors
+    /// [`Error::Weights`], with its file's name, if it fails on them.
+    pub fn forward(&self, pictures: &Tensor) -> Result<Vec<Option<Tensor>>> {
+        let wanted = self.wanted();
+        let mut pass = self.pass(pictures)?;
+        let plan = self.plan(&wanted, &[]);
+        tch::no_grad(|| pass.run(&plan, &mut |_, _| Ok(()))).map_err(|error| self.wrong(error))?;
+        let outputs = self.graph.outputs.iter().map(|output| output.value.and_then(|value| pass.tensor(value)));
+        outputs.map(|tensor| tensor.map(|tensor| Ok(tensor.f_to_kind(Kind::Float)?)).transpose()).collect()
+    }
+
+    /// The values that it gives out.
+    fn wanted(&self) -> Vec<Value> {
+        self.graph.outputs.iter().filter_map(|output| output.value).collect()
+    }
+
+    fn plan(&self, wanted: &[Value], given: &[Value]) -> Plan {
+        Plan::new(&self.graph, &self.roots, wanted, given)
+    }
+
+    /// A run for pictures, not yet begun.
+    fn pass(&self, pictures: &Tensor) -> Result<Pass<'_>> {
+        let input = self.graph.inputs[0].value;
+        Ok(Pass::of(self, [(input, pictures.f_to_device(self.device)?.f_to_kind(self.kind)?)]))
+    }
+
+    /// Runs a grey picture, and finds what the graph is made of by the shapes that it has then.
+    fn first_run(&mut self) -> Result<()> {
+        let size = self.preprocess.network_size(ImageSize::new(1, 1));
+        let batch = self.batch().unwrap_or(1);
+        let grey = Tensor::f_zeros([batch, 3, size.height.into(), size.width.into()], (Kind::Float, self.device))?;
+        let mut shapes: Vec<Option<Vec<i64>>> = vec![None; self.graph.values.len()];
+        for weight in &self.graph.weights {
+            shapes[weight.value.index()] = Some(weight.tensor.shape().to_vec());
+        }
+        shapes[self.graph.inputs[0].value.index()] = Some(grey.size());
+        let plan = self.plan(&self.wanted(), &[]);
+        let mut pass = self.pass(&grey)?;
+        let ran = tch::no_grad(|| {
+            pass.run(&plan, &mut |node, pass| {
+                for value in self.graph.nodes[node].makes() {
+                    shapes[value.index()] = pass.tensor(value).map(Tensor::size);
+                }
+                Ok(())
+            })
+        });
+        ran.map_err(|error| self.wrong(error))?;
+        let find = Find::new(&self.graph, &shapes);
+        let found = find.all();
+        let classes = found.classes.as_ref();
+        let (numbers, outputs) =
+            (classes.map(|classes| classes.numbers), classes.map(|classes| classes.outputs).unwrap_or_default());
+        drop(pass);
+        (self.found, self.numbers, self.outputs) = (found, numbers, outputs);
+        Ok(())
+    }
+
+    /// The only number of pictures that it takes at once, if there is one.
+    fn batch(&self) -> Option<i64> {
+        let sides = self.graph.about(self.graph.inputs[0].value).sides.as_ref()?;
+        sides.first().filter(|side| side.free.is_none()).map(|side| side.example)
+    }
+
+    /// Whether a tensor lies in the network's numbers.
+    fn is_weight(&self, tensor: &Tensor) -> bool {
+        let at = tensor.data_ptr().addr();
+        self.weights.iter().flatten().any(|held| match held {
+            Held::Tensor(weight) => {
+                let start = weight.data_ptr().addr();
+                (start..start + weight.numel() * weight.kind().elt_size_in_bytes()).contains(&at)
+            }
+            _ => false,
+        })
+    }
+
+    fn wrong(&self, error: impl ToString) -> Error {
+        Error::weights(self.graph.file(), error)
+    }
+}

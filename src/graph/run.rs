@@ -1,0 +1,163 @@
+//! Running a graph, or the part of it that some values are made by.
+
+use cbam_core::graph::{Graph, Value};
+use tch::{Device, Tensor};
+
+use super::GraphNetwork;
+use super::given::{Given, Held, Values};
+use crate::{Error, Result};
+
+/// The operations that have to run for some values, in their order.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    steps: Vec<Step>,
+}
+
+/// An operation by its place in the graph.
+#[derive(Debug, Clone)]
+struct Step {
+    node: usize,
+    /// What nobody takes after it.
+    last: Vec<Value>,
+}
+
+/// One run of a graph.
+pub(super) struct Pass<'n> {
+    network: &'n GraphNetwork,
+    held: Vec<Option<Held>>,
+}
+
+impl Plan {
+    /// What makes the values that are `wanted`, where those that are `given` are there already.
+    pub(super) fn new(graph: &Graph, roots: &[Value], wanted: &[Value], given: &[Value]) -> Self {
+        let mut needed = vec![false; graph.values.len()];
+        // Who shares elements with something that is needed, so that writing into it counts.
+        let mut written = vec![false; graph.values.len()];
+        let need = |value: Value, needed: &mut Vec<bool>, written: &mut Vec<bool>| {
+            needed[value.index()] = true;
+            written[roots[value.index()].index()] = true;
+        };
+        for value in wanted {
+            need(*value, &mut needed, &mut written);
+        }
+        let mut nodes = Vec::new();
+        for (place, node) in graph.nodes.iter().enumerate().rev() {
+            let is_given = node.makes().any(|value| given.contains(&value));
+            let makes = node.makes().any(|value| needed[value.index()]);
+            let writes = || node.writes() && node.takes().next().is_some_and(|to| written[roots[to.index()].index()]);
+            if is_given || !makes && !writes() {
+                continue;
+            }
+            node.takes().for_each(|value| need(value, &mut needed, &mut written));
+            nodes.push(place);
+        }
+        nodes.reverse();
+        let mut seen = vec![false; graph.values.len()];
+        for value in wanted {
+            seen[value.index()] = true;
+        }
+        let mut steps: Vec<Step> = Vec::with_capacity(nodes.len());
+        for &node in nodes.iter().rev() {
+            let mut last = Vec::new();
+            // What a node makes and nobody takes goes at once.
+            for value in graph.nodes[node].makes().chain(graph.nodes[node].takes()) {
+                if !std::mem::replace(&mut seen[value.index()], true) {
+                    last.push(value);
+                }
+            }
+            steps.push(Step { node, last });
+        }
+        steps.reverse();
+        Self { steps }
+    }
+
+    /// Whether what runs looks at the picture that is given, beyond its size.
+    pub(super) fn sees_pixels(&self, graph: &Graph) -> bool {
+        let nodes = self.steps.iter().map(|step| &graph.nodes[step.node]);
+        let given = |value: Value| graph.inputs.iter().any(|input| input.value == value);
+        nodes.filter(|node| !node.kind().starts_with("aten.sym_")).any(|node| node.takes().any(given))
+    }
+}
+
+impl<'n> Pass<'n> {
+    /// A run in which only these values are there, beside the weights.
+    pub(super) fn of(network: &'n GraphNetwork, given: impl IntoIterator<Item = (Value, Tensor)>) -> Self {
+        let mut held: Vec<Option<Held>> = std::iter::repeat_with(|| None).take(network.graph.values.len()).collect();
+        for (value, tensor) in given {
+            held[value.index()] = Some(Held::Tensor(tensor));
+        }
+        Self { network, held }
+    }
+
+    /// Runs a plan; `watch` is shown every node behind its run, while what it takes and makes is there.
+    pub(super) fn run(&mut self, plan: &Plan, watch: &mut dyn FnMut(usize, &Self) -> Result<()>) -> Result<()> {
+        for step in &plan.steps {
+            let node = &self.network.graph.nodes[step.node];
+            let (operation, writes) = self.network.operations[step.node];
+            let given = Given { node, values: &*self };
+            let mut made = operation(&given).map_err(|error| at_node(error, node))?;
+            if writes {
+                let to = node.takes().next().and_then(|to| self.tensor(to));
+                let (Some(to), Some(Held::Tensor(result))) = (to, made.first()) else {
+                    return Err(Error::network(node, "writes into something that is no tensor"));
+                };
+                if self.network.is_weight(to) {
+                    return Err(Error::network(node, "writes into the network's weights, which is not run"));
+                }
+                let mut to = to.shallow_clone();
+                to.copy_(result);
+                made = vec![Held::Tensor(to)];
+            }
+            if made.len() < node.outputs.len() {
+                let (made, outputs) = (made.len(), node.outputs.len());
+                return Err(Error::network(node, format!("makes {made} results where {outputs} are taken")));
+            }
+            for (value, held) in node.outputs.iter().zip(made) {
+                if let Some(value) = value {
+                    self.held[value.index()] = Some(held);
+                }
+            }
+            watch(step.node, self)?;
+            for value in &step.last {
+                self.held[value.index()] = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// A tensor that is there.
+    pub(super) fn tensor(&self, value: Value) -> Option<&Tensor> {
+        match self.held(value) {
+            Some(Held::Tensor(tensor)) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// Puts another tensor in the place of one.
+    pub(super) fn put(&mut self, value: Value, tensor: Tensor) {
+        self.held[value.index()] = Some(Held::Tensor(tensor));
+    }
+
+    /// What a node is given.
+    pub(super) fn given(&self, node: usize) -> Given<'_> {
+        Given { node: &self.network.graph.nodes[node], values: self }
+    }
+}
+
+impl Values for Pass<'_> {
+    fn held(&self, value: Value) -> Option<&Held> {
+        self.held[value.index()].as_ref().or_else(|| self.network.weights[value.index()].as_ref())
+    }
+
+    fn device(&self) -> Device {
+        self.network.device
+    }
+}
+
+/// An error of libtorch's with the operation that it is of.
+fn at_node(error: Error, node: &cbam_core::graph::Node) -> Error {
+    match error {
+        Error::Torch { message } => Error::network(node, message.lines().next().unwrap_or_default()),
+        other => other,
+    }
+}

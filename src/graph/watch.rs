@@ -1,0 +1,198 @@
+//! What a graph shows of itself while it runs: its gates, and the attention of its patches.
+
+use std::collections::HashMap;
+
+use cbam_core::graph::{FoundAttention, GateKind, Value, WeightsOf};
+use cbam_core::network::patch_index;
+use ndarray::{Array1, Array2, Array4, Axis, Ix2, Ix4};
+use tch::{Kind, Tensor};
+
+use super::GraphNetwork;
+use super::operators::attention_weights;
+use super::run::Pass;
+use crate::Result;
+use crate::host::to_host;
+use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout, rollout_received};
+
+/// What is read while a graph runs.
+pub(super) struct Watch<'n> {
+    network: &'n GraphNetwork,
+    /// The gates' values by the nodes that make them.
+    gates: HashMap<usize, Vec<Value>>,
+    /// The attentions by the nodes at which their weights can be had; none of them if nobody asks for attention.
+    attention: HashMap<usize, usize>,
+    values: HashMap<Value, Array4<f32>>,
+    weights: HashMap<usize, Tensor>,
+}
+
+impl<'n> Watch<'n> {
+    /// Of the gates, and of attention if it is wanted.
+    pub(super) fn new(network: &'n GraphNetwork, attention: bool) -> Self {
+        let makers = network.graph.makers();
+        let maker = |value: Value| makers[value.index()];
+        let mut gates: HashMap<usize, Vec<Value>> = HashMap::new();
+        for value in network.found.gates.iter().flat_map(|gate| &gate.values) {
+            if let Some(node) = maker(*value) {
+                gates.entry(node).or_default().push(*value);
+            }
+        }
+        let at = |of: &FoundAttention| match of.weights {
+            WeightsOf::Node(node) => Some(node),
+            WeightsOf::Value(value) => maker(value),
+        };
+        let found = network.found.attention.iter().enumerate().filter(|_| attention);
+        let attention = found.filter_map(|(place, of)| Some((at(of)?, place))).collect();
+        Self { network, gates, attention, values: HashMap::new(), weights: HashMap::new() }
+    }
+
+    /// The values beside the outputs that have to be made.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = Value> + '_ {
+        let nodes = self.gates.keys().chain(self.attention.keys());
+        nodes.filter_map(|node| self.network.graph.nodes[*node].makes().next())
+    }
+
+    /// Reads what a node has made.
+    pub(super) fn see(&mut self, node: usize, pass: &Pass<'_>) -> Result<()> {
+        for value in self.gates.get(&node).into_iter().flatten() {
+            if let Some(tensor) = pass.tensor(*value) {
+                self.values.insert(*value, to_host::<Ix4>(tensor)?);
+            }
+        }
+        let Some(place) = self.attention.get(&node) else { return Ok(()) };
+        let of = &self.network.found.attention[*place];
+        let weights = match of.weights {
+            WeightsOf::Node(node) => Some(attention_weights(&pass.given(node))?),
+            WeightsOf::Value(value) => pass.tensor(value).map(Tensor::shallow_clone),
+        };
+        if let Some(weights) = weights {
+            let tokens = weights.size().last().copied().unwrap_or(0);
+            let weights = weights.f_detach()?.f_reshape([-1, of.heads, tokens, tokens])?.f_to_kind(Kind::Float)?;
+            self.weights.insert(*place, weights);
+        }
+        Ok(())
+    }
+
+    /// What was seen of each picture, whose points are these.
+    pub(super) fn readouts(&self, points: &[Vec<[f32; 2]>]) -> Result<Vec<Readout>> {
+        let mut readouts = vec![Readout::default(); points.len()];
+        for gate in &self.network.found.gates {
+            let values: Vec<_> = gate.values.iter().filter_map(|value| self.values.get(value)).collect();
+            for (picture, readout) in readouts.iter_mut().enumerate() {
+                readout.gates.extend(gate_readout(&gate.name, gate.kind, &values, picture));
+            }
+        }
+        let main = self.network.main_attention();
+        let found = || self.network.found.attention.iter().enumerate();
+        // The main one stands for all, so it is the first.
+        for (place, of) in
+            found().filter(|(place, _)| Some(*place) == main).chain(found().filter(|(place, _)| Some(*place) != main))
+        {
+            let Some(weights) = self.weights.get(&place) else { continue };
+            for (picture, readout) in readouts.iter_mut().enumerate() {
+                let points = if Some(place) == main { &points[picture][..] } else { &[] };
+                readout.patches.push(patch_readout(of, &weights.f_get(picture as i64)?, points)?);
+            }
+        }
+        for (picture, readout) in readouts.iter_mut().enumerate() {
+            readout.rollout = self.rolled_out(picture)?;
+        }
+        Ok(readouts)
+    }
+
+    /// Attention rollout over the attentions of the main one's tokens, if there are several.
+    fn rolled_out(&self, picture: usize) -> Result<Option<Array2<f32>>> {
+        let Some(main) = self.network.main_attention() else { return Ok(None) };
+        let main = &self.network.found.attention[main];
+        let of_tokens = |of: &FoundAttention| (of.grid, of.before, of.after) == (main.grid, main.before, main.after);
+        let mut layers = Vec::new();
+        for (place, _) in self.network.found.attention.iter().enumerate().filter(|(_, of)| of_tokens(of)) {
+            let Some(weights) = self.weights.get(&place) else { return Ok(None) };
+            layers.push(to_host::<ndarray::Ix3>(&weights.f_get(picture as i64)?)?);
+        }
+        if layers.len() < 2 {
+            return Ok(None);
+        }
+        let grid = main.grid.map(|side| side as usize);
+        let tokens = layers[0].len_of(Axis(1));
+        let in_line = main.before + main.after > 0;
+        let of = |weights| RolloutLayer { weights, grid: if in_line { [1, tokens] } else { grid } };
+        let layers: Vec<_> = layers.iter().map(|layer| of(layer.view())).collect();
+        if !in_line {
+            return Ok(Some(rollout_received(&layers)?));
+        }
+        // What the first token, a class token, has of each patch in the end; without one before the patches, what all have.
+        let passed = rollout(&layers)?;
+        let row = if main.before > 0 {
+            passed.row(0).to_owned()
+        } else {
+            passed.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(tokens))
+        };
+        let first = main.before as usize;
+        let patches = row.slice(ndarray::s![first..first + grid[0] * grid[1]]).mapv(|share| share * tokens as f32);
+        Ok(patches.into_shape_with_order(grid).ok())
+    }
+}
+
+impl GraphNetwork {
+    /// The attention that stands for all: the last of those on the finest grid.
+    pub(super) fn main_attention(&self) -> Option<usize> {
+        let patches = |of: &FoundAttention| of.grid[0] * of.grid[1];
+        let all = self.found.attention.iter().enumerate();
+        all.max_by_key(|(place, of)| (patches(of), *place)).map(|(place, _)| place)
+    }
+}
+
+/// What a gate shows of a picture of its batch.
+fn gate_readout(name: &str, kind: GateKind, values: &[&Array4<f32>], picture: usize) -> Option<GateReadout> {
+    let values: Vec<_> = values.iter().map(|values| values.index_axis(Axis(0), picture)).collect();
+    let first = values.first()?;
+    let over_places = || first.mean_axis(Axis(2))?.mean_axis(Axis(1));
+    let over_channels = || first.mean_axis(Axis(0));
+    let mut readout =
+        GateReadout { stage: name.to_owned(), channel: Array1::zeros(0), spatial: None, coordinate: None };
+    match kind {
+        GateKind::Channel => readout.channel = over_places()?,
+        GateKind::Spatial => readout.spatial = Some(over_channels()?),
+        GateKind::Full => {
+            readout.channel = over_places()?;
+            readout.spatial = Some(over_channels()?);
+        }
+        GateKind::Coordinate => {
+            // Rows times columns, as the features see them, channel by channel.
+            let product = match &values[..] {
+                [one] => one.to_owned(),
+                [a, b, ..] => {
+                    let sides = [a.shape()[1].max(b.shape()[1]), a.shape()[2].max(b.shape()[2])];
+                    let shape = (a.shape()[0], sides[0], sides[1]);
+                    &a.broadcast(shape)? * &b.broadcast(shape)?
+                }
+                [] => return None,
+            };
+            readout.coordinate = Some(product.mean_axis(Axis(0))?);
+        }
+    }
+    Some(readout)
+}
+
+/// What an attention `[heads, T, T]` shows of a picture.
+fn patch_readout(of: &FoundAttention, weights: &Tensor, points: &[[f32; 2]]) -> Result<PatchReadout> {
+    let ([rows, columns], tokens) = (of.grid, weights.size()[2]);
+    let (first, patches) = (of.before, rows * columns);
+    let keys = weights.f_narrow(2, first, patches)?;
+    let queries = keys.f_narrow(1, first, patches)?;
+    let on_grid =
+        |shares: &Tensor| -> Result<Tensor> { Ok(shares.f_mul_scalar(tokens as f64)?.f_reshape([-1, rows, columns])?) };
+    let received = to_host(&on_grid(&queries.f_mean_dim(1_i64, false, Kind::Float)?)?)?;
+    let class_token = if first > 0 { Some(to_host(&on_grid(&keys.f_select(1, 0)?)?)?) } else { None };
+    let row = |query: &[f32; 2]| -> Result<QueryRow> {
+        let index = patch_index(*query, of.grid.map(|side| side as usize))? as i64;
+        let shares = queries.f_select(1, index)?.f_mean_dim(0_i64, false, Kind::Float)?;
+        Ok(QueryRow { query: *query, weights: to_host::<Ix2>(&on_grid(&shares)?.f_squeeze_dim(0)?)? })
+    };
+    Ok(PatchReadout {
+        stage: of.name.clone(),
+        received,
+        class_token,
+        rows: points.iter().map(row).collect::<Result<_>>()?,
+    })
+}

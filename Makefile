@@ -14,7 +14,7 @@ libtorch_needed := libtorch
 endif
 
 .PHONY: cargo-deny cargo-fuzz fuzz asan help run build light test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
-	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints odd-pictures
+	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints any-network odd-pictures
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -99,6 +99,10 @@ evaluation: build models ## Every table of docs/EVALUATION.md; IMAGES and TRUTH 
 
 foreign-checkpoints: .venv ## Checkpoints of other people's layouts, by their own code, for the ignored tests
 	.venv/bin/python tests/golden/layouts/gen.py --write target/foreign
+
+any-network: $(libtorch_needed) .venv ## Compare over 270 networks with PyTorch, by their graphs; resumable; NETWORKS="--only own torchvision/resnet18"
+	$(CARGO) build --release --example graph_answers
+	.venv/bin/python scripts/any_network.py --answers "$(TARGET)/release/examples/graph_answers" $(NETWORKS)
 
 check-checkpoints: build .venv ## Compare over 130 checkpoints of other people's code with PyTorch, logits and gates; CHECK="--only cbam"
 	.venv/bin/python scripts/check_checkpoints.py --bin "$(TARGET)/release" $(CHECK)

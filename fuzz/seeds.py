@@ -188,6 +188,60 @@ def torch():
                 yield "records-" + path.name, b"\1" + records(zipfile.ZipFile(io.BytesIO(data)))
 
 
+def program():
+    """A convolution, a gate, a pool and classes, as torch.export writes them; with a part of a graph within the graph."""
+    def tensor(name):
+        return {"as_tensor": {"name": name}}
+
+    def node(target, made, *inputs, path="cbam.sa"):
+        stack = f"L__self__,,net.Net;L__self___x,{path},torch.nn.modules.activation.Sigmoid"
+        return {"target": f"torch.ops.{target}", "inputs": [{"name": name, "arg": arg, "kind": 1} for name, arg in inputs],
+                "outputs": [tensor(made)], "metadata": {"nn_module_stack": stack, "stack_trace": 'File "net.py", line 3, in f\n    x'}}
+
+    def meta(*sides):
+        side = [{"as_int": side} if isinstance(side, int) else {"as_expr": {"expr_str": side, "hint": {"as_int": 4}}} for side in sides]
+        return {"dtype": 7, "sizes": side, "strides": [{"as_int": 1}] * len(side), "storage_offset": {"as_int": 0}}
+
+    inner = {"inputs": [tensor("a")], "outputs": [tensor("b")], "nodes": [node("aten.mul_.Tensor", "b", ("self", tensor("a")), ("other", {"as_float": "Infinity"}))],
+             "tensor_values": {}}
+    nodes = [node("aten.conv2d.default", "y", ("input", tensor("x")), ("weight", tensor("w")), ("padding", {"as_ints": [1, 1]})),
+             node("aten.relu_.default", "r", ("self", tensor("y"))),
+             node("aten.mean.dim", "m", ("self", tensor("r")), ("dim", {"as_ints": [1]}), ("keepdim", {"as_bool": True})),
+             node("aten.sigmoid.default", "s", ("self", tensor("m"))), node("aten.mul.Tensor", "z", ("self", tensor("r")), ("other", tensor("s"))),
+             {**node("higher_order.wrap_with_set_grad_enabled", "n"), "inputs": [
+                 {"name": "", "arg": {"as_bool": False}}, {"name": "", "arg": {"as_graph": {"name": "g", "graph": inner}}}, {"name": "", "arg": tensor("z")}]},
+             node("aten.scaled_dot_product_attention.default", "t", ("query", tensor("n")), ("key", tensor("n")), ("value", tensor("n"))),
+             node("aten.mean.dim", "o", ("self", tensor("t")), ("dim", {"as_ints": [2, 3]}))]
+    free = "Mul(Integer(2), Symbol('s1', positive=True))"
+    values = {"x": meta(1, 3, free, 4), "w": meta(2, 3, 1, 1), "y": meta(1, 2, 4, 4), "r": meta(1, 2, 4, 4), "m": meta(1, 1, 4, 4),
+              "s": meta(1, 1, 4, 4), "z": meta(1, 2, 4, 4), "b": meta(1, 2, 4, 4), "t": meta(1, 2, 4, 4), "o": meta(1, 2)}
+    specs = [{"parameter": {"arg": {"name": "w"}, "parameter_name": "conv.weight"}}, {"user_input": {"arg": tensor("x")}}]
+    out = '[1, {"type": "builtins.dict", "context": "[\\"out\\"]", "children_spec": [{"type": null, "context": null, "children_spec": []}]}]'
+    return json.dumps({"graph_module": {
+        "graph": {"inputs": [tensor("w"), tensor("x")], "outputs": [tensor("o")], "nodes": nodes, "tensor_values": values},
+        "signature": {"input_specs": specs, "output_specs": [{"user_output": {"arg": tensor("o")}}]},
+        "module_call_graph": [{"fqn": "", "signature": {"out_spec": out}}]},
+        "range_constraints": {"s1": {"min_val": 2, "max_val": 64}}, "schema_version": {"major": 8, "minor": 17}, "torch_version": "2.11.0"})
+
+
+def graph():
+    weights = {"config": {"conv.weight": {"path_name": "weight_0", "use_pickle": False, "tensor_meta": {
+        "dtype": 7, "sizes": [{"as_int": side} for side in (2, 3, 1, 1)], "strides": [{"as_int": stride} for stride in (3, 1, 1, 1)],
+        "storage_offset": {"as_int": 0}}}}}
+    new = {"net/archive_format": b"pt2", "net/models/model.json": program().encode(), "net/data/weights/weight_0": bytes(24),
+           "net/data/weights/model_weights_config.json": json.dumps(weights).encode(),
+           "net/data/constants/model_constants_config.json": b'{"config": {}}'}
+    old = {"serialized_exported_program.json": program().encode(),
+           "serialized_state_dict.pt": min((path.read_bytes() for path in (TESTS / "golden").rglob("*.pt") if path.suffix == ".pt"), key=len)}
+    for name, entries in ("new", new), ("old", old):
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as out:
+            for path, content in entries.items():
+                out.writestr(path, content)
+        yield name, b"\0" + archive.getvalue()
+        yield "records-" + name, b"\1" + records(zipfile.ZipFile(archive))
+
+
 def safetensors():
     paths = [path for folder in ("golden", "regressions") for path in sorted((TESTS / folder).rglob("*.safetensors"))]
     for path in paths:
@@ -259,8 +313,8 @@ def words():
         yield f"{place}", word.encode()
 
 
-TARGETS = {"files": files, "jpeg": jpegs, "network": network, "pictures": pictures, "png": pngs, "safetensors": safetensors, "tiff": tiffs,
-           "torch": torch, "truth": truth, "words": words}
+TARGETS = {"files": files, "graph": graph, "jpeg": jpegs, "network": network, "pictures": pictures, "png": pngs, "safetensors": safetensors,
+           "tiff": tiffs, "torch": torch, "truth": truth, "words": words}
 
 
 def main(folder):

@@ -100,14 +100,16 @@ class Conv(nn.Sequential):
 class Own(nn.Module):
     """A small CNN with attention where `place` says."""
 
-    def __init__(self, place, make=Cbam, act=nn.ReLU):
+    def __init__(self, place, make=Cbam, act=nn.ReLU, width=16):
         super().__init__()
-        self.stem, self.layer1, self.layer2 = Conv(3, 16, 2, act), Conv(16, 32, 2, act), Conv(32, 64, 2, act)
-        self.layer3, self.layer4 = Conv(64, 64, 2, act), Conv(64, 96, 2, act)
-        widths = {"stem": 16, "layer1": 32, "layer2": 64, "layer3": 64, "layer4": 96}
+        widths = dict(zip(["stem", "layer1", "layer2", "layer3", "layer4"], [width, 2 * width, 4 * width, 4 * width, 6 * width]))
+        before = 3
+        for name, channels in widths.items():
+            setattr(self, name, Conv(before, channels, 2, act))
+            before = channels
         self.places = place
         self.attention = nn.ModuleDict({at: make(widths[at]) for at in place})
-        self.fc = nn.Linear(96, 10)
+        self.fc = nn.Linear(before, 10)
 
     def forward(self, x):
         for name in ["stem", "layer1", "layer2", "layer3", "layer4"]:
@@ -134,12 +136,13 @@ class ResidualBlock(nn.Module):
 
 
 class ResNetCbam(nn.Module):
-    def __init__(self, style):
+    def __init__(self, style, width=16):
         super().__init__()
-        self.stem = Conv(3, 16, 2)
-        self.layer1, self.layer2 = ResidualBlock(16, 16, 1, style), ResidualBlock(16, 32, 2, style)
-        self.layer3, self.layer4 = ResidualBlock(32, 64, 2, style), ResidualBlock(64, 64, 2, style)
-        self.avgpool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(64, 10)
+        w = width
+        self.stem = Conv(3, w, 2)
+        self.layer1, self.layer2 = ResidualBlock(w, w, 1, style), ResidualBlock(w, 2 * w, 2, style)
+        self.layer3, self.layer4 = ResidualBlock(2 * w, 4 * w, 2, style), ResidualBlock(4 * w, 4 * w, 2, style)
+        self.avgpool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(4 * w, 10)
 
     def forward(self, x):
         x = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(x)))))
@@ -167,12 +170,13 @@ class UNet(nn.Module):
 class Neck(nn.Module):
     """A detector's neck: SiLU beside gates, and several outputs."""
 
-    def __init__(self):
+    def __init__(self, width=64):
         super().__init__()
-        self.stem = nn.Sequential(Conv(3, 16, 2, nn.SiLU), Conv(16, 32, 2, nn.SiLU), Conv(32, 64, 2, nn.SiLU))
-        self.p4, self.p5 = Conv(64, 64, 2, nn.SiLU), Conv(64, 64, 2, nn.SiLU)
-        self.cbam4, self.cbam5 = Cbam(64), Cbam(64)
-        self.out4, self.out5 = nn.Conv2d(64, 18, 1), nn.Conv2d(64, 18, 1)
+        w = width
+        self.stem = nn.Sequential(Conv(3, w // 4, 2, nn.SiLU), Conv(w // 4, w // 2, 2, nn.SiLU), Conv(w // 2, w, 2, nn.SiLU))
+        self.p4, self.p5 = Conv(w, w, 2, nn.SiLU), Conv(w, w, 2, nn.SiLU)
+        self.cbam4, self.cbam5 = Cbam(w), Cbam(w)
+        self.out4, self.out5 = nn.Conv2d(w, 18, 1), nn.Conv2d(w, 18, 1)
 
     def forward(self, x):
         p4 = self.p4(self.stem(x))

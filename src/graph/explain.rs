@@ -8,6 +8,7 @@ use super::GraphNetwork;
 use crate::classes::Outputs;
 use crate::explain::{Features, Slope, slope_of, tensor_scores};
 use crate::host::{to_host, to_tensor};
+use crate::network::Reference;
 use crate::{Error, Remedy, Result};
 
 impl GraphNetwork {
@@ -46,6 +47,15 @@ impl GraphNetwork {
         let size = pictures.size();
         let wrong = self.wrong(format!("fails on pictures {size:?}: {error}"));
         if error.to_string().contains("memory") { wrong } else { wrong.with_remedy(Remedy::Squares(None)) }
+    }
+
+    /// Its numbers for the classes, `[N, numbers]`, for the input of a reference, to be
+    /// [compared](crate::network::Reference::compare_only_logits).
+    ///
+    /// # Errors
+    /// [`Error::Weights`], with its file's name, if it fails on it or gives out no classes.
+    pub fn answer(&self, reference: &Reference) -> Result<Array2<f32>> {
+        Features::logits(self, reference.input().view())
     }
 
     fn of_classes(&self) -> Result<Value> {

@@ -1,6 +1,6 @@
 //! The network as [`Model`]: what it says of itself, how it takes pictures, how it looks at them.
 
-use cbam_core::graph::{GateKind, Graph, Side};
+use cbam_core::graph::{Graph, Side};
 use tch::{Device, Tensor};
 
 use super::GraphNetwork;
@@ -9,10 +9,11 @@ use crate::Result;
 use crate::classes::{Outputs, usual_labels};
 use crate::explain::Features;
 use crate::host::to_host;
-use crate::maps::{MapName, Method, Readout};
+use crate::maps::{MapName, Readout};
 use crate::model::{Description, Look, Model, Question, explain_looks};
 use crate::network::normalised;
-use crate::photo::{ImageSize, Preprocess, Resampled};
+use crate::photo::{FixedSize, ImageSize, Preprocess, Resampled};
+use crate::weights::{Assumption, Otherwise};
 
 /// How a graph takes pictures: as it is asked, as far as its sides allow it.
 ///
@@ -34,8 +35,7 @@ pub(super) fn taken(graph: &Graph, asked: Preprocess) -> std::result::Result<Pre
         }
         _ => return fixed(height, width, asked),
     };
-    let multiple = u32::try_from(lcm(step, asked.multiple.into())).unwrap_or(u32::MAX);
-    let multiple = if step > 1 { u32::try_from(step).unwrap_or(multiple) } else { asked.multiple };
+    let multiple = if step > 1 { u32::try_from(step).unwrap_or(u32::MAX) } else { asked.multiple };
     let short = i64::from(asked.short_side).clamp(bounds.0, bounds.1);
     let same = height.free == width.free;
     let max_ratio =
@@ -43,15 +43,17 @@ pub(super) fn taken(graph: &Graph, asked: Preprocess) -> std::result::Result<Pre
     Ok(Preprocess { short_side: u32::try_from(short).unwrap_or(asked.short_side), multiple, max_ratio, ..asked })
 }
 
-/// Of a network of one size.
+/// Of a network of one size: the middle of a picture, or all of it squeezed where squares are asked for.
 fn fixed(height: &Side, width: &Side, asked: Preprocess) -> std::result::Result<Preprocess, String> {
-    if height.free.is_some() || width.free.is_some() || height.example != width.example {
-        let size = format!("{}x{}", width.example, height.example);
-        return Err(format!("takes pictures of {size} alone, and here one size means a square"));
-    }
-    let side =
-        u32::try_from(height.example).map_err(|_| format!("takes pictures of {} pixels a side", height.example))?;
-    Ok(Preprocess { short_side: side, multiple: 1, max_ratio: 1, ..asked })
+    let side = |side: &Side| match &side.free {
+        None => u32::try_from(side.example).ok().filter(|side| (1..=Preprocess::MAX_SHORT_SIDE).contains(side)),
+        Some(_) => None,
+    };
+    let (Some(width), Some(height)) = (side(width), side(height)) else {
+        return Err("takes pictures of which one side is free and the other is not, or is too long".to_owned());
+    };
+    let fixed = FixedSize { size: ImageSize::new(width, height), squeeze: asked.max_ratio == 1 };
+    Ok(Preprocess { short_side: width.min(height), fixed: Some(fixed), ..asked })
 }
 
 /// A free side's step, least and greatest length; `None` for a fixed one.
@@ -72,57 +74,51 @@ fn lcm(a: i64, b: i64) -> i64 {
 }
 
 impl GraphNetwork {
-    /// The maps that it can make, the one that it shows by itself first.
-    fn maps(&self) -> Vec<MapName> {
-        let mut maps = Vec::new();
-        let classes = self.numbers.is_some();
-        let of_kind =
-            |kinds: &'static [GateKind]| self.found.gates.iter().filter(move |gate| kinds.contains(&gate.kind));
-        let spatial = of_kind(&[GateKind::Spatial, GateKind::Full]);
-        let coordinate = of_kind(&[GateKind::Coordinate]);
-        if self.has_fused() {
-            maps.push(MapName::Fused);
-        } else if classes && self.found.default_place.is_some() {
-            maps.push(MapName::explain(Method::GradCam));
-        }
-        maps.extend(spatial.map(|gate| MapName::Spatial(Some(gate.name.clone()))));
-        maps.extend(coordinate.map(|gate| MapName::Coordinate(Some(gate.name.clone()))));
-        let main = self.main_attention();
-        let found = || self.found.attention.iter().enumerate();
-        let ordered = || {
-            found()
-                .filter(|(at, _)| Some(*at) == main)
-                .chain(found().filter(|(at, _)| Some(*at) != main))
-                .map(|(_, of)| of)
-        };
-        maps.extend(MapName::patches(ordered().map(|of| (of.name.as_str(), of.heads as usize))));
-        maps.extend(MapName::class_tokens(
-            ordered().filter(|of| of.before > 0).map(|of| (of.name.as_str(), of.heads as usize)),
-        ));
-        if let Some(main) = main.map(|main| &self.found.attention[main]) {
-            let alike = self
-                .found
-                .attention
-                .iter()
-                .filter(|of| (of.grid, of.before, of.after) == (main.grid, main.before, main.after));
-            maps.extend((alike.count() > 1).then_some(MapName::Rollout));
-        }
-        let channel = of_kind(&[GateKind::Channel, GateKind::Full]);
-        maps.extend(channel.map(|gate| MapName::Channel(gate.name.clone())));
-        let at_places = !self.found.places.is_empty();
-        for method in Method::ALL {
-            let can = if method.needs_class() { classes } else { true } && (at_places || !method.needs_stage());
-            if can && !maps.contains(&MapName::explain(method)) {
-                maps.push(MapName::explain(method));
+    /// What was assumed about it when it was opened, and what of it is left out; that how it takes pictures is assumed, the caller knows.
+    pub fn assumptions(&self) -> Vec<Assumption> {
+        let mut all = Vec::new();
+        if let (Some(classes), false) = (&self.found.classes, self.outputs_are_said) {
+            let name = &self.graph.outputs[classes.index].name;
+            let what = match (classes.numbers, self.outputs) {
+                (1, Outputs::Probabilities) => "the probability of class 1 (probabilities), class 0 has the rest",
+                (1, _) => "a score (sigmoid): class 1 is what it says, class 0 the rest",
+                (_, Outputs::Softmax) => "scores of classes of which one is right (softmax)",
+                (_, Outputs::Sigmoid) => "scores of classes each by itself (sigmoid)",
+                (_, Outputs::Probabilities) => "probabilities, shown as they are",
+            };
+            all.push(Assumption::new(
+                format!("{name} is taken for {what}: its graph ends in {}", classes.ends_in),
+                None,
+            ));
+            if classes.others {
+                all.push(Assumption::new(
+                    format!("{name} is taken for that of the classes, though others could be too"),
+                    None,
+                ));
             }
         }
-        maps
-    }
-
-    /// Whether there are a class activation, and attention for it to be laid over.
-    fn has_fused(&self) -> bool {
-        let gates = self.found.gates.iter().any(|gate| matches!(gate.kind, GateKind::Spatial | GateKind::Full));
-        self.numbers.is_some() && self.found.default_place.is_some() && (gates || !self.found.attention.is_empty())
+        if let Some(of) = self.found.attention.iter().find(|of| of.before + of.after > 0) {
+            let count = of.before + of.after;
+            let tokens = if count == 1 {
+                "token that is no patch (a class token, say) is"
+            } else {
+                "tokens that are no patches (class tokens, registers) are"
+            };
+            all.push(Assumption::new(
+                format!("{count} {tokens} left out of the maps of {} and its like", of.name),
+                None,
+            ));
+        }
+        if let [(first, why), rest @ ..] = &self.found.left_out[..] {
+            let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+            all.push(Assumption::new(format!("the attention of {first}{more} is not shown: {why}"), None));
+        }
+        if let Some(FixedSize { size, squeeze }) = self.preprocess.fixed {
+            let what = if squeeze { "each is squeezed to that" } else { "it sees the middle of each" };
+            let otherwise = (!squeeze).then_some(Otherwise::Squeeze);
+            all.push(Assumption::new(format!("it takes pictures of {size} alone, so {what}"), otherwise));
+        }
+        all
     }
 
     /// Pictures `[N, 3, H, W]`, normalised → one readout each: gates, attention, probabilities.
@@ -162,19 +158,16 @@ impl GraphNetwork {
 impl Model for GraphNetwork {
     fn describe(&self) -> Description {
         let numbers = Features::numbers(self);
-        let main = self.main_attention();
-        let found = || self.found.attention.iter().enumerate();
-        let ordered = found().filter(|(at, _)| Some(*at) == main).chain(found().filter(|(at, _)| Some(*at) != main));
         Description {
             preprocess: self.preprocess.clone(),
             numbers,
             outputs: self.outputs,
             labels: usual_labels(numbers),
-            maps: self.maps(),
+            maps: self.found.maps(),
             places: self.places(),
             default_place: self.default_place(),
             without_gradient: Vec::new(),
-            patch_stages: ordered.map(|(_, of)| of.name.clone()).collect(),
+            patch_stages: self.found.attention_in_order().map(|of| of.name.clone()).collect(),
         }
     }
 

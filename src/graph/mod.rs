@@ -51,6 +51,8 @@ pub struct GraphNetwork {
     /// The number of classes it gives out; `None` if it says nothing of classes.
     numbers: Option<i64>,
     outputs: Outputs,
+    /// Whether somebody said what its numbers for the classes are.
+    outputs_are_said: bool,
     one_by_one: bool,
     /// Height and width of the picture whose features were taken last.
     seen: Cell<[i64; 2]>,
@@ -99,6 +101,7 @@ impl GraphNetwork {
             found: Found::default(),
             numbers: None,
             outputs: Outputs::default(),
+            outputs_are_said: false,
             one_by_one: false,
             seen: Cell::new([0; 2]),
             graph,
@@ -145,7 +148,7 @@ impl GraphNetwork {
             return Err(Error::argument("outputs", message));
         };
         outputs.check(numbers)?;
-        self.outputs = outputs;
+        (self.outputs, self.outputs_are_said) = (outputs, true);
         Ok(self)
     }
 

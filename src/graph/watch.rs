@@ -81,15 +81,12 @@ impl<'n> Watch<'n> {
                 readout.gates.extend(gate_readout(&gate.name, gate.kind, &values, picture));
             }
         }
-        let main = self.network.main_attention();
-        let found = || self.network.found.attention.iter().enumerate();
-        // The main one stands for all, so it is the first.
-        for (place, of) in
-            found().filter(|(place, _)| Some(*place) == main).chain(found().filter(|(place, _)| Some(*place) != main))
-        {
-            let Some(weights) = self.weights.get(&place) else { continue };
+        let main = self.network.found.main_attention();
+        for of in self.network.found.attention_in_order() {
+            let place = self.network.found.attention.iter().position(|other| other == of);
+            let Some(weights) = place.and_then(|place| self.weights.get(&place)) else { continue };
             for (picture, readout) in readouts.iter_mut().enumerate() {
-                let points = if Some(place) == main { &points[picture][..] } else { &[] };
+                let points = if place == main { &points[picture][..] } else { &[] };
                 readout.patches.push(patch_readout(of, &weights.f_get(picture as i64)?, points)?);
             }
         }
@@ -101,11 +98,10 @@ impl<'n> Watch<'n> {
 
     /// Attention rollout over the attentions of the main one's tokens, if there are several.
     fn rolled_out(&self, picture: usize) -> Result<Option<Array2<f32>>> {
-        let Some(main) = self.network.main_attention() else { return Ok(None) };
+        let Some(main) = self.network.found.main_attention() else { return Ok(None) };
         let main = &self.network.found.attention[main];
-        let of_tokens = |of: &FoundAttention| (of.grid, of.before, of.after) == (main.grid, main.before, main.after);
         let mut layers = Vec::new();
-        for (place, _) in self.network.found.attention.iter().enumerate().filter(|(_, of)| of_tokens(of)) {
+        for place in self.network.found.rolled() {
             let Some(weights) = self.weights.get(&place) else { return Ok(None) };
             layers.push(to_host::<ndarray::Ix3>(&weights.f_get(picture as i64)?)?);
         }
@@ -130,15 +126,6 @@ impl<'n> Watch<'n> {
         let first = main.before as usize;
         let patches = row.slice(ndarray::s![first..first + grid[0] * grid[1]]).mapv(|share| share * tokens as f32);
         Ok(patches.into_shape_with_order(grid).ok())
-    }
-}
-
-impl GraphNetwork {
-    /// The attention that stands for all: the last of those on the finest grid.
-    pub(super) fn main_attention(&self) -> Option<usize> {
-        let patches = |of: &FoundAttention| of.grid[0] * of.grid[1];
-        let all = self.found.attention.iter().enumerate();
-        all.max_by_key(|(place, of)| (patches(of), *place)).map(|(place, _)| place)
     }
 }
 

@@ -96,7 +96,7 @@ fn localisation(network: &Network, banks: &[&Bank]) -> Result<Vec<MapScore>> {
             let masks = to_maps(&bank.targets.f_index_select(0, positions)?)?;
             for (readout, mask) in network.readouts(output)?.iter().zip(masks) {
                 let size = ImageSize { width: mask.ncols() as u32, height: mask.nrows() as u32 };
-                let geometry = Geometry { picture: size, network: size };
+                let geometry = Geometry::whole(size, size);
                 for (i, name) in readout.map_names().iter().enumerate() {
                     let map = readout.map(name, &geometry)?.resample(size, Resample::Bilinear)?;
                     let map = map.values();

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::{file, program};
 
 mod answers;
+mod graphs;
 mod maps;
 
 fn picture(name: &str) -> PathBuf {

@@ -9,6 +9,7 @@ mod deterministic;
 mod eval;
 mod explain;
 mod foreign;
+mod graph;
 mod kernels;
 mod maps;
 mod network;

@@ -126,7 +126,7 @@ fn several_patch_attentions_roll_out_on_the_grid_of_the_first() {
         let config = NetworkConfig { attention: attention.collect(), ..NetworkConfig::plain(Arch::EfficientNetLite0) };
         Network::new(config, Device::Cpu).unwrap()
     };
-    let geometry = |size| Geometry { picture: size, network: size };
+    let geometry = |size| Geometry::whole(size, size);
     let batch = Array4::from_shape_fn((2, 3, 64, 96), |(n, c, y, x)| ((n + c + y * x) % 7) as f32 / 7.0);
     for (blocks, rolls) in [
         (&[("stage4", 1), ("stage5", 1)][..], true),

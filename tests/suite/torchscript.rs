@@ -80,7 +80,7 @@ fn maps_and_classes_are_those_that_pytorch_gives() {
     let readouts = network.run(&expected["x"]).unwrap();
     let (gate, heads) = (array(&expected["gate"]), array(&expected["heads"]));
     let size = ImageSize::new(48, 32);
-    let geometry = Geometry { picture: size, network: size };
+    let geometry = Geometry::whole(size, size);
     for (i, readout) in readouts.iter().enumerate() {
         let map = |name: &str| readout.map(&name.parse().unwrap(), &geometry).unwrap().into_values();
         assert!(close(map("output:1").view(), gate.slice(ndarray::s![i, 0, .., ..])));

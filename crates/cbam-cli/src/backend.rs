@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use cbam_core::Result;
 use cbam_core::classes::Outputs;
 use cbam_core::device::{DeviceSpec, ForwardPrecision};
+use cbam_core::graph::Graph;
 use cbam_core::model::Model;
 use cbam_core::network::{Agreement, NetworkConfig, NetworkFile, Reference};
 use cbam_core::photo::Preprocess;
@@ -37,6 +38,13 @@ pub trait Backend: Sync {
     /// [`Error::Weights`](cbam_core::Error::Weights) if the file is none, or it fails.
     fn script(&self, script: &Script, how: &How) -> Result<(Box<dyn Model>, Vec<String>)>;
 
+    /// A network by its graph, and what was assumed about it, a line each.
+    ///
+    /// # Errors
+    /// [`Error::Weights`](cbam_core::Error::Weights) if it cannot be run; [`Error::Argument`](cbam_core::Error::Argument) for options
+    /// that do not go with it.
+    fn graph(&self, graph: Graph, how: &How, taken: &GraphTaken) -> Result<(Box<dyn Model>, Vec<String>)>;
+
     /// The network of a weights file against a reference, in each form that this build has.
     ///
     /// # Errors
@@ -49,6 +57,18 @@ pub trait Backend: Sync {
     /// As [`script`](Self::script); those of [`Reference::compare`].
     fn compare_script(&self, script: &Script, how: &How, reference: &Reference)
     -> Result<(Vec<Compared>, Vec<String>)>;
+
+    /// The logits of a network by its graph against a reference; and what was assumed about it.
+    ///
+    /// # Errors
+    /// As [`graph`](Self::graph); those of [`Reference::compare`].
+    fn compare_graph(
+        &self,
+        graph: Graph,
+        how: &How,
+        taken: &GraphTaken,
+        reference: &Reference,
+    ) -> Result<(Vec<Compared>, Vec<String>)>;
 }
 
 /// One form of a network, and how far its results are from a reference.
@@ -89,6 +109,15 @@ impl Taken {
     pub fn preprocess(&self, config: &NetworkConfig) -> Preprocess {
         self.input.apply(config.preprocess())
     }
+}
+
+/// How a network by its graph is taken, where that is not its own way.
+#[derive(Debug, Clone, Default)]
+pub struct GraphTaken {
+    /// The short side of pictures, in pixels, if it is said.
+    pub short_side: Option<u32>,
+    /// How it takes pictures, and what its numbers for the classes are.
+    pub taken: Taken,
 }
 
 /// What of a network's input is not as the network has it by itself.

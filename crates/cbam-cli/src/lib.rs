@@ -12,4 +12,4 @@ pub mod light;
 pub mod run;
 pub mod weights;
 
-pub use backend::{Backend, Compared, How, InputChange, Script, Taken};
+pub use backend::{Backend, Compared, GraphTaken, How, InputChange, Script, Taken};

@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use cbam_core::device::{DeviceSpec, ForwardPrecision};
+use cbam_core::graph::Graph;
 use cbam_core::model::Model;
 use cbam_core::network::{InferenceNetwork, NetworkFile, Reference};
 use cbam_core::{Error, Result};
 use clap::Command;
 
-use crate::backend::{Backend, Compared, How, Script, Taken};
+use crate::backend::{Backend, Compared, GraphTaken, How, Script, Taken};
 use crate::common::{Called, command, end, leave, manual, printed};
 
 /// Where what this build lacks is to be had.
@@ -58,6 +59,10 @@ impl Backend for Light {
         Err(no_script(script))
     }
 
+    fn graph(&self, graph: Graph, _: &How, _: &GraphTaken) -> Result<(Box<dyn Model>, Vec<String>)> {
+        Err(no_graph(&graph))
+    }
+
     fn compare(&self, file: NetworkFile, how: &How, taken: &Taken, reference: &Reference) -> Result<Vec<Compared>> {
         Ok(vec![("as it runs", reference.compare_inference(&Self::open(&file, how, taken)?)?)])
     }
@@ -65,6 +70,20 @@ impl Backend for Light {
     fn compare_script(&self, script: &Script, _: &How, _: &Reference) -> Result<(Vec<Compared>, Vec<String>)> {
         Err(no_script(script))
     }
+
+    fn compare_graph(
+        &self,
+        graph: Graph,
+        _: &How,
+        _: &GraphTaken,
+        _: &Reference,
+    ) -> Result<(Vec<Compared>, Vec<String>)> {
+        Err(no_graph(&graph))
+    }
+}
+
+fn no_graph(graph: &Graph) -> Error {
+    Error::weights(graph.file(), format!("a network's graph runs on libtorch, and this is the light build; {FULL}"))
 }
 
 fn no_script(script: &Script) -> Error {

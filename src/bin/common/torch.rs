@@ -3,14 +3,16 @@
 use std::num::NonZeroUsize;
 
 use cbam::device::{DeviceSpec, ForwardPrecision};
+use cbam::graph::{Graph, GraphNetwork};
 use cbam::model::Model;
 use cbam::network::{Inference, Network, NetworkFile, Reference};
+use cbam::photo::{ImageSize, Preprocess};
 use cbam::sys::{resolve, set_threads};
 use cbam::text::printable_path;
 use cbam::torchscript::{ScriptOptions, ScriptedNetwork};
 use cbam::{Error, Result};
 use cbam_cli::common::doubts::{options_for, remedies};
-use cbam_cli::{Backend, Compared, How, Script, Taken};
+use cbam_cli::{Backend, Compared, GraphTaken, How, Script, Taken};
 use tch::Device;
 
 /// Networks of the core where it has them, on a CPU in f32, and libtorch's for all else.
@@ -58,6 +60,11 @@ impl Backend for Torch {
         Ok((if how.deterministic { Box::new(network.one_by_one()) } else { Box::new(network) }, notes))
     }
 
+    fn graph(&self, graph: Graph, how: &How, taken: &GraphTaken) -> Result<(Box<dyn Model>, Vec<String>)> {
+        let (network, notes) = by_graph(graph, how, taken)?;
+        Ok((if how.deterministic { Box::new(network.one_by_one()) } else { Box::new(network) }, notes))
+    }
+
     fn compare(&self, file: NetworkFile, how: &How, taken: &Taken, reference: &Reference) -> Result<Vec<Compared>> {
         let by_libtorch = |network: &Network| -> Result<Compared> {
             Ok(("libtorch", reference.compare(&network.answer(reference)?)?))
@@ -80,6 +87,18 @@ impl Backend for Torch {
         let (network, notes) = scripted(script, how)?;
         let logits = network.answer(reference)?;
         Ok((vec![("TorchScript", reference.compare_only_logits(&logits)?)], notes))
+    }
+
+    fn compare_graph(
+        &self,
+        graph: Graph,
+        how: &How,
+        taken: &GraphTaken,
+        reference: &Reference,
+    ) -> Result<(Vec<Compared>, Vec<String>)> {
+        let (network, notes) = by_graph(graph, how, taken)?;
+        let logits = network.answer(reference)?;
+        Ok((vec![("graph", reference.compare_only_logits(&logits)?)], notes))
     }
 }
 
@@ -125,5 +144,39 @@ fn scripted(script: &Script, how: &How) -> Result<(ScriptedNetwork, Vec<String>)
     };
     let (path, say) = (printable_path(&script.path), options_for(""));
     let notes = network.assumptions().iter().map(|line| format!("{path}: {}", line.said_with(&say))).collect();
+    Ok((network, notes))
+}
+
+/// A network by its graph, and what was assumed about it.
+fn by_graph(graph: Graph, how: &How, taken: &GraphTaken) -> Result<(GraphNetwork, Vec<String>)> {
+    if how.precision != ForwardPrecision::F32 {
+        return Err(Error::argument("--precision", "does not go with a network's graph, which has its own"));
+    }
+    if !how.deterministic {
+        set_threads(how.threads);
+    }
+    let path = printable_path(graph.file()).to_string();
+    let usual = taken.taken.input.apply(Preprocess::imagenet());
+    let asked = Preprocess { short_side: taken.short_side.unwrap_or(usual.short_side), ..usual };
+    let network = GraphNetwork::new(graph, resolve(how.device)?, asked).map_err(|error| error.advised(&remedies))?;
+    let preprocess = network.describe().preprocess;
+    let step = if preprocess.fixed.is_some() { 1 } else { preprocess.multiple };
+    if let Some(side) = taken.short_side.filter(|side| side.abs_diff(preprocess.short_side) >= step) {
+        let size = preprocess.network_size(ImageSize::new(1, 1));
+        return Err(Error::argument(
+            "--size",
+            format!("{side} is no size that the network takes; the nearest is {size}"),
+        ));
+    }
+    let network = match taken.taken.outputs {
+        Some(outputs) => network.with_outputs(outputs)?,
+        None => network,
+    };
+    let say = options_for("");
+    let mut notes: Vec<String> =
+        network.assumptions().iter().map(|line| format!("{path}: {}", line.said_with(&say))).collect();
+    if taken.taken.input.mean.is_none() && taken.taken.input.std.is_none() {
+        notes.push(format!("{path}: pictures are taken to be normalised as for ImageNet (else --mean and --std)"));
+    }
     Ok((network, notes))
 }

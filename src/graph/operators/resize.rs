@@ -7,24 +7,10 @@ use super::{Made, Table, one};
 use crate::{Error, Result};
 
 pub(super) const TABLE: Table = &[
-    ("aten._upsample_bicubic2d_aa.default", |given| {
-        let (size, corners, h, w) = to_size(given)?;
-        one(given.tensor("self")?.f_internal_upsample_bicubic2d_aa(size, corners, h, w))
-    }),
-    ("aten._upsample_bicubic2d_aa.vec", |given| {
-        let (size, factors) =
-            (given.maybe_ints("output_size")?, given.maybe_floats("scale_factors")?.unwrap_or_default());
-        one(given.tensor("input")?.f_internal_upsample_bicubic2d_aa_vec(size.as_deref(), corners(given)?, factors))
-    }),
-    ("aten._upsample_bilinear2d_aa.default", |given| {
-        let (size, corners, h, w) = to_size(given)?;
-        one(given.tensor("self")?.f_internal_upsample_bilinear2d_aa(size, corners, h, w))
-    }),
-    ("aten._upsample_bilinear2d_aa.vec", |given| {
-        let (size, factors) =
-            (given.maybe_ints("output_size")?, given.maybe_floats("scale_factors")?.unwrap_or_default());
-        one(given.tensor("input")?.f_internal_upsample_bilinear2d_aa_vec(size.as_deref(), corners(given)?, factors))
-    }),
+    ("aten._upsample_bicubic2d_aa.default", bicubic_aa),
+    ("aten._upsample_bicubic2d_aa.vec", bicubic_aa),
+    ("aten._upsample_bilinear2d_aa.default", bilinear_aa),
+    ("aten._upsample_bilinear2d_aa.vec", bilinear_aa),
     ("aten.channel_shuffle.default", |given| one(given.tensor("self")?.f_channel_shuffle(given.int("groups")?))),
     ("aten.col2im.default", |given| {
         let (size, kernel) = (given.ints("output_size")?, given.ints("kernel_size")?);
@@ -50,45 +36,68 @@ pub(super) const TABLE: Table = &[
     }),
     ("aten.reflection_pad2d.default", |given| one(given.tensor("self")?.f_reflection_pad2d(given.ints("padding")?))),
     ("aten.replication_pad2d.default", |given| one(given.tensor("self")?.f_replication_pad2d(given.ints("padding")?))),
-    ("aten.upsample_bicubic2d.default", |given| {
-        let (size, corners, h, w) = to_size(given)?;
-        one(given.tensor("self")?.f_upsample_bicubic2d(size, corners, h, w))
-    }),
-    ("aten.upsample_bicubic2d.vec", |given| {
-        let (size, factors) =
-            (given.maybe_ints("output_size")?, given.maybe_floats("scale_factors")?.unwrap_or_default());
-        one(given.tensor("input")?.f_upsample_bicubic2d_vec(size.as_deref(), corners(given)?, factors))
-    }),
-    ("aten.upsample_bilinear2d.default", |given| {
-        let (size, corners, h, w) = to_size(given)?;
-        one(given.tensor("self")?.f_upsample_bilinear2d(size, corners, h, w))
-    }),
-    ("aten.upsample_bilinear2d.vec", |given| {
-        let (size, factors) =
-            (given.maybe_ints("output_size")?, given.maybe_floats("scale_factors")?.unwrap_or_default());
-        one(given.tensor("input")?.f_upsample_bilinear2d_vec(size.as_deref(), corners(given)?, factors))
-    }),
-    ("aten.upsample_nearest2d.default", |given| {
-        let (size, _, h, w) = to_size(given)?;
-        one(given.tensor("self")?.f_upsample_nearest2d(size, h, w))
-    }),
-    ("aten.upsample_nearest2d.vec", |given| {
-        let (size, factors) =
-            (given.maybe_ints("output_size")?, given.maybe_floats("scale_factors")?.unwrap_or_default());
-        one(given.tensor("input")?.f_upsample_nearest2d_vec(size.as_deref(), factors))
-    }),
+    ("aten.upsample_bicubic2d.default", bicubic),
+    ("aten.upsample_bicubic2d.vec", bicubic),
+    ("aten.upsample_bilinear2d.default", bilinear),
+    ("aten.upsample_bilinear2d.vec", bilinear),
+    ("aten.upsample_nearest2d.default", nearest),
+    ("aten.upsample_nearest2d.vec", nearest),
 ];
 
 fn corners(given: &Given<'_>) -> Result<bool> {
     given.flag("align_corners", false)
 }
 
-/// See [`to_size`].
-type Size = (Vec<i64>, bool, Option<f64>, Option<f64>);
+/// What interpolation takes: the maps, their size after it, whether the corners are aligned, and the factors of height and width where
+/// they are given.
+struct Interpolation<'a> {
+    maps: &'a Tensor,
+    size: Vec<i64>,
+    corners: bool,
+    factors: [Option<f64>; 2],
+}
 
-/// The size, whether the corners are aligned, and the factors of height and width where they are given.
-fn to_size(given: &Given<'_>) -> Result<Size> {
-    Ok((given.ints("output_size")?, corners(given)?, given.maybe_float("scales_h")?, given.maybe_float("scales_w")?))
+impl<'a> Interpolation<'a> {
+    /// By the size, or by factors (`scale_factors`), as PyTorch makes the one of the other.
+    fn of(given: &Given<'a>) -> Result<Self> {
+        let maps = given.tensor("self").or_else(|_| given.tensor("input"))?;
+        let corners = corners(given)?;
+        if let Some(size) = given.maybe_ints("output_size")? {
+            let factors = [given.maybe_float("scales_h")?, given.maybe_float("scales_w")?];
+            return Ok(Self { maps, size, corners, factors });
+        }
+        let factors = given.maybe_floats("scale_factors")?.unwrap_or_default();
+        let (&[_, _, height, width], &[by_height, by_width]) = (&maps.size()[..], &factors[..]) else {
+            return Err(Error::network(given.node, "is of something else than maps, or without a size"));
+        };
+        let size = vec![(height as f64 * by_height).floor() as i64, (width as f64 * by_width).floor() as i64];
+        Ok(Self { maps, size, corners, factors: [Some(by_height), Some(by_width)] })
+    }
+}
+
+fn bicubic(given: &Given<'_>) -> Result<Made> {
+    let Interpolation { maps, size, corners, factors: [h, w] } = Interpolation::of(given)?;
+    one(maps.f_upsample_bicubic2d(size, corners, h, w))
+}
+
+fn bicubic_aa(given: &Given<'_>) -> Result<Made> {
+    let Interpolation { maps, size, corners, factors: [h, w] } = Interpolation::of(given)?;
+    one(maps.f_internal_upsample_bicubic2d_aa(size, corners, h, w))
+}
+
+fn bilinear(given: &Given<'_>) -> Result<Made> {
+    let Interpolation { maps, size, corners, factors: [h, w] } = Interpolation::of(given)?;
+    one(maps.f_upsample_bilinear2d(size, corners, h, w))
+}
+
+fn bilinear_aa(given: &Given<'_>) -> Result<Made> {
+    let Interpolation { maps, size, corners, factors: [h, w] } = Interpolation::of(given)?;
+    one(maps.f_internal_upsample_bilinear2d_aa(size, corners, h, w))
+}
+
+fn nearest(given: &Given<'_>) -> Result<Made> {
+    let Interpolation { maps, size, factors: [h, w], .. } = Interpolation::of(given)?;
+    one(maps.f_upsample_nearest2d(size, h, w))
 }
 
 fn grid_sampler(given: &Given<'_>) -> Result<Made> {

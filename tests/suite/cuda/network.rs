@@ -145,7 +145,7 @@ fn cuda_torchscript_gives_the_maps_of_a_cpu() {
         let network = ScriptedNetwork::open(&path, device, preprocess, Some(&[1, 2])).unwrap();
         network.run(&waves(&[2, 3, 32, 48]).to_device(device)).unwrap()
     });
-    let geometry = cbam::photo::Geometry { picture: ImageSize::new(48, 32), network: ImageSize::new(48, 32) };
+    let geometry = cbam::photo::Geometry::whole(ImageSize::new(48, 32), ImageSize::new(48, 32));
     for (seen, expected) in there.iter().zip(&here) {
         for name in ["output:1", "output:2", "output:2:1"] {
             let name: MapName = name.parse().unwrap();

@@ -62,7 +62,7 @@ proptest! {
 
     #[test]
     fn fused_maps_are_not_negative(gate in grid(), patch in grid(), class in grid()) {
-        let fused = fuse(&gate, std::slice::from_ref(&patch), &class);
+        let fused = fuse(Some(&gate), std::slice::from_ref(&patch), &class);
         prop_assert_eq!(fused.dim(), patch.dim());
         prop_assert!(AttentionMap::new(fused.clone(), MapRange::Positive).is_ok());
         // Something is under the mean, or everything is at it.

@@ -74,7 +74,7 @@ fn names_are_written_and_read() {
     }
 }
 
-const GEOMETRY: Geometry = Geometry { picture: ImageSize::new(40, 30), network: ImageSize::new(64, 32) };
+const GEOMETRY: Geometry = Geometry::whole(ImageSize::new(40, 30), ImageSize::new(64, 32));
 
 fn explanation(stage: Option<&str>, map: Array2<f32>) -> Explanation {
     Explanation { method: Method::GradCam, stage: stage.map(str::to_owned), class: 1, map }
@@ -135,7 +135,7 @@ fn maps_by_name() {
     assert_eq!(map("gradcam").values(), &array![[0.0, 2.0]]);
     assert_eq!(map("gradcam:stage2").values(), &array![[3.0]]);
     let received = [map("patch"), map("patch:stage7")].map(|map| map.values().clone());
-    assert_eq!(map("fused").values(), &fuse(map("spatial").values(), &received, map("gradcam").values()));
+    assert_eq!(map("fused").values(), &fuse(Some(map("spatial").values()), &received, map("gradcam").values()));
     assert_eq!(
         [map("spatial").range(), map("patch").range(), map("fused").range()],
         [MapRange::Unit, MapRange::Relative, MapRange::Positive]

@@ -119,7 +119,7 @@ fn impossible_preprocessing_is_refused() {
 
 #[test]
 fn points_outside_the_picture_are_refused() {
-    let geometry = Geometry { picture: ImageSize::new(30, 20), network: ImageSize::new(96, 64) };
+    let geometry = Geometry::whole(ImageSize::new(30, 20), ImageSize::new(96, 64));
     assert_eq!(geometry.fraction(0, 0).unwrap(), [0.5 / 30.0, 0.5 / 20.0]);
     assert_eq!(geometry.scale(), [3.2, 3.2]);
     for (x, y) in [(30, 0), (0, 20)] {
@@ -134,7 +134,7 @@ proptest! {
         (width, x) in (1_u32..70_000).prop_flat_map(|side| (Just(side), 0..side)),
         (height, y) in (1_u32..70_000).prop_flat_map(|side| (Just(side), 0..side)),
     ) {
-        let geometry = Geometry { picture: ImageSize::new(width, height), network: ImageSize::new(224, 224) };
+        let geometry = Geometry::whole(ImageSize::new(width, height), ImageSize::new(224, 224));
         let fraction = geometry.fraction(x, y).unwrap();
         prop_assert!(fraction.iter().all(|part| (0.0..=1.0).contains(part)));
         prop_assert_eq!(geometry.pixel(fraction), [x, y]);

@@ -130,7 +130,7 @@ fn every_kind_of_gate_may_stand_at_every_kind_of_place() {
 fn every_map_of_an_official_network_can_be_had() {
     let network = filled(NetworkConfig { classes: 11, ..NetworkConfig::official_cbam(Arch::ResNet18).unwrap() });
     let size = ImageSize::new(96, 64);
-    let geometry = Geometry { picture: size, network: size };
+    let geometry = Geometry::whole(size, size);
     let values = unit("photo", 2 * 3 * 64 * 96);
     let batch = ndarray::Array4::from_shape_vec((2, 3, 64, 96), values).unwrap();
     let readout = network.run(&batch.view(), &[]).unwrap().remove(1);

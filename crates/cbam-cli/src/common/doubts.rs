@@ -76,6 +76,7 @@ pub fn options_for(input: &str) -> impl Fn(Otherwise) -> Option<String> {
             }
             Otherwise::Input => input.to_owned(),
             Otherwise::ScriptClasses => "--torchscript-classes".to_owned(),
+            Otherwise::Squeeze => "else --square".to_owned(),
             _ => return None,
         })
     }
@@ -103,6 +104,7 @@ pub fn remedies(remedy: &Remedy) -> Option<String> {
         }
         Remedy::Weights => "give it as --weights".to_owned(),
         Remedy::TorchScript => "give TorchScript as --torchscript".to_owned(),
+        Remedy::Graph => "give it to cbam-run or cbam-eval as --weights".to_owned(),
         Remedy::Squares(Some(side)) => format!("--size {side} --square makes them so"),
         Remedy::Squares(None) => "if it takes pictures of one size only, --square with --size makes them so".to_owned(),
         Remedy::Cpu => "--device cpu does without".to_owned(),

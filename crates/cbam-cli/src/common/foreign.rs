@@ -24,14 +24,18 @@ pub struct Foreign {
     /// classes alone has rise (by default, which takes a while) and occlusion.
     #[arg(long, value_name = "FILE", conflicts_with = "weights", value_hint = ValueHint::FilePath)]
     pub torchscript: Option<PathBuf>,
+    /// The network of --weights by its graph, which torch.export wrote (.pt2): for a weights file of a network that its names do not
+    /// tell. A .pt2 as --weights brings both
+    #[arg(long, value_name = "FILE", conflicts_with = "torchscript", value_hint = ValueHint::FilePath)]
+    pub graph: Option<PathBuf>,
     /// Which of its outputs are maps, counted from 0 [default: all that have the shape of maps]
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', value_parser = output_index)]
     pub torchscript_outputs: Vec<usize>,
     /// Which of its outputs is of the classes, counted from 0 [default: the first that has the shape; told, where others have it]
     #[arg(long, value_name = "N", value_parser = output_index)]
     pub torchscript_classes: Option<usize>,
-    /// What the numbers are that the network of --weights or --torchscript gives out for its classes [default: what weights
-    /// of this program say; softmax, or sigmoid for a single number; of TorchScript a guess, which is told]
+    /// What the numbers are that the network of --weights, --graph or --torchscript gives out for its classes [default: what
+    /// weights of this program say; softmax, or sigmoid for a single number; of TorchScript and graphs a guess, which is told]
     ///
     /// softmax: scores, of which one class is right; sigmoid: a score for each class by itself, as multi-label networks have
     /// them; probabilities: they stay as they are, and must lie in [0, 1]. A network that gives out one number has two
@@ -46,7 +50,7 @@ pub struct Foreign {
     #[arg(long, value_name = "R,G,B", value_parser = positive_three)]
     pub std: Option<[f32; 3]>,
     /// Squeeze pictures to squares of --size: with --torchscript of exactly that many pixels, for a network that takes nothing
-    /// else, with others of the nearest multiple of 32
+    /// else, with graphs of what they take, with others of the nearest multiple of 32
     #[arg(long)]
     pub square: bool,
 }

@@ -7,6 +7,7 @@ pub mod duration;
 pub mod exit;
 pub mod foreign;
 pub mod given;
+pub mod graphs;
 #[cfg(feature = "process")]
 mod heap;
 pub mod json;

@@ -5,6 +5,7 @@ use std::path::Path;
 use cbam_core::backbone::Arch;
 use cbam_core::network::{NetworkFile, OpenOptions};
 use cbam_core::text::printable_path;
+use cbam_core::weights::Checkpoint;
 use cbam_core::{Error, Remedy, Result};
 use clap::Args;
 
@@ -49,13 +50,31 @@ pub fn advised(error: Error, input: Option<&str>) -> Error {
     })
 }
 
+/// The error about a file whose network is not known, with the way to open any network.
+fn with_export(error: Error) -> Error {
+    /// Python that writes a network's graph.
+    const EXPORT: &str =
+        "torch.export.save(torch.export.export(model.eval(), (torch.randn(2, 3, 224, 224),)), \"net.pt2\")";
+    match error {
+        Error::Weights { path, message, remedy } => {
+            let message = format!(
+                "{message}\nAny network opens by its graph: write it in Python with\n    {EXPORT}\nand give --weights net.pt2"
+            );
+            Error::Weights { path, message, remedy }
+        }
+        other => other,
+    }
+}
+
 /// The network of a weights file as the file has it, and what a user should know of it, a line each. `check` is what compares it with a
 /// reference.
 ///
 /// # Errors
 /// [`Error::Io`] or [`Error::Weights`], with the options that help.
 pub fn open_weights(path: &Path, options: &OpenOptions, check: &str) -> Result<(NetworkFile, Vec<String>)> {
-    let file = NetworkFile::open(path, options).map_err(|error| advised(error, Some("--mean and --std")))?;
+    let advised = |error| advised(error, Some("--mean and --std"));
+    let checkpoint = Checkpoint::open_with(path, &options.reading()).map_err(advised)?;
+    let file = NetworkFile::of(&checkpoint, options).map_err(|error| with_export(advised(error)))?;
     let input = format!("else --size, --mean, --std; {check} compares");
     let say = options_for(&input);
     let notes = file.notes_with(&say).iter().map(|line| format!("{}: {line}", printable_path(path))).collect();

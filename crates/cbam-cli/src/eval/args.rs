@@ -13,6 +13,7 @@ use clap::{Parser, ValueEnum};
 use crate::common::amount::pixels;
 use crate::common::foreign::Foreign;
 use crate::common::given::Given;
+use crate::common::graphs::GraphFiles;
 use crate::common::opening::Opening;
 use crate::common::values::{listed, listed_by};
 
@@ -107,7 +108,7 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) foreign: Foreign,
     /// The bundled backbone alone, without attention
-    #[arg(long, conflicts_with_all = ["weights", "torchscript"])]
+    #[arg(long, conflicts_with_all = ["weights", "torchscript", "graph"])]
     pub(crate) plain: bool,
     /// auto, cpu, cuda or cuda:N
     #[arg(long, default_value_t, value_name = "DEVICE", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true)]
@@ -170,16 +171,26 @@ impl Cli {
     /// Whether something is to be measured.
     pub(crate) fn measures(&self, what: Measure) -> bool {
         let asked = |what| self.measure.contains(&what);
-        if what == Measure::Sanity && self.foreign.torchscript.is_some() {
+        if what == Measure::Sanity && self.is_foreign() {
             return asked(what); // which is refused then
         }
         (self.measure.is_empty() && self.report.is_some()) || asked(Measure::All) || asked(what)
     }
 
-    /// Whether the sanity check belongs to what is measured and cannot be made: nobody can make a scripted network's weights anew.
+    /// The files of the network, if it is known by its graph.
+    pub(crate) fn graph_files(&self) -> Option<GraphFiles> {
+        GraphFiles::of(self.foreign.graph.as_deref(), self.weights.as_deref(), self.opening.options())
+    }
+
+    /// Whether nobody can make its weights anew: a scripted network's, or those of a graph.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.foreign.torchscript.is_some() || self.graph_files().is_some()
+    }
+
+    /// Whether the sanity check belongs to what is measured and cannot be made.
     pub(crate) fn lacks_sanity(&self) -> bool {
         let all = self.measure.contains(&Measure::All) || (self.measure.is_empty() && self.report.is_some());
-        all && self.foreign.torchscript.is_some()
+        all && self.is_foreign()
     }
 
     /// Where the pictures are.
@@ -189,7 +200,7 @@ impl Cli {
 
     /// Which weights are measured, in words.
     pub(crate) fn weights_name(&self) -> String {
-        match self.weights.as_ref().or(self.foreign.torchscript.as_ref()) {
+        match self.weights.as_ref().or(self.foreign.graph.as_ref()).or(self.foreign.torchscript.as_ref()) {
             Some(path) => path.display().to_string(),
             None if self.plain => "the bundled backbone alone".to_owned(),
             None => "bundled".to_owned(),

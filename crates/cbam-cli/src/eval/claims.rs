@@ -23,6 +23,7 @@ impl Cli {
             ("--truth", &self.truth),
             ("--weights", &self.weights),
             ("--torchscript", &self.foreign.torchscript),
+            ("--graph", &self.foreign.graph),
             ("--labels", &self.labels),
             ("--backgrounds", &self.backgrounds),
         ];

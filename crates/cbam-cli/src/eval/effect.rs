@@ -19,6 +19,7 @@ impl Cli {
         let subset = faithful || sane || timed || by(Method::is_costly);
         let compared = self.report.is_some() || self.against.is_some();
         let (weights, script) = (self.weights.is_some(), self.foreign.torchscript.is_some());
+        let named = weights || script || self.foreign.graph.is_some();
         self.given.check::<Self>(&[
             (
                 &["torchscript_outputs", "torchscript_classes"],
@@ -26,15 +27,15 @@ impl Cli {
                 "it names outputs of the network of --torchscript",
             ),
             (OF_WEIGHTS, weights, "it is for a file of --weights"),
-            (&["outputs"], weights || script, "it says what a network of --weights or --torchscript gives out"),
+            (&["outputs"], named, "it says what a network of --weights, --graph or --torchscript gives out"),
             (&["subset"], subset, "it is for costly maps and --measure faithfulness, sanity and time"),
             (&["steps"], faithful, "it is for --measure faithfulness"),
             (&["rise_masks"], by(|method| method == Method::Rise), "it is for --maps rise"),
             (&["backgrounds"], clutter, "it is for --measure clutter"),
             (&["seed"], subset || clutter || compared, "nothing that is measured here is drawn at random"),
         ])?;
-        if script && sane {
-            let message = "--measure sanity: the weights of a scripted network cannot be made anew; leave it out";
+        if sane && self.is_foreign() {
+            let message = "--measure sanity: nobody can make the weights of a scripted network, or of a graph, anew; leave it out";
             return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
         }
         if self.truth.is_some() || faithful || sane || clutter || timed || self.maps_dir.is_some() {

@@ -6,18 +6,22 @@ use cbam_core::model::{Description, Model};
 use cbam_core::network::{NetworkFile, RandomLevel};
 use cbam_core::{Error, Result};
 
-use crate::backend::{Backend, How, Taken};
+use crate::backend::{Backend, GraphTaken, How, Taken};
 use crate::common::opening::open_weights;
 use crate::eval::args::Cli;
 
+/// Why a network is not checked for sanity.
+const NO_SANITY: &str = "nobody can make the weights of this network anew, as the sanity check wants it";
 /// Why a network cannot be measured.
 const NO_CLASSES: &str = "has no classifier, and what is measured here rests on its answers";
 
 /// The network that is measured.
 pub(crate) struct Opened {
     model: Box<dyn Model>,
-    /// As its weights file has it; none of a scripted one.
+    /// As its weights file has it; none of a scripted one, or one by its graph.
     file: Option<NetworkFile>,
+    /// What stands for its name, where it has none.
+    form: &'static str,
     /// What it runs on.
     pub(crate) device: DeviceSpec,
     /// A hash of all that its answers depend on.
@@ -35,13 +39,25 @@ impl Opened {
             }
             let bytes = std::fs::read(&script.path).map_err(Error::io(&script.path))?;
             let fingerprint = ScoreCache::key(&[&bytes, format!("{:?} {about:?}", cli.foreign).as_bytes()]);
-            return Ok((Self { model, file: None, device, fingerprint }, notes));
+            return Ok((Self { model, file: None, form: "TorchScript", device, fingerprint }, notes));
+        }
+        if let Some(files) = cli.graph_files() {
+            let (graph, mut notes) = files.open()?;
+            let fingerprint = graph.fingerprint();
+            let taken = GraphTaken { short_side: cli.size, taken: Self::taken(cli) };
+            let (model, more) = backend.graph(graph, how, &taken)?;
+            notes.extend(more);
+            if model.describe().numbers == 0 {
+                return Err(Error::weights(files.graph, NO_CLASSES));
+            }
+            let fingerprint = ScoreCache::key(&[&fingerprint, format!("{taken:?}").as_bytes()]);
+            return Ok((Self { model, file: None, form: "graph", device, fingerprint }, notes));
         }
         let (file, notes) = Self::file(cli)?;
         let taken = Self::taken(cli);
         let fingerprint = ScoreCache::key(&[&file.fingerprint()?, format!("{taken:?}").as_bytes()]);
         let model = backend.network(file.clone(), how, &taken)?;
-        Ok((Self { model, file: Some(file), device, fingerprint }, notes))
+        Ok((Self { model, file: Some(file), form: "", device, fingerprint }, notes))
     }
 
     /// The weights file, and what is to be said of it.
@@ -64,10 +80,9 @@ impl Opened {
     /// The same network with ever more of its weights made meaningless.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a scripted network, whose weights nobody can make anew.
+    /// [`Error::Argument`] for a scripted network or one by its graph, whose weights nobody can make anew.
     pub(crate) fn randomised(&self, backend: &dyn Backend, cli: &Cli, how: &How) -> Result<Vec<Box<dyn Model>>> {
-        let file =
-            self.file.as_ref().ok_or_else(|| Error::argument("--measure", "a scripted network has no sanity check"))?;
+        let file = self.file.as_ref().ok_or_else(|| Error::argument("--measure", NO_SANITY))?;
         let level = |level| backend.network(file.randomised(level, cli.seed)?, how, &Self::taken(cli));
         RandomLevel::ALL.into_iter().map(level).collect()
     }
@@ -83,7 +98,7 @@ impl Opened {
 
     /// What it is called in reports.
     pub(crate) fn name(&self) -> String {
-        self.file.as_ref().map_or_else(|| "TorchScript".to_owned(), |file| file.config.arch.to_string())
+        self.file.as_ref().map_or_else(|| self.form.to_owned(), |file| file.config.arch.to_string())
     }
 
     /// Whether it has attention; none if that cannot be told.

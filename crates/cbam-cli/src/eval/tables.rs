@@ -250,7 +250,7 @@ pub(crate) fn notes(study: &Study<'_>, timed: bool, lacks_sanity: bool) -> Vec<S
         ));
     }
     if lacks_sanity {
-        add("no sanity check: the weights of a scripted network cannot be made anew".into());
+        add("no sanity check: nobody can make the weights of this network anew".into());
     }
     if let Some(clutter) = study.clutter() {
         let (others, wallpapers) = clutter.grounds();

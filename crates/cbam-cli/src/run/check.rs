@@ -7,7 +7,7 @@ use cbam_core::Result;
 use cbam_core::network::{Agreement, Reference};
 use cbam_core::text::printable_path;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Compared};
 use crate::common::doubts::remedies;
 use crate::run::model;
 use crate::run::request::{Model, ModelKind};
@@ -30,15 +30,17 @@ pub(crate) fn check(
 ) -> Result<Verdict> {
     let against = Reference::open(reference)?.with_tolerance(tolerance);
     backend.ready(&model.how).map_err(|error| error.advised(&remedies))?;
-    let compared = match &model.kind {
-        ModelKind::Script(script) => {
-            let (compared, notes) = backend.compare_script(script, &model.how, &against)?;
-            for line in &notes {
-                note(line);
-            }
-            compared
-        }
-        kind => backend.compare(model::file(kind, note)?, &model.how, &model.taken, &against)?,
+    let told = |(compared, notes): (Vec<Compared>, Vec<String>)| {
+        model::tell(&notes, note);
+        compared
+    };
+    let compared = if let ModelKind::Script(script) = &model.kind {
+        told(backend.compare_script(script, &model.how, &against)?)
+    } else if let Some(files) = model::graph_files(&model.kind) {
+        let graph = model::graph(&files, note)?;
+        told(backend.compare_graph(graph, &model.how, &model::graph_taken(model), &against)?)
+    } else {
+        backend.compare(model::file(&model.kind, note)?, &model.how, &model.taken, &against)?
     };
     let mut verdict = Verdict { text: String::new(), agrees: true };
     for (form, agreements) in &compared {

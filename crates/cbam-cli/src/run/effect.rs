@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use cbam_core::classes::ClassChoice;
+use cbam_core::graph::Graph;
 use cbam_core::maps::{MapName, Method};
 use cbam_core::pipeline::Target;
 use cbam_core::render::PictureFormat;
@@ -15,7 +16,7 @@ use crate::run::args::{Args, usage};
 use crate::run::request::Request;
 
 /// The options that decide how a network is opened, whatever is done with it.
-const OPENING: [&str; 11] = [
+const OPENING: [&str; 12] = [
     "weights",
     "part",
     "stride_in",
@@ -25,6 +26,7 @@ const OPENING: [&str; 11] = [
     "arch",
     "drop_attention",
     "torchscript",
+    "graph",
     "device",
     "threads",
 ];
@@ -47,7 +49,8 @@ impl Args {
     /// With an option that looks at no picture nothing counts but that, `besides`, and what opens the network.
     fn check_alone(&self, mode: &str, besides: &[&str]) -> Result<(), clap::Error> {
         // A scripted network may take pictures of one size alone, with which it is tried when it is opened.
-        let sizes: &[&str] = if self.foreign.torchscript.is_some() { &["size", "square"] } else { &[] };
+        let foreign = self.foreign.torchscript.is_some() || self.foreign.graph.is_some() || self.weights_hold_graph();
+        let sizes: &[&str] = if foreign { &["size", "square"] } else { &[] };
         let counts = |option: &str| {
             option == mode || [&OPENING[..], sizes, besides].iter().any(|options| options.contains(&option))
         };
@@ -80,6 +83,7 @@ impl Args {
 
     fn of_network(&self) -> [Effect<'static>; 3] {
         let (weights, script) = (self.weights.is_some(), self.foreign.torchscript.is_some());
+        let named = weights || script || self.foreign.graph.is_some();
         [
             (
                 &["torchscript_outputs", "torchscript_classes"],
@@ -87,14 +91,15 @@ impl Args {
                 "it names outputs of the network of --torchscript",
             ),
             (OF_WEIGHTS, weights, "it is for a file of --weights"),
-            (&["outputs"], weights || script, "it says what a network of --weights or --torchscript gives out"),
+            (&["outputs"], named, "it says what a network of --weights, --graph or --torchscript gives out"),
         ]
     }
 
     fn of_drawing(&self) -> [Effect<'static>; 5] {
         let maps = self.compare.as_ref().map_or(&self.map, |list| &list.0);
         // Which map a scripted network shows by itself is known when it is open.
-        let any_map = maps.is_empty() && self.foreign.torchscript.is_some();
+        let foreign = self.foreign.torchscript.is_some() || self.foreign.graph.is_some() || self.weights_hold_graph();
+        let any_map = maps.is_empty() && foreign;
         let made_by = |wanted: Method| {
             any_map || maps.iter().any(|name| matches!(name, MapName::Explain { method, .. } if *method == wanted))
         };
@@ -130,6 +135,11 @@ impl Args {
         ];
         let none_named = self.map.is_empty() && self.compare.is_none();
         none_named.then(|| of_methods.into_iter().filter(|(option, _)| self.given.0.contains(*option)).collect())
+    }
+
+    /// Whether `--weights` is a network's graph.
+    fn weights_hold_graph(&self) -> bool {
+        self.weights.as_ref().is_some_and(Graph::is_at)
     }
 
     /// Whether no output is named, so that overlays go beside their pictures.

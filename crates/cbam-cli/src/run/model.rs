@@ -2,15 +2,18 @@
 
 use std::time::{Duration, Instant};
 
+use cbam_core::graph::{Find, Graph};
 use cbam_core::maps::{MapName, Method};
+use cbam_core::model::Description;
 use cbam_core::network::NetworkFile;
 use cbam_core::photo::ImageSize;
 use cbam_core::{Error, Result};
 use ndarray::Array4;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, GraphTaken};
 use crate::common::doubts::remedies;
 use crate::common::duration::duration;
+use crate::common::graphs::GraphFiles;
 use crate::common::opening::open_weights;
 use crate::run::request::{Model, ModelKind};
 
@@ -21,26 +24,54 @@ pub(crate) fn open(
     note: &dyn Fn(&str),
 ) -> Result<Box<dyn cbam_core::model::Model>> {
     backend.ready(&model.how).map_err(|error| error.advised(&remedies))?;
-    match &model.kind {
-        ModelKind::Script(script) => {
-            let (network, notes) = backend.script(script, &model.how)?;
-            for line in &notes {
-                note(line);
-            }
-            check_default(model, &*network, note)?;
-            Ok(network)
-        }
-        _ => backend.network(file(&model.kind, note)?, &model.how, &model.taken),
+    if let ModelKind::Script(script) = &model.kind {
+        let (network, notes) = backend.script(script, &model.how)?;
+        tell(&notes, note);
+        check_default(model, &*network, note)?;
+        return Ok(network);
+    }
+    if let Some(files) = graph_files(&model.kind) {
+        let (network, notes) = backend.graph(graph(&files, note)?, &model.how, &graph_taken(model))?;
+        tell(&notes, note);
+        check_default(model, &*network, note)?;
+        return Ok(network);
+    }
+    backend.network(file(&model.kind, note)?, &model.how, &model.taken)
+}
+
+/// Tells every line.
+pub(crate) fn tell(lines: &[String], note: &dyn Fn(&str)) {
+    for line in lines {
+        note(line);
     }
 }
 
-/// The network as its file has it; not a scripted one.
+/// The files of a network that is known by its graph; `None` if it is another.
+pub(crate) fn graph_files(kind: &ModelKind) -> Option<GraphFiles> {
+    match kind {
+        ModelKind::Weights { path, options } => GraphFiles::of(None, Some(path), options.clone()),
+        ModelKind::Graph { path, weights, options } => GraphFiles::of(Some(path), weights.as_deref(), options.clone()),
+        _ => None,
+    }
+}
+
+/// The graph of these files; `note` is told what a user should know of them.
+pub(crate) fn graph(files: &GraphFiles, note: &dyn Fn(&str)) -> Result<Graph> {
+    let (graph, notes) = files.open()?;
+    tell(&notes, note);
+    Ok(graph)
+}
+
+/// How a network by its graph is taken.
+pub(crate) fn graph_taken(model: &Model) -> GraphTaken {
+    GraphTaken { short_side: model.short_side, taken: model.taken.clone() }
+}
+
+/// The network as its file has it; not a scripted one, nor one by its graph.
 pub(crate) fn file(kind: &ModelKind, note: &dyn Fn(&str)) -> Result<NetworkFile> {
     let ModelKind::Weights { path, options } = kind else { return NetworkFile::pretrained() };
     let (file, notes) = open_weights(path, options, "--check")?;
-    for line in &notes {
-        note(line);
-    }
+    tell(&notes, note);
     Ok(file)
 }
 
@@ -64,6 +95,19 @@ fn check_default(model: &Model, network: &dyn cbam_core::model::Model, note: &dy
     Ok(())
 }
 
+/// What a graph's file alone says of it, without running it.
+fn described(graph: &Graph) -> Description {
+    let shapes = graph.example_shapes();
+    let found = Find::new(graph, &shapes).all();
+    Description {
+        maps: found.maps(),
+        places: found.places.iter().map(|place| place.name.clone()).collect(),
+        default_place: found.default_place.map(|place| found.places[place].name.clone()),
+        patch_stages: found.attention_in_order().map(|of| of.name.clone()).collect(),
+        ..Description::default()
+    }
+}
+
 /// How long a network takes for one picture: the best of three, as TorchScript makes code faster at first.
 fn pace(network: &dyn cbam_core::model::Model) -> Result<Duration> {
     let Some(features) = network.features() else { return Ok(Duration::ZERO) };
@@ -80,7 +124,10 @@ fn pace(network: &dyn cbam_core::model::Model) -> Result<Duration> {
 
 /// The names of the network's maps, one a line.
 pub(crate) fn list_maps(backend: &dyn Backend, model: &Model) -> Result<String> {
-    let network = open(backend, model, &|_| {})?.describe();
+    let network = match graph_files(&model.kind).filter(|_| backend.lacks().is_some()) {
+        Some(files) => described(&files.open()?.0),
+        None => open(backend, model, &|_| {})?.describe(),
+    };
     let name = |name: &MapName| match name {
         MapName::Explain { method, .. } if method.needs_stage() => format!("{method}[:STAGE]"),
         name => name.to_string(),

@@ -1,4 +1,4 @@
-//! The command line resolved into a validated request. Nothing here touches a file or a device.
+//! The command line resolved into a validated request. Nothing here touches a device, nor a file but to tell what `--weights` is.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,8 @@ pub(crate) struct Model {
     pub(crate) how: How,
     /// How it is taken, where that is not its own way.
     pub(crate) taken: Taken,
+    /// The short side of pictures, if it is said.
+    pub(crate) short_side: Option<u32>,
     /// If no map is named: options that are for the map of one method alone.
     pub(crate) by_default: Option<Vec<(&'static str, Method)>>,
     /// How many masks [`Method::Rise`] draws.
@@ -46,6 +48,8 @@ pub(crate) enum ModelKind {
     Bundled,
     /// A weights file, and what it does not say itself.
     Weights { path: PathBuf, options: OpenOptions },
+    /// A network by its graph, and a file of other weights for it.
+    Graph { path: PathBuf, weights: Option<PathBuf>, options: OpenOptions },
     /// A scripted network.
     Script(Script),
 }
@@ -94,10 +98,15 @@ impl Request {
         let network = match &self.model.kind {
             ModelKind::Bundled => None,
             ModelKind::Weights { path, .. } => Some(("--weights", path)),
+            ModelKind::Graph { path, .. } => Some(("--graph", path)),
             ModelKind::Script(script) => Some(("--torchscript", &script.path)),
         };
+        let of_graph = match &self.model.kind {
+            ModelKind::Graph { weights, .. } => weights.as_ref().map(|path| ("--weights", path)),
+            _ => None,
+        };
         let labels = self.labels.as_ref().map(|path| ("--labels", path));
-        network.into_iter().chain(labels).map(|(option, path)| (option, path.as_path()))
+        network.into_iter().chain(of_graph).chain(labels).map(|(option, path)| (option, path.as_path()))
     }
 
     /// What is written once in the run, or to standard output, by its option.
@@ -232,16 +241,20 @@ impl Args {
             kind,
             how,
             taken: Taken { input: self.foreign.input_change(), outputs: self.foreign.outputs },
+            short_side: self.size,
             by_default: self.by_default(),
             masks: self.masks,
         })
     }
 
     fn model_kind(&self) -> ModelKind {
-        match (self.foreign.script(self.size), &self.weights) {
-            (Some(script), _) => ModelKind::Script(script),
-            (None, Some(path)) => ModelKind::Weights { path: path.clone(), options: self.opening.options() },
-            (None, None) => ModelKind::Bundled,
+        match (self.foreign.script(self.size), &self.foreign.graph, &self.weights) {
+            (Some(script), ..) => ModelKind::Script(script),
+            (None, Some(graph), weights) => {
+                ModelKind::Graph { path: graph.clone(), weights: weights.clone(), options: self.opening.options() }
+            }
+            (None, None, Some(path)) => ModelKind::Weights { path: path.clone(), options: self.opening.options() },
+            (None, None, None) => ModelKind::Bundled,
         }
     }
 }

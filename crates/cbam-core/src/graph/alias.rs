@@ -45,6 +45,9 @@ const VIEWS: [&str; 36] = [
     "_to_copy",
 ];
 
+/// More values than share elements in any network; where there are more, what writes over them stays as it is.
+const MAX_SHARING: usize = 4096;
+
 impl Graph {
     /// For each value, by its number, the first of those that may share their elements with it.
     pub fn roots(&self) -> Vec<Value> {
@@ -68,7 +71,7 @@ impl Graph {
         if !self.nodes.iter().any(Node::writes) {
             return;
         }
-        let (roots, users) = (self.roots(), self.users());
+        let (roots, users, makers) = (self.roots(), self.users(), self.makers());
         let mut sharing: HashMap<Value, Vec<Value>> = HashMap::new();
         for (value, root) in roots.iter().enumerate() {
             sharing.entry(*root).or_default().push(Value(value as u32));
@@ -84,9 +87,14 @@ impl Graph {
         for (place, node) in self.nodes.iter().enumerate().filter(|(_, node)| node.writes()) {
             let Some(to) = node.takes().next() else { continue };
             let result = node.makes().next();
+            if sharing[&roots[to.index()]].len() > MAX_SHARING {
+                continue;
+            }
             let mut others =
                 sharing[&roots[to.index()]].iter().filter(|other| **other != to && Some(**other) != result);
-            if !others.any(|other| looked_at(*other, place) && made_before(self, *other, place)) {
+            // What is made after it is made of its result.
+            if !others.any(|other| looked_at(*other, place) && makers[other.index()].is_none_or(|maker| maker < place))
+            {
                 changes.push(place);
                 results[place] = result;
             }
@@ -118,11 +126,6 @@ impl Graph {
             output.value = output.value.map(|value| new_names.get(&value).copied().unwrap_or(value));
         }
     }
-}
-
-/// Whether a value was there before a node ran: what is made after it is made of its result.
-fn made_before(graph: &Graph, value: Value, place: usize) -> bool {
-    graph.nodes[place..].iter().all(|node| node.makes().all(|made| made != value))
 }
 
 fn rename(argument: &mut Argument, names: &HashMap<Value, Value>) {

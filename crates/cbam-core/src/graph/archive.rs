@@ -2,8 +2,11 @@
 //! the same JSON and the numbers as `torch.save` writes them.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
 
 use bytes::Bytes;
+use rawzip::ZipArchive;
 use serde::de::DeserializeOwned;
 
 use super::schema::{ExportedProgram, Payload, PayloadConfig, SymInt, TensorMeta};
@@ -11,6 +14,8 @@ use crate::weights::{Checkpoint, Dtype, ReadOptions, Records, StoredTensor};
 
 /// The longest graph that is read, in bytes of JSON.
 const MAX_JSON: usize = 256 << 20;
+/// Tensors may overlap, but together they may not take more than this times the file's length.
+const MAX_OVERLAP: usize = 4;
 /// The greatest version of the JSON's layout.
 const MAX_MAJOR: i64 = 8;
 
@@ -26,9 +31,19 @@ pub(super) struct Archive {
     pub(super) constants: BTreeMap<String, StoredTensor>,
 }
 
-/// Whether a zip archive is one of `torch.export`.
-pub(super) fn is_archive(records: &Records) -> bool {
-    !records.folders_with(OLD_PROGRAM).is_empty() || !records.folders_with(FORMAT).is_empty()
+/// Whether a file is an archive of `torch.export`; `None` if it is no zip archive, or cannot be read.
+pub(super) fn is_at(path: &Path) -> Option<bool> {
+    let mut buffer = vec![0; rawzip::RECOMMENDED_BUFFER_SIZE];
+    let archive = ZipArchive::from_file(File::open(path).ok()?, &mut buffer).ok()?;
+    let mut entries = archive.entries(&mut buffer);
+    while let Some(entry) = entries.next_entry().ok()? {
+        let path = entry.file_path();
+        let name = path.as_bytes().rsplit(|byte| *byte == b'/').next()?;
+        if name == FORMAT.as_bytes() || name == OLD_PROGRAM.as_bytes() {
+            return Some(true);
+        }
+    }
+    Some(false)
 }
 
 impl Archive {
@@ -116,7 +131,7 @@ fn tensors(records: &Records, folder: &str, model: &str) -> Result<BTreeMap<Stri
     }
     let PayloadConfig { config } = json(records, &path)?;
     let mut read: BTreeMap<String, Bytes> = BTreeMap::new();
-    let mut tensors = BTreeMap::new();
+    let (mut tensors, mut total) = (BTreeMap::new(), 0_usize);
     for (name, payload) in config {
         let Payload { path_name, use_pickle, tensor_meta } = payload;
         let Some(meta) = tensor_meta else { continue }; // an object of a class, which only a node that takes it is refused for
@@ -129,6 +144,13 @@ fn tensors(records: &Records, folder: &str, model: &str) -> Result<BTreeMap<Stri
             read.insert(path.clone(), bytes);
         }
         let tensor = strided(&meta, &read[&path]).map_err(|message| format!("{name}: {message}"))?;
+        total = total.saturating_add(tensor.len().saturating_mul(tensor.dtype().size()));
+        if total > records.len().saturating_mul(MAX_OVERLAP) {
+            return Err(format!(
+                "{name}: the tensors up to here would take {total} bytes, the file has {}",
+                records.len()
+            ));
+        }
         tensors.insert(name, tensor);
     }
     Ok(tensors)

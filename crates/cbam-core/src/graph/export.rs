@@ -1,6 +1,6 @@
 //! From the JSON of `torch.export` to a [`Graph`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ struct Builder<'p> {
     /// Texts that nodes share.
     texts: HashMap<String, Arc<str>>,
     modules: HashMap<String, Arc<[Module]>>,
+    /// The numbers that inputs are.
+    named: HashSet<(String, bool)>,
 }
 
 pub(super) fn graph(name: &Path, archive: Archive) -> Result<Graph, String> {
@@ -33,8 +35,13 @@ pub(super) fn graph(name: &Path, archive: Archive) -> Result<Graph, String> {
         version => format!("PyTorch {version}"),
     };
     let graph = Graph { name: name.to_owned(), producer, ..Graph::default() };
-    let mut builder =
-        Builder { graph, ranges: &program.range_constraints, texts: HashMap::new(), modules: HashMap::new() };
+    let mut builder = Builder {
+        graph,
+        ranges: &program.range_constraints,
+        texts: HashMap::new(),
+        modules: HashMap::new(),
+        named: HashSet::new(),
+    };
     let mut scope = Scope::new();
     if body.inputs.len() != signature.input_specs.len() {
         let (inputs, specs) = (body.inputs.len(), signature.input_specs.len());
@@ -125,6 +132,9 @@ impl Builder<'_> {
                 return Ok(());
             }
         };
+        if !self.named.insert((weight.name.clone(), weight.kept)) {
+            return Err(format!("two inputs are the numbers of {}", weight.name));
+        }
         self.graph.weights.push(weight);
         Ok(())
     }

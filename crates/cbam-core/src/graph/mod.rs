@@ -7,6 +7,7 @@
 //! | `archive`, `schema` | the `.pt2` archive and the JSON in it |
 //! | `export`, `arguments`, `expression`, `spec` | from the JSON to a graph; the sides of its tensors; the names of its outputs |
 //! | `program` | the graph |
+//! | `weights` | other numbers in it |
 //! | `find` | gates, attention and places in it |
 //! | `alias` | values that share their elements; operations that write over what they take |
 //!
@@ -21,6 +22,7 @@ mod find;
 mod program;
 mod schema;
 mod spec;
+mod weights;
 
 use std::path::Path;
 
@@ -53,8 +55,8 @@ impl Graph {
         read().map_err(|message: String| Error::weights(name, message))
     }
 
-    /// Whether bytes are an archive of `torch.export`, as far as its records' names tell.
-    pub fn is_archive(bytes: &Bytes) -> bool {
-        Records::list(bytes).is_ok_and(|records| archive::is_archive(&records))
+    /// Whether a file is an archive of `torch.export`, as far as its records' names tell; its numbers are not read.
+    pub fn is_at(path: impl AsRef<Path>) -> bool {
+        archive::is_at(path.as_ref()).unwrap_or(false)
     }
 }

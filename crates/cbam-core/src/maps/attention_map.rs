@@ -1,9 +1,10 @@
 //! One attention map.
 
-use ndarray::Array2;
+use ndarray::{Array2, s};
 
 use super::{MapStatistics, Resample, Rows, statistics};
-use crate::{Error, Result, photo::ImageSize};
+use crate::photo::{Geometry, ImageSize, Part};
+use crate::{Error, Result};
 
 /// What the values of a map mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,14 +17,15 @@ pub enum MapRange {
     Positive,
 }
 
-/// An attention map on its native grid, unscaled; it covers the whole picture.
+/// An attention map on its native grid, unscaled; it covers the whole picture, or the [part](Self::over) that a network saw.
 ///
-/// Cell `(row, column)` of an `[H, W]` grid covers the same fractions of the picture as a pixel of an `H`×`W` picture
-/// would.
+/// Cell `(row, column)` of an `[H, W]` grid covers the same fractions of that as a pixel of an `H`×`W` picture would.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttentionMap {
     values: Array2<f32>,
     range: MapRange,
+    /// The part of the picture that it covers, and the picture; all of it if there is none.
+    part: Option<(Part, ImageSize)>,
 }
 
 impl AttentionMap {
@@ -42,7 +44,33 @@ impl AttentionMap {
             return Err(wrong(value.to_string()));
         }
         let values = if values.is_standard_layout() { values } else { values.as_standard_layout().into_owned() };
-        Ok(Self { values, range })
+        Ok(Self { values, range, part: None })
+    }
+
+    /// The same over the part of a picture that was seen.
+    pub fn over(self, geometry: &Geometry) -> Self {
+        let part = (!geometry.is_whole()).then_some((geometry.seen, geometry.picture));
+        Self { part, ..self }
+    }
+
+    /// The same over all of the network's input.
+    pub fn of_input(self) -> Self {
+        Self { part: None, ..self }
+    }
+
+    /// The part of a picture of this size that it covers, if that is not all of it.
+    pub(crate) fn part_of(&self, size: ImageSize) -> Option<Part> {
+        let (Part { left, top, size: own }, picture) = self.part?;
+        let scaled = |place: u32, side: u32, of: u32| {
+            (f64::from(place) * f64::from(side) / f64::from(of.max(1))).round().min(f64::from(side)) as u32
+        };
+        let from = |place, side, of: u32| scaled(place, side, of).min(side.saturating_sub(1));
+        let (left, right) =
+            (from(left, size.width, picture.width), scaled(left + own.width, size.width, picture.width));
+        let (top, bottom) =
+            (from(top, size.height, picture.height), scaled(top + own.height, size.height, picture.height));
+        let size = ImageSize::new((right - left.min(right)).max(1), (bottom - top.min(bottom)).max(1));
+        Some(Part { left, top, size })
     }
 
     /// The values, `[H, W]`, in row-major order.
@@ -65,15 +93,24 @@ impl AttentionMap {
         ImageSize::new(self.values.ncols() as u32, self.values.nrows() as u32)
     }
 
-    /// The map on another grid, with pixel centres aligned; the values stay in range.
+    /// The map on another grid of the whole picture, with pixel centres aligned; the values stay in range. It is 0 where it covers
+    /// nothing.
     ///
     /// # Errors
     /// [`Error::Argument`] if `size` is empty.
     pub fn resample(&self, size: ImageSize, resample: Resample) -> Result<Self> {
-        Ok(Self { values: self.rows(size, resample)?.all()?, range: self.range })
+        let Some(Part { left, top, size: own }) = self.part_of(size) else {
+            return Ok(Self { values: self.rows(size, resample)?.all()?, range: self.range, part: None });
+        };
+        let inner = self.rows(own, resample)?.all()?;
+        let mut values = Array2::zeros((size.height as usize, size.width as usize));
+        let [left, top] = [left as usize, top as usize];
+        let (height, width) = inner.dim();
+        values.slice_mut(s![top..top + height, left..left + width]).assign(&inner);
+        Ok(Self { values, range: self.range, part: None })
     }
 
-    /// As [`resample`](Self::resample), a piece at a time.
+    /// Its own values on another grid, a piece at a time.
     pub(crate) fn rows(&self, size: ImageSize, resample: Resample) -> Result<Rows> {
         let top = if self.range == MapRange::Unit { 1.0 } else { f32::MAX };
         Rows::new(&self.values, size, resample, top)

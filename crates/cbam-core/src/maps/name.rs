@@ -110,8 +110,9 @@ impl MapName {
     /// [`Error::Argument`] if the point is outside the picture.
     pub fn query(&self, geometry: &Geometry) -> Result<Option<[f32; 2]>> {
         match *self {
-            Self::PatchAt(x, y) => geometry.fraction(x, y).map(Some).map_err(|_| {
-                Error::argument(self, format!("outside the picture, which has {} pixels", geometry.picture))
+            Self::PatchAt(x, y) => geometry.fraction(x, y).map(Some).map_err(|error| match error {
+                Error::Argument { message, .. } => Error::argument(self, message),
+                other => other,
             }),
             _ => Ok(None),
         }

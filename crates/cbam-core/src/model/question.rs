@@ -110,6 +110,6 @@ impl Look {
     /// # Errors
     /// As [`Readout::map`].
     pub fn map(&self, name: &MapName) -> Result<AttentionMap> {
-        self.readout.map(name, &self.geometry)
+        Ok(self.readout.map(name, &self.geometry)?.over(&self.geometry))
     }
 }

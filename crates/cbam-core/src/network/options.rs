@@ -1,5 +1,7 @@
 //! What is known of a weights file beyond its tensors' names and shapes.
 
+use std::path::Path;
+
 use crate::attention::PoolOrder;
 use crate::backbone::{Arch, StrideIn};
 use crate::weights::{Checkpoint, ReadOptions, RecogniseOptions};
@@ -24,6 +26,11 @@ pub struct OpenOptions {
     /// Whether an EfficientNet-Lite in timm's names is padded alike on both sides, as timm's `efficientnet_lite0`, or as TensorFlow
     /// does, as its `tf_efficientnet_lite0`.
     pub symmetric: Option<bool>,
+}
+
+/// The error about options that have no effect on a file, if any is given.
+fn refused(given: Vec<&'static str>, name: &Path, why: &str) -> Result<()> {
+    if given.is_empty() { Ok(()) } else { Err(Error::weights(name, why).with_remedy(Remedy::Without(given))) }
 }
 
 impl OpenOptions {
@@ -51,15 +58,21 @@ impl OpenOptions {
     /// # Errors
     /// [`Error::Weights`] if any of them is given.
     pub fn without_effect(&self, checkpoint: &Checkpoint) -> Result<()> {
-        let given = self.decided();
-        if given.is_empty() {
-            return Ok(());
-        }
-        let error = Error::weights(checkpoint.name(), "its metadata says which network it is");
-        Err(error.with_remedy(Remedy::Without(given)))
+        refused(self.decided(), checkpoint.name(), "its metadata says which network it is")
     }
 
-    pub(super) fn reading(&self) -> ReadOptions {
+    /// Refuses them for a file that holds the network's graph, where they have no effect.
+    ///
+    /// # Errors
+    /// [`Error::Weights`], with the file's name, if any of them is given.
+    pub fn without_effect_on_graph(&self, name: &Path) -> Result<()> {
+        let mut given = self.decided();
+        given.extend(self.part.is_some().then_some("part"));
+        refused(given, name, "it holds the network's graph, which says all of it")
+    }
+
+    /// Those that reading a file takes.
+    pub fn reading(&self) -> ReadOptions {
         let mut options = ReadOptions::default();
         options.part.clone_from(&self.part);
         options

@@ -4,7 +4,7 @@ use image::DynamicImage;
 use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
-use super::{Geometry, ImageSize, Photo, resize::resize};
+use super::{Geometry, ImageSize, Part, Photo, resize::resize};
 use crate::{Error, Result};
 
 /// How a picture becomes a network's input.
@@ -20,12 +20,24 @@ pub struct Preprocess {
     pub mean: [f32; 3],
     /// Divides each channel after that, in `0..=255` units.
     pub std: [f32; 3],
+    /// The only size that the network takes; the three numbers about sides then say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed: Option<FixedSize>,
+}
+
+/// The only size that a network takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FixedSize {
+    /// The size.
+    pub size: ImageSize,
+    /// Whether all of a picture is squeezed to it; else its middle is taken, as much of it as has that shape.
+    pub squeeze: bool,
 }
 
 impl Default for Preprocess {
     /// EfficientNet-Lite: short side 224, `(x - 127) / 128`.
     fn default() -> Self {
-        Self { short_side: 224, multiple: 32, max_ratio: 4, mean: [127.0; 3], std: [128.0; 3] }
+        Self { short_side: 224, multiple: 32, max_ratio: 4, mean: [127.0; 3], std: [128.0; 3], fixed: None }
     }
 }
 
@@ -95,7 +107,7 @@ impl Preprocess {
     /// ImageNet's mean and standard deviation, as torchvision's networks take pictures; short side 224.
     pub const fn imagenet() -> Self {
         let (mean, std) = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]);
-        Self { short_side: 224, multiple: 32, max_ratio: 4, mean, std }
+        Self { short_side: 224, multiple: 32, max_ratio: 4, mean, std, fixed: None }
     }
 
     /// The largest [`short_side`](Self::short_side), in pixels.
@@ -108,6 +120,9 @@ impl Preprocess {
     /// the picture is stretched by a few per cent at most; it is capped at [`max_ratio`](Self::max_ratio) times the
     /// short side, so a picture longer than that is squeezed. Halves round up. An empty `picture` counts as square.
     pub fn network_size(&self, picture: ImageSize) -> ImageSize {
+        if let Some(fixed) = self.fixed {
+            return fixed.size;
+        }
         let multiple = u64::from(self.multiple.max(1));
         let steps = (u64::from(self.short_side) + multiple / 2) / multiple;
         let short_steps = steps.max(1);
@@ -118,6 +133,14 @@ impl Preprocess {
         let side = |steps: u64| u32::try_from(steps * multiple).unwrap_or(u32::MAX);
         let (short, long) = (side(short_steps), side(long_steps.clamp(short_steps, cap)));
         if picture.width < picture.height { ImageSize::new(short, long) } else { ImageSize::new(long, short) }
+    }
+
+    /// The part of a picture of size `picture` that the network sees: all of it, unless it takes one size only and nothing is squeezed.
+    pub fn seen(&self, picture: ImageSize) -> Part {
+        match self.fixed {
+            Some(FixedSize { size, squeeze: false }) => Part::middle(picture, size),
+            _ => Part::whole(picture),
+        }
     }
 
     /// Composites on white, resamples and normalises: [`resample`](Self::resample), then [`normalise`](Self::normalise).
@@ -161,11 +184,14 @@ impl Preprocess {
             });
         }
         let network = self.network_size(picture);
-        let samples = match resize(&photo.image, network)? {
+        let seen = self.seen(picture);
+        let cut = (seen != Part::whole(picture))
+            .then(|| photo.image.crop_imm(seen.left, seen.top, seen.size.width, seen.size.height));
+        let samples = match resize(cut.as_ref().unwrap_or(&photo.image), network)? {
             DynamicImage::ImageRgb16(image) => Samples::Sixteen(image.into_raw()),
             other => Samples::Eight(other.into_rgb8().into_raw()),
         };
-        Ok(Resampled { samples, geometry: Geometry { picture, network } })
+        Ok(Resampled { samples, geometry: Geometry { picture, network, seen } })
     }
 
     /// Checks its numbers.
@@ -178,6 +204,10 @@ impl Preprocess {
         }
         if self.multiple == 0 || self.max_ratio == 0 || self.std.contains(&0.0) {
             return Err(Error::argument("preprocess", "multiple, max_ratio and std must not be 0"));
+        }
+        let sides = self.fixed.map(|fixed| [fixed.size.width, fixed.size.height]).into_iter().flatten();
+        if let Some(side) = sides.into_iter().find(|side| !(1..=Self::MAX_SHORT_SIDE).contains(side)) {
+            return Err(Error::argument("size", format!("{side} is not in 1..={}", Self::MAX_SHORT_SIDE)));
         }
         Ok(())
     }

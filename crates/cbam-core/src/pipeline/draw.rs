@@ -109,6 +109,7 @@ pub(super) fn finish(
         notes,
         size: geometry.picture,
         network_size: geometry.network,
+        seen: (!geometry.is_whole()).then_some(geometry.seen),
         outputs_are: (!top.is_empty()).then_some(*outputs_are),
         top,
         explained,

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::classes::Outputs;
 use crate::maps::{MapName, MapStatistics, Readout};
 use crate::model::Look;
-use crate::photo::ImageSize;
+use crate::photo::{ImageSize, Part};
 
 /// How many classes, and how many channels of a gate, a report names.
 const TOP: usize = 5;
@@ -30,6 +30,9 @@ pub struct PictureReport {
     pub size: ImageSize,
     /// What the network saw of it.
     pub network_size: ImageSize,
+    /// The part of the picture that the network saw, if that was not all of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Part>,
     /// The five likeliest classes, the likeliest first; none of a network that says nothing of classes.
     pub top: Vec<TopClass>,
     /// What the network's numbers for the classes are. Unless it is [`Outputs::Softmax`] each class is judged by itself, and
@@ -170,7 +173,7 @@ mod tests {
     }
 
     fn look(readout: Readout) -> Look {
-        let geometry = Geometry { picture: ImageSize::new(20, 10), network: ImageSize::new(64, 32) };
+        let geometry = Geometry::whole(ImageSize::new(20, 10), ImageSize::new(64, 32));
         Look { readout, geometry, likeliest: None, explained: None }
     }
 

@@ -16,7 +16,7 @@ use super::{Colormap, contour::Contour, sample::Sample};
 use crate::{
     Error, Result,
     maps::{AttentionMap, Resample, Rows, Scale, ScaleLimits},
-    photo::{ImageSize, Photo},
+    photo::{ImageSize, Part, Photo},
     simd::dispatch,
     text::named,
 };
@@ -125,17 +125,19 @@ impl Overlay {
         if matches!(image, DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_)) {
             return Err(wrong(format!("{:?}", image.color())));
         }
+        let part = map.part_of(size).unwrap_or(Part::whole(size));
         let map = match self.contour {
-            None => Map::Rows(map.rows(size, self.resample)?),
+            None => Map::Rows(map.rows(part.size, self.resample)?),
             Some(mass) => {
-                let map = map.resample(size, self.resample)?;
+                let map = map.clone().of_input().resample(part.size, self.resample)?;
                 let contour = Contour::new(map.values(), map.mass_threshold(mass));
                 Map::Whole(map.into_values(), contour)
             }
         };
         let colours = self.colormap.table().map(|[red, green, blue]| [red, green, blue, 0]);
-        let (alpha, opacity, width) = (self.alpha, self.opacity, size.width as usize);
-        Ok(Painting { image, paint: Some(Paint { alpha, opacity, limits, colours, map, width }) })
+        let (alpha, opacity, width) = (self.alpha, self.opacity, part.size.width as usize);
+        let whole = size.width as usize;
+        Ok(Painting { image, paint: Some(Paint { alpha, opacity, limits, colours, map, width, whole, part }) })
     }
 }
 
@@ -215,7 +217,12 @@ struct Paint {
     /// Red, green, blue, and nothing.
     colours: [[u8; 4]; COLOURS],
     map: Map,
+    /// The map's, in pixels.
     width: usize,
+    /// The picture's, in pixels.
+    whole: usize,
+    /// Where in the picture the map lies.
+    part: Part,
 }
 
 /// A band of rows, for all the SIMD that the machine has.
@@ -245,21 +252,34 @@ const PIECE: usize = 512;
 impl Paint {
     /// Paints over a picture of `CHANNELS` samples to a pixel; a fourth channel is left as it is.
     fn over<T: Sample, const CHANNELS: usize>(&self, samples: &mut [T]) {
-        let rows = (BAND / self.width).max(1);
-        let bands = samples.par_chunks_mut(rows * self.width * CHANNELS).enumerate().with_min_len(TOGETHER);
+        let rows = (BAND / self.whole).max(1);
+        let bands = samples.par_chunks_mut(rows * self.whole * CHANNELS).enumerate().with_min_len(TOGETHER);
         bands.for_each(|(band, samples)| self.band::<T, CHANNELS>(samples, band * rows));
     }
 
     /// The bytes of painted rows of the picture.
     fn rows<T: Sample, const CHANNELS: usize>(&self, picture: &[T], rows: Range<usize>) -> Vec<u8> {
-        let row = self.width * CHANNELS;
+        let row = self.whole * CHANNELS;
         let mut samples = picture[rows.start * row..rows.end * row].to_vec();
         self.band::<T, CHANNELS>(&mut samples, rows.start);
         T::into_bytes(samples)
     }
 
-    /// Paints over rows from `first` on.
+    /// Paints over rows of the picture from `first` on, where the map lies.
     fn band<T: Sample, const CHANNELS: usize>(&self, samples: &mut [T], first: usize) {
+        let [left, top, height] = [self.part.left, self.part.top, self.part.size.height].map(|side| side as usize);
+        if self.width == self.whole && top == 0 {
+            return self.lines::<T, CHANNELS>(samples, first);
+        }
+        for (row, samples) in samples.chunks_exact_mut(self.whole * CHANNELS).enumerate() {
+            if let Some(line) = (first + row).checked_sub(top).filter(|line| *line < height) {
+                self.lines::<T, CHANNELS>(&mut samples[left * CHANNELS..(left + self.width) * CHANNELS], line);
+            }
+        }
+    }
+
+    /// Paints over lines of the map from `first` on.
+    fn lines<T: Sample, const CHANNELS: usize>(&self, samples: &mut [T], first: usize) {
         match &self.map {
             Map::Rows(map) => dispatch(Band::<T, CHANNELS> { paint: self, samples, first, map }),
             Map::Whole(map, contour) => self.colour_with_line::<T, CHANNELS>(samples, first, map, contour),

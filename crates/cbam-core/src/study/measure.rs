@@ -127,7 +127,7 @@ impl Study<'_> {
             let key = scene.keys.of(&["faithful", &self.subjects.list[i].to_string(), &how]);
             maps[i].faithful = Some(self.recall(&key, |study| {
                 let picture = scene.sight(study)?.picture.clone();
-                let map = at_size(&scene.map(study, i)?, picture.geometry().network)?;
+                let map = at_size(&scene.map(study, i)?.of_input(), picture.geometry().network)?;
                 let pixels = study.preprocess.normalised(&picture)?;
                 let features = study.features()?;
                 let mut ask = |batch: ArrayView4<'_, f32>| classify(features, batch);

@@ -208,8 +208,12 @@ fn last_part(name: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(_, last)| last)
 }
 
-/// The bytes of a file that a network may be in.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+/// The bytes of a file that a network may be in, for [`Checkpoint::from_bytes`] or [`Graph::from_bytes`](crate::graph::Graph::from_bytes).
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read; [`Error::Weights`] if it is longer than any network.
+pub fn read_file(path: impl AsRef<Path>) -> Result<Bytes> {
+    let path = path.as_ref();
     let file = File::open(path).map_err(Error::io(path))?;
     let mut bytes = Vec::new();
     // Room for all of it at once, if it says how long it is and there is as much: bytes that grow are copied.
@@ -221,7 +225,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
     if bytes.len() as u64 > MAX_FILE {
         return Err(Error::weights(path, format!("more than {MAX_FILE} bytes; no network here is that large")));
     }
-    Ok(bytes)
+    Ok(bytes.into())
 }
 
 /// Tells the format by the first bytes.

@@ -91,6 +91,11 @@ impl Records {
             .any(|record| record == path.as_bytes() || path.ends_with('/') && record.starts_with(path.as_bytes()))
     }
 
+    /// The length of the whole archive, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether a record's path ends so.
     pub(crate) fn any_ends_in(&self, suffix: &str) -> bool {
         self.by_path.keys().any(|path| path.ends_with(suffix.as_bytes()))

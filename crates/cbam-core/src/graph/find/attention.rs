@@ -1,12 +1,10 @@
 //! Self-attention over patches: its weights, and where its tokens lie in the picture.
 
 use super::super::program::{Node, Value};
+use super::Find;
 use super::form::{Form, Line};
-use super::walk::Carries;
-use super::{Find, names};
-
-/// How many operations lie at most between tokens and their queries.
-const MAX_STEPS: usize = 48;
+use super::names::{self, Names};
+use super::walk::{Carries, MAX_STEPS};
 
 /// A self-attention over patches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +42,10 @@ const NO_GRID: &str =
 impl Find<'_> {
     /// The attentions, and the modules whose attention is left out.
     pub(super) fn attention(&self) -> (Vec<FoundAttention>, Vec<(String, &'static str)>) {
-        let (mut found, mut left_out) = (Vec::<FoundAttention>::new(), Vec::new());
+        let (mut found, mut left_out, mut names) = (Vec::new(), Vec::new(), Names::default());
         for (place, node) in self.graph.nodes.iter().enumerate() {
             let Some((weights, query, sides)) = self.attending(place, node) else { continue };
-            let taken: Vec<&str> = found.iter().map(|other| other.name.as_str()).collect();
-            let name = names::unique(names::of(node), &taken);
+            let name = names.unique(names::of(node));
             let [batch, heads, tokens] = sides;
             let line = self.line(query, tokens).filter(|_| self.batch().is_none_or(|of| of == batch));
             let Some((Line { grid, before, after }, at)) = line else {

@@ -1,11 +1,14 @@
 //! Gates: what lies in `[0, 1]` and features are multiplied with.
 
+use std::collections::HashMap;
+
 use super::super::program::{Node, Value};
-use super::walk::Carries;
-use super::{Find, names};
+use super::Find;
+use super::names::{self, Names};
+use super::walk::{Carries, MAX_STEPS};
 
 /// What a gate is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GateKind {
     /// Of channels, `[N, C, 1, 1]`.
     Channel,
@@ -40,26 +43,27 @@ struct Use {
 impl Find<'_> {
     pub(super) fn gates(&self) -> Vec<FoundGate> {
         let mut gates: Vec<FoundGate> = Vec::new();
+        let mut names = HashMap::<GateKind, Names>::new();
+        let mut last_module = String::new();
         for node in &self.graph.nodes {
             let Some((value, of)) = self.activated(node) else { continue };
             let uses = self.uses(value, of);
             let Some((kind, used)) = uses.into_iter().find_map(|used| Some((self.kind(&used, of)?, used))) else {
                 continue;
             };
-            let name = names::of(node);
+            let module = names::of(node);
             if kind == GateKind::Coordinate
                 && let Some(last) = gates.last_mut()
                 && last.kind == kind
-                && last.name == name
+                && last_module == module
                 && last.values.len() == 1
                 && self.complete(last.values[0], used.gate)
             {
                 last.values.push(used.gate);
                 continue;
             }
-            let taken: Vec<&str> =
-                gates.iter().filter(|gate| gate.kind == kind).map(|gate| gate.name.as_str()).collect();
-            let name = names::unique(name, &taken);
+            last_module.clone_from(&module);
+            let name = names.entry(kind).or_default().unique(module);
             gates.push(FoundGate { name, kind, values: vec![used.gate] });
         }
         gates
@@ -97,7 +101,7 @@ impl Find<'_> {
         let (mut found, mut seen) = (Vec::new(), Vec::new());
         let mut open = vec![(value, value, false)];
         while let Some((at, gate, spread)) = open.pop() {
-            if seen.contains(&at) || seen.len() > 64 {
+            if seen.contains(&at) || seen.len() > MAX_STEPS {
                 continue;
             }
             seen.push(at);
@@ -144,7 +148,8 @@ impl Find<'_> {
 
     /// Whether a value is one channel, repeated.
     fn is_repeated(&self, mut value: Value) -> bool {
-        while let Some(node) = self.maker(value) {
+        for _ in 0..MAX_STEPS {
+            let Some(node) = self.maker(value) else { return false };
             let Some(from) = node.takes().next() else { return false };
             match node.carries() {
                 Some(Carries::Spread) => {

@@ -4,6 +4,7 @@ mod attention;
 mod classes;
 mod form;
 mod gates;
+mod maps;
 mod names;
 mod places;
 mod walk;

@@ -1,5 +1,7 @@
 //! What gates and attention are called: by the module of the user's network that they stand in.
 
+use std::collections::HashMap;
+
 use super::super::program::Node;
 
 /// What stands for the network itself.
@@ -13,25 +15,27 @@ const STEPS: [&str; 4] = [
     "torch.nn.modules.dropout.",
 ];
 
-/// The path of the innermost module that is more than a step.
+/// The path of the innermost module that is more than a step; if that is the network itself, of the innermost that is no activation.
 pub(super) fn of(node: &Node) -> String {
+    let is = |class: &str, steps: &[&str]| steps.iter().any(|step| class.starts_with(step));
     let attention = |class: &str| class.ends_with("MultiheadAttention");
-    let whole = node
-        .modules
-        .iter()
-        .rev()
-        .find(|module| attention(&module.class) || !STEPS.iter().any(|step| module.class.starts_with(step)));
-    match whole.map(|module| module.path.as_str()) {
-        None | Some("") => TOP.to_owned(),
-        Some(path) => path.to_owned(),
-    }
+    let innermost = |steps: &[&str]| {
+        let mut modules = node.modules.iter().rev();
+        let whole = modules.find(|module| attention(&module.class) || !is(&module.class, steps));
+        whole.map(|module| module.path.clone()).filter(|path| !path.is_empty())
+    };
+    innermost(&STEPS).or_else(|| innermost(&STEPS[..1])).unwrap_or_else(|| TOP.to_owned())
 }
 
-/// A name that no other has: with `#2` behind it if it is the second.
-pub(super) fn unique(name: String, taken: &[&str]) -> String {
-    if !taken.contains(&name.as_str()) {
-        return name;
+/// Names that are taken, and how often.
+#[derive(Debug, Default)]
+pub(super) struct Names(HashMap<String, usize>);
+
+impl Names {
+    /// A name that no other has: with `#2` behind it if it is the second.
+    pub(super) fn unique(&mut self, name: String) -> String {
+        let count = self.0.entry(name.clone()).or_insert(0);
+        *count += 1;
+        if *count == 1 { name } else { format!("{name}#{count}") }
     }
-    let numbered = (2..).map(|number| format!("{name}#{number}"));
-    numbered.into_iter().find(|name| !taken.contains(&name.as_str())).unwrap_or(name)
 }

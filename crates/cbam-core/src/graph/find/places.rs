@@ -126,19 +126,18 @@ impl Find<'_> {
         let named = places.iter().find(|place| place.value == value).cloned();
         let of_node = || self.maker(value).map_or_else(String::new, |node| node.path().to_owned());
         named.or_else(|| {
-            let taken: Vec<&str> = places
-                .iter()
-                .flat_map(|place| std::iter::once(place.name.as_str()).chain(place.also.iter().map(String::as_str)))
-                .collect();
-            let path = of_node();
-            let path = if path.is_empty() { super::names::TOP.to_owned() } else { path };
-            Some(FoundPlace { name: super::names::unique(path, &taken), also: Vec::new(), value, form })
+            let path = Some(of_node()).filter(|path| !path.is_empty());
+            let path = path.unwrap_or_else(|| super::names::TOP.to_owned());
+            let named = |place: &FoundPlace| place.name == path || place.also.contains(&path);
+            let name = if places.iter().any(named) { format!("{path}#2") } else { path };
+            Some(FoundPlace { name, also: Vec::new(), value, form })
         })
     }
 
     /// Maps before the pools that they go through at the end.
     fn before_pools(&self, mut value: Value) -> Value {
-        while let Some(node) = self.maker(value) {
+        for _ in 0..super::walk::MAX_STEPS {
+            let Some(node) = self.maker(value) else { break };
             let pools = matches!(
                 node.bare(),
                 "adaptive_avg_pool2d" | "_adaptive_avg_pool2d" | "adaptive_max_pool2d" | "dropout"

@@ -57,6 +57,9 @@ const SPREADERS: [&str; 12] = [
     "resize",
 ];
 
+/// How many operations are followed at most.
+pub(super) const MAX_STEPS: usize = 64;
+
 /// How an operation gives on the first tensor that it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Carries {
@@ -116,8 +119,9 @@ impl Node {
 impl super::Find<'_> {
     /// The value that one was carried from, as far back as it was only carried.
     pub(super) fn carried_from(&self, mut value: Value) -> Value {
-        while let Some(node) = self.maker(value).filter(|node| node.carries().is_some()) {
-            match node.takes().next() {
+        for _ in 0..MAX_STEPS {
+            let node = self.maker(value).filter(|node| node.carries().is_some());
+            match node.and_then(|node| node.takes().next()) {
                 Some(from) => value = from,
                 None => break,
             }

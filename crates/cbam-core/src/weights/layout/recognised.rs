@@ -57,6 +57,8 @@ pub enum Otherwise {
     Input,
     /// `ScriptOptions::classes`.
     ScriptClasses,
+    /// [`FixedSize::squeeze`](crate::photo::FixedSize::squeeze).
+    Squeeze,
 }
 
 impl Assumption {

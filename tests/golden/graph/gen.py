@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""Archives of torch.export of small networks, and what PyTorch makes of a picture in them: NAME.pt2 and NAME.safetensors.
+
+    make .venv && .venv/bin/python tests/golden/graph/gen.py
+
+`input` is the picture, `output…` what the network gives out, `gate.N` what its N-th operation into [0, 1] gave while it ran,
+`attention.N` the weights of its N-th attention, `gradcam` Grad-CAM of the likeliest class by autograd at the node `gradcam.node` (in the
+metadata). The networks, and the code that reads PyTorch, are those of scripts/any_network.py. Written with PyTorch 2.11.
+"""
+
+import io
+import json
+import pathlib
+import re
+import sys
+import warnings
+import zipfile
+
+import timm
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[2] / "scripts"))
+from any_network import Recorder, autograd_cam, flat, randomise  # noqa: E402
+from any_network_list import Cbam, Conv, CoordinateAttention, Neck, Own, ResNetCbam, Swish  # noqa: E402
+
+warnings.filterwarnings("ignore")
+torch.set_num_threads(1)
+DIM = torch.export.Dim
+FREE = {0: DIM("b", max=64), 2: 32 * DIM("h", min=1, max=64), 3: 32 * DIM("w", min=1, max=64)}
+
+
+class Small(nn.Module):
+    """CBAM in a residual block, with ReLU and the addition in place, and a part that runs without gradients."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.stem, self.cbam = Conv(3, width, 4), Cbam(width)
+        self.conv, self.bn, self.relu = nn.Conv2d(width, width, 3, 2, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+        self.down, self.fc = nn.Conv2d(width, width, 1, 2), nn.Linear(width, 5)
+
+    def forward(self, x):
+        with torch.no_grad():
+            x = x * 1.5
+        x = self.stem(x)
+        out = self.cbam(self.bn(self.conv(x)))
+        out += self.down(x)
+        return self.fc(self.relu(out).mean((2, 3)))
+
+
+class Slices(nn.Module):
+    """Writes into a part of a map that has another name."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 6, 3, 4, 1), nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = self.conv(x)
+        y = x.clone()
+        y[:, :3] = torch.sigmoid(x[:, 3:]) * 2
+        y[:, 4].mul_(3)
+        return self.fc(y.relu().mean((2, 3)))
+
+
+def vit():
+    """A vision transformer with a class token and two registers."""
+    return timm.models.vision_transformer.VisionTransformer(
+        img_size=(64, 96), patch_size=16, embed_dim=24, depth=2, num_heads=3, num_classes=4, reg_tokens=2, class_token=True)
+
+
+class Attended:
+    """The weights of attention, recomputed from what scaled_dot_product_attention is given."""
+
+    def __enter__(self):
+        self.weights, self.own = [], nn.functional.scaled_dot_product_attention
+
+        def attend(q, k, v, *rest, **more):
+            self.weights.append(torch.softmax(q.double() @ k.double().transpose(-2, -1) / q.shape[-1] ** 0.5, -1).float())
+            return self.own(q, k, v, *rest, **more)
+
+        nn.functional.scaled_dot_product_attention = attend
+        return self
+
+    def __exit__(self, *_):
+        nn.functional.scaled_dot_product_attention = self.own
+
+
+def repack(path):
+    """Leaves out what nobody reads, the example and the history of nodes, and where this machine has its Python."""
+    with zipfile.ZipFile(path) as archive:
+        records = {record.filename: archive.read(record) for record in archive.infolist() if "sample_inputs" not in record.filename}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in records.items():
+            if name.endswith("models/model.json"):
+                program = json.loads(content)
+                for node in program["graph_module"]["graph"]["nodes"]:
+                    node["metadata"].pop("from_node", None)
+                text = re.sub(r'File \\"[^"]*?/(site-packages|scripts|golden)/', r'File \\"\1/', json.dumps(program))
+                content = text.encode()
+            archive.writestr(zipfile.ZipInfo(name), content)
+
+
+def write(name, model, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dtype=torch.float32, decompose=False, classes=0):
+    torch.manual_seed(7)
+    model.eval()
+    randomise(model)
+    model.to(dtype)
+    pictures = torch.randn(shape).to(dtype)
+    program = torch.export.export(model, (pictures,), dynamic_shapes=None if shapes is None else (shapes,))
+    recorder = Recorder()
+    with torch.no_grad(), Attended() as attended, recorder:
+        outputs = flat(model(pictures))
+    tensors = {"input": pictures, **outputs}
+    tensors |= {f"gate.{place}": gate for place, gate in enumerate(recorder.gates)}
+    tensors |= {f"attention.{place}": weights for place, weights in enumerate(attended.weights)}
+    metadata = {}
+    if at:
+        index, cam = autograd_cam(program, pictures, at, form or {"kind": "maps"}, classes)
+        tensors["gradcam"] = cam.float()
+        metadata = {"gradcam.node": at, "class": str(index)}
+    if decompose:
+        program = program.run_decompositions()
+    torch.export.save(program, HERE / f"{name}.pt2")
+    repack(HERE / f"{name}.pt2")
+    save_file({key: value.detach().contiguous().clone() for key, value in tensors.items()}, HERE / f"{name}.safetensors", metadata)
+    return model
+
+
+def old_layout(source, name, model):
+    """An archive as PyTorch before 2.8 wrote it: the same JSON, and the numbers as torch.save writes them."""
+    with zipfile.ZipFile(HERE / f"{source}.pt2") as archive:
+        text = archive.read(f"{source}/models/model.json")
+    def saved(value):
+        buffer = io.BytesIO()
+        torch.save(value, buffer)
+        return buffer.getvalue()
+    with zipfile.ZipFile(HERE / f"{name}.pt2", "w") as archive:
+        archive.writestr("serialized_exported_program.json", text)
+        archive.writestr("serialized_state_dict.pt", saved(model.state_dict()))
+        archive.writestr("serialized_constants.pt", saved({}))
+        archive.writestr("version", "7.1")
+
+
+def main():
+    small = write("small", Small(), at="relu__3")
+    old_layout("small", "old-layout", small)
+    torch.save({"epoch": 3, "model": {f"module.{key}": value * 0.5 if value.is_floating_point() else value
+                                      for key, value in small.state_dict().items()}}, HERE / "small-half.pth")
+    write("blocks", ResNetCbam("linear", 8), at="relu__8")
+    write("decomposed", Small(), decompose=True)
+    write("coordinate", Own(["layer2"], CoordinateAttention, width=4), at="relu__4")
+    write("repeat", Own(["stem"], lambda c: Cbam(c, "repeat"), width=4))
+    write("hard", ResNetCbam("hard", 8))
+    write("swish", Swish())
+    write("neck", Neck(16))
+    write("slices", Slices())
+    write("half", Small(), dtype=torch.bfloat16)
+    write("fixed", Small(), shape=(3, 3, 64, 64), shapes=None)
+    write("vit", vit(), shapes={0: FREE[0]}, at="layer_norm_2", form={"kind": "tokens", "before": 3, "grid": [4, 6]})
+    for file in sorted(HERE.glob("*.pt2")):
+        print(file.name, file.stat().st_size)
+    nodes = json.loads(zipfile.ZipFile(HERE / "small.pt2").read("small/models/model.json"))["graph_module"]["graph"]["nodes"]
+    print([node["name"] for node in nodes])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+//! Networks by their graphs, as a user runs them.
+
+use super::*;
+
+fn golden(name: &str) -> String {
+    file("tests/golden/graph").join(name).display().to_string()
+}
+
+#[test]
+fn a_graph_is_looked_at_as_any_weights_are() {
+    let place = Place::with(&[("chelsea.jpg", "a.jpg")]);
+    let small = golden("small.pt2");
+    let output = place.run(&format!("a.jpg --weights {small} --size 64 --overlay o.png --json r.json --panel p.png"));
+    assert_eq!(status(&output), 0, "{}", stderr(&output));
+    let said = stderr(&output);
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(
+        said.contains("its graph ends in linear") && said.contains("as for ImageNet (else --mean and --std)"),
+        "{said}"
+    );
+    assert_eq!(place.size("o.png"), place.size("a.jpg"));
+    let report = &place.json("r.json")[0];
+    assert!(report["maps"]["fused"].is_object() && report["seen"].is_null(), "{report}");
+    assert_eq!(report["network_size"]["height"].as_u64(), Some(64));
+    assert_eq!(report["top"].as_array().unwrap().len(), 5);
+
+    let listed = place.run(&format!("--list-maps --weights {small}"));
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    for line in ["fused", "spatial:cbam.sa", "channel:cbam.ca", "gradcam[:STAGE]", "ablationcam[:STAGE]"] {
+        assert!(listed.lines().any(|listed| listed == line), "{line}: {listed}");
+    }
+    assert!(
+        listed.contains("STAGE is one of stem, cbam.ca, cbam, conv, bn, down, relu; without one it is relu."),
+        "{listed}"
+    );
+    for map in ["spatial", "layercam:cbam.ca", "eigencam:down", "channel:cbam.ca"] {
+        let output =
+            place.run(&format!("a.jpg --weights {small} --size 64 --map {map} --overlay o.png --mean 0.5 --std 0.5"));
+        assert_eq!((status(&output), stderr(&output).lines().count()), (0, 1), "{map}: {}", stderr(&output));
+    }
+    let refused = |line: &str| {
+        let output = place.run(line);
+        assert_ne!(status(&output), 0, "{line}");
+        stderr(&output)
+    };
+    let error = refused(&format!("a.jpg --weights {small} --arch resnet50 --overlay o.png"));
+    assert!(error.contains("it holds the network's graph") && error.contains("--arch has no effect"), "{error}");
+    let error = refused(&format!("a.jpg --weights {small} --map gradcam:layer9 --overlay o.png"));
+    assert!(error.contains("layer9 is no stage of this network"), "{error}");
+    let error = refused(&format!("a.jpg --weights {small} --precision f16 --overlay o.png"));
+    assert!(error.contains("--precision: does not go with a network's graph"), "{error}");
+}
+
+#[test]
+fn a_graph_takes_the_weights_of_another_file() {
+    let place = Place::with(&[("chelsea.jpg", "a.jpg")]);
+    let (small, halved) = (golden("small.pt2"), golden("small-half.pth"));
+    let probability = |line: &str| {
+        let output = place.run(&format!("a.jpg {line} --size 64 --json r.json"));
+        assert_eq!(status(&output), 0, "{}", stderr(&output));
+        place.json("r.json")[0]["top"][0]["probability"].as_f64().unwrap()
+    };
+    let own = probability(&format!("--weights {small}"));
+    assert_eq!(probability(&format!("--graph {small}")), own);
+    assert_ne!(probability(&format!("--graph {small} --weights {halved}")), own);
+    let output = place.run(&format!("a.jpg --graph {small} --weights {} --json r.json", golden("swish.pt2")));
+    assert!(status(&output) != 0 && stderr(&output).contains("a program of torch.export"), "{}", stderr(&output));
+    let other = file("tests/golden/checkpoints/buffer.pt").display().to_string();
+    let output = place.run(&format!("a.jpg --graph {small} --weights {other} --json r.json"));
+    assert!(stderr(&output).contains("not the weights of the graph in"), "{}", stderr(&output));
+    // Weights of no known network are told of the way that any network opens.
+    let output = place.run(&format!("a.jpg --weights {halved} --json r.json"));
+    assert!(status(&output) == 2 && stderr(&output).contains("torch.export.save("), "{}", stderr(&output));
+}
+
+#[test]
+fn a_network_of_one_size_sees_the_middle_of_a_picture() {
+    let place = Place::with(&[("chelsea.jpg", "a.jpg")]);
+    let fixed = golden("fixed.pt2");
+    let (width, height) = place.size("a.jpg");
+    let output = place.run(&format!("a.jpg --weights {fixed} --map gradcam --overlay o.png --json r.json"));
+    assert_eq!(status(&output), 0, "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("pictures of 64x64 alone, so it sees the middle of each (else --square)"),
+        "{}",
+        stderr(&output)
+    );
+    let seen = &place.json("r.json")[0]["seen"];
+    let left = (width - height) / 2;
+    assert_eq!(
+        (seen["left"].as_u64(), seen["size"]["width"].as_u64()),
+        (Some(left.into()), Some(height.into())),
+        "{seen}"
+    );
+    let [picture, overlay] = ["a.jpg", "o.png"].map(|name| image::open(place.path(name)).unwrap().to_rgb8());
+    let changed = |x: u32| (0..height).any(|y| picture.get_pixel(x, y) != overlay.get_pixel(x, y));
+    assert!((0..left).chain(left + height..width).all(|x| !changed(x)), "what was not seen stays as it was");
+    assert!((left + 1..left + height - 1).all(changed));
+    let output = place.run(&format!("a.jpg --weights {fixed} --map gradcam --square --overlay o.png --json r.json"));
+    assert!(stderr(&output).contains("so each is squeezed to that") && place.json("r.json")[0]["seen"].is_null());
+    let output = place.run(&format!("a.jpg --weights {fixed} --size 224 --overlay o.png"));
+    assert!(status(&output) != 0 && stderr(&output).contains("--size: 224 is no size"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_vision_transformer_shows_where_its_class_token_looks() {
+    let place = Place::with(&[("chelsea.jpg", "a.jpg")]);
+    let vit = golden("vit.pt2");
+    for map in [
+        "fused",
+        "patch",
+        "patch:1",
+        "patch:blocks.0.attn",
+        "cls",
+        "cls:blocks.0.attn:2",
+        "rollout",
+        "patch@200,150",
+        "gradcam",
+    ] {
+        let output = place.run(&format!("a.jpg --weights {vit} --map {map} --overlay o.png"));
+        assert_eq!(status(&output), 0, "{map}: {}", stderr(&output));
+        assert!(stderr(&output).contains("3 tokens that are no patches"), "{}", stderr(&output));
+    }
+    let output = place.run(&format!("a.jpg --weights {vit} --map patch@1,1 --overlay o.png"));
+    assert!(status(&output) != 0 && stderr(&output).contains("outside the part of the picture"), "{}", stderr(&output));
+}

@@ -44,6 +44,19 @@ def randomise(model):
                 parameter.uniform_(0.5, 1)
 
 
+def wide(model, pictures):
+    """Pictures that are not square, if the network itself gives out as much for them: some pool by 7x7 and no other size."""
+    import torch
+    batch, channels, side, _ = pictures.shape
+    wider = torch.randn(batch, channels, side, side + 64)
+    try:
+        with torch.no_grad():
+            shapes = [[value.shape for value in flat(model(of)).values() if value.dim() < 3] for of in (pictures, wider)]
+    except RuntimeError:
+        return pictures
+    return wider if shapes[0] == shapes[1] else pictures
+
+
 def export(model, size, windows, batch=2):
     """The program, the picture that it is asked of, and what is free."""
     import torch
@@ -60,7 +73,7 @@ def export(model, size, windows, batch=2):
             errors.append(f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
             continue
         if free == "sides":
-            pictures = torch.randn(batch, 3, size, size + 64)
+            pictures = wide(model, pictures)
         return program, pictures, free
     raise RuntimeError("; ".join(errors))
 

@@ -16,10 +16,9 @@ MOST = 60_000_000
 CV = """alexnet bam_resnet18 bagnet9 bninception bisenet_resnet18_celebamaskhq cbam_resnet18 condensenet74_c4_g4 darknet53 densenet121
 diracnet18v2 dla34 dpn68 drnc26 efficientnet_b0 espnetv2_wd2 fbnet_cb fishnet99 ghostnet hardnet39ds hrnet_w18_small_v1 ibn_resnet50
 igcv3_w1 inceptionv3 irevnet301 lwopenpose2d_mobilenet_cmupan_coco mixnet_s mnasnet_small mobilenet_w1 mobilenetv2_w1 mobilenetv3_small_w1
-nasnet_4a1056 octresnet10_ad2 peleenet pnasnet5large polynet preresnet18 proxylessnas_cpu regnetx002 res2net50_w14_s8 resnet18 resnet50
+nasnet_4a1056 octresnet10_ad2 peleenet pnasnet5large polynet preresnet18 proxylessnas_cpu regnetx002 resnet18 resnet50
 resnesta18 resnext26_32x4d rir_cifar10 selecsls42 senet28 sepreresnet18 seresnet18 shufflenet_g1_w1 shufflenetv2_wd2 sinet_cityscapes
-sknet50 spnasnet sqnxt23_w1 squeezenet_v1_0 vgg11 vovnet27s wrn50_2 xception zfnet airnet50_1x64d_r2 bn_vgg11 scnet50
-rexnet_w10""".split()
+sknet50 spnasnet sqnxt23_w1 squeezenet_v1_0 vgg11 vovnet27s wrn50_2 xception zfnet airnet50_1x64d_r2 bn_vgg11 scnet50""".split()
 VISION = """alexnet convnext_tiny densenet121 efficientnet_b0 efficientnet_v2_s googlenet inception_v3 maxvit_t mnasnet0_5 mobilenet_v2
 mobilenet_v3_small regnet_x_400mf regnet_y_400mf resnet18 resnet50 resnext50_32x4d shufflenet_v2_x0_5 squeezenet1_0 squeezenet1_1 swin_t
 swin_v2_t vgg11 vgg11_bn vit_b_16 vit_b_32 wide_resnet50_2""".split()

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 LIMIT = 24 << 20
 PROGRAMS = ["cbam-run", "cbam-train", "cbam-eval", "cbam-weights", "suite", "worker"]
 FILES = ["assets/images", "assets/weights/efficientnet-lite0.safetensors", "assets/weights/efficientnet-lite0-attention.safetensors",
-         "tests/golden/attention", "tests/golden/torchscript", "benches/peers", "scripts/gpu_check.py"]
+         "tests/golden/attention", "tests/golden/graph", "tests/golden/torchscript", "benches/peers", "scripts/gpu_check.py"]
 
 
 def built():

@@ -116,7 +116,8 @@ impl GraphNetwork {
         if let Some(FixedSize { size, squeeze }) = self.preprocess.fixed {
             let what = if squeeze { "each is squeezed to that" } else { "it sees the middle of each" };
             let otherwise = (!squeeze).then_some(Otherwise::Squeeze);
-            all.push(Assumption::new(format!("it takes pictures of {size} alone, so {what}"), otherwise));
+            let takes = if self.only_squares { "fails on pictures that are no squares" } else { "takes no others" };
+            all.push(Assumption::new(format!("pictures of {size}, as it {takes}: {what}"), otherwise));
         }
         all
     }

@@ -24,7 +24,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::classes::Outputs;
 use crate::host::{kind_of, restore};
-use crate::photo::{ImageSize, Preprocess};
+use crate::photo::{FixedSize, ImageSize, Preprocess};
 use crate::{Error, Result};
 
 pub use cbam_core::graph::*;
@@ -54,6 +54,8 @@ pub struct GraphNetwork {
     /// Whether somebody said what its numbers for the classes are.
     outputs_are_said: bool,
     one_by_one: bool,
+    /// Whether it was found that it takes squares alone, though its sides are free.
+    only_squares: bool,
     /// Height and width of the picture whose features were taken last.
     seen: Cell<[i64; 2]>,
 }
@@ -103,6 +105,7 @@ impl GraphNetwork {
             outputs: Outputs::default(),
             outputs_are_said: false,
             one_by_one: false,
+            only_squares: false,
             seen: Cell::new([0; 2]),
             graph,
         };
@@ -184,32 +187,52 @@ impl GraphNetwork {
     /// Runs a grey picture, and finds what the graph is made of by the shapes that it has then.
     fn first_run(&mut self) -> Result<()> {
         let size = self.preprocess.network_size(ImageSize::new(1, 1));
-        let batch = self.batch().unwrap_or(1);
-        let grey = Tensor::f_zeros([batch, 3, size.height.into(), size.width.into()], (Kind::Float, self.device))?;
         let mut shapes: Vec<Option<Vec<i64>>> = vec![None; self.graph.values.len()];
         for weight in &self.graph.weights {
             shapes[weight.value.index()] = Some(weight.tensor.shape().to_vec());
         }
-        shapes[self.graph.inputs[0].value.index()] = Some(grey.size());
-        let plan = self.plan(&self.wanted(), &[]);
-        let mut pass = self.pass(&grey)?;
+        self.try_out(size, &mut |value, shape| shapes[value.index()] = shape)?;
+        let found = Find::new(&self.graph, &shapes).all();
+        let classes = found.classes.as_ref();
+        self.numbers = classes.map(|classes| classes.numbers);
+        self.outputs = classes.map(|classes| classes.outputs).unwrap_or_default();
+        self.found = found;
+        self.only_squares = self.preprocess.fixed.is_none() && self.preprocess.max_ratio > 1 && !self.takes_wide(size);
+        if self.only_squares {
+            self.preprocess.fixed = Some(FixedSize { size, squeeze: false });
+        }
+        Ok(())
+    }
+
+    /// Whether it takes a picture that is no square, and gives out as many numbers for its classes: exported with free sides, some
+    /// networks pool by one size all the same.
+    fn takes_wide(&self, size: ImageSize) -> bool {
+        let wide = ImageSize::new(size.width + self.preprocess.multiple.max(1), size.height);
+        let mut numbers = None;
+        let of_classes = self.found.classes.as_ref().map(|classes| classes.value);
+        let tried = self.try_out(wide, &mut |value, shape| {
+            if Some(value) == of_classes {
+                numbers = shape.map(|shape| shape.iter().skip(1).product::<i64>());
+            }
+        });
+        tried.is_ok() && numbers == self.numbers
+    }
+
+    /// Runs a grey picture of this size, and tells of the shape of each value that is made.
+    fn try_out(&self, size: ImageSize, tell: &mut dyn FnMut(Value, Option<Vec<i64>>)) -> Result<()> {
+        let batch = self.batch().unwrap_or(1);
+        let grey = Tensor::f_zeros([batch, 3, size.height.into(), size.width.into()], (Kind::Float, self.device))?;
+        tell(self.graph.inputs[0].value, Some(grey.size()));
+        let (plan, mut pass) = (self.plan(&self.wanted(), &[]), self.pass(&grey)?);
         let ran = tch::no_grad(|| {
             pass.run(&plan, &mut |node, pass| {
                 for value in self.graph.nodes[node].makes() {
-                    shapes[value.index()] = pass.tensor(value).map(Tensor::size);
+                    tell(value, pass.tensor(value).map(Tensor::size));
                 }
                 Ok(())
             })
         });
-        ran.map_err(|error| self.wrong(error))?;
-        let find = Find::new(&self.graph, &shapes);
-        let found = find.all();
-        let classes = found.classes.as_ref();
-        let (numbers, outputs) =
-            (classes.map(|classes| classes.numbers), classes.map(|classes| classes.outputs).unwrap_or_default());
-        drop(pass);
-        (self.found, self.numbers, self.outputs) = (found, numbers, outputs);
-        Ok(())
+        ran.map_err(|error| self.wrong(error))
     }
 
     /// The only number of pictures that it takes at once, if there is one.

@@ -30,7 +30,9 @@ fn a_graph_is_looked_at_as_any_weights_are() {
         assert!(listed.lines().any(|listed| listed == line), "{line}: {listed}");
     }
     assert!(
-        listed.contains("STAGE is one of stem, cbam.ca, cbam, conv, bn, down, relu; without one it is relu."),
+        listed.contains(
+            "STAGE is one of stem.0, stem.1, stem, conv, bn, cbam.ca, cbam, down, relu; without one it is relu."
+        ),
         "{listed}"
     );
     for map in ["spatial", "layercam:cbam.ca", "eigencam:down", "channel:cbam.ca"] {
@@ -81,7 +83,8 @@ fn a_network_of_one_size_sees_the_middle_of_a_picture() {
     let output = place.run(&format!("a.jpg --weights {fixed} --map gradcam --overlay o.png --json r.json"));
     assert_eq!(status(&output), 0, "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("pictures of 64x64 alone, so it sees the middle of each (else --square)"),
+        stderr(&output)
+            .contains("pictures of 64x64, as it takes no others: it sees the middle of each (else --square)"),
         "{}",
         stderr(&output)
     );
@@ -97,14 +100,17 @@ fn a_network_of_one_size_sees_the_middle_of_a_picture() {
     assert!((0..left).chain(left + height..width).all(|x| !changed(x)), "what was not seen stays as it was");
     assert!((left + 1..left + height - 1).all(changed));
     let output = place.run(&format!("a.jpg --weights {fixed} --map gradcam --square --overlay o.png --json r.json"));
-    assert!(stderr(&output).contains("so each is squeezed to that") && place.json("r.json")[0]["seen"].is_null());
+    assert!(
+        stderr(&output).contains("as it takes no others: each is squeezed to that")
+            && place.json("r.json")[0]["seen"].is_null()
+    );
     let output = place.run(&format!("a.jpg --weights {fixed} --size 224 --overlay o.png"));
     assert!(status(&output) != 0 && stderr(&output).contains("--size: 224 is no size"), "{}", stderr(&output));
 }
 
 #[test]
 fn a_vision_transformer_shows_where_its_class_token_looks() {
-    let place = Place::with(&[("chelsea.jpg", "a.jpg")]);
+    let place = Place::with(&[("chelsea.jpg", "a.jpg"), ("astronaut.jpg", "square.jpg")]);
     let vit = golden("vit.pt2");
     for map in [
         "fused",
@@ -121,6 +127,6 @@ fn a_vision_transformer_shows_where_its_class_token_looks() {
         assert_eq!(status(&output), 0, "{map}: {}", stderr(&output));
         assert!(stderr(&output).contains("3 tokens that are no patches"), "{}", stderr(&output));
     }
-    let output = place.run(&format!("a.jpg --weights {vit} --map patch@1,1 --overlay o.png"));
+    let output = place.run(&format!("square.jpg --weights {vit} --map patch@1,1 --overlay o.png"));
     assert!(status(&output) != 0 && stderr(&output).contains("outside the part of the picture"), "{}", stderr(&output));
 }

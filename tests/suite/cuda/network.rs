@@ -3,6 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cbam::backbone::Arch;
+use cbam::explain::ExplainOptions;
+use cbam::graph::GraphNetwork;
 use cbam::maps::{MapName, Method};
 use cbam::model::Model;
 use cbam::network::{ForwardPrecision, Network, NetworkConfig};
@@ -12,6 +14,7 @@ use ndarray::Axis;
 use tch::{Device, Kind, Tensor};
 
 use super::{device, off, share};
+use crate::explain::explained;
 use crate::precision::{correlation, inspect, photos, resampled};
 
 fn waves(size: &[i64]) -> Tensor {
@@ -133,6 +136,38 @@ fn cuda_out_of_memory_ends_one_batch_and_not_the_network() {
     let batch = network.batch_size(100_000, ImageSize::new(4096, 4096));
     assert!((1..=128).contains(&batch), "{batch}");
     assert!(off(&before, &look(&picture).unwrap()) < 1e-2);
+}
+
+#[test]
+#[ignore = "needs a GPU"]
+fn cuda_graphs_give_the_maps_of_a_cpu() {
+    device();
+    for name in ["small", "coordinate", "slices", "vit", "half"] {
+        let path = crate::file(format!("tests/golden/graph/{name}.pt2"));
+        let pixels = waves(&[1, 3, 64, 96]);
+        let [here, there] = [Device::Cpu, device()].map(|device| {
+            let preprocess = Preprocess { short_side: 64, ..Preprocess::imagenet() };
+            let network = GraphNetwork::open(&path, device, preprocess).unwrap();
+            let options = ExplainOptions::default();
+            let cam = explained(&network, &pixels, Method::GradCam, None, 1, &options).unwrap();
+            (network.run(&pixels).unwrap().remove(0), cam)
+        });
+        // bf16 has 8 bits.
+        let share = if name == "half" { 0.05 } else { 10.0 * share() as f32 };
+        let near = |seen: &[f32], expected: &[f32], what: &str| {
+            let most = share * expected.iter().copied().fold(1e-6, f32::max);
+            assert!(seen.iter().zip(expected).all(|(a, b)| (a - b).abs() <= most), "{name}: {what}");
+        };
+        let flat = |values: &ndarray::Array2<f32>| values.iter().copied().collect::<Vec<_>>();
+        near(&there.0.probabilities.to_vec(), &here.0.probabilities.to_vec(), "probabilities");
+        near(&flat(&there.1), &flat(&here.1), "Grad-CAM");
+        for (seen, expected) in there.0.gates.iter().zip(&here.0.gates) {
+            near(&seen.channel.to_vec(), &expected.channel.to_vec(), &seen.stage);
+        }
+        for (seen, expected) in there.0.patches.iter().zip(&here.0.patches) {
+            near(&flat(&seen.mean()), &flat(&expected.mean()), &seen.stage);
+        }
+    }
 }
 
 #[test]

@@ -77,6 +77,35 @@ fn an_answer_alone_gives_no_costly_map_that_nobody_asked_for() {
 }
 
 #[test]
+fn a_graph_is_measured_as_any_network_is() {
+    let folder = tempfile::tempdir().unwrap();
+    for (class, photo) in [("0", PHOTOS[0]), ("1", PHOTOS[1])] {
+        std::fs::create_dir_all(folder.path().join(class)).unwrap();
+        std::fs::copy(file("assets/images").join(photo), folder.path().join(class).join(photo)).unwrap();
+    }
+    let pictures = folder.path().display().to_string();
+    let labels = folder.path().join("labels.txt");
+    std::fs::write(&labels, "0\n1\n2\n3\n4\n").unwrap();
+    let (labels, json) = (labels.display().to_string(), folder.path().join("r.json"));
+    for (graph, maps) in [("small.pt2", "fused,spatial,gradcam"), ("fixed.pt2", "gradcam")] {
+        let graph = file("tests/golden/graph").join(graph).display().to_string();
+        let output = program("cbam-eval")
+            .args(["--device", "cpu", "--threads", "1", "--quiet", "--images", &pictures, "--truth", &pictures])
+            .args(["--weights", &graph, "--labels", &labels, "--maps", maps, "--measure", "faithfulness"])
+            .args(["--steps", "4", "--json", json.to_str().unwrap()])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let report = std::fs::read_to_string(&json).unwrap();
+        assert!(maps.split(',').all(|map| report.contains(&format!("\"{map}\""))), "{report}");
+    }
+    let graph = file("tests/golden/graph/small.pt2").display().to_string();
+    let (status, said, _) = cbam_eval(&["--weights", &graph, "--measure", "sanity"]);
+    assert!(status == Some(2) && said.contains("or of a graph, anew"), "{said}");
+}
+
+#[test]
 fn what_cannot_be_had_of_a_script_is_said() {
     let script = |name: &str| file(format!("tests/golden/torchscript/{name}")).display().to_string();
     let [features, alone] = ["features.pt", "map_alone.pt"].map(script);
@@ -91,7 +120,7 @@ fn what_cannot_be_had_of_a_script_is_said() {
         ),
         (&["--torchscript", &features, "--stem-pool", "none", "--measure", "time"], "a file of --weights"),
         (&["--torchscript-classes", "1", "--measure", "time"], "--torchscript"),
-        (&["--outputs", "sigmoid", "--measure", "time"], "--weights or --torchscript"),
+        (&["--outputs", "sigmoid", "--measure", "time"], "--weights, --graph or --torchscript"),
     ] {
         let (status, said, _) = cbam_eval(arguments);
         assert_eq!(status, Some(2), "{arguments:?}: {said}");

@@ -7,9 +7,14 @@ use tch::{Device, Kind, Tensor, nn};
 use super::{device, share};
 use crate::attention::golden::{LAYERS, on};
 
+/// Three BatchNorms of a batch of two make much of rounding: on an H200, PyTorch's own gradients of BAM in training are off in f16 by
+/// up to a quarter of the largest (1.40 beside 5.67), ours by the same.
+const BAM_IN_16_BITS: f64 = 0.3;
+
 fn compare(kind: Kind, share: f64) {
     for (name, test) in LAYERS {
         println!("{name} in {kind:?}");
+        let share = if name == "BAM" && kind != Kind::Float { BAM_IN_16_BITS } else { share };
         on(device(), kind, share, test);
     }
 }
@@ -29,7 +34,7 @@ fn cuda_layers_agree_with_pytorch_in_f16() {
 #[test]
 #[ignore = "needs a GPU"]
 fn cuda_layers_agree_with_pytorch_in_bf16() {
-    compare(Kind::BFloat16, 0.3); // of 8 bits, BAM in training keeps gradients to 0.22
+    compare(Kind::BFloat16, 0.3); // of 8 bits
 }
 
 #[test]

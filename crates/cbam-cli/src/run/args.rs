@@ -107,14 +107,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "1..100", default_value = "90", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = OUTPUT)]
     pub(crate) jpeg_quality: u8,
 
-    /// The map: fused, `spatial[:STAGE]`, `patch[:STAGE][:HEAD]`, patch@X,Y, channel:STAGE, rollout, output:N, or an explanation
+    /// The map: fused, `spatial[:STAGE]`, `patch[:STAGE][:HEAD]`, patch@X,Y, `cls[:STAGE][:HEAD]`, `coordinate[:STAGE]`, channel:STAGE,
+    /// rollout, output:N, or an explanation
     /// [default: fused, or gradcam without attention]
     ///
     /// `fused` joins the last spatial gate, the patch attention and `gradcam`. `spatial:STAGE` is that stage's gate,
     /// `spatial` the last one. `patch` is the attention that each patch receives on the finest grid, `patch:HEAD` that of
     /// one head, `patch:STAGE` that of another stage; `patch@X,Y` is where the patch at that pixel of the upright picture
-    /// looks. `channel:STAGE` is the channel gate, drawn as a bar chart. `rollout` joins several patch attentions, for
-    /// networks that have them.
+    /// looks. `channel:STAGE` is the channel gate, drawn as a bar chart. `rollout` joins several patch attentions, `cls` is where
+    /// a class token looks, `coordinate` the gate of rows and columns, for networks that have them.
     ///
     /// Explanations say what speaks for a class (--class): gradcam, gradcam++, hirescam, layercam, xgradcam, eigencam
     /// (which is of no class), and, running the network hundreds of times, scorecam, ablationcam, occlusion and rise. All
@@ -174,7 +175,7 @@ pub(crate) struct Args {
     /// Short side of the picture that the network sees, in pixels [default: what the weights were measured best at]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(32..=4096), help_heading = RUN)]
     pub(crate) size: Option<u32>,
-    /// A weights file (safetensors or PyTorch) instead of the built-in ones
+    /// A weights file (safetensors or PyTorch), or a network's graph (.pt2 of torch.export), instead of the built-in network
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
     pub(crate) weights: Option<PathBuf>,
     #[command(flatten)]
@@ -272,7 +273,8 @@ fn map_list(text: &str) -> Result<MapList, String> {
 
 /// The names of maps that can be completed: those that need no more, and the beginnings of the others.
 fn map_names() -> Vec<String> {
-    let others = ["fused", "spatial", "patch", "channel:", "rollout", "output:"].map(str::to_owned);
+    let others =
+        ["fused", "spatial", "patch", "cls", "coordinate", "channel:", "rollout", "output:"].map(str::to_owned);
     others.into_iter().chain(Method::ALL.map(|method| method.to_string())).collect()
 }
 

@@ -22,7 +22,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print what a weights file is, which network it is of, and every tensor's name, dtype and shape
+    /// Print what a weights file is, which network it is of, and every tensor's name, dtype and shape; of a network's graph (.pt2) its
+    /// gates, attention and places too
     Inspect {
         /// The weights file
         #[arg(id = "weights", value_name = "FILE")]

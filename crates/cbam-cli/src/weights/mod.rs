@@ -1,6 +1,7 @@
 //! `cbam-weights`: looks into weights files, converts and compares them.
 
 pub(crate) mod args;
+mod graph;
 mod inspect;
 
 use std::fmt::Write as _;
@@ -9,11 +10,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 use cbam_core::Error;
 use cbam_core::files::check_writable;
+use cbam_core::graph::Graph;
 use cbam_core::text::printable;
 use cbam_core::weights::{Checkpoint, Precision};
 
 use crate::backend::Backend;
 use crate::common::claims::Claims;
+use crate::common::graphs::GraphFiles;
 use crate::common::opening::Opening;
 use crate::common::{self, Called, print, say, status};
 
@@ -27,7 +30,11 @@ const DIFFERENT: u8 = 1;
 pub fn main(backend: &dyn Backend, called: &Called) -> ! {
     common::end(match common::arguments::<Cli>(backend, called, || common::end_at_once()).command {
         Command::Inspect { file, keep_prefixes, opening } => {
-            inspect(&Reading { part: opening.doubts.part.clone(), keep_prefixes }, &opening, file)
+            if Graph::is_at(&file) {
+                inspect_graph(file, keep_prefixes, &opening)
+            } else {
+                inspect(&Reading { part: opening.doubts.part.clone(), keep_prefixes }, &opening, file)
+            }
         }
         Command::Convert { input, output, reading, half_matrices, metadata } => {
             let precision = if half_matrices { Precision::HalfMatrices } else { Precision::Keep };
@@ -39,6 +46,18 @@ pub fn main(backend: &dyn Backend, called: &Called) -> ! {
 
 fn inspect(reading: &Reading, opening: &Opening, file: PathBuf) -> Result<u8> {
     let text = inspect::describe(&reading.open(file)?, opening)?;
+    Ok(print(&text).map_or_else(common::failed, |()| status::DONE))
+}
+
+/// Of a network's graph, on which options about weights files have no effect.
+fn inspect_graph(file: PathBuf, keep_prefixes: bool, opening: &Opening) -> Result<u8> {
+    if keep_prefixes {
+        return Err(
+            Error::argument("--keep-prefixes", "has no effect on a network's graph, whose names are its own").into()
+        );
+    }
+    let files = GraphFiles { graph: file, weights: None, options: opening.options() };
+    let text = graph::describe(&files.open()?.0)?;
     Ok(print(&text).map_or_else(common::failed, |()| status::DONE))
 }
 

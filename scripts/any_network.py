@@ -60,12 +60,13 @@ def wide(model, pictures):
 def export(model, size, windows, batch=2):
     """The program, the picture that it is asked of, and what is free."""
     import torch
-    pictures = torch.randn(batch, 3, size, size)
+    height, width = size
+    pictures = torch.randn(batch, 3, height, width)
     dim = torch.export.Dim
     sides = {0: dim("b", max=64), 2: 32 * dim("h", min=2, max=64), 3: 32 * dim("w", min=2, max=64)}
     errors = []
     for free, shapes in (("sides", sides), ("batch", {0: sides[0]}), ("nothing", None)):
-        if free == "sides" and (size % 32 or windows):
+        if free == "sides" and (height != width or height % 32 or windows):
             continue
         try:
             program = torch.export.export(model, (pictures,), dynamic_shapes=None if shapes is None else (shapes,))

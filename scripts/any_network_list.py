@@ -1,4 +1,4 @@
-"""The networks of any_network.py: name → a function that builds it, and its side in pixels.
+"""The networks of any_network.py: name → a function that builds it, and its height and width in pixels.
 
 Of timm two for each of its modules, the smallest and one drawn by chance (of at most 60 million numbers); torchvision's; pytorchcv's by
 family; and CBAM in the places in which public repositories have it.
@@ -89,6 +89,18 @@ class CoordinateAttention(nn.Module):
         y = self.act(self.bn1(self.conv1(torch.cat([rows, columns], 2))))
         rows, columns = torch.split(y, [h, w], 2)
         return x * self.conv_w(columns.permute(0, 1, 3, 2)).sigmoid() * self.conv_h(rows).sigmoid()
+
+
+class Bam(nn.Module):
+    """x · (1 + σ(channel × spatial)): a gate of every channel and position."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.channel = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(channels, 8, 1), nn.ReLU(), nn.Conv2d(8, channels, 1))
+        self.spatial = nn.Sequential(nn.Conv2d(channels, 8, 1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=4, dilation=4))
+
+    def forward(self, x):
+        return x * (1 + torch.sigmoid(self.channel(x) * self.spatial(x)))
 
 
 class Conv(nn.Sequential):
@@ -205,7 +217,7 @@ OWN = {
     "blocks-bias": lambda: ResNetCbam("bias"), "repeat": lambda: Own(["layer2"], lambda c: Cbam(c, "repeat")),
     "after-stages": lambda: Own(["layer1", "layer2", "layer3", "layer4"]), "after-stem": lambda: Own(["stem"]),
     "before-head": lambda: Own(["layer4"], act=nn.SiLU), "coordinate": lambda: Own(["layer2", "layer4"], CoordinateAttention),
-    "spatial-alone": lambda: Own(["layer3"], lambda _: SpatialGate()), "u-net": UNet, "neck": Neck, "swish": Swish,
+    "bam": lambda: Own(["layer2"], Bam), "spatial-alone": lambda: Own(["layer3"], lambda _: SpatialGate()), "u-net": UNet, "neck": Neck, "swish": Swish,
 }
 
 
@@ -228,18 +240,18 @@ def draw_timm():
 
 
 def build(name):
-    """A network and its side in pixels."""
+    """A network, and its height and width in pixels."""
     library, name = name.split("/", 1)
     if library == "own":
-        return OWN[name](), 224
+        return OWN[name](), (224, 224)
     if library == "timm":
         model = timm.create_model(name)
-        return model, model.default_cfg["input_size"][1]
+        return model, tuple(model.default_cfg["input_size"][1:])
     if library == "torchvision":
         weights = {"weights": None, **({"weights_backbone": None} if name in SEGMENT else {})}
         if name in ("googlenet", "inception_v3"):
             weights["init_weights"] = False
         of = torchvision.models.segmentation if name in SEGMENT else torchvision.models
-        return getattr(of, name)(**weights), 299 if name == "inception_v3" else 224
+        return getattr(of, name)(**weights), (299, 299) if name == "inception_v3" else (224, 224)
     model = pytorchcv.model_provider.get_model(name)
-    return model, max(getattr(model, "in_size", (224, 224)))
+    return model, tuple(getattr(model, "in_size", (224, 224)))

@@ -108,7 +108,12 @@ fn gates_agree(name: &str, expected: &[(&str, GateKind, &[usize])]) -> GraphNetw
                     let mean: Array2<f32> = product.mean_axis(Axis(0)).unwrap();
                     difference(&gate.coordinate.clone().unwrap().into_dyn(), &mean.into_dyn())
                 }
-                GateKind::Full => unreachable!("none here is full"),
+                GateKind::Full => {
+                    let spatial = gate.spatial.clone().unwrap().into_dyn();
+                    let means: Array1<f32> = first.mean_axis(Axis(2)).unwrap().mean_axis(Axis(1)).unwrap();
+                    let off = difference(&gate.channel.clone().into_dyn(), &means.into_dyn());
+                    off.max(difference(&spatial, &over_channels.into_dyn()))
+                }
             };
             assert!(off < 1e-5, "{kind:?} {name} of picture {picture} is off by {off}");
         }
@@ -176,6 +181,11 @@ fn gates_of_rows_and_columns_are_one() {
 #[test]
 fn one_channel_that_is_repeated_is_a_spatial_gate() {
     gates_agree("repeat", &[("attention.stem.ca", CHANNEL, &[0]), ("attention.stem.sa", SPATIAL, &[1])]);
+}
+
+#[test]
+fn one_and_a_gate_is_that_gate() {
+    gates_agree("bam", &[("attention.layer1", GateKind::Full, &[0])]);
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub(super) const TABLE: Table = &[
     ("aten.le.Scalar", |given| compare(given, Tensor::f_le_tensor, Tensor::f_le)),
     ("aten.le.Tensor", |given| compare(given, Tensor::f_le_tensor, Tensor::f_le)),
     ("aten.leaky_relu.default", leaky_relu),
+    ("aten.hardshrink.default", |given| unary(given, Tensor::f_hardshrink)),
     ("aten.lerp.Scalar", |given| one(given.tensor("self")?.f_lerp(given.tensor("end")?, given.number("weight")?))),
     ("aten.lerp.Tensor", |given| {
         one(given.tensor("self")?.f_lerp_tensor(given.tensor("end")?, given.tensor("weight")?))
@@ -81,6 +82,7 @@ pub(super) const TABLE: Table = &[
     ("aten.masked_fill.Tensor", |given| {
         one(given.tensor("self")?.f_masked_fill_tensor(given.tensor("mask")?, given.tensor("value")?))
     }),
+    ("aten.logit.default", |given| one(given.tensor("self")?.f_logit(given.maybe_float("eps")?))),
     ("aten.maximum.default", |given| binary(given, Tensor::f_maximum)),
     ("aten.minimum.default", |given| binary(given, Tensor::f_minimum)),
     ("aten.mish.default", |given| unary(given, Tensor::f_mish)),
@@ -123,6 +125,12 @@ pub(super) const TABLE: Table = &[
     }),
     ("aten.where.ScalarOther", |given| {
         one(given.tensor("self")?.f_where_scalarother(given.tensor("condition")?, given.number("other")?))
+    }),
+    ("aten.where.Scalar", |given| {
+        one(Tensor::f_where_scalar(given.tensor("condition")?, given.number("self")?, given.number("other")?))
+    }),
+    ("aten.where.ScalarSelf", |given| {
+        one(Tensor::f_where_scalarself(given.tensor("condition")?, given.number("self")?, given.tensor("other")?))
     }),
     ("aten.where.self", |given| {
         one(given.tensor("self")?.f_where_self(given.tensor("condition")?, given.tensor("other")?))

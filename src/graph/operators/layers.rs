@@ -7,13 +7,8 @@ use super::{Made, Table, one, same};
 use crate::{Error, Result};
 
 pub(super) const TABLE: Table = &[
-    ("aten._native_batch_norm_legit_no_training.default", |given| {
-        let (mean, var) = (given.tensor("running_mean")?, given.tensor("running_var")?);
-        let (weight, bias) = (given.maybe_tensor("weight")?, given.maybe_tensor("bias")?);
-        let eps = given.float("eps")?;
-        let made = given.tensor("input")?.f_batch_norm(weight, bias, Some(mean), Some(var), false, 0.0, eps, false);
-        alone(made?, 3)
-    }),
+    ("aten._native_batch_norm_legit.no_stats", |given| alone(batch_norm(given)?, 3)),
+    ("aten._native_batch_norm_legit_no_training.default", |given| alone(batch_norm(given)?, 3)),
     ("aten.addbmm.default", |given| {
         let summed = given.tensor("batch1")?.f_bmm(given.tensor("batch2")?)?.f_sum_dim_intlist(0_i64, false, None)?;
         one(scaled(given.tensor("self")?, given, "beta")?.f_add(&scaled(&summed, given, "alpha")?))
@@ -31,15 +26,7 @@ pub(super) const TABLE: Table = &[
         let (alpha, beta) = (alpha.unwrap_or(Number::Int(1)), beta.unwrap_or(Number::Int(1)));
         one(given.tensor("self")?.f_baddbmm(given.tensor("batch1")?, given.tensor("batch2")?, beta, alpha))
     }),
-    ("aten.batch_norm.default", |given| {
-        if given.flag("training", false)? {
-            return Err(training(given));
-        }
-        let (mean, var) = (given.maybe_tensor("running_mean")?, given.maybe_tensor("running_var")?);
-        let (weight, bias) = (given.maybe_tensor("weight")?, given.maybe_tensor("bias")?);
-        let (momentum, eps) = (given.float("momentum")?, given.float("eps")?);
-        one(given.tensor("input")?.f_batch_norm(weight, bias, mean, var, false, momentum, eps, false))
-    }),
+    ("aten.batch_norm.default", |given| one(Ok(batch_norm(given)?))),
     ("aten.bmm.default", |given| one(given.tensor("self")?.f_bmm(given.tensor("mat2")?))),
     ("aten.conv1d.default", |given| {
         let (stride, padding, dilation) =
@@ -88,6 +75,10 @@ pub(super) const TABLE: Table = &[
             groups,
         ))
     }),
+    ("aten.cosine_similarity.default", |given| {
+        let (dim, eps) = (given.int_or("dim", 1)?, given.float_or("eps", 1e-8)?);
+        one(Tensor::f_cosine_similarity(given.tensor("x1")?, given.tensor("x2")?, dim, eps))
+    }),
     ("aten.dropout.default", dropout),
     ("aten.einsum.default", |given| {
         let equation = given.text("equation")?.unwrap_or_default();
@@ -133,15 +124,7 @@ pub(super) const TABLE: Table = &[
     }),
     ("aten.matmul.default", |given| one(given.tensor("self")?.f_matmul(given.tensor("other")?))),
     ("aten.mm.default", |given| one(given.tensor("self")?.f_mm(given.tensor("mat2")?))),
-    ("aten.native_batch_norm.default", |given| {
-        if given.flag("training", false)? {
-            return Err(training(given));
-        }
-        let (mean, var) = (given.maybe_tensor("running_mean")?, given.maybe_tensor("running_var")?);
-        let (weight, bias) = (given.maybe_tensor("weight")?, given.maybe_tensor("bias")?);
-        let eps = given.float("eps")?;
-        alone(given.tensor("input")?.f_batch_norm(weight, bias, mean, var, false, 0.0, eps, false)?, 3)
-    }),
+    ("aten.native_batch_norm.default", |given| alone(batch_norm(given)?, 3)),
     ("aten.native_dropout.default", |given| {
         if given.flag("train", false)? {
             return Err(training(given));
@@ -165,6 +148,17 @@ pub(super) const TABLE: Table = &[
         one(given.tensor("input")?.f_rms_norm(shape, weight, eps))
     }),
 ];
+
+/// By running statistics, or by the input's own where there are none, as weights are standardised; in training there would be both.
+fn batch_norm(given: &Given<'_>) -> Result<Tensor> {
+    let (mean, var) = (given.maybe_tensor("running_mean")?, given.maybe_tensor("running_var")?);
+    let own = given.flag("training", false)?;
+    if own && mean.is_some() {
+        return Err(training(given));
+    }
+    let (weight, bias, eps) = (given.maybe_tensor("weight")?, given.maybe_tensor("bias")?, given.float("eps")?);
+    Ok(given.tensor("input")?.f_batch_norm(weight, bias, mean, var, own, 0.0, eps, false)?)
+}
 
 /// The first result, where nobody takes the others in inference.
 fn alone(first: Tensor, count: usize) -> Result<Made> {

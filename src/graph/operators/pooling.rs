@@ -33,6 +33,12 @@ pub(super) const TABLE: Table = &[
         let divisor = given.maybe_int("divisor_override")?;
         one(given.tensor("self")?.f_avg_pool2d(kernel, stride, padding, ceil, count, divisor))
     }),
+    ("aten.avg_pool3d.default", |given| {
+        let [kernel, stride, padding, _] = window(given)?;
+        let (ceil, count) = (given.flag("ceil_mode", false)?, given.flag("count_include_pad", true)?);
+        let divisor = given.maybe_int("divisor_override")?;
+        one(given.tensor("self")?.f_avg_pool3d(kernel, stride, padding, ceil, count, divisor))
+    }),
     ("aten.max_pool1d.default", |given| {
         let [kernel, stride, padding, dilation] = window(given)?;
         one(given.tensor("self")?.f_max_pool1d(kernel, stride, padding, dilation, given.flag("ceil_mode", false)?))

@@ -23,6 +23,7 @@ pub(super) const TABLE: Table = &[
     ("aten.argmax.default", |given| {
         one(given.tensor("self")?.f_argmax(given.maybe_int("dim")?, given.flag("keepdim", false)?))
     }),
+    ("aten.cumprod.default", |given| one(given.tensor("self")?.f_cumprod(given.int("dim")?, given.kind("dtype")?))),
     ("aten.cumsum.default", |given| one(given.tensor("self")?.f_cumsum(given.int("dim")?, given.kind("dtype")?))),
     ("aten.linalg_vector_norm.default", norm),
     ("aten.log_softmax.int", |given| one(given.tensor("self")?.f_log_softmax(given.int("dim")?, given.kind("dtype")?))),
@@ -58,7 +59,13 @@ pub(super) const TABLE: Table = &[
         Ok(two(given.tensor("self")?.f_sort(given.int_or("dim", -1)?, given.flag("descending", false)?)?))
     }),
     ("aten.std.correction", |given| spread(given, true)),
+    ("aten.std.default", |given| spread(given, true)),
     ("aten.std.dim", |given| spread(given, true)),
+    ("aten.std_mean.correction", |given| {
+        let (dims, keep) = (given.maybe_ints("dim")?, given.flag("keepdim", false)?);
+        let correction = given.maybe_float("correction")?.unwrap_or(1.0);
+        Ok(two(given.tensor("self")?.f_std_mean_correction(dims.as_deref(), correction, keep)?))
+    }),
     ("aten.sum.default", |given| one(given.tensor("self")?.f_sum(given.kind("dtype")?))),
     ("aten.sum.dim_IntList", |given| {
         let dims = given.maybe_ints("dim")?;
@@ -73,6 +80,7 @@ pub(super) const TABLE: Table = &[
         Ok(two(given.tensor("self")?.f_topk(given.int("k")?, given.int_or("dim", -1)?, largest, sorted)?))
     }),
     ("aten.var.correction", |given| spread(given, false)),
+    ("aten.var.default", |given| spread(given, false)),
     ("aten.var.dim", |given| spread(given, false)),
     ("aten.var_mean.correction", |given| {
         let (dims, keep) = (given.maybe_ints("dim")?, given.flag("keepdim", false)?);

@@ -11,6 +11,8 @@ pub(super) const TABLE: Table = &[
     ("aten._upsample_bicubic2d_aa.vec", bicubic_aa),
     ("aten._upsample_bilinear2d_aa.default", bilinear_aa),
     ("aten._upsample_bilinear2d_aa.vec", bilinear_aa),
+    ("aten._upsample_nearest_exact2d.default", nearest_exact),
+    ("aten._upsample_nearest_exact2d.vec", nearest_exact),
     ("aten.channel_shuffle.default", |given| one(given.tensor("self")?.f_channel_shuffle(given.int("groups")?))),
     ("aten.col2im.default", |given| {
         let (size, kernel) = (given.ints("output_size")?, given.ints("kernel_size")?);
@@ -98,6 +100,11 @@ fn bilinear_aa(given: &Given<'_>) -> Result<Made> {
 fn nearest(given: &Given<'_>) -> Result<Made> {
     let Interpolation { maps, size, factors: [h, w], .. } = Interpolation::of(given)?;
     one(maps.f_upsample_nearest2d(size, h, w))
+}
+
+fn nearest_exact(given: &Given<'_>) -> Result<Made> {
+    let Interpolation { maps, size, factors: [h, w], .. } = Interpolation::of(given)?;
+    one(maps.f_internal_upsample_nearest_exact2d(size, h, w))
 }
 
 fn grid_sampler(given: &Given<'_>) -> Result<Made> {

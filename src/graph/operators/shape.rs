@@ -15,7 +15,6 @@ pub(super) const TABLE: Table = &[
     ("aten.chunk.default", |given| {
         several(given.tensor("self")?.f_chunk(given.int("chunks")?, given.int_or("dim", 0)?))
     }),
-    ("aten.concat.default", |given| one(Tensor::f_cat(&given.tensors("tensors")?, given.int_or("dim", 0)?))),
     ("aten.diagonal.default", |given| {
         let (first, second) = (given.int_or("dim1", 0)?, given.int_or("dim2", 1)?);
         one(given.tensor("self")?.f_diagonal(given.int_or("offset", 0)?, first, second))
@@ -29,7 +28,12 @@ pub(super) const TABLE: Table = &[
     ("aten.gather.default", |given| {
         one(given.tensor("self")?.f_gather(given.int("dim")?, given.tensor("index")?, false))
     }),
+    ("aten.hstack.default", |given| one(Tensor::f_hstack(&given.tensors("tensors")?))),
     ("aten.index.Tensor", |given| one(given.tensor("self")?.f_index(&given.maybe_tensors("indices")?))),
+    ("aten.index_put.default", |given| {
+        let (indices, accumulate) = (given.maybe_tensors("indices")?, given.flag("accumulate", false)?);
+        one(given.tensor("self")?.f_index_put(&indices, given.tensor("values")?, accumulate))
+    }),
     ("aten.index_select.default", |given| {
         one(given.tensor("self")?.f_index_select(given.int("dim")?, given.tensor("index")?))
     }),
@@ -59,6 +63,12 @@ pub(super) const TABLE: Table = &[
     ("aten.roll.default", |given| {
         one(given.tensor("self")?.f_roll(given.ints("shifts")?, given.ints_or("dims", &[])?))
     }),
+    ("aten.scatter.src", |given| {
+        one(given.tensor("self")?.f_scatter(given.int("dim")?, given.tensor("index")?, given.tensor("src")?))
+    }),
+    ("aten.scatter.value", |given| {
+        one(given.tensor("self")?.f_scatter_value(given.int("dim")?, given.tensor("index")?, given.number("value")?))
+    }),
     ("aten.select.int", |given| one(given.tensor("self")?.f_select(given.int("dim")?, given.int("index")?))),
     ("aten.select_scatter.default", |given| {
         one(given.tensor("self")?.f_select_scatter(given.tensor("src")?, given.int("dim")?, given.int("index")?))
@@ -86,10 +96,18 @@ pub(super) const TABLE: Table = &[
     ("aten.squeeze.dims", |given| one(given.tensor("self")?.f_squeeze_dims(given.ints("dim")?))),
     ("aten.stack.default", |given| one(Tensor::f_stack(&given.tensors("tensors")?, given.int_or("dim", 0)?))),
     ("aten.swapaxes.default", |given| one(given.tensor("self")?.f_swapaxes(given.int("axis0")?, given.int("axis1")?))),
+    ("aten.swapdims.default", |given| one(given.tensor("self")?.f_swapdims(given.int("dim0")?, given.int("dim1")?))),
     ("aten.t.default", |given| {
         let xs = given.tensor("self")?;
         if xs.dim() < 2 { same(given) } else { one(xs.f_transpose(0, 1)) }
     }),
+    ("aten.tensor_split.indices", |given| {
+        several(given.tensor("self")?.f_tensor_split_indices(given.ints("indices")?, given.int_or("dim", 0)?))
+    }),
+    ("aten.tensor_split.sections", |given| {
+        several(given.tensor("self")?.f_tensor_split(given.int("sections")?, given.int_or("dim", 0)?))
+    }),
+    ("aten.tile.default", |given| one(given.tensor("self")?.f_tile(given.ints("dims")?))),
     ("aten.transpose.int", |given| one(given.tensor("self")?.f_transpose(given.int("dim0")?, given.int("dim1")?))),
     ("aten.unbind.int", |given| several(given.tensor("self")?.f_unbind(given.int_or("dim", 0)?))),
     ("aten.unflatten.int", |given| one(given.tensor("self")?.f_unflatten(given.int("dim")?, given.ints("sizes")?))),

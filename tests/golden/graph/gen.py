@@ -24,7 +24,7 @@ from torch import nn
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2] / "scripts"))
 from any_network import Recorder, autograd_cam, flat, randomise  # noqa: E402
-from any_network_list import Cbam, Conv, CoordinateAttention, Neck, Own, ResNetCbam, Swish  # noqa: E402
+from any_network_list import Bam, Cbam, Conv, CoordinateAttention, Neck, Own, ResNetCbam, Swish  # noqa: E402
 
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
@@ -103,9 +103,9 @@ def repack(path):
             archive.writestr(zipfile.ZipInfo(name), content)
 
 
-def write(name, model, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dtype=torch.float32, decompose=False, classes=0):
+def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dtype=torch.float32, decompose=False, classes=0):
     torch.manual_seed(7)
-    model.eval()
+    model = build().eval()
     randomise(model)
     model.to(dtype)
     pictures = torch.randn(shape).to(dtype)
@@ -145,21 +145,22 @@ def old_layout(source, name, model):
 
 
 def main():
-    small = write("small", Small(), at="relu__3")
+    small = write("small", Small, at="relu__3")
     old_layout("small", "old-layout", small)
     torch.save({"epoch": 3, "model": {f"module.{key}": value * 0.5 if value.is_floating_point() else value
                                       for key, value in small.state_dict().items()}}, HERE / "small-half.pth")
-    write("blocks", ResNetCbam("linear", 8), at="relu__8")
-    write("decomposed", Small(), decompose=True)
-    write("coordinate", Own(["layer2"], CoordinateAttention, width=4), at="relu__4")
-    write("repeat", Own(["stem"], lambda c: Cbam(c, "repeat"), width=4))
-    write("hard", ResNetCbam("hard", 8))
-    write("swish", Swish())
-    write("neck", Neck(16))
-    write("slices", Slices())
-    write("half", Small(), dtype=torch.bfloat16)
-    write("fixed", Small(), shape=(3, 3, 64, 64), shapes=None)
-    write("vit", vit(), shapes={0: FREE[0]}, at="layer_norm_2", form={"kind": "tokens", "before": 3, "grid": [4, 6]})
+    write("blocks", lambda: ResNetCbam("linear", 8), at="relu__8")
+    write("decomposed", Small, decompose=True)
+    write("coordinate", lambda: Own(["layer2"], CoordinateAttention, width=4), at="relu__4")
+    write("repeat", lambda: Own(["stem"], lambda c: Cbam(c, "repeat"), width=4))
+    write("bam", lambda: Own(["layer1"], Bam, width=4))
+    write("hard", lambda: ResNetCbam("hard", 8))
+    write("swish", Swish)
+    write("neck", lambda: Neck(16))
+    write("slices", Slices)
+    write("half", Small, dtype=torch.bfloat16)
+    write("fixed", Small, shape=(3, 3, 64, 64), shapes=None)
+    write("vit", vit, shapes={0: FREE[0]}, at="layer_norm_2", form={"kind": "tokens", "before": 3, "grid": [4, 6]})
     for file in sorted(HERE.glob("*.pt2")):
         print(file.name, file.stat().st_size)
     nodes = json.loads(zipfile.ZipFile(HERE / "small.pt2").read("small/models/model.json"))["graph_module"]["graph"]["nodes"]

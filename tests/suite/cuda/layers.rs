@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor, nn};
 use super::{device, share};
 use crate::attention::golden::{LAYERS, on};
 
-/// Three BatchNorms of a batch of two make much of rounding: on an H200, PyTorch's own gradients of BAM in training are off in f16 by
+/// Three `BatchNorm`s of a batch of two make much of rounding: on an H200, PyTorch's own gradients of BAM in training are off in f16 by
 /// up to a quarter of the largest (1.40 beside 5.67), ours by the same.
 const BAM_IN_16_BITS: f64 = 0.3;
 

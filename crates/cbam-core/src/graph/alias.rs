@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::program::{About, Argument, Graph, Node, Scalar, Value};
 
 /// Operations whose result may be the elements of what they take, in another shape or order.
-const VIEWS: [&str; 36] = [
+const VIEWS: [&str; 37] = [
     "alias",
     "broadcast_to",
     "chunk",
@@ -31,6 +31,7 @@ const VIEWS: [&str; 36] = [
     "split_with_sizes",
     "squeeze",
     "swapaxes",
+    "swapdims",
     "t",
     "to",
     "transpose",

@@ -1,5 +1,6 @@
 //! From the JSON of `torch.export` to a [`Graph`].
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -173,7 +174,7 @@ impl Builder<'_> {
                     None => None,
                 });
             }
-            let (operator, line) = (self.text(operator), line.map(|line| self.text(&line)));
+            let (operator, line) = (self.text(&one_name(operator)), line.map(|line| self.text(&line)));
             self.graph.nodes.push(Node { operator, inputs, outputs, modules, line });
         }
         Ok(())
@@ -247,6 +248,37 @@ impl Free {
     /// A side that changes in a way that is not understood.
     fn unknown(expression: &str) -> Self {
         Self { symbol: expression.to_owned(), step: 1, offset: 0, range: (1, i64::MAX) }
+    }
+}
+
+/// Other names of operators, and the one by which they are known.
+const SYNONYMS: [(&str, &str); 16] = [
+    ("absolute", "abs"),
+    ("arctan", "atan"),
+    ("clip", "clamp"),
+    ("concat", "cat"),
+    ("concatenate", "cat"),
+    ("divide", "div"),
+    ("greater", "gt"),
+    ("greater_equal", "ge"),
+    ("less", "lt"),
+    ("less_equal", "le"),
+    ("moveaxis", "movedim"),
+    ("multiply", "mul"),
+    ("negative", "neg"),
+    ("not_equal", "ne"),
+    ("subtract", "sub"),
+    ("true_divide", "div"),
+];
+
+/// `aten.mul_.Tensor` of `aten.multiply_.Tensor`.
+fn one_name(operator: &str) -> Cow<'_, str> {
+    let of_aten = operator.strip_prefix("aten.").and_then(|name| name.split_once('.'));
+    let Some((name, overload)) = of_aten else { return operator.into() };
+    let (plain, writes) = name.strip_suffix('_').map_or((name, ""), |plain| (plain, "_"));
+    match SYNONYMS.iter().find(|(synonym, _)| *synonym == plain) {
+        Some((_, known)) => format!("aten.{known}{writes}.{overload}").into(),
+        None => operator.into(),
     }
 }
 

@@ -103,7 +103,7 @@ impl Find<'_> {
                     of.sort_by_key(|of| std::cmp::Reverse((self.leads_to_product(*of), size(of))));
                     *of.first()?
                 }
-                _ if node.carries() == Some(Carries::On) => node.takes().next()?,
+                _ if node.carries().is_some_and(|carries| carries != Carries::Spread) => node.takes().next()?,
                 _ => return None,
             };
         }

@@ -84,7 +84,8 @@ impl Find<'_> {
         }
         // Whatever keeps the shape keeps the positions; the larger of two is the one that the other is spread over.
         let kept = node.takes().find(|of| self.form(*of).is_some() && self.shape(*of) == Some(shape));
-        let reorders = matches!(name, "permute" | "transpose" | "movedim" | "swapaxes" | "view" | "reshape" | "t");
+        let reorders =
+            matches!(name, "permute" | "transpose" | "movedim" | "swapaxes" | "swapdims" | "view" | "reshape" | "t");
         if let Some(of) = kept.filter(|_| !reorders) {
             return self.form(of);
         }
@@ -92,7 +93,7 @@ impl Find<'_> {
         let (form, from) = (self.form(of)?, self.shape(of)?);
         match name {
             "permute" => order(form, &node.ints("dims")?),
-            "transpose" | "swapaxes" => {
+            "transpose" | "swapaxes" | "swapdims" => {
                 let place = |name: &str| Some(node.number(name)? as i64);
                 let (a, b) = (place("dim0").or_else(|| place("axis0"))?, place("dim1").or_else(|| place("axis1"))?);
                 let rank = from.len() as i64;

@@ -117,6 +117,7 @@ impl Find<'_> {
                 let Some(to) = node.makes().next().filter(|_| node.takes().next() == Some(at)) else { continue };
                 match node.carries() {
                     Some(Carries::On) if !spread => open.push((to, to, false)),
+                    // 1 + σ(x) lets through what σ(x) says: the gate is the latter.
                     Some(_) => open.push((to, gate, true)),
                     None => {}
                 }
@@ -155,7 +156,7 @@ impl Find<'_> {
                 Some(Carries::Spread) => {
                     return self.four(from).zip(self.four(value)).is_some_and(|(from, to)| from[1] == 1 && to[1] > 1);
                 }
-                Some(Carries::On) => value = from,
+                Some(Carries::On | Carries::Changed) => value = from,
                 None => return false,
             }
         }

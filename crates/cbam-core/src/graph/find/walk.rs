@@ -3,7 +3,7 @@
 use super::super::program::{Argument, Node, Scalar, Value};
 
 /// Operations that give on what they take, in another shape, order or type.
-const CARRIERS: [&str; 36] = [
+const CARRIERS: [&str; 37] = [
     "_to_copy",
     "_unsafe_view",
     "alias",
@@ -28,6 +28,7 @@ const CARRIERS: [&str; 36] = [
     "split_with_sizes",
     "squeeze",
     "swapaxes",
+    "swapdims",
     "t",
     "to",
     "transpose",
@@ -54,7 +55,7 @@ const SPREADERS: [&str; 12] = [
     "_upsample_bicubic2d_aa",
     "_upsample_bilinear2d_aa",
     "upsample_nearest2d_exact",
-    "resize",
+    "tile",
 ];
 
 /// How many operations are followed at most.
@@ -63,8 +64,10 @@ pub(super) const MAX_STEPS: usize = 64;
 /// How an operation gives on the first tensor that it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Carries {
-    /// In another shape or order, or times or plus a number.
+    /// In another shape or order.
     On,
+    /// Times or plus a number.
+    Changed,
     /// Repeated.
     Spread,
 }
@@ -86,7 +89,8 @@ impl Node {
         if SPREADERS.contains(&name) {
             return Some(Carries::Spread);
         }
-        (matches!(name, "add" | "mul" | "div" | "sub") && self.takes().count() == 1).then_some(Carries::On)
+        let with_number = matches!(name, "add" | "mul" | "div" | "sub" | "rsub") && self.takes().count() == 1;
+        with_number.then_some(Carries::Changed)
     }
 
     /// The two tensors of a binary operation.

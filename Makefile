@@ -39,6 +39,7 @@ examples: $(libtorch_needed) ## Run the examples
 	$(CARGO) run $(PROFILE) --example cbam_in_your_cnn
 	$(CARGO) run $(PROFILE) --example sentence_attention -- target/examples/sentence.png
 	$(CARGO) run $(PROFILE) --example cross_attention -- target/examples/cross.png
+	$(CARGO) run $(PROFILE) --example graph_answers -- tests/golden/graph/small.pt2 tests/golden/graph/small.safetensors target/examples/answers.safetensors auto
 
 check: fmt clippy library docs ## Format, lints, the library without the programs, and documentation, warnings as errors
 

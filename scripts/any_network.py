@@ -89,16 +89,22 @@ class Recorder:
         class Mode(TorchDispatchMode):
             def __init__(self):
                 super().__init__()
-                self.gates, self.softmaxes = [], []
+                self.gates, self.attention = [], []
 
             def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-                out = function(*args, **(kwargs or {}))
+                kwargs = kwargs or {}
+                out = function(*args, **kwargs)
                 name = function.overloadpacket.__name__
                 sixth = name in ("div", "div_") and len(args) > 1 and not isinstance(args[1], torch.Tensor) and args[1] == 6
                 if name in ("sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_") or sixth:
                     self.gates.append(out.detach().clone())
-                elif name in ("_softmax", "softmax"):
-                    self.softmaxes.append(out.detach().clone())
+                elif name == "_softmax":
+                    self.attention.append(out.detach().clone())
+                elif name == "_scaled_dot_product_flash_attention_for_cpu" and args[0].shape[-2] == args[1].shape[-2]:
+                    scale = kwargs.get("scale") or args[0].shape[-1] ** -0.5
+                    scores = args[0] @ args[1].transpose(-2, -1) * scale
+                    mask = kwargs.get("attn_mask")
+                    self.attention.append((scores if mask is None else scores + mask).softmax(-1))
                 return out
         return Mode()
 
@@ -205,12 +211,16 @@ def one(name, answers):
     worst = {"gate": 0.0, "attention": 0.0}
     for told_name, value in told.items():
         kind = told_name.split(":")[0]
-        if kind not in ("channel", "spatial", "coordinate"):
+        if kind not in ("channel", "spatial", "coordinate", "patch"):
             continue
         index = int(told_name.rsplit("/", 1)[1])
+        if kind == "patch":
+            found = nearest_attention(value, recorder.attention, index, len(pictures))
+            worst["attention"] = max(worst["attention"], found)
+            continue
         recorded = [gate[index:index + 1] for gate in recorder.gates if gate.shape[:1] == pictures.shape[:1]]
         worst["gate"] = max(worst["gate"], nearest(value[None], recorded, kind))
-    row["gate"], row["sigmoids"] = worst["gate"], len(recorder.gates)
+    row["gate"], row["sigmoids"], row["attention"] = worst["gate"], len(recorder.gates), worst["attention"]
     if about["place_value"] and "gradcam" in told:
         index, cam = autograd_cam(program, pictures, about["place_value"], about["form"], about["classes"])
         theirs, ours = cam.float(), told["gradcam"]
@@ -220,25 +230,41 @@ def one(name, answers):
     return row
 
 
+def nearest_attention(told, recorded, index, batch):
+    """The same of what patches receive, [heads, rows, columns], wherever they stand in the line of tokens."""
+    heads, rows, columns = told.shape
+    best = float("inf")
+    for weights in recorded:
+        if weights.shape[-1] != weights.shape[-2] or weights.numel() % (batch * heads * weights.shape[-1] ** 2):
+            continue
+        tokens = weights.shape[-1]
+        of = weights.reshape(batch, -1, tokens, tokens)[index].float()
+        for start in range(max(tokens - rows * columns + 1, 0) if of.shape[0] == heads else 0):
+            cut = slice(start, start + rows * columns)
+            received = of[:, cut, cut].mean(1) * tokens
+            best = min(best, (received.reshape(told.shape) - told).abs().max().item())
+    return best
+
+
 def verdict(row):
     if "failed" in row:
         return "failed"
-    parts = [row.get("output", 0), row.get("gate", 0), row.get("gradcam", 0)]
+    parts = [row.get(of, 0) for of in ("output", "gate", "attention", "gradcam")]
     return "right" if all(part <= CLOSE for part in parts) and row.get("class", True) else "WRONG"
 
 
 def table(rows):
-    lines = ["| network | free | operations | gates | attention | place | outputs off by | gates off by | Grad-CAM off by | |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines = ["| network | free | operations | gates | attention | place | outputs off by | gates off by | attention off by | Grad-CAM off by | |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     number = lambda row, key: f"{row[key]:.1e}" if row.get(key) else "0" if key in row else "–"
     for row in rows:
         if "failed" in row:
-            lines.append(f"| {row['name']} | {row.get('free', '')} | | | | | | | | {row['failed'].splitlines()[-1][:160]} |")
+            lines.append(f"| {row['name']} | {row.get('free', '')} | | | | | | | | | {row['failed'].splitlines()[-1][:160]} |")
             continue
         maps = row["maps"]
         gates = ", ".join(f"{maps[kind]} {kind}" for kind in ("channel", "spatial", "coordinate") if maps[kind])
         lines.append(f"| {row['name']} | {row['free']} | {row['nodes']} | {gates} | {maps['patch'] or ''} | {row['place'] or ''} | "
-                     f"{number(row, 'output')} | {number(row, 'gate')} | {number(row, 'gradcam')} | {verdict(row)} |")
+                     f"{number(row, 'output')} | {number(row, 'gate')} | {number(row, 'attention')} | {number(row, 'gradcam')} | {verdict(row)} |")
     counts = {of: sum(verdict(row) == of for row in rows) for of in ("right", "WRONG", "failed")}
     return "\n".join([*lines, "", ", ".join(f"{count} {of}" for of, count in counts.items()) + f", of {len(rows)}"])
 

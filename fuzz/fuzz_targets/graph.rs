@@ -1,16 +1,11 @@
 //! What `torch.export.save` writes: the bytes of a file, or records in a sound archive: the graph as JSON, and what it takes.
 #![no_main]
 
-use bytes::Bytes;
 use cbam_core::graph::{Find, Graph};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(init: cbam_fuzz::begin(), |data: &[u8]| {
-    let Some((kind, data)) = data.split_first() else { return };
-    let bytes: Bytes = match kind % 2 {
-        0 => data.to_vec().into(),
-        _ => cbam_fuzz::archive(&cbam_fuzz::records(data)).into(),
-    };
+    let Some(bytes) = cbam_fuzz::file_or_archive(data) else { return };
     let graph = match Graph::from_bytes("net.pt2", bytes.clone()) {
         Ok(graph) => graph,
         Err(error) => return assert!(error.to_string().starts_with("net.pt2: "), "{error}"),

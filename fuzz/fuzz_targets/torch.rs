@@ -1,16 +1,11 @@
 //! What `torch.save` writes: the bytes of a file, or records in a sound archive around a damaged pickle, or a legacy file.
 #![no_main]
 
-use bytes::Bytes;
 use cbam_core::weights::{Checkpoint, ReadOptions, instead_of_script};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(init: cbam_fuzz::begin(), |data: &[u8]| {
-    let Some((kind, data)) = data.split_first() else { return };
-    let bytes: Bytes = match kind % 2 {
-        0 => data.to_vec().into(),
-        _ => cbam_fuzz::archive(&cbam_fuzz::records(data)).into(),
-    };
+    let Some(bytes) = cbam_fuzz::file_or_archive(data) else { return };
     for options in [ReadOptions::default(), ReadOptions::default().with_part("model").with_prefixes_kept()] {
         match Checkpoint::from_bytes_with("file.pth", bytes.clone(), &options) {
             Ok(checkpoint) => cbam_fuzz::weights(&checkpoint, bytes.len()),

@@ -71,6 +71,12 @@ pub fn weights(checkpoint: &Checkpoint, length: usize) {
     let _ = checkpoint.save(&path, cbam_core::weights::Precision::HalfMatrices);
 }
 
+/// What an input stands for, by its first byte: the bytes of a file, or records in a sound archive; `None` if there is no first byte.
+pub fn file_or_archive(data: &[u8]) -> Option<bytes::Bytes> {
+    let (kind, data) = data.split_first()?;
+    Some(if kind % 2 == 0 { data.to_vec() } else { archive(&records(data)) }.into())
+}
+
 /// The records that an input describes, each a length of its name, the name, a length of two bytes, and the content; what is cut short
 /// is as long as there are bytes.
 pub fn records(mut bytes: &[u8]) -> Vec<(&[u8], &[u8])> {

@@ -32,7 +32,7 @@ impl GraphNetwork {
 
     /// Its numbers for the classes of a batch, `[N, numbers]`, in f32.
     pub(super) fn numbers_of(&self, found: Option<&Tensor>, pictures: i64) -> Result<Tensor> {
-        let numbers = self.numbers.unwrap_or(0);
+        let numbers = self.class_numbers();
         let found = found.ok_or_else(|| self.wrong("gives out no classes"))?;
         if found.numel() as i64 != pictures * numbers {
             return Err(
@@ -118,7 +118,7 @@ fn from_maps(form: PlaceForm, maps: &Tensor, original: &Tensor) -> Result<Tensor
 
 impl Features for GraphNetwork {
     fn numbers(&self) -> usize {
-        self.numbers.unwrap_or(0) as usize
+        self.class_numbers() as usize
     }
 
     fn outputs(&self) -> Outputs {

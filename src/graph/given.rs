@@ -6,6 +6,9 @@ use tch::{Device, Kind, Tensor};
 use crate::host::kind_of;
 use crate::{Error, Result};
 
+/// More elements than any network makes of nothing, as `zeros` and `arange` do.
+const MAX_MADE: i64 = 1 << 27;
+
 /// A value while a graph runs.
 #[derive(Debug)]
 pub(super) enum Held {
@@ -246,6 +249,21 @@ impl<'a> Given<'a> {
             None => Ok(None),
             Some(Argument::Dtype(dtype)) => kind_of(*dtype).map(Some),
             Some(_) => Err(self.wrong(name, "a type of elements")),
+        }
+    }
+
+    /// The shape of a tensor that is made of nothing, which says how much memory it takes: refused if that is more than any network has.
+    pub(super) fn shape(&self, name: &str) -> Result<Vec<i64>> {
+        let shape = self.ints(name)?;
+        self.check_count(shape.iter().try_fold(1_i64, |count, side| count.checked_mul(*side)))?;
+        Ok(shape)
+    }
+
+    /// Refuses to make so many elements of nothing.
+    pub(super) fn check_count(&self, count: Option<i64>) -> Result<()> {
+        match count.filter(|count| *count <= MAX_MADE) {
+            Some(_) => Ok(()),
+            None => Err(Error::network(self.node, format!("makes more than {MAX_MADE} elements of nothing"))),
         }
     }
 

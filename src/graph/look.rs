@@ -6,7 +6,7 @@ use tch::{Device, Tensor};
 use super::GraphNetwork;
 use super::watch::Watch;
 use crate::Result;
-use crate::classes::{Outputs, usual_labels};
+use crate::classes::usual_labels;
 use crate::explain::Features;
 use crate::host::to_host;
 use crate::maps::{MapName, Readout};
@@ -15,6 +15,9 @@ use crate::network::normalised;
 use crate::photo::{FixedSize, ImageSize, Preprocess, Resampled};
 use crate::weights::{Assumption, Otherwise};
 
+/// The most pictures that a graph of a fixed batch takes.
+const MAX_BATCH: i64 = 256;
+
 /// How a graph takes pictures: as it is asked, as far as its sides allow it.
 ///
 /// # Errors
@@ -22,12 +25,15 @@ use crate::weights::{Assumption, Otherwise};
 pub(super) fn taken(graph: &Graph, asked: Preprocess) -> std::result::Result<Preprocess, String> {
     let about = graph.about(graph.inputs[0].value);
     let Some(sides) = &about.sides else { return Ok(asked) };
-    let [_, channels, height, width] = &sides[..] else {
+    let [batch, channels, height, width] = &sides[..] else {
         let shape: Vec<i64> = sides.iter().map(|side| side.example).collect();
         return Err(format!("takes {shape:?}, and not pictures [N, 3, H, W]"));
     };
     if channels.free.is_none() && channels.example != 3 {
         return Err(format!("takes pictures of {} channels, and is given 3: red, green and blue", channels.example));
+    }
+    if batch.free.is_none() && !(1..=MAX_BATCH).contains(&batch.example) {
+        return Err(format!("takes {} pictures at once; at most {MAX_BATCH} are given", batch.example));
     }
     let (step, bounds) = match (step(height)?, step(width)?) {
         (Some((rows, low, high)), Some((columns, low2, high2))) => {
@@ -35,6 +41,11 @@ pub(super) fn taken(graph: &Graph, asked: Preprocess) -> std::result::Result<Pre
         }
         _ => return fixed(height, width, asked),
     };
+    let most = i64::from(Preprocess::MAX_SHORT_SIDE);
+    if bounds.0 > bounds.1 || step > most || bounds.0 > most {
+        let (least, most) = bounds;
+        return Err(format!("takes sides from {least} to {most} by {step}, which no pictures here have"));
+    }
     let multiple = if step > 1 { u32::try_from(step).unwrap_or(u32::MAX) } else { asked.multiple };
     let short = i64::from(asked.short_side).clamp(bounds.0, bounds.1);
     let same = height.free == width.free;
@@ -79,13 +90,7 @@ impl GraphNetwork {
         let mut all = Vec::new();
         if let (Some(classes), false) = (&self.found.classes, self.outputs_are_said) {
             let name = &self.graph.outputs[classes.index].name;
-            let what = match (classes.numbers, self.outputs) {
-                (1, Outputs::Probabilities) => "the probability of class 1 (probabilities), class 0 has the rest",
-                (1, _) => "a score (sigmoid): class 1 is what it says, class 0 the rest",
-                (_, Outputs::Softmax) => "scores of classes of which one is right (softmax)",
-                (_, Outputs::Sigmoid) => "scores of classes each by itself (sigmoid)",
-                (_, Outputs::Probabilities) => "probabilities, shown as they are",
-            };
+            let what = self.outputs.meaning(classes.numbers);
             all.push(Assumption::new(
                 format!("{name} is taken for {what}: its graph ends in {}", classes.ends_in),
                 None,
@@ -181,7 +186,7 @@ impl Model for GraphNetwork {
     }
 
     fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
-        question.check_class(Outputs::answers(self.numbers.unwrap_or(0)) as usize)?;
+        question.check_class(self.answers())?;
         let attention = question.maps.is_empty() || question.maps.iter().any(needs_attention);
         let most = self.batch().map_or(usize::MAX, |batch| batch.max(1) as usize);
         let together = if self.one_by_one { 1 } else { pictures.len().clamp(1, most) };
@@ -190,12 +195,8 @@ impl Model for GraphNetwork {
             let points = part.iter().map(|picture| question.points(&picture.geometry())).collect::<Result<Vec<_>>>()?;
             let pixels = normalised(part, &self.preprocess, self.device)?;
             let readouts = self.see(&pixels, &points, attention)?;
-            looks.extend(readouts.into_iter().zip(part).map(|(readout, picture)| Look {
-                likeliest: readout.likeliest(),
-                explained: None,
-                geometry: picture.geometry(),
-                readout,
-            }));
+            let pictures = part.iter().map(|picture| picture.geometry());
+            looks.extend(readouts.into_iter().zip(pictures).map(|(readout, geometry)| Look::of(readout, geometry)));
         }
         explain_looks(self, &self.preprocess, pictures, &mut looks, question)?;
         Ok(looks)

@@ -48,20 +48,19 @@ pub struct GraphNetwork {
     preprocess: Preprocess,
     /// What the graph is made of, for who looks.
     found: Found,
-    /// The number of classes it gives out; `None` if it says nothing of classes.
-    numbers: Option<i64>,
     outputs: Outputs,
     /// Whether somebody said what its numbers for the classes are.
     outputs_are_said: bool,
     one_by_one: bool,
     /// Whether it was found that it takes squares alone, though its sides are free.
     only_squares: bool,
-    /// Height and width of the picture whose features were taken last.
+    /// Height and width of the picture whose features were taken last, or of the grey one.
     seen: Cell<[i64; 2]>,
 }
 
 impl GraphNetwork {
-    /// Makes a graph ready to run on a device, and runs it once on a grey picture.
+    /// Makes a graph ready to run on a device, and runs it once or twice on a grey picture. Pictures are taken as `preprocess` says, as far as
+    /// the graph's sides allow it; a network of one size sees the middle of each, or with a `max_ratio` of 1 all of it, squeezed.
     ///
     /// # Errors
     /// [`Error::Weights`] if it has an operator that is not known here (all of them are named), takes something else than pictures, or
@@ -101,7 +100,6 @@ impl GraphNetwork {
             kind,
             preprocess,
             found: Found::default(),
-            numbers: None,
             outputs: Outputs::default(),
             outputs_are_said: false,
             one_by_one: false,
@@ -146,11 +144,11 @@ impl GraphNetwork {
     /// # Errors
     /// [`Error::Argument`] if it says nothing of classes, or for a softmax over one class.
     pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
-        let Some(numbers) = self.numbers else {
+        let Some(classes) = &self.found.classes else {
             let message = format!("{outputs} is of classes, and this network gives out none");
             return Err(Error::argument("outputs", message));
         };
-        outputs.check(numbers)?;
+        outputs.check(classes.numbers)?;
         (self.outputs, self.outputs_are_said) = (outputs, true);
         Ok(self)
     }
@@ -192,11 +190,9 @@ impl GraphNetwork {
             shapes[weight.value.index()] = Some(weight.tensor.shape().to_vec());
         }
         self.try_out(size, &mut |value, shape| shapes[value.index()] = shape)?;
-        let found = Find::new(&self.graph, &shapes).all();
-        let classes = found.classes.as_ref();
-        self.numbers = classes.map(|classes| classes.numbers);
-        self.outputs = classes.map(|classes| classes.outputs).unwrap_or_default();
-        self.found = found;
+        self.found = Find::new(&self.graph, &shapes).all();
+        self.outputs = self.found.classes.as_ref().map(|classes| classes.outputs).unwrap_or_default();
+        self.seen.set([size.height.into(), size.width.into()]);
         self.only_squares = self.preprocess.fixed.is_none() && self.preprocess.max_ratio > 1 && !self.takes_wide(size);
         if self.only_squares {
             self.preprocess.fixed = Some(FixedSize { size, squeeze: false });
@@ -209,13 +205,14 @@ impl GraphNetwork {
     fn takes_wide(&self, size: ImageSize) -> bool {
         let wide = ImageSize::new(size.width + self.preprocess.multiple.max(1), size.height);
         let mut numbers = None;
-        let of_classes = self.found.classes.as_ref().map(|classes| classes.value);
+        let classes = self.found.classes.as_ref();
+        let of_classes = classes.map(|classes| classes.value);
         let tried = self.try_out(wide, &mut |value, shape| {
             if Some(value) == of_classes {
                 numbers = shape.map(|shape| shape.iter().skip(1).product::<i64>());
             }
         });
-        tried.is_ok() && numbers == self.numbers
+        tried.is_ok() && numbers == classes.map(|classes| classes.numbers)
     }
 
     /// Runs a grey picture of this size, and tells of the shape of each value that is made.
@@ -233,6 +230,11 @@ impl GraphNetwork {
             })
         });
         ran.map_err(|error| self.wrong(error))
+    }
+
+    /// How many numbers it gives out for its classes; 0 if it says nothing of classes.
+    fn class_numbers(&self) -> i64 {
+        self.found.classes.as_ref().map_or(0, |classes| classes.numbers)
     }
 
     /// The only number of pictures that it takes at once, if there is one.

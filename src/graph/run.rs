@@ -11,6 +11,8 @@ use crate::{Error, Result};
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     steps: Vec<Step>,
+    /// What is there before.
+    given: Vec<Value>,
 }
 
 /// An operation by its place in the graph.
@@ -42,10 +44,9 @@ impl Plan {
         }
         let mut nodes = Vec::new();
         for (place, node) in graph.nodes.iter().enumerate().rev() {
-            let is_given = node.makes().any(|value| given.contains(&value));
-            let makes = node.makes().any(|value| needed[value.index()]);
+            let makes = node.makes().any(|value| needed[value.index()] && !given.contains(&value));
             let writes = || node.writes() && node.takes().next().is_some_and(|to| written[roots[to.index()].index()]);
-            if is_given || !makes && !writes() {
+            if !makes && (node.makes().any(|value| given.contains(&value)) || !writes()) {
                 continue;
             }
             node.takes().for_each(|value| need(value, &mut needed, &mut written));
@@ -68,7 +69,7 @@ impl Plan {
             steps.push(Step { node, last });
         }
         steps.reverse();
-        Self { steps }
+        Self { steps, given: given.to_vec() }
     }
 
     /// Whether what runs looks at the picture that is given, beyond its size.
@@ -105,7 +106,7 @@ impl<'n> Pass<'n> {
                     return Err(Error::network(node, "writes into the network's weights, which is not run"));
                 }
                 let mut to = to.shallow_clone();
-                to.copy_(result);
+                to.f_copy_(result).map_err(|error| at_node(error.into(), node))?;
                 made = vec![Held::Tensor(to)];
             }
             if made.len() < node.outputs.len() {
@@ -113,7 +114,7 @@ impl<'n> Pass<'n> {
                 return Err(Error::network(node, format!("makes {made} results where {outputs} are taken")));
             }
             for (value, held) in node.outputs.iter().zip(made) {
-                if let Some(value) = value {
+                if let Some(value) = value.filter(|value| !plan.given.contains(value)) {
                     self.held[value.index()] = Some(held);
                 }
             }

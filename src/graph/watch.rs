@@ -116,9 +116,9 @@ impl<'n> Watch<'n> {
         if !in_line {
             return Ok(Some(rollout_received(&layers)?));
         }
-        // What the first token, a class token, has of each patch in the end; without one before the patches, what all have.
+        // What a class token has of each patch in the end; without one, what all have.
         let passed = rollout(&layers)?;
-        let row = if main.before > 0 {
+        let row = if main.class_token {
             passed.row(0).to_owned()
         } else {
             passed.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(tokens))
@@ -170,7 +170,7 @@ fn patch_readout(of: &FoundAttention, weights: &Tensor, points: &[[f32; 2]]) -> 
     let on_grid =
         |shares: &Tensor| -> Result<Tensor> { Ok(shares.f_mul_scalar(tokens as f64)?.f_reshape([-1, rows, columns])?) };
     let received = to_host(&on_grid(&queries.f_mean_dim(1_i64, false, Kind::Float)?)?)?;
-    let class_token = if first > 0 { Some(to_host(&on_grid(&keys.f_select(1, 0)?)?)?) } else { None };
+    let class_token = if of.class_token { Some(to_host(&on_grid(&keys.f_select(1, 0)?)?)?) } else { None };
     let row = |query: &[f32; 2]| -> Result<QueryRow> {
         let index = patch_index(*query, of.grid.map(|side| side as usize))? as i64;
         let shares = queries.f_select(1, index)?.f_mean_dim(0_i64, false, Kind::Float)?;

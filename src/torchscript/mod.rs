@@ -163,13 +163,7 @@ impl ScriptedNetwork {
     pub fn assumptions(&self) -> Vec<Assumption> {
         let mut all = Vec::new();
         if let (Some(ground), Some(Classes { index, numbers, .. })) = (&self.ground, self.roles.classes) {
-            let what = match (numbers, self.outputs) {
-                (1, Outputs::Probabilities) => "the probability of class 1 (probabilities), class 0 has the rest",
-                (1, _) => "a score (sigmoid): class 1 is what it says, class 0 the rest",
-                (_, Outputs::Softmax) => "scores of classes of which one is right (softmax)",
-                (_, Outputs::Sigmoid) => "scores of classes each by itself (sigmoid)",
-                (_, Outputs::Probabilities) => "probabilities, shown as they are",
-            };
+            let what = self.outputs.meaning(numbers);
             all.push(Assumption::new(format!("output {index} is taken for {what}: {ground}"), None));
         }
         if let (Some(Classes { index, .. }), false) = (self.roles.classes, self.roles.also_classes.is_empty()) {
@@ -296,12 +290,8 @@ impl Model for ScriptedNetwork {
         for part in pictures.chunks(together) {
             let pixels = normalised(part, &self.preprocess, self.device)?.f_contiguous()?;
             let readouts = self.run_for(&pixels, question.maps)?;
-            looks.extend(readouts.into_iter().zip(part).map(|(readout, picture)| Look {
-                likeliest: readout.likeliest(),
-                explained: None,
-                geometry: picture.geometry(),
-                readout,
-            }));
+            let pictures = part.iter().map(|picture| picture.geometry());
+            looks.extend(readouts.into_iter().zip(pictures).map(|(readout, geometry)| Look::of(readout, geometry)));
         }
         explain_looks(self, &self.preprocess, pictures, &mut looks, question)?;
         Ok(looks)

@@ -235,8 +235,9 @@ fn a_fixed_batch_and_size_are_kept() {
 fn attention_of_patches_and_of_a_class_token() {
     let (network, golden, readouts) = agrees("vit");
     let found = &network.found().attention;
-    let names: Vec<_> = found.iter().map(|of| (of.name.as_str(), of.heads, of.grid, of.before)).collect();
-    assert_eq!(names, [("blocks.0.attn", 3, [4, 6], 3), ("blocks.1.attn", 3, [4, 6], 3)]);
+    let names: Vec<_> =
+        found.iter().map(|of| (of.name.as_str(), of.heads, of.grid, of.before, of.class_token)).collect();
+    assert_eq!(names, [("blocks.0.attn", 3, [4, 6], 3, true), ("blocks.1.attn", 3, [4, 6], 3, true)]);
     let tokens = 27;
     for (picture, readout) in readouts.iter().enumerate() {
         // The last one stands for all, so it is the first.
@@ -307,6 +308,29 @@ fn a_graph_takes_other_weights_of_its_network() {
         error.contains("bn.weight is missing") && error.contains("fc.weight is f32 [5], and not f32 [5, 8]"),
         "{error}"
     );
+}
+
+#[test]
+fn sides_that_contradict_themselves_are_refused() {
+    let refused = |least: i64, most: i64, step: i64| {
+        let mut graph = Graph::open(golden("small.pt2")).unwrap();
+        let input = graph.inputs[0].value.index();
+        for side in &mut graph.values[input].sides.as_mut().unwrap()[2..] {
+            let free = side.free.as_mut().unwrap();
+            (free.range, free.step) = ((least, most), step);
+        }
+        GraphNetwork::new(graph, Device::Cpu, Preprocess::imagenet()).map(drop)
+    };
+    assert!(refused(32, 2048, 32).is_ok());
+    for (least, most, step) in [(64, 32, 32), (1 << 40, i64::MAX, 32), (32, 2048, i64::MAX)] {
+        let error = refused(least, most, step).unwrap_err().to_string();
+        assert!(error.contains("small.pt2: takes sides from"), "{error}");
+    }
+    let mut graph = Graph::open(golden("fixed.pt2")).unwrap();
+    let input = graph.inputs[0].value.index();
+    graph.values[input].sides.as_mut().unwrap()[0].example = i64::MAX;
+    let error = GraphNetwork::new(graph, Device::Cpu, Preprocess::imagenet()).unwrap_err().to_string();
+    assert!(error.contains("pictures at once"), "{error}");
 }
 
 #[test]

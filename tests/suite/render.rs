@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cbam::maps::{AttentionMap, MapRange, Resample, Scale, ScaleLimits};
-use cbam::photo::{ImageSize, Photo};
+use cbam::photo::{Geometry, ImageSize, Part, Photo};
 use cbam::render::{Colormap, Legend, Opacity, Overlay, PanelTile, TileContent, bar_chart, compare, panel};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{DynamicImage, GenericImageView, ImageBuffer, Luma, LumaA, Rgb, RgbImage, Rgba};
@@ -41,6 +41,43 @@ fn colours_agree_with_matplotlib() {
         ["constant", "attention"]
     );
     assert!("linear".parse::<Opacity>().is_err());
+}
+
+/// What lies over a part is what would lie over that part alone; the rest stays as it was.
+#[test]
+fn a_map_of_a_part_lies_over_that_part() {
+    let size = ImageSize::new(61, 40);
+    let map = AttentionMap::new(array![[0.1, 0.9, 0.3], [0.7, 0.2, 1.0]], MapRange::Unit).unwrap();
+    let limits = ScaleLimits { low: 0.0, high: 1.0 };
+    for network in [ImageSize::new(224, 224), ImageSize::new(96, 256), ImageSize::new(300, 100)] {
+        let seen = Part::middle(size, network);
+        let geometry = Geometry { picture: size, network, seen };
+        let Part { left, top, size: part } = seen;
+        for image in pictures(size.width, size.height) {
+            for contour in [None, Some(0.5)] {
+                let overlay = Overlay { contour, ..Overlay::default() };
+                let drawn = overlay.apply(&Photo::from(image.clone()), &map.clone().over(&geometry), limits).unwrap();
+                let cut = Photo::from(image.crop_imm(left, top, part.width, part.height));
+                let alone = overlay.apply(&cut, &map, limits).unwrap();
+                assert_eq!(drawn.crop_imm(left, top, part.width, part.height), alone, "{seen} {contour:?}");
+                let inside =
+                    |x: u32, y: u32| (left..left + part.width).contains(&x) && (top..top + part.height).contains(&y);
+                let plain = Overlay { alpha: 0.0, ..Overlay::default() };
+                let plain = plain.apply(&Photo::from(image.clone()), &map, limits).unwrap().to_rgba16();
+                let drawn = drawn.to_rgba16();
+                let rest = drawn.enumerate_pixels().filter(|(x, y, _)| !inside(*x, *y));
+                assert!(rest.into_iter().all(|(x, y, pixel)| plain.get_pixel(x, y) == pixel), "{seen} {contour:?}");
+            }
+        }
+        let whole = map.clone().over(&geometry).resample(size, Resample::Bilinear).unwrap();
+        let alone = map.resample(part, Resample::Bilinear).unwrap();
+        let inner = whole.values().slice(ndarray::s![
+            top as usize..(top + part.height) as usize,
+            left as usize..(left + part.width) as usize
+        ]);
+        assert_eq!(inner, alone.values());
+        assert!((whole.values().sum() - alone.values().sum()).abs() < 1e-3, "0 where nothing was seen");
+    }
 }
 
 /// One picture of each kind that a file can hold, `width`x`height`.

@@ -10,6 +10,7 @@ pub(super) const TABLE: Table = &[
     ("aten._to_copy.default", to_kind),
     ("aten.arange.default", |given| {
         let end = given.number("end")?;
+        given.check_count(Some(end.float() as i64))?;
         one(Tensor::f_arange(end, given.options(kind_of(&[end]))?))
     }),
     ("aten.arange.start", arange),
@@ -22,9 +23,13 @@ pub(super) const TABLE: Table = &[
     }),
     ("aten.detach.default", same),
     ("aten.detach_.default", same),
-    ("aten.empty.memory_format", |given| one(Tensor::f_zeros(given.ints("size")?, given.options(Kind::Float)?))),
+    ("aten.empty.memory_format", |given| one(Tensor::f_zeros(given.shape("size")?, given.options(Kind::Float)?))),
     ("aten.empty_like.default", |given| like(given, Number::Int(0))),
-    ("aten.eye.default", |given| one(Tensor::f_eye(given.int("n")?, given.options(Kind::Float)?))),
+    ("aten.eye.default", |given| {
+        let side = given.int("n")?;
+        given.check_count(side.checked_mul(side))?;
+        one(Tensor::f_eye(side, given.options(Kind::Float)?))
+    }),
     ("aten.fill.Scalar", |given| like(given, given.number("value")?)),
     ("aten.fill.Tensor", |given| {
         let to = given.tensor("self")?;
@@ -32,27 +37,28 @@ pub(super) const TABLE: Table = &[
     }),
     ("aten.full.default", |given| {
         let value = given.number("fill_value")?;
-        one(Tensor::f_full(given.ints("size")?, value, given.options(kind_of(&[value]))?))
+        one(Tensor::f_full(given.shape("size")?, value, given.options(kind_of(&[value]))?))
     }),
     ("aten.full_like.default", |given| like(given, given.number("fill_value")?)),
     ("aten.lift_fresh_copy.default", copied),
     ("aten.linspace.default", |given| {
         let (start, end, steps) = (given.number("start")?, given.number("end")?, given.int("steps")?);
+        given.check_count(Some(steps))?;
         one(Tensor::f_linspace(start, end, steps, given.options(Kind::Float)?))
     }),
     ("aten.new_full.default", |given| {
         let options = given.options(given.tensor("self")?.kind())?;
-        one(Tensor::f_full(given.ints("size")?, given.number("fill_value")?, options))
+        one(Tensor::f_full(given.shape("size")?, given.number("fill_value")?, options))
     }),
     ("aten.new_ones.default", |given| {
         let options = given.options(given.tensor("self")?.kind())?;
-        one(Tensor::f_ones(given.ints("size")?, options))
+        one(Tensor::f_ones(given.shape("size")?, options))
     }),
     ("aten.new_zeros.default", |given| {
         let options = given.options(given.tensor("self")?.kind())?;
-        one(Tensor::f_zeros(given.ints("size")?, options))
+        one(Tensor::f_zeros(given.shape("size")?, options))
     }),
-    ("aten.ones.default", |given| one(Tensor::f_ones(given.ints("size")?, given.options(Kind::Float)?))),
+    ("aten.ones.default", |given| one(Tensor::f_ones(given.shape("size")?, given.options(Kind::Float)?))),
     ("aten.ones_like.default", |given| like(given, Number::Int(1))),
     ("aten.scalar_tensor.default", |given| {
         let value = given.number("s")?;
@@ -65,7 +71,7 @@ pub(super) const TABLE: Table = &[
     ("aten.tril.default", |given| one(given.tensor("self")?.f_tril(given.int_or("diagonal", 0)?))),
     ("aten.triu.default", |given| one(given.tensor("self")?.f_triu(given.int_or("diagonal", 0)?))),
     ("aten.type_as.default", type_as),
-    ("aten.zeros.default", |given| one(Tensor::f_zeros(given.ints("size")?, given.options(Kind::Float)?))),
+    ("aten.zeros.default", |given| one(Tensor::f_zeros(given.shape("size")?, given.options(Kind::Float)?))),
     ("aten.zero.default", |given| like(given, Number::Int(0))),
     ("aten.zeros_like.default", |given| like(given, Number::Int(0))),
 ];
@@ -87,6 +93,7 @@ fn arange(given: &Given<'_>) -> Result<Made> {
     if step.float() == 0.0 {
         return Err(Error::network(given.node, "has a step of 0"));
     }
+    given.check_count(Some(((end.float() - start.float()) / step.float()) as i64))?;
     one(Tensor::f_arange_start_step(start, end, step, given.options(kind_of(&[start, end, step]))?))
 }
 

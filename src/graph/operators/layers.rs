@@ -29,16 +29,12 @@ pub(super) const TABLE: Table = &[
     ("aten.batch_norm.default", |given| one(Ok(batch_norm(given)?))),
     ("aten.bmm.default", |given| one(given.tensor("self")?.f_bmm(given.tensor("mat2")?))),
     ("aten.conv1d.default", |given| {
-        let (stride, padding, dilation) =
-            (many(given, "stride", 1, 1)?, many(given, "padding", 1, 0)?, many(given, "dilation", 1, 1)?);
-        let (weight, bias, groups) = (given.tensor("weight")?, given.maybe_tensor("bias")?, given.int_or("groups", 1)?);
-        one(given.tensor("input")?.f_conv1d(weight, bias, stride, padding, dilation, groups))
+        let Window { xs, weight, bias, stride, padding, dilation, groups } = Window::of(given, 1)?;
+        one(xs.f_conv1d(weight, bias, stride, padding, dilation, groups))
     }),
     ("aten.conv2d.default", |given| {
-        let (stride, padding, dilation) =
-            (many(given, "stride", 2, 1)?, many(given, "padding", 2, 0)?, many(given, "dilation", 2, 1)?);
-        let (weight, bias, groups) = (given.tensor("weight")?, given.maybe_tensor("bias")?, given.int_or("groups", 1)?);
-        one(given.tensor("input")?.f_conv2d(weight, bias, stride, padding, dilation, groups))
+        let Window { xs, weight, bias, stride, padding, dilation, groups } = Window::of(given, 2)?;
+        one(xs.f_conv2d(weight, bias, stride, padding, dilation, groups))
     }),
     ("aten.conv2d.padding", |given| {
         let (stride, dilation) = (many(given, "stride", 2, 1)?, many(given, "dilation", 2, 1)?);
@@ -47,17 +43,13 @@ pub(super) const TABLE: Table = &[
         one(given.tensor("input")?.f_conv2d_padding(weight, bias, stride, padding, dilation, groups))
     }),
     ("aten.conv3d.default", |given| {
-        let (stride, padding, dilation) =
-            (many(given, "stride", 3, 1)?, many(given, "padding", 3, 0)?, many(given, "dilation", 3, 1)?);
-        let (weight, bias, groups) = (given.tensor("weight")?, given.maybe_tensor("bias")?, given.int_or("groups", 1)?);
-        one(given.tensor("input")?.f_conv3d(weight, bias, stride, padding, dilation, groups))
+        let Window { xs, weight, bias, stride, padding, dilation, groups } = Window::of(given, 3)?;
+        one(xs.f_conv3d(weight, bias, stride, padding, dilation, groups))
     }),
     ("aten.conv_transpose2d.input", |given| {
-        let (stride, padding, dilation) =
-            (many(given, "stride", 2, 1)?, many(given, "padding", 2, 0)?, many(given, "dilation", 2, 1)?);
-        let (output_padding, groups) = (many(given, "output_padding", 2, 0)?, given.int_or("groups", 1)?);
-        let (weight, bias) = (given.tensor("weight")?, given.maybe_tensor("bias")?);
-        one(given.tensor("input")?.f_conv_transpose2d(weight, bias, stride, padding, output_padding, groups, dilation))
+        let Window { xs, weight, bias, stride, padding, dilation, groups } = Window::of(given, 2)?;
+        let output_padding = many(given, "output_padding", 2, 0)?;
+        one(xs.f_conv_transpose2d(weight, bias, stride, padding, output_padding, groups, dilation))
     }),
     ("aten.convolution.default", |given| {
         let (weight, bias) = (given.tensor("weight")?, given.maybe_tensor("bias")?);
@@ -148,6 +140,32 @@ pub(super) const TABLE: Table = &[
         one(given.tensor("input")?.f_rms_norm(shape, weight, eps))
     }),
 ];
+
+/// What a convolution takes.
+struct Window<'a> {
+    xs: &'a Tensor,
+    weight: &'a Tensor,
+    bias: Option<&'a Tensor>,
+    stride: Vec<i64>,
+    padding: Vec<i64>,
+    dilation: Vec<i64>,
+    groups: i64,
+}
+
+impl<'a> Window<'a> {
+    /// Of a convolution over that many sides.
+    fn of(given: &Given<'a>, sides: usize) -> Result<Self> {
+        Ok(Self {
+            xs: given.tensor("input")?,
+            weight: given.tensor("weight")?,
+            bias: given.maybe_tensor("bias")?,
+            stride: many(given, "stride", sides, 1)?,
+            padding: many(given, "padding", sides, 0)?,
+            dilation: many(given, "dilation", sides, 1)?,
+            groups: given.int_or("groups", 1)?,
+        })
+    }
+}
 
 /// By running statistics, or by the input's own where there are none, as weights are standardised; in training there would be both.
 fn batch_norm(given: &Given<'_>) -> Result<Tensor> {

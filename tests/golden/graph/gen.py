@@ -4,8 +4,7 @@
     make .venv && .venv/bin/python tests/golden/graph/gen.py
 
 `input` is the picture, `output…` what the network gives out, `gate.N` what its N-th operation into [0, 1] gave while it ran,
-`attention.N` the weights of its N-th attention, `gradcam` Grad-CAM of the likeliest class by autograd at the node `gradcam.node` (in the
-metadata). The networks, and the code that reads PyTorch, are those of scripts/any_network.py. Written with PyTorch 2.11.
+`attention.N` the weights of its N-th attention, `gradcam` Grad-CAM by autograd of the likeliest class, which the metadata names. The networks, and the code that reads PyTorch, are those of scripts/any_network.py. Written with PyTorch 2.11.
 """
 
 import io
@@ -120,7 +119,7 @@ def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dt
     if at:
         index, cam = autograd_cam(program, pictures, at, form or {"kind": "maps"}, classes)
         tensors["gradcam"] = cam.float()
-        metadata = {"gradcam.node": at, "class": str(index)}
+        metadata = {"class": str(index)}
     if decompose:
         program = program.run_decompositions()
     torch.export.save(program, HERE / f"{name}.pt2")

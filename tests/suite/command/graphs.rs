@@ -130,3 +130,30 @@ fn a_vision_transformer_shows_where_its_class_token_looks() {
     let output = place.run(&format!("square.jpg --weights {vit} --map patch@1,1 --overlay o.png"));
     assert!(status(&output) != 0 && stderr(&output).contains("outside the part of the picture"), "{}", stderr(&output));
 }
+
+#[test]
+fn what_a_graph_holds_is_shown_without_running_it() {
+    let inspect = |arguments: &[&str]| {
+        let output = program("cbam-weights").arg("inspect").args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned(), stderr(&output))
+    };
+    let (status, said, _) = inspect(&[&golden("small.pt2")]);
+    assert_eq!(status, Some(0));
+    for line in [
+        "format      .pt2 of torch.export, by PyTorch 2.11.0+cu130",
+        "output      output [2, 5], of classes: ends in linear",
+        "gate        cbam.ca: channel",
+        "gate        cbam.sa: spatial",
+        "place       relu: maps [2, 8, 8, 12], where explanations look by themselves",
+    ] {
+        assert!(said.lines().any(|said| said == line), "{line}: {said}");
+    }
+    assert!(said.contains("64 to 2048 by 32") && said.lines().any(|line| line.starts_with("fc.weight")), "{said}");
+    let (status, said, _) = inspect(&[&golden("vit.pt2")]);
+    assert!(
+        status == Some(0) && said.contains("attention   blocks.1.attn: 3 heads over 4x6 patches, 3 other tokens"),
+        "{said}"
+    );
+    let (status, _, error) = inspect(&[&golden("small.pt2"), "--part", "ema"]);
+    assert!(status == Some(2) && error.contains("--part has no effect"), "{error}");
+}

@@ -172,7 +172,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", default_value = "bicubic", value_parser = listed::<Resample>(["nearest", "bilinear", "bicubic"]), hide_possible_values = true, help_heading = LOOK)]
     pub(crate) resample: Resample,
 
-    /// Short side of the picture that the network sees, in pixels [default: what the weights were measured best at]
+    /// Short side of the picture that the network sees, in pixels [default: what the weights were measured best at, of a graph what it was exported with]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(32..=4096), help_heading = RUN)]
     pub(crate) size: Option<u32>,
     /// A weights file (safetensors or PyTorch), or a network's graph (.pt2 of torch.export), instead of the built-in network

@@ -67,6 +67,17 @@ impl Outputs {
         Ok(())
     }
 
+    /// What a network's numbers for its classes are, of which there are that many, in words.
+    pub const fn meaning(self, numbers: i64) -> &'static str {
+        match (numbers, self) {
+            (1, Self::Probabilities) => "the probability of class 1 (probabilities), class 0 has the rest",
+            (1, _) => "a score (sigmoid): class 1 is what it says, class 0 the rest",
+            (_, Self::Softmax) => "scores of classes of which one is right (softmax)",
+            (_, Self::Sigmoid) => "scores of classes each by itself (sigmoid)",
+            (_, Self::Probabilities) => "probabilities, shown as they are",
+        }
+    }
+
     /// The scores of the answers from the numbers `[N, numbers]`: `[N, answers]`, higher for what is likelier and without
     /// bounds: the logits, or the log-odds of probabilities.
     pub fn scores(self, numbers: ArrayView2<'_, f32>) -> Array2<f32> {

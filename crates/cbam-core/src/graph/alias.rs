@@ -5,47 +5,6 @@ use std::sync::Arc;
 
 use super::program::{About, Argument, Graph, Node, Scalar, Value};
 
-/// Operations whose result may be the elements of what they take, in another shape or order.
-const VIEWS: [&str; 37] = [
-    "alias",
-    "broadcast_to",
-    "chunk",
-    "contiguous",
-    "detach",
-    "detach_",
-    "diagonal",
-    "dropout",
-    "expand",
-    "expand_as",
-    "feature_dropout",
-    "flatten",
-    "movedim",
-    "narrow",
-    "numpy_T",
-    "permute",
-    "reshape",
-    "reshape_as",
-    "select",
-    "slice",
-    "split",
-    "split_with_sizes",
-    "squeeze",
-    "swapaxes",
-    "swapdims",
-    "t",
-    "to",
-    "transpose",
-    "type_as",
-    "unbind",
-    "unflatten",
-    "unfold",
-    "unsqueeze",
-    "view",
-    "view_as",
-    "_unsafe_view",
-    "_to_copy",
-];
-
 /// More values than share elements in any network; where there are more, what writes over them stays as it is.
 const MAX_SHARING: usize = 4096;
 
@@ -54,11 +13,7 @@ impl Graph {
     pub fn roots(&self) -> Vec<Value> {
         let mut roots: Vec<Value> = (0..self.values.len()).map(|value| Value(value as u32)).collect();
         for node in &self.nodes {
-            let name = node.kind().strip_prefix("aten.").unwrap_or_default();
-            if !VIEWS.contains(&name) && !node.writes() {
-                continue;
-            }
-            let Some(of) = node.takes().next() else { continue };
+            let Some(of) = node.takes().next().filter(|_| node.shares()) else { continue };
             for value in node.makes() {
                 roots[value.index()] = roots[of.index()];
             }

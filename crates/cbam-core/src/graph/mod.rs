@@ -9,6 +9,7 @@
 //! | `program` | the graph |
 //! | `weights` | other numbers in it |
 //! | `find` | gates, attention and places in it |
+//! | `carry` | operations that only give on what they take |
 //! | `alias` | values that share their elements; operations that write over what they take |
 //!
 //! A reader trusts nothing that a file says about sizes before it has compared it with the file's length.
@@ -16,6 +17,7 @@
 mod alias;
 mod archive;
 mod arguments;
+mod carry;
 mod export;
 mod expression;
 mod find;
@@ -35,7 +37,7 @@ pub use find::{Find, Found, FoundAttention, FoundClasses, FoundGate, FoundPlace,
 pub use program::{About, Argument, Free, Graph, Input, Module, Node, Output, Scalar, Side, Value, Weight};
 
 impl Graph {
-    /// Reads what `torch.export.save` wrote, in the layout of PyTorch 2.8 or the one before.
+    /// Reads what `torch.export.save` wrote, in the layout of PyTorch 2.8 or, if its JSON is the same, the one before.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read; [`Error::Weights`] as for [`from_bytes`](Self::from_bytes).

@@ -105,6 +105,11 @@ pub struct Look {
 }
 
 impl Look {
+    /// What one pass shows, with nothing explained yet; the likeliest class is that of the greatest probability.
+    pub fn of(readout: Readout, geometry: Geometry) -> Self {
+        Self { likeliest: readout.likeliest(), explained: None, geometry, readout }
+    }
+
     /// A map by name, on its native grid, unscaled; see [`Readout::map`].
     ///
     /// # Errors

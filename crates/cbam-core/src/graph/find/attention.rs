@@ -1,10 +1,11 @@
 //! Self-attention over patches: its weights, and where its tokens lie in the picture.
 
+use super::super::carry::Carries;
 use super::super::program::{Node, Value};
 use super::Find;
 use super::form::{Form, Line};
 use super::names::{self, Names};
-use super::walk::{Carries, MAX_STEPS};
+use super::walk::MAX_STEPS;
 
 /// A self-attention over patches.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct FoundAttention {
     pub before: i64,
     /// How many behind them.
     pub after: i64,
+    /// Whether the first of those before them is a class token: the network takes it by itself.
+    pub class_token: bool,
     /// The tokens that its queries are made of, `[N, T, C]`, where they are such.
     pub tokens: Option<Value>,
 }
@@ -48,11 +51,12 @@ impl Find<'_> {
             let name = names.unique(names::of(node));
             let [batch, heads, tokens] = sides;
             let line = self.line(query, tokens).filter(|_| self.batch().is_none_or(|of| of == batch));
-            let Some((Line { grid, before, after }, at)) = line else {
+            let Some((line @ Line { grid, before, after }, at)) = line else {
                 left_out.push((name, NO_GRID));
                 continue;
             };
-            found.push(FoundAttention { name, weights, heads, grid, before, after, tokens: at });
+            let class_token = self.takes_first(line);
+            found.push(FoundAttention { name, weights, heads, grid, before, after, class_token, tokens: at });
         }
         (found, left_out)
     }
@@ -142,6 +146,20 @@ impl Find<'_> {
             open.extend(node.takes().collect::<Vec<_>>().into_iter().rev());
         }
         None
+    }
+
+    /// Whether the first of such tokens is taken by itself somewhere.
+    fn takes_first(&self, line: Line) -> bool {
+        let first = |node: &Node| match node.bare() {
+            "select" => node.number("dim") == Some(1.0) && node.number("index") == Some(0.0),
+            "slice" => {
+                let start = node.number("start").unwrap_or(0.0);
+                node.number("dim") == Some(1.0) && start == 0.0 && node.number("end") == Some(1.0)
+            }
+            _ => false,
+        };
+        let of_line = |value: Value| self.form(value) == Some(Form::Nlc(line));
+        line.before > 0 && self.graph.nodes.iter().any(|node| first(node) && node.takes().next().is_some_and(of_line))
     }
 
     /// The tokens before the matrix that makes queries of them.

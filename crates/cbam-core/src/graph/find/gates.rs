@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use super::super::carry::Carries;
 use super::super::program::{Node, Value};
 use super::Find;
 use super::names::{self, Names};
-use super::walk::{Carries, MAX_STEPS};
+use super::walk::MAX_STEPS;
 
 /// What a gate is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -20,7 +20,7 @@ impl Found {
         maps.extend(named(&[GateKind::Coordinate], MapName::Coordinate));
         let heads = |of: &FoundAttention| of.heads as usize;
         maps.extend(MapName::patches(self.attention_in_order().map(|of| (of.name.as_str(), heads(of)))));
-        let looking = self.attention_in_order().filter(|of| of.before > 0);
+        let looking = self.attention_in_order().filter(|of| of.class_token);
         maps.extend(MapName::class_tokens(looking.map(|of| (of.name.as_str(), heads(of)))));
         maps.extend((self.rolled().count() > 1).then_some(MapName::Rollout));
         let channel = self.gates_of(&[GateKind::Channel, GateKind::Full]);

@@ -20,7 +20,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let input =
         Tensor::read_safetensors(picture)?.into_iter().find(|(name, _)| name == "input").ok_or("no tensor 'input'")?.1;
-    let network = GraphNetwork::new(Graph::open(archive)?, Device::Cpu, Preprocess::imagenet())?;
+    let (graph, usual) = (Graph::open(archive)?, Preprocess::imagenet());
+    let preprocess = Preprocess { short_side: graph.exported_side().unwrap_or(usual.short_side), ..usual };
+    let network = GraphNetwork::new(graph, Device::Cpu, preprocess)?;
     let mut told = BTreeMap::new();
     for (output, made) in network.graph().outputs.iter().zip(network.forward(&input)?) {
         if let Some(made) = made {

@@ -157,13 +157,8 @@ fn by_graph(graph: Graph, how: &How, taken: &GraphTaken) -> Result<(GraphNetwork
     }
     let path = printable_path(graph.file()).to_string();
     let usual = taken.taken.input.apply(Preprocess::imagenet());
-    // Some networks take the size that they were exported with and no other, though their sides are free.
-    let sides = graph.inputs.first().and_then(|input| graph.about(input.value).sides.as_deref());
-    let exported = match sides {
-        Some([_, _, height, width]) => u32::try_from(height.example.min(width.example)).ok().filter(|side| *side > 0),
-        _ => None,
-    };
-    let asked = Preprocess { short_side: taken.short_side.or(exported).unwrap_or(usual.short_side), ..usual };
+    let asked =
+        Preprocess { short_side: taken.short_side.or(graph.exported_side()).unwrap_or(usual.short_side), ..usual };
     let network = GraphNetwork::new(graph, resolve(how.device)?, asked).map_err(|error| error.advised(&remedies))?;
     let preprocess = network.describe().preprocess;
     let step = if preprocess.fixed.is_some() { 1 } else { preprocess.multiple };

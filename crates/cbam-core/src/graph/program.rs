@@ -305,6 +305,15 @@ impl Graph {
         self.weights.retain(|weight| weight.kept || needed[weight.value.index()]);
     }
 
+    /// The short side of the pictures that it was exported with, in pixels; `None` if it takes no pictures `[N, C, H, W]`, or does not say.
+    ///
+    /// Some networks take that size and no other, though their sides are free.
+    pub fn exported_side(&self) -> Option<u32> {
+        let sides = self.about(self.inputs.first()?.value).sides.as_deref()?;
+        let [_, _, height, width] = sides else { return None };
+        u32::try_from(height.example.min(width.example)).ok().filter(|side| *side > 0)
+    }
+
     /// What messages call it.
     pub fn file(&self) -> &Path {
         &self.name

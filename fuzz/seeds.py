@@ -242,6 +242,11 @@ def graph():
         yield "records-" + name, b"\1" + records(zipfile.ZipFile(archive))
 
 
+def onnx():
+    for path in sorted((TESTS / "golden/graph").glob("*.onnx")):
+        yield path.name, path.read_bytes()
+
+
 def safetensors():
     paths = [path for folder in ("golden", "regressions") for path in sorted((TESTS / folder).rglob("*.safetensors"))]
     for path in paths:
@@ -313,7 +318,7 @@ def words():
         yield f"{place}", word.encode()
 
 
-TARGETS = {"files": files, "graph": graph, "jpeg": jpegs, "network": network, "pictures": pictures, "png": pngs, "safetensors": safetensors,
+TARGETS = {"files": files, "graph": graph, "jpeg": jpegs, "network": network, "onnx": onnx, "pictures": pictures, "png": pngs, "safetensors": safetensors,
            "tiff": tiffs, "torch": torch, "truth": truth, "words": words}
 
 

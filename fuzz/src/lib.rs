@@ -4,6 +4,7 @@ use std::panic::{set_hook, take_hook};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use cbam_core::graph::{Find, Graph};
 use cbam_core::photo::{Limits, is_decoding};
 use cbam_core::weights::{Checkpoint, StoredTensor};
 
@@ -75,6 +76,31 @@ pub fn weights(checkpoint: &Checkpoint, length: usize) {
 pub fn file_or_archive(data: &[u8]) -> Option<bytes::Bytes> {
     let (kind, data) = data.split_first()?;
     Some(if kind % 2 == 0 { data.to_vec() } else { archive(&records(data)) }.into())
+}
+
+/// Checks what holds of every graph that opens: values are made before they are taken, and once; numbers are no more than their file's.
+pub fn graph(name: &str, bytes: bytes::Bytes) {
+    let length = bytes.len();
+    let graph = match Graph::from_bytes(name, bytes) {
+        Ok(graph) => graph,
+        Err(error) => return assert!(error.to_string().starts_with(&format!("{name}: ")), "{error}"),
+    };
+    let mut made = vec![false; graph.values.len()];
+    let given = graph.inputs.iter().map(|input| input.value).chain(graph.weights.iter().map(|weight| weight.value));
+    given.for_each(|value| made[value.index()] = true);
+    for node in &graph.nodes {
+        assert!(node.takes().all(|value| made[value.index()]), "{node}");
+        for value in node.makes() {
+            assert!(!std::mem::replace(&mut made[value.index()], true), "{node}");
+        }
+    }
+    // Few numbers that are computed of others stand beside those of the file.
+    let (total, few) = (graph.weights.iter().map(|weight| weight.tensor.bytes().len()).sum::<usize>(), 512 * graph.weights.len());
+    assert!(total <= 8 * length + few, "{total} bytes of numbers from {length} bytes");
+    let shapes = graph.example_shapes();
+    let found = Find::new(&graph, &shapes).all();
+    assert!(found.default_place.is_none_or(|place| place < found.places.len()));
+    let _ = (found.maps(), graph.fingerprint());
 }
 
 /// The records that an input describes, each a length of its name, the name, a length of two bytes, and the content; what is cut short

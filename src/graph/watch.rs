@@ -17,8 +17,8 @@ use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, ro
 /// What is read while a graph runs.
 pub(super) struct Watch<'n> {
     network: &'n GraphNetwork,
-    /// The gates' values by the nodes that make them.
-    gates: HashMap<usize, Vec<Value>>,
+    /// The gates' values by the nodes that make them, and whether their channels are last.
+    gates: HashMap<usize, Vec<(Value, bool)>>,
     /// The attentions by the nodes at which their weights can be had; none of them if nobody asks for attention.
     attention: HashMap<usize, usize>,
     values: HashMap<Value, Array4<f32>>,
@@ -30,10 +30,12 @@ impl<'n> Watch<'n> {
     pub(super) fn new(network: &'n GraphNetwork, attention: bool) -> Self {
         let makers = network.graph.makers();
         let maker = |value: Value| makers[value.index()];
-        let mut gates: HashMap<usize, Vec<Value>> = HashMap::new();
-        for value in network.found.gates.iter().flat_map(|gate| &gate.values) {
-            if let Some(node) = maker(*value) {
-                gates.entry(node).or_default().push(*value);
+        let mut gates: HashMap<usize, Vec<(Value, bool)>> = HashMap::new();
+        for gate in &network.found.gates {
+            for value in &gate.values {
+                if let Some(node) = maker(*value) {
+                    gates.entry(node).or_default().push((*value, gate.channels_last));
+                }
             }
         }
         let at = |of: &FoundAttention| match of.weights {
@@ -53,9 +55,10 @@ impl<'n> Watch<'n> {
 
     /// Reads what a node has made.
     pub(super) fn see(&mut self, node: usize, pass: &Pass<'_>) -> Result<()> {
-        for value in self.gates.get(&node).into_iter().flatten() {
+        for (value, channels_last) in self.gates.get(&node).into_iter().flatten() {
             if let Some(tensor) = pass.tensor(*value) {
-                self.values.insert(*value, to_host::<Ix4>(tensor)?);
+                let values = if *channels_last { &tensor.f_permute([0, 3, 1, 2])? } else { tensor };
+                self.values.insert(*value, to_host::<Ix4>(values)?);
             }
         }
         let Some(place) = self.attention.get(&node) else { return Ok(()) };

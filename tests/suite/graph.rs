@@ -14,6 +14,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::explain::explained;
 
+mod onnx;
+
 fn golden(name: &str) -> PathBuf {
     crate::file("tests/golden/graph").join(name)
 }
@@ -29,7 +31,9 @@ struct Golden {
 }
 
 impl Golden {
-    fn open(name: &str) -> Self {
+    /// Of a file: `small.pt2`, or the same network as `small-17.onnx`.
+    fn open(file: &str) -> Self {
+        let name = file.strip_suffix(".pt2").or_else(|| Some(file.strip_suffix(".onnx")?.rsplit_once('-')?.0)).unwrap();
         let file = Checkpoint::open(golden(&format!("{name}.safetensors"))).unwrap();
         let class = file.metadata.get("class").map_or(0, |class| class.parse().unwrap());
         Self { tensors: restore_all(&file.tensors).unwrap(), class }
@@ -60,12 +64,14 @@ fn difference(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f32 {
 }
 
 /// Outputs as PyTorch gives them, to the last bits.
-fn agrees(name: &str) -> (GraphNetwork, Golden, Vec<Readout>) {
-    let (network, golden) = (open(&format!("{name}.pt2")), Golden::open(name));
+fn agrees(file: &str) -> (GraphNetwork, Golden, Vec<Readout>) {
+    let (network, golden) = (open(file), Golden::open(file));
     let outputs = network.forward(&golden.input()).unwrap();
     let names: Vec<_> = network.graph().outputs.iter().map(|output| output.name.as_str()).collect();
     for (name, output) in names.iter().zip(outputs) {
-        let off = difference(&array(&output.unwrap()), &array(&golden.get(name)));
+        // What a file of ONNX calls its only output.
+        let of_torch = if golden.tensors.contains_key(*name) { name } else { "output" };
+        let off = difference(&array(&output.unwrap()), &array(&golden.get(of_torch)));
         assert!(off < 1e-5, "{name} is off by {off}");
     }
     let readouts = network.run(&golden.input()).unwrap();
@@ -77,15 +83,20 @@ fn gates(network: &GraphNetwork) -> Vec<(String, GateKind)> {
 }
 
 /// Each gate against the operation into [0, 1] of its number, for every picture of the batch.
-fn gates_agree(name: &str, expected: &[(&str, GateKind, &[usize])]) -> GraphNetwork {
-    let (network, golden, readouts) = agrees(name);
+fn gates_agree(file: &str, expected: &[(&str, GateKind, &[usize])]) -> GraphNetwork {
+    let (network, golden, readouts) = agrees(file);
     let found = gates(&network);
     let names: Vec<_> = expected.iter().map(|(name, kind, _)| ((*name).to_owned(), *kind)).collect();
     assert_eq!(found, names);
+    // As PyTorch had it; the goldens of Keras are turned already.
+    let channels_last = network.found().gates.iter().any(|gate| gate.channels_last);
     for (picture, readout) in readouts.iter().enumerate() {
         for (gate, (name, kind, numbers)) in readout.gates.iter().zip(expected) {
             let value = |number: &usize| {
-                let value = golden.array(&format!("gate.{number}"), picture as i64);
+                let mut value = golden.array(&format!("gate.{number}"), picture as i64);
+                if channels_last {
+                    value = value.permuted_axes(vec![2, 0, 1]).as_standard_layout().into_owned();
+                }
                 let shape = [
                     value.shape()[0],
                     value.shape().get(1).copied().unwrap_or(1),
@@ -122,8 +133,8 @@ fn gates_agree(name: &str, expected: &[(&str, GateKind, &[usize])]) -> GraphNetw
 }
 
 /// Grad-CAM at the place that is found, against PyTorch's autograd.
-fn grad_cam_agrees(name: &str, place: &str) {
-    let (network, golden) = (open(&format!("{name}.pt2")), Golden::open(name));
+fn grad_cam_agrees(file: &str, place: &str) {
+    let (network, golden) = (open(file), Golden::open(file));
     assert_eq!(Features::default_place(&network).as_deref(), Some(place));
     let pixels = golden.input().narrow(0, 0, 1);
     let options = ExplainOptions::default();
@@ -150,21 +161,21 @@ fn gates_in_blocks_have_the_names_of_their_modules() {
         ("layer4.cbam.sa", SPATIAL, &[7]),
     ];
     // A perceptron over vectors with expand_as, and sigmoids that are relu6(x + 3) / 6.
-    gates_agree("blocks", &expected);
-    gates_agree("hard", &expected);
-    grad_cam_agrees("blocks", "layer4");
+    gates_agree("blocks.pt2", &expected);
+    gates_agree("hard.pt2", &expected);
+    grad_cam_agrees("blocks.pt2", "layer4");
 }
 
 #[test]
 fn small_networks_of_every_layout_agree() {
     let expected: [(&str, GateKind, &[usize]); 2] = [("cbam.ca", CHANNEL, &[0]), ("cbam.sa", SPATIAL, &[1])];
-    let network = gates_agree("small", &expected);
+    let network = gates_agree("small.pt2", &expected);
     assert_eq!(network.describe().maps[0], MapName::Fused);
     assert!(network.graph().producer.starts_with("PyTorch 2.11"));
-    gates_agree("decomposed", &expected);
-    grad_cam_agrees("small", "relu");
+    gates_agree("decomposed.pt2", &expected);
+    grad_cam_agrees("small.pt2", "relu");
     let (old, new) = (open("old-layout.pt2"), open("small.pt2"));
-    let input = Golden::open("small").input();
+    let input = Golden::open("small.pt2").input();
     let answers = [&old, &new].map(|network| network.forward(&input).unwrap().remove(0).unwrap());
     assert_eq!(answers[0], answers[1]);
     assert_eq!(gates(&old), gates(&new));
@@ -172,30 +183,37 @@ fn small_networks_of_every_layout_agree() {
 
 #[test]
 fn gates_of_rows_and_columns_are_one() {
-    gates_agree("coordinate", &[("attention.layer2", GateKind::Coordinate, &[0, 1])]);
-    grad_cam_agrees("coordinate", "layer4");
+    gates_agree("coordinate.pt2", &[("attention.layer2", GateKind::Coordinate, &[0, 1])]);
+    grad_cam_agrees("coordinate.pt2", "layer4");
     let maps = open("coordinate.pt2").describe().maps;
     assert!(maps.contains(&"coordinate:attention.layer2".parse().unwrap()), "{maps:?}");
 }
 
 #[test]
 fn one_channel_that_is_repeated_is_a_spatial_gate() {
-    gates_agree("repeat", &[("attention.stem.ca", CHANNEL, &[0]), ("attention.stem.sa", SPATIAL, &[1])]);
+    gates_agree("repeat.pt2", &[("attention.stem.ca", CHANNEL, &[0]), ("attention.stem.sa", SPATIAL, &[1])]);
 }
 
 #[test]
 fn one_and_a_gate_is_that_gate() {
-    gates_agree("bam", &[("attention.layer1", GateKind::Full, &[0])]);
+    gates_agree("bam.pt2", &[("attention.layer1", GateKind::Full, &[0])]);
+}
+
+#[test]
+fn gates_over_channels_that_are_last() {
+    let network = gates_agree("channels-last.pt2", &[("forward", CHANNEL, &[0]), ("forward", SPATIAL, &[1])]);
+    assert!(network.found().gates.iter().all(|gate| gate.channels_last));
+    grad_cam_agrees("channels-last.pt2", "forward");
 }
 
 #[test]
 fn swish_is_no_gate() {
-    gates_agree("swish", &[("se", CHANNEL, &[2])]);
+    gates_agree("swish.pt2", &[("se", CHANNEL, &[2])]);
 }
 
 #[test]
 fn several_outputs_and_no_classes() {
-    let (network, _, readouts) = agrees("neck");
+    let (network, _, readouts) = agrees("neck.pt2");
     let names: Vec<_> = network.graph().outputs.iter().map(|output| output.name.as_str()).collect();
     assert_eq!(names, ["output[0]", "output[1]"]);
     assert!(network.found().classes.is_none() && readouts[0].likeliest().is_none());
@@ -206,12 +224,12 @@ fn several_outputs_and_no_classes() {
 
 #[test]
 fn what_is_written_over_keeps_its_other_names() {
-    agrees("slices");
+    agrees("slices.pt2");
 }
 
 #[test]
 fn sixteen_bits_are_the_network_s_own() {
-    let (network, golden) = (open("half.pt2"), Golden::open("half"));
+    let (network, golden) = (open("half.pt2"), Golden::open("half.pt2"));
     let logits = network.forward(&golden.input()).unwrap().remove(0).unwrap();
     assert_eq!(logits.kind(), Kind::Float);
     let off = difference(&array(&logits), &array(&golden.get("output")));
@@ -220,7 +238,7 @@ fn sixteen_bits_are_the_network_s_own() {
 
 #[test]
 fn a_fixed_batch_and_size_are_kept() {
-    let (network, golden, _) = agrees("fixed");
+    let (network, golden, _) = agrees("fixed.pt2");
     let size = network.describe().preprocess.network_size(cbam::photo::ImageSize::new(90, 60));
     assert_eq!((size.width, size.height), (64, 64));
     let one = golden.input().narrow(0, 1, 1);
@@ -233,7 +251,7 @@ fn a_fixed_batch_and_size_are_kept() {
 
 #[test]
 fn attention_of_patches_and_of_a_class_token() {
-    let (network, golden, readouts) = agrees("vit");
+    let (network, golden, readouts) = agrees("vit.pt2");
     let found = &network.found().attention;
     let names: Vec<_> =
         found.iter().map(|of| (of.name.as_str(), of.heads, of.grid, of.before, of.class_token)).collect();
@@ -258,7 +276,7 @@ fn attention_of_patches_and_of_a_class_token() {
         let off = difference(&readout.rollout.clone().unwrap().into_dyn(), &array(&rolled.reshape([4, 6])));
         assert!(off < 1e-5, "rollout is off by {off}");
     }
-    grad_cam_agrees("vit", "blocks.1.norm1");
+    grad_cam_agrees("vit.pt2", "blocks.1.norm1");
     let place = network.found().place("blocks.1.norm1").unwrap();
     assert_eq!(place.form, PlaceForm::Tokens { before: 3, grid: [4, 6], after: 0 });
     let maps = network.describe().maps;
@@ -271,7 +289,7 @@ fn attention_of_patches_and_of_a_class_token() {
 
 #[test]
 fn explanations_look_at_every_module() {
-    let (network, golden) = (open("small.pt2"), Golden::open("small"));
+    let (network, golden) = (open("small.pt2"), Golden::open("small.pt2"));
     let pixels = golden.input().narrow(0, 0, 1);
     let options = ExplainOptions::default().with_masks(4);
     let at = |method, place: Option<&str>| explained(&network, &pixels, method, place, golden.class, &options);

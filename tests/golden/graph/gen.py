@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Archives of torch.export of small networks, and what PyTorch makes of a picture in them: NAME.pt2 and NAME.safetensors.
+"""Archives of torch.export of small networks, and what PyTorch makes of a picture in them: NAME.pt2 and NAME.safetensors; some of
+them as ONNX too, NAME-SET.onnx.
 
     make .venv && .venv/bin/python tests/golden/graph/gen.py
 
@@ -22,7 +23,7 @@ from torch import nn
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2] / "scripts"))
-from any_network import Recorder, autograd_cam, flat, randomise  # noqa: E402
+from any_network import Recorder, at_value, autograd_cams, flat, randomise  # noqa: E402
 from any_network_list import Bam, Cbam, Conv, CoordinateAttention, Neck, Own, ResNetCbam, Swish  # noqa: E402
 
 warnings.filterwarnings("ignore")
@@ -64,6 +65,21 @@ class Slices(nn.Module):
         return self.fc(y.relu().mean((2, 3)))
 
 
+class ChannelsLast(nn.Module):
+    """Gates of channels and of places that multiply maps [N, H, W, C]."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.excite, self.place = nn.Conv2d(3, 6, 3, 4, 1), nn.Linear(6, 6), nn.Linear(6, 1)
+        self.last, self.fc = nn.Conv2d(6, 6, 3, 2, 1), nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = self.conv(x).permute(0, 2, 3, 1)
+        x = x * torch.sigmoid(self.excite(x.mean((1, 2), keepdim=True)))
+        x = x * torch.sigmoid(self.place(x))
+        return self.fc(self.last(x.permute(0, 3, 1, 2)).relu().mean((2, 3)))
+
+
 def vit():
     """A vision transformer with a class token and two registers."""
     return timm.models.vision_transformer.VisionTransformer(
@@ -102,11 +118,15 @@ def repack(path):
             archive.writestr(zipfile.ZipInfo(name), content)
 
 
-def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dtype=torch.float32, decompose=False, classes=0):
+def built(build):
     torch.manual_seed(7)
     model = build().eval()
     randomise(model)
-    model.to(dtype)
+    return model
+
+
+def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dtype=torch.float32, decompose=False, classes=0):
+    model = built(build).to(dtype)
     pictures = torch.randn(shape).to(dtype)
     program = torch.export.export(model, (pictures,), dynamic_shapes=None if shapes is None else (shapes,))
     recorder = Recorder()
@@ -117,14 +137,17 @@ def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dt
     tensors |= {f"attention.{place}": weights for place, weights in enumerate(attended.weights)}
     metadata = {}
     if at:
-        index, cam = autograd_cam(program, pictures, at, form or {"kind": "maps"}, classes)
-        tensors["gradcam"] = cam.float()
+        output, features = at_value(program, pictures, at)
+        index = int(list(flat(output).values())[classes].reshape(len(pictures), -1)[0].argmax())
+        about = {"form": form or {"kind": "maps"}, "classes": classes, "class": index}
+        cams, _ = autograd_cams(output, features, about)
+        tensors["gradcam"] = torch.tensor(cams[0]).float()
         metadata = {"class": str(index)}
     if decompose:
         program = program.run_decompositions()
     torch.export.save(program, HERE / f"{name}.pt2")
     repack(HERE / f"{name}.pt2")
-    save_file({key: value.detach().contiguous().clone() for key, value in tensors.items()}, HERE / f"{name}.safetensors", metadata)
+    save_file({key: torch.as_tensor(value).detach().contiguous().clone() for key, value in tensors.items()}, HERE / f"{name}.safetensors", metadata)
     return model
 
 
@@ -143,6 +166,37 @@ def old_layout(source, name, model):
         archive.writestr("version", "7.1")
 
 
+def onnx_of(name, build, version, shape=(2, 3, 64, 96), free=("batch", "height", "width"), outside=False, folded=True):
+    """The same network as a model of ONNX: by the exporter of TorchScript, from set 18 on by that of torch.export."""
+    import onnx
+    path, pictures = HERE / f"{name}-{version}.onnx", torch.randn(shape)
+    by_place = dict(zip((0, 2, 3), free))
+    options = {"opset_version": version, "input_names": ["input"], "output_names": ["output"]}
+    if version < 18:
+        options |= {"dynamo": False, "do_constant_folding": folded, "dynamic_axes": {"input": by_place}}
+        options |= {} if folded else {"training": torch.onnx.TrainingMode.PRESERVE}
+    else:
+        options |= {"dynamo": True, "dynamic_shapes": ({place: FREE[place] for place in by_place},)}
+    torch.onnx.export(built(build), (pictures,), path, **options)
+    model = onnx.load(path)
+    (HERE / f"{path.name}.data").unlink(missing_ok=True)
+    for node in model.graph.node:
+        for entry in node.metadata_props:
+            entry.value = re.sub(r'File "[^"]*?/(site-packages|scripts|golden)/', r'File "\1/', entry.value)
+    path.unlink()
+    where = {"save_as_external_data": True, "location": f"{path.name}.data", "size_threshold": 64} if outside else {}
+    onnx.save(model, path, **where)
+
+
+def onnx_goldens():
+    for version in (11, 13, 17):
+        onnx_of("small", Small, version, outside=version == 13, folded=version != 17)
+    onnx_of("bam", lambda: Own(["layer1"], Bam, width=4), 21)
+    onnx_of("vit", vit, 17, free=("batch",))
+    onnx_of("vit", vit, 21, free=("batch",))
+    onnx_of("coordinate", lambda: Own(["layer2"], CoordinateAttention, width=4), 11)
+
+
 def main():
     small = write("small", Small, at="relu__3")
     old_layout("small", "old-layout", small)
@@ -157,9 +211,11 @@ def main():
     write("swish", Swish)
     write("neck", lambda: Neck(16))
     write("slices", Slices)
+    write("channels-last", ChannelsLast, at="relu")
     write("half", Small, dtype=torch.bfloat16)
     write("fixed", Small, shape=(3, 3, 64, 64), shapes=None)
     write("vit", vit, shapes={0: FREE[0]}, at="layer_norm_2", form={"kind": "tokens", "before": 3, "grid": [4, 6]})
+    onnx_goldens()
     for file in sorted(HERE.glob("*.pt2")):
         print(file.name, file.stat().st_size)
     nodes = json.loads(zipfile.ZipFile(HERE / "small.pt2").read("small/models/model.json"))["graph_module"]["graph"]["nodes"]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use cbam_core::graph::{Find, FoundAttention, GateKind, Graph, PlaceForm, Side};
+use cbam_core::graph::{Find, FoundAttention, GateKind, Graph, Node, PlaceForm, Side};
 use cbam_core::text::printable;
 
 /// What wrote it, what it takes and gives out, what was found in it by the shapes that it was exported with, and its numbers.
@@ -11,7 +11,8 @@ pub(super) fn describe(graph: &Graph) -> Result<String> {
     let mut text = String::new();
     let shapes = graph.example_shapes();
     let found = Find::new(graph, &shapes).all();
-    writeln!(text, "format      .pt2 of torch.export, by {}", printable(&graph.producer))?;
+    let producer = if graph.producer.is_empty() { "nobody who says so" } else { &graph.producer };
+    writeln!(text, "format      {}, by {}", printable(&graph.format), printable(producer))?;
     writeln!(text, "operations  {}, of {} kinds", graph.nodes.len(), graph.operators().len())?;
     let parameters: usize = graph.weights.iter().map(|weight| weight.tensor.len()).sum();
     writeln!(text, "numbers     {} in {} tensors", parameters, graph.weights.len())?;
@@ -27,6 +28,14 @@ pub(super) fn describe(graph: &Graph) -> Result<String> {
         let classes = found.classes.as_ref().filter(|classes| classes.index == place);
         let classes = classes.map_or_else(String::new, |classes| format!(", of classes: ends in {}", classes.ends_in));
         writeln!(text, "output      {} {shape}{classes}", printable(&output.name))?;
+    }
+    let made = graph.nodes.iter().flat_map(Node::makes);
+    if !made.into_iter().any(|value| shapes[value.index()].is_some()) {
+        // Gates and the like are found by their shapes.
+        writeln!(
+            text,
+            "found       is told when it runs, since the file says no shapes: cbam-run --list-maps --weights FILE"
+        )?;
     }
     for gate in &found.gates {
         let kind = match gate.kind {

@@ -13,7 +13,7 @@ use super::schema::{self, Hint, InputSpec, OutputSpec, Symbolic};
 use super::spec::output_names;
 
 /// More operations than any network has.
-const MAX_NODES: usize = 200_000;
+pub(super) const MAX_NODES: usize = 200_000;
 /// How deep graphs may lie in graphs.
 const MAX_DEPTH: usize = 16;
 
@@ -35,7 +35,8 @@ pub(super) fn graph(name: &Path, archive: Archive) -> Result<Graph, String> {
         "" => "PyTorch".to_owned(),
         version => format!("PyTorch {version}"),
     };
-    let graph = Graph { name: name.to_owned(), producer, ..Graph::default() };
+    let format = ".pt2 of torch.export".to_owned();
+    let graph = Graph { name: name.to_owned(), format, producer, ..Graph::default() };
     let mut builder = Builder {
         graph,
         ranges: &program.range_constraints,
@@ -291,7 +292,7 @@ fn module(entry: &str) -> Option<Module> {
 }
 
 /// The line of the user's file that a stack ends in, outside of PyTorch's own modules: `net.py, line 12: x = self.conv(x)`.
-fn user_line(stack: &str) -> Option<String> {
+pub(super) fn user_line(stack: &str) -> Option<String> {
     let mut lines = stack.lines().map(str::trim).peekable();
     let mut last = None;
     while let Some(line) = lines.next() {

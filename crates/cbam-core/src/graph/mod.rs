@@ -1,4 +1,4 @@
-//! Other people's networks by their graphs: what `torch.export` writes, read and understood without PyTorch.
+//! Other people's networks by their graphs: what `torch.export` and writers of ONNX write, read and understood without them.
 //!
 //! A graph holds operations by their names and the numbers that they take; no code, and nothing of it is executed here.
 //!
@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `archive`, `schema` | the `.pt2` archive and the JSON in it |
 //! | `export`, `arguments`, `expression`, `spec` | from the JSON to a graph; the sides of its tensors; the names of its outputs |
+//! | `onnx` | models of ONNX as the same graph |
 //! | `program` | the graph |
 //! | `weights` | other numbers in it |
 //! | `find` | gates, attention and places in it |
@@ -21,6 +22,7 @@ mod carry;
 mod export;
 mod expression;
 mod find;
+mod onnx;
 mod program;
 mod schema;
 mod spec;
@@ -37,28 +39,38 @@ pub use find::{Find, Found, FoundAttention, FoundClasses, FoundGate, FoundPlace,
 pub use program::{About, Argument, Free, Graph, Input, Module, Node, Output, Scalar, Side, Value, Weight};
 
 impl Graph {
-    /// Reads what `torch.export.save` wrote, in the layout of PyTorch 2.8 or, if its JSON is the same, the one before.
+    /// Reads what `torch.export.save` wrote, in the layout of PyTorch 2.8 or, if its JSON is the same, the one before; or a model of
+    /// ONNX, whose numbers may lie in other files beside it.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read; [`Error::Weights`] as for [`from_bytes`](Self::from_bytes).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        Self::from_bytes(path, crate::weights::read_file(path)?)
+        Self::read(path, crate::weights::read_file(path)?, path.parent())
     }
 
     /// Reads such a file that lies in memory, where its numbers stay; `name` is what error messages call it.
     ///
     /// # Errors
-    /// [`Error::Weights`] if the bytes are no such archive, are cut short or contradict themselves, or hold what is not read; the
+    /// [`Error::Weights`] if the bytes are no such file, are cut short or contradict themselves, or hold what is not read; the
     /// operation and its module are named.
     pub fn from_bytes(name: impl AsRef<Path>, bytes: impl Into<Bytes>) -> Result<Self> {
-        let (name, bytes) = (name.as_ref(), bytes.into());
-        let read = || export::graph(name, archive::Archive::read(Records::list(&bytes)?)?);
+        Self::read(name.as_ref(), bytes.into(), None)
+    }
+
+    fn read(name: &Path, bytes: Bytes, folder: Option<&Path>) -> Result<Self> {
+        let read = || {
+            if onnx::is_model(&bytes) {
+                return onnx::graph(name, &bytes, folder);
+            }
+            export::graph(name, archive::Archive::read(Records::list(&bytes)?)?)
+        };
         read().map_err(|message: String| Error::weights(name, message))
     }
 
-    /// Whether a file is an archive of `torch.export`, as far as its records' names tell; its numbers are not read.
+    /// Whether a file is an archive of `torch.export`, as far as its records' names tell, or a model of ONNX by its first bytes; its
+    /// numbers are not read.
     pub fn is_at(path: impl AsRef<Path>) -> bool {
-        archive::is_at(path.as_ref()).unwrap_or(false)
+        archive::is_at(path.as_ref()).unwrap_or_else(|| onnx::is_at(path.as_ref()))
     }
 }

@@ -24,6 +24,8 @@ impl Value {
 pub struct Graph {
     /// What error messages call it.
     pub name: PathBuf,
+    /// What its file is: `.pt2 of torch.export`, or `ONNX, operator set 17`.
+    pub format: String,
     /// What wrote it: `PyTorch 2.11.0`.
     pub producer: String,
     /// The operations; each takes values that are there before it.

@@ -59,7 +59,7 @@ impl StoredTensor {
     }
 
     /// The same, for a reader, whose message has no name before it.
-    pub(super) fn of_bytes(dtype: Dtype, shape: &[i64], bytes: Bytes) -> Result<Self, String> {
+    pub(crate) fn of_bytes(dtype: Dtype, shape: &[i64], bytes: Bytes) -> Result<Self, String> {
         if byte_len(dtype, shape) != Some(bytes.len()) {
             return Err(format!("shape {shape:?} of {dtype} does not fit {} bytes", bytes.len()));
         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::carry::Carries;
 use super::super::program::{Node, Value};
 use super::Find;
+use super::form::Form;
 use super::names::{self, Names};
 use super::walk::MAX_STEPS;
 
@@ -31,6 +32,8 @@ pub struct FoundGate {
     pub kind: GateKind,
     /// Its values, `[N, C, 1, 1]`, `[N, C, H, W]` and so on; two for rows and columns.
     pub values: Vec<Value>,
+    /// Whether they lie as `[N, 1, 1, C]`, `[N, H, W, C]` and so on.
+    pub channels_last: bool,
 }
 
 /// What a gate's values are where they are multiplied.
@@ -58,14 +61,15 @@ impl Find<'_> {
                 && last.kind == kind
                 && last_module == module
                 && last.values.len() == 1
-                && self.complete(last.values[0], used.gate)
+                && self.complete(last.values[0], used.gate, last.channels_last)
             {
                 last.values.push(used.gate);
                 continue;
             }
             last_module.clone_from(&module);
             let name = names.entry(kind).or_default().unique(module);
-            gates.push(FoundGate { name, kind, values: vec![used.gate] });
+            let channels_last = self.is_channels_last(&used);
+            gates.push(FoundGate { name, kind, values: vec![used.gate], channels_last });
         }
         gates
     }
@@ -75,6 +79,12 @@ impl Find<'_> {
         let value = node.makes().next()?;
         match node.bare() {
             "sigmoid" | "hardsigmoid" => Some((value, node.takes().next()?)),
+            // clip(a × x + b, 0, 1), as Keras has it.
+            "clamp" if node.number("min") == Some(0.0) && node.number("max") == Some(1.0) => {
+                let of = node.takes().next()?;
+                let moved = self.maker(of).is_some_and(|node| node.carries() == Some(Carries::Changed));
+                moved.then(|| (value, self.carried_from(of)))
+            }
             // relu6(x + 3) / 6
             "div" if node.number("other") == Some(6.0) => Some((value, self.shifted(node.takes().next()?)?)),
             "mul" if node.number("other").is_some_and(|by| (by - 1.0 / 6.0).abs() < 1e-6) => {
@@ -129,12 +139,14 @@ impl Find<'_> {
 
     /// What a gate is of, by its shape beside that of the features; `None` if it is none.
     fn kind(&self, used: &Use, of: Value) -> Option<GateKind> {
-        let ([n, c, h, w], [batch, channels, height, width]) = (self.four(used.gate)?, self.four(used.features)?);
+        let last = self.is_channels_last(used);
+        let sides = |value| self.sides(value, last);
+        let ([n, c, h, w], [batch, channels, height, width]) = (sides(used.gate)?, sides(used.features)?);
         if n != batch || ![1, channels].contains(&c) {
             return None;
         }
         // Repeated over the channels before the activation: it is of positions.
-        if [c, h, w] == [channels, height, width] && c > 1 && self.is_repeated(of) {
+        if [c, h, w] == [channels, height, width] && c > 1 && self.is_repeated(of, last) {
             return Some(GateKind::Spatial);
         }
         match [c, h, w] {
@@ -148,14 +160,27 @@ impl Find<'_> {
         }
     }
 
+    /// Whether the features that a gate is of lie as `[N, H, W, C]`.
+    fn is_channels_last(&self, used: &Use) -> bool {
+        self.form(used.features).or_else(|| self.form(used.gate)) == Some(Form::Nhwc)
+    }
+
+    /// The sides of maps as `[N, C, H, W]`.
+    fn sides(&self, value: Value, channels_last: bool) -> Option<[i64; 4]> {
+        let sides = self.four(value)?;
+        let [n, a, b, c] = sides;
+        Some(if channels_last { [n, c, a, b] } else { sides })
+    }
+
     /// Whether a value is one channel, repeated.
-    fn is_repeated(&self, mut value: Value) -> bool {
+    fn is_repeated(&self, mut value: Value, channels_last: bool) -> bool {
         for _ in 0..MAX_STEPS {
             let Some(node) = self.maker(value) else { return false };
             let Some(from) = node.takes().next() else { return false };
             match node.carries() {
                 Some(Carries::Spread) => {
-                    return self.four(from).zip(self.four(value)).is_some_and(|(from, to)| from[1] == 1 && to[1] > 1);
+                    let sides = |value| self.sides(value, channels_last);
+                    return sides(from).zip(sides(value)).is_some_and(|(from, to)| from[1] == 1 && to[1] > 1);
                 }
                 Some(Carries::On | Carries::Changed) => value = from,
                 None => return false,
@@ -165,8 +190,8 @@ impl Find<'_> {
     }
 
     /// Whether two gates are of rows and of columns.
-    fn complete(&self, first: Value, second: Value) -> bool {
-        let sides = |value| self.four(value).map(|[_, c, h, w]| (c, h > 1, w > 1));
+    fn complete(&self, first: Value, second: Value, channels_last: bool) -> bool {
+        let sides = |value| self.sides(value, channels_last).map(|[_, c, h, w]| (c, h > 1, w > 1));
         match (sides(first), sides(second)) {
             (Some((c, h, w)), Some((other, h2, w2))) => c == other && h != h2 && w != w2,
             _ => false,

@@ -1,0 +1,392 @@
+//! What ONNX computes of shapes: numbers here, of which those that depend on a picture's size are computed when the graph runs.
+
+use half::{bf16, f16};
+
+use super::builder::{Builder, tensor};
+use super::call::Call;
+use super::known::{Known, MAX_NUMBERS, Numbers, float, int};
+use super::operators::axes;
+use super::tensors::dtype as dtype_of;
+use crate::graph::program::{Argument, Scalar};
+use crate::weights::Dtype;
+
+/// What an operation makes of numbers alone; `None` if it takes tensors, or makes something else of them.
+pub(super) fn computed(b: &mut Builder, call: &Call) -> Result<Option<Vec<Known>>, String> {
+    if call.operator == "Shape" {
+        return shape(b, call).map(|numbers| Some(vec![Known::Numbers(numbers)]));
+    }
+    let mut inputs = Vec::with_capacity(call.inputs.len());
+    for input in &call.inputs {
+        let Some(numbers) = b.numbers(input) else { return Ok(None) };
+        inputs.push(numbers);
+    }
+    let [first, rest @ ..] = &inputs[..] else { return Ok(None) };
+    let made = match (call.operator.as_str(), rest) {
+        ("Add" | "Sub" | "Mul" | "Div" | "Mod" | "Pow" | "Max" | "Min", [second]) => {
+            call.idle("fmod");
+            pairs(b, &call.operator, first, second, first.dtype)
+        }
+        ("Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "And" | "Or", [second]) => {
+            pairs(b, &call.operator, first, second, Dtype::Bool)
+        }
+        ("Where", [yes, no]) => chosen(first, yes, no),
+        ("Cast", []) => {
+            call.idle("saturate");
+            cast(b, first, dtype_of(call.int_or("to", 0)? as i32)?)
+        }
+        ("Floor" | "Ceil" | "Neg" | "Abs" | "Not", []) => each(b, &call.operator, first),
+        ("Identity", []) => Some(first.clone()),
+        ("Unsqueeze" | "Squeeze", _) => turned(call, first, rest)?,
+        ("Concat", _) => joined(call, &inputs)?,
+        ("Gather", [places]) => gathered(call, first, places)?,
+        ("Slice", _) => sliced(first, rest),
+        ("Reshape", [shape]) => {
+            call.idle("allowzero");
+            reshaped(first, shape)
+        }
+        ("Expand", [shape]) => spread(first, shape),
+        ("Size", []) => Some(Numbers::one(Scalar::Int(first.items.len() as i64), Dtype::I64)),
+        ("ReduceProd" | "ReduceSum" | "ReduceMax" | "ReduceMin", _) => reduced(b, call, first, rest)?,
+        ("Range", [end, step]) => range(first, end, step),
+        ("ConstantOfShape", []) => filled(b, call, first)?,
+        _ => None,
+    };
+    Ok(made.map(|numbers| vec![Known::Numbers(numbers)]))
+}
+
+/// The sides of a tensor.
+fn shape(b: &mut Builder, call: &Call) -> Result<Numbers, String> {
+    let (start, end) = (call.int_or("start", 0)?, call.int("end")?);
+    let of = match call.needed(0)? {
+        Known::Numbers(numbers) => {
+            let sides = if numbers.list { vec![Scalar::Int(numbers.items.len() as i64)] } else { Vec::new() };
+            return Ok(Numbers::list(sides, Dtype::I64));
+        }
+        other => b.tensor(&other.clone())?,
+    };
+    let rank = of.rank as i64;
+    let bound = |bound: i64| (if bound < 0 { bound + rank } else { bound }).clamp(0, rank) as usize;
+    let sides = (bound(start)..bound(end.unwrap_or(rank))).map(|place| b.side(of, place)).collect();
+    Ok(Numbers::list(sides, Dtype::I64))
+}
+
+/// Element by element, of two.
+fn pairs(b: &mut Builder, operator: &str, first: &Numbers, second: &Numbers, dtype: Dtype) -> Option<Numbers> {
+    let count = spread_over(first, second)?;
+    let of_floats = first.dtype.is_float();
+    let mut items = Vec::with_capacity(count);
+    for place in 0..count {
+        let at = |of: &Numbers| of.items[if of.items.len() == 1 { 0 } else { place }];
+        items.push(two(b, operator, at(first), at(second), of_floats, dtype)?);
+    }
+    Some(Numbers { items, list: first.list || second.list, dtype })
+}
+
+/// How many there are of two lists, one of which may stand for all of the other.
+fn spread_over(first: &Numbers, second: &Numbers) -> Option<usize> {
+    match (first.items.len(), second.items.len()) {
+        (a, b) if a == b => Some(a),
+        (1, many) | (many, 1) => Some(many),
+        _ => None,
+    }
+}
+
+fn two(b: &mut Builder, operator: &str, x: Scalar, y: Scalar, of_floats: bool, dtype: Dtype) -> Option<Scalar> {
+    if let (Some(a), Some(c)) = (float(x), float(y)) {
+        let order = match operator {
+            "Equal" => Some(a == c),
+            "Greater" => Some(a > c),
+            "GreaterOrEqual" => Some(a >= c),
+            "Less" => Some(a < c),
+            "LessOrEqual" => Some(a <= c),
+            "And" => Some(a != 0.0 && c != 0.0),
+            "Or" => Some(a != 0.0 || c != 0.0),
+            _ => None,
+        };
+        if let Some(truth) = order {
+            return Some(Scalar::Bool(truth));
+        }
+        return if of_floats {
+            let number = match operator {
+                "Add" => a + c,
+                "Sub" => a - c,
+                "Mul" => a * c,
+                "Div" => a / c,
+                "Pow" => a.powf(c),
+                "Max" => a.max(c),
+                "Min" => a.min(c),
+                _ => return None,
+            };
+            Some(Scalar::Float(rounded(number, dtype)))
+        } else {
+            let (a, c) = (int(x)?, int(y)?);
+            let number = match operator {
+                "Add" => a.checked_add(c),
+                "Sub" => a.checked_sub(c),
+                "Mul" => a.checked_mul(c),
+                "Div" => a.checked_div(c),
+                "Mod" => a.checked_rem_euclid(c),
+                "Pow" => a.checked_pow(u32::try_from(c).ok()?),
+                "Max" => Some(a.max(c)),
+                "Min" => Some(a.min(c)),
+                _ => None,
+            };
+            number.map(Scalar::Int)
+        };
+    }
+    // No side is negative.
+    let never = |b: &Builder, of: Scalar, number: Scalar| {
+        of.value().is_some_and(|value| b.is_side(value)) && float(number).is_some_and(|number| number < 0.0)
+    };
+    if operator == "Equal" && (never(b, x, y) || never(b, y, x)) {
+        return Some(Scalar::Bool(false));
+    }
+    let operator = match operator {
+        "Add" => "_operator.add",
+        "Sub" => "_operator.sub",
+        "Mul" => "_operator.mul",
+        "Div" if of_floats => "_operator.truediv",
+        "Div" => "_operator.floordiv",
+        "Mod" => "_operator.mod",
+        "Max" => "torch.sym_max",
+        "Min" => "torch.sym_min",
+        "Equal" => "_operator.eq",
+        "Greater" => "_operator.gt",
+        "GreaterOrEqual" => "_operator.ge",
+        "Less" => "_operator.lt",
+        "LessOrEqual" => "_operator.le",
+        _ => return None,
+    };
+    Some(b.emit_number(operator, vec![("a", Argument::One(x)), ("b", Argument::One(y))]))
+}
+
+/// Of two whole numbers, one of which may be computed when the graph runs.
+pub(super) fn whole(b: &mut Builder, operator: &str, x: Scalar, y: Scalar) -> Result<Scalar, String> {
+    two(b, operator, x, y, false, Dtype::I64).ok_or_else(|| "has a number that is no whole one".to_owned())
+}
+
+/// A number as elements of a type have it.
+fn rounded(number: f64, dtype: Dtype) -> f64 {
+    match dtype {
+        Dtype::F32 => f64::from(number as f32),
+        Dtype::F16 => f16::from_f64(number).to_f64(),
+        Dtype::BF16 => bf16::from_f64(number).to_f64(),
+        _ => number,
+    }
+}
+
+/// By conditions that are known.
+fn chosen(condition: &Numbers, yes: &Numbers, no: &Numbers) -> Option<Numbers> {
+    let count = condition.items.len().max(spread_over(yes, no)?);
+    let at = |of: &Numbers, place: usize| of.items.get(if of.items.len() == 1 { 0 } else { place }).copied();
+    let item = |place| if int(at(condition, place)?)? != 0 { at(yes, place) } else { at(no, place) };
+    let items = (0..count).map(item).collect::<Option<_>>()?;
+    Some(Numbers { items, list: condition.list || yes.list || no.list, dtype: yes.dtype })
+}
+
+fn cast(b: &mut Builder, of: &Numbers, dtype: Dtype) -> Option<Numbers> {
+    let mut items = Vec::with_capacity(of.items.len());
+    for item in &of.items {
+        items.push(match (float(*item), dtype) {
+            (Some(number), Dtype::Bool) => Scalar::Bool(number != 0.0),
+            (Some(number), dtype) if dtype.is_float() => Scalar::Float(rounded(number, dtype)),
+            (Some(number), _) => Scalar::Int(int(Scalar::Float(number.trunc()))?),
+            (None, Dtype::Bool) => return None,
+            // A whole number stays one among numbers.
+            (None, _) if dtype.is_float() || !of.dtype.is_float() => *item,
+            (None, _) => b.emit_number("torch.sym_int", vec![("a", Argument::One(*item))]),
+        });
+    }
+    Some(Numbers { items, list: of.list, dtype })
+}
+
+fn each(b: &mut Builder, operator: &str, of: &Numbers) -> Option<Numbers> {
+    let mut items = Vec::with_capacity(of.items.len());
+    for item in &of.items {
+        let emitted = match operator {
+            "Floor" => "math.floor",
+            "Ceil" => "math.ceil",
+            "Neg" => "_operator.neg",
+            _ => "",
+        };
+        items.push(match (float(*item), operator) {
+            (Some(number), "Floor") => Scalar::Float(number.floor()),
+            (Some(number), "Ceil") => Scalar::Float(number.ceil()),
+            (Some(number), "Not") => Scalar::Bool(number == 0.0),
+            (Some(number), _) => {
+                let number = if operator == "Neg" { -number } else { number.abs() };
+                if of.dtype.is_float() { Scalar::Float(number) } else { Scalar::Int(int(Scalar::Float(number))?) }
+            }
+            (None, _) if emitted.is_empty() => return None,
+            (None, _) => b.emit_number(emitted, vec![("a", Argument::One(*item))]),
+        });
+    }
+    Some(Numbers { items, list: of.list, dtype: of.dtype })
+}
+
+/// One number as a list, or a list of one as a number.
+fn turned(call: &Call, of: &Numbers, rest: &[Numbers]) -> Result<Option<Numbers>, String> {
+    let axes = match rest {
+        [axes] => axes.ints(),
+        _ => call.ints("axes")?,
+    };
+    let list = call.operator == "Unsqueeze";
+    let fits = of.list != list && (list || of.items.len() == 1);
+    let first = axes.as_deref().map_or(!list, |axes| matches!(axes, [0 | -1]));
+    Ok((fits && first).then(|| Numbers { list, ..of.clone() }))
+}
+
+fn joined(call: &Call, parts: &[Numbers]) -> Result<Option<Numbers>, String> {
+    let axis = call.int_or("axis", 0)?;
+    let items: Vec<Scalar> = parts.iter().flat_map(|part| part.items.iter().copied()).collect();
+    let fits = matches!(axis, 0 | -1) && parts.iter().all(|part| part.list) && items.len() <= MAX_NUMBERS;
+    Ok(fits.then(|| Numbers::list(items, parts[0].dtype)))
+}
+
+fn gathered(call: &Call, of: &Numbers, places: &Numbers) -> Result<Option<Numbers>, String> {
+    if !matches!(call.int_or("axis", 0)?, 0 | -1) || !of.list {
+        return Ok(None);
+    }
+    let Some(known) = places.ints() else { return Ok(None) };
+    let count = of.items.len() as i64;
+    let item = |place: i64| {
+        let place = usize::try_from(if place < 0 { place + count } else { place }).ok();
+        let item = place.and_then(|place| of.items.get(place).copied());
+        item.ok_or_else(|| format!("takes a number out of a list of {count} that is not in it"))
+    };
+    let items = known.into_iter().map(item).collect::<Result<_, _>>()?;
+    Ok(Some(Numbers { items, list: places.list, dtype: of.dtype }))
+}
+
+fn sliced(of: &Numbers, rest: &[Numbers]) -> Option<Numbers> {
+    let number = |place: usize, default: i64| match rest.get(place) {
+        None => Some(default),
+        Some(numbers) => match numbers.ints()?[..] {
+            [number] => Some(number),
+            _ => None,
+        },
+    };
+    let (start, end) = (number(0, 0).filter(|_| rest.len() > 1)?, number(1, 0)?);
+    let (axis, step) = (number(2, 0)?, number(3, 1)?);
+    if !matches!(axis, 0 | -1) || step == 0 || !of.list {
+        return None;
+    }
+    let count = of.items.len() as i64;
+    let from_end = |place: i64| if place < 0 { place.saturating_add(count) } else { place };
+    let places: Vec<i64> = if step > 0 {
+        (from_end(start).clamp(0, count)..from_end(end).clamp(0, count)).step_by(usize::try_from(step).ok()?).collect()
+    } else {
+        let (first, last) = (from_end(start).clamp(-1, count - 1), from_end(end).clamp(-1, count - 1));
+        let down = (last + 1..=first).rev();
+        down.step_by(usize::try_from(step.unsigned_abs()).ok()?).collect()
+    };
+    let items = places.into_iter().filter_map(|place| of.items.get(usize::try_from(place).ok()?).copied()).collect();
+    Some(Numbers { items, ..of.clone() })
+}
+
+fn reshaped(of: &Numbers, shape: &Numbers) -> Option<Numbers> {
+    match shape.ints()?[..] {
+        [] if of.items.len() == 1 => Some(Numbers { list: false, ..of.clone() }),
+        [side] if side == -1 || side == of.items.len() as i64 => Some(Numbers { list: true, ..of.clone() }),
+        _ => None,
+    }
+}
+
+fn spread(of: &Numbers, shape: &Numbers) -> Option<Numbers> {
+    match shape.ints()?[..] {
+        [] => Some(of.clone()),
+        [count] if of.items.len() == 1 && (0..=MAX_NUMBERS as i64).contains(&count) => {
+            Some(Numbers { items: vec![of.items[0]; count as usize], list: true, dtype: of.dtype })
+        }
+        [count] if count == of.items.len() as i64 || count == 1 => Some(Numbers { list: true, ..of.clone() }),
+        _ => None,
+    }
+}
+
+fn reduced(b: &mut Builder, call: &Call, of: &Numbers, rest: &[Numbers]) -> Result<Option<Numbers>, String> {
+    let axes = axes(b, call, 1)?;
+    let keep = call.flag("keepdims", true)?;
+    if !of.list || rest.len() > 1 || axes.is_some_and(|axes| !matches!(axes[..], [0 | -1])) {
+        return Ok(None);
+    }
+    call.idle("noop_with_empty_axes");
+    let operator = match call.operator.as_str() {
+        "ReduceProd" => "Mul",
+        "ReduceSum" => "Add",
+        "ReduceMax" => "Max",
+        _ => "Min",
+    };
+    let Some((first, others)) = of.items.split_first() else { return Ok(None) };
+    let mut total = *first;
+    for item in others {
+        let Some(next) = two(b, operator, total, *item, of.dtype.is_float(), of.dtype) else { return Ok(None) };
+        total = next;
+    }
+    Ok(Some(Numbers { items: vec![total], list: keep, dtype: of.dtype }))
+}
+
+fn range(start: &Numbers, end: &Numbers, step: &Numbers) -> Option<Numbers> {
+    let one = |of: &Numbers| if let [one] = of.ints()?[..] { Some(one) } else { None };
+    let (start, end, step) = (one(start)?, one(end)?, one(step)?);
+    let count = end.checked_sub(start)?.checked_div(step)?;
+    if !(0..MAX_NUMBERS as i64).contains(&count) || step == 0 {
+        return None;
+    }
+    let mut items = Vec::new();
+    let mut at = start;
+    while if step > 0 { at < end } else { at > end } {
+        items.push(Scalar::Int(at));
+        at = at.checked_add(step)?;
+    }
+    Some(Numbers::list(items, Dtype::I64))
+}
+
+fn filled(b: &Builder, call: &Call, shape: &Numbers) -> Result<Option<Numbers>, String> {
+    let count = match shape.ints().as_deref() {
+        Some([]) => None,
+        Some([count]) if (0..=MAX_NUMBERS as i64).contains(count) => Some(*count as usize),
+        _ => return Ok(None),
+    };
+    let (item, dtype) = fill_of(b, call)?;
+    Ok(Some(Numbers { items: vec![item; count.unwrap_or(1)], list: count.is_some(), dtype }))
+}
+
+/// What a tensor is filled with: 0 if nothing is said.
+pub(super) fn fill_of(b: &Builder, call: &Call) -> Result<(Scalar, Dtype), String> {
+    let Some(value) = call.tensor("value")? else { return Ok((Scalar::Float(0.0), Dtype::F32)) };
+    let stored = b.storage.tensor(&value)?;
+    let number = *stored.doubles().first().ok_or("is filled with nothing")?;
+    let dtype = stored.dtype();
+    Ok((scalar(number, dtype), dtype))
+}
+
+/// A number as one of a type.
+pub(super) fn scalar(number: f64, dtype: Dtype) -> Scalar {
+    match dtype {
+        Dtype::Bool => Scalar::Bool(number != 0.0),
+        dtype if dtype.is_float() => Scalar::Float(number),
+        _ => Scalar::Int(number as i64),
+    }
+}
+
+/// A known number as the bytes of an element.
+pub(super) fn bytes(of: Scalar, dtype: Dtype) -> Vec<u8> {
+    let (real, whole) = (float(of).unwrap_or(f64::NAN), int(of).unwrap_or(0));
+    match dtype {
+        Dtype::F64 => real.to_le_bytes().to_vec(),
+        Dtype::F32 => (real as f32).to_le_bytes().to_vec(),
+        Dtype::F16 => f16::from_f64(real).to_le_bytes().to_vec(),
+        Dtype::BF16 => bf16::from_f64(real).to_le_bytes().to_vec(),
+        Dtype::I64 => whole.to_le_bytes().to_vec(),
+        Dtype::I32 => (whole as i32).to_le_bytes().to_vec(),
+        Dtype::I16 => (whole as i16).to_le_bytes().to_vec(),
+        Dtype::I8 | Dtype::U8 | Dtype::Bool => vec![whole as u8],
+    }
+}
+
+/// A tensor's number of elements.
+pub(super) fn size(b: &mut Builder, call: &Call) -> Result<Vec<Known>, String> {
+    let of = b.tensor(&call.needed(0)?.clone())?;
+    let count = b.emit_number("aten.sym_numel.default", vec![("self", tensor(of))]);
+    Ok(vec![Known::Numbers(Numbers::one(count, Dtype::I64))])
+}

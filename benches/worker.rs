@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `empty` | nothing: the cost of asking |
 //! | `forward BATCH HEIGHT WIDTH` | the default network with its attention, pixels to logits and maps |
+//! | `graph FILE HEIGHT WIDTH` | a network by its graph, one picture to its outputs |
 //! | `cbam N C H W` | one CBAM block |
 //! | `floor N C H W` | three reads and one write of that tensor |
 //! | `patch HEIGHT WIDTH` | patch attention with weights, at stage 5 of a picture of that size |
@@ -15,7 +16,8 @@
 //! | `large OUT` | – ; writes one of 4000×3000, unless it is there |
 //! | `save PHOTO FOLDER` | – ; writes the network's input and everything it says about it as `.npy` |
 //!
-//! Its arguments, if any, are the device, `cpu` (default) or `cuda`, and the network's precision, `f32` (default) or `f16`.
+//! Its arguments, if any, are the device, `cpu` (default) or `cuda`, the network's precision, `f32` (default) or `f16`, and whether
+//! libtorch's threads make room for others as in the programs, `shared` (default), or not, `alone`.
 
 mod common;
 
@@ -29,10 +31,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use cbam::files::write_whole;
+use cbam::graph::GraphNetwork;
 use cbam::maps::MapName;
 use cbam::model::{Description, Look, Model, Question};
 use cbam::network::{ForwardPrecision, Pass};
-use cbam::photo::{self, ImageSize, Limits, Photo, Resampled};
+use cbam::photo::{self, ImageSize, Limits, Photo, Preprocess, Resampled};
 use cbam::pipeline::{self, Destination, Event, Job, Options, Source, Target};
 use cbam::render::{PictureFormat, encode};
 use cbam::sys::{self, DeviceSpec};
@@ -61,12 +64,13 @@ fn serve(arguments: &[String]) -> Result<()> {
     let argument = |index: usize, default| arguments.get(index).map_or(default, String::as_str);
     let (device, precision): (DeviceSpec, ForwardPrecision) =
         (argument(0, "cpu").parse()?, argument(1, "f32").parse()?);
+    let alone = argument(2, "shared") == "alone";
     let mut worker = None; // made for the first command: without any, this is an empty process
     for line in io::stdin().lock().lines() {
         let line = line?;
         let worker = match &mut worker {
             Some(worker) => worker,
-            none => none.insert(Worker::new(device, precision)?),
+            none => none.insert(Worker::new(device, precision, alone)?),
         };
         let words: Vec<_> = line.split_whitespace().collect();
         match worker.answer(&words) {
@@ -84,6 +88,7 @@ struct Worker {
     device: Device,
     precision: ForwardPrecision,
     network: Option<Looking>,
+    graphs: HashMap<String, GraphNetwork>,
     pixels: HashMap<Vec<i64>, Tensor>,
     cbam: HashMap<i64, CbamBlock>,
     patch: Option<PatchBlock>,
@@ -93,11 +98,15 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(device: DeviceSpec, precision: ForwardPrecision) -> Result<Self> {
+    fn new(device: DeviceSpec, precision: ForwardPrecision, alone: bool) -> Result<Self> {
         let device = sys::resolve(device)?;
-        sys::set_all_threads(Some(THREADS))?;
+        if alone {
+            tch::set_num_threads(i32::try_from(THREADS.get())?);
+        } else {
+            sys::set_all_threads(Some(THREADS))?;
+        }
         let (pixels, cbam, photos, memory) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
-        Ok(Self { device, precision, network: None, pixels, cbam, patch: None, photos, memory })
+        Ok(Self { device, precision, network: None, graphs: HashMap::new(), pixels, cbam, patch: None, photos, memory })
     }
 
     /// Carries out one command; milliseconds where something is timed.
@@ -109,6 +118,7 @@ impl Worker {
                 [batch, height, width] => self.forward([batch, 3, height, width].map(|side| side as usize))?,
                 _ => bail!("takes BATCH HEIGHT WIDTH"),
             },
+            ["graph", file, height, width] => self.graph(file, height.parse()?, width.parse()?)?,
             ["cbam", ..] => self.cbam(&numbers()?)?,
             ["floor", ..] => self.floor(&numbers()?)?,
             ["patch", ..] => match numbers()?[..] {
@@ -157,6 +167,25 @@ impl Worker {
         let start = Instant::now();
         let output = network.forward(&xs)?;
         if let Device::Cuda(index) = device {
+            tch::Cuda::synchronize(index as i64);
+        }
+        let taken = milliseconds(start);
+        black_box(output);
+        Ok(taken)
+    }
+
+    /// Its pictures lie as those that are looked at: a pixel's channels together.
+    fn graph(&mut self, file: &str, height: i64, width: i64) -> Result<f64> {
+        let pixels = self.tensor(&[1, height, width, 3], self.device).permute([0, 3, 1, 2]);
+        let network = match self.graphs.entry(file.to_owned()) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(GraphNetwork::open(file, self.device, Preprocess::imagenet())?)
+            }
+        };
+        let start = Instant::now();
+        let output = network.forward(&pixels)?;
+        if let Device::Cuda(index) = self.device {
             tch::Cuda::synchronize(index as i64);
         }
         let taken = milliseconds(start);

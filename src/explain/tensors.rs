@@ -139,6 +139,7 @@ pub(crate) fn tensor_scores(outputs: Outputs, numbers: &Tensor) -> Result<Tensor
     const LEAST: f64 = 1e-7;
     let scores = match outputs {
         Outputs::Softmax | Outputs::Sigmoid => numbers.shallow_clone(),
+        Outputs::Score => return Ok(numbers.shallow_clone()),
         Outputs::Probabilities => numbers.f_to_kind(Kind::Float)?.f_logit(LEAST)?,
     };
     if numbers.size().last() != Some(&1) {

@@ -9,6 +9,9 @@ use crate::{Error, Result};
 /// More elements than any network makes of nothing, as `zeros` and `arange` do.
 const MAX_MADE: i64 = 1 << 27;
 
+/// More elements than any network makes by repeating, padding or interpolating.
+const MAX_GROWN: i64 = 1 << 29;
+
 /// A value while a graph runs.
 #[derive(Debug)]
 pub(super) enum Held {
@@ -31,6 +34,8 @@ pub(super) trait Values {
 pub(super) struct Given<'a> {
     pub(super) node: &'a Node,
     pub(super) values: &'a dyn Values,
+    /// Tensors that it is given instead of its own, by the names of its parameters.
+    pub(super) instead: &'a [(&'static str, Tensor)],
 }
 
 /// A number as an operation takes it.
@@ -132,6 +137,9 @@ impl<'a> Given<'a> {
     }
 
     pub(super) fn maybe_tensor(&self, name: &str) -> Result<Option<&'a Tensor>> {
+        if let Some((_, tensor)) = self.instead.iter().find(|(of, _)| *of == name) {
+            return Ok(Some(tensor));
+        }
         match self.argument(name) {
             None => Ok(None),
             Some(Argument::One(scalar)) => match self.operand_of(*scalar, name)? {
@@ -257,6 +265,15 @@ impl<'a> Given<'a> {
         let shape = self.ints(name)?;
         self.check_count(shape.iter().try_fold(1_i64, |count, side| count.checked_mul(*side)))?;
         Ok(shape)
+    }
+
+    /// Refuses to make that many elements of few.
+    pub(super) fn check_grown(&self, sides: impl IntoIterator<Item = i64>) -> Result<()> {
+        let count = sides.into_iter().try_fold(1_i64, |count, side| count.checked_mul(side.max(0)));
+        match count.filter(|count| *count <= MAX_GROWN) {
+            Some(_) => Ok(()),
+            None => Err(Error::network(self.node, format!("makes more than {MAX_GROWN} elements of fewer"))),
+        }
     }
 
     /// Refuses to make so many elements of nothing.

@@ -12,7 +12,7 @@ use crate::host::to_host;
 use crate::maps::{MapName, Readout};
 use crate::model::{Description, Look, Model, Question, explain_looks};
 use crate::network::normalised;
-use crate::photo::{FixedSize, ImageSize, Preprocess, Resampled};
+use crate::photo::{Channels, FixedSize, ImageSize, Preprocess, Resampled};
 use crate::weights::{Assumption, Otherwise};
 
 /// The most pictures that a graph of a fixed batch takes.
@@ -29,8 +29,18 @@ pub(super) fn taken(graph: &Graph, asked: Preprocess) -> std::result::Result<Pre
         let shape: Vec<i64> = sides.iter().map(|side| side.example).collect();
         return Err(format!("takes {shape:?}, and not pictures [N, 3, H, W]"));
     };
-    if channels.free.is_none() && channels.example != 3 {
-        return Err(format!("takes pictures of {} channels, and is given 3: red, green and blue", channels.example));
+    let asked = match (channels.free.is_none(), channels.example) {
+        (true, 1) if asked.channels == Channels::Bgr => {
+            return Err("takes pictures of one channel, and not of blue, green and red".to_owned());
+        }
+        (true, 1) => Preprocess { channels: Channels::Grey, ..asked },
+        (false, _) | (true, 3) => asked,
+        (true, channels) => {
+            return Err(format!("takes pictures of {channels} channels; 3 are given (colours), or 1 (grey)"));
+        }
+    };
+    if about.dtype.is_some_and(|dtype| !dtype.is_float()) {
+        return Err("takes pictures of whole numbers; export it behind their scaling".to_owned());
     }
     if batch.free.is_none() && !(1..=MAX_BATCH).contains(&batch.example) {
         return Err(format!("takes {} pictures at once; at most {MAX_BATCH} are given", batch.example));
@@ -143,7 +153,7 @@ impl GraphNetwork {
         let mut watch = Watch::new(self, attention);
         let mut wanted = self.wanted();
         wanted.extend(watch.wanted());
-        let plan = self.plan(&wanted, &[]);
+        let plan = self.fast(&wanted);
         let mut pass = self.pass(&pictures)?;
         tch::no_grad(|| pass.run(&plan, &mut |node, pass| watch.see(node, pass)))
             .map_err(|error| self.failed(&pictures, error))?;
@@ -164,11 +174,13 @@ impl GraphNetwork {
 impl Model for GraphNetwork {
     fn describe(&self) -> Description {
         let numbers = Features::numbers(self);
+        let score = self.found.classes.as_ref().filter(|_| self.graph.score.is_some());
+        let score = score.map(|score| vec![self.graph.outputs[score.index].name.clone()]);
         Description {
             preprocess: self.preprocess.clone(),
             numbers,
             outputs: self.outputs,
-            labels: usual_labels(numbers),
+            labels: score.or_else(|| self.labels.clone()).unwrap_or_else(|| usual_labels(numbers)),
             maps: self.found.maps(),
             places: self.places(),
             default_place: self.default_place(),

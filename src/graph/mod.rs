@@ -6,11 +6,13 @@
 //! | module | what |
 //! |---|---|
 //! | `given`, `operators` | what an operation is given; what each one does |
+//! | `fold` | BatchNorm folded into convolutions |
 //! | `run` | the part of a graph that some values are made by, and running it |
 //! | `watch` | gates and attention, read while it runs |
 //! | `look`, `explain` | the network as [`Model`](crate::model::Model) and as [`Features`](crate::explain::Features) |
 
 mod explain;
+mod fold;
 mod given;
 mod look;
 mod operators;
@@ -28,6 +30,7 @@ use crate::photo::{FixedSize, ImageSize, Preprocess};
 use crate::{Error, Result};
 
 pub use cbam_core::graph::*;
+use fold::Folds;
 use given::Held;
 use operators::Operation;
 use run::{Pass, Plan};
@@ -40,6 +43,8 @@ pub struct GraphNetwork {
     operations: Vec<(Operation, bool)>,
     /// The network's numbers, by the values that they are.
     weights: Vec<Option<Held>>,
+    /// The convolutions that BatchNorm is folded into where no gradient is wanted.
+    folds: Folds,
     /// For each value the first that may share its elements.
     roots: Vec<Value>,
     device: Device,
@@ -51,6 +56,8 @@ pub struct GraphNetwork {
     outputs: Outputs,
     /// Whether somebody said what its numbers for the classes are.
     outputs_are_said: bool,
+    /// The names of its classes, if somebody said them.
+    labels: Option<Vec<String>>,
     one_by_one: bool,
     /// Whether it was found that it takes squares alone, though its sides are free.
     only_squares: bool,
@@ -94,6 +101,7 @@ impl GraphNetwork {
         let roots = graph.roots();
         let mut network = Self {
             operations,
+            folds: fold::folds(&graph, &weights)?,
             weights,
             roots,
             device,
@@ -102,12 +110,23 @@ impl GraphNetwork {
             found: Found::default(),
             outputs: Outputs::default(),
             outputs_are_said: false,
+            labels: None,
             one_by_one: false,
             only_squares: false,
             seen: Cell::new([0; 2]),
             graph,
         };
         network.first_run()?;
+        if let (Some(_), Some(classes)) = (network.graph.score, &network.found.classes) {
+            network.outputs_are_said = true;
+            if classes.numbers != 1 {
+                let message = format!(
+                    "it is {} numbers for each picture; choose one of them, or add .mean(), .sum() or .max()",
+                    classes.numbers
+                );
+                return Err(Error::argument(format!("score {}", network.graph.outputs[classes.index].name), message));
+            }
+        }
         Ok(network)
     }
 
@@ -153,7 +172,17 @@ impl GraphNetwork {
         Ok(self)
     }
 
-    /// Everything that it gives out for pictures `[N, 3, H, W]`, normalised, in f32: a tensor for each of the graph's
+    /// With these names of its classes.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if they are not as many as its classes.
+    pub fn with_labels(mut self, labels: &[String]) -> Result<Self> {
+        self.labels = Some(crate::model::Model::describe(&self).choose_labels(Some(labels))?);
+        Ok(self)
+    }
+
+    /// Everything that it gives out for pictures `[N, 3, H, W]`, normalised (of a network that takes grey ones the first channel is
+    /// taken), in f32: a tensor for each of the graph's
     /// [`outputs`](Graph::outputs), `None` for a constant or a number.
     ///
     /// # Errors
@@ -161,7 +190,7 @@ impl GraphNetwork {
     pub fn forward(&self, pictures: &Tensor) -> Result<Vec<Option<Tensor>>> {
         let wanted = self.wanted();
         let mut pass = self.pass(pictures)?;
-        let plan = self.plan(&wanted, &[]);
+        let plan = self.fast(&wanted);
         tch::no_grad(|| pass.run(&plan, &mut |_, _| Ok(()))).map_err(|error| self.wrong(error))?;
         let outputs = self.graph.outputs.iter().map(|output| output.value.and_then(|value| pass.tensor(value)));
         outputs.map(|tensor| tensor.map(|tensor| Ok(tensor.f_to_kind(Kind::Float)?)).transpose()).collect()
@@ -176,9 +205,16 @@ impl GraphNetwork {
         Plan::new(&self.graph, &self.roots, wanted, given)
     }
 
+    /// The same for a run in which no gradient is wanted.
+    fn fast(&self, wanted: &[Value]) -> Plan {
+        Plan::fast(&self.graph, &self.roots, wanted, &self.folds)
+    }
+
     /// A run for pictures, not yet begun.
     fn pass(&self, pictures: &Tensor) -> Result<Pass<'_>> {
         let input = self.graph.inputs[0].value;
+        let grey = self.graph.channels() == Some(1) && pictures.size().get(1) == Some(&3);
+        let pictures = if grey { &pictures.f_narrow(1, 0, 1)? } else { pictures };
         Ok(Pass::of(self, [(input, pictures.f_to_device(self.device)?.f_to_kind(self.kind)?)]))
     }
 

@@ -1,10 +1,14 @@
 //! Running a graph, or the part of it that some values are made by.
 
+use std::collections::HashSet;
+
 use cbam_core::graph::{Graph, Value};
 use tch::{Device, Tensor};
 
 use super::GraphNetwork;
+use super::fold::Folds;
 use super::given::{Given, Held, Values};
+use super::operators::{self, Made};
 use crate::{Error, Result};
 
 /// The operations that have to run for some values, in their order.
@@ -19,6 +23,10 @@ pub(super) struct Plan {
 #[derive(Debug, Clone)]
 struct Step {
     node: usize,
+    /// Whether it does the work of the BatchNorm behind it too.
+    folded: bool,
+    /// Whether it may write over the first tensor that it takes, since nobody looks at that any more.
+    over: bool,
     /// What nobody takes after it.
     last: Vec<Value>,
 }
@@ -32,6 +40,15 @@ pub(super) struct Pass<'n> {
 impl Plan {
     /// What makes the values that are `wanted`, where those that are `given` are there already.
     pub(super) fn new(graph: &Graph, roots: &[Value], wanted: &[Value], given: &[Value]) -> Self {
+        Self::with(graph, roots, wanted, given, None)
+    }
+
+    /// The same for a run in which no gradient is wanted: with BatchNorm folded into convolutions, and activations over what they take.
+    pub(super) fn fast(graph: &Graph, roots: &[Value], wanted: &[Value], folds: &Folds) -> Self {
+        Self::with(graph, roots, wanted, &[], Some(folds))
+    }
+
+    fn with(graph: &Graph, roots: &[Value], wanted: &[Value], given: &[Value], folds: Option<&Folds>) -> Self {
         let mut needed = vec![false; graph.values.len()];
         // Who shares elements with something that is needed, so that writing into it counts.
         let mut written = vec![false; graph.values.len()];
@@ -53,20 +70,33 @@ impl Plan {
             nodes.push(place);
         }
         nodes.reverse();
+        let folded = |place: usize| folds?.get(&place).filter(|fold| !wanted.contains(&fold.alone));
+        let gone: HashSet<usize> = nodes.iter().filter_map(|place| Some(folded(*place)?.norm)).collect();
+        nodes.retain(|place| !gone.contains(place));
         let mut seen = vec![false; graph.values.len()];
         for value in wanted {
             seen[value.index()] = true;
         }
+        // Who shares elements with something that is looked at later.
+        let mut looked_at = vec![false; graph.values.len()];
+        let kept = graph.inputs.iter().map(|input| input.value).chain(graph.weights.iter().map(|weight| weight.value));
+        for value in kept.chain(wanted.iter().copied()) {
+            looked_at[roots[value.index()].index()] = true;
+        }
         let mut steps: Vec<Step> = Vec::with_capacity(nodes.len());
-        for &node in nodes.iter().rev() {
-            let mut last = Vec::new();
+        for &place in nodes.iter().rev() {
+            let (mut last, node, folded) = (Vec::new(), &graph.nodes[place], folded(place));
+            let both = folded.map(|fold| fold.both);
             // What a node makes and nobody takes goes at once.
-            for value in graph.nodes[node].makes().chain(graph.nodes[node].takes()) {
+            for value in both.into_iter().chain(node.makes().filter(|_| both.is_none())).chain(node.takes()) {
                 if !std::mem::replace(&mut seen[value.index()], true) {
                     last.push(value);
                 }
             }
-            steps.push(Step { node, last });
+            let over = folds.is_some()
+                && node.takes().next().is_some_and(|of| last.contains(&of) && !looked_at[roots[of.index()].index()]);
+            node.takes().for_each(|of| looked_at[roots[of.index()].index()] = true);
+            steps.push(Step { node: place, folded: folded.is_some(), over, last });
         }
         steps.reverse();
         Self { steps, given: given.to_vec() }
@@ -95,8 +125,13 @@ impl<'n> Pass<'n> {
         for step in &plan.steps {
             let node = &self.network.graph.nodes[step.node];
             let (operation, writes) = self.network.operations[step.node];
-            let given = Given { node, values: &*self };
-            let mut made = operation(&given).map_err(|error| at_node(error, node))?;
+            let fold = self.network.folds.get(&step.node).filter(|_| step.folded);
+            let given = Given { node, values: &*self, instead: fold.map_or(&[], |fold| &fold.numbers) };
+            let over = if step.over && !writes { self.over(&given)? } else { None };
+            let mut made = match over {
+                Some(made) => made,
+                None => operation(&given).map_err(|error| at_node(error, node))?,
+            };
             if writes {
                 let to = node.takes().next().and_then(|to| self.tensor(to));
                 let (Some(to), Some(Held::Tensor(result))) = (to, made.first()) else {
@@ -113,7 +148,8 @@ impl<'n> Pass<'n> {
                 let (made, outputs) = (made.len(), node.outputs.len());
                 return Err(Error::network(node, format!("makes {made} results where {outputs} are taken")));
             }
-            for (value, held) in node.outputs.iter().zip(made) {
+            let outputs = if let Some(fold) = fold { &[Some(fold.both)] } else { &node.outputs[..] };
+            for (value, held) in outputs.iter().zip(made) {
                 if let Some(value) = value.filter(|value| !plan.given.contains(value)) {
                     self.held[value.index()] = Some(held);
                 }
@@ -124,6 +160,14 @@ impl<'n> Pass<'n> {
             }
         }
         Ok(())
+    }
+
+    /// What an activation or an addition makes, over what it takes; nothing if it cannot.
+    fn over(&self, given: &Given<'_>) -> Result<Option<Made>> {
+        let Some(operation) = operators::over(&given.node.operator) else { return Ok(None) };
+        let of = given.node.takes().next().filter(|of| self.held[of.index()].is_some());
+        let Some(to) = of.and_then(|of| self.tensor(of)).filter(|to| is_plain(to)) else { return Ok(None) };
+        operation(given, to.shallow_clone()).map_err(|error| at_node(error, given.node))
     }
 
     /// A tensor that is there.
@@ -141,7 +185,7 @@ impl<'n> Pass<'n> {
 
     /// What a node is given.
     pub(super) fn given(&self, node: usize) -> Given<'_> {
-        Given { node: &self.network.graph.nodes[node], values: self }
+        Given { node: &self.network.graph.nodes[node], values: self, instead: &[] }
     }
 }
 
@@ -153,6 +197,11 @@ impl Values for Pass<'_> {
     fn device(&self) -> Device {
         self.network.device
     }
+}
+
+/// Whether each of its elements has a place of its own.
+fn is_plain(tensor: &Tensor) -> bool {
+    tensor.stride().iter().zip(tensor.size()).all(|(stride, side)| *stride > 0 || side < 2)
 }
 
 /// An error of libtorch's with the operation that it is of.

@@ -96,7 +96,7 @@ fn channels_together(tensor: &Tensor) -> Result<Tensor> {
 pub(crate) fn normalised(pictures: &[&Resampled], preprocess: &Preprocess, device: Device) -> Result<Tensor> {
     let [count, height, width] = Resampled::shape_of(pictures)?;
     let bytes: Option<Vec<&[u8]>> = pictures.iter().map(|picture| picture.eight_bits()).collect();
-    if let (Some(bytes), true) = (bytes, device.is_cuda()) {
+    if let (Some(bytes), true) = (bytes, device.is_cuda() && preprocess.channels.is_rgb()) {
         let shape = [count, height, width, 3].map(|side| side as i64);
         let moments = Moments::of(preprocess, device)?;
         // A quarter of the bytes, from memory that the GPU fetches by itself while this thread goes on.

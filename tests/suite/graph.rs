@@ -15,6 +15,7 @@ use tch::{Device, Kind, Tensor};
 use crate::explain::explained;
 
 mod onnx;
+mod score;
 
 fn golden(name: &str) -> PathBuf {
     crate::file("tests/golden/graph").join(name)

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use cbam_core::Result;
 use cbam_core::classes::Outputs;
 use cbam_core::device::{DeviceSpec, ForwardPrecision};
-use cbam_core::graph::Graph;
+use cbam_core::graph::{Graph, Score};
 use cbam_core::model::Model;
 use cbam_core::network::{Agreement, NetworkConfig, NetworkFile, Reference};
-use cbam_core::photo::Preprocess;
+use cbam_core::photo::{Channels, Preprocess};
 
 /// What opens networks, and runs them.
 pub trait Backend: Sync {
@@ -118,6 +118,10 @@ pub struct GraphTaken {
     pub short_side: Option<u32>,
     /// How it takes pictures, and what its numbers for the classes are.
     pub taken: Taken,
+    /// What explanations are of instead of a class.
+    pub score: Option<Score>,
+    /// The names of its classes, if they are said.
+    pub labels: Option<Vec<String>>,
 }
 
 /// What of a network's input is not as the network has it by itself.
@@ -127,6 +131,8 @@ pub struct InputChange {
     pub mean: Option<[f32; 3]>,
     /// Likewise.
     pub std: Option<[f32; 3]>,
+    /// What stands for a pixel.
+    pub channels: Option<Channels>,
     /// Squares, whatever the picture.
     pub square: bool,
 }
@@ -152,6 +158,7 @@ impl InputChange {
         Preprocess {
             mean: self.mean.unwrap_or(own.mean),
             std: self.std.unwrap_or(own.std),
+            channels: self.channels.unwrap_or(own.channels),
             max_ratio: if self.square { 1 } else { own.max_ratio },
             ..own
         }

@@ -156,9 +156,15 @@ fn by_graph(graph: Graph, how: &How, taken: &GraphTaken) -> Result<(GraphNetwork
         set_threads(how.threads);
     }
     let path = printable_path(graph.file()).to_string();
-    let usual = taken.taken.input.apply(Preprocess::imagenet());
+    let grey = graph.channels() == Some(1);
+    let usual = if grey { Preprocess::imagenet_grey() } else { Preprocess::imagenet() };
+    let usual = taken.taken.input.apply(usual);
     let asked =
         Preprocess { short_side: taken.short_side.or(graph.exported_side()).unwrap_or(usual.short_side), ..usual };
+    let graph = match &taken.score {
+        Some(score) => graph.with_score(score)?,
+        None => graph,
+    };
     let network = GraphNetwork::new(graph, resolve(how.device)?, asked).map_err(|error| error.advised(&remedies))?;
     let preprocess = network.describe().preprocess;
     let step = if preprocess.fixed.is_some() { 1 } else { preprocess.multiple };
@@ -173,11 +179,17 @@ fn by_graph(graph: Graph, how: &How, taken: &GraphTaken) -> Result<(GraphNetwork
         Some(outputs) => network.with_outputs(outputs)?,
         None => network,
     };
+    let network = match &taken.labels {
+        Some(labels) => network.with_labels(labels)?,
+        None => network,
+    };
     let say = options_for("");
     let mut notes: Vec<String> =
         network.assumptions().iter().map(|line| format!("{path}: {}", line.said_with(&say))).collect();
     if taken.taken.input.mean.is_none() && taken.taken.input.std.is_none() {
-        notes.push(format!("{path}: pictures are taken to be normalised as for ImageNet (else --mean and --std)"));
+        let in_grey = if grey { ", in grey" } else { "" };
+        let else_say = "else --mean and --std, or --scale-to";
+        notes.push(format!("{path}: pictures are taken to be normalised as for ImageNet{in_grey} ({else_say})"));
     }
     Ok((network, notes))
 }

@@ -51,6 +51,31 @@ pub(super) fn find(name: &str) -> Option<(Operation, bool)> {
     Some((exact(&format!("{plain}.{overload}"))?, true))
 }
 
+/// What an operator does over the tensor that it takes first; nothing if that is not the place of its result.
+pub(super) type Over = fn(&Given<'_>, Tensor) -> Result<Option<Made>>;
+
+/// The same over what it takes, of the operators for which that is worth it.
+pub(super) fn over(name: &str) -> Option<Over> {
+    Some(match name {
+        "aten.relu.default" => |_, mut to| one(to.f_relu_()).map(Some),
+        "aten.silu.default" => |_, mut to| one(to.f_silu_()).map(Some),
+        "aten.hardswish.default" => |_, mut to| one(to.f_hardswish_()).map(Some),
+        "aten.hardtanh.default" => |given, mut to| {
+            let (least, most) = (given.float_or("min_val", -1.0)?, given.float_or("max_val", 1.0)?);
+            one(to.f_clamp_(least, most)).map(Some)
+        },
+        "aten.relu6.default" => |_, mut to| one(to.f_clamp_(0.0, 6.0)).map(Some),
+        "aten.add.Tensor" => |given, mut to| {
+            let Operand::Tensor(other) = given.operand("other")? else { return Ok(None) };
+            if given.has("alpha") || other.size() != to.size() || other.kind() != to.kind() {
+                return Ok(None);
+            }
+            one(to.f_add_(other)).map(Some)
+        },
+        _ => return None,
+    })
+}
+
 /// One tensor.
 fn one(tensor: std::result::Result<Tensor, TchError>) -> Result<Made> {
     Ok(vec![Held::Tensor(tensor?)])

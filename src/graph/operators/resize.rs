@@ -20,7 +20,7 @@ pub(super) const TABLE: Table = &[
         one(given.tensor("self")?.f_col2im(size, kernel, dilation, padding, stride))
     }),
     ("aten.constant_pad_nd.default", |given| {
-        one(given.tensor("self")?.f_pad(given.ints("pad")?, "constant", given.float_or("value", 0.0)?))
+        one(padded(given)?.f_pad(given.ints("pad")?, "constant", given.float_or("value", 0.0)?))
     }),
     ("aten.grid_sampler.default", grid_sampler),
     ("aten.grid_sampler_2d.default", grid_sampler),
@@ -30,7 +30,7 @@ pub(super) const TABLE: Table = &[
     }),
     ("aten.pad.default", |given| {
         let mode = given.text("mode")?.unwrap_or("constant");
-        one(given.tensor("self")?.f_pad(given.ints("pad")?, mode, given.maybe_float("value")?))
+        one(padded(given)?.f_pad(given.ints("pad")?, mode, given.maybe_float("value")?))
     }),
     ("aten.pixel_shuffle.default", |given| one(given.tensor("self")?.f_pixel_shuffle(given.int("upscale_factor")?))),
     ("aten.pixel_unshuffle.default", |given| {
@@ -45,6 +45,17 @@ pub(super) const TABLE: Table = &[
     ("aten.upsample_nearest2d.default", nearest),
     ("aten.upsample_nearest2d.vec", nearest),
 ];
+
+/// What is padded, unless that would make too much of it: the last sides' paddings come first.
+fn padded<'a>(given: &Given<'a>) -> Result<&'a Tensor> {
+    let (xs, pads) = (given.tensor("self")?, given.ints("pad")?);
+    let mut sides = xs.size();
+    for (side, pads) in sides.iter_mut().rev().zip(pads.chunks(2)) {
+        *side = pads.iter().fold(*side, |side, pad| side.saturating_add(*pad));
+    }
+    given.check_grown(sides)?;
+    Ok(xs)
+}
 
 fn corners(given: &Given<'_>) -> Result<bool> {
     given.flag("align_corners", false)
@@ -64,7 +75,9 @@ impl<'a> Interpolation<'a> {
     fn of(given: &Given<'a>) -> Result<Self> {
         let maps = given.tensor("self").or_else(|_| given.tensor("input"))?;
         let corners = corners(given)?;
+        let grown = |size: &[i64]| given.check_grown(maps.size().into_iter().take(2).chain(size.iter().copied()));
         if let Some(size) = given.maybe_ints("output_size")? {
+            grown(&size)?;
             let factors = [given.maybe_float("scales_h")?, given.maybe_float("scales_w")?];
             return Ok(Self { maps, size, corners, factors });
         }
@@ -73,6 +86,7 @@ impl<'a> Interpolation<'a> {
             return Err(Error::network(given.node, "is of something else than maps, or without a size"));
         };
         let size = vec![(height as f64 * by_height).floor() as i64, (width as f64 * by_width).floor() as i64];
+        grown(&size)?;
         Ok(Self { maps, size, corners, factors: [Some(by_height), Some(by_width)] })
     }
 }

@@ -50,8 +50,13 @@ pub(super) const TABLE: Table = &[
     }),
     ("aten.numpy_T.default", |given| one(given.tensor("self")?.f_numpy_t())),
     ("aten.permute.default", |given| one(given.tensor("self")?.f_permute(given.ints("dims")?))),
-    ("aten.repeat.default", |given| one(given.tensor("self")?.f_repeat(given.ints("repeats")?))),
+    ("aten.repeat.default", |given| {
+        let (xs, times) = (given.tensor("self")?, given.ints("repeats")?);
+        given.check_grown(times.iter().copied().chain([xs.numel() as i64]))?;
+        one(xs.f_repeat(times))
+    }),
     ("aten.repeat_interleave.self_int", |given| {
+        given.check_grown([given.int("repeats")?, given.tensor("self")?.numel() as i64])?;
         one(given.tensor("self")?.f_repeat_interleave_self_int(
             given.int("repeats")?,
             given.maybe_int("dim")?,
@@ -107,7 +112,11 @@ pub(super) const TABLE: Table = &[
     ("aten.tensor_split.sections", |given| {
         several(given.tensor("self")?.f_tensor_split(given.int("sections")?, given.int_or("dim", 0)?))
     }),
-    ("aten.tile.default", |given| one(given.tensor("self")?.f_tile(given.ints("dims")?))),
+    ("aten.tile.default", |given| {
+        let (xs, times) = (given.tensor("self")?, given.ints("dims")?);
+        given.check_grown(times.iter().copied().chain([xs.numel() as i64]))?;
+        one(xs.f_tile(times))
+    }),
     ("aten.transpose.int", |given| one(given.tensor("self")?.f_transpose(given.int("dim0")?, given.int("dim1")?))),
     ("aten.unbind.int", |given| several(given.tensor("self")?.f_unbind(given.int_or("dim", 0)?))),
     ("aten.unflatten.int", |given| one(given.tensor("self")?.f_unflatten(given.int("dim")?, given.ints("sizes")?))),

@@ -5,7 +5,8 @@ them as ONNX too, NAME-SET.onnx.
     make .venv && .venv/bin/python tests/golden/graph/gen.py
 
 `input` is the picture, `output…` what the network gives out, `gate.N` what its N-th operation into [0, 1] gave while it ran,
-`attention.N` the weights of its N-th attention, `gradcam` Grad-CAM by autograd of the likeliest class, which the metadata names. The networks, and the code that reads PyTorch, are those of scripts/any_network.py. Written with PyTorch 2.11.
+`attention.N` the weights of its N-th attention, `gradcam` Grad-CAM by autograd of the likeliest class, which the metadata names; `score` that of the mean of the first
+output's channel 8. The networks, and the code that reads PyTorch, are those of scripts/any_network.py. Written with PyTorch 2.11.
 """
 
 import io
@@ -23,7 +24,7 @@ from torch import nn
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2] / "scripts"))
-from any_network import Recorder, at_value, autograd_cams, flat, randomise  # noqa: E402
+from any_network import Recorder, arrays, at_module, at_value, autograd_cams, cam, flat, randomise  # noqa: E402
 from any_network_list import Bam, Cbam, Conv, CoordinateAttention, Neck, Own, ResNetCbam, Swish  # noqa: E402
 
 warnings.filterwarnings("ignore")
@@ -125,7 +126,7 @@ def built(build):
     return model
 
 
-def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dtype=torch.float32, decompose=False, classes=0):
+def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dtype=torch.float32, decompose=False, classes=0, of_score=None):
     model = built(build).to(dtype)
     pictures = torch.randn(shape).to(dtype)
     program = torch.export.export(model, (pictures,), dynamic_shapes=None if shapes is None else (shapes,))
@@ -143,6 +144,10 @@ def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dt
         cams, _ = autograd_cams(output, features, about)
         tensors["gradcam"] = torch.tensor(cams[0]).float()
         metadata = {"class": str(index)}
+    if of_score:
+        output, features = at_module(model, pictures, of_score)
+        slope, = torch.autograd.grad(output[0][0, 8].mean(), features)
+        tensors["score"] = torch.tensor(cam(*arrays([features[0][0], slope[0]]), {"kind": "maps"})).float()
     if decompose:
         program = program.run_decompositions()
     torch.export.save(program, HERE / f"{name}.pt2")
@@ -209,8 +214,10 @@ def main():
     write("bam", lambda: Own(["layer1"], Bam, width=4))
     write("hard", lambda: ResNetCbam("hard", 8))
     write("swish", Swish)
-    write("neck", lambda: Neck(16))
+    write("neck", lambda: Neck(16), of_score="cbam4")
     write("slices", Slices)
+    write("grey", lambda: nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)),
+          shape=(2, 1, 64, 96))
     write("channels-last", ChannelsLast, at="relu")
     write("half", Small, dtype=torch.bfloat16)
     write("fixed", Small, shape=(3, 3, 64, 64), shapes=None)

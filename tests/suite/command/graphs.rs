@@ -15,7 +15,8 @@ fn a_graph_is_looked_at_as_any_weights_are() {
     let said = stderr(&output);
     assert_eq!(said.lines().count(), 2, "{said}");
     assert!(
-        said.contains("its graph ends in linear") && said.contains("as for ImageNet (else --mean and --std)"),
+        said.contains("its graph ends in linear")
+            && said.contains("as for ImageNet (else --mean and --std, or --scale-to)"),
         "{said}"
     );
     assert_eq!(place.size("o.png"), place.size("a.jpg"));
@@ -156,4 +157,67 @@ fn what_a_graph_holds_is_shown_without_running_it() {
     );
     let (status, _, error) = inspect(&[&golden("small.pt2"), "--part", "ema"]);
     assert!(status == Some(2) && error.contains("--part has no effect"), "{error}");
+}
+
+#[test]
+fn a_model_of_onnx_is_described_once_and_looked_at_as_described() {
+    let place = Place::with(&[("chelsea.jpg", "a.jpg")]);
+    let net = place.path("net.onnx");
+    std::fs::copy(golden("keras-13.onnx"), &net).unwrap();
+    std::fs::write(place.path("labels.txt"), "a\nb\nc\nd\ne\n").unwrap();
+    let net = net.display().to_string();
+    let describe = |line: &str| {
+        let output = program("cbam-weights").arg("describe").arg(&net).args(line.split_whitespace()).output().unwrap();
+        (output.status.code(), stderr(&output))
+    };
+    let labels = place.path("labels.txt").display().to_string();
+    assert_eq!(describe(&format!("--scale-to -1..1 --labels {labels}")), (Some(0), String::new()));
+    let output = place.run(&format!("a.jpg --weights {net} --map gradcam --overlay o.png --json r.json"));
+    let said = stderr(&output);
+    assert_eq!(status(&output), 0, "{said}");
+    assert!(said.contains("what the command line does not say of it is as in") && !said.contains("ImageNet"), "{said}");
+    let of = |place: &Place| place.json("r.json")[0]["maps"]["gradcam"]["max"].as_f64().unwrap();
+    let described = of(&place);
+    assert_eq!(place.json("r.json")[0]["top"][0]["label"].as_str().unwrap().len(), 1);
+    std::fs::remove_file(place.path("net.onnx.json")).unwrap();
+    let given = format!("a.jpg --weights {net} --map gradcam --overlay o.png --json r.json --mean 0.5 --std 0.5");
+    assert_eq!((status(&place.run(&given)), of(&place)), (0, described), "the same, from the command line");
+    assert_eq!(status(&place.run(&format!("{given} --channels bgr"))), 0);
+    assert_ne!(of(&place), described);
+    let (status, error) = describe("");
+    assert!(status == Some(2) && error.contains("what is to be kept?"), "{error}");
+    let (_, error) = describe("--std 0");
+    assert!(error.contains("must be over 0"), "{error}");
+    std::fs::write(place.path("net.onnx.json"), "{\"version\": 1, \"mien\": 3}").unwrap();
+    let output = place.run(&given);
+    assert!(
+        stderr(&output).contains("net.onnx.json: does not describe a network: unknown field"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_number_that_is_named_is_explained_and_has_no_probability() {
+    let place = Place::with(&[("chelsea.jpg", "a.jpg")]);
+    let neck = golden("neck.pt2");
+    let line = format!("a.jpg --weights {neck} --size 64 --score output[0][:,8].mean() --overlay o.png --json r.json");
+    let output = place.run(&line);
+    assert_eq!(status(&output), 0, "{}", stderr(&output));
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("explained: output[0][:,8].mean() ->"), "{told}");
+    let report = &place.json("r.json")[0];
+    assert_eq!(report["explained"]["label"], "output[0][:,8].mean()");
+    assert!(report["explained"]["probability"].is_null() && report["top"].as_array().unwrap().is_empty(), "{report}");
+    let refused = |line: &str| {
+        let output = place.run(line);
+        assert_ne!(status(&output), 0, "{line}");
+        stderr(&output)
+    };
+    assert!(refused("a.jpg --score out[:,3] --overlay o.png").contains("--score has no effect here"));
+    assert!(refused(&format!("{line} --class 3")).contains("cannot be used with"));
+    assert!(
+        refused(&format!("a.jpg --weights {neck} --score output[0].exp() --overlay o.png"))
+            .contains("is not understood")
+    );
 }

@@ -2,6 +2,7 @@
 
 pub mod amount;
 pub mod claims;
+pub(crate) mod described;
 pub mod doubts;
 pub mod duration;
 pub mod exit;
@@ -10,6 +11,7 @@ pub mod given;
 pub mod graphs;
 #[cfg(feature = "process")]
 mod heap;
+pub mod input;
 pub mod json;
 pub(crate) mod manual;
 pub mod opening;

@@ -58,7 +58,8 @@ fn with_export(error: Error) -> Error {
     match error {
         Error::Weights { path, message, remedy } => {
             let message = format!(
-                "{message}\nAny network opens by its graph: write it in Python with\n    {EXPORT}\nand give --weights net.pt2"
+                "{message}\nAny network opens by its graph: write it in Python with\n    {EXPORT}\nand give --weights net.pt2; \
+                 ONNX will do too"
             );
             Error::Weights { path, message, remedy }
         }

@@ -97,7 +97,7 @@ pub(crate) struct Cli {
     /// The short side of the pictures that the network sees [default: the network's own]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=i64::from(Preprocess::MAX_SHORT_SIDE)))]
     pub(crate) size: Option<u32>,
-    /// The network's weights, or its graph (.pt2 of torch.export) [default: the bundled ones]
+    /// The network's weights, or its graph (.pt2 of torch.export, or ONNX) [default: the bundled ones]
     #[arg(long, value_name = "FILE")]
     pub(crate) weights: Option<PathBuf>,
     /// The names of the network's classes, one a line, if its weights do not say them

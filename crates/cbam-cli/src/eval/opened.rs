@@ -7,6 +7,7 @@ use cbam_core::network::{NetworkFile, RandomLevel};
 use cbam_core::{Error, Result};
 
 use crate::backend::{Backend, GraphTaken, How, Taken};
+use crate::common::described::Described;
 use crate::common::opening::open_weights;
 use crate::eval::args::Cli;
 
@@ -44,7 +45,9 @@ impl Opened {
         if let Some(files) = cli.graph_files() {
             let (graph, mut notes) = files.open()?;
             let fingerprint = graph.fingerprint();
-            let taken = GraphTaken { short_side: cli.size, taken: Self::taken(cli) };
+            let given = GraphTaken { short_side: cli.size, taken: Self::taken(cli), ..GraphTaken::default() };
+            let (taken, said) = Described::completed(&files.graph, given)?;
+            notes.extend(said);
             let (model, more) = backend.graph(graph, how, &taken)?;
             notes.extend(more);
             if model.describe().numbers == 0 {
@@ -74,7 +77,7 @@ impl Opened {
     }
 
     fn taken(cli: &Cli) -> Taken {
-        Taken { input: cli.foreign.input_change(), outputs: cli.foreign.outputs }
+        Taken { input: cli.foreign.input.change(), outputs: cli.foreign.input.outputs }
     }
 
     /// The same network with ever more of its weights made meaningless.

@@ -136,6 +136,13 @@ pub(crate) struct Args {
     /// only will do) [default: the likeliest, picture by picture]
     #[arg(long, value_name = "CLASS", value_parser = parsed::<ClassChoice>, help_heading = MAP)]
     pub(crate) class: Option<ClassChoice>,
+    /// The number that explanations are of instead of a class, of a network by its graph: an output, by name or place, a part of it
+    /// ([:, …], the first index being that of the pictures), and its mean, sum or maximum
+    ///
+    /// `out[:, 3].mean()` of a segmenter's class 3, `output[0][:, 281]` of the first of several outputs, `logits[:, 3, 20, 31]` of one
+    /// place of its map.
+    #[arg(long, value_name = "EXPRESSION", value_parser = parsed::<cbam_core::graph::Score>, conflicts_with_all = ["class", "check", "outputs"], help_heading = MAP)]
+    pub(crate) score: Option<cbam_core::graph::Score>,
     /// How many random masks rise draws
     #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = MAP)]
     pub(crate) masks: u32,
@@ -175,7 +182,7 @@ pub(crate) struct Args {
     /// Short side of the picture that the network sees, in pixels [default: what the weights were measured best at, of a graph what it was exported with]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(32..=4096), help_heading = RUN)]
     pub(crate) size: Option<u32>,
-    /// A weights file (safetensors or PyTorch), or a network's graph (.pt2 of torch.export), instead of the built-in network
+    /// A weights file (safetensors or PyTorch), or a network's graph (.pt2 of torch.export, or ONNX), instead of the built-in network
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
     pub(crate) weights: Option<PathBuf>,
     #[command(flatten)]

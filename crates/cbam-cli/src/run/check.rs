@@ -38,7 +38,8 @@ pub(crate) fn check(
         told(backend.compare_script(script, &model.how, &against)?)
     } else if let Some(files) = model::graph_files(&model.kind) {
         let graph = model::graph(&files, note)?;
-        told(backend.compare_graph(graph, &model.how, &model::graph_taken(model), &against)?)
+        let taken = model::graph_taken(&files, model, note)?;
+        told(backend.compare_graph(graph, &model.how, &taken, &against)?)
     } else {
         backend.compare(model::file(&model.kind, note)?, &model.how, &model.taken, &against)?
     };

@@ -37,7 +37,7 @@ impl Args {
         let network = self.of_network();
         self.given.check::<Self>(&network)?;
         if self.list_maps {
-            return self.check_alone("list_maps", &["torchscript_outputs", "torchscript_classes"]);
+            return self.check_alone("list_maps", &["torchscript_outputs", "torchscript_classes", "score"]);
         }
         if self.check.is_some() {
             return self.check_alone("check", &["tolerance", "precision", "torchscript_classes", "quiet"]);
@@ -81,7 +81,7 @@ impl Args {
             })
     }
 
-    fn of_network(&self) -> [Effect<'static>; 3] {
+    fn of_network(&self) -> [Effect<'static>; 4] {
         let (weights, script) = (self.weights.is_some(), self.foreign.torchscript.is_some());
         let named = weights || script || self.foreign.graph.is_some();
         [
@@ -89,6 +89,11 @@ impl Args {
                 &["torchscript_outputs", "torchscript_classes"],
                 script,
                 "it names outputs of the network of --torchscript",
+            ),
+            (
+                &["score"],
+                self.foreign.graph.is_some() || self.weights_hold_graph(),
+                "it names a number of a network's graph",
             ),
             (OF_WEIGHTS, weights, "it is for a file of --weights"),
             (&["outputs"], named, "it says what a network of --weights, --graph or --torchscript gives out"),

@@ -11,6 +11,7 @@ use cbam_core::{Error, Result};
 use ndarray::Array4;
 
 use crate::backend::{Backend, GraphTaken};
+use crate::common::described::Described;
 use crate::common::doubts::remedies;
 use crate::common::duration::duration;
 use crate::common::graphs::GraphFiles;
@@ -31,7 +32,8 @@ pub(crate) fn open(
         return Ok(network);
     }
     if let Some(files) = graph_files(&model.kind) {
-        let (network, notes) = backend.graph(graph(&files, note)?, &model.how, &graph_taken(model))?;
+        let (graph, taken) = (graph(&files, note)?, graph_taken(&files, model, note)?);
+        let (network, notes) = backend.graph(graph, &model.how, &taken)?;
         tell(&notes, note);
         check_default(model, &*network, note)?;
         return Ok(network);
@@ -62,9 +64,13 @@ pub(crate) fn graph(files: &GraphFiles, note: &dyn Fn(&str)) -> Result<Graph> {
     Ok(graph)
 }
 
-/// How a network by its graph is taken.
-pub(crate) fn graph_taken(model: &Model) -> GraphTaken {
-    GraphTaken { short_side: model.short_side, taken: model.taken.clone() }
+/// How a network by its graph is taken; `note` is told what says so.
+pub(crate) fn graph_taken(files: &GraphFiles, model: &Model, note: &dyn Fn(&str)) -> Result<GraphTaken> {
+    let Model { short_side, score, taken, .. } = model;
+    let given = GraphTaken { short_side: *short_side, taken: taken.clone(), score: score.clone(), labels: None };
+    let (taken, said) = Described::completed(&files.graph, given)?;
+    tell(said.as_slice(), note);
+    Ok(taken)
 }
 
 /// The network as its file has it; not a scripted one, nor one by its graph.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use cbam_core::device::ForwardPrecision;
 use cbam_core::explain::ExplainOptions;
 use cbam_core::files::{check_folder, check_writable};
+use cbam_core::graph::Score;
 use cbam_core::maps::Method;
 use cbam_core::network::OpenOptions;
 use cbam_core::photo::Limits;
@@ -35,6 +36,8 @@ pub(crate) struct Model {
     pub(crate) taken: Taken,
     /// The short side of pictures, if it is said.
     pub(crate) short_side: Option<u32>,
+    /// What explanations are of instead of a class.
+    pub(crate) score: Option<Score>,
     /// If no map is named: options that are for the map of one method alone.
     pub(crate) by_default: Option<Vec<(&'static str, Method)>>,
     /// How many masks [`Method::Rise`] draws.
@@ -240,8 +243,9 @@ impl Args {
         Ok(Model {
             kind,
             how,
-            taken: Taken { input: self.foreign.input_change(), outputs: self.foreign.outputs },
+            taken: Taken { input: self.foreign.input.change(), outputs: self.foreign.input.outputs },
             short_side: self.size,
+            score: self.score.clone(),
             by_default: self.by_default(),
             masks: self.masks,
         })

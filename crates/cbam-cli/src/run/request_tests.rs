@@ -3,7 +3,7 @@ use std::num::NonZeroUsize;
 use cbam_core::classes::ClassChoice;
 use cbam_core::device::ForwardPrecision;
 use cbam_core::maps::MapName;
-use cbam_core::photo::Preprocess;
+use cbam_core::photo::{Channels, Preprocess};
 use clap::{CommandFactory, Parser};
 
 use super::*;
@@ -281,7 +281,20 @@ fn how_pictures_are_taken_is_for_every_network() {
     let changed = change("a.jpg --weights w.pth --mean 0.5 --std 0.5,0.25,1 --square").apply(own.clone());
     let (mean, std) = ([127.5; 3], [127.5, 63.75, 255.0]);
     assert_eq!(changed, Preprocess { mean, std, max_ratio: 1, ..own });
-    for wrong in ["--mean 0.5,0.5", "--mean red", "--mean nan", "--std 0", "--std 0.5,0,0.5", "--std -1"] {
+    let changed = change("a.jpg --weights w.pth --scale-to -1..1 --channels bgr").apply(own.clone());
+    assert_eq!((changed.mean, changed.std, changed.channels), ([127.5; 3], [127.5; 3], Channels::Bgr));
+    let changed = change("a.jpg --weights w.pth --scale-to 0..255 --mean 104,117,124").apply(own.clone());
+    assert_eq!((changed.mean, changed.std), ([104.0, 117.0, 124.0], [1.0; 3]));
+    for wrong in [
+        "--scale-to 0..2",
+        "--channels bgra",
+        "--mean 0.5,0.5",
+        "--mean red",
+        "--mean nan",
+        "--std 0",
+        "--std 0.5,0,0.5",
+        "--std -1",
+    ] {
         refused(&format!("a.jpg {wrong}"));
     }
     match request("a.jpg --torchscript t.pt --size 64 --square --mean 0").model.kind {

@@ -18,7 +18,8 @@ pub(crate) fn picture(picture: &PictureReport) -> String {
     let answer = answer(picture);
     let likeliest = picture.top.first().map(|top| top.class);
     let explained = picture.explained.as_ref().filter(|explained| Some(explained.class) != likeliest);
-    let explained = explained.map(|class| format!("; explained: {}", named(class))).unwrap_or_default();
+    let between = if answer.is_empty() { "" } else { "; " };
+    let explained = explained.map(|class| format!("{between}explained: {}", named(class))).unwrap_or_default();
     let outputs = &picture.outputs;
     let arrow = if outputs.is_empty() { "" } else { " -> " };
     let colon = if answer.is_empty() && explained.is_empty() { "" } else { ": " };
@@ -28,12 +29,12 @@ pub(crate) fn picture(picture: &PictureReport) -> String {
 /// The likeliest class, or, where each class is judged by itself, all that are rather there than not.
 fn answer(picture: &PictureReport) -> String {
     let by_itself = picture.outputs_are.is_some_and(|outputs| outputs != Outputs::Softmax);
-    let more = picture.top.iter().skip(1).filter(|class| by_itself && class.probability >= NAMED);
+    let more = picture.top.iter().skip(1).filter(|class| by_itself && class.probability >= Some(NAMED));
     picture.top.iter().take(1).chain(more).map(named).collect::<Vec<_>>().join(", ")
 }
 
 fn named(class: &TopClass) -> String {
-    format!("{} {}", class.label, percent(class.probability))
+    class.probability.map_or_else(|| class.label.clone(), |share| format!("{} {}", class.label, percent(share)))
 }
 
 /// What to say about the maps that were asked for and tell no place from another.
@@ -44,6 +45,9 @@ pub(crate) fn flat(picture: &PictureReport) -> Vec<String> {
         let meaning = match (class, *value) {
             (Some(class), 0.0) if class.label == format!("class {}", class.class) => {
                 format!("nothing speaks for class {}: the map is 0 everywhere", class.class)
+            }
+            (Some(class), 0.0) if class.probability.is_none() => {
+                format!("nothing speaks for {}: the map is 0 everywhere", class.label)
             }
             (Some(class), 0.0) => {
                 format!("nothing speaks for class {} ({}): the map is 0 everywhere", class.class, class.label)

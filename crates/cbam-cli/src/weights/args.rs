@@ -7,6 +7,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::common::doubts::remedies;
+use crate::common::input::InputOptions;
 use crate::common::opening::Opening;
 
 /// Look into weights files and convert them.
@@ -22,8 +23,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print what a weights file is, which network it is of, and every tensor's name, dtype and shape; of a network's graph (.pt2) its
-    /// gates, attention and places too
+    /// Print what a weights file is, which network it is of, and every tensor's name, dtype and shape; of a network's graph (.pt2, ONNX)
+    /// its gates, attention and places too
     Inspect {
         /// The weights file
         #[arg(id = "weights", value_name = "FILE")]
@@ -49,6 +50,20 @@ pub(crate) enum Command {
         /// Add an entry to the file's metadata; may be given again
         #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
         metadata: Vec<(String, String)>,
+    },
+    /// Keep beside a network's graph what the graph does not say, in net.pt2.json: how it takes pictures, what its numbers are, its
+    /// classes' names. cbam-run and cbam-eval take it from there; what their command line says goes first
+    Describe {
+        /// The graph: .pt2 of torch.export, or ONNX
+        graph: PathBuf,
+        #[command(flatten)]
+        input: InputOptions,
+        /// Short side of the pictures that the network sees, in pixels
+        #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(32..=4096))]
+        size: Option<u32>,
+        /// The names of the network's classes, a text file with one a line
+        #[arg(long, value_name = "FILE")]
+        labels: Option<PathBuf>,
     },
     /// Compare two weights files, of any format, tensor by tensor. Exit status: 0 if they are the same, 1 if they differ,
     /// 2 if they cannot be compared

@@ -5,18 +5,21 @@ mod graph;
 mod inspect;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use cbam_core::Error;
+use cbam_core::classes::read_labels;
 use cbam_core::files::check_writable;
 use cbam_core::graph::Graph;
-use cbam_core::text::printable;
+use cbam_core::text::{printable, printable_path};
 use cbam_core::weights::{Checkpoint, Precision};
 
 use crate::backend::Backend;
 use crate::common::claims::Claims;
+use crate::common::described::Described;
 use crate::common::graphs::GraphFiles;
+use crate::common::input::InputOptions;
 use crate::common::opening::Opening;
 use crate::common::{self, Called, print, say, status};
 
@@ -40,6 +43,7 @@ pub fn main(backend: &dyn Backend, called: &Called) -> ! {
             let precision = if half_matrices { Precision::HalfMatrices } else { Precision::Keep };
             convert(&reading, input, output, precision, metadata)
         }
+        Command::Describe { graph, input, size, labels } => describe(&graph, &input, size, labels),
         Command::Diff { first, second, tolerance } => diff(first, second, tolerance),
     });
 }
@@ -59,6 +63,23 @@ fn inspect_graph(file: PathBuf, keep_prefixes: bool, opening: &Opening) -> Resul
     let files = GraphFiles { graph: file, weights: None, options: opening.options() };
     let text = graph::describe(&files.open()?.0)?;
     Ok(print(&text).map_or_else(common::failed, |()| status::DONE))
+}
+
+/// Keeps what is said of a graph beside it.
+fn describe(graph: &Path, input: &InputOptions, size: Option<u32>, labels: Option<PathBuf>) -> Result<u8> {
+    if !Graph::is_at(graph) {
+        let message = "is no network's graph; that is a .pt2 of torch.export, or a model of ONNX";
+        return Err(Error::weights(graph, message).into());
+    }
+    let labels = labels.map(read_labels).transpose()?;
+    let described = Described::of(input, size, labels);
+    if described == Described::of(&InputOptions::default(), None, None) {
+        let message =
+            "what is to be kept? --scale-to, --channels, --mean, --std, --square, --size, --outputs, --labels";
+        return Err(Error::argument("describe", message).into());
+    }
+    let path = described.write(graph)?;
+    Ok(print(&format!("{}\n", printable_path(&path))).map_or_else(common::failed, |()| status::DONE))
 }
 
 fn convert(

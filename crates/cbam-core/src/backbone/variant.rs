@@ -80,16 +80,13 @@ pub struct Variant {
     pub hidden: Vec<i64>,
 }
 
-/// The mean of ImageNet's grey pictures, in each channel, and their deviation: those of its colours, averaged.
-const GREY_MEAN: [f32; 3] = [0.449 * 255.0; 3];
-const GREY_STD: [f32; 3] = [0.226 * 255.0; 3];
-
 impl Variant {
     /// How pictures are taken by a network of this variant, unless it says otherwise.
     pub fn preprocess(&self, arch: Arch) -> Preprocess {
         let tensorflow = arch.is_efficientnet_lite() && !self.symmetric;
         let base = if tensorflow { Preprocess::default() } else { Preprocess::imagenet() };
-        if self.grey { Preprocess { mean: GREY_MEAN, std: GREY_STD, ..base } } else { base }
+        let Preprocess { mean, std, .. } = Preprocess::imagenet_grey();
+        if self.grey { Preprocess { mean, std, ..base } } else { base }
     }
 
     /// Whether it is the usual network.

@@ -31,11 +31,13 @@ pub enum Outputs {
     Sigmoid,
     /// `probabilities`: the network gives out probabilities, each in `[0, 1]`, which stay as they are.
     Probabilities,
+    /// `score`: a number that somebody named ([`Score`](crate::graph::Score)), which is of no class, and no probability follows from it.
+    Score,
 }
 
 named! {
     Outputs as "outputs", read by meant;
-    Softmax => "softmax", Sigmoid => "sigmoid", Probabilities => "probabilities",
+    Softmax => "softmax", Sigmoid => "sigmoid", Probabilities => "probabilities", Score => "score",
 }
 
 fn meant(text: &str) -> String {
@@ -43,9 +45,12 @@ fn meant(text: &str) -> String {
 }
 
 impl Outputs {
-    /// How many answers a network has that gives out that many numbers: two for a single number.
-    pub const fn answers(numbers: i64) -> i64 {
-        if numbers == 1 { 2 } else { numbers }
+    /// What can be said of a network's numbers for classes.
+    pub const OF_CLASSES: &[Self] = &[Self::Softmax, Self::Sigmoid, Self::Probabilities];
+
+    /// How many answers a network has that gives out that many numbers: two for a single number, unless it is a score.
+    pub const fn answers(self, numbers: i64) -> i64 {
+        if numbers == 1 && !matches!(self, Self::Score) { 2 } else { numbers }
     }
 
     /// What these numbers are taken for if nobody says: a softmax over a single class is always 1, so one number is a
@@ -70,6 +75,7 @@ impl Outputs {
     /// What a network's numbers for its classes are, of which there are that many, in words.
     pub const fn meaning(self, numbers: i64) -> &'static str {
         match (numbers, self) {
+            (_, Self::Score) => "a score, and no probability",
             (1, Self::Probabilities) => "the probability of class 1 (probabilities), class 0 has the rest",
             (1, _) => "a score (sigmoid): class 1 is what it says, class 0 the rest",
             (_, Self::Softmax) => "scores of classes of which one is right (softmax)",
@@ -83,6 +89,7 @@ impl Outputs {
     pub fn scores(self, numbers: ArrayView2<'_, f32>) -> Array2<f32> {
         let scores = match self {
             Self::Softmax | Self::Sigmoid => numbers.to_owned(),
+            Self::Score => return numbers.to_owned(),
             Self::Probabilities => numbers.mapv(|number| {
                 let probability = number.clamp(LEAST, 1.0 - LEAST);
                 (probability / (1.0 - probability)).ln()
@@ -94,11 +101,15 @@ impl Outputs {
     /// How the score of an answer changes with each of a picture's numbers, `[numbers]`.
     pub fn slope(self, numbers: &[f32], answer: usize) -> Vec<f32> {
         // The first answer of a network with one number is that it is not there.
-        let (at, sign) = if numbers.len() == 1 { (0, if answer == 0 { -1.0 } else { 1.0 }) } else { (answer, 1.0) };
+        let (at, sign) = if numbers.len() == 1 && self != Self::Score {
+            (0, if answer == 0 { -1.0 } else { 1.0 })
+        } else {
+            (answer, 1.0)
+        };
         let mut slope = vec![0.0; numbers.len()];
         if let (Some(to), Some(number)) = (slope.get_mut(at), numbers.get(at)) {
             *to = match self {
-                Self::Softmax | Self::Sigmoid => sign,
+                Self::Softmax | Self::Sigmoid | Self::Score => sign,
                 Self::Probabilities if (LEAST..=1.0 - LEAST).contains(number) => sign / (number * (1.0 - number)),
                 Self::Probabilities => 0.0,
             };
@@ -106,7 +117,7 @@ impl Outputs {
         slope
     }
 
-    /// The probabilities of the answers from the numbers `[N, numbers]`: `[N, answers]`.
+    /// The probabilities of the answers from the numbers `[N, numbers]`: `[N, answers]`; of a score none, `[N, 0]`.
     ///
     /// # Errors
     /// [`Error::Network`] with the first number that is infinite or not a number, or that is no probability where it
@@ -115,6 +126,7 @@ impl Outputs {
         refuse(numbers, |number| !number.is_finite(), NOT_FINITE)?;
         let probabilities = match self {
             Self::Softmax => return Ok(softmax(numbers)),
+            Self::Score => return Ok(Array2::zeros((numbers.nrows(), 0))),
             Self::Sigmoid => numbers.mapv(sigmoid),
             Self::Probabilities => {
                 refuse(numbers, |number| !(-ROUNDING..=1.0 + ROUNDING).contains(&number), NO_PROBABILITY)?;

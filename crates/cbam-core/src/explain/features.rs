@@ -14,7 +14,7 @@ pub trait Features {
 
     /// How many answers that are: two for a single number.
     fn answers(&self) -> usize {
-        Outputs::answers(self.numbers() as i64) as usize
+        self.outputs().answers(self.numbers() as i64) as usize
     }
 
     /// What these numbers are.

@@ -8,6 +8,7 @@
 //! | `export`, `arguments`, `expression`, `spec` | from the JSON to a graph; the sides of its tensors; the names of its outputs |
 //! | `onnx` | models of ONNX as the same graph |
 //! | `program` | the graph |
+//! | `score` | a number of what it gives out |
 //! | `weights` | other numbers in it |
 //! | `find` | gates, attention and places in it |
 //! | `carry` | operations that only give on what they take |
@@ -25,6 +26,7 @@ mod find;
 mod onnx;
 mod program;
 mod schema;
+mod score;
 mod spec;
 mod weights;
 
@@ -37,6 +39,7 @@ use crate::{Error, Result};
 
 pub use find::{Find, Found, FoundAttention, FoundClasses, FoundGate, FoundPlace, GateKind, PlaceForm, WeightsOf};
 pub use program::{About, Argument, Free, Graph, Input, Module, Node, Output, Scalar, Side, Value, Weight};
+pub use score::Score;
 
 impl Graph {
     /// Reads what `torch.export.save` wrote, in the layout of PyTorch 2.8 or, if its JSON is the same, the one before; or a model of

@@ -38,6 +38,8 @@ pub struct Graph {
     pub outputs: Vec<Output>,
     /// What is known of each value before it has run.
     pub values: Vec<About>,
+    /// What explanations are of instead of a class, if [`with_score`](Self::with_score) said so.
+    pub score: Option<Value>,
 }
 
 /// An operation.
@@ -314,6 +316,12 @@ impl Graph {
         let sides = self.about(self.inputs.first()?.value).sides.as_deref()?;
         let [_, _, height, width] = sides else { return None };
         u32::try_from(height.example.min(width.example)).ok().filter(|side| *side > 0)
+    }
+
+    /// How many channels its pictures have; `None` if it does not say.
+    pub fn channels(&self) -> Option<i64> {
+        let sides = self.about(self.inputs.first()?.value).sides.as_deref()?;
+        sides.get(1).filter(|side| side.free.is_none()).map(|side| side.example)
     }
 
     /// What messages call it.

@@ -78,7 +78,7 @@ impl Description {
         let classes = self.classes();
         match given {
             None => Ok(self.labels.clone()),
-            Some([one]) if self.numbers == 1 => Ok(both_answers(one)),
+            Some([one]) if self.numbers == 1 && classes == 2 => Ok(both_answers(one)),
             Some(labels) if labels.len() == classes => Ok(labels.to_vec()),
             Some(labels) => {
                 let json = labels.first().is_some_and(|first| first.trim_start().starts_with(['[', '{']));

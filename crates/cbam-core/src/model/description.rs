@@ -32,6 +32,6 @@ pub struct Description {
 impl Description {
     /// How many classes it knows: two for a network that gives out one number.
     pub fn classes(&self) -> usize {
-        Outputs::answers(self.numbers as i64) as usize
+        self.outputs.answers(self.numbers as i64) as usize
     }
 }

@@ -1,7 +1,7 @@
 //! What a configuration says of a network before it is built.
 
 use super::{HEAD, NetworkConfig, Site};
-use crate::classes::{Outputs, both_answers, usual_labels};
+use crate::classes::{both_answers, usual_labels};
 use crate::maps::{MapName, Method};
 use crate::model::Description;
 use crate::photo::Preprocess;
@@ -41,9 +41,9 @@ impl NetworkConfig {
         Ok(sites)
     }
 
-    /// How many answers the network has: its classes, or two if it gives out one number (see [`Outputs`]).
+    /// How many answers the network has: its classes, or two if it gives out one number (see [`Outputs`](crate::classes::Outputs)).
     pub fn answers(&self) -> usize {
-        usize::try_from(Outputs::answers(self.classes)).unwrap_or(0)
+        usize::try_from(self.outputs.answers(self.classes)).unwrap_or(0)
     }
 
     /// The places whose features can be had, in their order: every stage of the backbone (what leaves it, after its attention if it

@@ -37,6 +37,6 @@ pub use clutter::ClutterKind;
 pub use decode::{Encoded, Photo, decode, is_decoding, open};
 pub use folder::{LeftOut, is_picture, is_system};
 pub use limits::Limits;
-pub use preprocess::{FixedSize, Prepared, Preprocess, Resampled};
+pub use preprocess::{Channels, FixedSize, Prepared, Preprocess, Resampled};
 pub(crate) use resize::resize;
 pub use size::{Geometry, ImageSize, Part};

@@ -5,6 +5,7 @@ use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use super::{Geometry, ImageSize, Part, Photo, resize::resize};
+use crate::text::named;
 use crate::{Error, Result};
 
 /// How a picture becomes a network's input.
@@ -16,13 +17,56 @@ pub struct Preprocess {
     pub multiple: u32,
     /// The long side is at most this many times the short one.
     pub max_ratio: u32,
-    /// Subtracted from each channel (red, green, blue), in `0..=255` units.
+    /// Subtracted from each channel, in the order of [`channels`](Self::channels), in `0..=255` units.
     pub mean: [f32; 3],
     /// Divides each channel after that, in `0..=255` units.
     pub std: [f32; 3],
+    /// What stands for a pixel.
+    #[serde(default, skip_serializing_if = "Channels::is_rgb")]
+    pub channels: Channels,
     /// The only size that the network takes; the three numbers about sides then say nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<FixedSize>,
+}
+
+/// What stands for a pixel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channels {
+    /// `rgb`: red, green and blue.
+    #[default]
+    Rgb,
+    /// `bgr`: blue, green and red, as `OpenCV` and Caffe have them.
+    Bgr,
+    /// `grey`: the luma of ITU-R BT.601, as Pillow's `L` has it, three times; of 16 bits it is not rounded.
+    Grey,
+}
+
+named! {
+    Channels as "channels", read by meant;
+    Rgb => "rgb", Bgr => "bgr", Grey => "grey",
+}
+
+fn meant(text: &str) -> String {
+    let text = text.to_ascii_lowercase();
+    if text == "gray" { "grey".to_owned() } else { text }
+}
+
+/// The luma of ITU-R BT.601, rounded as Pillow rounds it.
+fn luma([r, g, b]: [u8; 3]) -> u8 {
+    let [r, g, b] = [r, g, b].map(u32::from);
+    ((19_595 * r + 38_470 * g + 7_471 * b + 0x8000) >> 16) as u8
+}
+
+fn of_sixteen(sample: u16) -> f32 {
+    f32::from(sample) / 257.0
+}
+
+impl Channels {
+    /// Whether they are red, green and blue.
+    pub const fn is_rgb(&self) -> bool {
+        matches!(self, Self::Rgb)
+    }
 }
 
 /// The only size that a network takes.
@@ -37,7 +81,15 @@ pub struct FixedSize {
 impl Default for Preprocess {
     /// EfficientNet-Lite: short side 224, `(x - 127) / 128`.
     fn default() -> Self {
-        Self { short_side: 224, multiple: 32, max_ratio: 4, mean: [127.0; 3], std: [128.0; 3], fixed: None }
+        Self {
+            short_side: 224,
+            multiple: 32,
+            max_ratio: 4,
+            mean: [127.0; 3],
+            std: [128.0; 3],
+            channels: Channels::Rgb,
+            fixed: None,
+        }
     }
 }
 
@@ -107,7 +159,12 @@ impl Preprocess {
     /// ImageNet's mean and standard deviation, as torchvision's networks take pictures; short side 224.
     pub const fn imagenet() -> Self {
         let (mean, std) = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375]);
-        Self { short_side: 224, multiple: 32, max_ratio: 4, mean, std, fixed: None }
+        Self { short_side: 224, multiple: 32, max_ratio: 4, mean, std, channels: Channels::Rgb, fixed: None }
+    }
+
+    /// The same of grey pictures: the mean of ImageNet's, and their deviation, which are those of its colours, averaged.
+    pub const fn imagenet_grey() -> Self {
+        Self { mean: [0.449 * 255.0; 3], std: [0.226 * 255.0; 3], channels: Channels::Grey, ..Self::imagenet() }
     }
 
     /// The largest [`short_side`](Self::short_side), in pixels.
@@ -212,7 +269,8 @@ impl Preprocess {
         Ok(())
     }
 
-    /// Subtracts [`mean`](Self::mean) and divides by [`std`](Self::std): `[H, W, 3]`, 16 bits scaled to `0..=255` before.
+    /// Takes the [`channels`](Self::channels), subtracts [`mean`](Self::mean) and divides by [`std`](Self::std): `[H, W, 3]`, 16 bits
+    /// scaled to `0..=255` before.
     ///
     /// # Errors
     /// [`Error::Input`] if `values` does not have that many numbers.
@@ -225,11 +283,32 @@ impl Preprocess {
                 got: format!("{} numbers", values.len()),
             });
         }
-        match &picture.samples {
-            Samples::Eight(samples) => self.values(samples, f32::from, values),
-            Samples::Sixteen(samples) => self.values(samples, |sample| f32::from(sample) / 257.0, values),
+        match (&picture.samples, self.channels) {
+            (Samples::Eight(samples), Channels::Rgb) => self.values(samples, f32::from, values),
+            (Samples::Eight(samples), _) => self.values(&self.turned(samples, luma), f32::from, values),
+            (Samples::Sixteen(samples), Channels::Rgb) => self.values(samples, of_sixteen, values),
+            (Samples::Sixteen(samples), _) => {
+                let samples: Vec<f32> = samples.iter().copied().map(of_sixteen).collect();
+                self.values(
+                    &self.turned(&samples, |[r, g, b]| 0.299 * r + 0.587 * g + 0.114 * b),
+                    |sample| sample,
+                    values,
+                );
+            }
         }
         Ok(())
+    }
+
+    /// The samples in the order of the channels.
+    fn turned<T: Copy>(&self, samples: &[T], grey: impl Fn([T; 3]) -> T) -> Vec<T> {
+        let pixels = samples.as_chunks::<3>().0.iter();
+        pixels
+            .flat_map(|&[r, g, b]| match self.channels {
+                Channels::Rgb => [r, g, b],
+                Channels::Bgr => [b, g, r],
+                Channels::Grey => [grey([r, g, b]); 3],
+            })
+            .collect()
     }
 
     fn values<T: Copy>(&self, samples: &[T], value: impl Fn(T) -> f32, out: &mut [f32]) {

@@ -77,7 +77,8 @@ pub(super) fn finish(
         let panel = match &job.panel {
             Some(to) => {
                 let tiles = tiles(&look, maps, explained.as_ref(), spans)?;
-                let labels: Vec<_> = top.iter().map(|class| (class.label.clone(), class.probability)).collect();
+                let likeliest = top.iter().filter_map(|class| Some((class.label.clone(), class.probability?)));
+                let labels: Vec<_> = likeliest.collect();
                 let picture = DynamicImage::from(panel(&photo, &tiles, &labels, &options.overlay)?);
                 write_picture(to, picture.into(), options.jpeg_quality)?
             }
@@ -178,7 +179,10 @@ fn legend(scale: Scale, explained: Option<&TopClass>) -> Legend {
         Scale::Fixed(low, high) => [low, high].map(|value| value.to_string()),
         Scale::Run => ["least of the run, map by map".to_owned(), "greatest of the run, map by map".to_owned()],
     };
-    let heading = explained.map(|class| format!("class: {}, {}", class.label, percent(class.probability)));
+    let heading = explained.map(|class| match class.probability {
+        Some(probability) => format!("class: {}, {}", class.label, percent(probability)),
+        None => format!("score: {}", class.label),
+    });
     Legend { heading, ends }
 }
 

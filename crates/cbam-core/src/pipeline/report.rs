@@ -62,8 +62,9 @@ pub struct TopClass {
     pub class: usize,
     /// Its name.
     pub label: String,
-    /// From 0 to 1.
-    pub probability: f32,
+    /// From 0 to 1; none of a score that is of no class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f32>,
 }
 
 /// A channel and its gate.
@@ -93,16 +94,16 @@ pub(super) fn milliseconds(duration: Duration) -> f64 {
 
 /// The five likeliest classes.
 pub(super) fn top(readout: &Readout, labels: &[String]) -> Vec<TopClass> {
-    strongest(&readout.probabilities).map(|(class, probability)| named(class, probability, labels)).collect()
+    strongest(&readout.probabilities).map(|(class, probability)| named(class, Some(probability), labels)).collect()
 }
 
 /// The class that the explanations are of.
 pub(super) fn explained(look: &Look, labels: &[String]) -> Option<TopClass> {
     let class = look.explained?;
-    Some(named(class, *look.readout.probabilities.get(class)?, labels))
+    Some(named(class, look.readout.probabilities.get(class).copied(), labels))
 }
 
-fn named(class: usize, probability: f32, labels: &[String]) -> TopClass {
+fn named(class: usize, probability: Option<f32>, labels: &[String]) -> TopClass {
     let label = labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
     TopClass { class, label, probability }
 }
@@ -182,7 +183,7 @@ mod tests {
         let top = top(&readout(), &["a".into(), "b".into()]);
         let seen: Vec<_> = top.iter().map(|class| (class.class, class.label.as_str())).collect();
         assert_eq!(seen, [(1, "b"), (3, "class 3"), (4, "class 4"), (0, "a"), (6, "class 6")]);
-        assert!((top[0].probability - 0.4).abs() < 1e-6);
+        assert!((top[0].probability.unwrap() - 0.4).abs() < 1e-6);
     }
 
     #[test]

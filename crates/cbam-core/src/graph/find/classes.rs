@@ -24,6 +24,18 @@ pub struct FoundClasses {
 
 impl Find<'_> {
     pub(super) fn classes(&self) -> Option<FoundClasses> {
+        if let Some(value) = self.graph.score {
+            let index = self.graph.outputs.iter().position(|output| output.value == Some(value))?;
+            let numbers = self.shape(value)?.iter().skip(1).product();
+            return Some(FoundClasses {
+                index,
+                value,
+                numbers,
+                outputs: Outputs::Score,
+                ends_in: "a score".to_owned(),
+                others: false,
+            });
+        }
         let only = self.graph.outputs.len() == 1;
         let batch = self.batch()?;
         let of_classes = |(index, value): (usize, Option<Value>)| {

@@ -104,7 +104,7 @@ impl Find<'_> {
         places: &[FoundPlace],
     ) -> Option<FoundPlace> {
         let from = classes.map(|classes| classes.value).or_else(|| self.graph.outputs.first()?.value)?;
-        let behind = self.ancestors(from);
+        let behind = self.ancestors(self.before_answer(from));
         let last = |wanted: &dyn Fn(PlaceForm) -> bool| {
             behind.iter().rev().copied().find(|value| self.place_form(*value).is_some_and(wanted))
         };
@@ -132,6 +132,17 @@ impl Find<'_> {
             let name = if places.iter().any(named) { format!("{path}#2") } else { path };
             Some(FoundPlace { name, also: Vec::new(), value, form })
         })
+    }
+
+    /// Of an answer that is a map itself, as of a segmenter, what the operation takes that makes it: it does not explain itself.
+    fn before_answer(&self, from: Value) -> Value {
+        let mut of = self.carried_from(from);
+        while let Some(node) = self.maker(of).filter(|node| matches!(node.bare(), "mean" | "sum" | "amax")) {
+            let Some(inner) = node.takes().next().filter(|_| node.modules.is_empty()) else { break };
+            of = self.carried_from(inner);
+        }
+        let node = self.maker(of).filter(|_| self.graph.score.is_some() && self.place_form(of).is_some());
+        node.and_then(|node| node.takes().next()).unwrap_or(from)
     }
 
     /// Maps before the pools that they go through at the end.

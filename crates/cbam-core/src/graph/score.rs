@@ -1,0 +1,253 @@
+//! A number of what a network gives out, by an expression as Python writes it: `output[0][:, 281]`, `out[:, 3].mean()`.
+
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::program::{About, Argument, Graph, Node, Output, Scalar, Value};
+use crate::{Error, Result};
+
+/// The longest expression, in bytes, and the most sides that it says something of.
+const LONGEST: usize = 1024;
+const MAX_SIDES: usize = 16;
+
+/// A number that a network gives out for each picture, which explanations can be of instead of a class: an output, by its name or its
+/// place, a part of it, and how that becomes one number. The first index is that of the pictures, and is `:`.
+///
+/// ```
+/// use cbam_core::graph::Score;
+///
+/// let score: Score = "output[0][:, 3].mean()".parse()?;
+/// assert_eq!(score.to_string(), "output[0][:, 3].mean()");
+/// # Ok::<(), cbam_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Score {
+    text: String,
+}
+
+/// What is done with an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// One of the indices in brackets: all of a side, a part of it, or one place, which takes the side away.
+    Index { side: usize, index: Index },
+    /// All that is left of a picture becomes one number.
+    Reduce(&'static str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Index {
+    All,
+    At(i64),
+    Part(Option<i64>, Option<i64>),
+}
+
+impl Display for Score {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Score {
+    type Err = Error;
+
+    /// Checks what can be checked without a network.
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        if text.is_empty() || text.len() > LONGEST {
+            return Err(Error::argument("score", "write an output and a part of it: output[:, 281]"));
+        }
+        // Whatever the output is called, what is done with it stands behind the name.
+        let name = text.find(['[', '.']).unwrap_or(text.len());
+        for start in starts(&text[name..]) {
+            if steps(&text[name + start..]).is_ok() {
+                return Ok(Self { text: text.to_owned() });
+            }
+        }
+        Err(Error::argument(format!("score {text:?}"), steps(&text[name..]).err().unwrap_or_default()))
+    }
+}
+
+/// Where what is done may begin: behind each closed bracket, since names of outputs have brackets too, and dots.
+fn starts(rest: &str) -> impl Iterator<Item = usize> + '_ {
+    let places = rest.char_indices().filter(|(_, character)| matches!(character, '[' | '.')).map(|(place, _)| place);
+    places.chain([rest.len()])
+}
+
+/// What an expression does with an output, as it stands behind the output's name.
+fn steps(mut text: &str) -> std::result::Result<Vec<Step>, String> {
+    let (mut steps, mut first, mut reduced) = (Vec::new(), true, false);
+    while !text.is_empty() {
+        if let Some(rest) = text.strip_prefix('[') {
+            let (inside, behind) = rest.split_once(']').ok_or("a bracket is not closed")?;
+            if reduced {
+                return Err("nothing is left to be chosen from behind .mean(), .sum() and .max()".to_owned());
+            }
+            let indices: Vec<&str> = inside.split(',').map(str::trim).collect();
+            if indices.len() > MAX_SIDES {
+                return Err(format!("{} sides, which no output has", indices.len()));
+            }
+            let mut side = 0;
+            for (place, index) in indices.into_iter().enumerate() {
+                let index = index_of(index)?;
+                if place == 0 && index != Index::All {
+                    let whole = if first { "" } else { " too" };
+                    return Err(format!("the first index is that of the pictures{whole}: write [:, …]"));
+                }
+                steps.push(Step::Index { side, index });
+                side += usize::from(!matches!(index, Index::At(_)));
+            }
+            first = false;
+            text = behind;
+            continue;
+        }
+        let of = [(".mean()", "aten.mean.dim"), (".sum()", "aten.sum.dim_IntList"), (".max()", "aten.amax.default")];
+        let found = of.into_iter().find_map(|(name, operator)| Some((text.strip_prefix(name)?, operator)));
+        let (behind, operator) = found.ok_or_else(|| {
+            format!("{text:?} is not understood: what can be done are [:, 3], [:, 2:5], .mean(), .sum() and .max()")
+        })?;
+        steps.push(Step::Reduce(operator));
+        (reduced, text) = (true, behind);
+    }
+    Ok(steps)
+}
+
+fn index_of(text: &str) -> std::result::Result<Index, String> {
+    let number = |text: &str| text.trim().parse::<i64>().map_err(|_| format!("{text:?} is no whole number"));
+    match text.split_once(':') {
+        None => Ok(Index::At(number(text)?)),
+        Some((start, end)) => {
+            let bound = |text: &str| if text.trim().is_empty() { Ok(None) } else { number(text).map(Some) };
+            match (bound(start)?, bound(end)?) {
+                (None, None) => Ok(Index::All),
+                (start, end) => Ok(Index::Part(start, end)),
+            }
+        }
+    }
+}
+
+impl Graph {
+    /// The same graph with one more output, a number for each picture, which explanations are of then.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if there is no such output, or something else is done with it.
+    pub fn with_score(mut self, score: &Score) -> Result<Self> {
+        let wrong = |message: String| Error::argument(format!("score {score}"), message);
+        let (value, rest) = self.named_output(&score.text).ok_or_else(|| {
+            let names: Vec<_> = self.outputs.iter().map(|output| output.name.as_str()).collect();
+            wrong(format!("the network has no such output; it has {}", names.join(", ")))
+        })?;
+        let mut value = value.ok_or_else(|| wrong("that output is no tensor".to_owned()))?;
+        for step in steps(rest).map_err(wrong)? {
+            value = match step {
+                Step::Index { index: Index::All, .. } => value,
+                Step::Index { side, index: Index::At(place) } => {
+                    let inputs = [("dim", int(side as i64)), ("index", int(place))];
+                    self.appended("aten.select.int", value, &inputs)
+                }
+                Step::Index { side, index: Index::Part(start, end) } => {
+                    let bound = |bound: Option<i64>| bound.map_or(Argument::None, int);
+                    let inputs = [("dim", int(side as i64)), ("start", bound(start)), ("end", bound(end))];
+                    self.appended("aten.slice.Tensor", value, &inputs)
+                }
+                Step::Reduce(operator) => {
+                    let count = self.appended("aten.sym_size.int", value, &[("dim", int(0))]);
+                    let shape = Argument::Several(vec![Scalar::Value(count), Scalar::Int(-1)]);
+                    let line = self.appended("aten.reshape.default", value, &[("shape", shape)]);
+                    self.appended(operator, line, &[("dim", Argument::Several(vec![Scalar::Int(1)]))])
+                }
+            };
+        }
+        self.outputs.push(Output { name: score.text.clone(), value: Some(value) });
+        self.score = Some(value);
+        Ok(self)
+    }
+
+    /// The output that an expression begins with, and the rest of the expression: by the longest name that fits; `out` and `output`
+    /// stand for an only one, `[i]` for that of a place.
+    fn named_output<'t>(&self, text: &'t str) -> Option<(Option<Value>, &'t str)> {
+        let ends = |rest: &str| rest.is_empty() || rest.starts_with(['[', '.']);
+        let named = self.outputs.iter().filter_map(|output| Some((output, text.strip_prefix(output.name.as_str())?)));
+        let longest = named.filter(|(_, rest)| ends(rest)).max_by_key(|(output, _)| output.name.len());
+        if let Some((output, rest)) = longest {
+            return Some((output.value, rest));
+        }
+        let behind = text.strip_prefix("output").or_else(|| text.strip_prefix("out")).unwrap_or(text);
+        if let Some((place, rest)) = behind.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+            && let Ok(place) = place.trim().parse::<usize>()
+        {
+            return self.outputs.get(place).map(|output| (output.value, rest));
+        }
+        let [only] = &self.outputs[..] else { return None };
+        (behind.len() < text.len() && ends(behind)).then_some((only.value, behind))
+    }
+
+    fn appended(&mut self, operator: &str, of: Value, inputs: &[(&str, Argument)]) -> Value {
+        self.values.push(About { name: String::new(), dtype: self.about(of).dtype, sides: None });
+        let made = Value(self.values.len() as u32 - 1);
+        let first = ("self", Argument::One(Scalar::Value(of)));
+        let inputs =
+            [first].iter().chain(inputs).map(|(name, argument)| (Arc::from(*name), argument.clone())).collect();
+        let node =
+            Node { operator: operator.into(), inputs, outputs: vec![Some(made)], modules: Arc::new([]), line: None };
+        self.nodes.push(node);
+        made
+    }
+}
+
+fn int(number: i64) -> Argument {
+    Argument::One(Scalar::Int(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_chosen_as_python_writes_them() {
+        let index = |side, index| Step::Index { side, index };
+        assert_eq!(
+            steps("[:, 3, 1:][:, -1].mean()").unwrap(),
+            [
+                index(0, Index::All),
+                index(1, Index::At(3)),
+                index(1, Index::Part(Some(1), None)),
+                index(0, Index::All),
+                index(1, Index::At(-1)),
+                Step::Reduce("aten.mean.dim"),
+            ]
+        );
+        for wrong in ["[3]", "[:, 3", ".exp()", ".mean()[:, 0]", "[:, a]", "[:, 1::2]", " + 1"] {
+            assert!(steps(wrong).is_err(), "{wrong}");
+        }
+        for right in
+            ["out[:, 3].mean()", "output[0][:, 281]", "output['aux'][:, 1, 2, 3]", "logits", "Identity:0[:, 1]"]
+        {
+            assert_eq!(right.parse::<Score>().unwrap().to_string(), right);
+        }
+        for wrong in ["", "out[:, 3].exp()", "out[:, x]"] {
+            assert!(wrong.parse::<Score>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn outputs_are_found_by_name_and_place() {
+        let mut graph = Graph::default();
+        for name in ["output[0]", "output[1]"] {
+            graph.values.push(About::default());
+            let value = Some(Value(graph.values.len() as u32 - 1));
+            graph.outputs.push(Output { name: name.to_owned(), value });
+        }
+        let found =
+            |text: &str| graph.named_output(text).map(|(value, rest)| (value.unwrap().index(), rest.to_owned()));
+        assert_eq!(found("output[1][:, 2]"), Some((1, "[:, 2]".to_owned())));
+        assert_eq!(found("[0][:, 2]"), Some((0, "[:, 2]".to_owned())));
+        assert_eq!(found("output[2]"), None);
+        assert_eq!(found("output[:, 2]"), None, "of several");
+        let of = graph.clone().with_score(&"output[1][:, 2].max()".parse().unwrap()).unwrap();
+        assert_eq!(of.nodes.len(), 4);
+        assert_eq!(of.outputs.last().unwrap().value, of.score);
+        let error = graph.with_score(&"aux".parse().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("no such output; it has output[0], output[1]"), "{error}");
+    }
+}

@@ -1,0 +1,96 @@
+//! BatchNorm folded into the convolutions before it, for runs in which no gradient is wanted.
+
+use std::collections::HashMap;
+
+use cbam_core::graph::{Graph, Node, Value};
+use tch::{Device, Kind, Tensor};
+
+use super::given::{Given, Held, Values};
+use crate::Result;
+
+/// Convolutions that do the work of the BatchNorm behind them too, by the places of their nodes.
+pub(super) type Folds = HashMap<usize, Fold>;
+
+/// A convolution's numbers with those of the BatchNorm behind it.
+#[derive(Debug)]
+pub(super) struct Fold {
+    /// The place of the BatchNorm's node.
+    pub(super) norm: usize,
+    /// What the convolution gives out alone, and with the BatchNorm.
+    pub(super) alone: Value,
+    pub(super) both: Value,
+    /// In the stead of the convolution's weight and bias.
+    pub(super) numbers: [(&'static str, Tensor); 2],
+}
+
+/// The network's numbers.
+struct Weights<'n>(&'n [Option<Held>]);
+
+impl Values for Weights<'_> {
+    fn held(&self, value: Value) -> Option<&Held> {
+        self.0[value.index()].as_ref()
+    }
+
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
+}
+
+/// The convolutions of a graph behind which nothing but a BatchNorm stands.
+pub(super) fn folds(graph: &Graph, weights: &[Option<Held>]) -> Result<Folds> {
+    let (users, makers) = (graph.users(), graph.makers());
+    let (mut folds, known) = (Folds::new(), Weights(weights));
+    for (norm, node) in graph.nodes.iter().enumerate() {
+        if !matches!(node.kind(), "aten.batch_norm" | "aten._native_batch_norm_legit_no_training") {
+            continue;
+        }
+        let Some(alone) = node.value("input").filter(|alone| users[alone.index()] == [norm]) else { continue };
+        let Some(convolution) = makers[alone.index()].filter(|maker| is_convolution(&graph.nodes[*maker])) else {
+            continue;
+        };
+        let Some(both) = node.makes().next() else { continue };
+        let is_output = graph.outputs.iter().any(|output| output.value == Some(alone));
+        let of = |node| Given { node, values: &known, instead: &[] };
+        if let (false, Some(numbers)) = (is_output, numbers(&of(&graph.nodes[convolution]), &of(node))?) {
+            folds.insert(convolution, Fold { norm, alone, both, numbers });
+        }
+    }
+    Ok(folds)
+}
+
+/// Whether channels of what it gives out are the first side of its weight.
+fn is_convolution(node: &Node) -> bool {
+    matches!(&*node.operator, "aten.conv2d.default" | "aten.conv2d.padding")
+}
+
+/// Weight and bias of both; nothing if they are not all numbers of the network's, in f32.
+fn numbers(convolution: &Given<'_>, norm: &Given<'_>) -> Result<Option<[(&'static str, Tensor); 2]>> {
+    let known = |of: &Given<'_>, names: &[&str]| {
+        names.iter().all(|name| of.node.value(name).is_none_or(|value| of.values.held(value).is_some()))
+    };
+    if !known(convolution, &["weight", "bias"]) || !known(norm, &["weight", "bias", "running_mean", "running_var"]) {
+        return Ok(None);
+    }
+    let weight = convolution.tensor("weight")?;
+    let (Some(mean), Some(var)) = (norm.maybe_tensor("running_mean")?, norm.maybe_tensor("running_var")?) else {
+        return Ok(None);
+    };
+    if weight.kind() != Kind::Float || norm.flag("training", false)? {
+        return Ok(None);
+    }
+    let double = |of: &Tensor| of.f_to_kind(Kind::Double);
+    let mut scale = double(var)?.f_add_scalar(norm.float("eps")?)?.f_rsqrt()?;
+    if let Some(gamma) = norm.maybe_tensor("weight")? {
+        scale = scale.f_mul(&double(gamma)?)?;
+    }
+    let shift = match convolution.maybe_tensor("bias")? {
+        Some(bias) => double(bias)?.f_sub(&double(mean)?)?,
+        None => double(mean)?.f_neg()?,
+    };
+    let mut bias = shift.f_mul(&scale)?;
+    if let Some(beta) = norm.maybe_tensor("bias")? {
+        bias = bias.f_add(&double(beta)?)?;
+    }
+    let weight = double(weight)?.f_mul(&scale.f_reshape([-1, 1, 1, 1])?)?;
+    Ok(Some([("weight", weight.f_to_kind(Kind::Float)?), ("bias", bias.f_to_kind(Kind::Float)?)]))
+}

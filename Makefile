@@ -14,7 +14,7 @@ libtorch_needed := libtorch
 endif
 
 .PHONY: cargo-deny cargo-fuzz fuzz asan help run build light test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
-	bench bench-peers bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints any-network odd-pictures
+	bench bench-peers bench-graphs bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints any-network odd-pictures
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -117,6 +117,9 @@ bench: $(libtorch_needed) ## Time layers, networks and the way of a photo (crite
 
 bench-peers: $(libtorch_needed) .venv ## Time everything against PyTorch, ONNX Runtime and others; BENCH="--quick" or "--only ROW"
 	CARGO="$(CARGO)" .venv/bin/python benches/peers/bench.py $(BENCH)
+
+bench-graphs: $(libtorch_needed) .venv ## Time ten networks by their graphs against PyTorch and ONNX Runtime; BENCH="--only resnet18"
+	CARGO="$(CARGO)" .venv/bin/python benches/peers/graphs.py $(BENCH)
 
 bench-parent: rev $(libtorch_needed) ## Time this revision by turns with an older one: make bench-parent REV=HEAD~1; BENCH="--quick" or "--only ROW"
 	CARGO="$(CARGO)" python3 benches/peers/parent.py "$(REV)" $(BENCH)

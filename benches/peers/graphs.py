@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Networks by their graphs beside PyTorch and ONNX Runtime, one picture of 224×224, two threads, measured by turns in one run.
 
-usage: graphs.py WORKER [--rounds 30] [--only NAME ...]
+usage: graphs.py [--rounds 30] [--only NAME ...]
 
-WORKER is the program of benches/worker.rs. Each network gets random weights, is exported by torch.export and to ONNX (set 17), and runs in
+Builds the worker of benches/worker.rs. Each network gets random weights, is exported by torch.export and to ONNX (set 17), and runs in
 a process of each peer: eager PyTorch with the layouts NCHW and NHWC, and ONNX Runtime. A round asks every peer once, in an order that is drawn; the
 ratio of a round is ours to the peer's. Prints a table, and writes it and every measurement to target/bench/graphs.md and graphs.json.
 """
@@ -124,7 +124,6 @@ def row(name, times):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("worker", nargs="?")
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--only", nargs="+", default=[""])
     parser.add_argument("--export")
@@ -134,13 +133,15 @@ def main():
         return export(arguments.export)
     if arguments.serve:
         return serve(*arguments.serve)
+    from bench import build
+    _, worker = build()
     names = [name for name in NETWORKS if any(part in name for part in arguments.only)]
     lines = ["| network | ours, ms | eager | eager, NHWC | ONNX Runtime | ours to the better eager (quartiles) | ours to ONNX Runtime |",
              "| --- | --- | --- | --- | --- | --- | --- |"]
     print("\n".join(lines), flush=True)
     every = {}
     for name in names:
-        every[name] = measure(arguments.worker, name, arguments.rounds)
+        every[name] = measure(worker, name, arguments.rounds)
         lines.append(row(name, every[name]))
         print(lines[-1], flush=True)
     (FOLDER.parent / "graphs.md").write_text("\n".join(lines) + "\n")

@@ -12,10 +12,11 @@ use crate::network::Reference;
 use crate::{Error, Remedy, Result};
 
 impl GraphNetwork {
-    fn place(&self, name: &str) -> Result<&FoundPlace> {
+    /// A place by its name, in pictures of this height and width.
+    fn place(&self, name: &str, size: [i64; 2]) -> Result<FoundPlace> {
         let known =
             || Error::argument(format!("stage {name:?}"), format!("this network has {}", self.places().join(", ")));
-        self.found.place(name).ok_or_else(known)
+        self.found_at(size)?.place(name).cloned().ok_or_else(known)
     }
 
     /// Pictures as the graph takes them: as many as its batch has, if that is fixed.
@@ -87,6 +88,11 @@ impl GraphNetwork {
     }
 }
 
+/// A picture's height and width.
+fn size_of(pixels: ArrayView3<'_, f32>) -> [i64; 2] {
+    [pixels.dim().1 as i64, pixels.dim().2 as i64]
+}
+
 /// Features `[N, …]` of a place as maps `[N, C, h, w]`.
 fn as_maps(form: PlaceForm, features: &Tensor) -> Result<Tensor> {
     Ok(match form {
@@ -146,14 +152,14 @@ impl Features for GraphNetwork {
     }
 
     fn features(&self, place: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
-        let place = self.place(place)?;
+        let place = self.place(place, size_of(pixels))?;
         let (_, features) = self.up_to(place.value, pixels)?;
         to_host::<Ix3>(&as_maps(place.form, &features)?.f_get(0)?)
     }
 
     /// Runs the network once to the end and back to the features.
     fn slope(&self, place: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope> {
-        let (place, of_classes) = (self.place(place)?, self.of_classes()?);
+        let (place, of_classes) = (self.place(place, size_of(pixels))?, self.of_classes()?);
         let rest = self.plan(&[of_classes], &[place.value]);
         let (picture, features) = self.up_to(place.value, pixels)?;
         let mut pass = self.pass(&picture)?;
@@ -177,7 +183,7 @@ impl Features for GraphNetwork {
     }
 
     fn logits_from(&self, name: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
-        let (place, of_classes) = (self.place(name)?, self.of_classes()?);
+        let (place, of_classes) = (self.place(name, self.seen.get())?, self.of_classes()?);
         let rest = self.plan(&[of_classes], &[place.value]);
         let refused = |why: &str| {
             Err(Error::argument(name, format!("the network cannot be run from its features there on: {why}")))

@@ -150,7 +150,8 @@ impl GraphNetwork {
     fn see(&self, pictures: &Tensor, points: &[Vec<[f32; 2]>], attention: bool) -> Result<Vec<Readout>> {
         let count = points.len();
         let pictures = self.padded(pictures)?;
-        let mut watch = Watch::new(self, attention);
+        let size = pictures.size();
+        let mut watch = Watch::new(self, self.found_at([size[2], size[3]])?, attention);
         let mut wanted = self.wanted();
         wanted.extend(watch.wanted());
         let plan = self.fast(&wanted);

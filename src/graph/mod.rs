@@ -19,8 +19,10 @@ mod operators;
 mod run;
 mod watch;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor};
 
@@ -51,8 +53,10 @@ pub struct GraphNetwork {
     /// What it takes pictures in.
     kind: Kind,
     preprocess: Preprocess,
-    /// What the graph is made of, for who looks.
-    found: Found,
+    /// What the graph is made of, for who looks, at the size of the first run.
+    found: Rc<Found>,
+    /// The same at other sizes, where tokens lie on other grids.
+    at_sizes: RefCell<HashMap<[i64; 2], Rc<Found>>>,
     outputs: Outputs,
     /// Whether somebody said what its numbers for the classes are.
     outputs_are_said: bool,
@@ -61,6 +65,8 @@ pub struct GraphNetwork {
     one_by_one: bool,
     /// Whether it was found that it takes squares alone, though its sides are free.
     only_squares: bool,
+    /// Height and width of the grey picture of the first run.
+    first_size: [i64; 2],
     /// Height and width of the picture whose features were taken last, or of the grey one.
     seen: Cell<[i64; 2]>,
 }
@@ -107,12 +113,14 @@ impl GraphNetwork {
             device,
             kind,
             preprocess,
-            found: Found::default(),
+            found: Rc::default(),
+            at_sizes: RefCell::default(),
             outputs: Outputs::default(),
             outputs_are_said: false,
             labels: None,
             one_by_one: false,
             only_squares: false,
+            first_size: [0; 2],
             seen: Cell::new([0; 2]),
             graph,
         };
@@ -221,19 +229,41 @@ impl GraphNetwork {
     /// Runs a grey picture, and finds what the graph is made of by the shapes that it has then.
     fn first_run(&mut self) -> Result<()> {
         let size = self.preprocess.network_size(ImageSize::new(1, 1));
-        let mut shapes: Vec<Option<Vec<i64>>> = vec![None; self.graph.values.len()];
-        for weight in &self.graph.weights {
-            shapes[weight.value.index()] = Some(weight.tensor.shape().to_vec());
-        }
-        self.try_out(size, &mut |value, shape| shapes[value.index()] = shape)?;
-        self.found = Find::new(&self.graph, &shapes).all();
+        self.found = Rc::new(self.find(size)?);
         self.outputs = self.found.classes.as_ref().map(|classes| classes.outputs).unwrap_or_default();
-        self.seen.set([size.height.into(), size.width.into()]);
+        self.first_size = [size.height.into(), size.width.into()];
+        self.seen.set(self.first_size);
         self.only_squares = self.preprocess.fixed.is_none() && self.preprocess.max_ratio > 1 && !self.takes_wide(size);
         if self.only_squares {
             self.preprocess.fixed = Some(FixedSize { size, squeeze: false });
         }
         Ok(())
+    }
+
+    /// What the graph is made of, by the shapes that its values have for a grey picture of this size.
+    fn find(&self, size: ImageSize) -> Result<Found> {
+        let mut shapes: Vec<Option<Vec<i64>>> = vec![None; self.graph.values.len()];
+        for weight in &self.graph.weights {
+            shapes[weight.value.index()] = Some(weight.tensor.shape().to_vec());
+        }
+        self.try_out(size, &mut |value, shape| shapes[value.index()] = shape)?;
+        Ok(Find::new(&self.graph, &shapes).all())
+    }
+
+    /// The same for pictures of this height and width: where tokens lie depends on it.
+    fn found_at(&self, size: [i64; 2]) -> Result<Rc<Found>> {
+        let of_tokens = |place: &FoundPlace| matches!(place.form, PlaceForm::Tokens { .. });
+        let anywhere = self.found.attention.is_empty() && !self.found.places.iter().any(of_tokens);
+        if anywhere || size == self.first_size {
+            return Ok(self.found.clone());
+        }
+        if let Some(found) = self.at_sizes.borrow().get(&size) {
+            return Ok(found.clone());
+        }
+        let [height, width] = size.map(|side| u32::try_from(side).unwrap_or(0));
+        let found = Rc::new(self.find(ImageSize::new(width, height))?);
+        self.at_sizes.borrow_mut().insert(size, found.clone());
+        Ok(found)
     }
 
     /// Whether it takes a picture that is no square, and gives out as many numbers for its classes: exported with free sides, some

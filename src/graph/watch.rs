@@ -1,8 +1,9 @@
 //! What a graph shows of itself while it runs: its gates, and the attention of its patches.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
-use cbam_core::graph::{FoundAttention, GateKind, Value, WeightsOf};
+use cbam_core::graph::{Found, FoundAttention, GateKind, Value, WeightsOf};
 use cbam_core::network::patch_index;
 use ndarray::{Array1, Array2, Array4, Axis, Ix2, Ix4};
 use tch::{Kind, Tensor};
@@ -17,6 +18,7 @@ use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, ro
 /// What is read while a graph runs.
 pub(super) struct Watch<'n> {
     network: &'n GraphNetwork,
+    found: Rc<Found>,
     /// The gates' values by the nodes that make them, and whether their channels are last.
     gates: HashMap<usize, Vec<(Value, bool)>>,
     /// The attentions by the nodes at which their weights can be had; none of them if nobody asks for attention.
@@ -26,12 +28,12 @@ pub(super) struct Watch<'n> {
 }
 
 impl<'n> Watch<'n> {
-    /// Of the gates, and of attention if it is wanted.
-    pub(super) fn new(network: &'n GraphNetwork, attention: bool) -> Self {
+    /// Of the gates, and of attention if it is wanted, as they are found in pictures of one size.
+    pub(super) fn new(network: &'n GraphNetwork, found: Rc<Found>, attention: bool) -> Self {
         let makers = network.graph.makers();
         let maker = |value: Value| makers[value.index()];
         let mut gates: HashMap<usize, Vec<(Value, bool)>> = HashMap::new();
-        for gate in &network.found.gates {
+        for gate in &found.gates {
             for value in &gate.values {
                 if let Some(node) = maker(*value) {
                     gates.entry(node).or_default().push((*value, gate.channels_last));
@@ -42,9 +44,9 @@ impl<'n> Watch<'n> {
             WeightsOf::Node(node) => Some(node),
             WeightsOf::Value(value) => maker(value),
         };
-        let found = network.found.attention.iter().enumerate().filter(|_| attention);
-        let attention = found.filter_map(|(place, of)| Some((at(of)?, place))).collect();
-        Self { network, gates, attention, values: HashMap::new(), weights: HashMap::new() }
+        let all = found.attention.iter().enumerate().filter(|_| attention);
+        let attention = all.filter_map(|(place, of)| Some((at(of)?, place))).collect();
+        Self { network, found, gates, attention, values: HashMap::new(), weights: HashMap::new() }
     }
 
     /// The values beside the outputs that have to be made.
@@ -62,7 +64,7 @@ impl<'n> Watch<'n> {
             }
         }
         let Some(place) = self.attention.get(&node) else { return Ok(()) };
-        let of = &self.network.found.attention[*place];
+        let of = &self.found.attention[*place];
         let weights = match of.weights {
             WeightsOf::Node(node) => Some(attention_weights(&pass.given(node))?),
             WeightsOf::Value(value) => pass.tensor(value).map(Tensor::shallow_clone),
@@ -78,15 +80,15 @@ impl<'n> Watch<'n> {
     /// What was seen of each picture, whose points are these.
     pub(super) fn readouts(&self, points: &[Vec<[f32; 2]>]) -> Result<Vec<Readout>> {
         let mut readouts = vec![Readout::default(); points.len()];
-        for gate in &self.network.found.gates {
+        for gate in &self.found.gates {
             let values: Vec<_> = gate.values.iter().filter_map(|value| self.values.get(value)).collect();
             for (picture, readout) in readouts.iter_mut().enumerate() {
                 readout.gates.extend(gate_readout(&gate.name, gate.kind, &values, picture));
             }
         }
-        let main = self.network.found.main_attention();
-        for of in self.network.found.attention_in_order() {
-            let place = self.network.found.attention.iter().position(|other| other == of);
+        let main = self.found.main_attention();
+        for of in self.found.attention_in_order() {
+            let place = self.found.attention.iter().position(|other| other == of);
             let Some(weights) = place.and_then(|place| self.weights.get(&place)) else { continue };
             for (picture, readout) in readouts.iter_mut().enumerate() {
                 let points = if place == main { &points[picture][..] } else { &[] };
@@ -101,10 +103,10 @@ impl<'n> Watch<'n> {
 
     /// Attention rollout over the attentions of the main one's tokens, if there are several.
     fn rolled_out(&self, picture: usize) -> Result<Option<Array2<f32>>> {
-        let Some(main) = self.network.found.main_attention() else { return Ok(None) };
-        let main = &self.network.found.attention[main];
+        let Some(main) = self.found.main_attention() else { return Ok(None) };
+        let main = &self.found.attention[main];
         let mut layers = Vec::new();
-        for place in self.network.found.rolled() {
+        for place in self.found.rolled() {
             let Some(weights) = self.weights.get(&place) else { return Ok(None) };
             layers.push(to_host::<ndarray::Ix3>(&weights.f_get(picture as i64)?)?);
         }

@@ -251,6 +251,17 @@ fn a_fixed_batch_and_size_are_kept() {
 }
 
 #[test]
+fn patches_lie_on_the_grid_of_each_picture() {
+    let (network, golden, readouts) = agrees("tokens.pt2");
+    assert_eq!(network.found().attention[0].grid, [4, 4], "of the grey picture at first");
+    let received = &readouts[1].patches[0].received;
+    let theirs = golden.get("attention.0").get(1).mean_dim(1_i64, false, Kind::Float).reshape([2, 4, 6]) * 24;
+    let off = difference(&received.clone().into_dyn(), &array(&theirs));
+    assert!(off < 1e-5, "off by {off}");
+    grad_cam_agrees("tokens.pt2", "norm");
+}
+
+#[test]
 fn attention_of_patches_and_of_a_class_token() {
     let (network, golden, readouts) = agrees("vit.pt2");
     let found = &network.found().attention;

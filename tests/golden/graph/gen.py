@@ -81,6 +81,20 @@ class ChannelsLast(nn.Module):
         return self.fc(self.last(x.permute(0, 3, 1, 2)).relu().mean((2, 3)))
 
 
+class Tokens(nn.Module):
+    """Self-attention over as many patches as a picture has."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.qkv, self.fc = nn.Conv2d(3, 12, 16, 16), nn.LayerNorm(12), nn.Linear(12, 36), nn.Linear(12, 4)
+
+    def forward(self, x):
+        x = self.conv(x).flatten(2).transpose(1, 2)
+        q, k, v = self.qkv(self.norm(x)).unflatten(2, (3, 2, 6)).permute(2, 0, 3, 1, 4)
+        x = x + nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+        return self.fc(x.mean(1))
+
+
 def vit():
     """A vision transformer with a class token and two registers."""
     return timm.models.vision_transformer.VisionTransformer(
@@ -221,6 +235,7 @@ def main():
     write("channels-last", ChannelsLast, at="relu")
     write("half", Small, dtype=torch.bfloat16)
     write("fixed", Small, shape=(3, 3, 64, 64), shapes=None)
+    write("tokens", Tokens, at="layer_norm", form={"kind": "tokens", "before": 0, "grid": [4, 6]})
     write("vit", vit, shapes={0: FREE[0]}, at="layer_norm_2", form={"kind": "tokens", "before": 3, "grid": [4, 6]})
     onnx_goldens()
     for file in sorted(HERE.glob("*.pt2")):

@@ -164,7 +164,11 @@ impl Find<'_> {
 
     /// The tokens before the matrix that makes queries of them.
     fn before_matrix(&self, value: Value) -> Value {
-        let matrix = self.maker(value).filter(|node| matches!(node.bare(), "linear" | "matmul"));
+        let is_matrix = |node: &&Node| matches!(node.bare(), "linear" | "matmul");
+        // ONNX adds the bias by itself.
+        let added = self.maker(value).filter(|node| node.bare() == "add");
+        let inner = added.and_then(|node| node.takes().find(|of| self.maker(*of).as_ref().is_some_and(is_matrix)));
+        let matrix = self.maker(inner.unwrap_or(value)).filter(is_matrix);
         let of = matrix.and_then(|node| node.takes().next());
         of.filter(|of| matches!(self.form(*of), Some(Form::Nlc(_)))).unwrap_or(value)
     }

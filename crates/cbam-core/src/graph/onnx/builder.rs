@@ -277,7 +277,7 @@ impl Builder {
         let number = |number: f64| numbers::scalar(number, tensor.dtype());
         // Whole numbers of more than 53 bits stand for "to the end", whatever their last bits are.
         let items = tensor.doubles().into_iter().map(number).collect();
-        Some(Numbers { items, list: !tensor.shape().is_empty(), dtype: tensor.dtype() })
+        Some(Numbers { items, list: !tensor.shape().is_empty(), row: None, dtype: tensor.dtype() })
     }
 
     /// The same, where there must be numbers.
@@ -307,7 +307,12 @@ impl Builder {
         let dtype = numbers.dtype;
         if numbers.items.iter().all(|item| item.value().is_none()) {
             let bytes: Vec<u8> = numbers.items.iter().flat_map(|item| numbers::bytes(*item, dtype)).collect();
-            let shape = if numbers.list { vec![numbers.items.len() as i64] } else { Vec::new() };
+            let count = numbers.items.len() as i64;
+            let shape = match numbers.row {
+                Some(row) => vec![count / row as i64, row as i64],
+                None if numbers.list => vec![count],
+                None => Vec::new(),
+            };
             let stored = StoredTensor::of_bytes(dtype, &shape, bytes.into())?;
             return Ok(self.weight("", stored, false));
         }
@@ -316,10 +321,16 @@ impl Builder {
             let inputs = vec![("s", Argument::One(*item)), ("dtype", Argument::Dtype(dtype))];
             parts.push(self.emit("aten.scalar_tensor.default", inputs, 0, dtype));
         }
-        Ok(if numbers.list {
-            self.emit("aten.stack.default", vec![("tensors", tensors(&parts))], 1, dtype)
-        } else {
-            parts[0]
+        if !numbers.list {
+            return Ok(parts[0]);
+        }
+        let list = self.emit("aten.stack.default", vec![("tensors", tensors(&parts))], 1, dtype);
+        Ok(match numbers.row {
+            Some(row) => {
+                let shape = ints(&[-1, row as i64]);
+                self.emit("aten.reshape.default", vec![("self", tensor(list)), ("shape", shape)], 2, dtype)
+            }
+            None => list,
         })
     }
 }

@@ -34,20 +34,22 @@ pub(super) struct Numbers {
     pub(super) items: Vec<Scalar>,
     /// A list of them, and not one by itself.
     pub(super) list: bool,
+    /// How many stand in a row, of a table of them; tables are turned and taken apart, and nothing else.
+    pub(super) row: Option<usize>,
     pub(super) dtype: Dtype,
 }
 
 impl Numbers {
     pub(super) fn list(items: Vec<Scalar>, dtype: Dtype) -> Self {
-        Self { items, list: true, dtype }
+        Self { items, list: true, row: None, dtype }
     }
 
     pub(super) fn one(item: Scalar, dtype: Dtype) -> Self {
-        Self { items: vec![item], list: false, dtype }
+        Self { items: vec![item], list: false, row: None, dtype }
     }
 
     pub(super) fn rank(&self) -> usize {
-        usize::from(self.list)
+        usize::from(self.list) + usize::from(self.row.is_some())
     }
 
     /// The whole numbers, if all of them are known.

@@ -21,6 +21,9 @@ pub(super) fn computed(b: &mut Builder, call: &Call) -> Result<Option<Vec<Known>
         inputs.push(numbers);
     }
     let [first, rest @ ..] = &inputs[..] else { return Ok(None) };
+    if inputs.iter().any(|input| input.row.is_some()) {
+        return Ok(table(call, first, rest)?.map(|numbers| vec![Known::Numbers(numbers)]));
+    }
     let made = match (call.operator.as_str(), rest) {
         ("Add" | "Sub" | "Mul" | "Div" | "Mod" | "Pow" | "Max" | "Min", [second]) => {
             call.idle("fmod");
@@ -43,6 +46,10 @@ pub(super) fn computed(b: &mut Builder, call: &Call) -> Result<Option<Vec<Known>
         ("Reshape", [shape]) => {
             call.idle("allowzero");
             reshaped(first, shape)
+        }
+        ("Transpose", []) => {
+            call.idle("perm");
+            Some(first.clone())
         }
         ("Expand", [shape]) => spread(first, shape),
         ("Size", []) => Some(Numbers::one(Scalar::Int(first.items.len() as i64), Dtype::I64)),
@@ -79,7 +86,7 @@ fn pairs(b: &mut Builder, operator: &str, first: &Numbers, second: &Numbers, dty
         let at = |of: &Numbers| of.items[if of.items.len() == 1 { 0 } else { place }];
         items.push(two(b, operator, at(first), at(second), of_floats, dtype)?);
     }
-    Some(Numbers { items, list: first.list || second.list, dtype })
+    Some(Numbers { items, list: first.list || second.list, row: None, dtype })
 }
 
 /// How many there are of two lists, one of which may stand for all of the other.
@@ -181,7 +188,7 @@ fn chosen(condition: &Numbers, yes: &Numbers, no: &Numbers) -> Option<Numbers> {
     let at = |of: &Numbers, place: usize| of.items.get(if of.items.len() == 1 { 0 } else { place }).copied();
     let item = |place| if int(at(condition, place)?)? != 0 { at(yes, place) } else { at(no, place) };
     let items = (0..count).map(item).collect::<Option<_>>()?;
-    Some(Numbers { items, list: condition.list || yes.list || no.list, dtype: yes.dtype })
+    Some(Numbers { items, list: condition.list || yes.list || no.list, row: None, dtype: yes.dtype })
 }
 
 fn cast(b: &mut Builder, of: &Numbers, dtype: Dtype) -> Option<Numbers> {
@@ -197,7 +204,7 @@ fn cast(b: &mut Builder, of: &Numbers, dtype: Dtype) -> Option<Numbers> {
             (None, _) => b.emit_number("torch.sym_int", vec![("a", Argument::One(*item))]),
         });
     }
-    Some(Numbers { items, list: of.list, dtype })
+    Some(Numbers { items, list: of.list, row: None, dtype })
 }
 
 fn each(b: &mut Builder, operator: &str, of: &Numbers) -> Option<Numbers> {
@@ -221,7 +228,7 @@ fn each(b: &mut Builder, operator: &str, of: &Numbers) -> Option<Numbers> {
             (None, _) => b.emit_number(emitted, vec![("a", Argument::One(*item))]),
         });
     }
-    Some(Numbers { items, list: of.list, dtype: of.dtype })
+    Some(Numbers { items, list: of.list, row: None, dtype: of.dtype })
 }
 
 /// One number as a list, or a list of one as a number.
@@ -255,7 +262,7 @@ fn gathered(call: &Call, of: &Numbers, places: &Numbers) -> Result<Option<Number
         item.ok_or_else(|| format!("takes a number out of a list of {count} that is not in it"))
     };
     let items = known.into_iter().map(item).collect::<Result<_, _>>()?;
-    Ok(Some(Numbers { items, list: places.list, dtype: of.dtype }))
+    Ok(Some(Numbers { items, list: places.list, row: None, dtype: of.dtype }))
 }
 
 fn sliced(of: &Numbers, rest: &[Numbers]) -> Option<Numbers> {
@@ -287,16 +294,50 @@ fn sliced(of: &Numbers, rest: &[Numbers]) -> Option<Numbers> {
 fn reshaped(of: &Numbers, shape: &Numbers) -> Option<Numbers> {
     match shape.ints()?[..] {
         [] if of.items.len() == 1 => Some(Numbers { list: false, ..of.clone() }),
-        [side] if side == -1 || side == of.items.len() as i64 => Some(Numbers { list: true, ..of.clone() }),
+        [side] if side == -1 || side == of.items.len() as i64 => Some(Numbers { list: true, row: None, ..of.clone() }),
+        [-1, row] if row > 0 && (of.items.len() as i64) % row == 0 => {
+            Some(Numbers { list: true, row: Some(row as usize), ..of.clone() })
+        }
         _ => None,
     }
+}
+
+/// What is done with a table: PyTorch turns paddings around, which it has as pairs, the last side first.
+fn table(call: &Call, of: &Numbers, rest: &[Numbers]) -> Result<Option<Numbers>, String> {
+    let Some(row) = of.row.filter(|_| rest.iter().all(|numbers| numbers.row.is_none())) else { return Ok(None) };
+    let rows: Vec<&[Scalar]> = of.items.chunks(row).collect();
+    Ok(match (call.operator.as_str(), rest) {
+        ("Reshape", [shape]) => {
+            call.idle("allowzero");
+            reshaped(of, shape)
+        }
+        ("Transpose", []) => {
+            call.idle("perm"); // there is one other order
+            let items = (0..row).flat_map(|column| rows.iter().map(move |row| row[column])).collect();
+            Some(Numbers { items, row: Some(rows.len()), ..of.clone() })
+        }
+        ("Slice", _) if rest.get(2).is_none_or(|axes| axes.ints().as_deref() == Some(&[0])) => {
+            let places = (0..rows.len() as i64).map(Scalar::Int).collect();
+            let places = sliced(&Numbers::list(places, Dtype::I64), rest).and_then(|places| places.ints());
+            let items = places.map(|places| places.iter().flat_map(|place| rows[*place as usize]).copied().collect());
+            items.map(|items| Numbers { items, ..of.clone() })
+        }
+        ("Cast" | "Identity", []) => {
+            call.idle("to");
+            call.idle("saturate");
+            let whole = !of.dtype.is_float()
+                && (call.operator == "Identity" || !dtype_of(call.int_or("to", 7)? as i32)?.is_float());
+            whole.then(|| of.clone())
+        }
+        _ => None,
+    })
 }
 
 fn spread(of: &Numbers, shape: &Numbers) -> Option<Numbers> {
     match shape.ints()?[..] {
         [] => Some(of.clone()),
         [count] if of.items.len() == 1 && (0..=MAX_NUMBERS as i64).contains(&count) => {
-            Some(Numbers { items: vec![of.items[0]; count as usize], list: true, dtype: of.dtype })
+            Some(Numbers { items: vec![of.items[0]; count as usize], list: true, row: None, dtype: of.dtype })
         }
         [count] if count == of.items.len() as i64 || count == 1 => Some(Numbers { list: true, ..of.clone() }),
         _ => None,
@@ -322,7 +363,7 @@ fn reduced(b: &mut Builder, call: &Call, of: &Numbers, rest: &[Numbers]) -> Resu
         let Some(next) = two(b, operator, total, *item, of.dtype.is_float(), of.dtype) else { return Ok(None) };
         total = next;
     }
-    Ok(Some(Numbers { items: vec![total], list: keep, dtype: of.dtype }))
+    Ok(Some(Numbers { items: vec![total], list: keep, row: None, dtype: of.dtype }))
 }
 
 fn range(start: &Numbers, end: &Numbers, step: &Numbers) -> Option<Numbers> {
@@ -348,7 +389,7 @@ fn filled(b: &Builder, call: &Call, shape: &Numbers) -> Result<Option<Numbers>, 
         _ => return Ok(None),
     };
     let (item, dtype) = fill_of(b, call)?;
-    Ok(Some(Numbers { items: vec![item; count.unwrap_or(1)], list: count.is_some(), dtype }))
+    Ok(Some(Numbers { items: vec![item; count.unwrap_or(1)], list: count.is_some(), row: None, dtype }))
 }
 
 /// What a tensor is filled with: 0 if nothing is said.

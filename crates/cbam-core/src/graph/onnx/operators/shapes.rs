@@ -161,7 +161,8 @@ fn constant(b: &mut Builder, call: &Call) -> Made {
         let stored = b.storage.tensor(&value)?;
         return one(b.weight(&value.name, stored, false));
     }
-    let numbers = |items: Vec<Scalar>, dtype: Dtype, list: bool| Known::Numbers(Numbers { items, list, dtype });
+    let numbers =
+        |items: Vec<Scalar>, dtype: Dtype, list: bool| Known::Numbers(Numbers { items, list, row: None, dtype });
     let known = if let Some(number) = call.int("value_int")? {
         numbers(vec![Scalar::Int(number)], Dtype::I64, false)
     } else if let Some(list) = call.ints("value_ints")? {

@@ -14,7 +14,7 @@ libtorch_needed := libtorch
 endif
 
 .PHONY: cargo-deny cargo-fuzz fuzz asan help run build light test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
-	bench bench-peers bench-graphs bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints any-network odd-pictures
+	bench bench-peers bench-graphs bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints any-network any-onnx any-keras odd-pictures
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -105,6 +105,14 @@ any-network: $(libtorch_needed) .venv ## Compare over 270 networks with PyTorch,
 	$(CARGO) build --release --example graph_answers
 	.venv/bin/python scripts/any_network.py --answers "$(TARGET)/release/examples/graph_answers" $(NETWORKS)
 
+any-onnx: $(libtorch_needed) .venv ## The same by ONNX, over 110 networks at five operator sets
+	$(CARGO) build --release --example graph_answers
+	.venv/bin/python scripts/any_network.py --kind onnx --answers "$(TARGET)/release/examples/graph_answers" $(NETWORKS)
+
+any-keras: $(libtorch_needed) .venv-keras ## The same of Keras's networks by tf2onnx
+	$(CARGO) build --release --example graph_answers
+	.venv-keras/bin/python scripts/keras_onnx.py --answers "$(TARGET)/release/examples/graph_answers" $(NETWORKS)
+
 check-checkpoints: build .venv ## Compare over 130 checkpoints of other people's code with PyTorch, logits and gates; CHECK="--only cbam"
 	.venv/bin/python scripts/check_checkpoints.py --bin "$(TARGET)/release" $(CHECK)
 
@@ -132,6 +140,9 @@ gpu-check-bundle: $(libtorch_needed) ## Pack programs and tests for a machine wi
 
 gpu-check: gpu-check-bundle ## Tests, maps and speed on this machine's GPU; python3 has PyTorch 2.11. GPU="--device cpu" tries the check itself
 	scripts/gpu-check.sh target/gpu-check.tar.xz $(GPU)
+
+.venv-keras: scripts/keras_requirements.txt
+	rm -rf .venv-keras && python3 -m venv .venv-keras && .venv-keras/bin/python -m pip install -q -r scripts/keras_requirements.txt && touch .venv-keras
 
 .venv: benches/peers/requirements.txt
 	rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install -q -r benches/peers/requirements.txt && touch .venv

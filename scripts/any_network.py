@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Networks of every kind through torch.export, run by this crate and by PyTorch, compared.
+"""Networks of every kind through torch.export or ONNX, run by this crate and by PyTorch, compared.
 
-    any_network.py [--answers PROGRAM] [--only PART …] [--results FILE] [--seconds 120] [--list]
+    any_network.py [--kind pt2|onnx] [--answers PROGRAM] [--only PART …] [--results FILE] [--seconds 120] [--list]
 
-Each network of any_network_list.py is built with random weights and BatchNorm statistics, exported with torch.export (sides and batch
-free if that can be; else the batch; else of one size), and run by `examples/graph_answers`. Compared: every output with the network's own;
-every gate and attention with what PyTorch's operations gave while the network ran; Grad-CAM at the place that was found with PyTorch's
-autograd there. One JSON line a network goes to the results, which a later run does not do again. Prints a table of what was found.
+Each network of any_network_list.py is built with random weights and BatchNorm statistics, exported with torch.export, or to ONNX where
+its name ends in @onnx and an opset (by TorchScript up to 17, by torch.export from 18 on), with sides and batch free if that can be (else
+the batch; else of one size), and run by `examples/graph_answers`. ONNX Runtime must agree that a file of ONNX is the network. Compared:
+every output with the network's own; every gate and attention with what PyTorch's operations gave while the network ran; Grad-CAM at the
+place that was found with PyTorch's autograd there, of ONNX where the place is a module of the network that gives out maps of that size.
+One JSON line a network goes to the results, which a later run does not do again. Prints a table of what was found.
 Needs what `make .venv` installs.
 """
 
@@ -21,10 +23,13 @@ import time
 import warnings
 import zlib
 
+import numpy as np
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLOSE = 1e-4
 # Attention in windows, whose export with free sides takes minutes.
 WINDOWS = ("swin", "maxvit", "maxxvit", "gcvit", "davit", "hiera", "nest_")
+AXES = ("batch", "channels", "height", "width")
 
 
 def randomise(model):
@@ -42,6 +47,8 @@ def randomise(model):
         for name, parameter in model.named_parameters():
             if parameter.dim() == 1 and ("gamma" in name or "ls" in name.split(".")) and parameter.abs().max() < 1e-3:
                 parameter.uniform_(0.5, 1)
+            if parameter.dim() == 2 and not parameter.any():  # a head that gives 0 of everything
+                parameter.normal_(0, 0.02)
 
 
 def wide(model, pictures):
@@ -57,9 +64,47 @@ def wide(model, pictures):
     return wider if shapes[0] == shapes[1] else pictures
 
 
-def export(model, size, windows, batch=2):
-    """The program, the picture that it is asked of, and what is free."""
+def write(model, pictures, shapes, opset, path):
+    """The file: .pt2 without an opset, else ONNX. Of torch.export the program too."""
     import torch
+    from any_network_list import DYNAMO
+    program = None
+    if opset is None or opset >= DYNAMO:
+        program = torch.export.export(model, (pictures,), dynamic_shapes=None if shapes is None else (shapes,))
+    if opset is None:
+        torch.export.save(program, path)
+        return program
+    outputs = numbered(flat(model(pictures)))
+    about = {"opset_version": opset, "input_names": ["input"], "output_names": outputs}
+    if program:
+        torch.onnx.export(program, (), path, dynamo=True, external_data=False, **about)
+    else:
+        axes = {"input": {axis: AXES[axis] for axis in shapes}, **{name: {0: "batch"} for name in outputs}} if shapes else None
+        torch.onnx.export(model, (pictures,), path, dynamo=False, dynamic_axes=axes, **about)
+    return program
+
+
+def numbered(outputs):
+    """Names of a file's outputs."""
+    return ["output"] if len(outputs) == 1 else [f"output_{index}" for index in range(len(outputs))]
+
+
+def confirm(net, runs):
+    """The outputs' names, if ONNX Runtime gives what the network gave of pictures, by the file and not as its optimiser makes of it."""
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.graph_optimization_level = 1, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(net, options, providers=["CPUExecutionProvider"])
+    for pictures, own in runs:
+        if off(own, session.run(None, {session.get_inputs()[0].name: pictures})) > CLOSE:
+            raise ValueError("ONNX Runtime gives other numbers than the network")
+    return [output.name for output in session.get_outputs()]
+
+
+def export(model, size, windows, opset, path, batch=2):
+    """The file and the program; the pictures that it is asked of, and what is free."""
+    import torch
+    from any_network_list import DYNAMO
     height, width = size
     pictures = torch.randn(batch, 3, height, width)
     dim = torch.export.Dim
@@ -69,13 +114,16 @@ def export(model, size, windows, batch=2):
         if free == "sides" and (height != width or height % 32 or windows):
             continue
         try:
-            program = torch.export.export(model, (pictures,), dynamic_shapes=None if shapes is None else (shapes,))
+            asked = wide(model, pictures) if free == "sides" else pictures
+            if opset and opset < DYNAMO and free == "sides" and asked is pictures:
+                continue  # TorchScript takes a size that the network insists on as it is
+            with torch.no_grad():
+                program = write(model, pictures, shapes, opset, path)
+                if opset:
+                    confirm(path, [(of.numpy(), arrays(flat(model(of)).values())) for of in ([asked, asked[:1]] if shapes else [asked])])
+            return program, asked, free
         except Exception as error:
-            errors.append(f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
-            continue
-        if free == "sides":
-            pictures = wide(model, pictures)
-        return program, pictures, free
+            errors.append(f"{free}: {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
     raise RuntimeError("; ".join(errors))
 
 
@@ -95,16 +143,18 @@ class Recorder:
                 kwargs = kwargs or {}
                 out = function(*args, **kwargs)
                 name = function.overloadpacket.__name__
-                sixth = name in ("div", "div_") and len(args) > 1 and not isinstance(args[1], torch.Tensor) and args[1] == 6
+                number = args[1] if len(args) > 1 and isinstance(args[1], (int, float)) else None
+                sixth = number is not None and (number == 6 if name in ("div", "div_") else
+                                                name in ("mul", "mul_") and abs(6 * number - 1) < 1e-6)
                 if name in ("sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_") or sixth:
-                    self.gates.append(out.detach().clone())
+                    self.gates.append(out.float().numpy().copy())
                 elif name == "_softmax":
-                    self.attention.append(out.detach().clone())
+                    self.attention.append(out.float().numpy().copy())
                 elif name == "_scaled_dot_product_flash_attention_for_cpu" and args[0].shape[-2] == args[1].shape[-2]:
                     scale = kwargs.get("scale") or args[0].shape[-1] ** -0.5
                     scores = args[0] @ args[1].transpose(-2, -1) * scale
                     mask = kwargs.get("attn_mask")
-                    self.attention.append((scores if mask is None else scores + mask).softmax(-1))
+                    self.attention.append((scores if mask is None else scores + mask).softmax(-1).float().numpy())
                 return out
         return Mode()
 
@@ -118,8 +168,19 @@ def flat(output, name="output"):
     return {key: value for part, inner in items for key, value in flat(inner, f"{name}[{part!r}]").items()}
 
 
-def autograd_cam(program, pictures, node_name, form, classes):
-    """Grad-CAM of the first picture at a node of the program, by PyTorch."""
+def arrays(tensors):
+    return [of.detach().float().numpy() for of in tensors]
+
+
+def off(own, told):
+    """The largest difference, of the largest number."""
+    scale = max((float(abs(of).max()) for of in own if of.size), default=0) or 1
+    return max((float(abs(of - other).max()) if of.shape == other.shape else float("inf")
+                for of, other in zip(own, told) if of.size), default=0) / scale
+
+
+def at_value(program, pictures, node_name):
+    """The network's output, and what a node of the program gives."""
     import torch
 
     class Run(torch.fx.Interpreter):
@@ -133,26 +194,69 @@ def autograd_cam(program, pictures, node_name, form, classes):
             return out
 
     run = Run(program.module(check_guards=False))
-    output = run.run(pictures)
-    output = output[classes] if isinstance(output, (list, tuple)) else output
-    scores = output.reshape(output.shape[0], -1)
-    index = int(scores[0].argmax())
-    (slope,) = torch.autograd.grad(scores[0, index], run.leaf)
-    features, slope = run.leaf[0].detach().double(), slope[0].double()
-    if form["kind"] == "channels last":
-        features, slope = features.permute(2, 0, 1), slope.permute(2, 0, 1)
-    elif form["kind"] == "tokens":
+    return run.run(pictures), [run.leaf]
+
+
+def at_module(model, pictures, path):
+    """The network's output, and what a module gives whenever it is called; TorchScript may have cut its path. Nothing without a module."""
+    import torch
+    given = []
+
+    def hook(_, __, out):
+        given.extend(flat(out).values())
+        return out * 1 if isinstance(out, torch.Tensor) else None  # which operations in place may write to
+
+    found = [module for name, module in model.named_modules() if path and f".{name}".endswith(f".{path}")]
+    if not found:
+        return None, []
+    handles = [module.register_forward_hook(hook) for module in found]
+    output = model(pictures)
+    for handle in handles:
+        handle.remove()
+    return output, given
+
+
+def autograd_cams(output, features, about):
+    """Grad-CAM of the first picture at features, by PyTorch; and the scores."""
+    import torch
+    scores = list(flat(output).values())[about["classes"]]
+    scores = scores.reshape(scores.shape[0], -1)[0]
+    slopes = torch.autograd.grad(scores[about["class"]], features, allow_unused=True)
+    cams = [cam(*arrays([of[0], slope[0]]), about["form"]) for of, slope in zip(features, slopes) if slope is not None]
+    return cams, scores.detach().numpy()
+
+
+def cam(features, slope, form):
+    """Grad-CAM of one picture; nothing if its features are of another form."""
+    features, slope = features.astype(float), slope.astype(float)
+    if form["kind"] == "tokens":
         rows, columns = form["grid"]
         cut = slice(form["before"], form["before"] + rows * columns)
+        if features.ndim != 2 or len(features[cut]) != rows * columns:
+            return None
         features, slope = (of[cut].T.reshape(-1, rows, columns) for of in (features, slope))
-    return index, (slope.mean((1, 2), keepdim=True) * features).sum(0).relu()
+    elif features.ndim != 3:
+        return None
+    elif form["kind"] == "channels last":
+        features, slope = (of.transpose(2, 0, 1) for of in (features, slope))
+    return (slope.mean((1, 2), keepdims=True) * features).sum(0).clip(0)
+
+
+def compare_cams(row, cams, scores, told, about):
+    """How far off the nearest of cams is, of its peak, goes to the row, and whether the class told is the likeliest; or that none fits."""
+    fit = [theirs for theirs in cams if theirs is not None and theirs.shape == told["gradcam"].shape]
+    if fit:
+        row["gradcam"] = min(float(abs(theirs - told["gradcam"]).max() / (theirs.max() or 1)) for theirs in fit)
+        row["class"] = bool(scores.max() - scores[about["class"]] <= CLOSE * abs(scores).max())
+    else:
+        row["no_cam"] = "no module with such maps"
 
 
 def reductions(gate):
     """What this crate may show of a gate, by kind."""
-    if gate.dim() == 2:
+    if gate.ndim == 2:
         return {"channel": gate}
-    if gate.dim() != 4:
+    if gate.ndim != 4:
         return {"channel": gate.reshape(gate.shape[0], -1)}
     return {"channel": gate.mean((2, 3)), "spatial": gate.mean(1), "coordinate": gate}
 
@@ -166,69 +270,13 @@ def nearest(told, recorded, kind):
             continue
         if kind == "coordinate":
             for other in recorded:
-                if other.dim() == 4 and other.shape[1] == gate.shape[1] and gate.shape[3] == 1 and other.shape[2] == 1:
+                if other.ndim == 4 and other.shape[1] == gate.shape[1] and gate.shape[3] == 1 and other.shape[2] == 1:
                     product = (gate * other).mean(1)
                     if product.shape == told.shape:
-                        best = min(best, (product - told).abs().max().item())
+                        best = min(best, float(abs(product - told).max()))
         elif of.shape == told.shape:
-            best = min(best, (of.float() - told).abs().max().item())
+            best = min(best, float(abs(of - told).max()))
     return best
-
-
-def one(name, answers):
-    """One network: a row of the results."""
-    import torch
-    from any_network_list import build
-    from safetensors.torch import load_file, save_file
-    warnings.filterwarnings("ignore")
-    torch.set_num_threads(1)
-    torch.backends.mha.set_fastpath_enabled(False)  # one operation, which shows nothing of its attention
-    torch.manual_seed(zlib.crc32(name.encode()))
-    start, row = time.monotonic(), {"name": name}
-    model, size = build(name)
-    randomise(model.eval())
-    program, pictures, row["free"] = export(model, size, any(part in name for part in WINDOWS))
-    row["export_s"] = round(time.monotonic() - start, 1)
-    with tempfile.TemporaryDirectory() as folder:
-        files = [f"{folder}/net.pt2", f"{folder}/in.safetensors", f"{folder}/out.safetensors"]
-        torch.export.save(program, files[0])
-        save_file({"input": pictures.contiguous()}, files[1])
-        recorder = Recorder()
-        with torch.no_grad(), recorder:
-            own = flat(model(pictures))
-        process = subprocess.run([answers, *files, "auto"], capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"})
-        if process.returncode:
-            return row | {"failed": process.stderr.strip()[-600:]}
-        told, about = load_file(files[2]), json.loads(process.stdout.splitlines()[-1])
-    row |= {key: about[key] for key in ("nodes", "place", "left_out")}
-    row["maps"] = {kind: sum(name.startswith(f"{kind}:") and name.endswith("/0") for name in told)
-                   for kind in ("channel", "spatial", "coordinate", "patch", "cls")}
-    outputs = [name for name in told if name.startswith("output")]
-    missing = sorted(set(own) - set(outputs))
-    if missing:
-        return row | {"failed": f"outputs {sorted(outputs)}, and not {sorted(own)}"}
-    scale = max(max(of.abs().max().item() for of in own.values() if of.numel()), 1)
-    row["output"] = max((own[of].float() - told[of]).abs().max().item() for of in own) / scale
-    worst = {"gate": 0.0, "attention": 0.0}
-    for told_name, value in told.items():
-        kind = told_name.split(":")[0]
-        if kind not in ("channel", "spatial", "coordinate", "patch"):
-            continue
-        index = int(told_name.rsplit("/", 1)[1])
-        if kind == "patch":
-            found = nearest_attention(value, recorder.attention, index, len(pictures))
-            worst["attention"] = max(worst["attention"], found)
-            continue
-        recorded = [gate[index:index + 1] for gate in recorder.gates if gate.shape[:1] == pictures.shape[:1]]
-        worst["gate"] = max(worst["gate"], nearest(value[None], recorded, kind))
-    row["gate"], row["sigmoids"], row["attention"] = worst["gate"], len(recorder.gates), worst["attention"]
-    if about["place_value"] and "gradcam" in told:
-        index, cam = autograd_cam(program, pictures, about["place_value"], about["form"], about["classes"])
-        theirs, ours = cam.float(), told["gradcam"]
-        row["gradcam"] = (theirs - ours).abs().max().item() / max(theirs.max().item(), 1e-12) if theirs.max() > 0 else float(ours.max())
-        row["class"] = index == about["class"]
-    row["seconds"] = round(time.monotonic() - start, 1)
-    return row
 
 
 def nearest_attention(told, recorded, index, batch):
@@ -236,22 +284,93 @@ def nearest_attention(told, recorded, index, batch):
     heads, rows, columns = told.shape
     best = float("inf")
     for weights in recorded:
-        if weights.shape[-1] != weights.shape[-2] or weights.numel() % (batch * heads * weights.shape[-1] ** 2):
+        if weights.shape[-1] != weights.shape[-2] or weights.size % (batch * heads * weights.shape[-1] ** 2):
             continue
         tokens = weights.shape[-1]
-        of = weights.reshape(batch, -1, tokens, tokens)[index].float()
+        of = weights.reshape(batch, -1, tokens, tokens)[index]
         for start in range(max(tokens - rows * columns + 1, 0) if of.shape[0] == heads else 0):
             cut = slice(start, start + rows * columns)
             received = of[:, cut, cut].mean(1) * tokens
-            best = min(best, (received.reshape(told.shape) - told).abs().max().item())
+            best = min(best, float(abs(received.reshape(told.shape) - told).max()))
     return best
+
+
+def ask(answers, net, pictures):
+    """What this crate tells of pictures, and about the network; or nothing, and why."""
+    from safetensors.numpy import load_file, save_file
+    files = [net, f"{net}.in", f"{net}.out"]
+    save_file({"input": np.ascontiguousarray(pictures)}, files[1])
+    process = subprocess.run([answers, *files, "auto"], capture_output=True, text=True, check=False,
+                             env=os.environ | {"OMP_NUM_THREADS": "1"})
+    if process.returncode:
+        return None, process.stderr.strip()[-600:]
+    return load_file(files[2]), json.loads(process.stdout.splitlines()[-1])
+
+
+def compare(row, told, about, own, gates, attention, sides):
+    """How far off outputs, gates and attention are goes to the row, and which maps are of another shape than the pictures."""
+    row |= {key: about[key] for key in ("nodes", "place", "place_value", "left_out")}
+    row["maps"] = {kind: sum(name.startswith(f"{kind}:") and name.endswith("/0") for name in told)
+                   for kind in ("channel", "spatial", "coordinate", "patch", "cls")}
+    missing = sorted(set(own) - set(told))
+    if missing:
+        row["failed"] = f"outputs {sorted(name for name in told if name.startswith('output'))}, and not {sorted(own)}"
+        return
+    row["output"] = off(own.values(), [told[of].astype(np.float32) for of in own])
+    maps = {name: value.shape[-2:] for name, value in told.items() if name.split(":")[0] in ("spatial", "coordinate", "patch", "gradcam")}
+    row["misshapen"] = [name for name, (rows, columns) in maps.items() if abs(rows * sides[1] - columns * sides[0]) > max(sides)]
+    batch = len(next(iter(own.values())))
+    worst = {"gate": 0.0, "attention": 0.0}
+    for told_name, value in told.items():
+        kind = told_name.split(":")[0]
+        if kind not in ("channel", "spatial", "coordinate", "patch"):
+            continue
+        index = int(told_name.rsplit("/", 1)[1])
+        if kind == "patch":
+            worst["attention"] = max(worst["attention"], nearest_attention(value, attention, index, batch))
+            continue
+        recorded = [gate[index:index + 1] for gate in gates if gate.shape[:1] == (batch,)]
+        worst["gate"] = max(worst["gate"], nearest(value[None], recorded, kind))
+    row["gate"], row["sigmoids"], row["attention"] = worst["gate"], len(gates), worst["attention"]
+
+
+def one(name, answers):
+    """One network: a row of the results."""
+    import torch
+    from any_network_list import build
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    torch.backends.mha.set_fastpath_enabled(False)  # one operation, which shows nothing of its attention
+    torch.manual_seed(zlib.crc32(name.encode()))
+    start, row = time.monotonic(), {"name": name}
+    network, _, opset = name.partition("@onnx")
+    opset = int(opset) if opset else None
+    model, size = build(network, opset)
+    randomise(model.eval())
+    with tempfile.TemporaryDirectory() as folder:
+        net = f"{folder}/net.{'onnx' if opset else 'pt2'}"
+        program, pictures, row["free"] = export(model, size, any(part in name for part in WINDOWS), opset, net)
+        row["export_s"] = round(time.monotonic() - start, 1)
+        recorder = Recorder()
+        with torch.no_grad(), recorder:
+            own = flat(model(pictures))
+        told, about = ask(answers, net, pictures.numpy())
+    if told is None:
+        return row | {"failed": about}
+    compare(row, told, about, dict(zip(numbered(own) if opset else own, arrays(own.values()))), recorder.gates, recorder.attention,
+            pictures.shape[2:])
+    if "failed" not in row and about["place_value"] and "gradcam" in told:
+        output, features = at_module(model, pictures, about["place"]) if opset else at_value(program, pictures, about["place_value"])
+        compare_cams(row, *(autograd_cams(output, features, about) if features else ([], None)), told, about)
+    row["seconds"] = round(time.monotonic() - start, 1)
+    return row
 
 
 def verdict(row):
     if "failed" in row:
         return "failed"
     parts = [row.get(of, 0) for of in ("output", "gate", "attention", "gradcam")]
-    return "right" if all(part <= CLOSE for part in parts) and row.get("class", True) else "WRONG"
+    return "right" if all(part <= CLOSE for part in parts) and row.get("class", True) and not row.get("misshapen") else "WRONG"
 
 
 def table(rows):
@@ -264,14 +383,31 @@ def table(rows):
             continue
         maps = row["maps"]
         gates = ", ".join(f"{maps[kind]} {kind}" for kind in ("channel", "spatial", "coordinate") if maps[kind])
-        lines.append(f"| {row['name']} | {row['free']} | {row['nodes']} | {gates} | {maps['patch'] or ''} | {row['place'] or ''} | "
+        place = " ".join(filter(None, [row["place"], f"({row['no_cam']})" if "no_cam" in row else "",
+                                       "(maps of another shape than the pictures)" if row.get("misshapen") else ""]))
+        lines.append(f"| {row['name']} | {row['free']} | {row['nodes']} | {gates} | {maps['patch'] or ''} | {place} | "
                      f"{number(row, 'output')} | {number(row, 'gate')} | {number(row, 'attention')} | {number(row, 'gradcam')} | {verdict(row)} |")
-    counts = {of: sum(verdict(row) == of for row in rows) for of in ("right", "WRONG", "failed")}
-    return "\n".join([*lines, "", ", ".join(f"{count} {of}" for of, count in counts.items()) + f", of {len(rows)}"])
+    kinds = {kind: [verdict(row) for row in rows if kind in (row["name"].partition("@")[2], "all")]
+             for kind in ["all", *sorted({row["name"].partition("@")[2] for row in rows} - {""})]}
+    count = lambda given: ", ".join(f"{given.count(of)} {of}" for of in ("right", "WRONG", "failed"))
+    return "\n".join([*lines, "", *(f"{kind}: {count(given)}, of {len(given)}" for kind, given in kinds.items())])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def onnx_names():
+    import any_network_list as lists
+    return [f"{name}@onnx{opset}" for opset, names in lists.ONNX.items() for name in names.split()]
+
+
+def pt2_names():
+    import any_network_list as lists
+    return [*(f"own/{name}" for name in lists.OWN), *(f"torchvision/{name}" for name in [*lists.VISION, *lists.SEGMENT]),
+            *(f"pytorchcv/{name}" for name in lists.CV), *(f"timm/{name}" for name in (ROOT / "scripts/any_network_timm.txt").read_text().split())]
+
+
+def run(script, doc, kinds, one):
+    """The networks that the command line asks for, each in a process of its own; then the table."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=kinds, default=next(iter(kinds)))
     parser.add_argument("--answers", default=str(ROOT / "target/release/examples/graph_answers"))
     parser.add_argument("--only", nargs="+", default=[], help="those whose names have one of these parts")
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "target/any-network.jsonl")
@@ -282,10 +418,7 @@ def main():
     if args.one:
         print(json.dumps(one(args.one, args.answers)))
         return 0
-    import any_network_list as lists
-    names = [*(f"own/{name}" for name in lists.OWN), *(f"torchvision/{name}" for name in [*lists.VISION, *lists.SEGMENT]),
-             *(f"pytorchcv/{name}" for name in lists.CV), *(f"timm/{name}" for name in (ROOT / "scripts/any_network_timm.txt").read_text().split())]
-    names = [name for name in names if not args.only or any(part in name for part in args.only)]
+    names = [name for name in kinds[args.kind]() if not args.only or any(part in name for part in args.only)]
     if args.list:
         print("\n".join(names))
         return 0
@@ -296,11 +429,11 @@ def main():
     for name in names:
         if name in done:
             continue
-        command = [sys.executable, __file__, "--one", name, "--answers", args.answers]
+        command = [sys.executable, script, "--one", name, "--answers", args.answers]
         try:
             process = subprocess.run(command, capture_output=True, text=True, timeout=args.seconds, check=False)
             row = json.loads(process.stdout.splitlines()[-1]) if process.returncode == 0 else {
-                "name": name, "failed": f"PyTorch: {process.stderr.strip()[-600:]}"}
+                "name": name, "failed": f"Python: {process.stderr.strip()[-600:]}"}
         except subprocess.TimeoutExpired:
             row = {"name": name, "failed": f"took over {args.seconds} s"}
         done[name] = row
@@ -313,4 +446,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(__file__, __doc__, {"pt2": pt2_names, "onnx": onnx_names}, one))

@@ -1,7 +1,7 @@
 """The networks of any_network.py: name → a function that builds it, and its height and width in pixels.
 
 Of timm two for each of its modules, the smallest and one drawn by chance (of at most 60 million numbers); torchvision's; pytorchcv's by
-family; and CBAM in the places in which public repositories have it.
+family; and CBAM in the places in which public repositories have it. Some of these and small ones beside them go to ONNX.
 """
 
 import random
@@ -13,6 +13,8 @@ import torchvision
 from torch import nn
 
 MOST = 60_000_000
+# The opset from which on ONNX is written of torch.export's program, and no more of TorchScript.
+DYNAMO = 18
 CV = """alexnet bam_resnet18 bagnet9 bninception bisenet_resnet18_celebamaskhq cbam_resnet18 condensenet74_c4_g4 darknet53 densenet121
 diracnet18v2 dla34 dpn68 drnc26 efficientnet_b0 espnetv2_wd2 fbnet_cb fishnet99 ghostnet hardnet39ds hrnet_w18_small_v1 ibn_resnet50
 igcv3_w1 inceptionv3 irevnet301 lwopenpose2d_mobilenet_cmupan_coco mixnet_s mnasnet_small mobilenet_w1 mobilenetv2_w1 mobilenetv3_small_w1
@@ -23,6 +25,31 @@ VISION = """alexnet convnext_tiny densenet121 efficientnet_b0 efficientnet_v2_s 
 mobilenet_v3_small regnet_x_400mf regnet_y_400mf resnet18 resnet50 resnext50_32x4d shufflenet_v2_x0_5 squeezenet1_0 squeezenet1_1 swin_t
 swin_v2_t vgg11 vgg11_bn vit_b_16 vit_b_32 wide_resnet50_2""".split()
 SEGMENT = ["deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large", "fcn_resnet50", "lraspp_mobilenet_v3_large"]
+
+# By opset.
+ONNX = {
+    11: """own/blocks own/blocks-linear own/coordinate own/u-net own/neck own/bam torchvision/resnet18 torchvision/mobilenet_v3_small
+    torchvision/shufflenet_v2_x0_5 torchvision/squeezenet1_1 pytorchcv/cbam_resnet18 pytorchcv/seresnet18 timm/vit_tiny_patch16_224
+    timm/tf_mobilenetv3_small_075 timm/ecaresnet26t timm/mixer_s32_224 timm/repvgg_a0""",
+    13: """own/blocks-hard own/after-stages own/swish own/neck torchvision/mobilenet_v2 torchvision/densenet121 torchvision/efficientnet_b0
+    torchvision/lraspp_mobilenet_v3_large pytorchcv/bam_resnet18 pytorchcv/shufflenetv2_wd2 pytorchcv/ghostnet timm/deit_tiny_patch16_224
+    timm/seresnext26ts timm/mobilevit_xxs timm/convnext_atto timm/levit_128s timm/xcit_nano_12_p16_224 timm/lcnet_035
+    timm/eva02_tiny_patch14_224""",
+    17: """own/blocks own/blocks-bias own/repeat own/after-stem own/before-head own/coordinate own/bam own/spatial-alone own/u-net own/neck
+    own/swish torchvision/resnet50 torchvision/convnext_tiny torchvision/vit_b_32 torchvision/mnasnet0_5 torchvision/googlenet
+    pytorchcv/cbam_resnet18 pytorchcv/sqnxt23_w1 pytorchcv/octresnet10_ad2 timm/vit_tiny_patch16_224
+    timm/vit_pwee_patch16_reg1_gap_256 timm/crossvit_tiny_240 timm/convnextv2_atto timm/resnest14d timm/skresnet18 timm/gcresnext26ts
+    timm/mobilevitv2_050 timm/edgenext_xx_small timm/mobilenetv4_conv_small_050 timm/tf_efficientnet_lite0 timm/focalnet_tiny_srf
+    timm/swin_tiny_patch4_window7_224 pytorchcv/mixnet_s""",
+    18: """own/blocks own/blocks-linear own/blocks-hard own/repeat own/after-stages own/coordinate own/u-net own/neck own/swish
+    torchvision/resnet18 torchvision/mobilenet_v3_small torchvision/efficientnet_b0 torchvision/regnet_y_400mf torchvision/vit_b_32
+    pytorchcv/cbam_resnet18 pytorchcv/seresnet18 timm/vit_tiny_patch16_224 timm/deit_tiny_distilled_patch16_224 timm/poolformer_s12
+    timm/efficientvit_b0 timm/cait_xxs24_224 timm/hgnetv2_b0 timm/ghostnet_050""",
+    21: """own/blocks own/blocks-bias own/before-head own/bam own/spatial-alone own/coordinate own/u-net torchvision/mobilenet_v2
+    torchvision/shufflenet_v2_x0_5 torchvision/densenet121 torchvision/convnext_tiny pytorchcv/bam_resnet18 pytorchcv/mobilenetv3_small_w1
+    timm/test_vit2 timm/vit_wee_patch16_reg1_gap_256 timm/pvt_v2_b0 timm/test_nfnet timm/ecaresnet26t timm/rexnet_100
+    timm/starnet_s1 timm/fastvit_t8 timm/visformer_tiny""",
+}
 
 
 class ChannelGate(nn.Module):
@@ -46,6 +73,13 @@ class ChannelGate(nn.Module):
         if self.style == "hard":
             return x * (nn.functional.relu6(total + 3) / 6)
         return x * self.sigmoid(total)
+
+
+class Largest(nn.Module):
+    """AdaptiveMaxPool2d(1), as torch.export writes it to ONNX."""
+
+    def forward(self, x):
+        return x.amax((2, 3), keepdim=True)
 
 
 class SpatialGate(nn.Module):
@@ -239,9 +273,18 @@ def draw_timm():
     return list(dict.fromkeys(names))
 
 
-def build(name):
-    """A network, and its height and width in pixels."""
-    library, name = name.split("/", 1)
+def build(name, opset=None):
+    """A network, in operations that ONNX of an opset has; and its height and width in pixels."""
+    timm.layers.set_fused_attn(opset is None or opset >= 14)
+    model, size = built(*name.split("/", 1))
+    for module in list(model.modules()) if opset and opset >= DYNAMO else []:
+        for child, of in module.named_children():
+            if isinstance(of, nn.AdaptiveMaxPool2d):
+                setattr(module, child, Largest())
+    return model, size
+
+
+def built(library, name):
     if library == "own":
         return OWN[name](), (224, 224)
     if library == "timm":

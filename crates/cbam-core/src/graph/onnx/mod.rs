@@ -9,6 +9,8 @@
 
 mod builder;
 mod call;
+#[cfg(test)]
+mod hostile_tests;
 mod known;
 mod names;
 mod numbers;

@@ -15,6 +15,9 @@ pub(super) fn computed(b: &mut Builder, call: &Call) -> Result<Option<Vec<Known>
     if call.operator == "Shape" {
         return shape(b, call).map(|numbers| Some(vec![Known::Numbers(numbers)]));
     }
+    if call.operator == "Clip" && call.version >= 11 {
+        return Ok(clipped(b, call).map(|numbers| vec![Known::Numbers(numbers)]));
+    }
     let mut inputs = Vec::with_capacity(call.inputs.len());
     for input in &call.inputs {
         let Some(numbers) = b.numbers(input) else { return Ok(None) };
@@ -75,6 +78,18 @@ fn shape(b: &mut Builder, call: &Call) -> Result<Numbers, String> {
     let bound = |bound: i64| (if bound < 0 { bound + rank } else { bound }).clamp(0, rank) as usize;
     let sides = (bound(start)..bound(end.unwrap_or(rank))).map(|place| b.side(of, place)).collect();
     Ok(Numbers::list(sides, Dtype::I64))
+}
+
+/// Between two numbers, of which either may be left out.
+fn clipped(b: &mut Builder, call: &Call) -> Option<Numbers> {
+    let mut of = b.numbers(call.input(0)?).filter(|of| of.row.is_none())?;
+    for (place, operator) in [(1, "Max"), (2, "Min")] {
+        if let Some(bound) = call.input(place) {
+            let bound = b.numbers(bound)?;
+            of = pairs(b, operator, &of, &bound, of.dtype)?;
+        }
+    }
+    Some(of)
 }
 
 /// Element by element, of two.

@@ -192,7 +192,8 @@ enum Wanted {
 fn resize(b: &mut Builder, call: &Call) -> Made {
     let of = taken(b, call, 0)?;
     call.idle("extrapolation_value"); // of a way that is not run
-    call.only("exclude_outside", 0)?;
+    // PyTorch leaves out what lies outside where it smooths, and nowhere else.
+    call.only("exclude_outside", call.int_or("antialias", 0)?)?;
     let along = call.ints("axes")?;
     if call.text_or("keep_aspect_ratio_policy", "stretch")? != "stretch" {
         return Err("with keep_aspect_ratio_policy, which is not run".to_owned());
@@ -266,8 +267,9 @@ fn interpolated(b: &mut Builder, of: Tensor, wanted: Wanted, how: &How) -> Made 
         ("linear" | "bilinear", "half_pixel" | "pytorch_half_pixel" | "half_pixel_symmetric", _) => {
             (if how.smooth { "aten._upsample_bilinear2d_aa.vec" } else { "aten.upsample_bilinear2d.vec" }, Some(false))
         }
-        ("cubic", _, _) if (how.cubic + 0.75).abs() > 1e-6 && !how.smooth => {
-            return Err(format!("cubic with a coefficient of {}, where -0.75 is run", how.cubic));
+        // Smoothed, PyTorch has Pillow's coefficient.
+        ("cubic", _, _) if (how.cubic - if how.smooth { -0.5 } else { -0.75 }).abs() > 1e-6 => {
+            return Err(format!("cubic with a coefficient of {}, which PyTorch does not have", how.cubic));
         }
         ("cubic", "align_corners", _) if !how.smooth => ("aten.upsample_bicubic2d.vec", Some(true)),
         ("cubic", "half_pixel" | "pytorch_half_pixel", _) => {

@@ -128,7 +128,13 @@ def repack(path):
                 program = json.loads(content)
                 for node in program["graph_module"]["graph"]["nodes"]:
                     node["metadata"].pop("from_node", None)
-                text = re.sub(r'File \\"[^"]*?/(site-packages|scripts|golden)/', r'File \\"\1/', json.dumps(program))
+                # Tests change words of the small one, as PyTorch writes them; the others are kept short.
+                small = path.stem == "small"
+                if not small:
+                    for node in program["graph_module"]["graph"]["nodes"]:
+                        node["metadata"].pop("stack_trace", None)
+                spaces = None if small else (",", ":")
+                text = re.sub(r'File \\"[^"]*?/(site-packages|scripts|golden)/', r'File \\"\1/', json.dumps(program, separators=spaces))
                 content = text.encode()
             archive.writestr(zipfile.ZipInfo(name), content)
 
@@ -185,7 +191,7 @@ def old_layout(source, name, model):
         archive.writestr("version", "7.1")
 
 
-def onnx_of(name, build, version, shape=(2, 3, 64, 96), free=("batch", "height", "width"), outside=False, folded=True):
+def onnx_of(name, build, version, shape=(2, 3, 64, 96), free=("batch", "height", "width"), outside=False, folded=True, short=False):
     """The same network as a model of ONNX: by the exporter of TorchScript, from set 18 on by that of torch.export."""
     import onnx
     path, pictures = HERE / f"{name}-{version}.onnx", torch.randn(shape)
@@ -200,6 +206,9 @@ def onnx_of(name, build, version, shape=(2, 3, 64, 96), free=("batch", "height",
     model = onnx.load(path)
     (HERE / f"{path.name}.data").unlink(missing_ok=True)
     for node in model.graph.node:
+        kept = [entry for entry in node.metadata_props if not short or entry.key.endswith(("class_hierarchy", "name_scopes"))]
+        del node.metadata_props[:]
+        node.metadata_props.extend(kept)
         for entry in node.metadata_props:
             entry.value = re.sub(r'File "[^"]*?/(site-packages|scripts|golden)/', r'File "\1/', entry.value)
     path.unlink()
@@ -212,7 +221,7 @@ def onnx_goldens():
         onnx_of("small", Small, version, outside=version == 13, folded=version != 17)
     onnx_of("bam", lambda: Own(["layer1"], Bam, width=4), 21)
     onnx_of("vit", vit, 17, free=("batch",))
-    onnx_of("vit", vit, 21, free=("batch",))
+    onnx_of("vit", vit, 21, free=("batch",), short=True)
     onnx_of("coordinate", lambda: Own(["layer2"], CoordinateAttention, width=4), 11)
 
 
@@ -221,12 +230,12 @@ def main():
     old_layout("small", "old-layout", small)
     torch.save({"epoch": 3, "model": {f"module.{key}": value * 0.5 if value.is_floating_point() else value
                                       for key, value in small.state_dict().items()}}, HERE / "small-half.pth")
-    write("blocks", lambda: ResNetCbam("linear", 8), at="relu__8")
+    write("blocks", lambda: ResNetCbam("linear", 4), at="relu__8")
     write("decomposed", Small, decompose=True)
     write("coordinate", lambda: Own(["layer2"], CoordinateAttention, width=4), at="relu__4")
     write("repeat", lambda: Own(["stem"], lambda c: Cbam(c, "repeat"), width=4))
     write("bam", lambda: Own(["layer1"], Bam, width=4))
-    write("hard", lambda: ResNetCbam("hard", 8))
+    write("hard", lambda: ResNetCbam("hard", 4))
     write("swish", Swish)
     write("neck", lambda: Neck(16), of_score="cbam4")
     write("slices", Slices)

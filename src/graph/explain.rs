@@ -133,7 +133,7 @@ impl Features for GraphNetwork {
 
     fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
         let of_classes = self.of_classes()?;
-        let plan = self.fast(&[of_classes]);
+        let plan = self.fast_plan(&[of_classes]);
         let pictures = self.input_of(pixels)?;
         self.in_parts(pictures.size()[0], |start, count| {
             let part = self.padded(&pictures.f_narrow(0, start, count)?)?;

@@ -1,15 +1,53 @@
-//! BatchNorm folded into the convolutions before it, for runs in which no gradient is wanted.
+//! What runs faster where no gradient is wanted: BatchNorm folded into the convolutions before it, activations over what they take.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cbam_core::graph::{Graph, Node, Value};
 use tch::{Device, Kind, Tensor};
 
 use super::given::{Given, Held, Values};
+use super::operators;
 use crate::Result;
 
-/// Convolutions that do the work of the BatchNorm behind them too, by the places of their nodes.
-pub(super) type Folds = HashMap<usize, Fold>;
+/// What may be done to a graph's nodes, by their places, where no gradient is wanted.
+#[derive(Debug, Default)]
+pub(super) struct Fast {
+    /// Convolutions that do the work of the BatchNorm behind them too.
+    pub(super) folds: HashMap<usize, Fold>,
+    /// Nodes that may write over the first tensor that they take, if it is not looked at afterwards: nobody else takes it, and it has
+    /// elements of its own.
+    pub(super) over: HashSet<usize>,
+}
+
+/// Operators whose result has elements of its own, or those of a tensor that is gone.
+const ANEW: [&str; 13] = [
+    "aten.add.Tensor",
+    "aten.batch_norm.default",
+    "aten.conv2d.default",
+    "aten.conv2d.padding",
+    "aten.convolution.default",
+    "aten.hardswish.default",
+    "aten.hardtanh.default",
+    "aten.linear.default",
+    "aten.matmul.default",
+    "aten.mul.Tensor",
+    "aten.relu.default",
+    "aten.relu6.default",
+    "aten.silu.default",
+];
+
+impl Fast {
+    pub(super) fn of(graph: &Graph, weights: &[Option<Held>]) -> Result<Self> {
+        let (users, makers) = (graph.users(), graph.makers());
+        let alone = |(place, node): &(usize, &Node)| {
+            let of = node.takes().next().filter(|of| users[of.index()] == [*place]);
+            let maker = of.and_then(|of| makers[of.index()]).map(|maker| &*graph.nodes[maker].operator);
+            operators::over(&node.operator).is_some() && maker.is_some_and(|maker| ANEW.contains(&maker))
+        };
+        let over = graph.nodes.iter().enumerate().filter(alone).map(|(place, _)| place).collect();
+        Ok(Self { folds: folds(graph, weights, &users, &makers)?, over })
+    }
+}
 
 /// A convolution's numbers with those of the BatchNorm behind it.
 #[derive(Debug)]
@@ -37,9 +75,13 @@ impl Values for Weights<'_> {
 }
 
 /// The convolutions of a graph behind which nothing but a BatchNorm stands.
-pub(super) fn folds(graph: &Graph, weights: &[Option<Held>]) -> Result<Folds> {
-    let (users, makers) = (graph.users(), graph.makers());
-    let (mut folds, known) = (Folds::new(), Weights(weights));
+fn folds(
+    graph: &Graph,
+    weights: &[Option<Held>],
+    users: &[Vec<usize>],
+    makers: &[Option<usize>],
+) -> Result<HashMap<usize, Fold>> {
+    let (mut folds, known) = (HashMap::new(), Weights(weights));
     for (norm, node) in graph.nodes.iter().enumerate() {
         if !matches!(node.kind(), "aten.batch_norm" | "aten._native_batch_norm_legit_no_training") {
             continue;

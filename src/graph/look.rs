@@ -154,7 +154,7 @@ impl GraphNetwork {
         let mut watch = Watch::new(self, self.found_at([size[2], size[3]])?, attention);
         let mut wanted = self.wanted();
         wanted.extend(watch.wanted());
-        let plan = self.fast(&wanted);
+        let plan = self.fast_plan(&wanted);
         let mut pass = self.pass(&pictures)?;
         tch::no_grad(|| pass.run(&plan, &mut |node, pass| watch.see(node, pass)))
             .map_err(|error| self.failed(&pictures, error))?;

@@ -6,7 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | `given`, `operators` | what an operation is given; what each one does |
-//! | `fold` | BatchNorm folded into convolutions |
+//! | `fold` | BatchNorm folded into convolutions, activations over what they take |
 //! | `run` | the part of a graph that some values are made by, and running it |
 //! | `watch` | gates and attention, read while it runs |
 //! | `look`, `explain` | the network as [`Model`](crate::model::Model) and as [`Features`](crate::explain::Features) |
@@ -32,7 +32,7 @@ use crate::photo::{FixedSize, ImageSize, Preprocess};
 use crate::{Error, Result};
 
 pub use cbam_core::graph::*;
-use fold::Folds;
+use fold::Fast;
 use given::Held;
 use operators::Operation;
 use run::{Pass, Plan};
@@ -45,8 +45,8 @@ pub struct GraphNetwork {
     operations: Vec<(Operation, bool)>,
     /// The network's numbers, by the values that they are.
     weights: Vec<Option<Held>>,
-    /// The convolutions that BatchNorm is folded into where no gradient is wanted.
-    folds: Folds,
+    /// What may be done where no gradient is wanted.
+    fast: Fast,
     /// For each value the first that may share its elements.
     roots: Vec<Value>,
     device: Device,
@@ -107,7 +107,7 @@ impl GraphNetwork {
         let roots = graph.roots();
         let mut network = Self {
             operations,
-            folds: fold::folds(&graph, &weights)?,
+            fast: Fast::of(&graph, &weights)?,
             weights,
             roots,
             device,
@@ -198,7 +198,7 @@ impl GraphNetwork {
     pub fn forward(&self, pictures: &Tensor) -> Result<Vec<Option<Tensor>>> {
         let wanted = self.wanted();
         let mut pass = self.pass(pictures)?;
-        let plan = self.fast(&wanted);
+        let plan = self.fast_plan(&wanted);
         tch::no_grad(|| pass.run(&plan, &mut |_, _| Ok(()))).map_err(|error| self.wrong(error))?;
         let outputs = self.graph.outputs.iter().map(|output| output.value.and_then(|value| pass.tensor(value)));
         outputs.map(|tensor| tensor.map(|tensor| Ok(tensor.f_to_kind(Kind::Float)?)).transpose()).collect()
@@ -214,8 +214,8 @@ impl GraphNetwork {
     }
 
     /// The same for a run in which no gradient is wanted.
-    fn fast(&self, wanted: &[Value]) -> Plan {
-        Plan::fast(&self.graph, &self.roots, wanted, &self.folds)
+    fn fast_plan(&self, wanted: &[Value]) -> Plan {
+        Plan::fast(&self.graph, &self.roots, wanted, &self.fast)
     }
 
     /// A run for pictures, not yet begun.

@@ -6,7 +6,7 @@ use cbam_core::graph::{Graph, Value};
 use tch::{Device, Tensor};
 
 use super::GraphNetwork;
-use super::fold::Folds;
+use super::fold::Fast;
 use super::given::{Given, Held, Values};
 use super::operators::{self, Made};
 use crate::{Error, Result};
@@ -43,12 +43,12 @@ impl Plan {
         Self::with(graph, roots, wanted, given, None)
     }
 
-    /// The same for a run in which no gradient is wanted: with BatchNorm folded into convolutions, and activations over what they take.
-    pub(super) fn fast(graph: &Graph, roots: &[Value], wanted: &[Value], folds: &Folds) -> Self {
-        Self::with(graph, roots, wanted, &[], Some(folds))
+    /// The same for a run in which no gradient is wanted.
+    pub(super) fn fast(graph: &Graph, roots: &[Value], wanted: &[Value], fast: &Fast) -> Self {
+        Self::with(graph, roots, wanted, &[], Some(fast))
     }
 
-    fn with(graph: &Graph, roots: &[Value], wanted: &[Value], given: &[Value], folds: Option<&Folds>) -> Self {
+    fn with(graph: &Graph, roots: &[Value], wanted: &[Value], given: &[Value], fast: Option<&Fast>) -> Self {
         let mut needed = vec![false; graph.values.len()];
         // Who shares elements with something that is needed, so that writing into it counts.
         let mut written = vec![false; graph.values.len()];
@@ -70,18 +70,12 @@ impl Plan {
             nodes.push(place);
         }
         nodes.reverse();
-        let folded = |place: usize| folds?.get(&place).filter(|fold| !wanted.contains(&fold.alone));
+        let folded = |place: usize| fast?.folds.get(&place).filter(|fold| !wanted.contains(&fold.alone));
         let gone: HashSet<usize> = nodes.iter().filter_map(|place| Some(folded(*place)?.norm)).collect();
         nodes.retain(|place| !gone.contains(place));
         let mut seen = vec![false; graph.values.len()];
         for value in wanted {
             seen[value.index()] = true;
-        }
-        // Who shares elements with something that is looked at later.
-        let mut looked_at = vec![false; graph.values.len()];
-        let kept = graph.inputs.iter().map(|input| input.value).chain(graph.weights.iter().map(|weight| weight.value));
-        for value in kept.chain(wanted.iter().copied()) {
-            looked_at[roots[value.index()].index()] = true;
         }
         let mut steps: Vec<Step> = Vec::with_capacity(nodes.len());
         for &place in nodes.iter().rev() {
@@ -93,9 +87,8 @@ impl Plan {
                     last.push(value);
                 }
             }
-            let over = folds.is_some()
-                && node.takes().next().is_some_and(|of| last.contains(&of) && !looked_at[roots[of.index()].index()]);
-            node.takes().for_each(|of| looked_at[roots[of.index()].index()] = true);
+            let over = fast.is_some_and(|fast| fast.over.contains(&place))
+                && node.takes().next().is_some_and(|of| last.contains(&of));
             steps.push(Step { node: place, folded: folded.is_some(), over, last });
         }
         steps.reverse();
@@ -125,7 +118,7 @@ impl<'n> Pass<'n> {
         for step in &plan.steps {
             let node = &self.network.graph.nodes[step.node];
             let (operation, writes) = self.network.operations[step.node];
-            let fold = self.network.folds.get(&step.node).filter(|_| step.folded);
+            let fold = self.network.fast.folds.get(&step.node).filter(|_| step.folded);
             let given = Given { node, values: &*self, instead: fold.map_or(&[], |fold| &fold.numbers) };
             let over = if step.over && !writes { self.over(&given)? } else { None };
             let mut made = match over {

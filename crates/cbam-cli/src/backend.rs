@@ -120,8 +120,8 @@ pub struct GraphTaken {
     pub taken: Taken,
     /// What explanations are of instead of a class.
     pub score: Option<Score>,
-    /// The names of its classes, if they are said.
-    pub labels: Option<Vec<String>>,
+    /// The names of its classes, if they are said, and the file that says them.
+    pub labels: Option<(Vec<String>, PathBuf)>,
 }
 
 /// What of a network's input is not as the network has it by itself.

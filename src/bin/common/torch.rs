@@ -180,7 +180,7 @@ fn by_graph(graph: Graph, how: &How, taken: &GraphTaken) -> Result<(GraphNetwork
         None => network,
     };
     let network = match &taken.labels {
-        Some(labels) => network.with_labels(labels)?,
+        Some((labels, file)) => network.with_labels(labels).map_err(|error| Error::weights(file, error))?,
         None => network,
     };
     let say = options_for("");

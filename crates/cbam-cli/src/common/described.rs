@@ -90,8 +90,8 @@ impl Described {
         if self.size.is_some_and(|size| !(32..=4096).contains(&size)) {
             return Err("has a size that is not in 32..=4096".to_owned());
         }
-        if self.outputs == Some(Outputs::Score) {
-            return Err("has outputs that are a score, which is of no class".to_owned());
+        if self.outputs.is_some_and(|outputs| !Outputs::OF_CLASSES.contains(&outputs)) {
+            return Err("has outputs that are of no class".to_owned());
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl Described {
         taken.short_side = taken.short_side.or(read.size);
         if taken.score.is_none() {
             taken.taken.outputs = taken.taken.outputs.or(read.outputs);
-            taken.labels = read.labels;
+            taken.labels = read.labels.map(|labels| (labels, Self::path(graph)));
         }
         let (graph, path) = (printable_path(graph), Self::path(graph));
         let said = format!("{graph}: what the command line does not say of it is as in {}", printable_path(&path));
@@ -166,7 +166,7 @@ mod tests {
             (change.mean, change.std, change.channels),
             (Some([103.9, 116.8, 123.7]), Some([1.0; 3]), Some(Channels::Bgr))
         );
-        assert_eq!((taken.short_side, taken.labels.map(|labels| labels.len())), (Some(64), Some(2)));
+        assert_eq!((taken.short_side, taken.labels.map(|(labels, _)| labels.len())), (Some(64), Some(2)));
         let mut given = GraphTaken { short_side: Some(96), ..GraphTaken::default() };
         given.taken.input.std = Some([127.5; 3]);
         let (taken, _) = Described::completed(&graph, given).unwrap();

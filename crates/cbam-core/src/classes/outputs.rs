@@ -62,8 +62,14 @@ impl Outputs {
     /// Whether a network with that many numbers can give them out in this sense.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a softmax over one class.
+    /// [`Error::Argument`] for a softmax over one class, and for a score, which is of none.
     pub fn check(self, numbers: i64) -> Result<()> {
+        if self == Self::Score {
+            return Err(Error::argument(
+                "outputs",
+                crate::text::none_of("score", &Self::OF_CLASSES.iter().map(|of| of.name()).collect::<Vec<_>>()),
+            ));
+        }
         if numbers == 1 && self == Self::Softmax {
             let message =
                 "softmax is 1 for every picture of a network with one output; choose sigmoid or probabilities";

@@ -11,6 +11,7 @@ use super::expression::{Linear, linear};
 use super::program::{About, Argument, Free, Graph, Input, Module, Node, Output, Scalar, Side, Value, Weight};
 use super::schema::{self, Hint, InputSpec, OutputSpec, Symbolic};
 use super::spec::output_names;
+use super::texts::Texts;
 
 /// More operations than any network has.
 pub(super) const MAX_NODES: usize = 200_000;
@@ -22,7 +23,7 @@ struct Builder<'p> {
     graph: Graph,
     ranges: &'p BTreeMap<String, schema::RangeConstraint>,
     /// Texts that nodes share.
-    texts: HashMap<String, Arc<str>>,
+    texts: Texts,
     modules: HashMap<String, Arc<[Module]>>,
     /// The numbers that inputs are.
     named: HashSet<(String, bool)>,
@@ -40,7 +41,7 @@ pub(super) fn graph(name: &Path, archive: Archive) -> Result<Graph, String> {
     let mut builder = Builder {
         graph,
         ranges: &program.range_constraints,
-        texts: HashMap::new(),
+        texts: Texts::default(),
         modules: HashMap::new(),
         named: HashSet::new(),
     };
@@ -166,7 +167,7 @@ impl Builder<'_> {
             }
             let mut inputs = Vec::with_capacity(node.inputs.len());
             for input in &node.inputs {
-                inputs.push((self.text(&input.name), argument(&input.arg, scope).map_err(of)?));
+                inputs.push((self.texts.shared(&input.name), argument(&input.arg, scope).map_err(of)?));
             }
             let mut outputs = Vec::new();
             for name in node.outputs.iter().flat_map(made) {
@@ -175,7 +176,7 @@ impl Builder<'_> {
                     None => None,
                 });
             }
-            let (operator, line) = (self.text(&one_name(operator)), line.map(|line| self.text(&line)));
+            let (operator, line) = (self.texts.shared(&one_name(operator)), line.map(|line| self.texts.shared(&line)));
             self.graph.nodes.push(Node { operator, inputs, outputs, modules, line });
         }
         Ok(())
@@ -224,15 +225,6 @@ impl Builder<'_> {
             }
         }
         Ok(())
-    }
-
-    fn text(&mut self, text: &str) -> Arc<str> {
-        if let Some(shared) = self.texts.get(text) {
-            return shared.clone();
-        }
-        let shared: Arc<str> = text.into();
-        self.texts.insert(text.to_owned(), shared.clone());
-        shared
     }
 
     fn module_stack(&mut self, stack: &str) -> Arc<[Module]> {

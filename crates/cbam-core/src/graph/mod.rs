@@ -7,7 +7,7 @@
 //! | `archive`, `schema` | the `.pt2` archive and the JSON in it |
 //! | `export`, `arguments`, `expression`, `spec` | from the JSON to a graph; the sides of its tensors; the names of its outputs |
 //! | `onnx` | models of ONNX as the same graph |
-//! | `program` | the graph |
+//! | `program`, `texts` | the graph; what its nodes share |
 //! | `score` | a number of what it gives out |
 //! | `weights` | other numbers in it |
 //! | `find` | gates, attention and places in it |
@@ -28,6 +28,7 @@ mod program;
 mod schema;
 mod score;
 mod spec;
+mod texts;
 mod weights;
 
 use std::path::Path;

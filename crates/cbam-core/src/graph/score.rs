@@ -51,32 +51,19 @@ impl Display for Score {
 impl FromStr for Score {
     type Err = Error;
 
-    /// Checks what can be checked without a network.
+    /// What the expression does is checked with the network ([`Graph::with_score`]): names of outputs have brackets and dots too.
     fn from_str(text: &str) -> Result<Self> {
         let text = text.trim();
         if text.is_empty() || text.len() > LONGEST {
             return Err(Error::argument("score", "write an output and a part of it: output[:, 281]"));
         }
-        // Whatever the output is called, what is done with it stands behind the name.
-        let name = text.find(['[', '.']).unwrap_or(text.len());
-        for start in starts(&text[name..]) {
-            if steps(&text[name + start..]).is_ok() {
-                return Ok(Self { text: text.to_owned() });
-            }
-        }
-        Err(Error::argument(format!("score {text:?}"), steps(&text[name..]).err().unwrap_or_default()))
+        Ok(Self { text: text.to_owned() })
     }
-}
-
-/// Where what is done may begin: behind each closed bracket, since names of outputs have brackets too, and dots.
-fn starts(rest: &str) -> impl Iterator<Item = usize> + '_ {
-    let places = rest.char_indices().filter(|(_, character)| matches!(character, '[' | '.')).map(|(place, _)| place);
-    places.chain([rest.len()])
 }
 
 /// What an expression does with an output, as it stands behind the output's name.
 fn steps(mut text: &str) -> std::result::Result<Vec<Step>, String> {
-    let (mut steps, mut first, mut reduced) = (Vec::new(), true, false);
+    let (mut steps, mut reduced) = (Vec::new(), false);
     while !text.is_empty() {
         if let Some(rest) = text.strip_prefix('[') {
             let (inside, behind) = rest.split_once(']').ok_or("a bracket is not closed")?;
@@ -91,13 +78,11 @@ fn steps(mut text: &str) -> std::result::Result<Vec<Step>, String> {
             for (place, index) in indices.into_iter().enumerate() {
                 let index = index_of(index)?;
                 if place == 0 && index != Index::All {
-                    let whole = if first { "" } else { " too" };
-                    return Err(format!("the first index is that of the pictures{whole}: write [:, …]"));
+                    return Err("the first index is that of the pictures: write [:, …]".to_owned());
                 }
                 steps.push(Step::Index { side, index });
                 side += usize::from(!matches!(index, Index::At(_)));
             }
-            first = false;
             text = behind;
             continue;
         }
@@ -225,9 +210,7 @@ mod tests {
         {
             assert_eq!(right.parse::<Score>().unwrap().to_string(), right);
         }
-        for wrong in ["", "out[:, 3].exp()", "out[:, x]"] {
-            assert!(wrong.parse::<Score>().is_err(), "{wrong}");
-        }
+        assert!("".parse::<Score>().is_err() && " ".parse::<Score>().is_err());
     }
 
     #[test]
@@ -247,6 +230,9 @@ mod tests {
         let of = graph.clone().with_score(&"output[1][:, 2].max()".parse().unwrap()).unwrap();
         assert_eq!(of.nodes.len(), 4);
         assert_eq!(of.outputs.last().unwrap().value, of.score);
+        for wrong in ["output[1][:, 3].exp()", "output[1][:, x]", "output[1][3]", "output[1] + 1"] {
+            assert!(graph.clone().with_score(&wrong.parse().unwrap()).is_err(), "{wrong}");
+        }
         let error = graph.with_score(&"aux".parse().unwrap()).unwrap_err().to_string();
         assert!(error.contains("no such output; it has output[0], output[1]"), "{error}");
     }

@@ -12,6 +12,7 @@ use super::tensors::Storage;
 use super::{numbers, operators, proto};
 use crate::graph::export::MAX_NODES;
 use crate::graph::program::{About, Argument, Graph, Module, Node, Scalar, Value, Weight};
+use crate::graph::texts::Texts;
 use crate::weights::{Dtype, StoredTensor};
 
 /// How deep functions and branches may lie in one another.
@@ -30,7 +31,7 @@ pub(super) struct Builder {
     pub(super) names: Names,
     /// Sides of tensors that were asked for, as values.
     sides: HashMap<(Value, usize), Value>,
-    texts: HashMap<String, Arc<str>>,
+    texts: Texts,
     /// The operations that were read, those in functions as often as they run.
     read: usize,
     /// Where the operation that is translated stands.
@@ -46,7 +47,7 @@ impl Builder {
             functions: HashMap::new(),
             names: Names::default(),
             sides: HashMap::new(),
-            texts: HashMap::new(),
+            texts: Texts::default(),
             read: 0,
             modules: Arc::new([]),
             line: None,
@@ -229,18 +230,9 @@ impl Builder {
     }
 
     fn push(&mut self, operator: &str, inputs: Vec<(&str, Argument)>, outputs: Vec<Option<Value>>) {
-        let inputs = inputs.into_iter().map(|(name, argument)| (self.text(name), argument)).collect();
-        let (operator, modules, line) = (self.text(operator), self.modules.clone(), self.line.clone());
+        let inputs = inputs.into_iter().map(|(name, argument)| (self.texts.shared(name), argument)).collect();
+        let (operator, modules, line) = (self.texts.shared(operator), self.modules.clone(), self.line.clone());
         self.graph.nodes.push(Node { operator, inputs, outputs, modules, line });
-    }
-
-    fn text(&mut self, text: &str) -> Arc<str> {
-        if let Some(shared) = self.texts.get(text) {
-            return shared.clone();
-        }
-        let shared: Arc<str> = text.into();
-        self.texts.insert(text.to_owned(), shared.clone());
-        shared
     }
 
     /// A side of a tensor.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `proto`, `tensors` | the file's messages, and its numbers, in it or beside it |
 //! | `builder`, `call`, `known`, `names` | making a graph of its operations |
-//! | `numbers` | what it computes of shapes |
+//! | `numbers`, `lists` | what it computes of shapes |
 //! | `operators` | what each operator is in PyTorch |
 
 mod builder;
@@ -12,6 +12,7 @@ mod call;
 #[cfg(test)]
 mod hostile_tests;
 mod known;
+mod lists;
 mod names;
 mod numbers;
 mod operators;

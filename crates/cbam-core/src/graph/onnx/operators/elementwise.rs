@@ -68,9 +68,7 @@ pub(super) const TABLE: Table = &[
     ("Min", |b, call| folded(b, call, "aten.minimum.default")),
     ("Mish", |b, call| unary(b, call, "aten.mish.default")),
     ("Mod", |b, call| {
-        if call.flag("fmod", false)? {
-            return Err("with fmod, which is not run".to_owned());
-        }
+        call.only("fmod", 0)?;
         two(b, call, "aten.remainder.Tensor", None)
     }),
     ("Mul", |b, call| arithmetic(b, call, "aten.mul.Tensor")),

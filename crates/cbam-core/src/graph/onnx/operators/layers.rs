@@ -40,10 +40,7 @@ pub(super) const TABLE: Table = &[
         one(b.emit("aten.instance_norm.default", inputs, of.rank, of.dtype))
     }),
     ("LRN", response_norm),
-    ("LayerNormalization", |b, call| {
-        let eps = call.float_or("epsilon", 1e-5)?;
-        last_sides(b, call, "aten.layer_norm.default", Some(eps))
-    }),
+    ("LayerNormalization", |b, call| last_sides(b, call, "aten.layer_norm.default")),
     ("LpNormalization", |b, call| {
         let (of, order) = (taken(b, call, 0)?, call.int_or("p", 2)?);
         let dim = axis(call.int_or("axis", -1)?, of.rank)? as i64;
@@ -64,10 +61,7 @@ pub(super) const TABLE: Table = &[
         let rank = first.rank.max(second.rank).saturating_sub(lines);
         one(b.emit("aten.matmul.default", vec![("self", tensor(first)), ("other", tensor(second))], rank, first.dtype))
     }),
-    ("RMSNormalization", |b, call| {
-        let eps = call.float_or("epsilon", 1e-5)?;
-        last_sides(b, call, "aten.rms_norm.default", Some(eps))
-    }),
+    ("RMSNormalization", |b, call| last_sides(b, call, "aten.rms_norm.default")),
 ];
 
 fn batch_norm(b: &mut Builder, call: &Call) -> Made {
@@ -91,7 +85,7 @@ fn batch_norm(b: &mut Builder, call: &Call) -> Made {
 }
 
 /// A norm over the sides from one on, scaled and moved.
-fn last_sides(b: &mut Builder, call: &Call, operator: &str, eps: Option<f64>) -> Made {
+fn last_sides(b: &mut Builder, call: &Call, operator: &str) -> Made {
     call.idle("stash_type");
     let (of, weight, bias) = (taken(b, call, 0)?, maybe(b, call, 1)?, maybe(b, call, 2)?);
     let first = axis(call.int_or("axis", -1)?, of.rank)?;
@@ -105,7 +99,7 @@ fn last_sides(b: &mut Builder, call: &Call, operator: &str, eps: Option<f64>) ->
     if operator == "aten.layer_norm.default" {
         inputs.push(("bias", given(bias)));
     }
-    inputs.push(("eps", eps.map_or(Argument::None, float)));
+    inputs.push(("eps", float(call.float_or("epsilon", 1e-5)?)));
     let mut made = b.emit(operator, inputs, of.rank, of.dtype);
     for (operator, other) in [("aten.mul.Tensor", weight), ("aten.add.Tensor", bias)] {
         if let (Some(other), false) = (other, inside) {

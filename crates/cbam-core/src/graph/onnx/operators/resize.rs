@@ -264,6 +264,10 @@ fn interpolated(b: &mut Builder, of: Tensor, wanted: Wanted, how: &How) -> Made 
             return Err(format!("to the nearest, by {places} and {nearest}, which is not run"));
         }
         ("linear" | "bilinear", "align_corners", _) if !how.smooth => ("aten.upsample_bilinear2d.vec", Some(true)),
+        // The symmetric form is another where a size is rounded.
+        ("linear" | "bilinear", "half_pixel_symmetric", _) if !whole_factors => {
+            return Err("linear, by half_pixel_symmetric of sides that are not multiples, which is not run".to_owned());
+        }
         ("linear" | "bilinear", "half_pixel" | "pytorch_half_pixel" | "half_pixel_symmetric", _) => {
             (if how.smooth { "aten._upsample_bilinear2d_aa.vec" } else { "aten.upsample_bilinear2d.vec" }, Some(false))
         }

@@ -70,6 +70,25 @@ impl Window {
         (self.kernel[place] - 1) * self.dilation[place] + 1
     }
 
+    /// What a convolution takes that has this window.
+    fn inputs(
+        &self,
+        call: &Call,
+        [of, weight]: [Tensor; 2],
+        bias: Option<Tensor>,
+        padding: &[i64],
+    ) -> Result<Vec<(&'static str, Argument)>, String> {
+        Ok(vec![
+            ("input", tensor(of)),
+            ("weight", tensor(weight)),
+            ("bias", bias.map_or(Argument::None, tensor)),
+            ("stride", ints(&self.stride)),
+            ("padding", ints(padding)),
+            ("dilation", ints(&self.dilation)),
+            ("groups", int(call.int_or("group", 1)?)),
+        ])
+    }
+
     /// What is added around the maps that it slides over.
     fn border(&self, b: &mut Builder, call: &Call, of: Tensor) -> Result<Border, String> {
         let (auto, pads) = (call.text_or("auto_pad", "NOTSET")?, call.ints("pads")?);
@@ -158,16 +177,7 @@ fn convolution(b: &mut Builder, call: &Call) -> Made {
         Border::Even(padding) => (of, padding),
         Border::Uneven(before, behind) => (bordered(b, of, &before, &behind, 0.0), vec![0; window.kernel.len()]),
     };
-    let inputs = vec![
-        ("input", tensor(of)),
-        ("weight", tensor(weight)),
-        ("bias", bias.map_or(Argument::None, tensor)),
-        ("stride", ints(&window.stride)),
-        ("padding", ints(&padding)),
-        ("dilation", ints(&window.dilation)),
-        ("groups", int(call.int_or("group", 1)?)),
-    ];
-    one(b.emit(operator, inputs, of.rank, of.dtype))
+    one(b.emit(operator, window.inputs(call, [of, weight], bias, &padding)?, of.rank, of.dtype))
 }
 
 fn transposed(b: &mut Builder, call: &Call) -> Made {
@@ -211,17 +221,8 @@ fn transposed(b: &mut Builder, call: &Call) -> Made {
     }
     let border = border_of(before, behind);
     let padding = if let Border::Even(padding) = &border { padding.clone() } else { vec![0; sides] };
-    let inputs = vec![
-        ("input", tensor(of)),
-        ("weight", tensor(weight)),
-        ("bias", bias.map_or(Argument::None, tensor)),
-        ("stride", ints(&window.stride)),
-        ("padding", ints(&padding)),
-        ("dilation", ints(&window.dilation)),
-        ("transposed", flag(true)),
-        ("output_padding", ints(&more)),
-        ("groups", int(call.int_or("group", 1)?)),
-    ];
+    let mut inputs = window.inputs(call, [of, weight], bias, &padding)?;
+    inputs.extend([("transposed", flag(true)), ("output_padding", ints(&more))]);
     let made = b.emit("aten.convolution.default", inputs, of.rank, of.dtype);
     let Border::Uneven(before, behind) = border else { return one(made) };
     // What is too much is cut off: a negative border.

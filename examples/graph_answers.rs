@@ -1,7 +1,7 @@
 //! What a `.pt2` archive of `torch.export` says of a picture, as safetensors: its outputs, its gates, its attention and Grad-CAM.
 //!
-//! `cargo run --release --example graph_answers -- net.pt2 picture.safetensors answers.safetensors [CLASS|auto]`: `picture` is the
-//! tensor `input`, `[N, 3, H, W]`, normalised. The last line that it prints is JSON.
+//! `cargo run --release --example graph_answers -- net.pt2 picture.safetensors answers.safetensors [CLASS|auto [DEVICE]]`:
+//! `picture` is the tensor `input`, `[N, 3, H, W]`, normalised; DEVICE is `cpu` or `cuda`. The last line that it prints is JSON.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use cbam::explain::{ExplainOptions, Method, explain};
 use cbam::graph::{Graph, GraphNetwork, PlaceForm};
 use cbam::model::Model;
 use cbam::photo::Preprocess;
+use cbam::sys::{DeviceSpec, resolve};
 use cbam::tch::{Device, Tensor};
 use cbam::{ToTensor, ndarray};
 use serde_json::json;
@@ -16,17 +17,18 @@ use serde_json::json;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [archive, picture, answers, ..] = &arguments[..] else {
-        return Err("usage: graph_answers NET.pt2 PICTURE.safetensors ANSWERS.safetensors [CLASS]".into());
+        return Err("usage: graph_answers NET.pt2 PICTURE.safetensors ANSWERS.safetensors [CLASS|auto [DEVICE]]".into());
     };
     let input =
         Tensor::read_safetensors(picture)?.into_iter().find(|(name, _)| name == "input").ok_or("no tensor 'input'")?.1;
+    let device = resolve(arguments.get(4).map_or(Ok(DeviceSpec::Cpu), |device| device.parse())?)?;
     let (graph, usual) = (Graph::open(archive)?, Preprocess::imagenet());
     let preprocess = Preprocess { short_side: graph.exported_side().unwrap_or(usual.short_side), ..usual };
-    let network = GraphNetwork::new(graph, Device::Cpu, preprocess)?;
+    let network = GraphNetwork::new(graph, device, preprocess)?;
     let mut told = BTreeMap::new();
     for (output, made) in network.graph().outputs.iter().zip(network.forward(&input)?) {
         if let Some(made) = made {
-            told.insert(output.name.clone(), made);
+            told.insert(output.name.clone(), made.to_device(Device::Cpu));
         }
     }
     for (index, readout) in network.run(&input)?.iter().enumerate() {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Networks of every kind through torch.export or ONNX, run by this crate and by PyTorch, compared.
 
-    any_network.py [--kind pt2|onnx] [--answers PROGRAM] [--only PART …] [--results FILE] [--seconds 120] [--list]
+    any_network.py [--kind pt2|onnx] [--answers PROGRAM] [--only PART …] [--results FILE] [--seconds 120] [--jobs 1]
+                   [--device cpu|cuda] [--list]
 
 Each network of any_network_list.py is built with random weights and BatchNorm statistics, exported with torch.export, or to ONNX where
 its name ends in @onnx and an opset (by TorchScript up to 17, by torch.export from 18 on), with sides and batch free if that can be (else
@@ -13,6 +14,7 @@ Needs what `make .venv` installs.
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -295,12 +297,12 @@ def nearest_attention(told, recorded, index, batch):
     return best
 
 
-def ask(answers, net, pictures):
+def ask(answers, net, pictures, device="cpu"):
     """What this crate tells of pictures, and about the network; or nothing, and why."""
     from safetensors.numpy import load_file, save_file
     files = [net, f"{net}.in", f"{net}.out"]
     save_file({"input": np.ascontiguousarray(pictures)}, files[1])
-    process = subprocess.run([answers, *files, "auto"], capture_output=True, text=True, check=False,
+    process = subprocess.run([answers, *files, "auto", device], capture_output=True, text=True, check=False,
                              env=os.environ | {"OMP_NUM_THREADS": "1"})
     if process.returncode:
         return None, process.stderr.strip()[-600:]
@@ -334,7 +336,7 @@ def compare(row, told, about, own, gates, attention, sides):
     row["gate"], row["sigmoids"], row["attention"] = worst["gate"], len(gates), worst["attention"]
 
 
-def one(name, answers):
+def one(name, answers, device):
     """One network: a row of the results."""
     import torch
     from any_network_list import build
@@ -354,7 +356,7 @@ def one(name, answers):
         recorder = Recorder()
         with torch.no_grad(), recorder:
             own = flat(model(pictures))
-        told, about = ask(answers, net, pictures.numpy())
+        told, about = ask(answers, net, pictures.numpy(), device)
     if told is None:
         return row | {"failed": about}
     compare(row, told, about, dict(zip(numbered(own) if opset else own, arrays(own.values()))), recorder.gates, recorder.attention,
@@ -404,6 +406,18 @@ def pt2_names():
             *(f"pytorchcv/{name}" for name in lists.CV), *(f"timm/{name}" for name in (ROOT / "scripts/any_network_timm.txt").read_text().split())]
 
 
+def alone(script, name, args):
+    """The row of one network, from a process of its own."""
+    command = [sys.executable, script, "--one", name, "--answers", args.answers, "--device", args.device]
+    try:
+        process = subprocess.run(command, capture_output=True, text=True, timeout=args.seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return {"name": name, "failed": f"took over {args.seconds} s"}
+    if process.returncode:
+        return {"name": name, "failed": f"Python: {process.stderr.strip()[-600:]}"}
+    return json.loads(process.stdout.splitlines()[-1])
+
+
 def run(script, doc, kinds, one):
     """The networks that the command line asks for, each in a process of its own; then the table."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -412,11 +426,13 @@ def run(script, doc, kinds, one):
     parser.add_argument("--only", nargs="+", default=[], help="those whose names have one of these parts")
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "target/any-network.jsonl")
     parser.add_argument("--seconds", type=int, default=120, help="the most for one network")
+    parser.add_argument("--jobs", type=int, default=1, help="how many at once; each takes one core, and a few GB")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="where this crate runs them")
     parser.add_argument("--list", action="store_true", help="print the names alone")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
-        print(json.dumps(one(args.one, args.answers)))
+        print(json.dumps(one(args.one, args.answers, args.device)))
         return 0
     names = [name for name in kinds[args.kind]() if not args.only or any(part in name for part in args.only)]
     if args.list:
@@ -426,20 +442,12 @@ def run(script, doc, kinds, one):
     done = {}
     if args.results.exists():
         done = {row["name"]: row for row in map(json.loads, args.results.read_text().splitlines())}
-    for name in names:
-        if name in done:
-            continue
-        command = [sys.executable, script, "--one", name, "--answers", args.answers]
-        try:
-            process = subprocess.run(command, capture_output=True, text=True, timeout=args.seconds, check=False)
-            row = json.loads(process.stdout.splitlines()[-1]) if process.returncode == 0 else {
-                "name": name, "failed": f"Python: {process.stderr.strip()[-600:]}"}
-        except subprocess.TimeoutExpired:
-            row = {"name": name, "failed": f"took over {args.seconds} s"}
-        done[name] = row
-        with args.results.open("a") as out:
-            out.write(json.dumps(row) + "\n")
-        print(f"{name}: {verdict(row)}", file=sys.stderr, flush=True)
+    with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
+        for row in pool.map(lambda name: alone(script, name, args), [name for name in names if name not in done]):
+            done[row["name"]] = row
+            with args.results.open("a") as out:
+                out.write(json.dumps(row) + "\n")
+            print(f"{row['name']}: {verdict(row)}", file=sys.stderr, flush=True)
     rows = [done[name] for name in names]
     print(table(rows))
     return int(any(verdict(row) != "right" for row in rows))

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """What scripts/gpu-check.sh runs inside its unpacked bundle, over the libtorch of this Python's PyTorch.
 
-usage: gpu_check.py [--device cuda|cpu] [--minutes 8] [--out FOLDER]
+usage: gpu_check.py [--device cuda|cpu] [--minutes 8] [--out FOLDER] [--parts tests maps graphs speed]
 
-In this order, each part within its share of the time: the tests, the maps of the bundled photos on the device against the CPU, latency
-and images a second against PyTorch eager, then against torch.compile. What the time did not suffice for is in the table as not run.
+In this order, each part within its share of the time: the tests, the maps of the bundled photos on the device against the CPU, networks
+by their graphs against PyTorch (where timm, torchvision and pytorchcv are), latency and images a second against PyTorch eager, then
+against torch.compile. What the time did not suffice for is in the table as not run.
 """
 import argparse
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -19,9 +21,11 @@ import time
 from pathlib import Path
 
 ROOT = Path(os.environ["CBAM_ROOT"])
-sys.path.insert(0, str(ROOT / "benches" / "peers"))
-from measure import Unavailable, Worker, interleave, several  # noqa: E402, the bundle's own
+sys.path[:0] = [str(ROOT / "benches" / "peers"), str(ROOT / "scripts")]
+from any_network import verdict  # noqa: E402, the bundle's own
+from measure import Unavailable, Worker, interleave, several  # noqa: E402
 
+PARTS = ["tests", "maps", "graphs", "speed"]
 EXACT = {"NVIDIA_TF32_OVERRIDE": "0"}
 # The most that a map may be off, as a share of its largest value, and the least correlation.
 MAPS = {"f32": (0.01, 0.999), "f16": (0.05, 0.99), "bf16": (1.0, 0.6)}
@@ -133,6 +137,41 @@ def compare_maps(check, seconds):
                   holds)
 
 
+def graphs(check, seconds):
+    """As many networks of any_network.py's list as there is time for, a core each; then how fast some of them are."""
+    results = check.scratch / "any-network.jsonl"
+    words = ["--answers", ROOT / "bin" / "graph_answers", "--device", check.device, "--results", results, "--jobs", str(os.cpu_count())]
+    _, log = ended([sys.executable, ROOT / "scripts" / "any_network.py", *words], 0.75 * seconds)
+    rows = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    if not rows:
+        check.say("graphs", "networks", f"not run: {log.strip()[-200:]}")
+        return
+    verdicts = [verdict(row) for row in rows]
+    for row, of in zip(rows, verdicts):
+        if of != "right":
+            parts = [f"{part} {row[part]:.1e}" for part in ("output", "gate", "attention", "gradcam") if part in row]
+            check.say("graphs", row["name"], row.get("failed", f"{of}: {', '.join(parts)}"))
+    check.say("graphs", f"{len(rows)} networks", ", ".join(f"{verdicts.count(of)} {of}" for of in ("right", "WRONG", "failed")),
+              verdicts.count("right") >= 0.95 * len(rows))
+    words = ["--device", check.device, "--worker", ROOT / "bin" / "worker", "--rounds", "10", "--only", "resnet50", "mobilenet_v2", "vit_tiny"]
+    _, log = ended([sys.executable, ROOT / "benches" / "peers" / "graphs.py", *words], 0.25 * seconds)
+    for line in log.splitlines()[2:]:
+        check.say("graphs", "ms, and ours to the better eager", line.strip("| "))
+
+
+def ended(command, seconds):
+    """Status and output of a program and of what it started, which may take so long."""
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=os.environ | EXACT)
+        try:
+            status = process.wait(timeout=max(seconds, 1))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            status = process.wait()
+        log.seek(0)
+        return status, log.read()
+
+
 class Deadline:
     """Ends the workers that are still busy when the time is up; they are then not measured."""
 
@@ -201,19 +240,25 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--minutes", type=float, default=8, help="the time there is (default: 8)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is to be done (default: all of it)")
     parser.add_argument("--out", type=Path, help="a folder for the table and the log of the tests")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         check = Check(args.device, args.minutes, Path(scratch))
         facts(check)
-        tests(check, 0.4 * check.left())
-        try:
-            compare_maps(check, 0.3 * check.left())
-        except (Unavailable, subprocess.TimeoutExpired) as error:
-            check.say("maps", "on the CPU", str(error), False)
-        gpu = args.device == "cuda"
-        speed(check, "eager", [1, 16, 64, 256] if gpu else [1, 4], 0.4 * check.left(), 10 if gpu else 2)
-        speed(check, "compile", [1, 64, 256] if gpu else [1], check.left() - 10, 5 if gpu else 1)
+        if "tests" in args.parts:
+            tests(check, 0.4 * check.left())
+        if "maps" in args.parts:
+            try:
+                compare_maps(check, 0.3 * check.left())
+            except (Unavailable, subprocess.TimeoutExpired) as error:
+                check.say("maps", "on the CPU", str(error), False)
+        if "graphs" in args.parts:
+            graphs(check, (0.5 if "speed" in args.parts else 1) * (check.left() - 10))
+        if "speed" in args.parts:
+            gpu = args.device == "cuda"
+            speed(check, "eager", [1, 16, 64, 256] if gpu else [1, 4], 0.4 * check.left(), 10 if gpu else 2)
+            speed(check, "compile", [1, 64, 256] if gpu else [1], check.left() - 10, 5 if gpu else 1)
         lines = ["| part | what | result | holds |", "| --- | --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in check.rows)]
         text = "\n".join([*lines, "", f"{time.monotonic() - check.start:.0f} s of {60 * args.minutes:.0f}"]) + "\n"
         print(text)
@@ -221,7 +266,8 @@ def main():
             args.out.mkdir(parents=True, exist_ok=True)
             (args.out / "gpu-check.md").write_text(text)
             (args.out / "gpu-check.json").write_text(json.dumps(check.rows, indent=1, ensure_ascii=False) + "\n")
-            (args.out / "gpu-check-tests.log").write_text((Path(scratch) / "tests.log").read_text(errors="replace"))
+            for log in [of for of in check.scratch.iterdir() if of.name in ("tests.log", "any-network.jsonl")]:
+                (args.out / f"gpu-check-{log.name}").write_text(log.read_text(errors="replace"))
     return 1 if check.failed else 0
 
 

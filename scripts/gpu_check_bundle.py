@@ -17,15 +17,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 24 << 20
-PROGRAMS = ["cbam-run", "cbam-train", "cbam-eval", "cbam-weights", "suite", "worker"]
+PROGRAMS = ["cbam-run", "cbam-train", "cbam-eval", "cbam-weights", "suite", "worker", "graph_answers"]
 FILES = ["assets/images", "assets/weights/efficientnet-lite0.safetensors", "assets/weights/efficientnet-lite0-attention.safetensors",
-         "tests/golden/attention", "tests/golden/graph", "tests/golden/torchscript", "benches/peers", "scripts/gpu_check.py"]
+         "tests/golden/attention", "tests/golden/graph", "tests/golden/torchscript", "benches/peers", "scripts/gpu_check.py", "scripts/any_network.py",
+         "scripts/any_network_list.py", "scripts/any_network_timm.txt"]
 
 
 def built():
     """The paths of the programs, built, by name."""
     cargo, paths = os.environ.get("CARGO", "cargo"), {}
-    for words in (["build", "--release", "--bins", "--bench", "worker"], ["test", "--release", "--test", "suite", "--no-run"]):
+    for words in (["build", "--release", "--bins", "--bench", "worker", "--example", "graph_answers"], ["test", "--release", "--test", "suite", "--no-run"]):
         command = [cargo, *words, "--message-format", "json-render-diagnostics"]
         output = subprocess.run(command, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout
         for message in map(json.loads, output.splitlines()):

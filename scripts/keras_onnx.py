@@ -180,7 +180,7 @@ def tape_cams(model, asked, about, probabilities):
     return cams, scores
 
 
-def one(name, answers):
+def one(name, answers, device):
     """One network: a row of the results."""
     import keras
     import onnxruntime
@@ -205,7 +205,7 @@ def one(name, answers):
                                    custom_op_handlers={"Erfc": (erfc, [])})
         row["export_s"] = round(time.monotonic() - start, 1)
         (output,) = any_network.confirm(net, [(pictures if first else asked, [own])])
-        told, about = any_network.ask(answers, net, pictures)
+        told, about = any_network.ask(answers, net, pictures, device)
     if told is None:
         return row | {"failed": about}
     any_network.compare(row, told, about, {output: own}, gates(model, asked), attention(model, asked), (height, width))

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Networks by their graphs beside PyTorch and ONNX Runtime, one picture of 224×224, two threads, measured by turns in one run.
 
-usage: graphs.py [--rounds 30] [--only NAME ...]
+usage: graphs.py [--rounds 30] [--only NAME ...] [--device cpu|cuda] [--worker PROGRAM]
 
-Builds the worker of benches/worker.rs. Each network gets random weights, is exported by torch.export and to ONNX (set 17), and runs in
-a process of each peer: eager PyTorch with the layouts NCHW and NHWC, and ONNX Runtime. A round asks every peer once, in an order that is drawn; the
-ratio of a round is ours to the peer's. Prints a table, and writes it and every measurement to target/bench/graphs.md and graphs.json.
+Builds the worker of benches/worker.rs, unless one is named. Each network gets random weights, is exported by torch.export and to ONNX
+(set 17), and runs in a process of each peer: eager PyTorch with the layouts NCHW and NHWC, and on a CPU ONNX Runtime. A round asks every
+peer once, in an order that is drawn; the ratio of a round is ours to the peer's. Prints a table, and writes it and every measurement to
+target/bench/graphs.md and graphs.json.
 """
 import argparse
 import json
@@ -22,7 +23,7 @@ FOLDER = ROOT / "target/bench/graphs"
 NETWORKS = ["torchvision/resnet18", "torchvision/resnet50", "torchvision/mobilenet_v2", "torchvision/mobilenet_v3_large",
             "torchvision/efficientnet_b0", "torchvision/densenet121", "torchvision/regnet_y_400mf", "torchvision/convnext_tiny",
             "timm/vit_tiny_patch16_224", "own/blocks"]
-PEERS = ["eager", "channels_last", "onnxruntime"]
+PEERS = {"cpu": ["eager", "channels_last", "onnxruntime"], "cuda": ["eager", "channels_last"]}
 THREADS = 2
 
 
@@ -45,16 +46,17 @@ def paths(name):
     return stem.with_suffix(".pt2"), stem.with_suffix(".onnx")
 
 
-def export(name):
+def export(name, device):
     import torch
     pt2, onnx = paths(name)
     FOLDER.mkdir(parents=True, exist_ok=True)
     model, picture = network(name)
     torch.export.save(torch.export.export(model, (picture,)), pt2)
-    torch.onnx.export(model, (picture,), onnx, dynamo=False, opset_version=17, input_names=["input"])
+    if "onnxruntime" in PEERS[device]:
+        torch.onnx.export(model, (picture,), onnx, dynamo=False, opset_version=17, input_names=["input"])
 
 
-def serve(peer, name):
+def serve(peer, name, device):
     """Answers each line with the milliseconds of one run."""
     import torch
     model, picture = network(name)
@@ -68,7 +70,8 @@ def serve(peer, name):
     else:
         if peer == "channels_last":
             model, picture = (of.to(memory_format=torch.channels_last) for of in (model, picture))
-        run = lambda: model(picture)
+        model, picture = model.to(device), picture.to(device)
+        run = lambda: (model(picture), torch.cuda.synchronize() if device == "cuda" else None)
     with torch.inference_mode():
         for _ in range(3):
             run()
@@ -97,10 +100,11 @@ class Peer:
         self.process.wait()
 
 
-def measure(worker, name, rounds):
-    subprocess.run([sys.executable, __file__, "--export", name], check=True)
-    peers = {peer: Peer([sys.executable, __file__, "--serve", peer, name], "go") for peer in PEERS}
-    peers["ours"] = Peer([worker, "cpu", "f32", "alone"], f"graph {paths(name)[0]} 224 224")
+def measure(worker, name, rounds, device):
+    this = [sys.executable, __file__, "--device", device]
+    subprocess.run([*this, "--export", name], check=True)
+    peers = {peer: Peer([*this, "--serve", peer, name], "go") for peer in PEERS[device]}
+    peers["ours"] = Peer([worker, device, "f32", "alone"], f"graph {paths(name)[0]} 224 224")
     times = {peer: [] for peer in peers}
     order = list(peers)
     for peer in order * 3:
@@ -118,30 +122,35 @@ def row(name, times):
     ratio = lambda peer: [ours / theirs for ours, theirs in zip(times["ours"], times[peer])]
     eager = min(("eager", "channels_last"), key=lambda peer: statistics.median(times[peer]))
     low, middle, high = statistics.quantiles(ratio(eager), n=4)
-    cells = [f"{statistics.median(times[peer]):.1f}" for peer in ("ours", *PEERS)]
-    return f"| {name} | {' | '.join(cells)} | {middle:.2f} ({low:.2f} … {high:.2f}) | {statistics.median(ratio('onnxruntime')):.2f} |"
+    cells = [f"{statistics.median(times[peer]):.1f}" if peer in times else "–" for peer in ("ours", *PEERS["cpu"])]
+    to_onnx = f"{statistics.median(ratio('onnxruntime')):.2f}" if "onnxruntime" in times else "–"
+    return f"| {name} | {' | '.join(cells)} | {middle:.2f} ({low:.2f} … {high:.2f}) | {to_onnx} |"
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--only", nargs="+", default=[""])
+    parser.add_argument("--device", choices=list(PEERS), default="cpu")
+    parser.add_argument("--worker", type=Path)
     parser.add_argument("--export")
     parser.add_argument("--serve", nargs=2)
     arguments = parser.parse_args()
     if arguments.export:
-        return export(arguments.export)
+        return export(arguments.export, arguments.device)
     if arguments.serve:
-        return serve(*arguments.serve)
-    from bench import build
-    _, worker = build()
+        return serve(*arguments.serve, arguments.device)
+    worker = arguments.worker
+    if not worker:
+        from bench import build
+        _, worker = build()
     names = [name for name in NETWORKS if any(part in name for part in arguments.only)]
     lines = ["| network | ours, ms | eager | eager, NHWC | ONNX Runtime | ours to the better eager (quartiles) | ours to ONNX Runtime |",
              "| --- | --- | --- | --- | --- | --- | --- |"]
     print("\n".join(lines), flush=True)
     every = {}
     for name in names:
-        every[name] = measure(worker, name, arguments.rounds)
+        every[name] = measure(worker, name, arguments.rounds, arguments.device)
         lines.append(row(name, every[name]))
         print(lines[-1], flush=True)
     (FOLDER.parent / "graphs.md").write_text("\n".join(lines) + "\n")

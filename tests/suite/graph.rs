@@ -17,7 +17,7 @@ use crate::explain::explained;
 mod onnx;
 mod score;
 
-fn golden(name: &str) -> PathBuf {
+pub(crate) fn golden(name: &str) -> PathBuf {
     crate::file("tests/golden/graph").join(name)
 }
 
@@ -26,14 +26,24 @@ fn open(name: &str) -> GraphNetwork {
 }
 
 /// What PyTorch made of a picture.
-struct Golden {
+pub(crate) struct Golden {
     tensors: std::collections::BTreeMap<String, Tensor>,
     class: usize,
 }
 
 impl Golden {
+    /// All files of networks that it is for.
+    pub(crate) fn files() -> Vec<String> {
+        let names = std::fs::read_dir(golden("")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let of_network = |name: &String| name.ends_with(".onnx") || (name.ends_with(".pt2") && !name.starts_with("old-"));
+        let mut files: Vec<_> = names.filter(of_network).collect();
+        assert!(files.len() > 20, "{files:?}");
+        files.sort();
+        files
+    }
+
     /// Of a file: `small.pt2`, or the same network as `small-17.onnx`.
-    fn open(file: &str) -> Self {
+    pub(crate) fn open(file: &str) -> Self {
         let name = file.strip_suffix(".pt2").or_else(|| Some(file.strip_suffix(".onnx")?.rsplit_once('-')?.0)).unwrap();
         let file = Checkpoint::open(golden(&format!("{name}.safetensors"))).unwrap();
         let class = file.metadata.get("class").map_or(0, |class| class.parse().unwrap());
@@ -44,7 +54,7 @@ impl Golden {
         self.tensors[name].to_kind(Kind::Float)
     }
 
-    fn input(&self) -> Tensor {
+    pub(crate) fn input(&self) -> Tensor {
         self.get("input")
     }
 

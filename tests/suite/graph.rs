@@ -35,7 +35,8 @@ impl Golden {
     /// All files of networks that it is for.
     pub(crate) fn files() -> Vec<String> {
         let names = std::fs::read_dir(golden("")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-        let of_network = |name: &String| name.ends_with(".onnx") || (name.ends_with(".pt2") && !name.starts_with("old-"));
+        let of_network =
+            |name: &String| name.ends_with(".onnx") || (name.ends_with(".pt2") && !name.starts_with("old-"));
         let mut files: Vec<_> = names.filter(of_network).collect();
         assert!(files.len() > 20, "{files:?}");
         files.sort();

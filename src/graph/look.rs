@@ -1,6 +1,6 @@
 //! The network as [`Model`]: what it says of itself, how it takes pictures, how it looks at them.
 
-use cbam_core::graph::{Graph, Side};
+use cbam_core::graph::{Graph, ScorePoint, Side};
 use tch::{Device, Tensor};
 
 use super::GraphNetwork;
@@ -203,6 +203,31 @@ impl Model for GraphNetwork {
         let attention = question.maps.is_empty() || question.maps.iter().any(needs_attention);
         let most = self.batch().map_or(usize::MAX, |batch| batch.max(1) as usize);
         let together = if self.one_by_one { 1 } else { pictures.len().clamp(1, most) };
+        if let Some(ScorePoint { pixel: [x, y], .. }) = self.graph.score_point {
+            // Each picture has its own point, for all that is made of it.
+            let one = |picture: &&Resampled| {
+                self.point.set(picture.geometry().fraction(x, y)?);
+                Ok(self.look_together(&[*picture], 1, question, attention)?.remove(0))
+            };
+            return pictures.iter().map(one).collect();
+        }
+        self.look_together(pictures, together, question, attention)
+    }
+
+    fn features(&self) -> Option<&dyn Features> {
+        Some(self)
+    }
+}
+
+impl GraphNetwork {
+    /// Looks at pictures, so many at a time.
+    fn look_together(
+        &self,
+        pictures: &[&Resampled],
+        together: usize,
+        question: &Question<'_>,
+        attention: bool,
+    ) -> Result<Vec<Look>> {
         let mut looks = Vec::with_capacity(pictures.len());
         for part in pictures.chunks(together) {
             let points = part.iter().map(|picture| question.points(&picture.geometry())).collect::<Result<Vec<_>>>()?;
@@ -213,10 +238,6 @@ impl Model for GraphNetwork {
         }
         explain_looks(self, &self.preprocess, pictures, &mut looks, question)?;
         Ok(looks)
-    }
-
-    fn features(&self) -> Option<&dyn Features> {
-        Some(self)
     }
 }
 

@@ -69,6 +69,8 @@ pub struct GraphNetwork {
     first_size: [i64; 2],
     /// Height and width of the picture whose features were taken last, or of the grey one.
     seen: Cell<[i64; 2]>,
+    /// Where the pixel of the score lies in the picture that is looked at, as fractions of its width and height.
+    point: Cell<[f32; 2]>,
 }
 
 impl GraphNetwork {
@@ -122,6 +124,7 @@ impl GraphNetwork {
             only_squares: false,
             first_size: [0; 2],
             seen: Cell::new([0; 2]),
+            point: Cell::new([0.5; 2]),
             graph,
         };
         network.first_run()?;
@@ -223,7 +226,11 @@ impl GraphNetwork {
         let input = self.graph.inputs[0].value;
         let grey = self.graph.channels() == Some(1) && pictures.size().get(1) == Some(&3);
         let pictures = if grey { &pictures.f_narrow(1, 0, 1)? } else { pictures };
-        Ok(Pass::of(self, [(input, pictures.f_to_device(self.device)?.f_to_kind(self.kind)?)]))
+        let mut pass = Pass::of(self, [(input, pictures.f_to_device(self.device)?.f_to_kind(self.kind)?)]);
+        if let Some(point) = self.graph.score_point {
+            pass.put(point.value, Tensor::f_from_slice(&self.point.get())?);
+        }
+        Ok(pass)
     }
 
     /// Runs a grey picture, and finds what the graph is made of by the shapes that it has then.

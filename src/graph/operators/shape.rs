@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::super::given::Given;
 use super::{Made, Table, one, same, several};
-use crate::Result;
+use crate::{Error, Result};
 
 pub(super) const TABLE: Table = &[
     ("aten._unsafe_view.default", |given| one(given.tensor("self")?.f_reshape(given.ints("size")?))),
@@ -126,9 +126,25 @@ pub(super) const TABLE: Table = &[
     ("aten.unsqueeze.default", |given| one(given.tensor("self")?.f_unsqueeze(given.int("dim")?))),
     ("aten.view.default", view),
     ("aten.view_as.default", |given| one(given.tensor("self")?.f_reshape_as(given.tensor("other")?))),
+    ("cbam.at.default", |given| one(Ok(at(given.tensor("self")?, given.tensor("point")?)?))),
 ];
 
 /// A view, or a copy where the elements lie otherwise here than they did in PyTorch.
 fn view(given: &Given<'_>) -> Result<Made> {
     one(given.tensor("self")?.f_reshape(given.ints("size")?))
+}
+
+/// The place of maps `[N, h, w]`, or `[N, 1, h, w]`, that lies over a point, in fractions of their width and height.
+fn at(maps: &Tensor, point: &Tensor) -> Result<Tensor> {
+    let maps = match maps.size()[..] {
+        [_, 1, _, _] => maps.f_select(1, 0)?,
+        [_, _, _] => maps.shallow_clone(),
+        ref size => {
+            let message = format!("a pixel is of maps [N, h, w], and this is {size:?}: choose one of its maps, as [:, 3] does");
+            return Err(Error::argument("score", message));
+        }
+    };
+    let [rows, columns] = [maps.size()[1], maps.size()[2]];
+    let index = |place: i64, side: i64| ((point.double_value(&[place]) * side as f64) as i64).clamp(0, side - 1);
+    Ok(maps.f_select(2, index(0, columns))?.f_select(1, index(1, rows))?)
 }

@@ -5,8 +5,9 @@ them as ONNX too, NAME-SET.onnx.
     make .venv && .venv/bin/python tests/golden/graph/gen.py
 
 `input` is the picture, `output…` what the network gives out, `gate.N` what its N-th operation into [0, 1] gave while it ran,
-`attention.N` the weights of its N-th attention, `gradcam` Grad-CAM by autograd of the likeliest class, which the metadata names; `score` that of the mean of the first
-output's channel 8. The networks, and the code that reads PyTorch, are those of scripts/any_network.py. Written with PyTorch 2.11.
+`attention.N` the weights of its N-th attention, `gradcam` Grad-CAM by autograd of the likeliest class, which the metadata names;
+`relevance` what every token is to every other for that class; `score` Grad-CAM of the mean of the first output's channel 8. The
+networks, and the code that reads PyTorch, are those of scripts/any_network.py. Written with PyTorch 2.11.
 """
 
 import io
@@ -118,6 +119,23 @@ class Attended:
         nn.functional.scaled_dot_product_attention = self.own
 
 
+def relevance(model, picture, classes):
+    """That of each token for each other, of a class's score: Chefer et al. 2021, equations 5 and 6, with attention written out."""
+    weights, own = [], nn.functional.scaled_dot_product_attention
+
+    def attend(q, k, v, *_, **__):
+        weights.append(torch.softmax(q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5, -1))
+        return weights[-1] @ v
+
+    nn.functional.scaled_dot_product_attention = attend
+    score = model(picture)[0, classes]
+    nn.functional.scaled_dot_product_attention = own
+    joined = torch.eye(weights[0].shape[-1], dtype=picture.dtype)
+    for of, slope in zip(weights, torch.autograd.grad(score, weights)):
+        joined = joined + (of[0] * slope[0]).clamp(min=0).mean(0) @ joined
+    return joined.detach()
+
+
 def repack(path):
     """Leaves out what nobody reads, the example and the history of nodes, and where this machine has its Python."""
     with zipfile.ZipFile(path) as archive:
@@ -146,7 +164,8 @@ def built(build):
     return model
 
 
-def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dtype=torch.float32, decompose=False, classes=0, of_score=None):
+def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dtype=torch.float32, decompose=False, classes=0, of_score=None,
+          relevant=False):
     model = built(build).to(dtype)
     pictures = torch.randn(shape).to(dtype)
     program = torch.export.export(model, (pictures,), dynamic_shapes=None if shapes is None else (shapes,))
@@ -164,6 +183,8 @@ def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dt
         cams, _ = autograd_cams(output, features, about)
         tensors["gradcam"] = torch.tensor(cams[0]).float()
         metadata = {"class": str(index)}
+    if relevant:
+        tensors["relevance"] = relevance(built(build).double(), pictures[:1].double(), index).float()
     if of_score:
         output, features = at_module(model, pictures, of_score)
         slope, = torch.autograd.grad(output[0][0, 8].mean(), features)
@@ -244,8 +265,9 @@ def main():
     write("channels-last", ChannelsLast, at="relu")
     write("half", Small, dtype=torch.bfloat16)
     write("fixed", Small, shape=(3, 3, 64, 64), shapes=None)
-    write("tokens", Tokens, at="layer_norm", form={"kind": "tokens", "before": 0, "grid": [4, 6]})
-    write("vit", vit, shapes={0: FREE[0]}, at="layer_norm_2", form={"kind": "tokens", "before": 3, "grid": [4, 6]})
+    write("tokens", Tokens, at="layer_norm", form={"kind": "tokens", "before": 0, "grid": [4, 6]}, relevant=True)
+    write("vit", vit, shapes={0: FREE[0]}, at="layer_norm_2", form={"kind": "tokens", "before": 3, "grid": [4, 6]},
+          relevant=True)
     onnx_goldens()
     for file in sorted(HERE.glob("*.pt2")):
         print(file.name, file.stat().st_size)

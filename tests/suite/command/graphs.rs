@@ -214,6 +214,14 @@ fn a_number_that_is_named_is_explained_and_has_no_probability() {
         assert_ne!(status(&output), 0, "{line}");
         stderr(&output)
     };
+    let of_pixel = line.replace(".mean()", " --at 200,120");
+    let output = place.run(&of_pixel);
+    assert_eq!(status(&output), 0, "{}", stderr(&output));
+    assert_eq!(place.json("r.json")[0]["explained"]["label"], "output[0][:,8] at 200,120");
+    assert!(refused(&of_pixel.replace("200,120", "2000,120")).contains("outside the picture"));
+    assert!(refused(&of_pixel.replace("200,120", "here")).contains("write a pixel of the picture"));
+    assert!(refused(&format!("{line} --at 200,120")).contains("nothing is left for .mean()"));
+    assert!(refused("a.jpg --at 3,4 --overlay o.png").contains("--score"));
     assert!(refused("a.jpg --score out[:,3] --overlay o.png").contains("--score has no effect here"));
     assert!(refused(&format!("{line} --class 3")).contains("cannot be used with"));
     assert!(

@@ -3,7 +3,7 @@
 use cbam::explain::{ExplainOptions, Features};
 use cbam::graph::{Graph, GraphNetwork};
 use cbam::maps::Method;
-use cbam::model::Model;
+use cbam::model::{Model, Question};
 use cbam::network::Outputs;
 use cbam::photo::{Channels, Preprocess};
 use tch::{Device, Tensor};
@@ -47,6 +47,43 @@ fn a_part_of_a_map_is_explained_as_pytorch_has_it() {
     let place = Features::default_place(&network).unwrap();
     assert!(!place.starts_with("out"), "{place}");
     assert!(network.describe().maps.contains(&"gradcam".parse().unwrap()));
+}
+
+#[test]
+fn a_pixel_s_number_is_that_of_the_place_over_it() {
+    let photo = cbam::photo::open(&crate::file("assets/images/coffee.jpg"), &cbam::photo::Limits::default()).unwrap();
+    let at = |score: &str, [x, y]: [u32; 2]| {
+        let score = score.parse::<cbam::graph::Score>().unwrap().at(x, y);
+        let graph = Graph::open(golden("neck.pt2")).unwrap().with_score(&score)?;
+        GraphNetwork::new(graph, Device::Cpu, Preprocess { short_side: 64, ..Preprocess::imagenet() })
+    };
+    let map: cbam::maps::MapName = "gradcam:cbam4".parse().unwrap();
+    let looked = |network: &GraphNetwork| {
+        let picture = network.describe().preprocess.resample(&photo).unwrap();
+        let shape = picture.geometry();
+        let looks = network.look(&[&picture, &picture], &Question::about(std::slice::from_ref(&map)));
+        looks.map(|looks| (looks[1].readout.explanations[0].map.clone(), shape))
+    };
+    let (first, geometry) = looked(&at("output[0][:, 8]", [10, 20]).unwrap()).unwrap();
+    let network = scored("neck.pt2", "output[0][:, 8].mean()").unwrap();
+    let size = geometry.network;
+    let pixels = Tensor::zeros([1, 3, size.height.into(), size.width.into()], (tch::Kind::Float, Device::Cpu));
+    let shape = network.forward(&pixels).unwrap()[0].as_ref().unwrap().size();
+    let place = |[x, y]: [u32; 2]| {
+        let [fx, fy] = geometry.fraction(x, y).unwrap();
+        [(fy * shape[2] as f32) as i64, (fx * shape[3] as f32) as i64]
+    };
+    for pixel in [[10, 20], [0, geometry.picture.height - 1], [300, 200]] {
+        let (ours, _) = looked(&at("output[0][:, 8]", pixel).unwrap()).unwrap();
+        let [row, column] = place(pixel);
+        let (theirs, _) = looked(&scored("neck.pt2", &format!("output[0][:, 8, {row}, {column}]")).unwrap()).unwrap();
+        assert_eq!(ours, theirs, "{pixel:?}");
+        assert!(pixel == [10, 20] || ours != first, "{pixel:?} is another place");
+    }
+    let error = looked(&at("output[0][:, 8]", [100_000, 5]).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("point 100000,5: outside the picture"), "{error}");
+    let error = at("output[0]", [1, 1]).unwrap_err().to_string();
+    assert!(error.contains("choose one of its maps"), "{error}");
 }
 
 #[test]

@@ -143,6 +143,10 @@ pub(crate) struct Args {
     /// place of its map.
     #[arg(long, value_name = "EXPRESSION", value_parser = parsed::<cbam_core::graph::Score>, conflicts_with_all = ["class", "check", "outputs"], help_heading = MAP)]
     pub(crate) score: Option<cbam_core::graph::Score>,
+    /// The pixel of the upright picture that the score is of, where the expression gives out maps, such as `out[:, 3]` of a
+    /// segmenter
+    #[arg(long, value_name = "X,Y", value_parser = pixel, requires = "score", help_heading = MAP)]
+    pub(crate) at: Option<[u32; 2]>,
     /// How many random masks rise draws
     #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = MAP)]
     pub(crate) masks: u32,
@@ -257,6 +261,15 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T,
 /// The maps of a comparison.
 #[derive(Debug, Clone)]
 pub(crate) struct MapList(pub(crate) Vec<MapName>);
+
+/// A pixel, X,Y.
+fn pixel(text: &str) -> Result<[u32; 2], String> {
+    let numbers: Vec<u32> = text.split(',').map_while(|number| number.trim().parse().ok()).collect();
+    match numbers[..] {
+        [x, y] if text.split(',').count() == 2 => Ok([x, y]),
+        _ => Err("write a pixel of the picture: X,Y".to_owned()),
+    }
+}
 
 /// Names separated by commas; the comma of `patch@X,Y` belongs to its name.
 fn map_list(text: &str) -> Result<MapList, String> {

@@ -37,7 +37,7 @@ impl Args {
         let network = self.of_network();
         self.given.check::<Self>(&network)?;
         if self.list_maps {
-            return self.check_alone("list_maps", &["torchscript_outputs", "torchscript_classes", "score"]);
+            return self.check_alone("list_maps", &["torchscript_outputs", "torchscript_classes", "score", "at"]);
         }
         if self.check.is_some() {
             return self.check_alone("check", &["tolerance", "precision", "torchscript_classes", "quiet"]);

@@ -245,7 +245,7 @@ impl Args {
             how,
             taken: Taken { input: self.foreign.input.change(), outputs: self.foreign.input.outputs },
             short_side: self.size,
-            score: self.score.clone(),
+            score: self.score.clone().map(|score| self.at.map_or(score.clone(), |[x, y]| score.at(x, y))),
             by_default: self.by_default(),
             masks: self.masks,
         })

@@ -40,7 +40,7 @@ use crate::{Error, Result};
 
 pub use find::{Find, Found, FoundAttention, FoundClasses, FoundGate, FoundPlace, GateKind, PlaceForm, WeightsOf};
 pub use program::{About, Argument, Free, Graph, Input, Module, Node, Output, Scalar, Side, Value, Weight};
-pub use score::Score;
+pub use score::{Score, ScorePoint};
 
 impl Graph {
     /// Reads what `torch.export.save` wrote, in the layout of PyTorch 2.8 or, if its JSON is the same, the one before; or a model of

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::score::ScorePoint;
 use crate::weights::{Dtype, StoredTensor};
 
 /// A value of a graph, by its number.
@@ -40,6 +41,8 @@ pub struct Graph {
     pub values: Vec<About>,
     /// What explanations are of instead of a class, if [`with_score`](Self::with_score) said so.
     pub score: Option<Value>,
+    /// The pixel of each picture that this is of, if it is of one.
+    pub score_point: Option<ScorePoint>,
 }
 
 /// An operation.

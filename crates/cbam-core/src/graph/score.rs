@@ -5,7 +5,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::program::{About, Argument, Graph, Node, Output, Scalar, Value};
+use crate::weights::Dtype;
 use crate::{Error, Result};
+
+/// The operator that takes the place of maps `[N, h, w]` which lies over a point: not PyTorch's, but this crate's own.
+const AT: &str = "cbam.at.default";
 
 /// The longest expression, in bytes, and the most sides that it says something of.
 const LONGEST: usize = 1024;
@@ -24,6 +28,34 @@ const MAX_SIDES: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Score {
     text: String,
+    /// The pixel of the picture that it is of.
+    pixel: Option<[u32; 2]>,
+}
+
+impl Score {
+    /// The same of one pixel of a map, such as those that a segmenter gives out for its classes: the place of the map that lies over the
+    /// pixel `(x, y)` of the upright picture.
+    ///
+    /// ```
+    /// use cbam_core::graph::Score;
+    ///
+    /// let score = "out[:, 3]".parse::<Score>()?.at(120, 80);
+    /// assert_eq!(score.to_string(), "out[:, 3] at 120,80");
+    /// # Ok::<(), cbam_core::Error>(())
+    /// ```
+    pub fn at(self, x: u32, y: u32) -> Self {
+        Self { pixel: Some([x, y]), ..self }
+    }
+}
+
+/// The pixel of each picture that a graph's score is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScorePoint {
+    /// The pixel of the upright picture.
+    pub pixel: [u32; 2],
+    /// What the graph is given for it: `[2]`, as fractions of the width and height of what is seen.
+    pub value: Value,
 }
 
 /// What is done with an output.
@@ -44,7 +76,8 @@ enum Index {
 
 impl Display for Score {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.text)?;
+        self.pixel.iter().try_for_each(|[x, y]| write!(f, " at {x},{y}"))
     }
 }
 
@@ -57,7 +90,7 @@ impl FromStr for Score {
         if text.is_empty() || text.len() > LONGEST {
             return Err(Error::argument("score", "write an output and a part of it: output[:, 281]"));
         }
-        Ok(Self { text: text.to_owned() })
+        Ok(Self { text: text.to_owned(), pixel: None })
     }
 }
 
@@ -123,7 +156,11 @@ impl Graph {
             wrong(format!("the network has no such output; it has {}", names.join(", ")))
         })?;
         let mut value = value.ok_or_else(|| wrong("that output is no tensor".to_owned()))?;
-        for step in steps(rest).map_err(wrong)? {
+        let steps = steps(rest).map_err(wrong)?;
+        if score.pixel.is_some() && matches!(steps.last(), Some(Step::Reduce(_))) {
+            return Err(wrong("of one pixel nothing is left for .mean(), .sum() and .max()".to_owned()));
+        }
+        for step in steps {
             value = match step {
                 Step::Index { index: Index::All, .. } => value,
                 Step::Index { side, index: Index::At(place) } => {
@@ -143,7 +180,13 @@ impl Graph {
                 }
             };
         }
-        self.outputs.push(Output { name: score.text.clone(), value: Some(value) });
+        if let Some(pixel) = score.pixel {
+            let about = About { name: String::new(), dtype: Some(Dtype::F32), sides: None };
+            let point = self.added(about);
+            value = self.appended(AT, value, &[("point", Argument::One(Scalar::Value(point)))]);
+            self.score_point = Some(ScorePoint { pixel, value: point });
+        }
+        self.outputs.push(Output { name: score.to_string(), value: Some(value) });
         self.score = Some(value);
         Ok(self)
     }
@@ -167,9 +210,13 @@ impl Graph {
         (behind.len() < text.len() && ends(behind)).then_some((only.value, behind))
     }
 
+    fn added(&mut self, about: About) -> Value {
+        self.values.push(about);
+        Value(self.values.len() as u32 - 1)
+    }
+
     fn appended(&mut self, operator: &str, of: Value, inputs: &[(&str, Argument)]) -> Value {
-        self.values.push(About { name: String::new(), dtype: self.about(of).dtype, sides: None });
-        let made = Value(self.values.len() as u32 - 1);
+        let made = self.added(About { name: String::new(), dtype: self.about(of).dtype, sides: None });
         let first = ("self", Argument::One(Scalar::Value(of)));
         let inputs =
             [first].iter().chain(inputs).map(|(name, argument)| (Arc::from(*name), argument.clone())).collect();
@@ -233,6 +280,12 @@ mod tests {
         for wrong in ["output[1][:, 3].exp()", "output[1][:, x]", "output[1][3]", "output[1] + 1"] {
             assert!(graph.clone().with_score(&wrong.parse().unwrap()).is_err(), "{wrong}");
         }
+        let of = graph.clone().with_score(&"output[0][:, 3]".parse::<Score>().unwrap().at(5, 6)).unwrap();
+        let point = of.score_point.unwrap();
+        assert_eq!((point.pixel, of.nodes[1].value("point")), ([5, 6], Some(point.value)));
+        assert_eq!(of.outputs.last().unwrap().name, "output[0][:, 3] at 5,6");
+        let mean = "output[0][:, 3].mean()".parse::<Score>().unwrap().at(5, 6);
+        assert!(graph.clone().with_score(&mean).unwrap_err().to_string().contains("of one pixel"));
         let error = graph.with_score(&"aux".parse().unwrap()).unwrap_err().to_string();
         assert!(error.contains("no such output; it has output[0], output[1]"), "{error}");
     }

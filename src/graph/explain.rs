@@ -1,13 +1,16 @@
 //! The network as [`Features`]: what its places hold, and what follows from them.
 
-use cbam_core::graph::{FoundPlace, PlaceForm, Value};
+use std::collections::HashMap;
+
+use cbam_core::graph::{FoundPlace, PlaceForm, Value, WeightsOf};
 use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, Ix2, Ix3};
 use tch::{Kind, Tensor};
 
 use super::GraphNetwork;
 use crate::classes::Outputs;
-use crate::explain::{Features, Slope, slope_of, tensor_scores};
+use crate::explain::{AttentionSlopes, Features, Slope, slope_of, tensor_scores};
 use crate::host::{to_host, to_tensor};
+use crate::maps::Method;
 use crate::network::Reference;
 use crate::{Error, Remedy, Result};
 
@@ -180,6 +183,76 @@ impl Features for GraphNetwork {
             let features = as_maps(place.form, &leaf.f_detach()?)?;
             slope_of(&features.f_get(0)?, &gradient.f_get(0)?)
         })
+    }
+
+    /// Runs the network once to the end, with every attention written out, and back to their weights.
+    fn attention_slopes(&self, pixels: ArrayView3<'_, f32>, class: usize) -> Result<AttentionSlopes> {
+        let of_classes = self.of_classes()?;
+        let picture = self.padded(&self.input_of(pixels.insert_axis(Axis(0)))?)?;
+        let found = self.found_at([picture.size()[2], picture.size()[3]])?;
+        let Some(first) = found.attention.first().filter(|_| found.is_relevant()) else {
+            return Err(Error::argument(
+                Method::Relevance,
+                "the attentions of this network are not all over the same patches",
+            ));
+        };
+        let makers = self.graph.makers();
+        let at: HashMap<usize, usize> =
+            found.attention.iter().enumerate().filter_map(|(place, of)| Some((of.node(&makers)?, place))).collect();
+        let wanted: Vec<_> =
+            at.keys().filter_map(|node| self.graph.nodes[*node].makes().next()).chain([of_classes]).collect();
+        let plan = self.plan(&wanted, &[]);
+        let layers = tch::with_grad(|| {
+            // Gradients reach what is made of something that has one.
+            let picture = picture.f_set_requires_grad(true)?.f_mul_scalar(1)?;
+            let mut pass = self.pass(&picture)?;
+            let mut weights: Vec<Option<Tensor>> = found.attention.iter().map(|_| None).collect();
+            for (node, place) in &at {
+                if matches!(found.attention[*place].weights, WeightsOf::Node(_)) {
+                    pass.write_out(*node);
+                }
+            }
+            pass.run(&plan, &mut |node, pass| {
+                if let Some(place) = at.get(&node) {
+                    weights[*place] = match found.attention[*place].weights {
+                        WeightsOf::Node(node) => pass.weights(node).map(Tensor::shallow_clone),
+                        WeightsOf::Value(value) => pass.tensor(value).map(Tensor::shallow_clone),
+                    };
+                }
+                Ok(())
+            })
+            .map_err(|error| self.failed(&picture, error))?;
+            let numbers = self.numbers_of(pass.tensor(of_classes), picture.size()[0])?;
+            let score = tensor_scores(self.outputs, &numbers)?.f_get(0)?.f_get(class as i64)?;
+            let weights: Vec<Tensor> = weights.into_iter().flatten().collect();
+            if weights.len() < found.attention.len()
+                || !score.requires_grad()
+                || weights.iter().any(|of| !of.requires_grad())
+            {
+                return Err(self.wrong("no gradient reaches its attention from the class's score"));
+            }
+            let slopes = Tensor::f_run_backward(&[score], &weights.iter().collect::<Vec<_>>(), false, false)?;
+            weights
+                .iter()
+                .zip(&slopes)
+                .zip(&found.attention)
+                .map(|((of, slope), found)| {
+                    let tokens = of.size().last().copied().unwrap_or(0);
+                    if !slope.defined() {
+                        return Ok(Array2::zeros((tokens as usize, tokens as usize)));
+                    }
+                    let speaks = of
+                        .f_detach()?
+                        .f_mul(slope)?
+                        .f_relu()?
+                        .f_reshape([-1, found.heads, tokens, tokens])?
+                        .f_get(0)?;
+                    to_host::<Ix2>(&speaks.f_mean_dim(0_i64, false, Kind::Float)?)
+                })
+                .collect::<Result<Vec<_>>>()
+        })?;
+        let grid = first.grid.map(|side| side as usize);
+        Ok(AttentionSlopes { layers, grid, before: first.before as usize, class_token: first.class_token })
     }
 
     fn logits_from(&self, name: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>> {

@@ -1,6 +1,6 @@
 //! Running a graph, or the part of it that some values are made by.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use cbam_core::graph::{Graph, Value};
 use tch::{Device, Tensor};
@@ -35,6 +35,8 @@ struct Step {
 pub(super) struct Pass<'n> {
     network: &'n GraphNetwork,
     held: Vec<Option<Held>>,
+    /// The nodes that attend in one operation and shall write their weights out; with these weights, once they have run.
+    weights: HashMap<usize, Option<Tensor>>,
 }
 
 impl Plan {
@@ -110,7 +112,17 @@ impl<'n> Pass<'n> {
         for (value, tensor) in given {
             held[value.index()] = Some(Held::Tensor(tensor));
         }
-        Self { network, held }
+        Self { network, held, weights: HashMap::new() }
+    }
+
+    /// With attention in one operation written out at a node.
+    pub(super) fn write_out(&mut self, node: usize) {
+        self.weights.insert(node, None);
+    }
+
+    /// The weights of a node that has written them out.
+    pub(super) fn weights(&self, node: usize) -> Option<&Tensor> {
+        self.weights.get(&node)?.as_ref()
     }
 
     /// Runs a plan; `watch` is shown every node behind its run, while what it takes and makes is there.
@@ -123,6 +135,11 @@ impl<'n> Pass<'n> {
             let over = if step.over && !writes { self.over(&given)? } else { None };
             let mut made = match over {
                 Some(made) => made,
+                None if self.weights.contains_key(&step.node) => {
+                    let (made, weights) = operators::written_out(&given).map_err(|error| at_node(error, node))?;
+                    self.weights.insert(step.node, Some(weights));
+                    made
+                }
                 None => operation(&given).map_err(|error| at_node(error, node))?,
             };
             if writes {

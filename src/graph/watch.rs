@@ -40,12 +40,8 @@ impl<'n> Watch<'n> {
                 }
             }
         }
-        let at = |of: &FoundAttention| match of.weights {
-            WeightsOf::Node(node) => Some(node),
-            WeightsOf::Value(value) => maker(value),
-        };
         let all = found.attention.iter().enumerate().filter(|_| attention);
-        let attention = all.filter_map(|(place, of)| Some((at(of)?, place))).collect();
+        let attention = all.filter_map(|(place, of)| Some((of.node(&makers)?, place))).collect();
         Self { network, found, gates, attention, values: HashMap::new(), weights: HashMap::new() }
     }
 

@@ -34,10 +34,10 @@ pub(crate) struct Golden {
 impl Golden {
     /// All files of networks that it is for.
     pub(crate) fn files() -> Vec<String> {
-        let names = std::fs::read_dir(golden("")).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
-        let of_network =
-            |name: &String| name.ends_with(".onnx") || (name.ends_with(".pt2") && !name.starts_with("old-"));
-        let mut files: Vec<_> = names.filter(of_network).collect();
+        let paths = std::fs::read_dir(golden("")).unwrap().map(|file| file.unwrap().path());
+        let of_network = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "onnx" || ending == "pt2");
+        let names = paths.filter(of_network).map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());
+        let mut files: Vec<_> = names.filter(|name| !name.starts_with("old-")).collect();
         assert!(files.len() > 20, "{files:?}");
         files.sort();
         files
@@ -88,6 +88,32 @@ fn agrees(file: &str) -> (GraphNetwork, Golden, Vec<Readout>) {
     }
     let readouts = network.run(&golden.input()).unwrap();
     (network, golden, readouts)
+}
+
+#[test]
+fn relevance_is_that_of_the_paper() {
+    for file in ["vit.pt2", "vit-17.onnx", "vit-21.onnx", "tokens.pt2"] {
+        let (network, golden) = (open(file), Golden::open(file));
+        let class = golden.class;
+        let pixels = golden.input().narrow(0, 0, 1);
+        let ours = explained(&network, &pixels, Method::Relevance, None, class, &ExplainOptions::default()).unwrap();
+        let whole = golden.get("relevance");
+        let tokens = whole.size()[0];
+        // The class token's row, or the mean of all patches' without what each is to itself.
+        let patches = whole.narrow(1, tokens - 24, 24);
+        let of_answer =
+            if file.starts_with("vit") { patches.get(0) } else { patches.mean_dim(0_i64, false, None) - 1.0 / 24.0 };
+        let theirs = array(&of_answer.reshape([4, 6]));
+        let off = difference(&ours.clone().into_dyn(), &theirs);
+        let most = theirs.iter().copied().fold(0.0, f32::max);
+        assert!(off < 1e-4 * most && most > 0.0, "{file}: off by {off} of {most}");
+        assert!(network.describe().maps.contains(&MapName::explain(Method::Relevance)));
+    }
+    let network = open("small.pt2");
+    let pixels = Golden::open("small.pt2").input().narrow(0, 0, 1);
+    let refused = explained(&network, &pixels, Method::Relevance, None, 0, &ExplainOptions::default());
+    assert!(refused.unwrap_err().to_string().contains("not all over the same patches"));
+    assert!(!network.describe().maps.contains(&MapName::explain(Method::Relevance)));
 }
 
 fn gates(network: &GraphNetwork) -> Vec<(String, GateKind)> {

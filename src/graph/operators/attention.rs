@@ -15,6 +15,15 @@ pub(super) const TABLE: Table = &[
     ("aten.scaled_dot_product_attention.default", |given| one(Ok(attended(given)?))),
 ];
 
+/// The same attention with its weights written out, so that gradients reach them: what the node makes, and the weights.
+pub(in crate::graph) fn written_out(given: &Given<'_>) -> Result<(Vec<Held>, Tensor)> {
+    let value = given.tensor("value")?;
+    let weights = weights(given)?;
+    let context = weights.f_to_kind(value.kind())?.f_matmul(value)?;
+    let empty = Tensor::f_zeros([0], (Kind::Float, context.device()))?;
+    Ok((vec![Held::Tensor(context), Held::Tensor(empty)], weights))
+}
+
 fn attended(given: &Given<'_>) -> Result<Tensor> {
     let (query, key, value) = (given.tensor("query")?, given.tensor("key")?, given.tensor("value")?);
     let (mask, causal) = (given.maybe_tensor("attn_mask")?, given.flag("is_causal", false)?);

@@ -18,7 +18,7 @@ use tch::{TchError, Tensor};
 use super::given::{Given, Held, Operand};
 use crate::Result;
 
-pub(super) use attention::weights as attention_weights;
+pub(super) use attention::{weights as attention_weights, written_out};
 
 /// What an operator makes.
 pub(super) type Made = Vec<Held>;

@@ -140,7 +140,8 @@ fn at(maps: &Tensor, point: &Tensor) -> Result<Tensor> {
         [_, 1, _, _] => maps.f_select(1, 0)?,
         [_, _, _] => maps.shallow_clone(),
         ref size => {
-            let message = format!("a pixel is of maps [N, h, w], and this is {size:?}: choose one of its maps, as [:, 3] does");
+            let message =
+                format!("a pixel is of maps [N, h, w], and this is {size:?}: choose one of its maps, as [:, 3] does");
             return Err(Error::argument("score", message));
         }
     };

@@ -26,7 +26,8 @@ fn compare(precision: ForwardPrecision, least: f64) {
     device();
     let here = Network::pretrained(Device::Cpu).unwrap();
     let there = Network::pretrained(device()).unwrap().in_precision(precision).unwrap();
-    for (method, stage) in Method::ALL.into_iter().flat_map(|method| [(method, None), (method, Some("stage4"))]) {
+    let methods = Method::ALL.into_iter().filter(|method| !method.needs_attention());
+    for (method, stage) in methods.flat_map(|method| [(method, None), (method, Some("stage4"))]) {
         // Hundreds of passes take a CPU too long in 16 bits, and one for each channel of the head in any.
         let long =
             method.is_costly() && (precision != ForwardPrecision::F32 || (method.needs_stage() && stage.is_none()));

@@ -57,7 +57,7 @@ fn a_pixel_s_number_is_that_of_the_place_over_it() {
         let graph = Graph::open(golden("neck.pt2")).unwrap().with_score(&score)?;
         GraphNetwork::new(graph, Device::Cpu, Preprocess { short_side: 64, ..Preprocess::imagenet() })
     };
-    let map: cbam::maps::MapName = "gradcam:cbam4".parse().unwrap();
+    let map: cbam::maps::MapName = "layercam:cbam4".parse().unwrap();
     let looked = |network: &GraphNetwork| {
         let picture = network.describe().preprocess.resample(&photo).unwrap();
         let shape = picture.geometry();

@@ -38,7 +38,7 @@ use crate::common::values::{listed, listed_by};
         indexed one is void), or a folder with a folder of pictures for each class, which gives top-1 and top-5 alone.\n  \
         What makes no sense in it is left out, counted and named.\n\n\
         Maps: fused, spatial[:STAGE], patch[:STAGE][:HEAD], rollout, and the explanations gradcam, gradcam++, hirescam, \
-        layercam, xgradcam,\neigencam, scorecam, ablationcam (each [:STAGE]), occlusion, rise.\n\nExamples:\n  \
+        layercam, xgradcam,\neigencam, scorecam, ablationcam (each [:STAGE]), occlusion, rise, relevance.\n\nExamples:\n  \
         cbam-eval --images assets/images --truth assets/images/truth.csv\n  \
         cbam-eval --images val.tar --truth val.tsv\n  \
         cbam-eval --images val/ --truth val/                      a folder for each class: top-1\n  \

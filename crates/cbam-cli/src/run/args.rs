@@ -119,7 +119,8 @@ pub(crate) struct Args {
     ///
     /// Explanations say what speaks for a class (--class): gradcam, gradcam++, hirescam, layercam, xgradcam, eigencam
     /// (which is of no class), and, running the network hundreds of times, scorecam, ablationcam, occlusion and rise. All
-    /// but the last two look at a stage: `layercam:stage5`; without one, at the last convolution (`head`).
+    /// but the last two look at a stage: `layercam:stage5`; without one, at the last convolution (`head`). relevance joins
+    /// all attentions of a vision transformer for the class.
     ///
     /// May be repeated with --maps-dir, which then writes each; overlays show the first.
     #[arg(long, short, value_name = "NAME", value_parser = listed::<MapName>(map_names()), hide_possible_values = true, help_heading = MAP)]

@@ -2,8 +2,14 @@
 
 use ndarray::{Array2, Array3, ArrayView3, ArrayView4};
 
+use super::relevance::AttentionSlopes;
 use crate::classes::Outputs;
+use crate::maps::Method;
 use crate::{Error, Result};
+
+/// Why a network has no relevance.
+pub(crate) const NO_RELEVANCE: &str = "follows a class through attentions that are all over the same patches, as those of a vision \
+                                       transformer are, and this network is not made of such";
 
 /// A network whose features can be had, and that can be run from them on: with it, every method here explains it.
 ///
@@ -60,6 +66,15 @@ pub trait Features {
     fn slope(&self, place: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope> {
         let _ = (pixels, class);
         Err(Error::argument(place, "no gradient can be had of this network there, as this method wants it"))
+    }
+
+    /// The attentions of one picture, all over the same tokens, with the slopes of the score of a class.
+    ///
+    /// # Errors
+    /// What the network refuses; [`Error::Argument`] of a network that is not made of such attentions, as by default.
+    fn attention_slopes(&self, pixels: ArrayView3<'_, f32>, class: usize) -> Result<AttentionSlopes> {
+        let _ = (pixels, class);
+        Err(Error::argument(Method::Relevance, NO_RELEVANCE))
     }
 }
 

@@ -16,6 +16,7 @@
 //! | `ablation_cam` | forward from the stage, once for each channel | Desai & Ramaswamy 2020 |
 //! | `occlusion` | forward, once for each place of a grey square | Zeiler & Fergus 2014 |
 //! | `rise` | forward, once for each of 1,000 masks | Petsiuk et al. 2018 |
+//! | `relevance` | forward and back, to every attention | Chefer et al. 2021 |
 //!
 //! Where the Python package `grad-cam` (pytorch-grad-cam) has a method, the formula is the same, and tests hold it to
 //! that.
@@ -30,6 +31,7 @@ mod hires_cam;
 mod layer_cam;
 mod occlusion;
 mod options;
+mod relevance;
 mod rise;
 mod score_cam;
 #[cfg(test)]
@@ -45,8 +47,10 @@ use variants::Subject;
 
 pub use crate::maps::Method;
 pub use eigen_cam::projection;
+pub(crate) use features::NO_RELEVANCE;
 pub use features::{Features, Slope};
 pub use options::ExplainOptions;
+pub use relevance::AttentionSlopes;
 
 /// What is wrong with a map that is not finite.
 const NOT_FINITE: &str =
@@ -55,7 +59,7 @@ const NOT_FINITE: &str =
 /// One map of one picture, on its native grid, not scaled: 0 or more, and higher where more speaks for the class.
 ///
 /// `pixels` are one picture as the network takes it, `[3, H, W]`. `stage` names one of [`Features::places`]; none is
-/// [`Features::default_place`]. [`Method::Occlusion`] and [`Method::Rise`] look at no stage. `class` counts from 0.
+/// [`Features::default_place`]. [`Method::Occlusion`], [`Method::Rise`] and [`Method::Relevance`] look at no stage. `class` counts from 0.
 /// What speaks against the class counts as 0.
 ///
 /// `go_on` is called with how many steps are done, of how many (the last call has both equal), and says whether to go on. Methods that
@@ -87,7 +91,12 @@ pub fn explain(
         return Err(Error::argument("class", format!("{class} is none of the network's, 0 to {}", answers - 1)));
     }
     if let (false, Some(stage)) = (method.needs_stage(), stage) {
-        let message = format!("takes no stage ({stage}): it changes the picture and looks at the answer");
+        let what = if method.needs_attention() {
+            "joins all attentions"
+        } else {
+            "changes the picture and looks at the answer"
+        };
+        let message = format!("takes no stage ({stage}): it {what}");
         return Err(Error::argument(method, message));
     }
     let place = if method.needs_stage() { place(network, method, stage)? } else { String::new() };
@@ -105,6 +114,7 @@ pub fn explain(
         Method::AblationCam => ablation_cam::map(&subject(), &place, features()?.view(), go_on)?,
         Method::Occlusion => occlusion::map(&subject(), go_on)?,
         Method::Rise => rise::map(&subject(), go_on)?,
+        Method::Relevance => relevance::map(&network.attention_slopes(pixels, class)?)?,
     };
     if !method.is_costly() && !go_on(1, 1) {
         return Err(Error::Interrupted);

@@ -28,6 +28,8 @@ pub enum Method {
     Occlusion,
     /// `rise`: Petsiuk et al. 2018.
     Rise,
+    /// `relevance`: Chefer et al. 2021. Of networks whose attentions are all over the same tokens.
+    Relevance,
 }
 
 named! {
@@ -42,6 +44,7 @@ named! {
     AblationCam => "ablationcam",
     Occlusion => "occlusion",
     Rise => "rise",
+    Relevance => "relevance",
 }
 
 /// As people write them: `GradCAM`, grad-cam, Grad-CAM++, gradcampp.
@@ -52,9 +55,15 @@ fn meant(text: &str) -> String {
 }
 
 impl Method {
-    /// Whether it looks at the features of a stage; occlusion and RISE look at nothing but the picture and the answer.
+    /// Whether it looks at the features of a stage; occlusion and RISE look at nothing but the picture and the answer, relevance at
+    /// every attention.
     pub const fn needs_stage(self) -> bool {
-        !matches!(self, Self::Occlusion | Self::Rise)
+        !matches!(self, Self::Occlusion | Self::Rise | Self::Relevance)
+    }
+
+    /// Whether it joins the attentions of a network, as few networks have them.
+    pub const fn needs_attention(self) -> bool {
+        matches!(self, Self::Relevance)
     }
 
     /// Whether it runs the network hundreds of times for one map, and not once.
@@ -64,7 +73,10 @@ impl Method {
 
     /// Whether it follows the gradient of the class's score.
     pub const fn needs_gradient(self) -> bool {
-        matches!(self, Self::GradCam | Self::GradCamPlusPlus | Self::HiResCam | Self::LayerCam | Self::XGradCam)
+        matches!(
+            self,
+            Self::GradCam | Self::GradCamPlusPlus | Self::HiResCam | Self::LayerCam | Self::XGradCam | Self::Relevance
+        )
     }
 
     /// Whether the map depends on the class that is asked for.

@@ -191,6 +191,7 @@ impl FromStr for MapName {
                 Some(method) if stage.is_none() || method.needs_stage() => {
                     Ok(Self::Explain { method, stage: stage.filter(|stage| *stage != HEAD).map(str::to_owned) })
                 }
+                Some(Method::Relevance) => Err(wrong("takes no stage: it joins all attentions")),
                 Some(_) => Err(wrong("takes no stage: it changes the picture and looks at the answer")),
                 None if matches!(name, "fused" | "rollout") => Err(wrong("takes no part after a colon")),
                 None => Err(wrong(&unknown(given, name))),

@@ -2,6 +2,7 @@
 
 use super::Description;
 use crate::classes::{ClassChoice, both_answers};
+use crate::explain::NO_RELEVANCE;
 use crate::maps::{MapName, NO_ROLLOUT};
 use crate::{Error, Result};
 
@@ -54,6 +55,7 @@ impl Description {
                 refused(format!("is of a class, and this network has no classifier; it has {held}"))
             }
             MapName::Rollout => refused(NO_ROLLOUT.to_owned()),
+            MapName::Explain { method, .. } if method.needs_attention() => refused(NO_RELEVANCE.to_owned()),
             name => refused(format!("this network has {}", alike(name, &self.maps))),
         }
     }

@@ -93,7 +93,7 @@ impl NetworkConfig {
         if attention.iter().filter(|block| block.patch.is_some()).count() > 1 {
             names.push(MapName::Rollout);
         }
-        names.extend(Method::ALL.map(MapName::explain));
+        names.extend(Method::ALL.into_iter().filter(|method| !method.needs_attention()).map(MapName::explain));
         let gated = attention.iter().filter(|block| block.has_channel_gate());
         names.extend(gated.map(|block| MapName::Channel(block.stage.clone())));
         if self.answers() == 0 {

@@ -29,6 +29,16 @@ pub struct FoundAttention {
     pub tokens: Option<Value>,
 }
 
+impl FoundAttention {
+    /// The node at which its weights can be had, by [those that make each value](super::super::Graph::makers).
+    pub fn node(&self, makers: &[Option<usize>]) -> Option<usize> {
+        match self.weights {
+            WeightsOf::Node(node) => Some(node),
+            WeightsOf::Value(value) => makers[value.index()],
+        }
+    }
+}
+
 /// Where the weights of an attention are had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightsOf {
@@ -43,11 +53,14 @@ const NO_GRID: &str =
     "its tokens are not the patches of a grid, one after the other, as where they are taken in windows";
 
 impl Find<'_> {
-    /// The attentions, and the modules whose attention is left out.
-    pub(super) fn attention(&self) -> (Vec<FoundAttention>, Vec<(String, &'static str)>) {
-        let (mut found, mut left_out, mut names) = (Vec::new(), Vec::new(), Names::default());
+    /// The attentions, the modules whose attention is left out, and whether there is any of queries that are other tokens.
+    pub(super) fn attention(&self) -> (Vec<FoundAttention>, Vec<(String, &'static str)>, bool) {
+        let (mut found, mut left_out, mut names, mut crossing) = (Vec::new(), Vec::new(), Names::default(), false);
         for (place, node) in self.graph.nodes.iter().enumerate() {
-            let Some((weights, query, sides)) = self.attending(place, node) else { continue };
+            let Some((weights, query, sides)) = self.attending(place, node) else {
+                crossing |= self.crosses(node);
+                continue;
+            };
             let name = names.unique(names::of(node));
             let [batch, heads, tokens] = sides;
             let line = self.line(query, tokens).filter(|_| self.batch().is_none_or(|of| of == batch));
@@ -58,7 +71,23 @@ impl Find<'_> {
             let class_token = self.takes_first(line);
             found.push(FoundAttention { name, weights, heads, grid, before, after, class_token, tokens: at });
         }
-        (found, left_out)
+        (found, left_out, crossing)
+    }
+
+    /// Whether a node weighs tokens by queries that are not these tokens.
+    fn crosses(&self, node: &Node) -> bool {
+        let differ = |shape: Option<&[i64]>| matches!(shape, Some([.., queries, keys]) if queries != keys && *keys > 1);
+        match node.bare() {
+            "scaled_dot_product_attention" | "_scaled_dot_product_flash_attention_for_cpu" => {
+                let tokens = |name| self.shape(node.value(name)?)?.iter().rev().nth(1).copied();
+                tokens("query") != tokens("key")
+            }
+            "softmax" | "_softmax" => {
+                let of = node.takes().next();
+                differ(of.and_then(|of| self.shape(of))) && of.and_then(|of| self.product(of)).is_some()
+            }
+            _ => false,
+        }
     }
 
     /// The weights, the queries, and batch, heads and tokens, of a node that attends.

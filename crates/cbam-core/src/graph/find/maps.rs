@@ -26,7 +26,10 @@ impl Found {
         let channel = self.gates_of(&[GateKind::Channel, GateKind::Full]);
         maps.extend(channel.map(|gate| MapName::Channel(gate.name.clone())));
         let can = |method: &Method| {
-            let place = if method.needs_stage() { self.default_place.is_some() } else { true };
+            let place = match method {
+                method if method.needs_attention() => self.is_relevant(),
+                method => !method.needs_stage() || self.default_place.is_some(),
+            };
             place && (classes || !method.needs_class())
         };
         for method in Method::ALL.into_iter().filter(can).map(MapName::explain) {
@@ -59,6 +62,12 @@ impl Found {
         let main = self.main_attention().map(|main| tokens(&self.attention[main]));
         let all = self.attention.iter().enumerate();
         all.filter(move |(_, of)| Some(tokens(of)) == main).map(|(place, _)| place)
+    }
+
+    /// Whether all its attentions are over the same tokens, so that [`Method::Relevance`] can join them.
+    pub fn is_relevant(&self) -> bool {
+        let all = self.attention.len();
+        all > 0 && self.rolled().count() == all && self.left_out.is_empty() && !self.crossing
     }
 
     fn gates_of(&self, kinds: &'static [GateKind]) -> impl Iterator<Item = &FoundGate> {

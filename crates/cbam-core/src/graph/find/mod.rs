@@ -27,6 +27,8 @@ pub struct Found {
     pub attention: Vec<FoundAttention>,
     /// The modules in which there is attention that cannot be laid over a picture, and why.
     pub left_out: Vec<(String, &'static str)>,
+    /// Whether some attention's queries are not of the tokens that it looks at, as where one query gathers all patches.
+    pub crossing: bool,
     /// Where features can be had, in their order.
     pub places: Vec<FoundPlace>,
     /// The one of them at which explanations look if none is named.
@@ -56,11 +58,12 @@ impl<'g> Find<'g> {
 
     /// All of it.
     pub fn all(&self) -> Found {
-        let (attention, left_out) = self.attention();
+        let (attention, left_out, crossing) = self.attention();
         let classes = self.classes();
         let places = self.places();
         let default_place = self.default_place(classes.as_ref(), &attention, &places);
-        let mut found = Found { gates: self.gates(), attention, left_out, places, default_place: None, classes };
+        let mut found =
+            Found { gates: self.gates(), attention, left_out, crossing, places, default_place: None, classes };
         found.default_place = default_place.map(|place| found.place_of(place));
         found
     }

@@ -133,15 +133,26 @@ fn npy(look: &Look, name: &MapName, path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The maps of a panel: the one asked for, `fused`, every spatial gate, every head, every output of a scripted network.
+/// The most heads of attention that a panel shows one by one.
+const MOST_HEADS: usize = 16;
+
+/// The maps of a panel: the one asked for, `fused`, every gate over places, every output of a scripted network, every head of attention,
+/// where a class token looks. Of over [`MOST_HEADS`] heads it shows what matters of each layer: where its class token looks or, without
+/// one, its mean.
 fn panel_maps(readout: &Readout, maps: &[MapName]) -> Vec<MapName> {
     let asked = maps.first().filter(|name| !matches!(name, MapName::Channel(_)));
+    let names = readout.map_names();
+    let heads = names.iter().filter(|name| matches!(name, MapName::Patch { head: Some(_), .. })).count();
+    let looking = names.iter().any(|name| matches!(name, MapName::ClassToken { .. }));
     let shown = |name: &MapName| match name {
-        MapName::Patch { head, .. } => head.is_some(),
+        MapName::Patch { head, .. } if heads <= MOST_HEADS => head.is_some(),
+        MapName::Patch { stage, head } => head.is_none() && (stage.is_none() || !looking),
+        MapName::ClassToken { head, .. } => head.is_none(),
+        MapName::Rollout => heads > MOST_HEADS,
         MapName::Output { channel, .. } => channel.is_none(),
-        name => matches!(name, MapName::Fused | MapName::Spatial(_)),
+        name => matches!(name, MapName::Fused | MapName::Spatial(_) | MapName::Coordinate(_)),
     };
-    let held = readout.map_names().into_iter().filter(|name| shown(name) && Some(name) != asked);
+    let held = names.into_iter().filter(|name| shown(name) && Some(name) != asked);
     asked.into_iter().cloned().chain(held).collect()
 }
 

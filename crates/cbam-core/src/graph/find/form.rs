@@ -86,6 +86,9 @@ impl Find<'_> {
         let kept = node.takes().find(|of| self.form(*of).is_some() && self.shape(*of) == Some(shape));
         let reorders =
             matches!(name, "permute" | "transpose" | "movedim" | "swapaxes" | "swapdims" | "view" | "reshape" | "t");
+        if self.moves(node) {
+            return None;
+        }
         if let Some(of) = kept.filter(|_| !reorders) {
             return self.form(of);
         }
@@ -115,6 +118,22 @@ impl Find<'_> {
             _ if shape.len() == 4 && form == Form::Nchw && shape[0] == from[0] && shape[2..] == from[2..] => Some(form),
             _ => None,
         }
+    }
+
+    /// Whether an operation puts positions elsewhere, by rules that are not followed here.
+    fn moves(&self, node: &Node) -> bool {
+        const MOVES: [&str; 8] = ["roll", "flip", "rot90", "gather", "index", "index_select", "take_along_dim", "sort"];
+        let name = node.bare();
+        let dims = node.ints("dims").or_else(|| node.ints("dim")).unwrap_or_default();
+        let form = node.takes().next().and_then(|of| self.form(of));
+        let of_channels = |dim: &i64| match form {
+            Some(Form::Nchw) => [0, 1, -3, -4].contains(dim),
+            Some(Form::Nhwc) => [0, 3, -1, -4].contains(dim),
+            Some(Form::Ncl(_)) => [0, 1, -2, -3].contains(dim),
+            Some(Form::Nlc(_)) => [0, 2, -1, -3].contains(dim),
+            None => false,
+        };
+        MOVES.contains(&name) && (dims.is_empty() || !dims.iter().all(of_channels))
     }
 
     /// Of several values that are joined: in their channels, or in a line with tokens that are no positions.

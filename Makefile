@@ -14,7 +14,7 @@ libtorch_needed := libtorch
 endif
 
 .PHONY: cargo-deny cargo-fuzz fuzz asan help run build light test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
-	bench bench-peers bench-graphs bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints any-network any-onnx any-keras odd-pictures
+	bench bench-peers bench-graphs bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints any-network any-onnx any-more any-keras odd-pictures
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -109,6 +109,10 @@ any-onnx: $(libtorch_needed) .venv ## The same by ONNX, over 110 networks at fiv
 	$(CARGO) build --release --example graph_answers
 	.venv/bin/python scripts/any_network.py --kind onnx --answers "$(TARGET)/release/examples/graph_answers" $(NETWORKS)
 
+any-more: $(libtorch_needed) .venv/more ## The same of networks of transformers, segmentation-models-pytorch, ultralytics, MONAI and others
+	$(CARGO) build --release --example graph_answers
+	.venv/bin/python scripts/any_network.py --kind more --answers "$(TARGET)/release/examples/graph_answers" $(NETWORKS)
+
 any-keras: $(libtorch_needed) .venv-keras ## The same of Keras's networks by tf2onnx
 	$(CARGO) build --release --example graph_answers
 	.venv-keras/bin/python scripts/keras_onnx.py --answers "$(TARGET)/release/examples/graph_answers" $(NETWORKS)
@@ -143,6 +147,9 @@ gpu-check: gpu-check-bundle ## Tests, maps and speed on this machine's GPU; pyth
 
 .venv-keras: scripts/keras_requirements.txt
 	rm -rf .venv-keras && python3 -m venv .venv-keras && .venv-keras/bin/python -m pip install -q -r scripts/keras_requirements.txt && touch .venv-keras
+
+.venv/more: scripts/more_requirements.txt .venv
+	.venv/bin/python -m pip install -q --no-deps -r scripts/more_requirements.txt && touch .venv/more
 
 .venv: benches/peers/requirements.txt
 	rm -rf .venv && python3 -m venv .venv && .venv/bin/python -m pip install -q -r benches/peers/requirements.txt && touch .venv

@@ -82,6 +82,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "form": form,
         "classes": found.classes.as_ref().map(|classes| classes.index),
         "class": class,
+        "outputs": network.describe().outputs.to_string(),
         "left_out": found.left_out.iter().map(|(module, _)| module).collect::<Vec<_>>(),
     });
     let maps: Vec<_> = network.describe().maps.iter().map(ToString::to_string).collect();

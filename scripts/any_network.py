@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Networks of every kind through torch.export or ONNX, run by this crate and by PyTorch, compared.
 
-    any_network.py [--kind pt2|onnx] [--answers PROGRAM] [--only PART …] [--results FILE] [--seconds 120] [--jobs 1]
+    any_network.py [--kind pt2|onnx|more] [--answers PROGRAM] [--only PART …] [--results FILE] [--seconds 120] [--jobs 1]
                    [--device cpu|cuda] [--list]
 
-Each network of any_network_list.py is built with random weights and BatchNorm statistics, exported with torch.export, or to ONNX where
-its name ends in @onnx and an opset (by TorchScript up to 17, by torch.export from 18 on), with sides and batch free if that can be (else
-the batch; else of one size), and run by `examples/graph_answers`. ONNX Runtime must agree that a file of ONNX is the network. Compared:
+Each network of any_network_list.py, or of any_network_more.py, is built with random weights and BatchNorm statistics, exported with
+torch.export, or to ONNX where its name ends in @onnx and an opset (by TorchScript up to 17, by torch.export from 18 on), with sides and
+batch free if that can be (else the batch; else of one size), and run by `examples/graph_answers`. ONNX Runtime must agree that a file of ONNX is the network. Compared:
 every output with the network's own; every gate and attention with what PyTorch's operations gave while the network ran; Grad-CAM at the
 place that was found with PyTorch's autograd there, of ONNX where the place is a module of the network that gives out maps of that size.
 One JSON line a network goes to the results, which a later run does not do again. Prints a table of what was found.
-Needs what `make .venv` installs.
+Needs what `make .venv` installs, and `make .venv/more`.
 """
 
 import argparse
@@ -121,6 +121,8 @@ def export(model, size, windows, opset, path, batch=2):
                 continue  # TorchScript takes a size that the network insists on as it is
             with torch.no_grad():
                 program = write(model, pictures, shapes, opset, path)
+                if program and asked is not pictures:
+                    program.module(check_guards=False)(asked)  # what export took for free may not be
                 if opset:
                     confirm(path, [(of.numpy(), arrays(flat(model(of)).values())) for of in ([asked, asked[:1]] if shapes else [asked])])
             return program, asked, free
@@ -223,7 +225,8 @@ def autograd_cams(output, features, about):
     import torch
     scores = list(flat(output).values())[about["classes"]]
     scores = scores.reshape(scores.shape[0], -1)[0]
-    slopes = torch.autograd.grad(scores[about["class"]], features, allow_unused=True)
+    score = scores[about["class"]]
+    slopes = torch.autograd.grad(torch.logit(score) if about["outputs"] == "probabilities" else score, features, allow_unused=True)
     cams = [cam(*arrays([of[0], slope[0]]), about["form"]) for of, slope in zip(features, slopes) if slope is not None]
     return cams, scores.detach().numpy()
 
@@ -263,10 +266,19 @@ def reductions(gate):
     return {"channel": gate.mean((2, 3)), "spatial": gate.mean(1), "coordinate": gate}
 
 
+def with_parts(recorded):
+    """The same, and their parts by channels, of which a network may make gates of their own."""
+    for gate in recorded:
+        yield gate
+        if gate.ndim == 4:
+            for count in {2, 3, 4, gate.shape[1]} - {0, 1}:
+                yield from np.array_split(gate, count, axis=1) if gate.shape[1] % count == 0 and count <= 16 else ()
+
+
 def nearest(told, recorded, kind):
     """The least largest difference of what was told from what was recorded."""
     best = float("inf")
-    for gate in recorded:
+    for gate in with_parts(recorded):
         of = reductions(gate).get(kind)
         if of is None:
             continue
@@ -406,6 +418,11 @@ def pt2_names():
             *(f"pytorchcv/{name}" for name in lists.CV), *(f"timm/{name}" for name in (ROOT / "scripts/any_network_timm.txt").read_text().split())]
 
 
+def more_names():
+    import any_network_more
+    return any_network_more.names()
+
+
 def alone(script, name, args):
     """The row of one network, from a process of its own."""
     command = [sys.executable, script, "--one", name, "--answers", args.answers, "--device", args.device]
@@ -454,4 +471,4 @@ def run(script, doc, kinds, one):
 
 
 if __name__ == "__main__":
-    sys.exit(run(__file__, __doc__, {"pt2": pt2_names, "onnx": onnx_names}, one))
+    sys.exit(run(__file__, __doc__, {"pt2": pt2_names, "onnx": onnx_names, "more": more_names}, one))

@@ -6,6 +6,7 @@ family; and CBAM in the places in which public repositories have it. Some of the
 
 import random
 
+import any_network_more
 import pytorchcv.model_provider
 import timm
 import torch
@@ -296,5 +297,7 @@ def built(library, name):
             weights["init_weights"] = False
         of = torchvision.models.segmentation if name in SEGMENT else torchvision.models
         return getattr(of, name)(**weights), (299, 299) if name == "inception_v3" else (224, 224)
+    if library != "pytorchcv":
+        return any_network_more.build(library, name)
     model = pytorchcv.model_provider.get_model(name)
     return model, tuple(getattr(model, "in_size", (224, 224)))

@@ -250,6 +250,29 @@ fn swish_is_no_gate() {
 }
 
 #[test]
+fn parts_of_an_activation_are_gates_of_their_own() {
+    let (network, golden, readouts) = agrees("parts.pt2");
+    let names = ["forward", "forward#2", "forward", "forward#2", "forward"];
+    let kinds = [SPATIAL, SPATIAL, CHANNEL, CHANNEL, GateKind::Coordinate];
+    assert_eq!(gates(&network), names.map(str::to_owned).into_iter().zip(kinds).collect::<Vec<_>>());
+    for (picture, readout) in readouts.iter().enumerate() {
+        let whole = |number: i64| golden.get(&format!("gate.{number}")).get(picture as i64);
+        let both = whole(2);
+        let (rows, columns) = (both.narrow(1, 0, 8), both.narrow(1, 8, 12));
+        let product = (rows * columns.transpose(1, 2)).mean_dim(0_i64, false, None);
+        let theirs = [whole(0).get(0), whole(0).get(1), whole(1).narrow(0, 0, 4), whole(1).narrow(0, 4, 4), product];
+        for (gate, theirs) in readout.gates.iter().zip(theirs) {
+            let ours = match (&gate.spatial, &gate.coordinate) {
+                (Some(map), _) | (None, Some(map)) => map.clone().into_dyn(),
+                (None, None) => gate.channel.clone().into_dyn(),
+            };
+            let off = difference(&ours, &array(&theirs));
+            assert!(off < 1e-5, "{} of picture {picture} is off by {off}", gate.stage);
+        }
+    }
+}
+
+#[test]
 fn several_outputs_and_no_classes() {
     let (network, _, readouts) = agrees("neck.pt2");
     let names: Vec<_> = network.graph().outputs.iter().map(|output| output.name.as_str()).collect();

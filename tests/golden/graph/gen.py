@@ -82,6 +82,26 @@ class ChannelsLast(nn.Module):
         return self.fc(self.last(x.permute(0, 3, 1, 2)).relu().mean((2, 3)))
 
 
+class Parts(nn.Module):
+    """Activations whose parts are gates of their own: of places, of channels, of rows and columns."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.places, self.excite, self.axes, self.fc = (
+            nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 2, 1), nn.Linear(4, 8), nn.Conv2d(4, 4, 1), nn.Linear(4, 3))
+        self.sigmoids = nn.ModuleList(nn.Sigmoid() for _ in range(3))
+
+    def forward(self, x):
+        x = self.conv(x)
+        places = self.sigmoids[0](self.places(x))
+        x = x * places[:, 0].unsqueeze(1) + x.flip(3) * places[:, 1:]
+        first, second = self.sigmoids[1](self.excite(x.mean((2, 3)))).chunk(2, 1)
+        x = x * first[:, :, None, None] + x.roll(1, 2) * second[:, :, None, None]
+        both = self.sigmoids[2](self.axes(torch.cat([x.mean(3, True), x.mean(2, True).transpose(2, 3)], 2)))
+        rows, columns = both.split([x.shape[2], x.shape[3]], 2)
+        return self.fc((x * rows * columns.transpose(2, 3)).mean((2, 3)))
+
+
 class Tokens(nn.Module):
     """Self-attention over as many patches as a picture has."""
 
@@ -179,7 +199,7 @@ def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dt
     if at:
         output, features = at_value(program, pictures, at)
         index = int(list(flat(output).values())[classes].reshape(len(pictures), -1)[0].argmax())
-        about = {"form": form or {"kind": "maps"}, "classes": classes, "class": index}
+        about = {"form": form or {"kind": "maps"}, "classes": classes, "class": index, "outputs": "softmax"}
         cams, _ = autograd_cams(output, features, about)
         tensors["gradcam"] = torch.tensor(cams[0]).float()
         metadata = {"class": str(index)}
@@ -257,12 +277,13 @@ def main():
     write("repeat", lambda: Own(["stem"], lambda c: Cbam(c, "repeat"), width=4))
     write("bam", lambda: Own(["layer1"], Bam, width=4))
     write("hard", lambda: ResNetCbam("hard", 4))
-    write("swish", Swish)
+    write("swish", Swish, shape=(1, 3, 64, 96), shapes={2: FREE[2], 3: FREE[3]})
     write("neck", lambda: Neck(16), of_score="cbam4")
     write("slices", Slices)
     write("grey", lambda: nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)),
           shape=(2, 1, 64, 96))
     write("channels-last", ChannelsLast, at="relu")
+    write("parts", Parts, shape=(2, 3, 16, 24), shapes=None)
     write("half", Small, dtype=torch.bfloat16)
     write("fixed", Small, shape=(3, 3, 64, 64), shapes=None)
     write("tokens", Tokens, at="layer_norm", form={"kind": "tokens", "before": 0, "grid": [4, 6]}, relevant=True)

@@ -40,6 +40,8 @@ pub struct FoundGate {
 struct Use {
     /// The gate before it is repeated over channels or positions.
     gate: Value,
+    /// The activation's result, or the part of it that the gate is.
+    part: Value,
     /// The features.
     features: Value,
 }
@@ -52,24 +54,30 @@ impl Find<'_> {
         for node in &self.graph.nodes {
             let Some((value, of)) = self.activated(node) else { continue };
             let uses = self.uses(value, of);
-            let Some((kind, used)) = uses.into_iter().find_map(|used| Some((self.kind(&used, of)?, used))) else {
-                continue;
-            };
-            let module = names::of(node);
-            if kind == GateKind::Coordinate
-                && let Some(last) = gates.last_mut()
-                && last.kind == kind
-                && last_module == module
-                && last.values.len() == 1
-                && self.complete(last.values[0], used.gate, last.channels_last)
-            {
-                last.values.push(used.gate);
-                continue;
+            let mut parts: Vec<Value> = uses.iter().map(|used| used.part).collect();
+            parts.sort_unstable();
+            parts.dedup();
+            for part in parts {
+                let uses = uses.iter().filter(|used| used.part == part);
+                let Some((kind, used)) = uses.into_iter().find_map(|used| Some((self.kind(used, of)?, used))) else {
+                    continue;
+                };
+                let module = names::of(node);
+                if kind == GateKind::Coordinate
+                    && let Some(last) = gates.last_mut()
+                    && last.kind == kind
+                    && last_module == module
+                    && last.values.len() == 1
+                    && self.complete(last.values[0], used.gate, last.channels_last)
+                {
+                    last.values.push(used.gate);
+                    continue;
+                }
+                last_module.clone_from(&module);
+                let name = names.entry(kind).or_default().unique(module);
+                let channels_last = self.is_channels_last(used);
+                gates.push(FoundGate { name, kind, values: vec![used.gate], channels_last });
             }
-            last_module.clone_from(&module);
-            let name = names.entry(kind).or_default().unique(module);
-            let channels_last = self.is_channels_last(&used);
-            gates.push(FoundGate { name, kind, values: vec![used.gate], channels_last });
         }
         gates
     }
@@ -107,11 +115,12 @@ impl Find<'_> {
         (plus.bare() == "add" && plus.number("other") == Some(3.0)).then(|| plus.takes().next())?
     }
 
-    /// Where an activation's result, carried on, is multiplied with something else than what it is of.
+    /// Where an activation's result, or a part of it, carried on, is multiplied with something else than what it is of.
     fn uses(&self, value: Value, of: Value) -> Vec<Use> {
         let (mut found, mut seen) = (Vec::new(), Vec::new());
-        let mut open = vec![(value, value, false)];
-        while let Some((at, gate, spread)) = open.pop() {
+        let size = |value: Value| self.shape(value).map_or(0, |shape| shape.iter().product::<i64>());
+        let mut open = vec![(value, value, value, false)];
+        while let Some((at, gate, part, spread)) = open.pop() {
             if seen.contains(&at) || seen.len() > MAX_STEPS {
                 continue;
             }
@@ -121,16 +130,19 @@ impl Find<'_> {
                     let features = if a == at { b } else { a };
                     let itself = [of, self.carried_from(of)].contains(&self.carried_from(features)) || features == of;
                     if a != b && !itself {
-                        found.push(Use { gate, features });
+                        found.push(Use { gate, part, features });
                     }
                     continue;
                 }
-                let Some(to) = node.makes().next().filter(|_| node.takes().next() == Some(at)) else { continue };
-                match node.carries() {
-                    Some(Carries::On) if !spread => open.push((to, to, false)),
-                    // 1 + σ(x) lets through what σ(x) says: the gate is the latter.
-                    Some(_) => open.push((to, gate, true)),
-                    None => {}
+                for to in node.makes().filter(|_| node.takes().next() == Some(at)) {
+                    match node.carries() {
+                        Some(Carries::On) if !spread => {
+                            open.push((to, to, if size(to) < size(at) { to } else { part }, false));
+                        }
+                        // 1 + σ(x) lets through what σ(x) says: the gate is the latter.
+                        Some(_) => open.push((to, gate, part, true)),
+                        None => {}
+                    }
                 }
             }
         }

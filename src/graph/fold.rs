@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use cbam_core::graph::{Graph, Node, Value};
 use tch::{Device, Kind, Tensor};
 
+use super::blocks::{Block, blocks};
 use super::given::{Given, Held, Values};
 use super::operators;
 use crate::Result;
@@ -17,6 +18,8 @@ pub(super) struct Fast {
     /// Nodes that may write over the first tensor that they take, if it is not looked at afterwards: nobody else takes it, and it has
     /// elements of its own.
     pub(super) over: HashSet<usize>,
+    /// Inverted residual blocks, by the nodes that they end in; none where not all is on a CPU, in f32.
+    pub(super) blocks: HashMap<usize, Block>,
 }
 
 /// Operators whose result has elements of its own, or those of a tensor that is gone.
@@ -37,7 +40,8 @@ const ANEW: [&str; 13] = [
 ];
 
 impl Fast {
-    pub(super) fn of(graph: &Graph, weights: &[Option<Held>]) -> Result<Self> {
+    /// `on_cpu` says whether all runs on a CPU, in f32.
+    pub(super) fn of(graph: &Graph, weights: &[Option<Held>], roots: &[Value], on_cpu: bool) -> Result<Self> {
         let (users, makers) = (graph.users(), graph.makers());
         let alone = |(place, node): &(usize, &Node)| {
             let of = node.takes().next().filter(|of| users[of.index()] == [*place]);
@@ -45,7 +49,9 @@ impl Fast {
             operators::over(&node.operator).is_some() && maker.is_some_and(|maker| ANEW.contains(&maker))
         };
         let over = graph.nodes.iter().enumerate().filter(alone).map(|(place, _)| place).collect();
-        Ok(Self { folds: folds(graph, weights, &users, &makers)?, over })
+        let folds = folds(graph, weights, &users, &makers)?;
+        let blocks = if on_cpu { blocks(graph, weights, &folds, (&users, &makers, roots))? } else { HashMap::new() };
+        Ok(Self { folds, over, blocks })
     }
 }
 
@@ -62,7 +68,7 @@ pub(super) struct Fold {
 }
 
 /// The network's numbers.
-struct Weights<'n>(&'n [Option<Held>]);
+pub(super) struct Weights<'n>(pub(super) &'n [Option<Held>]);
 
 impl Values for Weights<'_> {
     fn held(&self, value: Value) -> Option<&Held> {

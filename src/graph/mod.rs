@@ -6,11 +6,12 @@
 //! | module | what |
 //! |---|---|
 //! | `given`, `operators` | what an operation is given; what each one does |
-//! | `fold` | BatchNorm folded into convolutions, activations over what they take |
+//! | `fold`, `blocks` | BatchNorm folded into convolutions, activations over what they take; inverted residual blocks by their kernel |
 //! | `run` | the part of a graph that some values are made by, and running it |
 //! | `watch` | gates and attention, read while it runs |
 //! | `look`, `explain` | the network as [`Model`](crate::model::Model) and as [`Features`](crate::explain::Features) |
 
+mod blocks;
 mod explain;
 mod fold;
 mod given;
@@ -109,7 +110,7 @@ impl GraphNetwork {
         let roots = graph.roots();
         let mut network = Self {
             operations,
-            fast: Fast::of(&graph, &weights)?,
+            fast: Fast::of(&graph, &weights, &roots, device == Device::Cpu && kind == Kind::Float)?,
             weights,
             roots,
             device,

@@ -25,6 +25,8 @@ struct Step {
     node: usize,
     /// Whether it does the work of the BatchNorm behind it too.
     folded: bool,
+    /// Whether it does the work of the block that it ends.
+    block: bool,
     /// Whether it may write over the first tensor that it takes, since nobody looks at that any more.
     over: bool,
     /// What nobody takes after it.
@@ -72,6 +74,15 @@ impl Plan {
             nodes.push(place);
         }
         nodes.reverse();
+        let block = |place: usize| {
+            fast?.blocks.get(&place).filter(|block| !block.inner.iter().any(|value| wanted.contains(value)))
+        };
+        let in_blocks: HashSet<usize> = nodes
+            .iter()
+            .filter_map(|place| block(*place))
+            .flat_map(|block| block.nodes.iter().take(block.nodes.len() - 1).copied())
+            .collect();
+        nodes.retain(|place| !in_blocks.contains(place));
         let folded = |place: usize| fast?.folds.get(&place).filter(|fold| !wanted.contains(&fold.alone));
         let gone: HashSet<usize> = nodes.iter().filter_map(|place| Some(folded(*place)?.norm)).collect();
         nodes.retain(|place| !gone.contains(place));
@@ -81,17 +92,25 @@ impl Plan {
         }
         let mut steps: Vec<Step> = Vec::with_capacity(nodes.len());
         for &place in nodes.iter().rev() {
-            let (mut last, node, folded) = (Vec::new(), &graph.nodes[place], folded(place));
-            let both = folded.map(|fold| fold.both);
+            let (node, block) = (&graph.nodes[place], block(place));
+            let folded = folded(place).filter(|_| block.is_none());
+            let makes: Vec<Value> = match (block, folded) {
+                (Some(block), _) => vec![block.output],
+                (None, Some(fold)) => vec![fold.both],
+                (None, None) => node.makes().collect(),
+            };
+            let takes: Vec<Value> = block.map_or_else(|| node.takes().collect(), |block| vec![block.input]);
             // What a node makes and nobody takes goes at once.
-            for value in both.into_iter().chain(node.makes().filter(|_| both.is_none())).chain(node.takes()) {
+            let mut last = Vec::new();
+            for value in makes.into_iter().chain(takes) {
                 if !std::mem::replace(&mut seen[value.index()], true) {
                     last.push(value);
                 }
             }
-            let over = fast.is_some_and(|fast| fast.over.contains(&place))
+            let over = block.is_none()
+                && fast.is_some_and(|fast| fast.over.contains(&place))
                 && node.takes().next().is_some_and(|of| last.contains(&of));
-            steps.push(Step { node: place, folded: folded.is_some(), over, last });
+            steps.push(Step { node: place, folded: folded.is_some(), block: block.is_some(), over, last });
         }
         steps.reverse();
         Self { steps, given: given.to_vec() }
@@ -129,6 +148,16 @@ impl<'n> Pass<'n> {
     pub(super) fn run(&mut self, plan: &Plan, watch: &mut dyn FnMut(usize, &Self) -> Result<()>) -> Result<()> {
         for step in &plan.steps {
             let node = &self.network.graph.nodes[step.node];
+            if let Some(block) = self.network.fast.blocks.get(&step.node).filter(|_| step.block) {
+                let xs =
+                    self.tensor(block.input).ok_or_else(|| Error::network(node, "takes maps, and is given none"))?;
+                self.held[block.output.index()] = Some(block.run(xs).map_err(|error| at_node(error, node))?);
+                watch(step.node, self)?;
+                for value in &step.last {
+                    self.held[value.index()] = None;
+                }
+                continue;
+            }
             let (operation, writes) = self.network.operations[step.node];
             let fold = self.network.fast.folds.get(&step.node).filter(|_| step.folded);
             let given = Given { node, values: &*self, instead: fold.map_or(&[], |fold| &fold.numbers) };

@@ -245,6 +245,13 @@ fn gates_over_channels_that_are_last() {
 }
 
 #[test]
+fn inverted_residuals_by_their_kernel_agree() {
+    let (network, ..) = agrees("inverted.pt2");
+    assert!(network.found().gates.is_empty());
+    grad_cam_agrees("inverted.pt2", "forward");
+}
+
+#[test]
 fn swish_is_no_gate() {
     gates_agree("swish.pt2", &[("se", CHANNEL, &[2])]);
 }

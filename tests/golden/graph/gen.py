@@ -82,6 +82,31 @@ class ChannelsLast(nn.Module):
         return self.fc(self.last(x.permute(0, 3, 1, 2)).relu().mean((2, 3)))
 
 
+class Inverted(nn.Module):
+    """Inverted residual blocks: without and with a first matrix, added to what came or not, 3x3 and 5x5, padded as TensorFlow does."""
+
+    def __init__(self):
+        super().__init__()
+        def block(width, inner, out, kernel, stride, first=True, pad=None):
+            norm, act = nn.BatchNorm2d, lambda: nn.ReLU6(inplace=True)
+            layers = [nn.Conv2d(width, inner, 1, bias=False), norm(inner), act()] if first else []
+            layers += [pad] if pad else []
+            layers += [nn.Conv2d(inner, inner, kernel, stride, 0 if pad else kernel // 2, groups=inner, bias=False), norm(inner), act(),
+                       nn.Conv2d(inner, out, 1, bias=False), norm(out)]
+            return nn.Sequential(*layers)
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6())
+        self.blocks = nn.ModuleList([block(8, 8, 6, 3, 1, first=False), block(6, 20, 6, 5, 1),
+                                     block(6, 20, 10, 3, 2, pad=nn.ZeroPad2d((0, 1, 0, 1))), block(10, 40, 10, 3, 1)])
+        self.fc = nn.Linear(10, 4)
+
+    def forward(self, x):
+        x = self.blocks[0](self.stem(x))
+        x = x + self.blocks[1](x)
+        x = self.blocks[2](x)
+        x = self.blocks[3](x) + x
+        return self.fc(x.mean((2, 3)))
+
+
 class Parts(nn.Module):
     """Activations whose parts are gates of their own: of places, of channels, of rows and columns."""
 
@@ -276,7 +301,7 @@ def main():
     write("coordinate", lambda: Own(["layer2"], CoordinateAttention, width=4), at="relu__4")
     write("repeat", lambda: Own(["stem"], lambda c: Cbam(c, "repeat"), width=4))
     write("bam", lambda: Own(["layer1"], Bam, width=4))
-    write("hard", lambda: ResNetCbam("hard", 4))
+    write("hard", lambda: ResNetCbam("hard", 4), shape=(1, 3, 64, 96), shapes={2: FREE[2], 3: FREE[3]})
     write("swish", Swish, shape=(1, 3, 64, 96), shapes={2: FREE[2], 3: FREE[3]})
     write("neck", lambda: Neck(16), of_score="cbam4")
     write("slices", Slices)
@@ -284,6 +309,7 @@ def main():
           shape=(2, 1, 64, 96))
     write("channels-last", ChannelsLast, at="relu")
     write("parts", Parts, shape=(2, 3, 16, 24), shapes=None)
+    write("inverted", Inverted, shape=(2, 3, 32, 48), shapes={0: FREE[0]}, at="add_1")
     write("half", Small, dtype=torch.bfloat16)
     write("fixed", Small, shape=(3, 3, 64, 64), shapes=None)
     write("tokens", Tokens, at="layer_norm", form={"kind": "tokens", "before": 0, "grid": [4, 6]}, relevant=True)

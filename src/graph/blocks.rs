@@ -1,0 +1,322 @@
+//! Inverted residual blocks (Sandler et al. 2018) of a graph, by the kernel that never has their widest features whole.
+//!
+//! A block is a chain of operations that nobody else looks at: a 1×1 convolution and its clamp, unless what comes is wide already; a
+//! convolution of each channel and its clamp; a 1×1 convolution; and the addition of what came, if there is one.
+
+use std::collections::HashMap;
+
+use cbam_core::graph::{Argument, Graph, Node, Scalar, Value};
+use cbam_core::kernels::{Axis, Clamp, Depthwise, InvertedResidual, Map, Padding, Pointwise};
+use ndarray::Ix4;
+use tch::{Kind, Tensor};
+
+use super::fold::{Fold, Weights};
+use super::given::{Given, Held};
+use crate::host::{to_host, to_tensor};
+use crate::{Error, Result};
+
+/// A block, by the node that it ends in.
+#[derive(Debug)]
+pub(super) struct Block {
+    kernel: InvertedResidual,
+    residual: bool,
+    /// What comes.
+    pub(super) input: Value,
+    /// What it makes.
+    pub(super) output: Value,
+    /// The nodes that it does the work of, its last among them.
+    pub(super) nodes: Vec<usize>,
+    /// What these make for one another.
+    pub(super) inner: Vec<Value>,
+}
+
+impl Block {
+    /// Runs it on maps `[N, C, H, W]`.
+    pub(super) fn run(&self, xs: &Tensor) -> Result<Held> {
+        let pixels = to_host::<Ix4>(&xs.f_permute([0, 2, 3, 1])?)?;
+        let (n, h, w, c) = pixels.dim();
+        if c != self.kernel.inputs() {
+            return Err(Error::argument("maps", format!("{c} channels where {} are taken", self.kernel.inputs())));
+        }
+        let map = Map::new([n, h, w, c], pixels.into_raw_vec_and_offset().0)?;
+        Ok(Held::Tensor(to_tensor(self.kernel.forward(&map, self.residual).into_array().view())?))
+    }
+}
+
+/// The blocks of a graph whose numbers lie on a CPU, in f32, by the nodes that they end in.
+pub(super) fn blocks(
+    graph: &Graph,
+    weights: &[Option<Held>],
+    folds: &HashMap<usize, Fold>,
+    (users, makers, roots): (&[Vec<usize>], &[Option<usize>], &[Value]),
+) -> Result<HashMap<usize, Block>> {
+    let search = Search { graph, known: Weights(weights), folds, users, makers, roots };
+    let mut found: HashMap<usize, Block> = HashMap::new();
+    for place in 0..graph.nodes.len() {
+        if let Some(block) = search.around(place)? {
+            found.insert(*block.nodes.last().unwrap_or(&place), block);
+        }
+    }
+    Ok(found)
+}
+
+struct Search<'g> {
+    graph: &'g Graph,
+    known: Weights<'g>,
+    folds: &'g HashMap<usize, Fold>,
+    users: &'g [Vec<usize>],
+    makers: &'g [Option<usize>],
+    roots: &'g [Value],
+}
+
+/// A convolution with its numbers, those of the BatchNorm behind it included.
+struct Layer {
+    /// `[outputs, inputs / groups, kernel, kernel]`
+    shape: [usize; 4],
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    stride: i64,
+    padding: i64,
+    groups: i64,
+    input: Value,
+    output: Value,
+    /// What it gives out without its BatchNorm.
+    alone: Option<Value>,
+    nodes: Vec<usize>,
+}
+
+impl Layer {
+    /// As a matrix over channels, if it is one.
+    fn pointwise(&self, clamp: Clamp) -> Option<Pointwise> {
+        let plain = self.shape[2..] == [1, 1] && (self.stride, self.padding, self.groups) == (1, 0, 1);
+        plain.then(|| Pointwise::new(&self.weight, &self.bias, clamp))
+    }
+}
+
+impl Search<'_> {
+    /// The block around a convolution of each channel.
+    fn around(&self, place: usize) -> Result<Option<Block>> {
+        let Some(own) = self.layer(place)? else { return Ok(None) };
+        let [channels, of_group, kernel, width] = own.shape;
+        let each = of_group == 1 && own.groups == channels as i64 && kernel == width && matches!(kernel, 3 | 5);
+        if !each || ![1, 2].contains(&own.stride) {
+            return Ok(None);
+        }
+        let (mut nodes, mut inner) = (own.nodes, Vec::from_iter(own.alone));
+        let mut wide = own.input;
+        let padding = match (own.padding, self.made_alone(wide)) {
+            (0, Some((pad, from))) if self.is_same_padding(pad, from, kernel, own.stride) => {
+                nodes.push(pad);
+                inner.push(wide);
+                wide = from;
+                Padding::Same
+            }
+            (0, _) => return Ok(None),
+            (zeros, _) if zeros == kernel as i64 / 2 => Padding::Each(kernel / 2),
+            _ => return Ok(None),
+        };
+        // What widens it before.
+        let (mut input, mut expand) = (wide, None);
+        if let Some((layer, clamp, between)) = self.clamped_before(wide)?
+            && let Some(matrix) = layer.pointwise(clamp)
+        {
+            inner.extend(between.1.into_iter().chain(layer.alone));
+            nodes.extend(between.0);
+            nodes.extend(layer.nodes);
+            (input, expand) = (layer.input, Some(matrix));
+        }
+        // What clamps and narrows it behind.
+        let (mut at, mut clamp) = (own.output, Clamp::NONE);
+        inner.push(at);
+        if let Some(user) = self.used_alone(at)
+            && let Some(of) = clamp_of(&self.graph.nodes[user])
+            && let Some(to) = self.graph.nodes[user].makes().next()
+        {
+            nodes.push(user);
+            inner.push(to);
+            (at, clamp) = (to, of);
+        }
+        let Some(narrow) = self.used_alone(at).map(|user| self.layer(user)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let Some(project) = narrow.pointwise(Clamp::NONE) else { return Ok(None) };
+        if project.inputs() != channels {
+            return Ok(None);
+        }
+        nodes.extend(narrow.nodes);
+        inner.extend(narrow.alone);
+        let (mut output, mut residual) = (narrow.output, false);
+        if let Some(user) = self.used_alone(output)
+            && let node = &self.graph.nodes[user]
+            && &*node.operator == "aten.add.Tensor"
+            && node.input("alpha").is_none_or(|alpha| *alpha == Argument::One(Scalar::Int(1)))
+            && node.takes().filter(|of| *of != output).eq([input])
+            && own.stride == 1
+            && expand.as_ref().map_or(channels, Pointwise::inputs) == project.outputs()
+            && let Some(sum) = node.makes().next()
+        {
+            nodes.push(user);
+            inner.push(output);
+            (output, residual) = (sum, true);
+        }
+        nodes.sort_unstable();
+        // It looks at what comes when its last operation runs, and not when its first does.
+        let (Some(first), Some(last)) = (nodes.first(), nodes.last()) else { return Ok(None) };
+        let root = |value: Value| self.roots[value.index()];
+        let written = |node: &Node| node.writes() && node.takes().next().is_some_and(|to| root(to) == root(input));
+        if (*first..*last).any(|place| !nodes.contains(&place) && written(&self.graph.nodes[place])) {
+            return Ok(None);
+        }
+        let axis = Axis { kernel, stride: own.stride as usize, padding };
+        let taps = kernel * kernel;
+        let depthwise = Depthwise::of(&own.bias, |channel, tap| own.weight[channel * taps + tap], axis, clamp);
+        let kernel = InvertedResidual { expand, depthwise, project };
+        Ok(Some(Block { kernel, residual, input, output, nodes, inner }))
+    }
+
+    /// A convolution in two dimensions whose numbers are known, in f32.
+    fn layer(&self, place: usize) -> Result<Option<Layer>> {
+        let node = &self.graph.nodes[place];
+        if &*node.operator != "aten.conv2d.default" {
+            return Ok(None);
+        }
+        let fold = self.folds.get(&place);
+        let given = Given { node, values: &self.known, instead: fold.map_or(&[], |fold| &fold.numbers) };
+        let known = |name: &str| node.value(name).is_none_or(|value| self.known.0[value.index()].is_some());
+        let square = |list: Vec<i64>| match list[..] {
+            [one] => Some(one),
+            [a, b] => (a == b).then_some(a),
+            _ => None,
+        };
+        let list = |name: &str, usual: i64| {
+            Ok::<_, Error>(if given.has(name) { square(given.ints(name)?) } else { Some(usual) })
+        };
+        let (stride, padding, dilation) = (list("stride", 1)?, list("padding", 0)?, list("dilation", 1)?);
+        let (Some(stride), Some(padding), Some(1), true) =
+            (stride, padding, dilation, known("weight") && known("bias"))
+        else {
+            return Ok(None);
+        };
+        let weight = given.tensor("weight")?;
+        let &[outputs, of_group, height, width] = &weight.size()[..] else { return Ok(None) };
+        let (Some(input), Some(made)) = (node.value("input"), node.makes().next()) else { return Ok(None) };
+        if weight.kind() != Kind::Float || weight.device() != tch::Device::Cpu {
+            return Ok(None);
+        }
+        let numbers = |tensor: &Tensor| Ok::<_, Error>(Vec::<f32>::try_from(tensor.f_contiguous()?.f_flatten(0, -1)?)?);
+        let bias = match given.maybe_tensor("bias")? {
+            Some(bias) => numbers(bias)?,
+            None => vec![0.0; outputs as usize],
+        };
+        let (output, nodes) = fold.map_or((made, vec![place]), |fold| (fold.both, vec![place, fold.norm]));
+        let shape = [outputs, of_group, height, width].map(|side| side as usize);
+        let (groups, alone) = (given.int_or("groups", 1)?, fold.map(|fold| fold.alone));
+        Ok(Some(Layer { shape, weight: numbers(weight)?, bias, stride, padding, groups, input, output, alone, nodes }))
+    }
+
+    /// A convolution and the clamp behind it, which nobody else looks at; the clamp's node and what it takes.
+    #[allow(clippy::type_complexity)]
+    fn clamped_before(&self, value: Value) -> Result<Option<(Layer, Clamp, (Option<usize>, Vec<Value>))>> {
+        let Some((maker, from)) = self.made_alone(value) else { return Ok(None) };
+        let (clamp, node, of, inner) = match clamp_of(&self.graph.nodes[maker]) {
+            Some(clamp) => (clamp, Some(maker), from, vec![value, from]),
+            None => (Clamp::NONE, None, value, vec![value]),
+        };
+        let Some((maker, _)) = self.made_alone(of) else { return Ok(None) };
+        let convolution = self.graph.nodes[maker].value("input").and_then(|of| self.makers[of.index()]);
+        let folded = convolution.filter(|place| self.folds.get(place).is_some_and(|fold| fold.norm == maker));
+        let layer = self.layer(folded.unwrap_or(maker))?;
+        Ok(layer.filter(|layer| layer.output == of).map(|layer| (layer, clamp, (node, inner))))
+    }
+
+    /// The node that makes a value which one other alone looks at, and what that node takes first.
+    fn made_alone(&self, value: Value) -> Option<(usize, Value)> {
+        self.used_alone(value)?;
+        let maker = self.makers[value.index()]?;
+        Some((maker, self.graph.nodes[maker].takes().next()?))
+    }
+
+    /// The only node that looks at a value, which is none that the network gives out.
+    fn used_alone(&self, value: Value) -> Option<usize> {
+        let [user] = self.users[value.index()][..] else { return None };
+        (!self.graph.outputs.iter().any(|output| output.value == Some(value))).then_some(user)
+    }
+
+    /// Whether a node pads maps of a fixed, even size as TensorFlow does before a stride of 2.
+    fn is_same_padding(&self, pad: usize, from: Value, kernel: usize, stride: i64) -> bool {
+        let node = &self.graph.nodes[pad];
+        let zeros = [kernel as i64 / 2 - 1, kernel as i64 / 2];
+        let even = |value: Value| {
+            let sides = self.graph.about(value).sides.as_ref()?.get(2..4)?;
+            Some(sides.iter().all(|side| side.free.is_none() && side.example % 2 == 0))
+        };
+        let amounts = node.input("pad").map(|pad| match pad {
+            Argument::Several(several) => several.clone(),
+            _ => Vec::new(),
+        });
+        let expected: Vec<_> = [zeros, zeros].concat().into_iter().map(Scalar::Int).collect();
+        let of_zeros = |argument: &Argument| match argument {
+            Argument::One(Scalar::Int(int)) => *int == 0,
+            Argument::One(Scalar::Float(float)) => *float == 0.0,
+            Argument::None => true,
+            Argument::Text(mode) => mode == "constant",
+            _ => false,
+        };
+        let plain = ["mode", "value"].iter().all(|name| node.input(name).is_none_or(of_zeros));
+        let is_pad = matches!(&*node.operator, "aten.pad.default" | "aten.constant_pad_nd.default");
+        is_pad && plain && stride == 2 && amounts == Some(expected) && even(from) == Some(true)
+    }
+}
+
+/// What a node clamps to, if it does nothing else.
+fn clamp_of(node: &Node) -> Option<Clamp> {
+    let number = |name: &str, usual: f32| match node.input(name) {
+        None | Some(Argument::None) => Some(usual),
+        Some(Argument::One(Scalar::Int(int))) => Some(*int as f32),
+        Some(Argument::One(Scalar::Float(float))) => Some(*float as f32),
+        Some(_) => None,
+    };
+    let name = node.kind().strip_prefix("aten.")?;
+    Some(match name.strip_suffix('_').unwrap_or(name) {
+        "relu" => Clamp::RELU,
+        "relu6" => Clamp::RELU6,
+        "hardtanh" => Clamp { low: number("min_val", -1.0)?, high: number("max_val", 1.0)? },
+        "clamp" => Clamp { low: number("min", f32::NEG_INFINITY)?, high: number("max", f32::INFINITY)? },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::super::GraphNetwork;
+    use super::*;
+    use crate::photo::Preprocess;
+
+    #[test]
+    fn blocks_are_found_and_give_what_their_operations_give() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/graph/inverted.pt2");
+        let network = GraphNetwork::open(file, Device::Cpu, Preprocess::imagenet()).unwrap();
+        let about = |block: &Block| (block.kernel.expand.is_some(), block.residual);
+        let mut found: Vec<_> = network.fast.blocks.iter().map(|(end, block)| (*end, about(block))).collect();
+        found.sort_unstable();
+        let found: Vec<_> = found.into_iter().map(|(_, about)| about).collect();
+        assert_eq!(found, [(false, false), (true, true), (true, false), (true, true)]);
+        let picture = Tensor::rand([1, 3, 32, 48], (Kind::Float, Device::Cpu));
+        let wanted = network.wanted();
+        let of = |plan: &super::super::run::Plan| {
+            let mut pass = network.pass(&picture).unwrap();
+            tch::no_grad(|| pass.run(plan, &mut |_, _| Ok(()))).unwrap();
+            pass.tensor(wanted[0]).unwrap().shallow_clone()
+        };
+        let [slow, fast] = [network.plan(&wanted, &[]), network.fast_plan(&wanted)].map(|plan| of(&plan));
+        let off = (slow.subtract(&fast).abs().max() / slow.abs().max()).double_value(&[]);
+        assert!(off < 1e-5, "off by {off}");
+        // What lies inside of a block is had where it is asked for.
+        let inner = network.fast.blocks.values().next().unwrap().inner[0];
+        let mut pass = network.pass(&picture).unwrap();
+        tch::no_grad(|| pass.run(&network.fast_plan(&[inner]), &mut |_, _| Ok(()))).unwrap();
+        assert!(pass.tensor(inner).is_some());
+    }
+}

@@ -22,8 +22,7 @@ from pathlib import Path
 
 ROOT = Path(os.environ["CBAM_ROOT"])
 sys.path[:0] = [str(ROOT / "benches" / "peers"), str(ROOT / "scripts")]
-from any_network import verdict  # noqa: E402, the bundle's own
-from measure import Unavailable, Worker, interleave, several  # noqa: E402
+from measure import Unavailable, Worker, interleave, several  # noqa: E402, the bundle's own
 
 PARTS = ["tests", "maps", "graphs", "speed"]
 EXACT = {"NVIDIA_TF32_OVERRIDE": "0"}
@@ -139,6 +138,7 @@ def compare_maps(check, seconds):
 
 def graphs(check, seconds):
     """As many networks of any_network.py's list as there is time for, a core each; then how fast some of them are."""
+    from any_network import verdict  # which wants NumPy
     results = check.scratch / "any-network.jsonl"
     words = ["--answers", ROOT / "bin" / "graph_answers", "--device", check.device, "--results", results, "--jobs", str(os.cpu_count())]
     _, log = ended([sys.executable, ROOT / "scripts" / "any_network.py", *words], 0.75 * seconds)

@@ -3,7 +3,7 @@
 //! A block is a chain of operations that nobody else looks at: a 1×1 convolution and its clamp, unless what comes is wide already; a
 //! convolution of each channel and its clamp; a 1×1 convolution; and the addition of what came, if there is one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cbam_core::graph::{Argument, Graph, Node, Scalar, Value};
 use cbam_core::kernels::{Axis, Clamp, Depthwise, InvertedResidual, Map, Padding, Pointwise};
@@ -50,10 +50,11 @@ pub(super) fn blocks(
     folds: &HashMap<usize, Fold>,
     (users, makers, roots): (&[Vec<usize>], &[Option<usize>], &[Value]),
 ) -> Result<HashMap<usize, Block>> {
-    let search = Search { graph, known: Weights(weights), folds, users, makers, roots };
-    let mut found: HashMap<usize, Block> = HashMap::new();
+    let mut search = Search { graph, known: Weights(weights), folds, users, makers, roots, taken: HashSet::new() };
+    let mut found = HashMap::new();
     for place in 0..graph.nodes.len() {
         if let Some(block) = search.around(place)? {
+            search.taken.extend(&block.nodes);
             found.insert(*block.nodes.last().unwrap_or(&place), block);
         }
     }
@@ -67,6 +68,8 @@ struct Search<'g> {
     users: &'g [Vec<usize>],
     makers: &'g [Option<usize>],
     roots: &'g [Value],
+    /// The nodes of the blocks that were found: the matrix between two convolutions of each channel is the first one's.
+    taken: HashSet<usize>,
 }
 
 /// A convolution with its numbers, those of the BatchNorm behind it included.
@@ -118,6 +121,7 @@ impl Search<'_> {
         // What widens it before.
         let (mut input, mut expand) = (wide, None);
         if let Some((layer, clamp, between)) = self.clamped_before(wide)?
+            && !layer.nodes.iter().any(|node| self.taken.contains(node))
             && let Some(matrix) = layer.pointwise(clamp)
         {
             inner.extend(between.1.into_iter().chain(layer.alone));
@@ -164,7 +168,8 @@ impl Search<'_> {
         let (Some(first), Some(last)) = (nodes.first(), nodes.last()) else { return Ok(None) };
         let root = |value: Value| self.roots[value.index()];
         let written = |node: &Node| node.writes() && node.takes().next().is_some_and(|to| root(to) == root(input));
-        if (*first..*last).any(|place| !nodes.contains(&place) && written(&self.graph.nodes[place])) {
+        let between = |place: usize| !nodes.contains(&place) && written(&self.graph.nodes[place]);
+        if nodes.iter().any(|node| self.taken.contains(node)) || (*first..*last).any(between) {
             return Ok(None);
         }
         let axis = Axis { kernel, stride: own.stride as usize, padding };
@@ -302,7 +307,8 @@ mod tests {
         let mut found: Vec<_> = network.fast.blocks.iter().map(|(end, block)| (*end, about(block))).collect();
         found.sort_unstable();
         let found: Vec<_> = found.into_iter().map(|(_, about)| about).collect();
-        assert_eq!(found, [(false, false), (true, true), (true, false), (true, true)]);
+        // The matrix between two convolutions of each channel, one after the other, is the first one's.
+        assert_eq!(found, [(false, false), (true, true), (true, false), (true, true), (false, false), (false, false)]);
         let picture = Tensor::rand([1, 3, 32, 48], (Kind::Float, Device::Cpu));
         let wanted = network.wanted();
         let of = |plan: &super::super::run::Plan| {

@@ -83,7 +83,7 @@ class ChannelsLast(nn.Module):
 
 
 class Inverted(nn.Module):
-    """Inverted residual blocks: without and with a first matrix, added to what came or not, 3x3 and 5x5, padded as TensorFlow does."""
+    """Inverted residual blocks and separable convolutions: without and with a first matrix, added to what came or not, 3x3 and 5x5, padded as TensorFlow does."""
 
     def __init__(self):
         super().__init__()
@@ -97,14 +97,15 @@ class Inverted(nn.Module):
         self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6())
         self.blocks = nn.ModuleList([block(8, 8, 6, 3, 1, first=False), block(6, 20, 6, 5, 1),
                                      block(6, 20, 10, 3, 2, pad=nn.ZeroPad2d((0, 1, 0, 1))), block(10, 40, 10, 3, 1)])
-        self.fc = nn.Linear(10, 4)
+        self.separable = nn.Sequential(block(10, 10, 12, 3, 1, first=False), nn.ReLU(), block(12, 12, 12, 3, 1, first=False))
+        self.fc = nn.Linear(12, 4)
 
     def forward(self, x):
         x = self.blocks[0](self.stem(x))
         x = x + self.blocks[1](x)
         x = self.blocks[2](x)
         x = self.blocks[3](x) + x
-        return self.fc(x.mean((2, 3)))
+        return self.fc(self.separable(x).mean((2, 3)))
 
 
 class Parts(nn.Module):
@@ -309,7 +310,7 @@ def main():
           shape=(2, 1, 64, 96))
     write("channels-last", ChannelsLast, at="relu")
     write("parts", Parts, shape=(2, 3, 16, 24), shapes=None)
-    write("inverted", Inverted, shape=(2, 3, 32, 48), shapes={0: FREE[0]}, at="add_1")
+    write("inverted", Inverted, shape=(1, 3, 32, 48), shapes=None, at="batch_norm_15")
     write("half", Small, dtype=torch.bfloat16)
     write("fixed", Small, shape=(3, 3, 64, 64), shapes=None)
     write("tokens", Tokens, at="layer_norm", form={"kind": "tokens", "before": 0, "grid": [4, 6]}, relevant=True)

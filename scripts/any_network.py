@@ -458,12 +458,14 @@ def run(script, doc, kinds, one):
     args.results.parent.mkdir(parents=True, exist_ok=True)
     done = {}
     if args.results.exists():
-        done = {row["name"]: row for row in map(json.loads, args.results.read_text().splitlines())}
+        rows = map(json.loads, args.results.read_text().splitlines())
+        done = {row["name"]: row for row in rows if row.get("device", "cpu") == args.device}
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for row in pool.map(lambda name: alone(script, name, args), [name for name in names if name not in done]):
-            done[row["name"]] = row
+        running = [pool.submit(alone, script, name, args) for name in names if name not in done]
+        for row in map(concurrent.futures.Future.result, concurrent.futures.as_completed(running)):
+            done[row["name"]] = row | {"device": args.device}
             with args.results.open("a") as out:
-                out.write(json.dumps(row) + "\n")
+                out.write(json.dumps(done[row["name"]]) + "\n")
             print(f"{row['name']}: {verdict(row)}", file=sys.stderr, flush=True)
     rows = [done[name] for name in names]
     print(table(rows))

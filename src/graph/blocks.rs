@@ -10,7 +10,7 @@ use cbam_core::kernels::{Axis, Clamp, Depthwise, InvertedResidual, Map, Padding,
 use ndarray::Ix4;
 use tch::{Kind, Tensor};
 
-use super::fold::{Fold, Weights};
+use super::fold::{Fold, Weights, are_outputs, room};
 use super::given::{Given, Held};
 use crate::host::{to_host, to_tensor};
 use crate::{Error, Result};
@@ -19,6 +19,8 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Block {
     kernel: InvertedResidual,
+    /// That of the convolution of each channel.
+    axis: Axis,
     residual: bool,
     /// What comes.
     pub(super) input: Value,
@@ -31,12 +33,19 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// Runs it on maps `[N, C, H, W]`.
+    /// Runs it on maps `[N, C, H, W]`, or `[C, H, W]`.
     pub(super) fn run(&self, xs: &Tensor) -> Result<Held> {
+        if xs.dim() == 3 {
+            let Held::Tensor(made) = self.run(&xs.f_unsqueeze(0)?)? else { return Err(Error::internal("no tensor")) };
+            return Ok(Held::Tensor(made.f_squeeze_dim(0)?));
+        }
         let pixels = to_host::<Ix4>(&xs.f_permute([0, 2, 3, 1])?)?;
         let (n, h, w, c) = pixels.dim();
-        if c != self.kernel.inputs() {
-            return Err(Error::argument("maps", format!("{c} channels where {} are taken", self.kernel.inputs())));
+        let odd = self.axis.padding == Padding::Same && (h % 2 == 1 || w % 2 == 1);
+        if c != self.kernel.inputs() || odd || !self.axis.fits(h) || !self.axis.fits(w) {
+            let message =
+                format!("maps of {c} channels, {h}×{w}, which are not those that its graph was exported with");
+            return Err(Error::argument("maps", message));
         }
         let map = Map::new([n, h, w, c], pixels.into_raw_vec_and_offset().0)?;
         Ok(Held::Tensor(to_tensor(self.kernel.forward(&map, self.residual).into_array().view())?))
@@ -48,12 +57,17 @@ pub(super) fn blocks(
     graph: &Graph,
     weights: &[Option<Held>],
     folds: &HashMap<usize, Fold>,
-    (users, makers, roots): (&[Vec<usize>], &[Option<usize>], &[Value]),
+    (users, makers): (&[Vec<usize>], &[Option<usize>]),
 ) -> Result<HashMap<usize, Block>> {
-    let mut search = Search { graph, known: Weights(weights), folds, users, makers, roots, taken: HashSet::new() };
-    let mut found = HashMap::new();
+    let (known, outputs) = (Weights(weights), are_outputs(graph));
+    let mut search = Search { graph, known, folds, users, makers, outputs, taken: HashSet::new() };
+    let (mut found, mut room) = (HashMap::new(), room(weights));
     for place in 0..graph.nodes.len() {
-        if let Some(block) = search.around(place)? {
+        if let Some((block, numbers)) = search.around(place)? {
+            room -= numbers as i64;
+            if room < 0 {
+                break;
+            }
             search.taken.extend(&block.nodes);
             found.insert(*block.nodes.last().unwrap_or(&place), block);
         }
@@ -67,17 +81,17 @@ struct Search<'g> {
     folds: &'g HashMap<usize, Fold>,
     users: &'g [Vec<usize>],
     makers: &'g [Option<usize>],
-    roots: &'g [Value],
+    /// For each value whether the network gives it out.
+    outputs: Vec<bool>,
     /// The nodes of the blocks that were found: the matrix between two convolutions of each channel is the first one's.
     taken: HashSet<usize>,
 }
 
-/// A convolution with its numbers, those of the BatchNorm behind it included.
+/// A convolution, that of the BatchNorm behind it included.
 struct Layer {
+    place: usize,
     /// `[outputs, inputs / groups, kernel, kernel]`
     shape: [usize; 4],
-    weight: Vec<f32>,
-    bias: Vec<f32>,
     stride: i64,
     padding: i64,
     groups: i64,
@@ -88,24 +102,24 @@ struct Layer {
     nodes: Vec<usize>,
 }
 
-impl Layer {
-    /// As a matrix over channels, if it is one.
-    fn pointwise(&self, clamp: Clamp) -> Option<Pointwise> {
-        let plain = self.shape[2..] == [1, 1] && (self.stride, self.padding, self.groups) == (1, 0, 1);
-        plain.then(|| Pointwise::new(&self.weight, &self.bias, clamp))
-    }
+/// What stands before a convolution of each channel, which nobody else looks at.
+struct Before {
+    layer: Layer,
+    clamp: Clamp,
+    nodes: Vec<usize>,
+    inner: Vec<Value>,
 }
 
 impl Search<'_> {
-    /// The block around a convolution of each channel.
-    fn around(&self, place: usize) -> Result<Option<Block>> {
-        let Some(own) = self.layer(place)? else { return Ok(None) };
+    /// The block around a convolution of each channel, and how many numbers it has.
+    fn around(&self, place: usize) -> Result<Option<(Block, usize)>> {
+        let Some(own) = self.layer(place) else { return Ok(None) };
         let [channels, of_group, kernel, width] = own.shape;
         let each = of_group == 1 && own.groups == channels as i64 && kernel == width && matches!(kernel, 3 | 5);
         if !each || ![1, 2].contains(&own.stride) {
             return Ok(None);
         }
-        let (mut nodes, mut inner) = (own.nodes, Vec::from_iter(own.alone));
+        let (mut nodes, mut inner) = (own.nodes.clone(), Vec::from_iter(own.alone));
         let mut wide = own.input;
         let padding = match (own.padding, self.made_alone(wide)) {
             (0, Some((pad, from))) if self.is_same_padding(pad, from, kernel, own.stride) => {
@@ -120,14 +134,14 @@ impl Search<'_> {
         };
         // What widens it before.
         let (mut input, mut expand) = (wide, None);
-        if let Some((layer, clamp, between)) = self.clamped_before(wide)?
-            && !layer.nodes.iter().any(|node| self.taken.contains(node))
-            && let Some(matrix) = layer.pointwise(clamp)
+        if let Some(before) = self.clamped_before(wide)
+            && before.layer.shape[0] == channels
+            && !before.nodes.iter().any(|node| self.taken.contains(node))
+            && let Some(matrix) = self.pointwise(&before.layer, before.clamp)?
         {
-            inner.extend(between.1.into_iter().chain(layer.alone));
-            nodes.extend(between.0);
-            nodes.extend(layer.nodes);
-            (input, expand) = (layer.input, Some(matrix));
+            inner.extend(before.inner);
+            nodes.extend(before.nodes);
+            (input, expand) = (before.layer.input, Some(matrix));
         }
         // What clamps and narrows it behind.
         let (mut at, mut clamp) = (own.output, Clamp::NONE);
@@ -140,10 +154,10 @@ impl Search<'_> {
             inner.push(to);
             (at, clamp) = (to, of);
         }
-        let Some(narrow) = self.used_alone(at).map(|user| self.layer(user)).transpose()?.flatten() else {
+        let Some(narrow) = self.used_alone(at).and_then(|user| self.layer(user)) else {
             return Ok(None);
         };
-        let Some(project) = narrow.pointwise(Clamp::NONE) else { return Ok(None) };
+        let Some(project) = self.pointwise(&narrow, Clamp::NONE)? else { return Ok(None) };
         if project.inputs() != channels {
             return Ok(None);
         }
@@ -164,74 +178,92 @@ impl Search<'_> {
             (output, residual) = (sum, true);
         }
         nodes.sort_unstable();
-        // It looks at what comes when its last operation runs, and not when its first does.
-        let (Some(first), Some(last)) = (nodes.first(), nodes.last()) else { return Ok(None) };
-        let root = |value: Value| self.roots[value.index()];
-        let written = |node: &Node| node.writes() && node.takes().next().is_some_and(|to| root(to) == root(input));
-        let between = |place: usize| !nodes.contains(&place) && written(&self.graph.nodes[place]);
-        if nodes.iter().any(|node| self.taken.contains(node)) || (*first..*last).any(between) {
+        if nodes.iter().any(|node| self.taken.contains(node)) {
             return Ok(None);
         }
         let axis = Axis { kernel, stride: own.stride as usize, padding };
         let taps = kernel * kernel;
-        let depthwise = Depthwise::of(&own.bias, |channel, tap| own.weight[channel * taps + tap], axis, clamp);
+        let (weight, bias) = self.numbers(&own)?;
+        let depthwise = Depthwise::of(&bias, |channel, tap| weight[channel * taps + tap], axis, clamp);
+        let matrix = |of: &Pointwise| of.inputs() * of.outputs();
+        let numbers = expand.as_ref().map_or(0, matrix) + matrix(&project) + weight.len();
         let kernel = InvertedResidual { expand, depthwise, project };
-        Ok(Some(Block { kernel, residual, input, output, nodes, inner }))
+        Ok(Some((Block { kernel, axis, residual, input, output, nodes, inner }, numbers)))
+    }
+
+    /// What a convolution takes, with the numbers of the BatchNorm behind it in its own.
+    fn given(&self, place: usize) -> Given<'_> {
+        let instead: &[_] = self.folds.get(&place).map_or(&[], |fold| &fold.numbers);
+        Given { node: &self.graph.nodes[place], values: &self.known, instead }
+    }
+
+    /// Its weight, and its biases.
+    fn numbers(&self, layer: &Layer) -> Result<(Vec<f32>, Vec<f32>)> {
+        let given = self.given(layer.place);
+        let numbers = |tensor: &Tensor| Ok::<_, Error>(Vec::try_from(tensor.f_contiguous()?.f_flatten(0, -1)?)?);
+        let bias = given.maybe_tensor("bias")?.map(numbers).transpose()?;
+        Ok((numbers(given.tensor("weight")?)?, bias.unwrap_or_else(|| vec![0.0; layer.shape[0]])))
+    }
+
+    /// It as a matrix over channels, if it is one.
+    fn pointwise(&self, layer: &Layer, clamp: Clamp) -> Result<Option<Pointwise>> {
+        if layer.shape[2..] != [1, 1] || (layer.stride, layer.padding, layer.groups) != (1, 0, 1) {
+            return Ok(None);
+        }
+        let (weight, bias) = self.numbers(layer)?;
+        Ok(Some(Pointwise::new(&weight, &bias, clamp)))
     }
 
     /// A convolution in two dimensions whose numbers are known, in f32.
-    fn layer(&self, place: usize) -> Result<Option<Layer>> {
+    fn layer(&self, place: usize) -> Option<Layer> {
         let node = &self.graph.nodes[place];
-        if &*node.operator != "aten.conv2d.default" {
-            return Ok(None);
-        }
-        let fold = self.folds.get(&place);
-        let given = Given { node, values: &self.known, instead: fold.map_or(&[], |fold| &fold.numbers) };
         let known = |name: &str| node.value(name).is_none_or(|value| self.known.0[value.index()].is_some());
-        let square = |list: Vec<i64>| match list[..] {
-            [one] => Some(one),
-            [a, b] => (a == b).then_some(a),
-            _ => None,
-        };
-        let list = |name: &str, usual: i64| {
-            Ok::<_, Error>(if given.has(name) { square(given.ints(name)?) } else { Some(usual) })
-        };
-        let (stride, padding, dilation) = (list("stride", 1)?, list("padding", 0)?, list("dilation", 1)?);
-        let (Some(stride), Some(padding), Some(1), true) =
-            (stride, padding, dilation, known("weight") && known("bias"))
-        else {
-            return Ok(None);
-        };
-        let weight = given.tensor("weight")?;
-        let &[outputs, of_group, height, width] = &weight.size()[..] else { return Ok(None) };
-        let (Some(input), Some(made)) = (node.value("input"), node.makes().next()) else { return Ok(None) };
-        if weight.kind() != Kind::Float || weight.device() != tch::Device::Cpu {
-            return Ok(None);
+        if &*node.operator != "aten.conv2d.default" || !known("weight") || !known("bias") {
+            return None;
         }
-        let numbers = |tensor: &Tensor| Ok::<_, Error>(Vec::<f32>::try_from(tensor.f_contiguous()?.f_flatten(0, -1)?)?);
-        let bias = match given.maybe_tensor("bias")? {
-            Some(bias) => numbers(bias)?,
-            None => vec![0.0; outputs as usize],
+        let (fold, given) = (self.folds.get(&place), self.given(place));
+        let square = |name: &str, usual: i64| match given.has(name).then(|| given.ints(name).ok()) {
+            None => Some(usual),
+            Some(sides) => match sides?[..] {
+                [one] => Some(one),
+                [a, b] => (a == b).then_some(a),
+                _ => None,
+            },
         };
-        let (output, nodes) = fold.map_or((made, vec![place]), |fold| (fold.both, vec![place, fold.norm]));
+        let (stride, padding, 1) = (square("stride", 1)?, square("padding", 0)?, square("dilation", 1)?) else {
+            return None;
+        };
+        let (weight, bias) = (given.tensor("weight").ok()?, given.maybe_tensor("bias").ok()?);
+        let &[outputs, of_group, height, width] = &weight.size()[..] else { return None };
+        let on_cpu = |of: &Tensor| of.kind() == Kind::Float && of.device() == tch::Device::Cpu;
+        let fits = weight.numel() > 0 && bias.is_none_or(|bias| bias.size() == [outputs]);
+        if !fits || !on_cpu(weight) || !bias.is_none_or(on_cpu) {
+            return None;
+        }
+        let (output, nodes) = match fold {
+            Some(fold) => (fold.both, vec![place, fold.norm]),
+            None => (node.makes().next()?, vec![place]),
+        };
         let shape = [outputs, of_group, height, width].map(|side| side as usize);
-        let (groups, alone) = (given.int_or("groups", 1)?, fold.map(|fold| fold.alone));
-        Ok(Some(Layer { shape, weight: numbers(weight)?, bias, stride, padding, groups, input, output, alone, nodes }))
+        let (groups, input, alone) =
+            (given.int_or("groups", 1).ok()?, node.value("input")?, fold.map(|fold| fold.alone));
+        Some(Layer { place, shape, stride, padding, groups, input, output, alone, nodes })
     }
 
-    /// A convolution and the clamp behind it, which nobody else looks at; the clamp's node and what it takes.
-    #[allow(clippy::type_complexity)]
-    fn clamped_before(&self, value: Value) -> Result<Option<(Layer, Clamp, (Option<usize>, Vec<Value>))>> {
-        let Some((maker, from)) = self.made_alone(value) else { return Ok(None) };
-        let (clamp, node, of, inner) = match clamp_of(&self.graph.nodes[maker]) {
-            Some(clamp) => (clamp, Some(maker), from, vec![value, from]),
-            None => (Clamp::NONE, None, value, vec![value]),
+    /// A convolution and the clamp behind it, if there is one.
+    fn clamped_before(&self, value: Value) -> Option<Before> {
+        let (maker, from) = self.made_alone(value)?;
+        let (clamp, of, mut nodes, mut inner) = match clamp_of(&self.graph.nodes[maker]) {
+            Some(clamp) => (clamp, from, vec![maker], vec![value, from]),
+            None => (Clamp::NONE, value, Vec::new(), vec![value]),
         };
-        let Some((maker, _)) = self.made_alone(of) else { return Ok(None) };
+        let (maker, _) = self.made_alone(of)?;
         let convolution = self.graph.nodes[maker].value("input").and_then(|of| self.makers[of.index()]);
         let folded = convolution.filter(|place| self.folds.get(place).is_some_and(|fold| fold.norm == maker));
-        let layer = self.layer(folded.unwrap_or(maker))?;
-        Ok(layer.filter(|layer| layer.output == of).map(|layer| (layer, clamp, (node, inner))))
+        let layer = self.layer(folded.unwrap_or(maker)).filter(|layer| layer.output == of)?;
+        nodes.extend(&layer.nodes);
+        inner.extend(layer.alone);
+        Some(Before { layer, clamp, nodes, inner })
     }
 
     /// The node that makes a value which one other alone looks at, and what that node takes first.
@@ -244,7 +276,7 @@ impl Search<'_> {
     /// The only node that looks at a value, which is none that the network gives out.
     fn used_alone(&self, value: Value) -> Option<usize> {
         let [user] = self.users[value.index()][..] else { return None };
-        (!self.graph.outputs.iter().any(|output| output.value == Some(value))).then_some(user)
+        (!self.outputs[value.index()]).then_some(user)
     }
 
     /// Whether a node pads maps of a fixed, even size as TensorFlow does before a stride of 2.

@@ -18,7 +18,7 @@ pub(super) struct Fast {
     /// Nodes that may write over the first tensor that they take, if it is not looked at afterwards: nobody else takes it, and it has
     /// elements of its own.
     pub(super) over: HashSet<usize>,
-    /// Inverted residual blocks, by the nodes that they end in; none where not all is on a CPU, in f32.
+    /// Inverted residual blocks, by the nodes that they end in.
     pub(super) blocks: HashMap<usize, Block>,
 }
 
@@ -40,8 +40,8 @@ const ANEW: [&str; 13] = [
 ];
 
 impl Fast {
-    /// `on_cpu` says whether all runs on a CPU, in f32.
-    pub(super) fn of(graph: &Graph, weights: &[Option<Held>], roots: &[Value], on_cpu: bool) -> Result<Self> {
+    /// `blocky` says whether there may be blocks: where all runs on a CPU, in f32, and nothing is written over.
+    pub(super) fn of(graph: &Graph, weights: &[Option<Held>], blocky: bool) -> Result<Self> {
         let (users, makers) = (graph.users(), graph.makers());
         let alone = |(place, node): &(usize, &Node)| {
             let of = node.takes().next().filter(|of| users[of.index()] == [*place]);
@@ -50,7 +50,7 @@ impl Fast {
         };
         let over = graph.nodes.iter().enumerate().filter(alone).map(|(place, _)| place).collect();
         let folds = folds(graph, weights, &users, &makers)?;
-        let blocks = if on_cpu { blocks(graph, weights, &folds, (&users, &makers, roots))? } else { HashMap::new() };
+        let blocks = if blocky { blocks(graph, weights, &folds, (&users, &makers))? } else { HashMap::new() };
         Ok(Self { folds, over, blocks })
     }
 }
@@ -88,6 +88,7 @@ fn folds(
     makers: &[Option<usize>],
 ) -> Result<HashMap<usize, Fold>> {
     let (mut folds, known) = (HashMap::new(), Weights(weights));
+    let (outputs, mut room) = (are_outputs(graph), room(weights));
     for (norm, node) in graph.nodes.iter().enumerate() {
         if !matches!(node.kind(), "aten.batch_norm" | "aten._native_batch_norm_legit_no_training") {
             continue;
@@ -97,13 +98,32 @@ fn folds(
             continue;
         };
         let Some(both) = node.makes().next() else { continue };
-        let is_output = graph.outputs.iter().any(|output| output.value == Some(alone));
         let of = |node| Given { node, values: &known, instead: &[] };
-        if let (false, Some(numbers)) = (is_output, numbers(&of(&graph.nodes[convolution]), &of(node))?) {
+        if outputs[alone.index()] {
+            continue;
+        }
+        if let Some(numbers) = numbers(&of(&graph.nodes[convolution]), &of(node))? {
+            room -= numbers[0].1.numel() as i64;
+            if room < 0 {
+                break;
+            }
             folds.insert(convolution, Fold { norm, alone, both, numbers });
         }
     }
     Ok(folds)
+}
+
+/// For each value whether the network gives it out.
+pub(super) fn are_outputs(graph: &Graph) -> Vec<bool> {
+    let mut outputs = vec![false; graph.values.len()];
+    graph.outputs.iter().filter_map(|output| output.value).for_each(|value| outputs[value.index()] = true);
+    outputs
+}
+
+/// How many numbers may be made of the network's own at most: more than it has where none is used more than thrice.
+pub(super) fn room(weights: &[Option<Held>]) -> i64 {
+    let numbers = |held: &Held| if let Held::Tensor(tensor) = held { tensor.numel() as i64 } else { 0 };
+    3 * weights.iter().flatten().map(numbers).sum::<i64>()
 }
 
 /// Whether channels of what it gives out are the first side of its weight.

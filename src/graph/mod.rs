@@ -107,10 +107,10 @@ impl GraphNetwork {
         };
         let kind = kind_of(graph.about(input.value).dtype.unwrap_or(crate::weights::Dtype::F32))?;
         let preprocess = look::taken(&graph, preprocess).map_err(wrong)?;
-        let roots = graph.roots();
+        let (roots, writes) = (graph.roots(), graph.nodes.iter().any(Node::writes));
         let mut network = Self {
             operations,
-            fast: Fast::of(&graph, &weights, &roots, device == Device::Cpu && kind == Kind::Float)?,
+            fast: Fast::of(&graph, &weights, device == Device::Cpu && kind == Kind::Float && !writes)?,
             weights,
             roots,
             device,
@@ -227,7 +227,12 @@ impl GraphNetwork {
         let input = self.graph.inputs[0].value;
         let grey = self.graph.channels() == Some(1) && pictures.size().get(1) == Some(&3);
         let pictures = if grey { &pictures.f_narrow(1, 0, 1)? } else { pictures };
-        let mut pass = Pass::of(self, [(input, pictures.f_to_device(self.device)?.f_to_kind(self.kind)?)]);
+        let mut pictures = pictures.f_to_device(self.device)?.f_to_kind(self.kind)?;
+        if self.operations.iter().any(|(_, writes)| *writes) {
+            // What looks at values in another shape must share their elements, as where PyTorch runs it.
+            pictures = pictures.f_contiguous()?;
+        }
+        let mut pass = Pass::of(self, [(input, pictures)]);
         if let Some(point) = self.graph.score_point {
             pass.put(point.value, Tensor::f_from_slice(&self.point.get())?);
         }
@@ -255,7 +260,14 @@ impl GraphNetwork {
             shapes[weight.value.index()] = Some(weight.tensor.shape().to_vec());
         }
         self.try_out(size, &mut |value, shape| shapes[value.index()] = shape)?;
-        Ok(Find::new(&self.graph, &shapes).all())
+        let find = Find::new(&self.graph, &shapes);
+        if let Some(point) = self.graph.score_point.filter(|point| !find.lies_over(*point)) {
+            let [x, y] = point.pixel;
+            let message = "its output is not known to be maps over the picture, of which one channel is chosen: out[:, 3] of \
+                           [N, C, h, w]";
+            return Err(Error::argument(format!("score at {x},{y}"), message));
+        }
+        Ok(find.all())
     }
 
     /// The same for pictures of this height and width: where tokens lie depends on it.
@@ -303,7 +315,7 @@ impl GraphNetwork {
                 Ok(())
             })
         });
-        ran.map_err(|error| self.wrong(error))
+        ran.map_err(|error| self.wrong(format!("fails on a grey picture of {size}: {error}")))
     }
 
     /// How many numbers it gives out for its classes; 0 if it says nothing of classes.

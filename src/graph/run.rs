@@ -74,8 +74,12 @@ impl Plan {
             nodes.push(place);
         }
         nodes.reverse();
+        let mut is_wanted = vec![false; graph.values.len()];
+        for value in wanted {
+            is_wanted[value.index()] = true;
+        }
         let block = |place: usize| {
-            fast?.blocks.get(&place).filter(|block| !block.inner.iter().any(|value| wanted.contains(value)))
+            fast?.blocks.get(&place).filter(|block| !block.inner.iter().any(|value| is_wanted[value.index()]))
         };
         let in_blocks: HashSet<usize> = nodes
             .iter()
@@ -83,13 +87,10 @@ impl Plan {
             .flat_map(|block| block.nodes.iter().take(block.nodes.len() - 1).copied())
             .collect();
         nodes.retain(|place| !in_blocks.contains(place));
-        let folded = |place: usize| fast?.folds.get(&place).filter(|fold| !wanted.contains(&fold.alone));
+        let folded = |place: usize| fast?.folds.get(&place).filter(|fold| !is_wanted[fold.alone.index()]);
         let gone: HashSet<usize> = nodes.iter().filter_map(|place| Some(folded(*place)?.norm)).collect();
         nodes.retain(|place| !gone.contains(place));
-        let mut seen = vec![false; graph.values.len()];
-        for value in wanted {
-            seen[value.index()] = true;
-        }
+        let mut seen = is_wanted.clone();
         let mut steps: Vec<Step> = Vec::with_capacity(nodes.len());
         for &place in nodes.iter().rev() {
             let (node, block) = (&graph.nodes[place], block(place));

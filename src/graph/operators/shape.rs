@@ -146,6 +146,11 @@ fn at(maps: &Tensor, point: &Tensor) -> Result<Tensor> {
         }
     };
     let [rows, columns] = [maps.size()[1], maps.size()[2]];
-    let index = |place: i64, side: i64| ((point.double_value(&[place]) * side as f64) as i64).clamp(0, side - 1);
-    Ok(maps.f_select(2, index(0, columns))?.f_select(1, index(1, rows))?)
+    if rows.min(columns) < 1 {
+        return Err(Error::argument("score", "a pixel is of maps, and this has no places"));
+    }
+    let index = |place: i64, side: i64| -> Result<i64> {
+        Ok(((point.f_double_value(&[place])? * side as f64) as i64).clamp(0, side - 1))
+    };
+    Ok(maps.f_select(2, index(0, columns)?)?.f_select(1, index(1, rows)?)?)
 }

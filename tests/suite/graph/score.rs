@@ -82,8 +82,14 @@ fn a_pixel_s_number_is_that_of_the_place_over_it() {
     }
     let error = looked(&at("output[0][:, 8]", [100_000, 5]).unwrap()).unwrap_err().to_string();
     assert!(error.contains("point 100000,5: outside the picture"), "{error}");
-    let error = at("output[0]", [1, 1]).unwrap_err().to_string();
-    assert!(error.contains("choose one of its maps"), "{error}");
+    let refused = |score: &str| at(score, [1, 1]).unwrap_err().to_string();
+    assert!(refused("output[0]").contains("choose one of its maps"));
+    assert!(refused("output[0][:, 8, 0:2]").contains("of a whole map"));
+    assert!(refused("output[0][:, 8, 0]").contains("choose one of its maps"));
+    assert!(refused("output[0][:, :, 2]").contains("is not known to be maps over the picture"));
+    // By itself it looks at what the answer is made of, and not at the answer.
+    let place = Features::default_place(&at("output[0][:, 8]", [1, 1]).unwrap()).unwrap();
+    assert!(!place.starts_with("out"), "{place}");
 }
 
 #[test]

@@ -152,6 +152,9 @@ impl Builder<'_> {
             if last.starts_with("_assert") || last.starts_with("sym_constrain_range") {
                 continue;
             }
+            if operator.starts_with("cbam.") {
+                return Err(format!("an operation {operator}, which no file has"));
+            }
             if self.graph.nodes.len() == MAX_NODES {
                 return Err(format!("a graph of more than {MAX_NODES} operations"));
             }

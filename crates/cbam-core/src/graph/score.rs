@@ -56,6 +56,8 @@ pub struct ScorePoint {
     pub pixel: [u32; 2],
     /// What the graph is given for it: `[2]`, as fractions of the width and height of what is seen.
     pub value: Value,
+    /// The output that has a place over it.
+    pub output: Value,
 }
 
 /// What is done with an output.
@@ -160,6 +162,11 @@ impl Graph {
         if score.pixel.is_some() && matches!(steps.last(), Some(Step::Reduce(_))) {
             return Err(wrong("of one pixel nothing is left for .mean(), .sum() and .max()".to_owned()));
         }
+        if score.pixel.is_some() && steps.iter().any(|step| matches!(step, Step::Index { index: Index::Part(..), .. }))
+        {
+            return Err(wrong("the place over a pixel is one of a whole map, and no part of one".to_owned()));
+        }
+        let output = value;
         for step in steps {
             value = match step {
                 Step::Index { index: Index::All, .. } => value,
@@ -184,7 +191,7 @@ impl Graph {
             let about = About { name: String::new(), dtype: Some(Dtype::F32), sides: None };
             let point = self.added(about);
             value = self.appended(AT, value, &[("point", Argument::One(Scalar::Value(point)))]);
-            self.score_point = Some(ScorePoint { pixel, value: point });
+            self.score_point = Some(ScorePoint { pixel, value: point, output });
         }
         self.outputs.push(Output { name: score.to_string(), value: Some(value) });
         self.score = Some(value);

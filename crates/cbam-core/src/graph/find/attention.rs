@@ -74,17 +74,24 @@ impl Find<'_> {
         (found, left_out, crossing)
     }
 
-    /// Whether a node weighs tokens by queries that are not these tokens.
+    /// Whether a node that is no self-attention over tokens attends all the same: weighs several values by queries and keys.
     fn crosses(&self, node: &Node) -> bool {
-        let differ = |shape: Option<&[i64]>| matches!(shape, Some([.., queries, keys]) if queries != keys && *keys > 1);
+        let several = |value: Option<Value>, last: usize| {
+            let side = value.and_then(|value| self.shape(value)?.iter().rev().nth(last).copied());
+            side.is_some_and(|side| side > 1)
+        };
         match node.bare() {
             "scaled_dot_product_attention" | "_scaled_dot_product_flash_attention_for_cpu" => {
-                let tokens = |name| self.shape(node.value(name)?)?.iter().rev().nth(1).copied();
-                tokens("query") != tokens("key")
+                several(node.value("key"), 1)
             }
             "softmax" | "_softmax" => {
                 let of = node.takes().next();
-                differ(of.and_then(|of| self.shape(of))) && of.and_then(|of| self.product(of)).is_some()
+                // A matrix that the network has learned, as of a classifier, is no keys.
+                let keys = of.and_then(|of| {
+                    let product = self.product(of)?;
+                    product.value("batch2").or_else(|| product.takes().nth(1))
+                });
+                several(of, 0) && keys.is_some_and(|keys| self.maker(self.carried_from(keys)).is_some())
             }
             _ => false,
         }
@@ -109,7 +116,8 @@ impl Find<'_> {
                 if ![-1, shape.len() as i64 - 1].contains(&dim) {
                     return None;
                 }
-                let query = self.product(node.takes().next()?)?;
+                let product = self.product(node.takes().next()?)?;
+                let query = product.value("batch1").or_else(|| product.takes().next())?;
                 let batch = self.batch().unwrap_or(1).max(1);
                 let sides = match *shape {
                     [n, heads, t, t2] if t == t2 => [n, heads, t],
@@ -122,13 +130,12 @@ impl Find<'_> {
         }
     }
 
-    /// The queries of `q kᵀ`, scaled, masked and the like.
-    fn product(&self, mut value: Value) -> Option<Value> {
+    /// The node of `q kᵀ`, behind scales, masks and the like.
+    fn product(&self, mut value: Value) -> Option<&Node> {
         for _ in 0..MAX_STEPS {
             let node = self.maker(value)?;
             value = match node.bare() {
-                "matmul" | "bmm" | "einsum" => return node.takes().next(),
-                "baddbmm" => return node.value("batch1"),
+                "matmul" | "bmm" | "einsum" | "baddbmm" => return Some(node),
                 "add" | "masked_fill" | "mul" | "div" | "sub" | "clamp" | "where" => {
                     // Of several, that which is of the tokens: the largest.
                     let size = |of: &Value| self.shape(*of).map_or(0, |shape| shape.iter().product::<i64>());

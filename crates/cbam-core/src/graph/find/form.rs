@@ -54,6 +54,37 @@ const OF_MAPS: [&str; 18] = [
     "instance_norm",
 ];
 
+/// Operations that put positions elsewhere, by rules that are not followed here.
+const MOVES: [&str; 12] = [
+    "roll",
+    "flip",
+    "rot90",
+    "gather",
+    "index",
+    "_unsafe_index",
+    "index_select",
+    "take_along_dim",
+    "sort",
+    "argsort",
+    "msort",
+    "topk",
+];
+
+/// Operations that write a part of the first tensor that they take.
+const INTO: [&str; 11] = [
+    "scatter",
+    "scatter_add",
+    "scatter_reduce",
+    "masked_scatter",
+    "index_put",
+    "index_add",
+    "index_copy",
+    "index_fill",
+    "slice_scatter",
+    "select_scatter",
+    "diagonal_scatter",
+];
+
 impl Find<'_> {
     /// Finds out how positions lie in every value, in the order of the graph.
     pub(super) fn tell_forms(&mut self) {
@@ -89,6 +120,9 @@ impl Find<'_> {
         if self.moves(node) {
             return None;
         }
+        if INTO.contains(&name) {
+            return node.takes().next().filter(|of| self.shape(*of) == Some(shape)).and_then(|of| self.form(of));
+        }
         if let Some(of) = kept.filter(|_| !reorders) {
             return self.form(of);
         }
@@ -122,7 +156,6 @@ impl Find<'_> {
 
     /// Whether an operation puts positions elsewhere, by rules that are not followed here.
     fn moves(&self, node: &Node) -> bool {
-        const MOVES: [&str; 8] = ["roll", "flip", "rot90", "gather", "index", "index_select", "take_along_dim", "sort"];
         let name = node.bare();
         let dims = node.ints("dims").or_else(|| node.ints("dim")).unwrap_or_default();
         let form = node.takes().next().and_then(|of| self.form(of));

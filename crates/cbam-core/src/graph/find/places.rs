@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::program::Value;
+use super::super::score::ScorePoint;
 use super::form::Form;
 use super::{Find, Found, FoundAttention, FoundClasses};
 
@@ -137,12 +138,48 @@ impl Find<'_> {
     /// Of an answer that is a map itself, as of a segmenter, what the operation takes that makes it: it does not explain itself.
     fn before_answer(&self, from: Value) -> Value {
         let mut of = self.carried_from(from);
-        while let Some(node) = self.maker(of).filter(|node| matches!(node.bare(), "mean" | "sum" | "amax")) {
+        while let Some(node) =
+            self.maker(of).filter(|node| matches!(node.bare(), "mean" | "sum" | "amax" | "cbam.at.default"))
+        {
             let Some(inner) = node.takes().next().filter(|_| node.modules.is_empty()) else { break };
             of = self.carried_from(inner);
         }
         let node = self.maker(of).filter(|_| self.graph.score.is_some() && self.place_form(of).is_some());
         node.and_then(|node| node.takes().next()).unwrap_or(from)
+    }
+
+    /// Whether the maps that a score takes a place of lie over the picture: those of one channel of an output.
+    pub fn lies_over(&self, point: ScorePoint) -> bool {
+        let taking = self.graph.nodes.iter().find(|node| node.value("point") == Some(point.value));
+        let Some(mut of) = taking.and_then(|node| node.takes().next()) else { return false };
+        let mut chosen = Vec::new();
+        while of != point.output {
+            let Some(node) = self.maker(of).filter(|node| node.bare() == "select") else { return false };
+            let (Some(dim), Some(from)) = (node.number("dim"), node.takes().next()) else { return false };
+            chosen.push(dim as i64);
+            of = from;
+        }
+        let Some(shape) = self.shape(of) else { return false };
+        match (self.form(of), &chosen[..], shape) {
+            (Some(Form::Nchw), [1], _) | (Some(Form::Nhwc), [3], _) | (Some(Form::Nchw), [], [_, 1, _, _]) => true,
+            // One channel of maps, without the side of the channels.
+            (None, [], [_, height, width]) => {
+                let mut from = of;
+                for _ in 0..super::walk::MAX_STEPS {
+                    let Some(next) = self.maker(from).and_then(|node| node.takes().next()) else { return false };
+                    let sides = match (self.form(next), self.shape(next)) {
+                        (Some(Form::Nchw), Some([_, _, h, w])) | (Some(Form::Nhwc), Some([_, h, w, _])) => Some([h, w]),
+                        _ => None,
+                    };
+                    if let Some(sides) = sides {
+                        return sides == [height, width];
+                    }
+                    from = next;
+                }
+                false
+            }
+            _ => false,
+        }
     }
 
     /// Maps before the pools that they go through at the end.

@@ -132,7 +132,8 @@ impl<'n> Watch<'n> {
 
 /// What a gate shows of a picture of its batch.
 fn gate_readout(name: &str, kind: GateKind, values: &[&Array4<f32>], picture: usize) -> Option<GateReadout> {
-    let values: Vec<_> = values.iter().map(|values| values.index_axis(Axis(0), picture)).collect();
+    let of_picture = values.iter().filter(|values| picture < values.len_of(Axis(0)));
+    let values: Vec<_> = of_picture.map(|values| values.index_axis(Axis(0), picture)).collect();
     let first = values.first()?;
     let over_places = || first.mean_axis(Axis(2))?.mean_axis(Axis(1));
     let over_channels = || first.mean_axis(Axis(0));

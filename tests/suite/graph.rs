@@ -92,7 +92,7 @@ fn agrees(file: &str) -> (GraphNetwork, Golden, Vec<Readout>) {
 
 #[test]
 fn relevance_is_that_of_the_paper() {
-    for file in ["vit.pt2", "vit-17.onnx", "vit-21.onnx", "tokens.pt2"] {
+    for file in ["vit.pt2", "vit-17.onnx", "vit-21.onnx", "sequence.pt2", "tokens.pt2"] {
         let (network, golden) = (open(file), Golden::open(file));
         let class = golden.class;
         let pixels = golden.input().narrow(0, 0, 1);
@@ -102,7 +102,7 @@ fn relevance_is_that_of_the_paper() {
         // The class token's row, or the mean of all patches' without what each is to itself.
         let patches = whole.narrow(1, tokens - 24, 24);
         let of_answer =
-            if file.starts_with("vit") { patches.get(0) } else { patches.mean_dim(0_i64, false, None) - 1.0 / 24.0 };
+            if file != "tokens.pt2" { patches.get(0) } else { patches.mean_dim(0_i64, false, None) - 1.0 / 24.0 };
         let theirs = array(&of_answer.reshape([4, 6]));
         let off = difference(&ours.clone().into_dyn(), &theirs);
         let most = theirs.iter().copied().fold(0.0, f32::max);
@@ -248,7 +248,7 @@ fn gates_over_channels_that_are_last() {
 fn inverted_residuals_by_their_kernel_agree() {
     let (network, ..) = agrees("inverted.pt2");
     assert!(network.found().gates.is_empty());
-    grad_cam_agrees("inverted.pt2", "separable");
+    assert_eq!(Features::default_place(&network).as_deref(), Some("separable"));
 }
 
 #[test]
@@ -277,6 +277,29 @@ fn parts_of_an_activation_are_gates_of_their_own() {
             assert!(off < 1e-5, "{} of picture {picture} is off by {off}", gate.stage);
         }
     }
+}
+
+#[test]
+fn what_looks_like_gates_and_is_none_is_left_out() {
+    let (network, golden, readouts) = agrees("odd.pt2");
+    let found: Vec<_> = gates(&network).into_iter().map(|(_, kind)| kind).collect();
+    assert_eq!(found, [CHANNEL, SPATIAL]);
+    let left_out = &network.found().left_out;
+    assert!(left_out.len() == 1 && left_out[0].1.contains("groups of channels"), "{left_out:?}");
+    let (channel, spatial) = (&readouts[0].gates[0].channel, readouts[0].gates[1].spatial.as_ref().unwrap());
+    let [theirs, places] = [golden.get("gate.4").flatten(0, -1), golden.get("gate.5").get(0).get(0)];
+    let off = difference(&channel.clone().into_dyn(), &array(&theirs));
+    assert!(off.max(difference(&spatial.clone().into_dyn(), &array(&places))) < 1e-5, "off by {off}");
+}
+
+#[test]
+fn patches_that_go_column_by_column_are_left_out() {
+    let (network, ..) = agrees("columns.pt2");
+    let found = network.found();
+    assert!(found.attention.is_empty() && found.left_out.len() == 1, "{found:?}");
+    assert!(!network.describe().maps.contains(&MapName::PATCH));
+    let names: Vec<_> = open("sequence.pt2").found().attention.iter().map(|of| (of.before, of.class_token)).collect();
+    assert_eq!(names, [(1, true)]);
 }
 
 #[test]

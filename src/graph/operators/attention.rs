@@ -17,9 +17,9 @@ pub(super) const TABLE: Table = &[
 
 /// The same attention with its weights written out, so that gradients reach them: what the node makes, and the weights.
 pub(in crate::graph) fn written_out(given: &Given<'_>) -> Result<(Vec<Held>, Tensor)> {
-    let value = given.tensor("value")?;
+    let value = of_each_head(given, "value")?;
     let weights = weights(given)?;
-    let context = weights.f_to_kind(value.kind())?.f_matmul(value)?;
+    let context = weights.f_to_kind(value.kind())?.f_matmul(&value)?;
     let empty = Tensor::f_zeros([0], (Kind::Float, context.device()))?;
     Ok((vec![Held::Tensor(context), Held::Tensor(empty)], weights))
 }
@@ -31,9 +31,19 @@ fn attended(given: &Given<'_>) -> Result<Tensor> {
     Ok(Tensor::f_scaled_dot_product_attention(query, key, value, mask, 0.0, causal, scale, grouped)?)
 }
 
+/// Keys or values for each head of the queries, where several heads share one.
+fn of_each_head(given: &Given<'_>, name: &str) -> Result<Tensor> {
+    let (query, of) = (given.tensor("query")?, given.tensor(name)?);
+    let heads = |tensor: &Tensor| tensor.size().iter().rev().nth(2).copied().unwrap_or(1).max(1);
+    if !given.flag("enable_gqa", false)? || heads(query) == heads(of) {
+        return Ok(of.shallow_clone());
+    }
+    Ok(of.f_repeat_interleave_self_int(heads(query) / heads(of), -3, None)?)
+}
+
 /// The weights of scaled dot-product attention, `softmax(q kᵀ × scale + mask)`: `[…, heads, T, T]`.
 pub(in crate::graph) fn weights(given: &Given<'_>) -> Result<Tensor> {
-    let (query, key) = (given.tensor("query")?, given.tensor("key")?);
+    let (query, key) = (given.tensor("query")?, &of_each_head(given, "key")?);
     let width = query.size().last().copied().unwrap_or(1).max(1);
     let scale = given.maybe_float("scale")?.unwrap_or_else(|| 1.0 / (width as f64).sqrt());
     let mut scores = query.f_mul_scalar(scale)?.f_matmul(&key.f_transpose(-2, -1)?)?;

@@ -128,6 +128,44 @@ class Parts(nn.Module):
         return self.fc((x * rows * columns.transpose(2, 3)).mean((2, 3)))
 
 
+class Odd(nn.Module):
+    """What looks like gates and is none of a picture's: learned scales, masked weights, groups among a batch's pictures, maps with their
+    sides turned. And two gates that are multiplied with one another first."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.scale, self.mask = nn.Conv2d(3, 8, 3, 2, 1), nn.Parameter(torch.randn(1, 8, 1, 1)), nn.Parameter(torch.randn(8, 1, 3, 3))
+        self.turn, self.excite, self.place, self.fc = nn.Conv2d(2, 1, 3, 1, 1), nn.Linear(8, 8), nn.Conv2d(8, 1, 1), nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.conv(x) * torch.sigmoid(self.scale)
+        x = nn.functional.conv2d(x, self.conv.weight.mean(1, True) * torch.sigmoid(self.mask), padding=1, groups=8)
+        turned = x.permute(0, 2, 1, 3)
+        turned = turned * torch.sigmoid(self.turn(torch.cat([turned.amax(1, True), turned.mean(1, True)], 1)))
+        x = turned.permute(0, 2, 1, 3).contiguous()
+        n, c, h, w = x.shape
+        folded = x.view(n * 2, c // 2, h, w)
+        x = (folded * torch.sigmoid(folded.mean(1, True))).view(n, c, h, w)
+        channels, places = torch.sigmoid(self.excite(x.mean((2, 3))))[:, :, None, None], torch.sigmoid(self.place(x))
+        return self.fc((x * (channels * places)).mean((2, 3)))
+
+
+class Sequence(nn.Module):
+    """Attention over tokens [T, N, C], the class token taken by itself; or over patches column by column."""
+
+    def __init__(self, columns=False):
+        super().__init__()
+        self.columns, self.patches, self.first = columns, nn.Conv2d(3, 12, 8, 8), nn.Parameter(torch.randn(1, 1, 12))
+        self.attend, self.norm, self.fc = nn.MultiheadAttention(12, 2), nn.LayerNorm(12), nn.Linear(12, 3)
+
+    def forward(self, x):
+        x = self.patches(x)
+        x = (x.transpose(2, 3) if self.columns else x).flatten(2).permute(2, 0, 1)
+        x = x if self.columns else torch.cat([self.first.expand(-1, x.shape[1], -1), x])
+        x = x + self.attend(self.norm(x), self.norm(x), self.norm(x), need_weights=False)[0]
+        return self.fc(x.mean(0) if self.columns else x.narrow(0, 0, 1)[0])
+
+
 class Tokens(nn.Module):
     """Self-attention over as many patches as a picture has."""
 
@@ -230,6 +268,8 @@ def write(name, build, shape=(2, 3, 64, 96), shapes=FREE, at=None, form=None, dt
         tensors["gradcam"] = torch.tensor(cams[0]).float()
         metadata = {"class": str(index)}
     if relevant:
+        index = int(next(iter(outputs.values()))[0].argmax())
+        metadata = {"class": str(index)}
         tensors["relevance"] = relevance(built(build).double(), pictures[:1].double(), index).float()
     if of_score:
         output, features = at_module(model, pictures, of_score)
@@ -300,8 +340,8 @@ def main():
     write("blocks", lambda: ResNetCbam("linear", 4), at="relu__8")
     write("decomposed", Small, decompose=True)
     write("coordinate", lambda: Own(["layer2"], CoordinateAttention, width=4), at="relu__4")
-    write("repeat", lambda: Own(["stem"], lambda c: Cbam(c, "repeat"), width=4))
-    write("bam", lambda: Own(["layer1"], Bam, width=4))
+    write("repeat", lambda: Own(["stem"], lambda c: Cbam(c, "repeat"), width=4), shape=(1, 3, 64, 96), shapes={2: FREE[2], 3: FREE[3]})
+    write("bam", lambda: Own(["layer1"], Bam, width=4), shape=(1, 3, 64, 96), shapes={2: FREE[2], 3: FREE[3]})
     write("hard", lambda: ResNetCbam("hard", 4), shape=(1, 3, 64, 96), shapes={2: FREE[2], 3: FREE[3]})
     write("swish", Swish, shape=(1, 3, 64, 96), shapes={2: FREE[2], 3: FREE[3]})
     write("neck", lambda: Neck(16), of_score="cbam4")
@@ -311,6 +351,9 @@ def main():
     write("channels-last", ChannelsLast, at="relu")
     write("parts", Parts, shape=(2, 3, 16, 24), shapes=None)
     write("inverted", Inverted, shape=(1, 3, 32, 48), shapes=None, at="batch_norm_15")
+    write("odd", Odd, shape=(1, 3, 16, 24), shapes=None)
+    write("sequence", Sequence, shape=(1, 3, 32, 48), shapes=None, relevant=True)
+    write("columns", lambda: Sequence(columns=True), shape=(1, 3, 32, 48), shapes=None)
     write("half", Small, dtype=torch.bfloat16)
     write("fixed", Small, shape=(3, 3, 64, 64), shapes=None)
     write("tokens", Tokens, at="layer_norm", form={"kind": "tokens", "before": 0, "grid": [4, 6]}, relevant=True)

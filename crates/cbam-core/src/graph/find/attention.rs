@@ -157,17 +157,25 @@ impl Find<'_> {
 
     /// Where the tokens of queries lie in the picture, and the tokens themselves.
     fn line(&self, query: Value, tokens: i64) -> Option<(Line, Option<Value>)> {
-        let mut open = vec![query];
+        // A value, and the node that it is followed back from.
+        let mut open: Vec<(Value, Option<&Node>)> = vec![(query, None)];
         let mut seen = Vec::new();
-        while let Some(value) = open.pop() {
+        while let Some((value, by)) = open.pop() {
             if seen.contains(&value) || seen.len() == MAX_STEPS {
                 continue;
             }
             seen.push(value);
             match self.form(value) {
                 Some(Form::Nlc(line)) if line.len() == tokens => return Some((line, Some(self.before_matrix(value)))),
-                Some(Form::Ncl(line)) if line.len() == tokens => return Some((line, None)),
+                Some(Form::Lnc(line)) if line.len() == tokens => return Some((line, None)),
+                // As queries themselves they are channels that attend.
+                Some(Form::Ncl(line)) if line.len() == tokens && by.is_some() => return Some((line, None)),
                 Some(form @ (Form::Nchw | Form::Nhwc)) => {
+                    if by.is_some_and(|node| {
+                        matches!(node.bare(), "permute" | "transpose" | "movedim" | "swapaxes" | "swapdims")
+                    }) {
+                        return None;
+                    }
                     let [_, a, b, c] = self.four(value)?;
                     let grid = if form == Form::Nchw { [b, c] } else { [a, b] };
                     if grid[0] * grid[1] == tokens {
@@ -175,27 +183,85 @@ impl Find<'_> {
                     }
                     return None;
                 }
+                Some(Form::Attended) | None => {}
                 Some(_) => return None,
-                None => {}
             }
             let Some(node) = self.maker(value) else { continue };
-            open.extend(node.takes().collect::<Vec<_>>().into_iter().rev());
+            // What puts tokens elsewhere, or heads among the pictures of a batch.
+            let by_batch = matches!(node.bare(), "cat" | "concat") && node.number("dim").unwrap_or(0.0) == 0.0;
+            if by_batch || super::form::MOVES.contains(&node.bare()) {
+                // Of the network's own numbers it is no matter of tokens.
+                if node.takes().next().is_some_and(|of| self.maker(self.carried_from(of)).is_some()) {
+                    return None;
+                }
+                continue;
+            }
+            open.extend(node.takes().collect::<Vec<_>>().into_iter().rev().map(|of| (of, Some(node))));
         }
         None
     }
 
     /// Whether the first of such tokens is taken by itself somewhere.
     fn takes_first(&self, line: Line) -> bool {
-        let first = |node: &Node| match node.bare() {
-            "select" => node.number("dim") == Some(1.0) && node.number("index") == Some(0.0),
-            "slice" => {
-                let start = node.number("start").unwrap_or(0.0);
-                node.number("dim") == Some(1.0) && start == 0.0 && node.number("end") == Some(1.0)
+        let first = |node: &Node, side: i64, rank: i64| {
+            let along = |name: &str| node.number(name).map_or(0, |dim| dim as i64);
+            let number = |name: &str| node.number(name);
+            match node.bare() {
+                _ if ![side, side - rank].contains(&along("dim")) => false,
+                "select" => number("index") == Some(0.0),
+                "slice" => number("start").unwrap_or(0.0) == 0.0 && number("end") == Some(1.0),
+                "narrow" => number("start") == Some(0.0) && number("length") == Some(1.0),
+                "unbind" => {
+                    node.outputs.first().copied().flatten().is_some_and(|of| !self.users[of.index()].is_empty())
+                }
+                "split" | "split_with_sizes" => {
+                    let sizes = node.ints("split_sizes").or_else(|| node.ints("split_size"));
+                    sizes.is_some_and(|sizes| sizes.first() == Some(&1))
+                }
+                _ => false,
             }
-            _ => false,
         };
-        let of_line = |value: Value| self.form(value) == Some(Form::Nlc(line));
-        line.before > 0 && self.graph.nodes.iter().any(|node| first(node) && node.takes().next().is_some_and(of_line))
+        let taken = |node: &Node| {
+            let Some(of) = node.takes().next() else { return false };
+            match self.form(of) {
+                Some(form @ (Form::Nlc(other) | Form::Lnc(other) | Form::Ncl(other))) if other == line => {
+                    first(node, super::form::tokens_of(form), 3)
+                }
+                _ => false,
+            }
+        };
+        line.before > 0 && self.graph.nodes.iter().any(taken)
+    }
+
+    /// Whether an answer is made of the mean of all patches on a grid: the mean, or the largest, over such tokens or maps.
+    pub(super) fn pools(&self, grid: [i64; 2]) -> bool {
+        const POOLS: [&str; 8] = [
+            "mean",
+            "amax",
+            "max",
+            "adaptive_avg_pool1d",
+            "adaptive_avg_pool2d",
+            "_adaptive_avg_pool2d",
+            "avg_pool2d",
+            "sum",
+        ];
+        let of_grid = |node: &Node| {
+            let Some(of) = node.takes().next() else { return false };
+            let dims = node.ints("dim").unwrap_or_default();
+            let over = |sides: &[i64], rank: i64| {
+                let has = |side: &i64| dims.contains(side) || dims.contains(&(side - rank));
+                node.bare().contains("pool") || (dims.len() == sides.len() && sides.iter().all(has))
+            };
+            match (self.form(of), self.four(of)) {
+                (Some(form @ (Form::Nlc(line) | Form::Lnc(line) | Form::Ncl(line))), _) => {
+                    line.grid == grid && over(&[super::form::tokens_of(form)], 3)
+                }
+                (Some(Form::Nchw), Some([_, _, h, w])) => [h, w] == grid && over(&[2, 3], 4),
+                (Some(Form::Nhwc), Some([_, h, w, _])) => [h, w] == grid && over(&[1, 2], 4),
+                _ => false,
+            }
+        };
+        self.graph.nodes.iter().any(|node| POOLS.contains(&node.bare()) && of_grid(node))
     }
 
     /// The tokens before the matrix that makes queries of them.

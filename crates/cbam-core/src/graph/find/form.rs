@@ -14,6 +14,12 @@ pub(super) enum Form {
     Ncl(Line),
     /// `[N, T, C]`, likewise.
     Nlc(Line),
+    /// `[T, N, C]`, likewise.
+    Lnc(Line),
+    /// Maps whose sides are in another order: which of N, C, H, W each is.
+    Turned([usize; 4]),
+    /// What queries make of keys, or of values: `[N, heads, T, …]`. It looks like maps, and is none.
+    Attended,
 }
 
 /// Positions in a line.
@@ -55,7 +61,7 @@ const OF_MAPS: [&str; 18] = [
 ];
 
 /// Operations that put positions elsewhere, by rules that are not followed here.
-const MOVES: [&str; 12] = [
+pub(super) const MOVES: [&str; 12] = [
     "roll",
     "flip",
     "rot90",
@@ -108,13 +114,19 @@ impl Find<'_> {
         let shape = self.shape(value)?;
         let name = node.bare();
         if shape.len() == 4 && OF_MAPS.contains(&name) {
-            return Some(Form::Nchw);
+            let of = node.takes().next().and_then(|of| self.form(of));
+            return of.filter(|form| matches!(form, Form::Turned(_) | Form::Attended)).or(Some(Form::Nchw));
+        }
+        if shape.len() == 4 && self.attends(node) {
+            return Some(Form::Attended);
         }
         if matches!(name, "cat" | "concat") {
             return self.joined(node);
         }
         // Whatever keeps the shape keeps the positions; the larger of two is the one that the other is spread over.
-        let kept = node.takes().find(|of| self.form(*of).is_some() && self.shape(*of) == Some(shape));
+        let like = |of: &Value| self.form(*of).is_some() && self.shape(*of) == Some(shape);
+        let is_plain = |of: &Value| !matches!(self.form(*of), Some(Form::Turned(_) | Form::Attended));
+        let kept = node.takes().find(|of| like(of) && is_plain(of)).or_else(|| node.takes().find(like));
         let reorders =
             matches!(name, "permute" | "transpose" | "movedim" | "swapaxes" | "swapdims" | "view" | "reshape" | "t");
         if self.moves(node) {
@@ -145,12 +157,24 @@ impl Find<'_> {
             // Matrices, norms and convolutions over what stands at each position.
             "linear" | "matmul" | "addmm" | "layer_norm" | "rms_norm" => {
                 let places = shape.len() == from.len() && shape[..shape.len() - 1] == from[..from.len() - 1];
-                (places && matches!(form, Form::Nhwc | Form::Nlc(_))).then_some(form)
+                (places && matches!(form, Form::Nhwc | Form::Nlc(_) | Form::Lnc(_))).then_some(form)
             }
             "conv1d" => matches!(form, Form::Ncl(line) if shape.get(2) == Some(&line.len())).then_some(form),
             "pad" | "constant_pad_nd" | "batch_norm" | "group_norm" if shape.len() == 4 => Some(form),
             _ if shape.len() == 4 && form == Form::Nchw && shape[0] == from[0] && shape[2..] == from[2..] => Some(form),
             _ => None,
+        }
+    }
+
+    /// Whether an operation is of queries and keys, or weighs values: a product of two that both are made.
+    fn attends(&self, node: &Node) -> bool {
+        match node.bare() {
+            "scaled_dot_product_attention" | "_scaled_dot_product_flash_attention_for_cpu" => true,
+            "matmul" | "einsum" => {
+                let made = |of| self.maker(self.carried_from(of)).is_some();
+                node.takes().all(made) && node.takes().count() > 1
+            }
+            _ => false,
         }
     }
 
@@ -164,7 +188,8 @@ impl Find<'_> {
             Some(Form::Nhwc) => [0, 3, -1, -4].contains(dim),
             Some(Form::Ncl(_)) => [0, 1, -2, -3].contains(dim),
             Some(Form::Nlc(_)) => [0, 2, -1, -3].contains(dim),
-            None => false,
+            Some(Form::Lnc(_)) => [1, 2, -1, -2].contains(dim),
+            Some(Form::Turned(_) | Form::Attended) | None => false,
         };
         MOVES.contains(&name) && (dims.is_empty() || !dims.iter().all(of_channels))
     }
@@ -179,12 +204,17 @@ impl Find<'_> {
         let dim = if dim < 0 { dim + rank } else { dim };
         let length = |part: &Value| self.shape(*part).and_then(|shape| shape.get(dim as usize)).copied().unwrap_or(0);
         match (form, dim) {
-            (Form::Nchw | Form::Ncl(_), 1) | (Form::Nhwc, 3) | (Form::Nlc(_), 2) => Some(form),
-            (Form::Nlc(line), 1) => Some(Form::Nlc(Line {
-                before: line.before + parts[..place].iter().map(length).sum::<i64>(),
-                after: line.after + parts[place + 1..].iter().map(length).sum::<i64>(),
-                ..line
-            })),
+            (Form::Nchw | Form::Ncl(_) | Form::Attended, 1) | (Form::Nhwc, 3) | (Form::Nlc(_) | Form::Lnc(_), 2) => {
+                Some(form)
+            }
+            (Form::Nlc(line) | Form::Lnc(line), dim) if dim == tokens_of(form) => Some(with_line(
+                form,
+                Line {
+                    before: line.before + parts[..place].iter().map(length).sum::<i64>(),
+                    after: line.after + parts[place + 1..].iter().map(length).sum::<i64>(),
+                    ..line
+                },
+            )),
             _ => None,
         }
     }
@@ -194,13 +224,19 @@ impl Find<'_> {
 fn sliced(node: &Node, form: Form, from: &[i64]) -> Option<Form> {
     let dim = node.number("dim").unwrap_or(0.0) as i64;
     let whole = |dim: i64| {
-        matches!((form, dim), (Form::Nchw | Form::Ncl(_), 0 | 1) | (Form::Nhwc, 0 | 3) | (Form::Nlc(_), 0 | 2))
+        matches!(
+            (form, dim),
+            (Form::Nchw | Form::Ncl(_), 0 | 1) | (Form::Nhwc, 0 | 3) | (Form::Nlc(_), 0 | 2) | (Form::Lnc(_), 1 | 2)
+        )
     };
     if whole(dim) {
         return Some(form);
     }
-    let (Form::Nlc(line), 1) = (form, dim) else { return None };
-    let length = *from.get(1)?;
+    let (Form::Nlc(line) | Form::Lnc(line)) = form else { return None };
+    if dim != tokens_of(form) {
+        return None;
+    }
+    let length = *from.get(usize::try_from(dim).ok()?)?;
     let bound = |name: &str, default: i64| match node.number(name) {
         Some(bound) if bound < 0.0 => length + bound as i64,
         Some(bound) => (bound.min(length as f64)) as i64,
@@ -209,7 +245,21 @@ fn sliced(node: &Node, form: Form, from: &[i64]) -> Option<Form> {
     let (start, end) = (bound("start", 0), bound("end", length));
     let (first, last) = (line.before, line.before + line.grid[0] * line.grid[1]);
     (start <= first && end >= last)
-        .then(|| Form::Nlc(Line { before: first - start, after: line.after - (length - end), ..line }))
+        .then(|| with_line(form, Line { before: first - start, after: line.after - (length - end), ..line }))
+}
+
+/// The side of a line's tokens.
+pub(super) fn tokens_of(form: Form) -> i64 {
+    match form {
+        Form::Lnc(_) => 0,
+        Form::Ncl(_) => 2,
+        _ => 1,
+    }
+}
+
+/// The same order of sides, with another line.
+fn with_line(form: Form, line: Line) -> Form {
+    if matches!(form, Form::Lnc(_)) { Form::Lnc(line) } else { Form::Nlc(line) }
 }
 
 /// The form after a change of the order of sides.
@@ -218,10 +268,23 @@ fn order(form: Form, dims: &[i64]) -> Option<Form> {
     let dims: Vec<i64> = dims.iter().map(|dim| if *dim < 0 { dim + rank } else { *dim }).collect();
     match (form, &dims[..]) {
         (form, [0, 1, 2, 3] | [0, 1, 2]) => Some(form),
-        (Form::Nchw, [0, 2, 3, 1]) => Some(Form::Nhwc),
-        (Form::Nhwc, [0, 3, 1, 2]) => Some(Form::Nchw),
-        (Form::Ncl(line), [0, 2, 1]) => Some(Form::Nlc(line)),
-        (Form::Nlc(line), [0, 2, 1]) => Some(Form::Ncl(line)),
+        (Form::Ncl(line), [0, 2, 1]) | (Form::Lnc(line), [1, 0, 2]) => Some(Form::Nlc(line)),
+        (Form::Nlc(line), [0, 2, 1]) | (Form::Lnc(line), [1, 2, 0]) => Some(Form::Ncl(line)),
+        (Form::Nlc(line), [1, 0, 2]) | (Form::Ncl(line), [2, 0, 1]) => Some(Form::Lnc(line)),
+        (form, &[a, b, c, d]) => {
+            let sides = match form {
+                Form::Nchw => [0, 1, 2, 3],
+                Form::Nhwc => [0, 2, 3, 1],
+                Form::Turned(sides) => sides,
+                _ => return None,
+            };
+            let side = |dim: i64| sides.get(usize::try_from(dim).ok()?).copied();
+            Some(match [side(a)?, side(b)?, side(c)?, side(d)?] {
+                [0, 1, 2, 3] => Form::Nchw,
+                [0, 2, 3, 1] => Form::Nhwc,
+                turned => Form::Turned(turned),
+            })
+        }
         _ => None,
     }
 }

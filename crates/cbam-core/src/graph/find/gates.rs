@@ -1,7 +1,5 @@
 //! Gates: what lies in `[0, 1]` and features are multiplied with.
 
-use std::collections::HashMap;
-
 use super::super::carry::Carries;
 use super::super::program::{Node, Value};
 use super::Find;
@@ -44,22 +42,35 @@ struct Use {
     part: Value,
     /// The features.
     features: Value,
+    /// Whether it is enlarged before.
+    enlarged: bool,
 }
 
+/// Why a gate is none of a picture's.
+const FOLDED: &str = "its groups of channels lie among the pictures of a batch";
+
 impl Find<'_> {
-    pub(super) fn gates(&self) -> Vec<FoundGate> {
-        let mut gates: Vec<FoundGate> = Vec::new();
-        let mut names = HashMap::<GateKind, Names>::new();
+    /// The gates, and the modules whose gates are left out.
+    pub(super) fn gates(&self) -> (Vec<FoundGate>, Vec<(String, &'static str)>) {
+        let (mut gates, mut left_out): (Vec<FoundGate>, Vec<_>) = (Vec::new(), Vec::new());
+        let mut names = Names::default();
         let mut last_module = String::new();
+        let depends = self.depends();
         for node in &self.graph.nodes {
-            let Some((value, of)) = self.activated(node) else { continue };
+            let Some((value, of)) = self.activated(node).filter(|(value, _)| depends[value.index()]) else { continue };
             let uses = self.uses(value, of);
             let mut parts: Vec<Value> = uses.iter().map(|used| used.part).collect();
             parts.sort_unstable();
             parts.dedup();
             for part in parts {
                 let uses = uses.iter().filter(|used| used.part == part);
-                let Some((kind, used)) = uses.into_iter().find_map(|used| Some((self.kind(used, of)?, used))) else {
+                let mut uses = uses.filter(|used| depends[used.features.index()]);
+                let Some((kind, used)) = uses.clone().find_map(|used| Some((self.kind(used, of)?, used))) else {
+                    if uses.any(|used| self.is_folded(used))
+                        && !left_out.iter().any(|(name, _)| *name == names::of(node))
+                    {
+                        left_out.push((names::of(node), FOLDED));
+                    }
                     continue;
                 };
                 let module = names::of(node);
@@ -74,12 +85,42 @@ impl Find<'_> {
                     continue;
                 }
                 last_module.clone_from(&module);
-                let name = names.entry(kind).or_default().unique(module);
+                let kinds = match kind {
+                    GateKind::Channel => "c",
+                    GateKind::Spatial => "s",
+                    GateKind::Coordinate => "x",
+                    GateKind::Full => "cs",
+                };
+                let name = names.unique_of(kinds, module);
                 let channels_last = self.is_channels_last(used);
                 gates.push(FoundGate { name, kind, values: vec![used.gate], channels_last });
             }
         }
-        gates
+        (gates, left_out)
+    }
+
+    /// For each value whether it depends on the picture, beyond its size.
+    fn depends(&self) -> Vec<bool> {
+        let mut depends = vec![false; self.graph.values.len()];
+        for input in &self.graph.inputs {
+            depends[input.value.index()] = true;
+        }
+        for node in self.graph.nodes.iter().filter(|node| !node.kind().starts_with("aten.sym_")) {
+            if node.takes().any(|of| depends[of.index()]) {
+                node.makes().for_each(|value| depends[value.index()] = true);
+            }
+        }
+        depends
+    }
+
+    /// Whether groups of a picture's channels stand where the pictures of a batch do.
+    fn is_folded(&self, used: &Use) -> bool {
+        let (Some([n, ..]), Some([m, ..]), Some(batch)) =
+            (self.four(used.gate), self.four(used.features), self.batch())
+        else {
+            return false;
+        };
+        n == m && n > batch && n % batch.max(1) == 0
     }
 
     /// The result of an activation into `[0, 1]`, and what it is of.
@@ -119,8 +160,8 @@ impl Find<'_> {
     fn uses(&self, value: Value, of: Value) -> Vec<Use> {
         let (mut found, mut seen) = (Vec::new(), Vec::new());
         let size = |value: Value| self.shape(value).map_or(0, |shape| shape.iter().product::<i64>());
-        let mut open = vec![(value, value, value, false)];
-        while let Some((at, gate, part, spread)) = open.pop() {
+        let mut open = vec![(value, value, value, [false; 2])];
+        while let Some((at, gate, part, [spread, enlarged])) = open.pop() {
             if seen.contains(&at) || seen.len() > MAX_STEPS {
                 continue;
             }
@@ -129,18 +170,25 @@ impl Find<'_> {
                 if let ("mul", Some([a, b])) = (node.bare(), node.two()) {
                     let features = if a == at { b } else { a };
                     let itself = [of, self.carried_from(of)].contains(&self.carried_from(features)) || features == of;
-                    if a != b && !itself {
-                        found.push(Use { gate, part, features });
+                    let Some(product) = node.makes().next().filter(|_| a != b && !itself) else { continue };
+                    if self.shape(features) == self.shape(product) {
+                        found.push(Use { gate, part, features, enlarged });
+                    } else {
+                        // A gate times another, of other sides, is multiplied with features further on.
+                        open.push((product, gate, part, [true, enlarged]));
                     }
                     continue;
                 }
                 for to in node.makes().filter(|_| node.takes().next() == Some(at)) {
                     match node.carries() {
                         Some(Carries::On) if !spread => {
-                            open.push((to, to, if size(to) < size(at) { to } else { part }, false));
+                            open.push((to, to, if size(to) < size(at) { to } else { part }, [false; 2]));
                         }
                         // 1 + σ(x) lets through what σ(x) says: the gate is the latter.
-                        Some(_) => open.push((to, gate, part, true)),
+                        Some(carries) => {
+                            let larger = carries == Carries::Spread && node.bare().contains("upsample");
+                            open.push((to, gate, part, [true, enlarged || larger]));
+                        }
                         None => {}
                     }
                 }
@@ -154,7 +202,11 @@ impl Find<'_> {
         let last = self.is_channels_last(used);
         let sides = |value| self.sides(value, last);
         let ([n, c, h, w], [batch, channels, height, width]) = (sides(used.gate)?, sides(used.features)?);
-        if n != batch || ![1, channels].contains(&c) {
+        if n != batch || self.batch().is_some_and(|of| of != n) || ![1, channels].contains(&c) {
+            return None;
+        }
+        // Positions are those of maps whose sides are in their order.
+        if h * w > 1 && matches!(self.form(used.features), Some(Form::Turned(_) | Form::Attended)) {
             return None;
         }
         // Repeated over the channels before the activation: it is of positions.
@@ -167,7 +219,7 @@ impl Find<'_> {
             [1, h, w] if h * w > 1 => Some(GateKind::Spatial),
             [_, h, 1] if h == height && width > 1 => Some(GateKind::Coordinate),
             [_, 1, w] if w == width && height > 1 => Some(GateKind::Coordinate),
-            [_, h, w] if (h, w) == (height, width) => Some(GateKind::Full),
+            [_, h, w] if (h, w) == (height, width) || (used.enlarged && h * w > 1) => Some(GateKind::Full),
             _ => None,
         }
     }

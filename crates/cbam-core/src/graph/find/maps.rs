@@ -64,10 +64,11 @@ impl Found {
         all.filter(move |(_, of)| Some(tokens(of)) == main).map(|(place, _)| place)
     }
 
-    /// Whether all its attentions are over the same tokens, so that [`Method::Relevance`] can join them.
+    /// Whether all its attentions are over the same tokens, of which it is known how they make the answer, so that
+    /// [`Method::Relevance`] can join them.
     pub fn is_relevant(&self) -> bool {
         let all = self.attention.len();
-        all > 0 && self.rolled().count() == all && self.left_out.is_empty() && !self.crossing
+        all > 0 && self.rolled().count() == all && self.left_out.is_empty() && !self.crossing && self.answering
     }
 
     fn gates_of(&self, kinds: &'static [GateKind]) -> impl Iterator<Item = &FoundGate> {

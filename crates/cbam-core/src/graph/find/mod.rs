@@ -25,10 +25,12 @@ pub struct Found {
     pub gates: Vec<FoundGate>,
     /// Its self-attentions over patches, in their order.
     pub attention: Vec<FoundAttention>,
-    /// The modules in which there is attention that cannot be laid over a picture, and why.
+    /// The modules in which there is attention, or a gate, that cannot be laid over a picture, and why.
     pub left_out: Vec<(String, &'static str)>,
     /// Whether some attention's queries are not of the tokens that it looks at, as where one query gathers all patches.
     pub crossing: bool,
+    /// Whether what stands for the answer of the main attention's tokens is known: its class token, or the mean of all.
+    pub answering: bool,
     /// Where features can be had, in their order.
     pub places: Vec<FoundPlace>,
     /// The one of them at which explanations look if none is named.
@@ -58,12 +60,14 @@ impl<'g> Find<'g> {
 
     /// All of it.
     pub fn all(&self) -> Found {
-        let (attention, left_out, crossing) = self.attention();
+        let (attention, mut left_out, crossing) = self.attention();
+        let (gates, folded) = self.gates();
+        left_out.extend(folded);
+        let answering = attention.iter().all(|of| of.class_token || self.pools(of.grid));
         let classes = self.classes();
         let places = self.places();
         let default_place = self.default_place(classes.as_ref(), &attention, &places);
-        let mut found =
-            Found { gates: self.gates(), attention, left_out, crossing, places, default_place: None, classes };
+        let mut found = Found { gates, attention, left_out, crossing, answering, places, default_place: None, classes };
         found.default_place = default_place.map(|place| found.place_of(place));
         found
     }

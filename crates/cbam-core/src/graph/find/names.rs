@@ -32,6 +32,16 @@ pub(super) fn of(node: &Node) -> String {
 pub(super) struct Names(HashMap<String, usize>);
 
 impl Names {
+    /// A name that no other of these kinds has, each a letter.
+    pub(super) fn unique_of(&mut self, kinds: &str, name: String) -> String {
+        let of = |kind: char| format!("{kind}{name}");
+        let count = 1 + kinds.chars().map(|kind| self.0.get(&of(kind)).copied().unwrap_or(0)).max().unwrap_or(0);
+        for kind in kinds.chars() {
+            self.0.insert(of(kind), count);
+        }
+        if count == 1 { name } else { format!("{name}#{count}") }
+    }
+
     /// A name that no other has: with `#2` behind it if it is the second.
     pub(super) fn unique(&mut self, name: String) -> String {
         let count = self.0.entry(name.clone()).or_insert(0);

@@ -102,7 +102,7 @@ fn relevance_is_that_of_the_paper() {
         // The class token's row, or the mean of all patches' without what each is to itself.
         let patches = whole.narrow(1, tokens - 24, 24);
         let of_answer =
-            if file != "tokens.pt2" { patches.get(0) } else { patches.mean_dim(0_i64, false, None) - 1.0 / 24.0 };
+            if file == "tokens.pt2" { patches.mean_dim(0_i64, false, None) - 1.0 / 24.0 } else { patches.get(0) };
         let theirs = array(&of_answer.reshape([4, 6]));
         let off = difference(&ours.clone().into_dyn(), &theirs);
         let most = theirs.iter().copied().fold(0.0, f32::max);

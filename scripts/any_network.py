@@ -122,7 +122,9 @@ def export(model, size, windows, opset, path, batch=2):
             with torch.no_grad():
                 program = write(model, pictures, shapes, opset, path)
                 if program and asked is not pictures:
-                    program.module(check_guards=False)(asked)  # what export took for free may not be
+                    given = arrays(flat(program.module(check_guards=False)(asked)).values())
+                    if off(arrays(flat(model(asked)).values()), given) > CLOSE:
+                        raise ValueError("what was exported gives other numbers than the network")
                 if opset:
                     confirm(path, [(of.numpy(), arrays(flat(model(of)).values())) for of in ([asked, asked[:1]] if shapes else [asked])])
             return program, asked, free

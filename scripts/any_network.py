@@ -154,7 +154,7 @@ class Recorder:
                                                 name in ("mul", "mul_") and abs(6 * number - 1) < 1e-6)
                 if name in ("sigmoid", "sigmoid_", "hardsigmoid", "hardsigmoid_") or sixth:
                     self.gates.append(out.float().numpy().copy())
-                elif name == "_softmax":
+                elif name in ("_softmax", "_safe_softmax"):
                     self.attention.append(out.float().numpy().copy())
                 elif name == "_scaled_dot_product_flash_attention_for_cpu" and args[0].shape[-2] == args[1].shape[-2]:
                     scale = kwargs.get("scale") or args[0].shape[-1] ** -0.5

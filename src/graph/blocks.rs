@@ -333,6 +333,7 @@ mod tests {
 
     #[test]
     fn blocks_are_found_and_give_what_their_operations_give() {
+        crate::sys::set_threads(std::num::NonZeroUsize::MIN);
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/graph/inverted.pt2");
         let network = GraphNetwork::open(file, Device::Cpu, Preprocess::imagenet()).unwrap();
         let about = |block: &Block| (block.kernel.expand.is_some(), block.residual);

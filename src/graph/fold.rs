@@ -40,7 +40,7 @@ const ANEW: [&str; 13] = [
 ];
 
 impl Fast {
-    /// `blocky` says whether there may be blocks: where all runs on a CPU, in f32, and nothing is written over.
+    /// `blocky` says whether there may be blocks: where all runs on a CPU whose cores libtorch shares, in f32, and nothing is written over.
     pub(super) fn of(graph: &Graph, weights: &[Option<Held>], blocky: bool) -> Result<Self> {
         let (users, makers) = (graph.users(), graph.makers());
         let alone = |(place, node): &(usize, &Node)| {

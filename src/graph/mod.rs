@@ -110,7 +110,11 @@ impl GraphNetwork {
         let (roots, writes) = (graph.roots(), graph.nodes.iter().any(Node::writes));
         let mut network = Self {
             operations,
-            fast: Fast::of(&graph, &weights, device == Device::Cpu && kind == Kind::Float && !writes)?,
+            fast: Fast::of(
+                &graph,
+                &weights,
+                device == Device::Cpu && kind == Kind::Float && !writes && crate::sys::shares_cores(),
+            )?,
             weights,
             roots,
             device,

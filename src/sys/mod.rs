@@ -9,4 +9,5 @@ mod threads;
 
 pub use device::{DeviceSpec, resolve};
 pub(crate) use grad::grad_enabled;
+pub(crate) use threads::shares_cores;
 pub use threads::{set_all_threads, set_threads};

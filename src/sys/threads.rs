@@ -2,11 +2,21 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result};
+
+/// Whether libtorch's threads sleep between operations.
+static SHARED: AtomicBool = AtomicBool::new(false);
+
+/// Whether libtorch leaves the cores to other threads between operations, as after [`set_threads`]. Where it does not, kernels that run
+/// between its operations wait for its threads.
+pub(crate) fn shares_cores() -> bool {
+    SHARED.load(Ordering::Relaxed)
+}
 
 /// Bounds libtorch's threads ([`set_threads`]) and rayon's global pool, to all cores if none are given. Once per
 /// process, before the first use of either.
@@ -33,6 +43,7 @@ pub fn set_threads(threads: NonZeroUsize) {
     static BETWEEN_OPERATIONS: Once = Once::new();
     let count = i32::try_from(threads.get()).unwrap_or(i32::MAX);
     tch::set_num_threads(count);
+    SHARED.store(true, Ordering::Relaxed);
     BETWEEN_OPERATIONS.call_once(|| tch::set_num_interop_threads(1));
     if threads.get() > 1 {
         let (ready, started) = std::sync::mpsc::channel::<()>();

@@ -191,10 +191,8 @@ impl Features for GraphNetwork {
         let picture = self.padded(&self.input_of(pixels.insert_axis(Axis(0)))?)?;
         let found = self.found_at([picture.size()[2], picture.size()[3]])?;
         let Some(first) = found.attention.first().filter(|_| found.is_relevant()) else {
-            return Err(Error::argument(
-                Method::Relevance,
-                "the attentions of this network are not all over the same patches",
-            ));
+            let message = "this network's attentions are not all over the same patches, or do not end in a class token or in the mean of all";
+            return Err(Error::argument(Method::Relevance, message));
         };
         let makers = self.graph.makers();
         let at: HashMap<usize, usize> =

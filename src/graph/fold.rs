@@ -40,8 +40,8 @@ const ANEW: [&str; 13] = [
 ];
 
 impl Fast {
-    /// `blocky` says whether there may be blocks: where all runs on a CPU whose cores libtorch shares, in f32, and nothing is written over.
-    pub(super) fn of(graph: &Graph, weights: &[Option<Held>], blocky: bool) -> Result<Self> {
+    /// There may be blocks where all runs on a CPU whose cores libtorch shares, in f32, and nothing is written over.
+    pub(super) fn of(graph: &Graph, weights: &[Option<Held>], with_blocks: bool) -> Result<Self> {
         let (users, makers) = (graph.users(), graph.makers());
         let alone = |(place, node): &(usize, &Node)| {
             let of = node.takes().next().filter(|of| users[of.index()] == [*place]);
@@ -50,7 +50,7 @@ impl Fast {
         };
         let over = graph.nodes.iter().enumerate().filter(alone).map(|(place, _)| place).collect();
         let folds = folds(graph, weights, &users, &makers)?;
-        let blocks = if blocky { blocks(graph, weights, &folds, (&users, &makers))? } else { HashMap::new() };
+        let blocks = if with_blocks { blocks(graph, weights, &folds, (&users, &makers))? } else { HashMap::new() };
         Ok(Self { folds, over, blocks })
     }
 }

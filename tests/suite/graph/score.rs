@@ -90,6 +90,18 @@ fn a_pixel_s_number_is_that_of_the_place_over_it() {
     // By itself it looks at what the answer is made of, and not at the answer.
     let place = Features::default_place(&at("output[0][:, 8]", [1, 1]).unwrap()).unwrap();
     assert!(!place.starts_with("out"), "{place}");
+    // And not at what is the same for every pixel.
+    let map: cbam::maps::MapName = "gradcam".parse().unwrap();
+    let by_itself = |pixel| {
+        let network = at("output[0][:, 8]", pixel).unwrap();
+        let picture = network.describe().preprocess.resample(&photo).unwrap();
+        let looks = network.look(&[&picture], &Question::about(std::slice::from_ref(&map))).unwrap();
+        let map = looks[0].readout.explanations[0].map.clone();
+        let most = map.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        map / most
+    };
+    let maps = [[10, 20], [590, 390], [300, 200], [590, 10]].map(by_itself);
+    assert!(maps.windows(2).any(|pair| (&pair[0] - &pair[1]).iter().any(|off| off.abs() > 1e-2)), "{maps:?}");
 }
 
 #[test]

@@ -147,7 +147,7 @@ pub(crate) fn list_maps(backend: &dyn Backend, model: &Model) -> Result<String> 
         names.push(format!("STAGE is one of {stages}; without one it is {place}."));
     }
     if !network.without_gradient.is_empty() {
-        let follow = Method::ALL.into_iter().filter(|method| method.needs_gradient());
+        let follow = Method::ALL.into_iter().filter(|method| method.needs_gradient() && method.needs_stage());
         let follow: Vec<_> = follow.map(|method| method.to_string()).collect();
         let stages = network.without_gradient.join(", ");
         names.push(format!("{} at {stages} need the full build.", follow.join(", ")));

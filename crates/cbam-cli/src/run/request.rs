@@ -245,7 +245,10 @@ impl Args {
             how,
             taken: Taken { input: self.foreign.input.change(), outputs: self.foreign.input.outputs },
             short_side: self.size,
-            score: self.score.clone().map(|score| self.at.map_or(score.clone(), |[x, y]| score.at(x, y))),
+            score: match (self.score.clone(), self.at) {
+                (Some(score), Some([x, y])) => Some(score.at(x, y)),
+                (score, _) => score,
+            },
             by_default: self.by_default(),
             masks: self.masks,
         })

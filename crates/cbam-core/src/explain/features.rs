@@ -8,8 +8,9 @@ use crate::maps::Method;
 use crate::{Error, Result};
 
 /// Why a network has no relevance.
-pub(crate) const NO_RELEVANCE: &str = "follows a class through attentions that are all over the same patches, as those of a vision \
-                                       transformer are, and this network is not made of such";
+pub(crate) const NO_RELEVANCE: &str = "follows a class through attentions that are all over the same patches, to a class token or to \
+                                       the mean of all, as those of a vision transformer are, and this network is not \
+                                       made of such";
 
 /// A network whose features can be had, and that can be run from them on: with it, every method here explains it.
 ///

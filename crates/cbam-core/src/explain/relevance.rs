@@ -26,26 +26,26 @@ pub struct AttentionSlopes {
 pub(super) fn map(of: &AttentionSlopes) -> Result<Array2<f32>> {
     let ([rows, columns], first) = (of.grid, of.before);
     let tokens = of.layers.first().map_or(0, Array2::nrows);
-    let patches = s![first..first + rows * columns];
     if let Some(other) = of.layers.iter().find(|layer| layer.dim() != (tokens, tokens)) {
         return Err(wrong("attentions [T, T] of the same tokens", other.shape()));
     }
-    if rows * columns == 0 || first + rows * columns > tokens {
-        return Err(wrong("attentions of all patches", &[first, rows, columns, tokens]));
-    }
+    let missing = || wrong("attentions of all patches", &[first, rows, columns, tokens]);
+    let count = rows.checked_mul(columns).filter(|count| *count > 0).ok_or_else(missing)?;
+    let end = first.checked_add(count).filter(|end| *end <= tokens).ok_or_else(missing)?;
+    let patches = s![first..end];
     // Only the wanted row of the product: it goes from the last attention to the first.
     let mut row = Array1::<f32>::zeros(tokens);
     if of.class_token {
         row[0] = 1.0;
     } else {
-        row.slice_mut(patches).fill(1.0 / (rows * columns) as f32);
+        row.slice_mut(patches).fill(1.0 / count as f32);
     }
     let own = row.clone();
     for layer in of.layers.iter().rev() {
         row += &row.dot(layer);
     }
     let map = (row - own).slice(patches).to_owned();
-    Ok(map.into_shape_with_order((rows, columns)).unwrap_or_else(|_| Array2::zeros((rows, columns))))
+    map.into_shape_with_order((rows, columns)).map_err(|_| missing())
 }
 
 #[cfg(test)]

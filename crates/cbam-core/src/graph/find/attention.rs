@@ -3,7 +3,7 @@
 use super::super::carry::Carries;
 use super::super::program::{Node, Value};
 use super::Find;
-use super::form::{Form, Line};
+use super::form::{self, Form, Line};
 use super::names::{self, Names};
 use super::walk::MAX_STEPS;
 
@@ -189,7 +189,7 @@ impl Find<'_> {
             let Some(node) = self.maker(value) else { continue };
             // What puts tokens elsewhere, or heads among the pictures of a batch.
             let by_batch = matches!(node.bare(), "cat" | "concat") && node.number("dim").unwrap_or(0.0) == 0.0;
-            if by_batch || super::form::MOVES.contains(&node.bare()) {
+            if by_batch || form::MOVES.contains(&node.bare()) {
                 // Of the network's own numbers it is no matter of tokens.
                 if node.takes().next().is_some_and(|of| self.maker(self.carried_from(of)).is_some()) {
                     return None;
@@ -225,7 +225,7 @@ impl Find<'_> {
             let Some(of) = node.takes().next() else { return false };
             match self.form(of) {
                 Some(form @ (Form::Nlc(other) | Form::Lnc(other) | Form::Ncl(other))) if other == line => {
-                    first(node, super::form::tokens_of(form), 3)
+                    first(node, form::tokens_of(form), 3)
                 }
                 _ => false,
             }
@@ -254,7 +254,7 @@ impl Find<'_> {
             };
             match (self.form(of), self.four(of)) {
                 (Some(form @ (Form::Nlc(line) | Form::Lnc(line) | Form::Ncl(line))), _) => {
-                    line.grid == grid && over(&[super::form::tokens_of(form)], 3)
+                    line.grid == grid && over(&[form::tokens_of(form)], 3)
                 }
                 (Some(Form::Nchw), Some([_, _, h, w])) => [h, w] == grid && over(&[2, 3], 4),
                 (Some(Form::Nhwc), Some([_, h, w, _])) => [h, w] == grid && over(&[1, 2], 4),

@@ -85,13 +85,13 @@ impl Find<'_> {
                     continue;
                 }
                 last_module.clone_from(&module);
-                let kinds = match kind {
-                    GateKind::Channel => "c",
-                    GateKind::Spatial => "s",
-                    GateKind::Coordinate => "x",
-                    GateKind::Full => "cs",
+                let maps: &[&str] = match kind {
+                    GateKind::Channel => &["channel"],
+                    GateKind::Spatial => &["spatial"],
+                    GateKind::Coordinate => &["coordinate"],
+                    GateKind::Full => &["channel", "spatial"],
                 };
-                let name = names.unique_of(kinds, module);
+                let name = names.unique_of(maps, module);
                 let channels_last = self.is_channels_last(used);
                 gates.push(FoundGate { name, kind, values: vec![used.gate], channels_last });
             }

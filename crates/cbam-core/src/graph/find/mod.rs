@@ -27,7 +27,7 @@ pub struct Found {
     pub attention: Vec<FoundAttention>,
     /// The modules in which there is attention, or a gate, that cannot be laid over a picture, and why.
     pub left_out: Vec<(String, &'static str)>,
-    /// Whether some attention's queries are not of the tokens that it looks at, as where one query gathers all patches.
+    /// Whether there is attention that is no self-attention over tokens, as where one query gathers all patches.
     pub crossing: bool,
     /// Whether what stands for the answer of the main attention's tokens is known: its class token, or the mean of all.
     pub answering: bool,

@@ -32,12 +32,12 @@ pub(super) fn of(node: &Node) -> String {
 pub(super) struct Names(HashMap<String, usize>);
 
 impl Names {
-    /// A name that no other of these kinds has, each a letter.
-    pub(super) fn unique_of(&mut self, kinds: &str, name: String) -> String {
-        let of = |kind: char| format!("{kind}{name}");
-        let count = 1 + kinds.chars().map(|kind| self.0.get(&of(kind)).copied().unwrap_or(0)).max().unwrap_or(0);
-        for kind in kinds.chars() {
-            self.0.insert(of(kind), count);
+    /// A name under which none of these kinds of maps is there yet.
+    pub(super) fn unique_of(&mut self, maps: &[&str], name: String) -> String {
+        let of = |map: &&str| format!("{map}:{name}");
+        let count = 1 + maps.iter().map(|map| self.0.get(&of(map)).copied().unwrap_or(0)).max().unwrap_or(0);
+        for map in maps {
+            self.0.insert(of(map), count);
         }
         if count == 1 { name } else { format!("{name}#{count}") }
     }

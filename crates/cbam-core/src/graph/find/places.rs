@@ -97,7 +97,7 @@ impl Find<'_> {
     }
 
     /// Where explanations look by themselves: the last maps before their sides are pooled or flattened; of a network whose answer
-    /// rests on tokens, what the last attention takes.
+    /// rests on tokens, what the last attention takes; of the number of one pixel, the last of the coarsest maps.
     pub(super) fn default_place(
         &self,
         classes: Option<&FoundClasses>,
@@ -109,7 +109,15 @@ impl Find<'_> {
         let last = |wanted: &dyn Fn(PlaceForm) -> bool| {
             behind.iter().rev().copied().find(|value| self.place_form(*value).is_some_and(wanted))
         };
-        let maps = last(&|form| matches!(form, PlaceForm::Maps | PlaceForm::ChannelsLast));
+        let is_maps = |form| matches!(form, PlaceForm::Maps | PlaceForm::ChannelsLast);
+        // Next to the answer, the slopes of one pixel's number are those of every other's: so the last of the coarsest maps; not
+        // those of a pyramid of pools, which have fewer than a position for 32×32 pixels.
+        let least = self.graph.inputs.first().map_or(0, |input| self.positions(input.value) / (32 * 32));
+        let of_pixel = self.graph.score_point.map(|_| {
+            let all = behind.iter().rev().filter(|value| self.place_form(**value).is_some_and(is_maps));
+            all.copied().min_by_key(|value| (self.positions(*value) < least, self.positions(*value)))
+        });
+        let maps = of_pixel.unwrap_or_else(|| last(&is_maps));
         let maps = maps.map(|value| self.before_pools(value));
         let tokens = attention.iter().rev().filter_map(|of| of.tokens).find(|tokens| behind.contains(tokens));
         // Maps behind the last attention count more than its tokens; those before it are the patches' embedding.
@@ -133,6 +141,14 @@ impl Find<'_> {
             let name = if places.iter().any(named) { format!("{path}#2") } else { path };
             Some(FoundPlace { name, also: Vec::new(), value, form })
         })
+    }
+
+    /// How many positions maps have.
+    fn positions(&self, value: Value) -> i64 {
+        match (self.form(value), self.four(value)) {
+            (Some(Form::Nhwc), Some([_, h, w, _])) | (_, Some([_, _, h, w])) => h * w,
+            _ => i64::MAX,
+        }
     }
 
     /// Of an answer that is a map itself, as of a segmenter, what the operation takes that makes it: it does not explain itself.

@@ -319,6 +319,12 @@ fn what_is_written_over_keeps_its_other_names() {
 }
 
 #[test]
+fn recurrent_layers_run_and_groups_among_the_pictures_are_no_place() {
+    agrees("recurrent.pt2");
+    grad_cam_agrees("recurrent.pt2", "forward");
+}
+
+#[test]
 fn sixteen_bits_are_the_network_s_own() {
     let (network, golden) = (open("half.pt2"), Golden::open("half.pt2"));
     let logits = network.forward(&golden.input()).unwrap().remove(0).unwrap();

@@ -202,6 +202,6 @@ fn dropout(given: &Given<'_>) -> Result<Made> {
 }
 
 /// What only training does.
-fn training(given: &Given<'_>) -> Error {
+pub(super) fn training(given: &Given<'_>) -> Error {
     Error::network(given.node, "is as in training; export the network after model.eval()")
 }

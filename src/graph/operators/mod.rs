@@ -9,6 +9,7 @@ mod create;
 mod layers;
 mod numbers;
 mod pooling;
+mod recurrent;
 mod reduce;
 mod resize;
 mod shape;
@@ -27,13 +28,14 @@ pub(super) type Operation = fn(&Given<'_>) -> Result<Made>;
 /// Operators by their names.
 type Table = &'static [(&'static str, Operation)];
 
-const TABLES: [Table; 9] = [
+const TABLES: [Table; 10] = [
     arithmetic::TABLE,
     attention::TABLE,
     create::TABLE,
     layers::TABLE,
     numbers::TABLE,
     pooling::TABLE,
+    recurrent::TABLE,
     reduce::TABLE,
     resize::TABLE,
     shape::TABLE,

@@ -150,6 +150,23 @@ class Odd(nn.Module):
         return self.fc((x * (channels * places)).mean((2, 3)))
 
 
+class Recurrent(nn.Module):
+    """Maps of groups that lie among the pictures of a batch, which are no place of a picture, and recurrent layers over the positions."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.groups, self.both_ways = nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(4, 4, 3, 1, 1, groups=4), nn.LSTM(8, 3, 1, True, True, 0, True)
+        self.gated, self.plain, self.hard = nn.GRU(6, 4), nn.RNN(4, 4), nn.RNN(4, 4, 2, "relu", False)
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.conv(x).relu()
+        n, c, h, w = x.shape
+        x = self.groups(x.reshape(n * 2, c // 2, h, w)).reshape(n, c, h * w).transpose(1, 2)
+        x = self.gated(self.both_ways(x)[0].transpose(0, 1))[0]
+        return self.fc(self.hard(self.plain(x)[0])[0][-1])
+
+
 class Sequence(nn.Module):
     """Attention over tokens [T, N, C], the class token taken by itself; or over patches column by column."""
 
@@ -345,13 +362,14 @@ def main():
     write("hard", lambda: ResNetCbam("hard", 4), shape=(1, 3, 64, 96), shapes={2: FREE[2], 3: FREE[3]})
     write("swish", Swish, shape=(1, 3, 64, 96), shapes={2: FREE[2], 3: FREE[3]})
     write("neck", lambda: Neck(16), of_score="cbam4")
-    write("slices", Slices)
+    write("slices", Slices, shape=(2, 3, 64, 64))
     write("grey", lambda: nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)),
           shape=(2, 1, 64, 96))
     write("channels-last", ChannelsLast, at="relu")
     write("parts", Parts, shape=(2, 3, 16, 24), shapes=None)
     write("inverted", Inverted, shape=(1, 3, 32, 48), shapes=None, at="batch_norm_15")
     write("odd", Odd, shape=(1, 3, 16, 24), shapes=None)
+    write("recurrent", Recurrent, shape=(1, 3, 16, 24), shapes=None, at="relu")
     write("sequence", Sequence, shape=(1, 3, 32, 48), shapes=None, relevant=True)
     write("columns", lambda: Sequence(columns=True), shape=(1, 3, 32, 48), shapes=None)
     write("half", Small, dtype=torch.bfloat16)

@@ -85,7 +85,11 @@ impl Find<'_> {
         by_value.into_iter().filter_map(place).collect()
     }
 
+    /// How features lie; nothing where the first side is more than the pictures, as of heads or windows among them.
     fn place_form(&self, value: Value) -> Option<PlaceForm> {
+        if self.shape(value)?.first().copied() != self.batch() {
+            return None;
+        }
         match self.form(value)? {
             Form::Nchw => self.four(value).filter(|[_, c, h, w]| *c > 1 && h * w > 1).map(|_| PlaceForm::Maps),
             Form::Nhwc => self.four(value).filter(|[_, h, w, c]| *c > 1 && h * w > 1).map(|_| PlaceForm::ChannelsLast),

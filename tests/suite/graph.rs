@@ -358,6 +358,22 @@ fn patches_lie_on_the_grid_of_each_picture() {
 }
 
 #[test]
+fn patches_are_followed_through_views_and_windows_are_left_out() {
+    let (network, golden, readouts) = agrees("windows.pt2");
+    let found = network.found();
+    let names: Vec<_> = found.attention.iter().map(|of| (of.name.as_str(), of.heads, of.grid)).collect();
+    assert_eq!(names, [("all", 2, [4, 6])]);
+    assert_eq!(found.left_out.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["inside"]);
+    let weights = golden.get("attention.1").reshape([2, 2, 24, 24]);
+    for (picture, readout) in readouts.iter().enumerate() {
+        let theirs = weights.get(picture as i64).mean_dim(1_i64, false, Kind::Float).reshape([2, 4, 6]) * 24;
+        let off = difference(&readout.patches[0].received.clone().into_dyn(), &array(&theirs));
+        assert!(off < 1e-5, "off by {off}");
+    }
+    grad_cam_agrees("windows.pt2", "merge");
+}
+
+#[test]
 fn attention_of_patches_and_of_a_class_token() {
     let (network, golden, readouts) = agrees("vit.pt2");
     let found = &network.found().attention;

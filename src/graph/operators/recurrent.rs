@@ -10,13 +10,13 @@ use crate::Result;
 pub(super) const TABLE: Table = &[
     ("aten.gru.input", |given| with_one_state(given, Tensor::f_gru)),
     ("aten.lstm.input", |given| {
-        let (states, Layers { params, has_biases, num_layers, bidirectional, batch_first }) =
+        let (states, Layers { params, has_biases, depth, bidirectional, batch_first }) =
             (given.tensors("hx")?, Layers::of(given)?);
         let (out, hidden, cell) = given.tensor("input")?.f_lstm(
             &states,
             &params,
             has_biases,
-            num_layers,
+            depth,
             0.0,
             false,
             bidirectional,
@@ -32,7 +32,7 @@ pub(super) const TABLE: Table = &[
 struct Layers<'a> {
     params: Vec<&'a Tensor>,
     has_biases: bool,
-    num_layers: i64,
+    depth: i64,
     bidirectional: bool,
     batch_first: bool,
 }
@@ -45,7 +45,7 @@ impl<'a> Layers<'a> {
         Ok(Self {
             params: given.tensors("params")?,
             has_biases: given.flag("has_biases", true)?,
-            num_layers: given.int("num_layers")?,
+            depth: given.int("num_layers")?,
             bidirectional: given.flag("bidirectional", false)?,
             batch_first: given.flag("batch_first", false)?,
         })
@@ -67,8 +67,8 @@ type OneState<'a> = fn(
 ) -> std::result::Result<(Tensor, Tensor), TchError>;
 
 fn with_one_state<'a>(given: &Given<'a>, layers: OneState<'a>) -> Result<Made> {
-    let Layers { params, has_biases, num_layers, bidirectional, batch_first } = Layers::of(given)?;
+    let Layers { params, has_biases, depth, bidirectional, batch_first } = Layers::of(given)?;
     let (xs, state) = (given.tensor("input")?, given.tensor("hx")?);
-    let (out, hidden) = layers(xs, state, &params, has_biases, num_layers, 0.0, false, bidirectional, batch_first)?;
+    let (out, hidden) = layers(xs, state, &params, has_biases, depth, 0.0, false, bidirectional, batch_first)?;
     Ok([out, hidden].map(Held::Tensor).into())
 }

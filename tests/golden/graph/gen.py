@@ -150,6 +150,27 @@ class Odd(nn.Module):
         return self.fc((x * (channels * places)).mean((2, 3)))
 
 
+class Windows(nn.Module):
+    """Patches cut by views, attention in windows, patches merged to coarser ones, attention over all of these."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.merge, self.norm, self.fc = nn.Linear(48, 8), nn.Linear(32, 12), nn.LayerNorm(12), nn.Linear(12, 3)
+        self.inside, self.all = nn.MultiheadAttention(8, 2, batch_first=True), nn.MultiheadAttention(12, 2, batch_first=True)
+
+    def forward(self, x):
+        n, _, h, w = x.shape
+        h, w = h // 4, w // 4
+        x = x.view(n, 3, h, 4, w, 4).permute(0, 2, 4, 3, 5, 1).reshape(n, h * w, 48)
+        x = self.embed(x).view(n, h, w, 8)
+        cut = x.view(n, h // 4, 4, w // 4, 4, 8).transpose(2, 3).reshape(-1, 16, 8)
+        cut = self.inside(cut, cut, cut, need_weights=False)[0].view(n, h // 4, w // 4, 4, 4, 8).transpose(2, 3)
+        x = x + cut.reshape(n, h, w, 8)
+        x = x.reshape(n, h // 2, 2, w // 2, 2, 8).permute(0, 1, 3, 4, 2, 5).flatten(3)
+        x = self.norm(self.merge(x).flatten(1, 2))
+        return self.fc((x + self.all(x, x, x, need_weights=False)[0]).mean(1))
+
+
 class Recurrent(nn.Module):
     """Maps of groups that lie among the pictures of a batch, which are no place of a picture, and recurrent layers over the positions."""
 
@@ -258,6 +279,9 @@ def repack(path):
             archive.writestr(zipfile.ZipInfo(name), content)
 
 
+torch.backends.mha.set_fastpath_enabled(False)  # one operation, which shows nothing of its attention
+
+
 def built(build):
     torch.manual_seed(7)
     model = build().eval()
@@ -355,7 +379,7 @@ def main():
     torch.save({"epoch": 3, "model": {f"module.{key}": value * 0.5 if value.is_floating_point() else value
                                       for key, value in small.state_dict().items()}}, HERE / "small-half.pth")
     write("blocks", lambda: ResNetCbam("linear", 4), at="relu__8")
-    write("decomposed", Small, decompose=True)
+    write("decomposed", Small, shape=(2, 3, 32, 48), shapes=None, decompose=True)
     write("coordinate", lambda: Own(["layer2"], CoordinateAttention, width=4), at="relu__4")
     write("repeat", lambda: Own(["stem"], lambda c: Cbam(c, "repeat"), width=4), shape=(1, 3, 64, 96), shapes={2: FREE[2], 3: FREE[3]})
     write("bam", lambda: Own(["layer1"], Bam, width=4), shape=(1, 3, 64, 96), shapes={2: FREE[2], 3: FREE[3]})
@@ -369,10 +393,11 @@ def main():
     write("parts", Parts, shape=(2, 3, 16, 24), shapes=None)
     write("inverted", Inverted, shape=(1, 3, 32, 48), shapes=None, at="batch_norm_15")
     write("odd", Odd, shape=(1, 3, 16, 24), shapes=None)
+    write("windows", Windows, shape=(2, 3, 32, 48), shapes=None, at="linear_3", form={"kind": "channels last"})
     write("recurrent", Recurrent, shape=(1, 3, 16, 24), shapes=None, at="relu")
     write("sequence", Sequence, shape=(1, 3, 32, 48), shapes=None, relevant=True)
     write("columns", lambda: Sequence(columns=True), shape=(1, 3, 32, 48), shapes=None)
-    write("half", Small, dtype=torch.bfloat16)
+    write("half", Small, shape=(2, 3, 32, 48), shapes=None, dtype=torch.bfloat16)
     write("fixed", Small, shape=(3, 3, 64, 64), shapes=None)
     write("tokens", Tokens, at="layer_norm", form={"kind": "tokens", "before": 0, "grid": [4, 6]}, relevant=True)
     write("vit", vit, shapes={0: FREE[0]}, at="layer_norm_2", form={"kind": "tokens", "before": 3, "grid": [4, 6]},

@@ -2,6 +2,7 @@
 
 use super::super::program::{Node, Value};
 use super::Find;
+use super::layout::Layout;
 
 /// How positions lie in a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +102,12 @@ impl Find<'_> {
         }
         for node in &self.graph.nodes {
             for value in node.makes() {
-                self.forms[value.index()] = self.form_of(node, value);
+                let (mut form, mut layout) = (self.form_of(node, value), None);
+                if form.is_none() {
+                    layout = self.layout_of(node, value);
+                    form = layout.as_ref().and_then(Layout::form);
+                }
+                (self.forms[value.index()], self.layouts[value.index()]) = (form, layout);
             }
         }
     }
@@ -141,17 +147,7 @@ impl Find<'_> {
         let of = node.takes().next()?;
         let (form, from) = (self.form(of)?, self.shape(of)?);
         match name {
-            "permute" => order(form, &node.ints("dims")?),
-            "transpose" | "swapaxes" | "swapdims" => {
-                let place = |name: &str| Some(node.number(name)? as i64);
-                let (a, b) = (place("dim0").or_else(|| place("axis0"))?, place("dim1").or_else(|| place("axis1"))?);
-                let rank = from.len() as i64;
-                let mut dims: Vec<i64> = (0..rank).collect();
-                let place = |dim: i64| usize::try_from(if dim < 0 { dim + rank } else { dim }).ok();
-                let (a, b) = (place(a)?, place(b)?);
-                (a.max(b) < dims.len()).then(|| dims.swap(a, b))?;
-                order(form, &dims)
-            }
+            "permute" | "transpose" | "swapaxes" | "swapdims" => order(form, &new_order(node, from.len())?),
             "view" | "reshape" | "flatten" | "unflatten" | "_unsafe_view" => reshaped(form, from, shape),
             "slice" => sliced(node, form, from),
             // Matrices, norms and convolutions over what stands at each position.
@@ -220,9 +216,25 @@ impl Find<'_> {
     }
 }
 
-/// A part of a value: of its channels, or a line without what is no position.
+/// Which side each side of the result is, of an operation that puts sides in another order.
+pub(super) fn new_order(node: &Node, rank: usize) -> Option<Vec<i64>> {
+    if node.bare() == "permute" {
+        return node.ints("dims");
+    }
+    let place = |name: &str| {
+        let dim = node.number(name)? as i64;
+        usize::try_from(if dim < 0 { dim + rank as i64 } else { dim }).ok()
+    };
+    let (a, b) = (place("dim0").or_else(|| place("axis0"))?, place("dim1").or_else(|| place("axis1"))?);
+    let mut dims: Vec<i64> = (0..rank as i64).collect();
+    (a.max(b) < rank).then(|| dims.swap(a, b))?;
+    Some(dims)
+}
+
+/// A part of a value: of its channels, a line without what is no position, or every second row, say.
 fn sliced(node: &Node, form: Form, from: &[i64]) -> Option<Form> {
     let dim = node.number("dim").unwrap_or(0.0) as i64;
+    let dim = if dim < 0 { dim + from.len() as i64 } else { dim };
     let whole = |dim: i64| {
         matches!(
             (form, dim),
@@ -232,17 +244,20 @@ fn sliced(node: &Node, form: Form, from: &[i64]) -> Option<Form> {
     if whole(dim) {
         return Some(form);
     }
-    let (Form::Nlc(line) | Form::Lnc(line)) = form else { return None };
-    if dim != tokens_of(form) {
-        return None;
-    }
     let length = *from.get(usize::try_from(dim).ok()?)?;
     let bound = |name: &str, default: i64| match node.number(name) {
         Some(bound) if bound < 0.0 => length + bound as i64,
         Some(bound) => (bound.min(length as f64)) as i64,
         None => default,
     };
-    let (start, end) = (bound("start", 0), bound("end", length));
+    let (start, end, step) = (bound("start", 0), bound("end", length), node.number("step").unwrap_or(1.0) as i64);
+    if matches!(form, Form::Nchw | Form::Nhwc) && step > 1 && (0..step).contains(&start) && end == length {
+        return Some(form);
+    }
+    let (Form::Nlc(line) | Form::Lnc(line)) = form else { return None };
+    if dim != tokens_of(form) || step != 1 {
+        return None;
+    }
     let (first, last) = (line.before, line.before + line.grid[0] * line.grid[1]);
     (start <= first && end >= last)
         .then(|| with_line(form, Line { before: first - start, after: line.after - (length - end), ..line }))

@@ -4,6 +4,7 @@ mod attention;
 mod classes;
 mod form;
 mod gates;
+mod layout;
 mod maps;
 mod names;
 mod places;
@@ -11,6 +12,7 @@ mod walk;
 
 use super::program::{Graph, Node, Value};
 use form::Form;
+use layout::Layout;
 
 pub use attention::{FoundAttention, WeightsOf};
 pub use classes::FoundClasses;
@@ -47,13 +49,16 @@ pub struct Find<'g> {
     users: Vec<Vec<usize>>,
     makers: Vec<Option<usize>>,
     forms: Vec<Option<Form>>,
+    /// Of values that no form tells.
+    layouts: Vec<Option<Layout>>,
 }
 
 impl<'g> Find<'g> {
     /// `shapes` are those of the graph's values in some run, by their numbers; `None` for what is no tensor.
     pub fn new(graph: &'g Graph, shapes: &'g [Option<Vec<i64>>]) -> Self {
-        let mut find =
-            Self { graph, shapes, users: graph.users(), makers: graph.makers(), forms: vec![None; graph.values.len()] };
+        let count = graph.values.len();
+        let (users, makers) = (graph.users(), graph.makers());
+        let mut find = Self { graph, shapes, users, makers, forms: vec![None; count], layouts: vec![None; count] };
         find.tell_forms();
         find
     }

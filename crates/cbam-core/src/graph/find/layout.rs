@@ -6,7 +6,8 @@ use super::super::program::{Node, Value};
 use super::Find;
 use super::form::{Form, Line, MOVES, new_order};
 
-const MOST_SIDES: usize = 8;
+/// Of more sides no network is.
+const MAX_SIDES: usize = 8;
 /// Views that keep the order of the numbers.
 const VIEWS: [&str; 8] =
     ["view", "reshape", "flatten", "unflatten", "_unsafe_view", "squeeze", "unsqueeze", "_reshape_copy"];
@@ -83,7 +84,7 @@ impl Layout {
     /// The same numbers in the same order, with other sides; nothing if a digit would be cut where it cannot be, or of more sides than
     /// networks use.
     fn viewed(&self, to: &[i64]) -> Option<Self> {
-        if to.len() > MOST_SIDES {
+        if to.len() > MAX_SIDES {
             return None;
         }
         let mut digits = self.sides.iter().flatten().copied().collect::<std::collections::VecDeque<_>>();

@@ -10,8 +10,8 @@ use crate::Result;
 pub(super) const TABLE: Table = &[
     ("aten.gru.input", |given| with_one_state(given, Tensor::f_gru)),
     ("aten.lstm.input", |given| {
-        let (states, Layers { params, has_biases, depth, bidirectional, batch_first }) =
-            (given.tensors("hx")?, Layers::of(given)?);
+        let Layers { params, has_biases, depth, bidirectional, batch_first } = Layers::of(given)?;
+        let states = given.tensors("hx")?;
         let (out, hidden, cell) = given.tensor("input")?.f_lstm(
             &states,
             &params,

@@ -9,8 +9,7 @@ use super::form::{Form, Line, MOVES, new_order};
 /// Of more sides no network is.
 const MAX_SIDES: usize = 8;
 /// Views that keep the order of the numbers.
-const VIEWS: [&str; 8] =
-    ["view", "reshape", "flatten", "unflatten", "_unsafe_view", "squeeze", "unsqueeze", "_reshape_copy"];
+const VIEWS: [&str; 7] = ["view", "reshape", "flatten", "unflatten", "_unsafe_view", "squeeze", "unsqueeze"];
 /// Products, whose result stands at other places than what it is made of.
 const PRODUCTS: [&str; 8] = ["matmul", "bmm", "mm", "einsum", "baddbmm", "conv1d", "conv2d", "convolution"];
 
@@ -43,24 +42,20 @@ enum Of {
 impl Layout {
     fn new(form: Form, shape: &[i64]) -> Option<Self> {
         const MAPS: [Of; 4] = [Of::Picture, Of::Channel, Of::Row, Of::Column];
-        let (n, c, t) = (&[Of::Picture][..], &[Of::Channel][..], &[Of::Row, Of::Column][..]);
-        let (sides, grid) = match (form, shape) {
-            (Form::Nchw, &[_, _, h, w]) => (MAPS.map(|of| vec![of]).to_vec(), [h, w]),
-            (Form::Nhwc, &[_, h, w, _]) => ([0, 2, 3, 1].map(|side: usize| vec![MAPS[side]]).to_vec(), [h, w]),
-            (Form::Turned(turned), &[..]) if shape.len() == 4 => {
-                let length = |of| turned.iter().position(|side| *side == of).map(|at| shape[at]);
-                (turned.map(|side| vec![MAPS[side]]).to_vec(), [length(2)?, length(3)?])
-            }
-            (Form::Ncl(line), _) if line.len() == line.grid[0] * line.grid[1] => {
-                ([n, c, t].map(<[_]>::to_vec).to_vec(), line.grid)
-            }
-            (Form::Nlc(line), _) if line.len() == line.grid[0] * line.grid[1] => {
-                ([n, t, c].map(<[_]>::to_vec).to_vec(), line.grid)
-            }
-            (Form::Lnc(line), _) if line.len() == line.grid[0] * line.grid[1] => {
-                ([t, n, c].map(<[_]>::to_vec).to_vec(), line.grid)
-            }
-            _ => return None,
+        let maps = |order: [usize; 4]| -> Option<(Vec<Vec<Of>>, [i64; 2])> {
+            let length = |of| shape.get(order.iter().position(|side| *side == of)?).copied();
+            Some((order.map(|side| vec![MAPS[side]]).to_vec(), [length(2)?, length(3)?]))
+        };
+        let (n, c, t) = (vec![Of::Picture], vec![Of::Channel], vec![Of::Row, Of::Column]);
+        let patches_alone = |line: Line| (line.before + line.after == 0).then_some(line.grid);
+        let (sides, grid) = match form {
+            Form::Nchw => maps([0, 1, 2, 3])?,
+            Form::Nhwc => maps([0, 2, 3, 1])?,
+            Form::Turned(order) => maps(order)?,
+            Form::Ncl(line) => (vec![n, c, t], patches_alone(line)?),
+            Form::Nlc(line) => (vec![n, t, c], patches_alone(line)?),
+            Form::Lnc(line) => (vec![t, n, c], patches_alone(line)?),
+            Form::Attended => return None,
         };
         let mut pictures = 1;
         let digits = |(of, length): (&Vec<Of>, &i64)| {

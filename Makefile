@@ -14,7 +14,7 @@ libtorch_needed := libtorch
 endif
 
 .PHONY: cargo-deny cargo-fuzz fuzz asan help run build light test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
-	bench bench-peers bench-graphs bench-parent rev gpu-check-bundle gpu-check evaluation foreign-checkpoints check-checkpoints any-network any-onnx any-more any-keras odd-pictures
+	bench bench-peers bench-graphs bench-parent rev gpu-check-bundle gpu-check evaluation map-trials readme foreign-checkpoints check-checkpoints any-network any-onnx any-more any-keras odd-pictures
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -94,6 +94,13 @@ models: ## Fetch the published weights of EfficientNet-Lite0, 1 and 2 into model
 
 train-data: ## Fill data/ for cbam-train; DATA is the folder of the picture sets
 	@scripts/train-data.sh
+
+map-trials: .venv ## Try formulas for the maps of one pass on sets of masks; DATA is the folder of the picture sets
+	.venv/bin/python scripts/map_trials.py --data "$(or $(DATA),../shared/data)/train" --work target/map-trials $(TRIALS)
+
+readme: build ## Make every picture of README again; with IMAGES and TRUTH the tables of docs/EVALUATION.md too
+	@scripts/readme.sh "$(TARGET)/release/cbam-run"
+	@[ -z "$(TRUTH)" ] || $(MAKE) evaluation IMAGES="$(IMAGES)" TRUTH="$(TRUTH)"
 
 evaluation: build models ## Every table of docs/EVALUATION.md; IMAGES and TRUTH name the set, SUBSET the pictures for costly methods
 	@scripts/evaluation.sh "$(IMAGES)" "$(TRUTH)" target/evaluation "$(TARGET)/release/cbam-eval"

@@ -251,7 +251,7 @@ impl Worker {
 
     fn overlay(&mut self, map: &str, photo: &str, out: &str) -> Result<f64> {
         let destination = Destination { target: Target::File(out.into()), format: format(Path::new(out))? };
-        let job = Job { overlay: Some(destination), ..Job::new(Source::File(photo.into())) };
+        let job = Job { overlays: vec![destination], ..Job::new(Source::File(photo.into())) };
         let options = Options { maps: vec![map.parse::<MapName>()?], threads: THREADS, ..Options::default() };
         let network = self.network()?;
         let mut failed = None;

@@ -11,7 +11,7 @@ use cbam::attention::scaled_dot_product;
 use cbam::maps::{AttentionMap, MapRange, Resample, Scale};
 use cbam::network::Network;
 use cbam::photo::{self, Limits, Photo, Preprocess};
-use cbam::render::{Opacity, Overlay};
+use cbam::render::Overlay;
 use image::{RgbImage, imageops};
 use ndarray::Array2;
 use tch::{Device, Tensor};
@@ -59,7 +59,7 @@ fn run(output: &str) -> Result<(), Box<dyn std::error::Error>> {
         for (column, photo, map, resample) in [(0, &from, asks, Resample::Nearest), (1, &to, looks, Resample::Bicubic)]
         {
             let map = AttentionMap::new(map, MapRange::Unit)?;
-            let overlay = Overlay { opacity: Opacity::Attention, alpha: 0.8, resample, ..Overlay::default() };
+            let overlay = Overlay { resample, ..Overlay::default() };
             let tile = overlay.apply(photo, &map, Scale::Image.limits(&map))?;
             let tile = tile.resize(420, 280, imageops::FilterType::Triangle).to_rgb8();
             imageops::replace(&mut picture, &tile, column * 420, row as i64 * 280);

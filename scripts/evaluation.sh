@@ -19,15 +19,15 @@ evaluate() { # NAME OPTIONS...
 }
 
 gates=spatial,spatial:stage6.expansion,spatial:stage5
-evaluate attentive --maps "fused,$gates,patch,patch:stage7,rollout,gradcam" --against gradcam --measure time
+evaluate attentive --maps "fused,object,$gates,patch,patch:stage7,rollout,gradcam" --against gradcam --measure time
 evaluate plain --plain --subset "$subset" --measure time --maps \
-    gradcam,gradcam++,hirescam,layercam,layercam:stage5,xgradcam,eigencam,eigencam:stage7,ablationcam,occlusion,rise,scorecam
-evaluate attentive-clutter --maps fused,spatial,gradcam --against gradcam --measure clutter
+    gradcam,object,gradcam++,hirescam,layercam,layercam:stage5,xgradcam,eigencam,eigencam:stage7,ablationcam,occlusion,rise,scorecam
+evaluate attentive-clutter --maps fused,object,spatial,gradcam --against gradcam --measure clutter
 evaluate plain-clutter --plain --maps gradcam --measure clutter
-evaluate attentive-faithfulness --maps fused,gradcam --against gradcam --measure faithfulness --subset 100
-evaluate attentive-sanity --maps fused,spatial,patch,gradcam --limit 24 --measure sanity
+evaluate attentive-faithfulness --maps fused,object,gradcam --against gradcam --measure faithfulness --subset 100
+evaluate attentive-sanity --maps fused,object,spatial,patch,gradcam --limit 24 --measure sanity
 for lite in 1 2; do
     evaluate "lite$lite" --weights "assets/weights/efficientnet-lite$lite-attentive.safetensors" \
-        --maps fused,spatial,patch,gradcam --against gradcam --measure none
+        --maps fused,object,spatial,patch,gradcam --against gradcam --measure none
     evaluate "plain-lite$lite" --weights models/efficientnet-lite$lite-*.pth --maps gradcam,eigencam:stage7 --measure none
 done

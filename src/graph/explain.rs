@@ -97,7 +97,7 @@ fn size_of(pixels: ArrayView3<'_, f32>) -> [i64; 2] {
 }
 
 /// Features `[N, …]` of a place as maps `[N, C, h, w]`.
-fn as_maps(form: PlaceForm, features: &Tensor) -> Result<Tensor> {
+pub(super) fn as_maps(form: PlaceForm, features: &Tensor) -> Result<Tensor> {
     Ok(match form {
         PlaceForm::Maps => features.shallow_clone(),
         PlaceForm::ChannelsLast => features.f_permute([0, 3, 1, 2])?,

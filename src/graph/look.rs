@@ -4,12 +4,12 @@ use cbam_core::graph::{Graph, ScorePoint, Side};
 use tch::{Device, Tensor};
 
 use super::GraphNetwork;
-use super::watch::Watch;
+use super::watch::{Wanted, Watch};
 use crate::Result;
 use crate::classes::usual_labels;
 use crate::explain::Features;
 use crate::host::to_host;
-use crate::maps::{MapName, Readout};
+use crate::maps::{MapName, Method, Readout};
 use crate::model::{Description, Look, Model, Question, explain_looks};
 use crate::network::normalised;
 use crate::photo::{Channels, FixedSize, ImageSize, Preprocess, Resampled};
@@ -143,15 +143,15 @@ impl GraphNetwork {
     /// [`Error::Weights`](crate::Error::Weights), with its file's name, if it fails on them.
     pub fn run(&self, pictures: &Tensor) -> Result<Vec<Readout>> {
         let count = usize::try_from(pictures.size().first().copied().unwrap_or(0)).unwrap_or(0);
-        self.see(pictures, &vec![Vec::new(); count], true)
+        self.see(pictures, &vec![Vec::new(); count], Wanted { attention: true, ground: false })
     }
 
     /// What one pass shows of pictures, and their numbers for the classes.
-    fn see(&self, pictures: &Tensor, points: &[Vec<[f32; 2]>], attention: bool) -> Result<Vec<Readout>> {
+    fn see(&self, pictures: &Tensor, points: &[Vec<[f32; 2]>], seen: Wanted) -> Result<Vec<Readout>> {
         let count = points.len();
         let pictures = self.padded(pictures)?;
         let size = pictures.size();
-        let mut watch = Watch::new(self, self.found_at([size[2], size[3]])?, attention);
+        let mut watch = Watch::new(self, self.found_at([size[2], size[3]])?, seen);
         let mut wanted = self.wanted();
         wanted.extend(watch.wanted());
         let plan = self.fast_plan(&wanted);
@@ -200,18 +200,21 @@ impl Model for GraphNetwork {
 
     fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
         question.check_class(self.answers())?;
-        let attention = question.maps.is_empty() || question.maps.iter().any(needs_attention);
+        let wanted = Wanted {
+            attention: question.maps.is_empty() || question.maps.iter().any(needs_attention),
+            ground: question.explanations().any(|explanation| explanation == (Method::GradCam, None)),
+        };
         let most = self.batch().map_or(usize::MAX, |batch| batch.max(1) as usize);
         let together = if self.one_by_one { 1 } else { pictures.len().clamp(1, most) };
         if let Some(ScorePoint { pixel: [x, y], .. }) = self.graph.score_point {
             // Each picture has its own point, for all that is made of it.
             let one = |picture: &&Resampled| {
                 self.point.set(picture.geometry().fraction(x, y)?);
-                Ok(self.look_together(&[*picture], 1, question, attention)?.remove(0))
+                Ok(self.look_together(&[*picture], 1, question, wanted)?.remove(0))
             };
             return pictures.iter().map(one).collect();
         }
-        self.look_together(pictures, together, question, attention)
+        self.look_together(pictures, together, question, wanted)
     }
 
     fn features(&self) -> Option<&dyn Features> {
@@ -226,13 +229,13 @@ impl GraphNetwork {
         pictures: &[&Resampled],
         together: usize,
         question: &Question<'_>,
-        attention: bool,
+        wanted: Wanted,
     ) -> Result<Vec<Look>> {
         let mut looks = Vec::with_capacity(pictures.len());
         for part in pictures.chunks(together) {
             let points = part.iter().map(|picture| question.points(&picture.geometry())).collect::<Result<Vec<_>>>()?;
             let pixels = normalised(part, &self.preprocess, self.device)?;
-            let readouts = self.see(&pixels, &points, attention)?;
+            let readouts = self.see(&pixels, &points, wanted)?;
             let pictures = part.iter().map(|picture| picture.geometry());
             looks.extend(readouts.into_iter().zip(pictures).map(|(readout, geometry)| Look::of(readout, geometry)));
         }
@@ -244,6 +247,11 @@ impl GraphNetwork {
 fn needs_attention(map: &MapName) -> bool {
     matches!(
         map,
-        MapName::Fused | MapName::Patch { .. } | MapName::PatchAt(..) | MapName::ClassToken { .. } | MapName::Rollout
+        MapName::Fused
+            | MapName::Object
+            | MapName::Patch { .. }
+            | MapName::PatchAt(..)
+            | MapName::ClassToken { .. }
+            | MapName::Rollout
     )
 }

@@ -3,17 +3,27 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use cbam_core::graph::{Found, FoundAttention, GateKind, Value, WeightsOf};
+use cbam_core::graph::{Found, FoundAttention, FoundPlace, GateKind, Value, WeightsOf};
 use cbam_core::network::patch_index;
 use ndarray::{Array1, Array2, Array4, Axis, Ix2, Ix4};
 use tch::{Kind, Tensor};
 
 use super::GraphNetwork;
+use super::explain::as_maps;
 use super::operators::attention_weights;
 use super::run::Pass;
 use crate::Result;
 use crate::host::to_host;
-use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout, rollout_received};
+use crate::maps::{GateReadout, Ground, PatchReadout, QueryRow, Readout, RolloutLayer, rollout, rollout_received};
+
+/// What of a pass is wanted beside its gates.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    /// What patches receive, and where they look.
+    pub(super) attention: bool,
+    /// The features that tell things apart.
+    pub(super) ground: bool,
+}
 
 /// What is read while a graph runs.
 pub(super) struct Watch<'n> {
@@ -23,13 +33,17 @@ pub(super) struct Watch<'n> {
     gates: HashMap<usize, Vec<(Value, bool)>>,
     /// The attentions by the nodes at which their weights can be had; none of them if nobody asks for attention.
     attention: HashMap<usize, usize>,
+    /// The features that tell things apart, and the node that makes them; none if nobody asks for them.
+    ground: Option<(usize, FoundPlace)>,
     values: HashMap<Value, Array4<f32>>,
     weights: HashMap<usize, Tensor>,
+    /// `[N, C, h, w]`.
+    features: Option<Array4<f32>>,
 }
 
 impl<'n> Watch<'n> {
-    /// Of the gates, and of attention if it is wanted, as they are found in pictures of one size.
-    pub(super) fn new(network: &'n GraphNetwork, found: Rc<Found>, attention: bool) -> Self {
+    /// Of the gates, and of attention and what tells things apart if they are wanted, as they are found in pictures of one size.
+    pub(super) fn new(network: &'n GraphNetwork, found: Rc<Found>, Wanted { attention, ground }: Wanted) -> Self {
         let makers = network.graph.makers();
         let maker = |value: Value| makers[value.index()];
         let mut gates: HashMap<usize, Vec<(Value, bool)>> = HashMap::new();
@@ -40,14 +54,28 @@ impl<'n> Watch<'n> {
                 }
             }
         }
-        let all = found.attention.iter().enumerate().filter(|_| attention);
+        let attention_wanted = attention;
+        let all = found.attention.iter().enumerate().filter(|_| attention_wanted);
         let attention = all.filter_map(|(place, of)| Some((of.node(&makers)?, place))).collect();
-        Self { network, found, gates, attention, values: HashMap::new(), weights: HashMap::new() }
+        // What is like what is looked at has to have been seen as a whole.
+        let ground = found.ground.filter(|_| ground && (attention_wanted || found.attention.is_empty()));
+        let ground = ground.and_then(|place| Some((maker(found.places[place].value)?, found.places[place].clone())));
+        Self {
+            network,
+            found,
+            gates,
+            attention,
+            ground,
+            values: HashMap::new(),
+            weights: HashMap::new(),
+            features: None,
+        }
     }
 
     /// The values beside the outputs that have to be made.
     pub(super) fn wanted(&self) -> impl Iterator<Item = Value> + '_ {
-        let nodes = self.gates.keys().chain(self.attention.keys());
+        let ground = self.ground.iter().map(|(node, _)| node);
+        let nodes = self.gates.keys().chain(self.attention.keys()).chain(ground);
         nodes.filter_map(|node| self.network.graph.nodes[*node].makes().next())
     }
 
@@ -58,6 +86,11 @@ impl<'n> Watch<'n> {
                 let values = if *channels_last { &tensor.f_permute([0, 3, 1, 2])? } else { tensor };
                 self.values.insert(*value, to_host::<Ix4>(values)?);
             }
+        }
+        if let Some((_, place)) = self.ground.as_ref().filter(|(maker, _)| *maker == node)
+            && let Some(features) = pass.tensor(place.value)
+        {
+            self.features = Some(to_host(&as_maps(place.form, features)?)?);
         }
         let Some(place) = self.attention.get(&node) else { return Ok(()) };
         let of = &self.found.attention[*place];
@@ -93,6 +126,8 @@ impl<'n> Watch<'n> {
         }
         for (picture, readout) in readouts.iter_mut().enumerate() {
             readout.rollout = self.rolled_out(picture)?;
+            let features = self.features.as_ref().filter(|features| picture < features.len_of(Axis(0)));
+            readout.ground = features.map(|features| Ground::of_maps(features.index_axis(Axis(0), picture)));
         }
         Ok(readouts)
     }

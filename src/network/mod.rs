@@ -48,6 +48,8 @@ pub struct Network {
     variables: nn::VarStore,
     backbone: Box<dyn Backbone>,
     blocks: Vec<Block>,
+    /// The stage whose features are kept; see [`NetworkConfig::ground`].
+    ground: Option<usize>,
     /// Whether the backbone trains too, its BatchNorm and dropout with it.
     backbone_trains: bool,
     /// Whether every picture goes through it by itself.
@@ -67,6 +69,16 @@ pub struct Output {
     pub features: Tensor,
     /// The attention, block by block.
     pub attention: Vec<BlockOutput>,
+    /// The features, `[N, C, h, w]`, that tell things apart ([`NetworkConfig::ground`]), if they were passed: [`Network::tail`] alone does
+    /// not pass what lies before it.
+    pub ground: Option<Tensor>,
+}
+
+/// What is kept of a pass on its way.
+#[derive(Debug, Default)]
+struct Kept {
+    attention: Vec<BlockOutput>,
+    ground: Option<Tensor>,
 }
 
 /// The attention maps of one block.
@@ -113,7 +125,8 @@ impl Network {
         }
         let preprocess = config.preprocess();
         let (backbone_trains, one_by_one, joint) = (false, false, false);
-        Ok(Self { config, preprocess, variables, backbone, blocks, backbone_trains, one_by_one, joint })
+        let ground = config.ground();
+        Ok(Self { config, preprocess, variables, backbone, blocks, ground, backbone_trains, one_by_one, joint })
     }
 
     /// Its configuration.

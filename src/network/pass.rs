@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{BlockOutput, Network, Output, Site};
+use super::{Kept, Network, Output, Site};
 use crate::{Error, Result};
 
 impl Network {
@@ -14,7 +14,9 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
-        self.tail(&self.run_trunk(xs, train && self.backbone_trains)?, train)
+        let mut kept = Kept::default();
+        let trunk = self.run_trunk(xs, train && self.backbone_trains, &mut kept)?;
+        self.run_tail(&trunk, train, kept)
     }
 
     /// The part before the first attention: pictures `[N, 3, H, W]` → that stage's features; the pictures themselves, if
@@ -24,25 +26,31 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
-        self.run_trunk(xs, false)
+        self.run_trunk(xs, false, &mut Kept::default())
     }
 
-    fn run_trunk(&self, xs: &Tensor, train: bool) -> Result<Tensor> {
+    fn run_trunk(&self, xs: &Tensor, train: bool, kept: &mut Kept) -> Result<Tensor> {
         self.check_picture(xs)?;
         if self.stem_attends() {
             return Ok(xs.f_to_kind(self.variables.kind())?);
         }
         let stages = self.trunk_stages();
-        let features = self.stem(xs, train, &mut Vec::new())?;
-        Ok((0..stages).fold(features, |xs, stage| self.backbone.stage(stage, &xs, train)))
+        let mut features = self.stem(xs, train, &mut Kept::default())?;
+        for stage in 0..stages {
+            features = self.backbone.stage(stage, &features, train);
+            if self.ground == Some(stage) {
+                kept.ground = Some(features.shallow_clone());
+            }
+        }
+        Ok(features)
     }
 
-    /// Pictures `[N, 3, H, W]` to the input of the first stage, with the attention in between, whose maps go to `maps`.
-    pub(super) fn stem(&self, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
+    /// Pictures `[N, 3, H, W]` to the input of the first stage, with the attention in between.
+    pub(super) fn stem(&self, xs: &Tensor, train: bool, kept: &mut Kept) -> Result<Tensor> {
         self.check_picture(xs)?;
         let xs = three_channels(xs)?;
         let backbone_trains = train && self.backbone_trains;
-        let mut attend = |xs: &Tensor| self.attend(Site::Stem, xs, train, maps);
+        let mut attend = |xs: &Tensor| self.attend(Site::Stem, xs, train, kept);
         self.backbone.stem_gated(&xs.f_to_kind(self.variables.kind())?, backbone_trains, &mut attend)
     }
 
@@ -67,40 +75,52 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
+        self.run_tail(features, train, Kept::default())
+    }
+
+    fn run_tail(&self, features: &Tensor, train: bool, mut kept: Kept) -> Result<Output> {
         let backbone_trains = train && self.backbone_trains;
-        let mut attention = Vec::with_capacity(self.blocks.len());
         let mut xs = features.shallow_clone();
         let first = self.trunk_stages();
         if self.stem_attends() {
-            xs = self.stem(&xs, train, &mut attention)?;
+            xs = self.stem(&xs, train, &mut kept)?;
         }
         if let Some(before) = first.checked_sub(1) {
-            xs = self.attend(Site::Stage(before), &xs, train, &mut attention)?;
+            xs = self.behind(before, &xs, train, &mut kept)?;
         }
         for stage in first..self.backbone.stages().len() {
-            xs = self.stage(stage, &xs, train, &mut attention)?;
+            xs = self.stage(stage, &xs, train, &mut kept)?;
         }
         let features = self.backbone.head_conv(&xs, backbone_trains);
         let activated = self.backbone.head_activation(&features);
-        let attended = self.attend(Site::Head, &activated, train, &mut attention)?;
+        let attended = self.attend(Site::Head, &activated, train, &mut kept)?;
         let logits = self.backbone.classify(&attended, backbone_trains);
-        Ok(Output { logits, features, attention })
+        Ok(Output { logits, features, attention: kept.attention, ground: kept.ground })
     }
 
-    /// One stage, with the attention in it and behind it, whose maps go to `maps`.
-    pub(super) fn stage(&self, stage: usize, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
+    /// One stage, with the attention in it and behind it.
+    pub(super) fn stage(&self, stage: usize, xs: &Tensor, train: bool, kept: &mut Kept) -> Result<Tensor> {
         let backbone_trains = train && self.backbone_trains;
-        let mut attend = |inner, xs: &Tensor| self.attend(Site::Inside(stage, inner), xs, train, maps);
+        let mut attend = |inner, xs: &Tensor| self.attend(Site::Inside(stage, inner), xs, train, kept);
         let xs = self.backbone.stage_gated(stage, xs, backbone_trains, &mut attend)?;
-        self.attend(Site::Stage(stage), &xs, train, maps)
+        self.behind(stage, &xs, train, kept)
     }
 
-    /// The attention at a site, if there is any; its maps go to `maps`.
-    fn attend(&self, site: Site, xs: &Tensor, train: bool, maps: &mut Vec<BlockOutput>) -> Result<Tensor> {
+    /// What a stage gives out, to what its attention makes of that.
+    fn behind(&self, stage: usize, xs: &Tensor, train: bool, kept: &mut Kept) -> Result<Tensor> {
+        let xs = self.attend(Site::Stage(stage), xs, train, kept)?;
+        if self.ground == Some(stage) {
+            kept.ground = Some(xs.shallow_clone());
+        }
+        Ok(xs)
+    }
+
+    /// The attention at a site, if there is any; its maps are kept.
+    fn attend(&self, site: Site, xs: &Tensor, train: bool, kept: &mut Kept) -> Result<Tensor> {
         let Some(block) = self.blocks.iter().find(|block| block.site == site) else { return Ok(xs.shallow_clone()) };
         // Under autocast the backbone gives out f16; the attention computes in the kind of its weights.
         let (attended, of_block) = block.forward(&xs.f_to_kind(self.variables.kind())?, train)?;
-        maps.push(of_block);
+        kept.attention.push(of_block);
         Ok(attended)
     }
 
@@ -110,7 +130,7 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the features are not those of the last convolution.
     pub fn classify(&self, features: &Tensor) -> Result<Tensor> {
-        Ok(self.backbone.classify(&self.attend(Site::Head, features, false, &mut Vec::new())?, false))
+        Ok(self.backbone.classify(&self.attend(Site::Head, features, false, &mut Kept::default())?, false))
     }
 
     /// How many stages run before any attention.

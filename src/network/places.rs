@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::Network;
+use super::{Kept, Network};
 use crate::maps::HEAD;
 use crate::{Error, Result};
 
@@ -34,9 +34,9 @@ impl Network {
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn features_at(&self, place: Place, xs: &Tensor) -> Result<Tensor> {
         let stages = self.backbone.stages().len();
-        let mut features = self.stem(xs, false, &mut Vec::new())?;
+        let mut features = self.stem(xs, false, &mut Kept::default())?;
         for stage in 0..=place.0.min(stages - 1) {
-            features = self.stage(stage, &features, false, &mut Vec::new())?;
+            features = self.stage(stage, &features, false, &mut Kept::default())?;
         }
         Ok(if place.0 < stages { features } else { self.backbone.head(&features, false) })
     }
@@ -56,7 +56,7 @@ impl Network {
         }
         let mut features = features.f_to_kind(self.variables.kind())?;
         for stage in place.0 + 1..stages {
-            features = self.stage(stage, &features, false, &mut Vec::new())?;
+            features = self.stage(stage, &features, false, &mut Kept::default())?;
         }
         if place.0 < stages {
             features = self.backbone.head(&features, false);

@@ -9,7 +9,9 @@ use tch::{Kind, Tensor};
 use super::{BlockOutput, Network, Output, patch_index};
 use crate::explain::grad_cam;
 use crate::host::to_host;
-use crate::maps::{Explanation, GateReadout, Method, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
+use crate::maps::{
+    Explanation, GateReadout, Ground, Method, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received,
+};
 use crate::photo::{ImageSize, Resampled};
 use crate::{Error, Result};
 
@@ -153,7 +155,17 @@ impl Network {
                 }
             }
         }
+        if let Some(ground) = &output.ground {
+            let (_, channels, height, width) = ground.size4()?;
+            let rows = ground.f_permute([0, 2, 3, 1])?.f_reshape([-1, height * width, channels])?;
+            let rows = to_host::<Ix3>(&rows.f_detach()?.f_to_kind(Kind::Float)?)?;
+            let grid = [height, width].map(|side| side as usize);
+            for (readout, features) in readouts.iter_mut().zip(rows.outer_iter()) {
+                readout.ground = Some(Ground { grid, features: features.to_owned() });
+            }
+        }
         roll_out(&output.attention, &mut readouts)?;
+        readouts.par_iter_mut().for_each(|readout| readout.settle_likeness());
         if readouts.iter().zip(points).any(|(readout, points)| readout.patches.is_empty() && !points.is_empty()) {
             return Err(Error::argument("patch@X,Y", "these weights have no patch attention"));
         }

@@ -404,7 +404,7 @@ fn attention_of_patches_and_of_a_class_token() {
     let place = network.found().place("blocks.1.norm1").unwrap();
     assert_eq!(place.form, PlaceForm::Tokens { before: 3, grid: [4, 6], after: 0 });
     let maps = network.describe().maps;
-    for name in ["fused", "patch", "patch:2", "cls", "cls:blocks.0.attn:1", "rollout", "gradcam"] {
+    for name in ["fused", "object", "patch", "patch:2", "cls", "cls:blocks.0.attn:1", "rollout", "gradcam"] {
         assert!(network.describe().choose_maps(&[name.parse().unwrap()]).is_ok(), "{name} of {maps:?}");
     }
     let assumed = network.assumptions().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");

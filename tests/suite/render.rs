@@ -121,7 +121,7 @@ fn an_overlay_mixes_as_its_formula_says() {
             for (x, value) in values.iter().enumerate() {
                 let (before, after) = (before.get_pixel(x as u32, 0).0, after.get_pixel(x as u32, 0).0);
                 assert_eq!(before[3], after[3], "alpha is kept");
-                let weight = if opacity == Opacity::Constant { 0.7 } else { 0.7 * value };
+                let weight = if opacity == Opacity::Constant { 0.7 } else { 0.7 * value.powf(0.6) };
                 let colour = Colormap::Turbo.color(*value);
                 for channel in 0..3 {
                     let expected =
@@ -139,6 +139,10 @@ fn where_attention_is_zero_the_attention_opacity_leaves_the_picture() {
     for image in pictures(8, 6) {
         let overlay = Overlay { opacity: Opacity::Attention, alpha: 1.0, ..Overlay::default() };
         let out = overlay.apply(&Photo::from(image.clone()), &map(Array2::zeros((2, 3))), UNIT).unwrap();
+        assert_eq!(out.to_rgba16(), image.to_rgba16(), "{:?}", image.color());
+        // So does a map that is flat, whatever its value.
+        let flat = map(Array2::from_elem((2, 3), 0.7));
+        let out = overlay.draw(&Photo::from(image.clone()), &flat).unwrap();
         assert_eq!(out.to_rgba16(), image.to_rgba16(), "{:?}", image.color());
     }
 }
@@ -188,29 +192,35 @@ fn impossible_overlays_are_refused() {
     for (alpha, contour) in [(-0.1, None), (1.1, None), (f32::NAN, None), (0.5, Some(1.5)), (0.5, Some(f32::NAN))] {
         let overlay = Overlay { alpha, contour, ..Overlay::default() };
         assert!(matches!(overlay.apply(&photo, &map, UNIT), Err(cbam::Error::Argument { .. })), "{alpha} {contour:?}");
-        assert!(panel(&photo, &[], &[], &overlay).is_err());
+        assert!(panel(&photo, &[], &[], "", &overlay).is_err());
     }
     let empty = Photo::from(DynamicImage::ImageRgb8(RgbImage::new(0, 4)));
     assert!(matches!(Overlay::default().apply(&empty, &map, UNIT), Err(cbam::Error::Input { .. })));
-    assert!(matches!(panel(&empty, &[], &[], &Overlay::default()), Err(cbam::Error::Input { .. })));
+    assert!(matches!(panel(&empty, &[], &[], "", &Overlay::default()), Err(cbam::Error::Input { .. })));
 }
 
 #[test]
 fn bars_are_as_high_as_their_values() {
-    let values = Array1::from_vec(vec![0.0, 0.25, 0.5, 1.0]);
+    let values = Array1::from_vec(vec![0.25, 1.0, 0.0, 0.5]);
     let size = ImageSize::new(226, 112);
     let chart = bar_chart(&values, size).unwrap();
     assert_eq!(chart.dimensions(), (226, 112));
-    for (index, value) in values.iter().enumerate() {
+    // The strongest first, under the line that names them.
+    for (index, value) in [1.0, 0.5, 0.25, 0.0].into_iter().enumerate() {
         let x = 26 + 50 * index as u32 + 25;
-        let bar = (6..106).filter(|y| chart.get_pixel(x, *y).0 == [66, 99, 165]).count() as f32;
-        assert!((bar - value * 99.0).abs() <= 1.5, "{value}: {bar} pixels");
+        let bar = (22..106).filter(|y| chart.get_pixel(x, *y).0 == [66, 99, 165]).count() as f32;
+        assert!((bar - value * 83.0).abs() <= 1.5, "{value}: {bar} pixels");
     }
+    let named = (0..16).any(|y| (26..226).any(|x| chart.get_pixel(x, y).0 != [255; 3]));
+    assert!(named, "the strongest channels are named");
+    // A chart that is too low for it has no such line.
+    let low = bar_chart(&values, ImageSize::new(226, 60)).unwrap();
+    assert_eq!((6..54).filter(|y| low.get_pixel(51, *y).0 == [66, 99, 165]).count(), 48);
     // More channels than columns: the mean.
-    let many = Array1::from_shape_fn(2_000, |index| (index % 2) as f32);
+    let many = Array1::from_shape_fn(2_000, |index| (index * 7 % 2_000) as f32 / 1_999.0);
     let chart = bar_chart(&many, size).unwrap();
-    let bar = (6..106).filter(|y| chart.get_pixel(120, *y).0 == [66, 99, 165]).count();
-    assert!((48..=52).contains(&bar), "{bar}");
+    let bar = (22..106).filter(|y| chart.get_pixel(126, *y).0 == [66, 99, 165]).count();
+    assert!((40..=44).contains(&bar), "{bar}");
 
     assert!(bar_chart(&Array1::zeros(0), size).is_err());
     assert!(bar_chart(&values, ImageSize::new(20, 112)).is_err());
@@ -249,7 +259,7 @@ fn labels() -> Vec<(String, f32)> {
 fn panels_of_any_picture() {
     for (width, height) in [(1, 1), (1, 5000), (5000, 1), (60, 240), (240, 60), (600, 400)] {
         for image in pictures(width, height) {
-            let sheet = panel(&Photo::from(image), &tiles(), &labels(), &Overlay::default()).unwrap();
+            let sheet = panel(&Photo::from(image), &tiles(), &labels(), "a footer", &Overlay::default()).unwrap();
             assert!((600..=1_500).contains(&sheet.width()) && sheet.height() < 2_500, "{:?}", sheet.dimensions());
             // A margin of white on every side: nothing sticks out.
             let (right, bottom) = (sheet.width() - 1, sheet.height() - 1);
@@ -261,13 +271,14 @@ fn panels_of_any_picture() {
         }
     }
     let photo = Photo::from(pictures(30, 20).remove(2));
-    assert!(panel(&photo, &[], &[], &Overlay::default()).is_ok());
-    assert!(panel(&photo, &tiles()[4..], &labels(), &Overlay::default()).is_ok());
+    assert!(panel(&photo, &[], &[], "", &Overlay::default()).is_ok());
+    assert!(panel(&photo, &tiles()[4..], &labels(), "", &Overlay::default()).is_ok());
 }
 
 #[test]
 fn comparisons_of_any_picture() {
-    let legend = Legend { heading: Some("class: ".repeat(99)), ends: ["least".to_owned(), "greatest".to_owned()] };
+    let ends = ["least".to_owned(), "greatest".to_owned()];
+    let legend = Legend { heading: Some("class: ".repeat(99)), ends, ..Legend::default() };
     for (width, height) in [(1, 1), (1, 5000), (5000, 1), (60, 240), (240, 60), (600, 400)] {
         for (image, count) in pictures(width, height).into_iter().zip([0, 1, 2, 3, 4, 5, 5, 5]) {
             let sheet = compare(&Photo::from(image), &tiles()[..count], &legend, &Overlay::default()).unwrap();
@@ -312,19 +323,123 @@ fn compare_with_truth(name: &str, got: &RgbImage) {
 fn pictures_are_as_they_were() {
     let tiles = tiles();
     let TileContent::Map { map, limits } = &tiles[0].content else { panic!("the first tile is a map") };
-    let plain = Overlay::default();
-    let clear = Overlay {
-        colormap: Colormap::Viridis,
-        alpha: 0.9,
-        opacity: Opacity::Attention,
-        contour: Some(0.5),
-        ..plain.clone()
+    let (plain, constant) = (Overlay::default(), Overlay::constant());
+    let clear = Overlay { colormap: Colormap::Viridis, alpha: 0.9, contour: Some(0.5), ..plain.clone() };
+    let draw = |overlay: &Overlay| overlay.apply(&scene(), map, *limits).unwrap();
+    compare_with_truth("overlay", &draw(&constant).to_rgb8());
+    compare_with_truth("overlay-attention", &draw(&plain).to_rgb8());
+    compare_with_truth("overlay-attention-contour", &draw(&clear).to_rgb8());
+    compare_with_truth("overlay-refined", &draw(&Overlay { refine: true, ..plain.clone() }).to_rgb8());
+    let from = plain.apply(&scene(), &map.clone().seen_from([3, 12]), *limits).unwrap();
+    compare_with_truth("overlay-seen-from", &from.to_rgb8());
+    compare_with_truth("panel", &panel(&scene(), &tiles, &labels(), "scene.png  ·  a network", &plain).unwrap());
+    let legend = Legend {
+        heading: Some("fused".to_owned()),
+        note: Some("disc, 75.0 %".to_owned()),
+        ends: ["0".to_owned(), "1".to_owned()],
+        scale: None,
     };
-    compare_with_truth("overlay", &plain.apply(&scene(), map, *limits).unwrap().to_rgb8());
-    compare_with_truth("overlay-attention-contour", &clear.apply(&scene(), map, *limits).unwrap().to_rgb8());
-    compare_with_truth("panel", &panel(&scene(), &tiles, &labels(), &plain).unwrap());
-    let legend = Legend { heading: Some("class: disc, 75.0 %".to_owned()), ends: ["0".to_owned(), "1".to_owned()] };
+    compare_with_truth("legend", &legend.under(draw(&plain), &plain).to_rgb8());
     compare_with_truth("compare", &compare(&scene(), &tiles[2..], &legend, &plain).unwrap());
+}
+
+/// A map on a coarse grid, over a picture with one sharp edge.
+fn half_and_half(width: u32, height: u32) -> (DynamicImage, AttentionMap) {
+    let edge = width * 11 / 20;
+    let picture = RgbImage::from_fn(width, height, |x, _| Rgb(if x < edge { [40, 60, 90] } else { [210, 190, 120] }));
+    let column = |x: usize| if x < 4 { 1.0 } else { 0.0 };
+    (picture.into(), map(Array2::from_shape_fn((5, 7), |(_, x)| column(x))))
+}
+
+#[test]
+fn a_refined_map_follows_the_edges() {
+    for (width, height) in [(140, 100), (900, 700), (61, 300)] {
+        let (picture, map) = half_and_half(width, height);
+        // White where the map is 1, black where it is 0.
+        let bare = Overlay { colormap: Colormap::Grey, alpha: 1.0, ..Overlay::constant() };
+        let levels = |overlay: &Overlay| overlay.apply(&Photo::from(picture.clone()), &map, UNIT).unwrap().to_luma8();
+        let (plain, refined) = (levels(&bare), levels(&Overlay { refine: true, ..bare.clone() }));
+        let edge = width * 11 / 20;
+        let step = |levels: &image::GrayImage| {
+            let [before, behind] = [edge - 1, edge].map(|x| i32::from(levels.get_pixel(x, height / 2)[0]));
+            before - behind
+        };
+        let most = 255 / (width as i32 / 7); // bicubic: a cell to fall in
+        assert!(step(&plain) <= 3 * most.max(1), "{width}x{height}: {}", step(&plain));
+        assert!(step(&refined) > 100, "{width}x{height}: {}", step(&refined));
+    }
+}
+
+#[test]
+fn any_picture_can_be_refined_and_a_flat_map_stays_flat() {
+    let overlay = Overlay { refine: true, colormap: Colormap::Grey, alpha: 1.0, ..Overlay::constant() };
+    for (width, height) in [(1, 1), (2, 1), (1, 300), (5, 4), (33, 21)] {
+        for picture in pictures(width, height) {
+            let photo = Photo::from(picture);
+            let flat = map(Array2::from_elem((3, 4), 0.5));
+            let drawn = overlay.apply(&photo, &flat, UNIT).unwrap().to_luma8();
+            assert!(drawn.pixels().all(|pixel| pixel[0].abs_diff(128) <= 1), "{width}x{height}");
+            for map in [map(array![[0.0, 1.0]]), map(Array2::zeros((2, 2)))] {
+                for contour in [None, Some(0.5)] {
+                    let overlay = Overlay { contour, ..overlay.clone() };
+                    assert_eq!(overlay.apply(&photo, &map, UNIT).unwrap().dimensions(), (width, height));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_patch_that_looks_is_outlined() {
+    let grey = Photo::from(DynamicImage::ImageRgb8(RgbImage::from_pixel(200, 100, Rgb([90; 3]))));
+    let flat = map(Array2::from_elem((5, 10), 0.5));
+    let overlay = Overlay::default();
+    assert_eq!(overlay.draw(&grey, &flat).unwrap().to_rgb8(), grey.image.to_rgb8());
+    // The cell of 20x20 pixels from (60, 40) on; alpha does not matter.
+    for alpha in [0.0, 0.75] {
+        let overlay = Overlay { alpha, ..overlay.clone() };
+        let out = overlay.draw(&grey, &flat.clone().seen_from([2, 3])).unwrap().to_rgb8();
+        for at in 62..78 {
+            for (x, y) in [(at, 40), (at, 59), (60, at - 20), (79, at - 20)] {
+                assert!(out.get_pixel(x, y)[0] > 160, "{x},{y}: {:?}", out.get_pixel(x, y));
+            }
+            assert_eq!(
+                out.get_pixel(at, 50).0,
+                [90; 3].map(|level| if (64..76).contains(&at) { level } else { out.get_pixel(at, 50)[0] })
+            );
+        }
+        let away = out.enumerate_pixels().filter(|(x, y, _)| *x < 56 || *x > 84 || *y < 36 || *y > 64);
+        assert!(away.into_iter().all(|(_, _, pixel)| pixel.0 == [90; 3]));
+    }
+    // A cell outside the grid is the nearest in it; and the picture's other kinds have the line too.
+    assert_eq!(flat.clone().seen_from([9, 99]).cell(), Some([4, 9]));
+    for picture in pictures(40, 30) {
+        let before = Overlay::default().draw(&Photo::from(picture.clone()), &flat).unwrap();
+        let after = Overlay::default().draw(&Photo::from(picture), &flat.clone().seen_from([2, 3])).unwrap();
+        assert!(before != after && before.color() == after.color());
+    }
+}
+
+#[test]
+fn a_legend_stands_below_the_picture() {
+    let legend = Legend {
+        heading: Some("gradcam".to_owned()),
+        note: Some("a class whose name is long".to_owned()),
+        ends: ["0".to_owned(), "1".to_owned()],
+        scale: Some("the scale".to_owned()),
+    };
+    for (width, height) in [(1, 1), (30, 8), (300, 200), (2000, 100)] {
+        for picture in pictures(width, height) {
+            let under = legend.under(picture.clone(), &Overlay::default());
+            assert_eq!((under.width(), under.color().has_alpha()), (width, picture.color().has_alpha()));
+            assert_eq!(under.crop_imm(0, 0, width, height).to_rgba16(), picture.to_rgba16());
+            let strip = under.crop_imm(0, height, width, under.height() - height).to_rgb8();
+            assert!(strip.height() >= 30 && strip.height() < 250, "{width}: {}", strip.height());
+            // The colours, from the least on the left to the greatest on the right.
+            let row = |y: u32| [width / 4, width * 3 / 4].map(|x| strip.get_pixel(x, y).0);
+            assert!(width < 100 || (0..strip.height()).any(|y| row(y)[0][2] > row(y)[1][2] && row(y)[1][0] > 200));
+        }
+    }
 }
 
 proptest! {

@@ -55,6 +55,7 @@ fn every_map_that_needs_no_gradient_inside_is_there() {
     let (maps, small) = (folder.path().join("m"), "--masks 20 --size 64");
     let names = [
         "fused",
+        "object",
         "spatial",
         "patch",
         "rollout",

@@ -42,7 +42,13 @@ impl Watch {
             let picture = network.preprocess().resample(photo)?;
             // Grad-CAM is what there is to see without attention, and to compare it with.
             let look = network.look(&[&picture], &Question::about(&[MapName::explain(Method::GradCam)]))?.remove(0);
-            let sheet = panel(photo, &tiles(&look)?, &top(&look.readout, &labels), &Overlay::default())?;
+            let sheet = panel(
+                photo,
+                &tiles(&look)?,
+                &top(&look.readout, &labels),
+                &format!("{name}  ·  step {step}"),
+                &Overlay::default(),
+            )?;
             let (width, height) = sheet.dimensions();
             let path = self.folder.join(name).join(format!("step-{step:06}.png"));
             let mut png = Vec::new();

@@ -115,6 +115,7 @@ fn a_vision_transformer_shows_where_its_class_token_looks() {
     let vit = golden("vit.pt2");
     for map in [
         "fused",
+        "object",
         "patch",
         "patch:1",
         "patch:blocks.0.attn",

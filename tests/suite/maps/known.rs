@@ -1,6 +1,8 @@
 //! Goldens, and maps of which the answer is known.
 
-use cbam::maps::{AttentionMap, MapRange, Resample, Scale, ScaleLimits, fuse, fuse_gates};
+use cbam::maps::{
+    AttentionMap, Ground, MapRange, Resample, Scale, ScaleLimits, attended, fuse, gated, likeness, object,
+};
 use cbam::photo::ImageSize;
 use ndarray::{Array2, array};
 
@@ -89,54 +91,75 @@ fn mass_thresholds_of_a_known_map() {
     assert_eq!(AttentionMap::new(array![[0.0, -0.0]], MapRange::Unit).unwrap().mass_threshold(0.5), 0.0);
 }
 
-#[test]
-fn fusing_as_defined() {
-    let patch = array![[1.0, 4.0], [0.25, 0.0]];
-    let gate = array![[0.5]]; // one cell: the same everywhere
-    let class = array![[3.0]];
-    // m = 0.5 sqrt(p) = 0.5 1 0.25 0, mean 0.4375
-    assert_eq!(fuse(Some(&gate), std::slice::from_ref(&patch), &class), array![[0.0625, 0.5625], [0.0, 0.0]]);
-    // The gate is resampled to the patches' grid, linearly.
-    let flat = [Array2::ones((1, 4))];
-    assert_eq!(fuse(Some(&array![[0.0, 1.0]]), &flat, &class), array![[0.0, 0.0, 0.25, 0.5]]);
-    // So is the class activation, which counts as a share of its peak.
-    assert_eq!(fuse(Some(&array![[1.0]]), &flat, &array![[0.0, 7.0]]), array![[0.0, 0.0, 0.25, 0.5]]);
-    // Of several patch attentions the geometric mean counts, on the finest grid.
-    let fused = fuse(Some(&gate), &[array![[16.0]], patch.clone()], &class); // m = 1 √2 √½ 0
-    let expected = array![[0.219_669_9, 0.633_883_5], [0.0, 0.0]];
-    assert!((fused - expected).iter().all(|difference| difference.abs() < 1e-6));
-    for empty in [
-        fuse(Some(&Array2::zeros((0, 0))), std::slice::from_ref(&patch), &class),
-        fuse(Some(&gate), std::slice::from_ref(&patch), &Array2::zeros((0, 0))),
-        fuse(Some(&gate), &[patch], &array![[0.0]]),
-    ] {
-        assert_eq!(empty, Array2::<f32>::zeros((2, 2)));
-    }
-    assert_eq!(fuse(Some(&gate), &[], &class).len(), 0);
+fn close(got: &Array2<f32>, expected: &Array2<f32>) {
+    assert_eq!(got.dim(), expected.dim());
+    assert!((got - expected).iter().all(|difference| difference.abs() < 1e-6), "{got} {expected}");
 }
 
 #[test]
-fn gates_alone_are_fused_on_the_grid_before_the_last() {
-    let close = |fused: Array2<f32>, expected: Array2<f32>| {
-        assert_eq!(fused.dim(), expected.dim());
-        assert!((&fused - &expected).iter().all(|difference| difference.abs() < 1e-6), "{fused}");
-    };
+fn what_is_attended_is_as_defined() {
+    let patch = array![[1.0, 4.0], [0.25, 0.0]];
+    let class = array![[3.0]]; // one cell: the same everywhere
+    close(&attended(std::slice::from_ref(&patch), &class), &patch);
+    // The class activation is resampled to the patches' grid, linearly, and counts as the root of its share of the peak.
+    let flat = [Array2::ones((1, 4))];
+    close(&attended(&flat, &array![[0.0, 7.0]]), &array![[0.0, 0.5, 0.75_f32.sqrt(), 1.0]]);
+    // Of several patch attentions the geometric mean counts, on the finest grid.
+    close(&attended(&[array![[16.0]], patch.clone()], &class), &array![[4.0, 8.0], [2.0, 0.0]]);
+    let nothing = Array2::zeros((2, 2));
+    close(&attended(std::slice::from_ref(&patch), &Array2::zeros((0, 0))), &nothing);
+    close(&attended(&[patch], &array![[0.0]]), &nothing);
+    assert_eq!(attended(&[], &class).len(), 0);
+}
+
+#[test]
+fn gates_alone_count_on_the_grid_before_the_last() {
     let class = array![[0.0, 8.0]]; // over its peak, on two columns: 0 1; on four: 0 ¼ ¾ 1
     // m = √(a b) c, a the mean of the two on the finer grid, √b = ½: 0 ¼·√½·½ ¾·½·½ 1·½·1.
     let finer = [array![[1.0, 0.0, 0.5, 1.0]], array![[1.0, 1.0, 0.0, 1.0]]];
     let coarse = array![[0.25, 0.25]];
-    let m = [0.0, 0.25 * 0.5_f32.sqrt() * 0.5, 0.75 * 0.5 * 0.5, 0.5_f32];
-    let mean = m.iter().sum::<f32>() / 4.0;
-    let expected = array![[0.0, (m[1] - mean).max(0.0), (m[2] - mean).max(0.0), m[3] - mean]];
-    close(fuse_gates(&[&finer[0], &finer[1], &coarse], &class), expected.clone());
+    let expected = array![[0.0, 0.25 * 0.5_f32.sqrt() * 0.5, 0.75 * 0.5 * 0.5, 0.5_f32]];
+    close(&gated(&[&finer[0], &finer[1], &coarse], &class), &expected);
     // What is finer still does not count, and the order does not matter.
     let finest = Array2::from_shape_fn((2, 8), |(y, x)| (x + y) as f32 / 9.0);
-    close(fuse_gates(&[&coarse, &finest, &finer[1], &finer[0]], &class), expected);
+    close(&gated(&[&coarse, &finest, &finer[1], &finer[0]], &class), &expected);
     // One grid alone: m = b c.
-    close(fuse_gates(&[&array![[0.5, 0.75]], &array![[0.5, 0.25]]], &class), array![[0.0, 0.25]]);
-    assert_eq!(fuse_gates(&[], &class).len(), 0);
-    close(fuse_gates(&[&coarse], &Array2::zeros((0, 0))), array![[0.0, 0.0]]);
-    close(fuse_gates(&[&coarse], &array![[0.0]]), array![[0.0, 0.0]]);
+    close(&gated(&[&array![[0.5, 0.75]], &array![[0.5, 0.25]]], &class), &array![[0.0, 0.5]]);
+    assert_eq!(gated(&[], &class).len(), 0);
+    close(&gated(&[&coarse], &Array2::zeros((0, 0))), &array![[0.0, 0.0]]);
+    close(&gated(&[&coarse], &array![[0.0]]), &array![[0.0, 0.0]]);
+}
+
+#[test]
+fn likeness_fused_and_object_are_as_defined() {
+    // Two cells of one kind and two of another, of different strengths.
+    let features = array![[1.0, 0.0], [3.0, 0.0], [0.0, 2.0], [0.0, 5.0]];
+    let ground = Ground { grid: [1, 4], features: features.clone() };
+    let map = array![[0.5, 0.0, 0.0, 0.0]];
+    // u = (1, 0), v = (1, 2)/3, so d = (1, -1)/√2.
+    let [alike, unlike] = [1.0, -1.0].map(|side| f32::midpoint(1.0, side * 0.5_f32.sqrt()));
+    let known = array![[alike, alike, unlike, unlike]];
+    close(&likeness(&map, &ground), &known);
+    let channels_first = features.t().as_standard_layout().into_owned().into_shape_with_order((2, 1, 4)).unwrap();
+    assert_eq!(Ground::of_maps(channels_first.view()).features, features);
+    // A map on a coarser grid: w is on that of the features, 0.5 0.375 0.125 0 times L⁴.
+    let coarse = array![[0.5, 0.0]];
+    let l = likeness(&coarse, &ground);
+    assert_eq!(l.dim(), (1, 4));
+    let w = array![[0.5 * l[[0, 0]].powi(4), 0.375 * l[[0, 1]].powi(4), 0.125 * l[[0, 2]].powi(4), 0.0]];
+    close(&fuse(&coarse, Some(&l)), &w);
+    let half = w.mean().unwrap() / 2.0;
+    close(&object(&coarse, Some(&l)), &w.mapv(|w| w / (w + half)));
+    // Without features: what is over the mean, and L = 1.
+    close(&fuse(&map, None), &array![[0.375, 0.0, 0.0, 0.0]]);
+    close(&object(&map, None), &array![[0.5 / (0.5 + 0.0625), 0.0, 0.0, 0.0]]);
+    // Nothing stays nothing; where all is looked at, nothing is unlike it.
+    let nothing = Array2::zeros((1, 4));
+    close(&likeness(&nothing, &ground), &Array2::ones((1, 4)));
+    close(&fuse(&nothing, Some(&known)), &nothing);
+    close(&object(&nothing, Some(&known)), &nothing);
+    let same = Ground { grid: [1, 4], features: Array2::ones((4, 3)) };
+    close(&likeness(&Array2::ones((1, 4)), &same), &Array2::ones((1, 4)));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What holds of every map.
 
-use cbam::maps::{AttentionMap, MapRange, Resample, Scale, ScaleLimits, fuse};
+use cbam::maps::{
+    AttentionMap, Ground, MapRange, Resample, Scale, ScaleLimits, attended, fuse, gated, likeness, object,
+};
 use cbam::photo::ImageSize;
 use ndarray::Array2;
 use proptest::prelude::*;
@@ -62,11 +64,21 @@ proptest! {
 
     #[test]
     fn fused_maps_are_not_negative(gate in grid(), patch in grid(), class in grid()) {
-        let fused = fuse(Some(&gate), std::slice::from_ref(&patch), &class);
-        prop_assert_eq!(fused.dim(), patch.dim());
-        prop_assert!(AttentionMap::new(fused.clone(), MapRange::Positive).is_ok());
-        // Something is under the mean, or everything is at it.
-        prop_assert!(fused.iter().any(|value| *value < 1e-5));
+        for map in [attended(std::slice::from_ref(&patch), &class), gated(&[&gate], &class)] {
+            let (rows, columns) = map.dim();
+            let features = Array2::from_shape_fn((rows * columns, 4), |(cell, channel)| ((cell * 7 + channel) % 5) as f32 - 1.0);
+            let alike = likeness(&map, &Ground { grid: [rows, columns], features });
+            prop_assert!(alike.iter().all(|value| (0.0..=1.0).contains(value)));
+            for alike in [None, Some(&alike)] {
+                prop_assert!(AttentionMap::new(fuse(&map, alike), MapRange::Positive).is_ok());
+                let object = object(&map, alike);
+                prop_assert_eq!(object.dim(), map.dim());
+                prop_assert!(object.iter().all(|value| *value < 1.0));
+                prop_assert!(AttentionMap::new(object, MapRange::Unit).is_ok());
+            }
+            // Something is under the mean, or everything is at it.
+            prop_assert!(fuse(&map, None).iter().any(|value| *value < 1e-5));
+        }
     }
 
     #[test]

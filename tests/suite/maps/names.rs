@@ -1,6 +1,9 @@
 //! The names of maps and scales, and maps by their names.
 
-use cbam::maps::{Explanation, GateReadout, MapName, MapRange, Method, PatchReadout, QueryRow, Readout, Scale, fuse};
+use cbam::maps::{
+    Explanation, GateReadout, Ground, MapName, MapRange, Method, PatchReadout, QueryRow, Readout, Scale, attended,
+    fuse, likeness, object,
+};
 use cbam::photo::{Geometry, ImageSize};
 use ndarray::{Array1, Array2, Array3, Axis, array};
 
@@ -34,6 +37,7 @@ fn scales_are_written_and_read() {
 fn names_are_written_and_read() {
     let names = [
         ("fused", MapName::Fused),
+        ("object", MapName::Object),
         ("spatial", MapName::Spatial(None)),
         ("spatial:stage5", MapName::Spatial(Some("stage5".to_owned()))),
         ("patch", MapName::PATCH),
@@ -115,6 +119,7 @@ fn readout() -> Readout {
         rollout: Some(array![[1.5, 0.5]]),
         outputs: Vec::new(),
         explanations: vec![explanation(None, array![[0.0, 2.0]]), explanation(Some("stage2"), array![[3.0]])],
+        ..Readout::default()
     }
 }
 
@@ -135,14 +140,28 @@ fn maps_by_name() {
     assert_eq!(map("gradcam").values(), &array![[0.0, 2.0]]);
     assert_eq!(map("gradcam:stage2").values(), &array![[3.0]]);
     let received = [map("patch"), map("patch:stage7")].map(|map| map.values().clone());
-    assert_eq!(map("fused").values(), &fuse(Some(map("spatial").values()), &received, map("gradcam").values()));
+    let looked_at = attended(&received, map("gradcam").values());
+    assert_eq!(map("fused").values(), &fuse(&looked_at, None));
+    assert_eq!(map("object").values(), &object(&looked_at, None));
+    // With the features of a place both know the whole of a thing, once that is settled.
+    let features = Array2::from_shape_fn((2 * 4, 3), |(cell, channel)| ((cell * 5 + channel * 3) % 7) as f32);
+    let mut grounded = Readout { ground: Some(Ground { grid: [2, 4], features }), ..readout.clone() };
+    assert_eq!(grounded.map(&MapName::Fused, &GEOMETRY).unwrap(), map("fused"));
+    let expected = likeness(&looked_at, grounded.ground.as_ref().unwrap());
+    grounded.settle_likeness();
+    assert!(grounded.ground.is_none() && grounded.likeness.as_ref() == Some(&expected));
+    assert_eq!(grounded.map(&MapName::Fused, &GEOMETRY).unwrap().values(), &fuse(&looked_at, Some(&expected)));
+    // Without attention there is no fused map, and with features the whole thing all the same.
+    let bare = Readout { gates: Vec::new(), patches: Vec::new(), ..grounded };
+    let names: Vec<_> = bare.map_names().iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["object", "rollout", "gradcam", "gradcam:stage2"]);
     assert_eq!(
         [map("spatial").range(), map("patch").range(), map("fused").range()],
         [MapRange::Unit, MapRange::Relative, MapRange::Positive]
     );
 
     let names: Vec<_> = readout.map_names().iter().map(ToString::to_string).collect();
-    let gates_and_heads = ["fused", "spatial:stage5", "spatial:stage7", "patch", "patch:0", "patch:1"];
+    let gates_and_heads = ["fused", "object", "spatial:stage5", "spatial:stage7", "patch", "patch:0", "patch:1"];
     let coarse = ["patch:stage7", "patch:stage7:0"];
     assert_eq!(names, [&gates_and_heads[..], &coarse, &["rollout", "gradcam", "gradcam:stage2"]].concat());
     for name in readout.map_names() {
@@ -172,7 +191,7 @@ fn maps_that_are_not_there_are_named() {
     let plain = Readout { gates: Vec::new(), patches: Vec::new(), rollout: None, explanations: Vec::new(), ..full };
     assert!(plain.map_names().is_empty());
     assert!(message(&plain, "spatial").contains("none"));
-    for text in ["patch", "patch:0", "patch@1,1", "fused", "rollout", "gradcam", "layercam:stage5"] {
+    for text in ["patch", "patch:0", "patch@1,1", "fused", "object", "rollout", "gradcam", "layercam:stage5"] {
         message(&plain, text);
     }
 }

@@ -94,7 +94,8 @@ fn the_form_for_inference_says_the_same_of_photos() {
         assert_agree(&plain, &fast, &input, 1e-4);
         assert_agree(&plain, &fast, &Tensor::cat(&[&input, &input.flip([3])], 0), 1e-4);
         let (plain, fast) = (plain.run(&batch, &[[0.4, 0.6]]).unwrap(), fast.run(batch, &[[0.4, 0.6]]).unwrap());
-        for name in ["fused", "gradcam", "spatial", "patch", "patch:2", "rollout", "spatial:stage6.expansion"] {
+        for name in ["fused", "object", "gradcam", "spatial", "patch", "patch:2", "rollout", "spatial:stage6.expansion"]
+        {
             let name: MapName = name.parse().unwrap();
             let maps = [&plain[0], &fast[0]].map(|readout| readout.map(&name, &prepared.geometry).unwrap());
             let span = maps[0].statistics().max - maps[0].statistics().min;

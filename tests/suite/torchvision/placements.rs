@@ -139,6 +139,7 @@ fn every_map_of_an_official_network_can_be_had() {
     assert_eq!(names.iter().filter(|name| matches!(name, MapName::Spatial(_))).count(), 8);
     for (name, grid) in [
         ("fused", (4, 6)),
+        ("object", (4, 6)),
         ("spatial:layer1.0", (16, 24)),
         ("spatial:layer3.1", (4, 6)),
         ("spatial", (2, 3)),
@@ -146,7 +147,7 @@ fn every_map_of_an_official_network_can_be_had() {
     ] {
         let map = readout.map(&name.parse().unwrap(), &geometry).unwrap();
         assert_eq!(map.values().dim(), grid, "{name}");
-        assert_eq!(map.range() == MapRange::Unit, name.starts_with("spatial"), "{name}");
+        assert_eq!(map.range() == MapRange::Unit, name.starts_with("spatial") || name == "object", "{name}");
         assert!(map.values().iter().any(|value| *value != map.values()[[0, 0]]), "{name} is flat");
     }
     assert_eq!(readout.channel("layer4.1").unwrap().len(), 512);

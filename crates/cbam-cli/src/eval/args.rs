@@ -148,7 +148,7 @@ pub(crate) enum Measure {
 
 /// The names of maps that can be completed.
 fn map_names() -> Vec<String> {
-    let others = ["fused", "spatial", "patch", "rollout"].map(str::to_owned);
+    let others = ["fused", "object", "spatial", "patch", "rollout"].map(str::to_owned);
     others.into_iter().chain(Method::ALL.map(|method| method.to_string())).collect()
 }
 

@@ -32,10 +32,13 @@ Examples:
       One colour scale for all pictures, so that colours compare between them; a line around half of the attention.
 
   cbam-run street.jpg --overlay door.png --map patch@420,310
-      Where the patch at pixel x = 420, y = 310 looks.
+      Where the patch at pixel x = 420, y = 310 looks; it is outlined.
 
   cbam-run photo.jpg --maps-dir maps/ --map fused --map spatial --map channel:stage5
       Several maps: maps/photo.fused.npy, maps/photo.spatial.npy, maps/photo.channel-stage5.npy.
+
+  cbam-run street.jpg --overlay look.png --map patch@420,310 --map patch@80,200
+      Several overlays: look.patch-at-420-310.png, look.patch-at-80-200.png.
 
   curl -s https://example.org/photo.jpg | cbam-run - --overlay - > out.png
       From a pipe into a pipe.
@@ -87,7 +90,7 @@ pub(crate) struct Args {
     /// The panel of the only picture: all maps, a colour bar, the five likeliest classes; `-` for standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
     pub(crate) panel: Option<PathBuf>,
-    /// Overlays, as STEM.png, in the tree of the folders given
+    /// Overlays, as STEM.png, in the tree of the folders given (STEM.MAP.png with several --map)
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
     pub(crate) out_dir: Option<PathBuf>,
     /// Panels, likewise
@@ -107,11 +110,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "1..100", default_value = "90", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = OUTPUT)]
     pub(crate) jpeg_quality: u8,
 
-    /// The map: fused, `spatial[:STAGE]`, `patch[:STAGE][:HEAD]`, patch@X,Y, `cls[:STAGE][:HEAD]`, `coordinate[:STAGE]`, channel:STAGE,
+    /// The map: fused, object, `spatial[:STAGE]`, `patch[:STAGE][:HEAD]`, patch@X,Y, `cls[:STAGE][:HEAD]`, `coordinate[:STAGE]`, channel:STAGE,
     /// rollout, output:N, or an explanation
     /// [default: fused, or gradcam without attention]
     ///
-    /// `fused` joins the last spatial gate, the patch attention and `gradcam`. `spatial:STAGE` is that stage's gate,
+    /// `fused` is what of the picture tells the class most: it points best, at small things too. `object` is the whole thing, from the
+    /// same pass: it covers best, and keeps what the network needs. Both are made of the attention, `gradcam` and how alike features are.
+    /// `spatial:STAGE` is that stage's gate,
     /// `spatial` the last one. `patch` is the attention that each patch receives on the finest grid, `patch:HEAD` that of
     /// one head, `patch:STAGE` that of another stage; `patch@X,Y` is where the patch at that pixel of the upright picture
     /// looks. `channel:STAGE` is the channel gate, drawn as a bar chart. `rollout` joins several patch attentions, `cls` is where
@@ -122,7 +127,7 @@ pub(crate) struct Args {
     /// but the last two look at a stage: `layercam:stage5`; without one, at the last convolution (`head`). relevance joins
     /// all attentions of a vision transformer for the class.
     ///
-    /// May be repeated with --maps-dir, which then writes each; overlays show the first.
+    /// May be repeated: each map gets an overlay and a file of --maps-dir of its own; panels show the first large.
     #[arg(long, short, value_name = "NAME", value_parser = listed::<MapName>(map_names()), hide_possible_values = true, help_heading = MAP)]
     pub(crate) map: Vec<MapName>,
     /// Maps to draw side by side, separated by commas, on one sheet in the stead of the overlay
@@ -133,7 +138,7 @@ pub(crate) struct Args {
     /// `fixed:LO,HI` draws all maps on the same numbers.
     #[arg(long, value_name = "NAME,NAME,…", value_parser = map_list, conflicts_with = "map", help_heading = MAP)]
     pub(crate) compare: Option<MapList>,
-    /// The class that explanations and `fused` are of, by number (281) or name ("tiger cat"; a part that is in one name
+    /// The class that explanations, `fused` and `object` are of, by number (281) or name ("tiger cat"; a part that is in one name
     /// only will do) [default: the likeliest, picture by picture]
     #[arg(long, value_name = "CLASS", value_parser = parsed::<ClassChoice>, help_heading = MAP)]
     pub(crate) class: Option<ClassChoice>,
@@ -171,11 +176,12 @@ pub(crate) struct Args {
     /// turbo, viridis, inferno, magma, plasma, cividis, jet or grey
     #[arg(long, value_name = "NAME", default_value = "turbo", value_parser = listed::<Colormap>(Colormap::ALL), hide_possible_values = true, help_heading = LOOK)]
     pub(crate) colormap: Colormap,
-    /// Strength of the colours, from 0 (the picture itself) to 1
-    #[arg(long, value_name = "0..1", default_value = "0.5", value_parser = fraction, help_heading = LOOK)]
-    pub(crate) alpha: f32,
-    /// constant (the same strength everywhere) or attention (strong where attention is)
-    #[arg(long, value_name = "MODE", default_value = "constant", value_parser = listed::<Opacity>(["constant", "attention"]), hide_possible_values = true, help_heading = LOOK)]
+    /// Strength of the colours, from 0 (the picture itself) to 1 [default: 0.75, with --opacity constant 0.5]
+    #[arg(long, value_name = "0..1", value_parser = fraction, help_heading = LOOK)]
+    pub(crate) alpha: Option<f32>,
+    /// attention (the strength grows with the map as value^0.6: the picture is as it was where nothing is) or constant (the same
+    /// strength everywhere)
+    #[arg(long, value_name = "MODE", default_value = "attention", value_parser = listed::<Opacity>(["attention", "constant"]), hide_possible_values = true, help_heading = LOOK)]
     pub(crate) opacity: Opacity,
     /// A line around the strongest places that hold this share of all attention
     #[arg(long, value_name = "0..1", value_parser = fraction, help_heading = LOOK)]
@@ -183,6 +189,16 @@ pub(crate) struct Args {
     /// How maps are enlarged: nearest, bilinear or bicubic
     #[arg(long, value_name = "NAME", default_value = "bicubic", value_parser = listed::<Resample>(["nearest", "bilinear", "bicubic"]), hide_possible_values = true, help_heading = LOOK)]
     pub(crate) resample: Resample,
+    /// Draw maps along the edges of the picture, by a guided filter: smoother to look at, and finer than what the network saw. The
+    /// files of --maps-dir stay as they are; PNG, JPEG and WebP say it in their metadata
+    #[arg(long, help_heading = LOOK)]
+    pub(crate) refine: bool,
+    /// Put a strip below each overlay, with the map's name, its class, the colours and their scale
+    #[arg(long, help_heading = LOOK)]
+    pub(crate) legend: bool,
+    /// The width of overlays [default: that of the picture]
+    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=65_535), help_heading = LOOK)]
+    pub(crate) width: Option<u32>,
 
     /// Short side of the picture that the network sees, in pixels [default: what the weights were measured best at, of a graph what it was exported with]
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(32..=4096), help_heading = RUN)]
@@ -294,8 +310,8 @@ fn map_list(text: &str) -> Result<MapList, String> {
 
 /// The names of maps that can be completed: those that need no more, and the beginnings of the others.
 fn map_names() -> Vec<String> {
-    let others =
-        ["fused", "spatial", "patch", "cls", "coordinate", "channel:", "rollout", "output:"].map(str::to_owned);
+    let others = ["fused", "object", "spatial", "patch", "cls", "coordinate", "channel:", "rollout", "output:"]
+        .map(str::to_owned);
     others.into_iter().chain(Method::ALL.map(|method| method.to_string())).collect()
 }
 

@@ -100,7 +100,7 @@ impl Args {
         ]
     }
 
-    fn of_drawing(&self) -> [Effect<'static>; 5] {
+    fn of_drawing(&self) -> [Effect<'static>; 7] {
         let maps = self.compare.as_ref().map_or(&self.map, |list| &list.0);
         // Which map a scripted network shows by itself is known when it is open.
         let foreign = self.foreign.torchscript.is_some() || self.foreign.graph.is_some() || self.weights_hold_graph();
@@ -113,9 +113,9 @@ impl Args {
         let folders = self.out_dir.is_some() || self.panel_dir.is_some();
         let drawn = beside || folders || pictures.clone().next().is_some();
         let panel = self.panel.is_some() || self.panel_dir.is_some();
+        let overlaid = (beside || self.out_dir.is_some() || self.overlay.is_some()) && self.compare.is_none();
         // An overlay of a channel gate is a chart, without colours.
-        let shown = if self.compare.is_some() { maps.as_slice() } else { maps.get(..1).unwrap_or_default() };
-        let chart = !shown.is_empty() && shown.iter().all(|name| matches!(name, MapName::Channel(_)));
+        let chart = !maps.is_empty() && maps.iter().all(|name| matches!(name, MapName::Channel(_)));
         let coloured = panel || (drawn && !chart);
         let by_format = self.format.unwrap_or_default() == PictureFormat::Jpeg;
         let jpeg = |path: &Path| named_format(path).map_or(by_format, |format| format == PictureFormat::Jpeg);
@@ -124,7 +124,9 @@ impl Args {
         [
             (&["masks", "seed"], made_by(Method::Rise), "it is for --map rise"),
             (&["window", "stride"], made_by(Method::Occlusion), "it is for --map occlusion"),
-            (&["scale", "colormap", "alpha", "opacity", "contour", "resample"], coloured, look),
+            (&["scale", "colormap", "alpha", "opacity", "contour", "resample", "refine"], coloured, look),
+            (&["legend"], overlaid && !chart, if chart { look } else { "no overlay is drawn" }),
+            (&["width"], overlaid, "no overlay is drawn"),
             (&["format"], drawn, "no picture is drawn"),
             (&["jpeg_quality"], jpegs, "no picture is written as JPEG"),
         ]
@@ -163,10 +165,11 @@ impl Request {
         let sheet = self.options.compare && self.options.maps.iter().any(MapName::needs_class);
         let asked = matches!(self.options.class, Some(ClassChoice::Name(_)));
         let line = pictures == 1 && !self.quiet && !self.writes_stdout();
-        if self.labels.is_none() || panel || sheet || asked || line || self.json.is_some() {
+        let legend = self.options.legend;
+        if self.labels.is_none() || panel || sheet || legend || asked || line || self.json.is_some() {
             return Ok(());
         }
-        let purpose = "names of classes stand in reports (--json), panels and the line about a single picture";
+        let purpose = "names of classes stand in reports (--json), panels, legends and the line about a single picture";
         Err(usage(format!("--labels has no effect here: {purpose}")))
     }
 

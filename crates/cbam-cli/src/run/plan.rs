@@ -71,6 +71,7 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
             "pictures of several folders have one name: the outputs of each folder are in a folder of its name".into(),
         );
     }
+    notes.extend(wordless(request));
     let names = Names::new(&pictures, *beside);
     let mut jobs = Vec::with_capacity(pictures.len());
     for picture in pictures {
@@ -81,16 +82,33 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
             let kind = if request.options.compare { "-compare." } else { "-overlay." };
             overlay = Some(file(append(&base, kind, format.extension()), *format));
         }
+        let overlays = match &*request.options.maps {
+            maps @ [_, _, ..] if !request.options.compare => {
+                overlay.iter().flat_map(|to| each_overlay(to, maps)).collect()
+            }
+            _ => Vec::from_iter(overlay),
+        };
         let panel = panel.clone().or_else(|| panel_dir.as_ref().map(in_folder));
         let maps: Vec<_> =
             maps_dir.iter().flat_map(|folder| map_files(&folder.join(&base), &request.options.maps)).collect();
-        for path in [&overlay, &panel].into_iter().flatten().filter_map(path).chain(maps.iter().map(PathBuf::as_path)) {
+        for path in overlays.iter().chain(&panel).filter_map(path).chain(maps.iter().map(PathBuf::as_path)) {
             claims.write(&picture.path.to_string_lossy(), path).map_err(usage)?;
         }
         let source = Source::File(picture.path);
-        jobs.push(Job { source, overlay, panel, maps });
+        jobs.push(Job { source, overlays, panel, maps });
     }
     Ok(Plan { jobs, problems, notes })
+}
+
+/// What is to be said where a picture's file cannot say that its map was refined.
+fn wordless(request: &Request) -> Option<String> {
+    let Outputs { overlay, panel, out_dir, panel_dir, beside, format, .. } = &request.outputs;
+    let named = [overlay, panel].into_iter().flatten().map(|to| to.format);
+    let made_up = (*beside || out_dir.is_some() || panel_dir.is_some()).then_some(*format);
+    let format = named.chain(made_up).find(|format| request.options.overlay.refine && !format.holds_words())?;
+    Some(format!(
+        "--refine: a file of {format} cannot say that its map is finer than the network sees; png, jpg and webp do"
+    ))
 }
 
 /// What the folders held that is left out, a line for each.
@@ -146,6 +164,19 @@ fn path(destination: &Destination) -> Option<&Path> {
         Target::File(path) => Some(path),
         Target::Stream(_) => None,
     }
+}
+
+/// The overlay's file for each of several maps: `BASE.MAP.png` of `BASE.png`.
+fn each_overlay<'a>(overlay: &'a Destination, maps: &'a [MapName]) -> impl Iterator<Item = Destination> + 'a {
+    let of_map = |path: &Path, name: &MapName| {
+        let extension = path.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
+        append(&path.with_extension(""), &format!(".{}", file_part(name)), &extension.unwrap_or_default())
+    };
+    let target = move |name| match &overlay.target {
+        Target::File(path) => Target::File(of_map(path, name)),
+        stream @ Target::Stream(_) => stream.clone(), // of one map alone
+    };
+    maps.iter().map(move |name| Destination { target: target(name), format: overlay.format })
 }
 
 /// `BASE.npy`, or `BASE.MAP.npy` for each of several maps.

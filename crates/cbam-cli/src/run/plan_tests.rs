@@ -41,7 +41,7 @@ impl Tree {
         let plan = self.plan(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         let relative = |path: &Path| path.strip_prefix(self.0.path()).unwrap().display().to_string();
         let of_job = |job: &Job| {
-            let pictures = [&job.overlay, &job.panel].into_iter().flatten().filter_map(path).map(relative);
+            let pictures = job.overlays.iter().chain(&job.panel).filter_map(path).map(relative);
             pictures.chain(job.maps.iter().map(|path| relative(path))).collect::<Vec<_>>()
         };
         plan.jobs.iter().flat_map(of_job).collect()
@@ -101,6 +101,17 @@ fn several_maps_carry_their_names() {
     let line = "@a.jpg --maps-dir @m --map fused --map spatial:stage5 --map patch@3,4";
     assert_eq!(tree.outputs(line), ["m/a.fused.npy", "m/a.spatial-stage5.npy", "m/a.patch-at-3-4.npy"]);
     assert_eq!(tree.outputs("@a.jpg --maps-dir @m --map patch"), ["m/a.npy"]);
+    let two = "--map patch@3,4 --map patch@50,6";
+    assert_eq!(
+        tree.outputs(&format!("@a.jpg --overlay @o.v2.webp {two}")),
+        ["o.v2.patch-at-3-4.webp", "o.v2.patch-at-50-6.webp"]
+    );
+    assert_eq!(tree.outputs(&format!("@a.jpg {two}")), ["a-overlay.patch-at-3-4.png", "a-overlay.patch-at-50-6.png"]);
+    assert_eq!(tree.outputs("@a.jpg --out-dir @o --map fused --map patch"), ["o/a.fused.png", "o/a.patch.png"]);
+    assert_eq!(tree.outputs("@a.jpg --out-dir @o --compare fused,patch"), ["o/a.png"]);
+    let notes = |line: &str| tree.plan(line).unwrap().notes.join(" ");
+    assert!(notes("@a.jpg --overlay @o.tiff --refine").contains("tiff"));
+    assert!(notes("@a.jpg --overlay @o.webp --refine").is_empty() && notes("@a.jpg --overlay @o.tiff").is_empty());
 }
 
 #[test]

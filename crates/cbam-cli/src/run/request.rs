@@ -1,6 +1,7 @@
 //! The command line resolved into a validated request. Nothing here touches a device, nor a file but to tell what `--weights` is.
 
 use std::ffi::OsStr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use cbam_core::device::ForwardPrecision;
@@ -11,7 +12,8 @@ use cbam_core::maps::Method;
 use cbam_core::network::OpenOptions;
 use cbam_core::photo::Limits;
 use cbam_core::pipeline::{Destination, Options, Stream, Target};
-use cbam_core::render::{Overlay, PictureFormat};
+use cbam_core::render::{Opacity, Overlay, PictureFormat};
+use cbam_core::text::printable_path;
 
 use crate::backend::{How, Script, Taken};
 use crate::run::args::{Args, usage};
@@ -55,6 +57,18 @@ pub(crate) enum ModelKind {
     Graph { path: PathBuf, weights: Option<PathBuf>, options: OpenOptions },
     /// A scripted network.
     Script(Script),
+}
+
+impl ModelKind {
+    /// What panels call it.
+    fn name(&self) -> String {
+        let path = match self {
+            Self::Bundled => return "EfficientNet-Lite0 with attention".to_owned(),
+            Self::Graph { weights: Some(path), .. } | Self::Weights { path, .. } | Self::Graph { path, .. } => path,
+            Self::Script(script) => &script.path,
+        };
+        printable_path(path.file_name().map_or(path.as_path(), Path::new)).to_string()
+    }
 }
 
 /// A run.
@@ -170,8 +184,8 @@ impl Args {
                 return Err(usage(format!("{names} are for one and for many pictures: use one of them")));
             }
         }
-        if self.map.len() > 1 && self.maps_dir.is_none() {
-            return Err(usage("several --map need --maps-dir: an overlay shows one map"));
+        if self.map.len() > 1 && self.overlay.as_ref().is_some_and(|path| is_dash(path)) {
+            return Err(usage("several --map are several overlays, and standard output ('-') takes one"));
         }
         let format = self.format.unwrap_or_default();
         let outputs = Outputs {
@@ -210,13 +224,23 @@ impl Args {
                     .with_window(self.window as usize)
                     .with_stride(stride as usize),
                 scale: self.scale,
-                overlay: Overlay {
-                    colormap: self.colormap,
-                    alpha: self.alpha,
-                    opacity: self.opacity,
-                    contour: self.contour,
-                    resample: self.resample,
+                overlay: {
+                    let usual = match self.opacity {
+                        Opacity::Attention => Overlay::default(),
+                        Opacity::Constant => Overlay::constant(),
+                    };
+                    Overlay {
+                        colormap: self.colormap,
+                        alpha: self.alpha.unwrap_or(usual.alpha),
+                        contour: self.contour,
+                        resample: self.resample,
+                        refine: self.refine,
+                        ..usual
+                    }
                 },
+                network: Some(model.kind.name()),
+                legend: self.legend,
+                width: self.width.and_then(NonZeroU32::new),
                 short_side: self.size,
                 threads,
                 batch_size: self.batch_size,

@@ -114,7 +114,12 @@ fn one_picture_options_refuse_several() {
 fn maps_repeat_only_for_files_of_maps() {
     let request = request("a.jpg --maps-dir m --map patch@3,4 --map channel:stage5");
     assert_eq!(request.options.maps, [MapName::PatchAt(3, 4), MapName::Channel("stage5".into())]);
-    assert!(refused("a.jpg --overlay o.png --map fused --map patch").contains("--maps-dir"));
+    assert_eq!(self::request("a.jpg --overlay o.png --map fused --map patch").options.maps.len(), 2);
+    let look = |line: &str| self::request(line).options.overlay;
+    assert_eq!(look("a.jpg"), Overlay::default());
+    assert_eq!(look("a.jpg --opacity constant"), Overlay::constant());
+    assert_eq!(look("a.jpg --opacity constant --alpha 0.2"), Overlay { alpha: 0.2, ..Overlay::constant() });
+    assert!(refused("a.jpg --overlay - --map fused --map patch").contains("takes one"));
     assert!(refused("a.jpg --map attention").contains("attention"));
 }
 
@@ -172,7 +177,9 @@ fn numbers_are_checked() {
 #[test]
 fn the_defaults_are_those_of_the_library() {
     let options = request("a.jpg").options;
-    assert_eq!(options, Options::default());
+    let network = Some("EfficientNet-Lite0 with attention".to_owned());
+    assert_eq!(options, Options { network, ..Options::default() });
+    assert_eq!(request("a.jpg --weights w/net.pth").options.network.as_deref(), Some("net.pth"));
 }
 
 #[test]
@@ -219,6 +226,11 @@ fn options_without_effect_are_errors() {
         ("a.jpg --json r.json --opacity attention", "--opacity"),
         ("a.jpg --json r.json --resample nearest", "--resample"),
         ("a.jpg --map channel:stage5 --colormap jet", "--colormap"),
+        ("a.jpg --map channel:stage5 --legend", "--legend"),
+        ("a.jpg --compare fused,gradcam --legend", "--legend"),
+        ("a.jpg --compare fused,gradcam --width 300", "--width"),
+        ("a.jpg --panel p.png --width 300", "--width"),
+        ("a.jpg --maps-dir m --refine", "--refine"),
         ("a.jpg --torchscript-outputs 1", "--torchscript-outputs"),
         ("a.jpg --weights w.pth --torchscript-outputs 7", "--torchscript-outputs"),
         ("a.jpg --outputs sigmoid", "--outputs"),
@@ -250,6 +262,9 @@ fn options_without_effect_are_errors() {
         "a.jpg --out-dir o --format jpg --jpeg-quality 80",
         "a.jpg --map channel:stage5 --panel p.png --colormap jet",
         "a.jpg --maps-dir m --overlay o.png --scale run",
+        "a.jpg --panel p.png --refine",
+        "a.jpg --map channel:stage5 --width 300",
+        "a.jpg --map channel:stage5 --map fused --legend",
         // Which map that is, the network knows.
         "a.jpg --torchscript t.pt --masks 50",
         "a.jpg --torchscript t.pt --torchscript-outputs 1,2 --outputs sigmoid",
@@ -269,6 +284,7 @@ fn labels_are_for_what_shows_them() {
     assert!(check("a.jpg --labels l.txt", 1) && check("in --labels l.txt --json r.json", 9));
     assert!(check("in --labels l.txt --panel-dir p", 9) && check("in --labels l.txt --map gradcam --class cat", 9));
     assert!(check("in --labels l.txt --compare gradcam,fused", 9) && check("in --out-dir o", 9));
+    assert!(check("in --labels l.txt --out-dir o --legend", 9));
     assert!(!check("in --labels l.txt --out-dir o", 9) && !check("a.jpg --labels l.txt --quiet", 1));
     assert!(!check("in --labels l.txt --compare spatial,patch", 9) && !check("a.jpg --labels l.txt --overlay -", 1));
 }
@@ -327,5 +343,5 @@ fn names_are_read_as_people_write_them() {
         let message = refused(&format!("a.jpg --map {wrong}"));
         assert!(message.contains(&format!("the nearest name is {near}")), "{message}");
     }
-    assert!(refused("a.jpg --map heat").contains("there are fused, spatial"));
+    assert!(refused("a.jpg --map heat").contains("there are fused, object, spatial"));
 }

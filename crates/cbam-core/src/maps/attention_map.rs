@@ -26,6 +26,8 @@ pub struct AttentionMap {
     range: MapRange,
     /// The part of the picture that it covers, and the picture; all of it if there is none.
     part: Option<(Part, ImageSize)>,
+    /// The cell, row and column, of the patch that looks; none where the map is not of one patch.
+    cell: Option<[usize; 2]>,
 }
 
 impl AttentionMap {
@@ -44,7 +46,7 @@ impl AttentionMap {
             return Err(wrong(value.to_string()));
         }
         let values = if values.is_standard_layout() { values } else { values.as_standard_layout().into_owned() };
-        Ok(Self { values, range, part: None })
+        Ok(Self { values, range, part: None, cell: None })
     }
 
     /// The same over the part of a picture that was seen.
@@ -56,6 +58,18 @@ impl AttentionMap {
     /// The same over all of the network's input.
     pub fn of_input(self) -> Self {
         Self { part: None, ..self }
+    }
+
+    /// The same as what one patch looks at: that of a cell, `[row, column]`, which overlays outline. One outside the grid is the
+    /// nearest in it.
+    pub fn seen_from(self, [row, column]: [usize; 2]) -> Self {
+        let (rows, columns) = self.values.dim();
+        Self { cell: Some([row.min(rows - 1), column.min(columns - 1)]), ..self }
+    }
+
+    /// The cell, `[row, column]`, of the patch that looks, where the map says where one looks.
+    pub fn cell(&self) -> Option<[usize; 2]> {
+        self.cell
     }
 
     /// The part of a picture of this size that it covers, if that is not all of it.
@@ -100,14 +114,14 @@ impl AttentionMap {
     /// [`Error::Argument`] if `size` is empty.
     pub fn resample(&self, size: ImageSize, resample: Resample) -> Result<Self> {
         let Some(Part { left, top, size: own }) = self.part_of(size) else {
-            return Ok(Self { values: self.rows(size, resample)?.all()?, range: self.range, part: None });
+            return Ok(Self { values: self.rows(size, resample)?.all()?, range: self.range, part: None, cell: None });
         };
         let inner = self.rows(own, resample)?.all()?;
         let mut values = Array2::zeros((size.height as usize, size.width as usize));
         let [left, top] = [left as usize, top as usize];
         let (height, width) = inner.dim();
         values.slice_mut(s![top..top + height, left..left + width]).assign(&inner);
-        Ok(Self { values, range: self.range, part: None })
+        Ok(Self { values, range: self.range, part: None, cell: None })
     }
 
     /// Its own values on another grid, a piece at a time.

@@ -20,6 +20,8 @@ pub enum MapName {
     /// attention the spatial gates of the last stages and the class activation.
     #[default]
     Fused,
+    /// `object`: of the same, so scaled that it covers the whole thing; of networks without attention too.
+    Object,
     /// `spatial:STAGE`, or `spatial` for the last stage that has a spatial gate.
     Spatial(Option<String>),
     /// `patch`, `patch:HEAD`, `patch:STAGE`, `patch:STAGE:HEAD`: the attention that patches receive.
@@ -98,7 +100,7 @@ impl MapName {
     /// Whether the map depends on the class that is asked for.
     pub const fn needs_class(&self) -> bool {
         match self {
-            Self::Fused => true,
+            Self::Fused | Self::Object => true,
             Self::Explain { method, .. } => method.needs_class(),
             _ => false,
         }
@@ -123,6 +125,7 @@ impl fmt::Display for MapName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fused => f.write_str("fused"),
+            Self::Object => f.write_str("object"),
             Self::Spatial(None) => f.write_str("spatial"),
             Self::Spatial(Some(stage)) => write!(f, "spatial:{stage}"),
             Self::Coordinate(None) => f.write_str("coordinate"),
@@ -172,6 +175,7 @@ impl FromStr for MapName {
         let method = name.parse::<Method>().ok();
         match (name, part) {
             ("fused", None) => Ok(Self::Fused),
+            ("object", None) => Ok(Self::Object),
             ("spatial", stage) => Ok(Self::Spatial(stage.map(str::to_owned))),
             ("coordinate", stage) => Ok(Self::Coordinate(stage.map(str::to_owned))),
             ("patch" | "cls", part) => {
@@ -193,7 +197,7 @@ impl FromStr for MapName {
                 }
                 Some(Method::Relevance) => Err(wrong("takes no stage: it joins all attentions")),
                 Some(_) => Err(wrong("takes no stage: it changes the picture and looks at the answer")),
-                None if matches!(name, "fused" | "rollout") => Err(wrong("takes no part after a colon")),
+                None if matches!(name, "fused" | "object" | "rollout") => Err(wrong("takes no part after a colon")),
                 None => Err(wrong(&unknown(given, name))),
             },
         }
@@ -225,6 +229,7 @@ fn unknown(given: &str, name: &str) -> String {
         Method::ALL.map(|method| if method.needs_stage() { format!("{method}[:STAGE]") } else { method.to_string() });
     let others = [
         "fused",
+        "object",
         "spatial[:STAGE]",
         "patch[:STAGE][:HEAD]",
         "patch@X,Y",

@@ -2,7 +2,9 @@
 
 use ndarray::{Array1, Array2, Array3, Axis};
 
-use super::{AttentionMap, Explanation, MapName, MapRange, PatchReadout, Readout, fuse, fuse_gates};
+use super::{
+    AttentionMap, Explanation, MapName, MapRange, PatchReadout, Readout, attended, fuse, gated, likeness, object,
+};
 use crate::maps::Method;
 use crate::{Error, Result, photo::Geometry};
 
@@ -21,17 +23,13 @@ impl Readout {
     pub fn map(&self, name: &MapName, geometry: &Geometry) -> Result<AttentionMap> {
         match name {
             MapName::Fused => {
-                let patches: Vec<_> = self.patches.iter().map(PatchReadout::mean).collect();
-                let class_activation = self.explanation(name, Method::GradCam, None)?;
-                let gates: Vec<_> = self.gates.iter().filter_map(|gate| gate.spatial.as_ref()).collect();
-                let fused = match gates.last() {
-                    _ if patches.is_empty() => {
-                        self.gate(name, None)?; // there is one
-                        fuse_gates(&gates, class_activation)
-                    }
-                    last => fuse(last.copied(), &patches, class_activation),
-                };
-                AttentionMap::new(fused, MapRange::Positive)
+                if self.patches.is_empty() {
+                    self.gate(name, None)?; // there is one
+                }
+                AttentionMap::new(fuse(&self.looked_at(name)?, self.likeness.as_ref()), MapRange::Positive)
+            }
+            MapName::Object => {
+                AttentionMap::new(object(&self.looked_at(name)?, self.likeness.as_ref()), MapRange::Unit)
             }
             MapName::Spatial(stage) => AttentionMap::new(self.gate(name, stage.as_deref())?.clone(), MapRange::Unit),
             MapName::Coordinate(stage) => {
@@ -61,7 +59,9 @@ impl Readout {
                 let query = name.query(geometry)?;
                 let row = self.patch(name, None)?.rows.iter().find(|row| Some(row.query) == query);
                 let row = row.ok_or_else(|| Error::argument(name, "this point was not asked of the network"))?;
-                AttentionMap::new(row.weights.clone(), MapRange::Relative)
+                let map = AttentionMap::new(row.weights.clone(), MapRange::Relative)?;
+                let [column, row] = map.grid().pixel(row.query);
+                Ok(map.seen_from([row as usize, column as usize]))
             }
             MapName::Channel(_) => {
                 Err(Error::argument(name, "a channel gate is a vector, one value per channel, and not a map"))
@@ -88,6 +88,27 @@ impl Readout {
         }
     }
 
+    /// What is looked at, as far as it speaks for the class that is explained.
+    fn looked_at(&self, name: &MapName) -> Result<Array2<f32>> {
+        let class_activation = self.explanation(name, Method::GradCam, None)?;
+        let patches: Vec<_> = self.patches.iter().map(PatchReadout::mean).collect();
+        let gates: Vec<_> = self.gates.iter().filter_map(|gate| gate.spatial.as_ref()).collect();
+        Ok(match (&patches[..], &gates[..]) {
+            ([], []) => class_activation.clone(),
+            ([], gates) => gated(gates, class_activation),
+            (patches, _) => attended(patches, class_activation),
+        })
+    }
+
+    /// Makes [`likeness`](Self::likeness) out of its ground, if there is one and the class activation is there.
+    pub fn settle_likeness(&mut self) {
+        if let Ok(map) = self.looked_at(&MapName::Object)
+            && let Some(ground) = self.ground.take()
+        {
+            self.likeness = Some(likeness(&map, &ground));
+        }
+    }
+
     /// The names of every map that this readout holds, in the order of the network; `fused` first.
     pub fn map_names(&self) -> Vec<MapName> {
         let stages = self.gates.iter().filter(|gate| gate.spatial.is_some());
@@ -97,6 +118,7 @@ impl Readout {
         let class_activation = self.explanation(&MapName::Fused, Method::GradCam, None).is_ok();
         let attention = !spatial.is_empty() || !self.patches.is_empty();
         let fused = (attention && class_activation).then_some(MapName::Fused);
+        let object = (class_activation && (attention || self.likeness.is_some())).then_some(MapName::Object);
         let coordinate = self.gates.iter().filter(|gate| gate.coordinate.is_some());
         let coordinate = coordinate.map(|gate| MapName::Coordinate(Some(gate.stage.clone())));
         let looking = self
@@ -111,6 +133,7 @@ impl Readout {
         let explained = explained.map(|made| MapName::Explain { method: made.method, stage: made.stage.clone() });
         fused
             .into_iter()
+            .chain(object)
             .chain(spatial)
             .chain(coordinate)
             .chain(patch)

@@ -3,6 +3,7 @@
 use ndarray::{Array1, Array2, Array3};
 use serde::{Deserialize, Serialize};
 
+use super::Ground;
 use crate::maps::Method;
 
 /// Everything that the network says about one picture.
@@ -23,6 +24,13 @@ pub struct Readout {
     pub outputs: Vec<OutputReadout>,
     /// The explanations that were made; of one method at one stage only one.
     pub explanations: Vec<Explanation>,
+    /// How alike the features of a place are to those of what is looked at; see [`likeness`](super::likeness). It is of the class that
+    /// Grad-CAM at the last features is of.
+    #[serde(default)]
+    pub likeness: Option<Array2<f32>>,
+    /// The features that this is made from; nothing once it is made.
+    #[serde(skip)]
+    pub ground: Option<Ground>,
 }
 
 impl Readout {

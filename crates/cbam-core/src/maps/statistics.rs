@@ -79,7 +79,7 @@ fn coverage(values: &Array2<f32>, share: impl Fn(f32) -> f64) -> f32 {
 ///
 /// Numbers that are not negative sort as their bits do, so two passes of a histogram over the upper and the lower 16
 /// bits find the exact value without sorting: maps are resampled to many millions of pixels.
-pub(super) fn mass_threshold(values: &Array2<f32>, mass: f32) -> f32 {
+pub(crate) fn mass_threshold(values: &Array2<f32>, mass: f32) -> f32 {
     let sum: f64 = values.iter().map(|value| f64::from(*value)).sum();
     let mut wanted = sum * f64::from(mass.clamp(0.0, 1.0)) * (1.0 - 1e-7); // `mass` is rounded, and sums are
     let mut prefix = None;

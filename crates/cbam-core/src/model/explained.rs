@@ -22,7 +22,11 @@ pub fn explain_looks(
 ) -> Result<()> {
     for (picture, look) in looks.iter_mut().enumerate() {
         let class = question.class.or(look.likeliest).unwrap_or(0);
+        let made = look.readout.explanations.len();
         look.readout.explanations.retain(|made| made.class == class);
+        if look.readout.explanations.len() < made {
+            look.readout.likeness = None; // that of the other class
+        }
         let mut pixels = None;
         for (method, stage) in question.explanations() {
             if look.readout.explanations.iter().any(|made| made.method == method && made.stage.as_deref() == stage) {
@@ -38,6 +42,7 @@ pub fn explain_looks(
             let made = explain(network, pixels.view(), method, stage, class, &question.explain, &mut go_on)?;
             look.readout.explained(Explanation { method, stage: stage.map(str::to_owned), class, map: made });
         }
+        look.readout.settle_likeness();
         look.explained = look.readout.explanations.iter().find(|made| made.method.needs_class()).map(|made| made.class);
     }
     Ok(())

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 #[derive(Clone, Default)]
 pub struct Question<'a> {
     /// The maps that are wanted: the explanations among them are made, and the rows of attention of their points are kept.
-    /// [`MapName::Fused`] takes Grad-CAM at the last convolution.
+    /// [`MapName::Fused`] and [`MapName::Object`] take Grad-CAM at the last convolution.
     pub maps: &'a [MapName],
     /// The class that explanations are of; `None` is each picture's likeliest.
     pub class: Option<usize>,
@@ -40,7 +40,7 @@ impl<'a> Question<'a> {
     pub fn explanations(&self) -> impl Iterator<Item = (Method, Option<&'a str>)> {
         self.maps.iter().filter_map(|name| match name {
             MapName::Explain { method, stage } => Some((*method, stage.as_deref())),
-            MapName::Fused => Some((Method::GradCam, None)),
+            MapName::Fused | MapName::Object => Some((Method::GradCam, None)),
             _ => None,
         })
     }

@@ -69,6 +69,29 @@ impl NetworkConfig {
         }
     }
 
+    /// The stage whose features tell things apart, behind its attention (see [`likeness`](crate::maps::likeness)): that of the last patch
+    /// attention on the finest of their grids; without patch attention the last stage on the grid next finer than the last features'.
+    /// `None` if there is no such stage, or attention stands between the last features and the classifier.
+    pub fn ground(&self) -> Option<usize> {
+        let stages = self.arch.stages_behind(self.variant.stem);
+        let found = |stage: &str| Site::find(stage, self).ok();
+        if self.attention.iter().any(|block| matches!(found(&block.stage), Some((Site::Head, ..)))) {
+            return None;
+        }
+        let patches = self.attention.iter().filter_map(|block| {
+            let (site, _, stride) = found(&block.stage)?;
+            Some((stride * block.patch.as_ref()?.patch_size, site))
+        });
+        match patches.rev().min_by_key(|(cell, _)| *cell) {
+            Some((_, Site::Stage(stage))) => Some(stage),
+            Some(_) => None,
+            None => {
+                let half = stages.last()?.stride / 2;
+                stages.iter().rposition(|stage| stage.stride == half)
+            }
+        }
+    }
+
     fn labels_of_answers(&self) -> Vec<String> {
         match self.labels.as_slice() {
             [] => usual_labels(self.answers()),
@@ -86,7 +109,7 @@ impl NetworkConfig {
         let patch = MapName::patches(patch);
         let mut names = Vec::new();
         if !spatial.is_empty() || !patch.is_empty() {
-            names.push(MapName::Fused);
+            names.extend([MapName::Fused, MapName::Object]);
         }
         names.extend(spatial);
         names.extend(patch);
@@ -94,6 +117,9 @@ impl NetworkConfig {
             names.push(MapName::Rollout);
         }
         names.extend(Method::ALL.into_iter().filter(|method| !method.needs_attention()).map(MapName::explain));
+        if !names.contains(&MapName::Object) && self.ground().is_some() {
+            names.push(MapName::Object);
+        }
         let gated = attention.iter().filter(|block| block.has_channel_gate());
         names.extend(gated.map(|block| MapName::Channel(block.stage.clone())));
         if self.answers() == 0 {

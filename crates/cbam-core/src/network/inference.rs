@@ -10,7 +10,7 @@ use super::readout::{Seen, read_gates, read_patches, roll_out};
 use super::{BlockPass, NetworkConfig, Parameters, Pass, Site};
 use crate::classes::Outputs;
 use crate::kernels::Map;
-use crate::maps::{Explanation, Method, Readout};
+use crate::maps::{Explanation, Ground, Method, Readout};
 use crate::photo::{Preprocess, Resampled};
 use crate::{Error, Result};
 
@@ -25,6 +25,8 @@ pub struct InferenceNetwork {
     backbone: Box<dyn Backbone>,
     blocks: Vec<Block>,
     stages: usize,
+    /// The stage whose features are kept; see [`NetworkConfig::ground`].
+    ground: Option<usize>,
     one_by_one: bool,
 }
 
@@ -35,7 +37,14 @@ struct Output {
     /// Those of the last convolution, before their activation and behind it; attention under the classifier comes after both.
     features: Map,
     activated: Map,
+    kept: Kept,
+}
+
+/// What is kept of a pass on its way.
+#[derive(Default)]
+struct Kept {
     attention: Vec<BlockPass>,
+    ground: Option<Map>,
 }
 
 impl InferenceNetwork {
@@ -52,8 +61,8 @@ impl InferenceNetwork {
             Block::new(&p.at("attention").at(attention.stage.replace('.', "_")), (site.0, site.1), attention)
         };
         let blocks = config.attention.iter().zip(&sites).map(block).collect::<Result<_>>()?;
-        let (preprocess, stages) = (config.preprocess(), backbone::stages(&config).len());
-        Ok(Self { config, preprocess, backbone, blocks, stages, one_by_one: false })
+        let (preprocess, stages, ground) = (config.preprocess(), backbone::stages(&config).len(), config.ground());
+        Ok(Self { config, preprocess, backbone, blocks, stages, ground, one_by_one: false })
     }
 
     /// Its configuration.
@@ -196,23 +205,23 @@ impl InferenceNetwork {
     /// [`Error::Input`] for a batch of another shape; [`Error::Argument`] if its patch attention would take over 4 GiB.
     pub fn forward(&self, batch: ArrayView4<'_, f32>) -> Result<Pass> {
         let xs = self.input(batch)?;
-        let Output { logits, features, attention, .. } = in_pool(|| self.pass(xs))?;
-        Ok(Pass { logits, features: features.into_array(), attention })
+        let Output { logits, features, kept, .. } = in_pool(|| self.pass(xs))?;
+        Ok(Pass { logits, features: features.into_array(), attention: kept.attention })
     }
 
     fn pass(&self, xs: Map) -> Result<Output> {
-        let mut attention = Vec::with_capacity(self.blocks.len());
-        let features = self.backbone.head_conv(self.up_to(self.stages, xs, &mut attention)?);
+        let mut kept = Kept::default();
+        let features = self.backbone.head_conv(self.up_to(self.stages, xs, &mut kept)?);
         let activated = self.backbone.head_activation(features.clone());
         let logits = match self.block_at(Site::Head) {
             None => self.backbone.classify(&activated)?,
-            Some(_) => self.backbone.classify(&self.attend(Site::Head, activated.clone(), &mut attention)?)?,
+            Some(_) => self.backbone.classify(&self.attend(Site::Head, activated.clone(), &mut kept)?)?,
         };
-        Ok(Output { logits: self.numbers(features.images(), logits)?, features, activated, attention })
+        Ok(Output { logits: self.numbers(features.images(), logits)?, features, activated, kept })
     }
 
     /// Pictures to what stage number `count` - 1 gives out, behind its attention.
-    fn up_to(&self, count: usize, xs: Map, maps: &mut Vec<BlockPass>) -> Result<Map> {
+    fn up_to(&self, count: usize, xs: Map, kept: &mut Kept) -> Result<Map> {
         let least = self.backbone.smallest_side();
         if xs.height().min(xs.width()) < least {
             let expected = format!("[N, 3, H, W], H and W at least {least}");
@@ -222,27 +231,36 @@ impl InferenceNetwork {
         let fast = !self.blocks.iter().any(|block| untouched(block.site));
         let first = if fast && count > 0 { self.backbone.first_stage(&xs) } else { None };
         let (done, xs) = match first {
-            Some(xs) => (1, self.attend(Site::Stage(0), xs, maps)?),
-            None => (0, self.backbone.stem(xs, &mut |xs| self.attend(Site::Stem, xs, maps))?),
+            Some(xs) => (1, self.behind(0, xs, kept)?),
+            None => (0, self.backbone.stem(xs, &mut |xs| self.attend(Site::Stem, xs, kept))?),
         };
-        (done..count).try_fold(xs, |xs, stage| self.stage(stage, xs, maps))
+        (done..count).try_fold(xs, |xs, stage| self.stage(stage, xs, kept))
     }
 
-    /// One stage, with the attention in it and behind it, whose maps go to `maps`.
-    fn stage(&self, stage: usize, xs: Map, maps: &mut Vec<BlockPass>) -> Result<Map> {
-        let xs = self.backbone.stage(stage, xs, &mut |inner, xs| self.attend(Site::Inside(stage, inner), xs, maps))?;
-        self.attend(Site::Stage(stage), xs, maps)
+    /// One stage, with the attention in it and behind it.
+    fn stage(&self, stage: usize, xs: Map, kept: &mut Kept) -> Result<Map> {
+        let xs = self.backbone.stage(stage, xs, &mut |inner, xs| self.attend(Site::Inside(stage, inner), xs, kept))?;
+        self.behind(stage, xs, kept)
+    }
+
+    /// What a stage gives out, to what its attention makes of that.
+    fn behind(&self, stage: usize, xs: Map, kept: &mut Kept) -> Result<Map> {
+        let xs = self.attend(Site::Stage(stage), xs, kept)?;
+        if self.ground == Some(stage) {
+            kept.ground = Some(xs.clone());
+        }
+        Ok(xs)
     }
 
     fn block_at(&self, site: Site) -> Option<&Block> {
         self.blocks.iter().find(|block| block.site == site)
     }
 
-    /// The attention at a site, if there is any; its maps go to `maps`.
-    fn attend(&self, site: Site, xs: Map, maps: &mut Vec<BlockPass>) -> Result<Map> {
+    /// The attention at a site, if there is any; its maps are kept.
+    fn attend(&self, site: Site, xs: Map, kept: &mut Kept) -> Result<Map> {
         let Some(block) = self.block_at(site) else { return Ok(xs) };
         let (attended, of_block) = block.forward(xs)?;
-        maps.push(of_block);
+        kept.attention.push(of_block);
         Ok(attended)
     }
 
@@ -296,11 +314,19 @@ impl InferenceNetwork {
                 seen.readout.explanations.push(made);
             });
         }
-        for block in &output.attention {
+        if let Some(ground) = &output.kept.ground {
+            for (i, seen) in all.iter_mut().enumerate() {
+                let (grid, channels) = ([ground.height(), ground.width()], ground.channels());
+                let features = Array2::from_shape_vec((grid[0] * grid[1], channels), ground.image(i).to_vec());
+                seen.readout.ground = Some(Ground { grid, features: features.map_err(Error::internal)? });
+            }
+        }
+        for block in &output.kept.attention {
             read_gates(block, &mut all);
             read_patches(block, points, &mut all)?;
         }
-        roll_out(&output.attention, &mut all)?;
+        roll_out(&output.kept.attention, &mut all)?;
+        all.par_iter_mut().for_each(|seen| seen.readout.settle_likeness());
         let unasked = |(seen, points): (&Seen, &&[[f32; 2]])| seen.readout.patches.is_empty() && !points.is_empty();
         if all.iter().zip(points).any(unasked) {
             return Err(Error::argument("patch@X,Y", "these weights have no patch attention"));
@@ -322,7 +348,7 @@ impl InferenceNetwork {
     pub(super) fn features_at(&self, place: &str, pixels: ArrayView4<'_, f32>) -> Result<Map> {
         let ((stages, head), xs) = (self.place(place)?, self.input(pixels)?);
         in_pool(|| {
-            let features = self.up_to(stages, xs, &mut Vec::new())?;
+            let features = self.up_to(stages, xs, &mut Kept::default())?;
             Ok(if head { self.backbone.head_activation(self.backbone.head_conv(features)) } else { features })
         })
     }
@@ -341,10 +367,10 @@ impl InferenceNetwork {
         let mut xs = Map::of(features)?;
         in_pool(|| {
             if !head {
-                xs = (stages..self.stages).try_fold(xs, |xs, stage| self.stage(stage, xs, &mut Vec::new()))?;
+                xs = (stages..self.stages).try_fold(xs, |xs, stage| self.stage(stage, xs, &mut Kept::default()))?;
                 xs = self.backbone.head_activation(self.backbone.head_conv(xs));
             }
-            let xs = self.attend(Site::Head, xs, &mut Vec::new())?;
+            let xs = self.attend(Site::Head, xs, &mut Kept::default())?;
             self.numbers(xs.images(), self.backbone.classify(&xs)?)
         })
     }

@@ -38,5 +38,5 @@ pub use decode::{Encoded, Photo, decode, is_decoding, open};
 pub use folder::{LeftOut, is_picture, is_system};
 pub use limits::Limits;
 pub use preprocess::{Channels, FixedSize, Prepared, Preprocess, Resampled};
-pub(crate) use resize::resize;
+pub(crate) use resize::{resize, resize_as_it_is, rgb_on_white};
 pub use size::{Geometry, ImageSize, Part};

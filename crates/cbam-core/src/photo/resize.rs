@@ -1,8 +1,10 @@
 //! A picture at another size, on a white ground.
 
+use std::borrow::Cow;
+
 use bytemuck::Zeroable;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-use image::DynamicImage;
+use image::{DynamicImage, RgbImage};
 
 use super::{ImageSize, buffer};
 use crate::{Error, Result};
@@ -13,10 +15,31 @@ pub(crate) fn resize(image: &DynamicImage, size: ImageSize) -> Result<DynamicIma
     let image = opaque.as_ref().unwrap_or(image);
     let mut out = DynamicImage::new(size.width, size.height, image.color());
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).use_alpha(false);
-    Resizer::new()
-        .resize(image, &mut out, &options)
-        .map_err(|error| Error::argument("size", format!("cannot resample to {size}: {error}")))?;
+    resample(image, &mut out, &options)?;
     Ok(if let DynamicImage::ImageLuma16(_) = out { DynamicImage::ImageRgb16(out.into_rgb16()) } else { out })
+}
+
+/// Resamples a picture to `size`; its kind of pixels is kept, with what is transparent.
+pub(crate) fn resize_as_it_is(image: &DynamicImage, size: ImageSize) -> Result<DynamicImage> {
+    let mut out = DynamicImage::new(size.width, size.height, image.color());
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
+    resample(image, &mut out, &options)?;
+    Ok(out)
+}
+
+fn resample(image: &DynamicImage, out: &mut DynamicImage, options: &ResizeOptions) -> Result<()> {
+    let size = ImageSize::new(out.width(), out.height());
+    let wrong = |error| Error::argument("size", format!("cannot resample to {size}: {error}"));
+    Resizer::new().resize(image, out, options).map_err(wrong)
+}
+
+/// The picture in colour and 8 bit, on a white ground.
+pub(crate) fn rgb_on_white(image: &DynamicImage) -> Cow<'_, RgbImage> {
+    match (image.as_rgb8(), composite_on_white(image)) {
+        (Some(rgb), _) => Cow::Borrowed(rgb),
+        (None, Some(opaque)) => Cow::Owned(opaque.into_rgb8()),
+        (None, None) => Cow::Owned(image.to_rgb8()),
+    }
 }
 
 /// The picture on a white ground; `None` if it has no alpha channel.

@@ -1,7 +1,9 @@
 //! From what the network said about a picture to its files and its report.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use image::{DynamicImage, ImageError};
@@ -9,13 +11,12 @@ use ndarray_npy::WriteNpyExt;
 
 use super::report::{self, PictureReport, milliseconds};
 use super::state::{NetworkFacts, Seen};
-use super::{Destination, Job, Options, Target, TopClass};
+use super::{Destination, Job, Options, Target, TopClass, sheet};
 use crate::files::{WholeFile, write_whole};
-use crate::maps::{AttentionMap, MapName, Readout, Scale, ScaleLimits};
+use crate::maps::{AttentionMap, MapName, Scale, ScaleLimits};
 use crate::model::Look;
-use crate::photo::Photo;
-use crate::render::{Legend, Painting, PanelTile, TileContent, bar_chart, compare, panel, write_painting};
-use crate::text::percent;
+use crate::photo::{ImageSize, Photo, resize_as_it_is};
+use crate::render::{Painting, bar_chart, compare, lacks, panel, write_painting};
 use crate::{Error, Result};
 
 /// Which values span the colours of a map.
@@ -28,7 +29,7 @@ pub(super) enum Spans {
 }
 
 impl Spans {
-    fn of(&self, name: &MapName, map: &AttentionMap) -> ScaleLimits {
+    pub(super) fn of(&self, name: &MapName, map: &AttentionMap) -> ScaleLimits {
         match self {
             Self::Each(scale) => scale.limits(map),
             Self::Run(spans) => spans.get(name).copied().unwrap_or_else(|| Scale::Run.limits(map)),
@@ -44,9 +45,9 @@ pub(super) fn widen(
     maps: &[MapName],
     seen: &Seen,
 ) -> Result<()> {
-    let shown = if compare { maps.len() } else { 1 };
-    let overlay = maps.iter().take(if job.overlay.is_some() { shown } else { 0 }).cloned();
-    let panel = job.panel.as_ref().map(|_| panel_maps(&seen.look.readout, maps)).unwrap_or_default();
+    let shown = if compare { maps.len() } else { job.overlays.len() };
+    let overlay = maps.iter().take(if job.overlays.is_empty() { 0 } else { shown }).cloned();
+    let panel = job.panel.as_ref().map(|_| sheet::panel_maps(&seen.look.readout, maps)).unwrap_or_default();
     for name in overlay.chain(panel).filter(|name| !matches!(name, MapName::Channel(_))) {
         let limits = Scale::Run.limits(&seen.look.map(&name)?);
         spans.entry(name).and_modify(|span| *span = span.union(limits)).or_insert(limits);
@@ -58,13 +59,13 @@ pub(super) fn widen(
 pub(super) fn finish(
     job: &Job,
     options: &Options,
-    NetworkFacts { labels, maps, outputs: outputs_are, .. }: &NetworkFacts,
+    NetworkFacts { labels, maps, outputs: outputs_are, font_told, .. }: &NetworkFacts,
     photo: Option<Photo>,
     seen: Seen,
     spans: &Spans,
 ) -> Result<PictureReport> {
     let start = Instant::now();
-    let Seen { look, mut timings, damage, notes } = seen;
+    let Seen { look, mut timings, damage, mut notes } = seen;
     let Look { readout, geometry, .. } = &look;
     let top = report::top(readout, labels);
     let explained = report::explained(&look, labels);
@@ -76,31 +77,25 @@ pub(super) fn finish(
     if let Some(photo) = photo {
         let panel = match &job.panel {
             Some(to) => {
-                let tiles = tiles(&look, maps, explained.as_ref(), spans)?;
+                let tiles = sheet::tiles(&look, maps, explained.as_ref(), spans)?;
                 let likeliest = top.iter().filter_map(|class| Some((class.label.clone(), class.probability?)));
                 let labels: Vec<_> = likeliest.collect();
-                let picture = DynamicImage::from(panel(&photo, &tiles, &labels, &options.overlay)?);
-                write_picture(to, picture.into(), options.jpeg_quality)?
+                let footer = sheet::footer(job.source.name(), options.network.as_deref(), geometry.network);
+                let picture = DynamicImage::from(panel(&photo, &tiles, &labels, &footer, &options.overlay)?);
+                write_picture(to, picture.into(), options)?
             }
             None => None,
         };
-        if let (Some(to), Some(name)) = (&job.overlay, maps.first()) {
-            let picture: Painting = match name {
-                _ if options.compare => {
-                    let tiles: Vec<_> = maps.iter().map(|name| tile(&look, name, spans)).collect::<Result<_>>()?;
-                    let legend =
-                        legend(options.scale, explained.as_ref().filter(|_| maps.iter().any(MapName::needs_class)));
-                    DynamicImage::from(compare(&photo, &tiles, &legend, &options.overlay)?).into()
-                }
-                MapName::Channel(stage) => DynamicImage::from(bar_chart(readout.channel(stage)?, photo.size())?).into(),
-                name => {
-                    let map = look.map(name)?;
-                    options.overlay.painting(photo.image, &map, spans.of(name, &map))?
-                }
-            };
-            outputs.extend(write_picture(to, picture, options.jpeg_quality)?);
-        }
+        outputs.extend(overlays(job, options, maps, photo, &look, explained.as_ref(), spans)?);
         outputs.extend(panel);
+    }
+    let worded = job.panel.is_some() || options.compare || options.legend;
+    let mut words = top.iter().chain(&explained).map(|class| class.label.as_str());
+    if let Some(label) = words.find(|label| worded && lacks(label))
+        && !font_told.swap(true, Ordering::Relaxed)
+    {
+        let what = "the font of panels and legends lacks characters of";
+        notes.push(format!("{what} {label:?}, and draws boxes in their place"));
     }
     timings.draw_ms = milliseconds(start.elapsed());
     let statistics = report::statistics(&look, maps)?;
@@ -122,6 +117,62 @@ pub(super) fn finish(
     })
 }
 
+/// Draws and writes the overlays of the job; returns their paths.
+fn overlays(
+    job: &Job,
+    options: &Options,
+    maps: &[MapName],
+    mut photo: Photo,
+    look: &Look,
+    explained: Option<&TopClass>,
+    spans: &Spans,
+) -> Result<Vec<PathBuf>> {
+    let mut written = Vec::with_capacity(job.overlays.len());
+    if let Some(to) = job.overlays.first().filter(|_| options.compare) {
+        let tiles: Vec<_> = maps.iter().map(|name| sheet::tile(look, name, spans)).collect::<Result<_>>()?;
+        let legend = sheet::legend(options.scale, explained.filter(|_| maps.iter().any(MapName::needs_class)));
+        let sheet = DynamicImage::from(compare(&photo, &tiles, &legend, &options.overlay)?);
+        written.extend(write_picture(to, sheet.into(), options)?);
+        return Ok(written);
+    }
+    if let Some(width) = options.width.filter(|_| !job.overlays.is_empty()) {
+        photo = of_width(&photo, width, options)?;
+    }
+    let last = job.overlays.len().saturating_sub(1);
+    for (index, (to, name)) in job.overlays.iter().zip(maps).enumerate() {
+        let picture = match name {
+            MapName::Channel(stage) => {
+                DynamicImage::from(bar_chart(look.readout.channel(stage)?, photo.size())?).into()
+            }
+            name => {
+                let map = look.map(name)?;
+                let limits = spans.of(name, &map);
+                let image = if index == last { std::mem::take(&mut photo.image) } else { photo.image.clone() };
+                let painting = options.overlay.painting(image, &map, limits)?;
+                if options.legend {
+                    let legend = sheet::legend_of(name, limits, options.scale, explained);
+                    legend.under(painting.into_image(), &options.overlay).into()
+                } else {
+                    painting
+                }
+            }
+        };
+        written.extend(write_picture(to, picture, options)?);
+    }
+    Ok(written)
+}
+
+/// The picture at another width.
+fn of_width(photo: &Photo, width: NonZeroU32, options: &Options) -> Result<Photo> {
+    let (size, width) = (photo.size(), width.get());
+    let height = (f64::from(size.height) * f64::from(width) / f64::from(size.width)).round().max(1.0);
+    if height * f64::from(width) > options.limits.max_pixels as f64 {
+        let most = options.limits.max_pixels;
+        return Err(Error::argument("width", format!("{width}x{height} pixels would be over the limit of {most}")));
+    }
+    Ok(Photo::from(resize_as_it_is(&photo.image, ImageSize::new(width, height as u32))?))
+}
+
 /// A map or a channel gate as a `.npy` file: float32, unscaled, on its own grid.
 fn npy(look: &Look, name: &MapName, path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -133,72 +184,13 @@ fn npy(look: &Look, name: &MapName, path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The most heads of attention that a panel shows one by one.
-const MOST_HEADS: usize = 16;
-
-/// The maps of a panel: the one asked for, `fused`, every gate over places, every output of a scripted network, every head of attention,
-/// where a class token looks. Of over [`MOST_HEADS`] heads it shows what matters of each layer: where its class token looks or, without
-/// one, its mean.
-fn panel_maps(readout: &Readout, maps: &[MapName]) -> Vec<MapName> {
-    let asked = maps.first().filter(|name| !matches!(name, MapName::Channel(_)));
-    let names = readout.map_names();
-    let heads = names.iter().filter(|name| matches!(name, MapName::Patch { head: Some(_), .. })).count();
-    let looking = names.iter().any(|name| matches!(name, MapName::ClassToken { .. }));
-    let shown = |name: &MapName| match name {
-        MapName::Patch { head, .. } if heads <= MOST_HEADS => head.is_some(),
-        MapName::Patch { stage, head } => head.is_none() && (stage.is_none() || !looking),
-        MapName::ClassToken { head, .. } => head.is_none(),
-        MapName::Rollout => heads > MOST_HEADS,
-        MapName::Output { channel, .. } => channel.is_none(),
-        name => matches!(name, MapName::Fused | MapName::Spatial(_) | MapName::Coordinate(_)),
-    };
-    let held = names.into_iter().filter(|name| shown(name) && Some(name) != asked);
-    asked.into_iter().cloned().chain(held).collect()
-}
-
-fn tiles(look: &Look, maps: &[MapName], explained: Option<&TopClass>, spans: &Spans) -> Result<Vec<PanelTile>> {
-    let maps = panel_maps(&look.readout, maps).into_iter().map(|name| {
-        let tile = tile(look, &name, spans)?;
-        Ok(match explained.filter(|_| name.needs_class()) {
-            Some(class) => PanelTile { title: format!("{} for {}", tile.title, class.label), ..tile },
-            None => tile,
-        })
-    });
-    let gates = look.readout.gates.iter().filter(|gate| !gate.channel.is_empty());
-    let gates = gates.map(|gate| tile(look, &MapName::Channel(gate.stage.clone()), spans));
-    maps.chain(gates).collect()
-}
-
-/// A map or a channel gate as a tile.
-fn tile(look: &Look, name: &MapName, spans: &Spans) -> Result<PanelTile> {
-    let content = match name {
-        MapName::Channel(stage) => TileContent::Channels(look.readout.channel(stage)?.clone()),
-        name => {
-            let map = look.map(name)?;
-            let limits = spans.of(name, &map);
-            TileContent::Map { map, limits }
-        }
-    };
-    Ok(PanelTile { title: name.to_string(), content })
-}
-
-/// The words of a comparison: the class that is explained, and what the ends of the colours are.
-fn legend(scale: Scale, explained: Option<&TopClass>) -> Legend {
-    let ends = match scale {
-        Scale::Image => ["each map's least value".to_owned(), "each map's greatest value".to_owned()],
-        Scale::Percentile(low, high) => [low, high].map(|percent| format!("each map's percentile {percent}")),
-        Scale::Fixed(low, high) => [low, high].map(|value| value.to_string()),
-        Scale::Run => ["least of the run, map by map".to_owned(), "greatest of the run, map by map".to_owned()],
-    };
-    let heading = explained.map(|class| match class.probability {
-        Some(probability) => format!("class: {}, {}", class.label, percent(probability)),
-        None => format!("score: {}", class.label),
-    });
-    Legend { heading, ends }
-}
+/// What a picture's file says of maps that are not drawn as the network's grid has them.
+const REFINED: &str =
+    "Attention maps drawn along the picture's edges by a guided filter (cbam, refine): finer than the network sees.";
 
 /// Writes a picture; returns its path if it has one.
-fn write_picture(to: &Destination, picture: Painting, jpeg_quality: u8) -> Result<Option<PathBuf>> {
+fn write_picture(to: &Destination, picture: Painting, options: &Options) -> Result<Option<PathBuf>> {
+    let words = options.overlay.refine.then_some(REFINED);
     let refused = |path: &Path, error| match error {
         ImageError::IoError(error) => Error::io(path)(error),
         error => Error::photo(path, format!("cannot be written as {}: {error}", to.format)),
@@ -206,12 +198,13 @@ fn write_picture(to: &Destination, picture: Painting, jpeg_quality: u8) -> Resul
     match &to.target {
         Target::File(path) => {
             let mut file = WholeFile::create(path)?;
-            write_painting(picture, to.format, jpeg_quality, &mut file).map_err(|error| refused(path, error))?;
+            write_painting(picture, to.format, options.jpeg_quality, words, &mut file)
+                .map_err(|error| refused(path, error))?;
             file.commit().map(|()| Some(path.clone()))
         }
         Target::Stream(stream) => {
             let mut bytes = Vec::new();
-            let written = write_painting(picture, to.format, jpeg_quality, &mut bytes);
+            let written = write_painting(picture, to.format, options.jpeg_quality, words, &mut bytes);
             written.map_err(|error| refused(stream.name(), error))?;
             stream.write(&bytes).map(|()| None)
         }

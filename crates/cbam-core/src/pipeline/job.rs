@@ -14,8 +14,9 @@ use crate::{Error, Result};
 pub struct Job {
     /// The picture.
     pub source: Source,
-    /// Where the overlay of the run's first map goes; see [`Options::maps`](super::Options::maps).
-    pub overlay: Option<Destination>,
+    /// Where overlays go: one for each of [`Options::maps`](super::Options::maps); or a single one, of the first of them, or of all side
+    /// by side with [`Options::compare`](super::Options::compare); or none.
+    pub overlays: Vec<Destination>,
     /// Where the panel goes.
     pub panel: Option<Destination>,
     /// Where the maps go, as `.npy` files: one for each of [`Options::maps`](super::Options::maps), or none at all.
@@ -25,12 +26,12 @@ pub struct Job {
 impl Job {
     /// A picture of which nothing is written.
     pub fn new(source: Source) -> Self {
-        Self { source, overlay: None, panel: None, maps: Vec::new() }
+        Self { source, overlays: Vec::new(), panel: None, maps: Vec::new() }
     }
 
     /// Whether something is drawn over its pixels.
     pub(super) fn draws(&self) -> bool {
-        self.overlay.is_some() || self.panel.is_some()
+        !self.overlays.is_empty() || self.panel.is_some()
     }
 
     /// An error that names this picture, whatever went wrong with it.

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -12,9 +13,9 @@ use super::batch::Bins;
 use super::gate::{Admitted, Gate};
 use super::report::milliseconds;
 use super::state::{NetworkFacts, Place, Run, Seen, bytes, guarded, lock, pictures};
-use super::{Event, Timings};
+use super::{Event, Timings, sheet};
 use crate::model::{Look, Model, Question, Step};
-use crate::photo::{Encoded, ImageSize, Photo, Resampled};
+use crate::photo::{Encoded, ImageSize, Photo, Preprocess, Resampled};
 use crate::{Error, Result};
 
 /// How often the network's thread, while it waits for a picture, looks whether there is a task that it could do.
@@ -88,17 +89,29 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                 let network = load()?;
                 let about = network.describe();
                 let maps = about.choose_maps(&self.options.maps)?;
+                let mut asked = maps.clone();
+                if self.jobs.iter().any(|job| job.panel.is_some()) {
+                    asked.extend(sheet::besides(&about).into_iter().filter(|name| !maps.contains(name)));
+                }
                 let labels = about.choose_labels(self.options.labels.as_deref())?;
                 self.options.explain.check()?;
                 let class = self.options.class.as_ref();
-                let class = class.map(|class| about.choose_class(class, &labels, &maps)).transpose()?;
+                let class = class.map(|class| about.choose_class(class, &labels, &asked)).transpose()?;
                 let mut preprocess = about.preprocess;
                 preprocess.short_side = self.options.short_side.unwrap_or(preprocess.short_side);
                 let usual = preprocess.network_size(ImageSize::new(4, 3));
                 let batch_size = self.options.batch_size.map(NonZeroUsize::get);
                 let batch_size = batch_size.unwrap_or_else(|| network.batch_size(self.jobs.len(), usual));
                 gate.widen(pictures(self.options, batch_size));
-                let facts = NetworkFacts { preprocess, labels, maps, outputs: about.outputs, class };
+                let facts = NetworkFacts {
+                    preprocess,
+                    labels,
+                    maps,
+                    asked,
+                    outputs: about.outputs,
+                    class,
+                    font_told: AtomicBool::new(false),
+                };
                 let _ = self.network.set(Some(facts)); // set nowhere else but on release
                 for opened in lock(&early).take().unwrap_or_default() {
                     let sender = of_early.clone();
@@ -144,11 +157,12 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         let Some(Some(facts)) = self.network.get() else { return }; // the run is over
         let Opened { index, mut photo, read, mut ticket } = opened;
         let job = &self.jobs[index];
-        let (damage, notes) = (photo.damage.take(), std::mem::take(&mut photo.notes));
+        let (damage, mut notes) = (photo.damage.take(), std::mem::take(&mut photo.notes));
+        notes.extend(squeezed(photo.size(), &facts.preprocess));
         let start = Instant::now();
         let decoded = guarded(job, || {
             let resampled = facts.preprocess.resample(&photo)?;
-            Question::about(&facts.maps).points(&resampled.geometry())?; // one outside the picture is an error of its own
+            Question::about(&facts.asked).points(&resampled.geometry())?; // one outside the picture is an error of its own
             let photo = (keep_photo && job.draws()).then_some(photo);
             ticket.decoded(photo.as_ref().map_or(0, bytes) + resampled.bytes() as u64);
             let decode_ms = milliseconds(read + start.elapsed());
@@ -229,12 +243,22 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         let facts = self.facts();
         let go_on = |step: Step<'_>| self.explaining(batch[step.picture].index, step);
         let explain = self.options.explain.clone();
-        let question = Question { class: facts.class, explain, go_on: Some(&go_on), ..Question::about(&facts.maps) };
+        let question = Question { class: facts.class, explain, go_on: Some(&go_on), ..Question::about(&facts.asked) };
         let looks = catch_unwind(AssertUnwindSafe(|| network.look(&pictures, &question)));
         let looks = looks
             .unwrap_or_else(|_| Err(Error::network("network", "libtorch failed on it, for want of memory perhaps")))?;
         exactly(looks, batch.len())
     }
+}
+
+/// What is to be said of a picture that is longer than the network takes any.
+fn squeezed(picture: ImageSize, preprocess: &Preprocess) -> Option<String> {
+    let (short, long) = (picture.short_side(), picture.width.max(picture.height));
+    let most = preprocess.max_ratio;
+    let too_long = preprocess.fixed.is_none() && u64::from(long) > u64::from(short) * u64::from(most);
+    too_long.then(|| {
+        format!("it is longer than {most}:1, and the network sees it squeezed to that: cut it into parts to see more")
+    })
 }
 
 /// The picture, unless the network is not open yet: then it is put with the others that came early.

@@ -34,13 +34,14 @@ mod job;
 mod look;
 mod report;
 mod run;
+mod sheet;
 mod spool;
 mod state;
 mod tell;
 #[cfg(test)]
 mod tests;
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::AtomicBool;
 
 use crate::Result;
@@ -57,7 +58,7 @@ pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
 /// How a run goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// The maps to save; the overlay shows the first. Default: none, which means the network's first map. That is
+    /// The maps to save and to draw; see [`Job`]. Default: none, which means the network's first map. That is
     /// [`MapName::Fused`] if it has attention, else Grad-CAM.
     pub maps: Vec<MapName>,
     /// The overlay shows every one of the maps side by side, and not only the first. Default: no.
@@ -72,6 +73,12 @@ pub struct Options {
     pub scale: Scale,
     /// How overlays look.
     pub overlay: Overlay,
+    /// What panels call the network. Default: nothing.
+    pub network: Option<String>,
+    /// A strip below each overlay names the map, the class that it is of and the scale of its colours. Default: no.
+    pub legend: bool,
+    /// The width of overlays, in pixels; their height follows. Default: the picture's.
+    pub width: Option<NonZeroU32>,
     /// Short side of the network's input, in pixels. Default: the network's own.
     pub short_side: Option<u32>,
     /// Threads of the run. Default: all cores.
@@ -97,6 +104,9 @@ impl Default for Options {
             explain: ExplainOptions::default(),
             scale: Scale::Image,
             overlay: Overlay::default(),
+            network: None,
+            legend: false,
+            width: None,
             short_side: None,
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             batch_size: None,

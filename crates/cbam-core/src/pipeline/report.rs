@@ -169,7 +169,7 @@ mod tests {
             patches: Vec::new(),
             rollout: None,
             outputs: Vec::new(),
-            explanations: Vec::new(),
+            ..Readout::default()
         }
     }
 

@@ -30,10 +30,14 @@ pub(super) struct NetworkFacts {
     pub(super) preprocess: Preprocess,
     pub(super) labels: Vec<String>,
     pub(super) maps: Vec<MapName>,
+    /// These, and those that panels show besides.
+    pub(super) asked: Vec<MapName>,
     /// What its numbers for the classes are.
     pub(super) outputs: Outputs,
     /// The class that its maps are of; `None` is each picture's likeliest.
     pub(super) class: Option<usize>,
+    /// Whether it is said that the font lacks characters of a label: once is enough.
+    pub(super) font_told: AtomicBool,
 }
 
 /// What the network said about a picture.

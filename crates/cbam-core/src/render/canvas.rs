@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage, imageops};
 
-use super::{Colormap, text::Style};
+use super::{Overlay, text::Style};
 
 pub(super) const WHITE: Rgb<u8> = Rgb([255; 3]);
 /// Text.
@@ -34,6 +34,16 @@ pub(super) fn fill(image: &mut RgbImage, area: Area, colour: Rgb<u8>) {
     }
 }
 
+/// Puts `tile` in the middle of `area`, with a hairline round it.
+pub(super) fn place_framed(image: &mut RgbImage, area: Area, tile: &RgbImage) {
+    let x = area.x + area.width.saturating_sub(tile.width()) / 2;
+    let y = area.y + area.height.saturating_sub(tile.height()) / 2;
+    let frame =
+        Area { x: x.saturating_sub(1), y: y.saturating_sub(1), width: tile.width() + 2, height: tile.height() + 2 };
+    fill(image, frame, RULE);
+    place(image, area, tile);
+}
+
 /// Puts `tile` in the middle of `area`.
 pub(super) fn place(image: &mut RgbImage, area: Area, tile: &RgbImage) {
     let x = area.x + area.width.saturating_sub(tile.width()) / 2;
@@ -46,11 +56,14 @@ pub(super) fn draw_right(image: &mut RgbImage, style: Style, right: f32, y: f32,
     style.draw(image, right - style.width(text), y, text);
 }
 
-/// Fills `area` with a colour map, low on the left.
-pub(super) fn gradient(image: &mut RgbImage, area: Area, colormap: Colormap) {
+/// Fills `area` with the colours of an overlay, low on the left, as they lie on white at full strength.
+pub(super) fn gradient(image: &mut RgbImage, area: Area, overlay: &Overlay) {
     let last = area.width.saturating_sub(1).max(1) as f32;
     for column in 0..area.width {
         let stripe = Area { x: area.x + column, width: 1, ..area };
-        fill(image, stripe, Rgb(colormap.color(column as f32 / last)));
+        let value = column as f32 / last;
+        let strength = overlay.opacity.strength(1.0, value);
+        let on_white = |colour: u8| (255.0 + (f32::from(colour) - 255.0) * strength).round() as u8;
+        fill(image, stripe, Rgb(overlay.colormap.color(value).map(on_white)));
     }
 }

@@ -3,8 +3,8 @@
 use image::RgbImage;
 
 use super::{
-    Overlay, PanelTile, TileContent, bar_chart,
-    canvas::{Area, WHITE, draw_right, gradient, place},
+    Legend, Overlay, PanelTile, TileContent, bar_chart,
+    canvas::{Area, WHITE, draw_right, gradient, place, place_framed},
     layout::Even,
     panel::{HEADING, SMALL, below_title, title},
 };
@@ -12,15 +12,6 @@ use crate::{
     Error, Result,
     photo::{ImageSize, Photo, resize},
 };
-
-/// What a comparison says beside its maps.
-#[derive(Debug, Clone, Default)]
-pub struct Legend {
-    /// The line above all; `None` leaves it out.
-    pub heading: Option<String>,
-    /// What the two ends of the colour bar stand for.
-    pub ends: [String; 2],
-}
 
 /// Draws the picture and every tile at one size, in their order, over one colour bar.
 ///
@@ -45,14 +36,14 @@ pub fn compare(photo: &Photo, tiles: &[PanelTile], legend: &Legend, overlay: &Ov
     let mut areas = layout.tiles.iter();
     if let Some(area) = areas.next() {
         title(&mut sheet, *area, "picture", &size.to_string());
-        place(&mut sheet, below_title(*area, 0), &small.image.to_rgb8());
+        place_framed(&mut sheet, below_title(*area, 0), &small.image.to_rgb8());
     }
     for (tile, area) in tiles.iter().zip(areas) {
         let inner = below_title(*area, 0);
         match &tile.content {
             TileContent::Map { map, limits } => {
                 title(&mut sheet, *area, &tile.title, &map.grid().to_string());
-                place(&mut sheet, inner, &overlay.apply(&small, map, *limits)?.to_rgb8());
+                place_framed(&mut sheet, inner, &overlay.apply(&small, map, *limits)?.to_rgb8());
             }
             TileContent::Channels(values) => {
                 title(&mut sheet, *area, &tile.title, &format!("{} channels", values.len()));
@@ -60,7 +51,7 @@ pub fn compare(photo: &Photo, tiles: &[PanelTile], legend: &Legend, overlay: &Ov
             }
         }
     }
-    gradient(&mut sheet, Area { height: 9, ..layout.bar }, overlay.colormap);
+    gradient(&mut sheet, Area { height: 9, ..layout.bar }, overlay);
     let y = (layout.bar.y + 12) as f32;
     SMALL.draw(&mut sheet, layout.bar.x as f32, y, &legend.ends[0]);
     draw_right(&mut sheet, SMALL, (layout.bar.x + layout.bar.width) as f32, y, &legend.ends[1]);

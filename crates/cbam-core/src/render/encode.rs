@@ -4,8 +4,9 @@ use std::io::{Cursor, Write};
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::pnm::{PnmEncoder, PnmSubtype, SampleEncoding};
+use image::codecs::webp::WebPEncoder;
 use image::error::{EncodingError, ImageFormatHint};
-use image::{ColorType, DynamicImage, ImageError, ImageFormat, RgbImage};
+use image::{ColorType, DynamicImage, ImageEncoder, ImageError, ImageFormat, RgbImage};
 
 use super::{Painting, png};
 use crate::text::named;
@@ -51,6 +52,11 @@ fn meant(name: &str) -> String {
 }
 
 impl PictureFormat {
+    /// Whether a file of it can hold words about its picture; here PNG, JPEG and WebP do.
+    pub const fn holds_words(self) -> bool {
+        matches!(self, Self::Png | Self::Jpeg | Self::WebP)
+    }
+
     /// The file name extension, without the dot, in lower case: its name.
     pub const fn extension(self) -> &'static str {
         self.name()
@@ -64,11 +70,23 @@ impl PictureFormat {
 /// # Errors
 /// What the encoder refuses, such as a side over the format's limit.
 pub fn encode(image: &DynamicImage, format: PictureFormat, jpeg_quality: u8) -> image::ImageResult<Vec<u8>> {
+    encode_with(image, format, jpeg_quality, None)
+}
+
+/// As [`encode`], with words about the picture where the format [holds them](PictureFormat::holds_words).
+fn encode_with(
+    image: &DynamicImage,
+    format: PictureFormat,
+    jpeg_quality: u8,
+    words: Option<&str>,
+) -> image::ImageResult<Vec<u8>> {
     let mut bytes = Vec::new();
     match format {
-        PictureFormat::Png => write_png(image, &mut bytes)?,
+        PictureFormat::Png => write_png(image, words, &mut bytes)?,
         PictureFormat::Jpeg => {
-            flat(image).write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, jpeg_quality))?;
+            let mut encoder = JpegEncoder::new_with_quality(&mut bytes, jpeg_quality);
+            words.map_or(Ok(()), |words| encoder.set_exif_metadata(exif(words))).map_err(unsupported)?;
+            flat(image).write_with_encoder(encoder)?;
         }
         PictureFormat::Ppm => {
             let encoder = PnmEncoder::new(&mut bytes).with_subtype(PnmSubtype::Pixmap(SampleEncoding::Binary));
@@ -79,7 +97,11 @@ pub fn encode(image: &DynamicImage, format: PictureFormat, jpeg_quality: u8) -> 
             ColorType::La16 => write(&image.to_rgba16().into(), ImageFormat::Tiff, &mut bytes)?,
             _ => write(image, ImageFormat::Tiff, &mut bytes)?,
         },
-        PictureFormat::WebP => write(&eight_bit(image), ImageFormat::WebP, &mut bytes)?,
+        PictureFormat::WebP => {
+            let mut encoder = WebPEncoder::new_lossless(&mut bytes);
+            words.map_or(Ok(()), |words| encoder.set_exif_metadata(exif(words))).map_err(unsupported)?;
+            eight_bit(image).write_with_encoder(encoder)?;
+        }
         PictureFormat::Bmp => write(&eight_bit(image), ImageFormat::Bmp, &mut bytes)?,
         PictureFormat::Gif => write(&eight_bit(image), ImageFormat::Gif, &mut bytes)?,
         PictureFormat::Qoi => write(&eight_bit(image), ImageFormat::Qoi, &mut bytes)?,
@@ -88,27 +110,51 @@ pub fn encode(image: &DynamicImage, format: PictureFormat, jpeg_quality: u8) -> 
     Ok(bytes)
 }
 
+/// Words about a picture as Exif: a TIFF of one tag, `ImageDescription`.
+fn exif(words: &str) -> Vec<u8> {
+    const DESCRIPTION: [u8; 4] = [0x0E, 0x01, 2, 0]; // and that it is text
+    const BEHIND: u32 = 8 + 2 + 12 + 4; // the header, and a directory of one entry
+    let text = [words.as_bytes(), &[0; 4]].concat(); // 0 ends it; over four bytes stand behind the directory
+    let parts: [&[u8]; 6] = [
+        b"II*\0\x08\0\0\0\x01\0",
+        &DESCRIPTION,
+        &(text.len() as u32).to_le_bytes(),
+        &BEHIND.to_le_bytes(),
+        &[0; 4],
+        &text,
+    ];
+    parts.concat()
+}
+
+fn unsupported(error: image::error::UnsupportedError) -> ImageError {
+    ImageError::Unsupported(error)
+}
+
 /// As [`encode`], but a PNG, which may be large, is painted as it is written, and neither is held in memory as a whole; of
 /// floating-point pixels, which no decoded photo has, none is made.
 pub(crate) fn write_painting(
     painting: Painting,
     format: PictureFormat,
     jpeg_quality: u8,
+    words: Option<&str>,
     mut to: impl Write,
 ) -> image::ImageResult<()> {
     match format {
-        PictureFormat::Png => png::write(painting.ground(), |rows| painting.rows(rows), to).map_err(refused),
-        other => to.write_all(&encode(&painting.into_image(), other, jpeg_quality)?).map_err(ImageError::IoError),
+        PictureFormat::Png => png::write(painting.ground(), |rows| painting.rows(rows), words, to).map_err(refused),
+        other => {
+            let bytes = encode_with(&painting.into_image(), other, jpeg_quality, words)?;
+            to.write_all(&bytes).map_err(ImageError::IoError)
+        }
     }
 }
 
-fn write_png(image: &DynamicImage, to: impl Write) -> image::ImageResult<()> {
+fn write_png(image: &DynamicImage, words: Option<&str>, to: impl Write) -> image::ImageResult<()> {
     let fitting = match image.color() {
         ColorType::Rgb32F => Some(image.to_rgb16().into()),
         ColorType::Rgba32F => Some(image.to_rgba16().into()),
         _ => None,
     };
-    png::write(fitting.as_ref().unwrap_or(image), |_| None, to).map_err(refused)
+    png::write(fitting.as_ref().unwrap_or(image), |_| None, words, to).map_err(refused)
 }
 
 fn refused(error: ::png::EncodingError) -> ImageError {
@@ -214,7 +260,7 @@ mod tests {
             }) {
                 let painting = overlay.painting(picture.clone(), &map, limits).unwrap();
                 let mut png = Vec::new();
-                write_painting(painting, PictureFormat::Png, 90, &mut png).unwrap();
+                write_painting(painting, PictureFormat::Png, 90, None, &mut png).unwrap();
                 assert!(image::load_from_memory(&png).unwrap() == overlay.paint(picture, &map, limits).unwrap());
             }
         }

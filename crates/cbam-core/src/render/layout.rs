@@ -11,6 +11,8 @@ pub(super) const GAP: u32 = 18;
 pub(super) const TITLE: u32 = 24;
 /// A colour bar and its numbers, under a map.
 pub(super) const FOOT: u32 = 30;
+/// The last line.
+const FOOTER: u32 = 16;
 /// The width of the labels.
 pub(super) const LABELS: u32 = 280;
 /// From one label to the next.
@@ -40,11 +42,13 @@ pub(super) struct Layout {
     pub(super) maps: Vec<Area>,
     /// The charts.
     pub(super) charts: Vec<Area>,
+    /// The last line.
+    pub(super) footer: Option<Area>,
 }
 
 impl Layout {
     /// Lays out a panel of a picture of size `picture`, that many maps (the first one large), charts and labels.
-    pub(super) fn new(picture: ImageSize, maps: usize, charts: usize, labels: usize) -> Self {
+    pub(super) fn new(picture: ImageSize, maps: usize, charts: usize, labels: usize, footer: bool) -> Self {
         let ratio = (f64::from(picture.width) / f64::from(picture.height)).clamp(0.2, 5.0);
         let (large, small) = (of_shape(ratio, 140_000.0), of_shape(ratio, 44_000.0));
 
@@ -74,7 +78,9 @@ impl Layout {
         let chart = ImageSize::new(fitted(inner, CHART.width, charts), CHART.height);
         let charts = flow(bottom + GAP, inner, chart, charts);
         bottom = bottom.max(end(&charts));
-        Self { sheet: ImageSize::new(width, bottom + MARGIN), large, small, main, labels, maps, charts }
+        let footer = footer.then_some(Area { x: MARGIN, y: bottom + GAP, width: inner, height: FOOTER });
+        bottom = footer.map_or(bottom, |footer| footer.y + footer.height);
+        Self { sheet: ImageSize::new(width, bottom + MARGIN), large, small, main, labels, maps, charts, footer }
     }
 }
 

@@ -5,7 +5,7 @@ use ndarray::Array1;
 
 use super::{
     Overlay, bar_chart,
-    canvas::{Area, BAR, GREY, INK, PALE, WHITE, draw_right, fill, gradient, place},
+    canvas::{Area, BAR, GREY, INK, PALE, WHITE, draw_right, fill, gradient, place, place_framed},
     layout::{FOOT, LABEL_STEP, Layout, TITLE},
     text::{Style, number},
 };
@@ -48,11 +48,17 @@ pub(super) const SMALL: Style = Style { height: 14.0, colour: GREY };
 ///
 /// The sheet is 700 to 1,300 pixels wide, as the picture's shape asks. Pictures longer than 1:5 are squeezed to that. A transparent picture lies on
 /// white. `labels` are drawn in their order, each with a bar for its
-/// probability in `[0, 1]`; these need not sum to 1.
+/// probability in `[0, 1]`; these need not sum to 1. The `footer`, if it is not empty, is the last line.
 ///
 /// # Errors
 /// As [`Overlay::apply`].
-pub fn panel(photo: &Photo, tiles: &[PanelTile], labels: &[(String, f32)], overlay: &Overlay) -> Result<RgbImage> {
+pub fn panel(
+    photo: &Photo,
+    tiles: &[PanelTile],
+    labels: &[(String, f32)],
+    footer: &str,
+    overlay: &Overlay,
+) -> Result<RgbImage> {
     overlay.check()?;
     let size = photo.size();
     if size.pixels() == 0 {
@@ -66,7 +72,7 @@ pub fn panel(photo: &Photo, tiles: &[PanelTile], labels: &[(String, f32)], overl
             TileContent::Channels(values) => charts.push((tile.title.as_str(), values)),
         }
     }
-    let layout = Layout::new(size, maps.len(), charts.len(), labels.len());
+    let layout = Layout::new(size, maps.len(), charts.len(), labels.len(), !footer.is_empty());
     let large = Photo::from(resize(&photo.image, layout.large)?);
     let small = Photo::from(resize(&photo.image, layout.small)?);
 
@@ -74,14 +80,14 @@ pub fn panel(photo: &Photo, tiles: &[PanelTile], labels: &[(String, f32)], overl
     let mut areas = layout.main.iter().chain(&layout.maps);
     if let Some(area) = areas.next() {
         title(&mut sheet, *area, "picture", &size.to_string());
-        place(&mut sheet, below_title(*area, FOOT), &large.image.to_rgb8());
+        place_framed(&mut sheet, below_title(*area, FOOT), &large.image.to_rgb8());
     }
     for (index, ((name, map, limits), area)) in maps.into_iter().zip(areas).enumerate() {
         let picture = if index == 0 { &large } else { &small };
         let grid = map.grid();
         title(&mut sheet, *area, name, &grid.to_string());
         let drawn = overlay.apply(picture, map, limits)?.to_rgb8();
-        place(&mut sheet, below_title(*area, FOOT), &drawn);
+        place_framed(&mut sheet, below_title(*area, FOOT), &drawn);
         colour_bar(&mut sheet, *area, overlay, limits);
     }
     for ((name, values), area) in charts.into_iter().zip(&layout.charts) {
@@ -90,6 +96,9 @@ pub fn panel(photo: &Photo, tiles: &[PanelTile], labels: &[(String, f32)], overl
         place(&mut sheet, area, &bar_chart(values, ImageSize::new(area.width, area.height))?);
     }
     draw_labels(&mut sheet, layout.labels, labels);
+    if let Some(area) = layout.footer {
+        SMALL.draw(&mut sheet, area.x as f32, area.y as f32, &SMALL.fit(footer, area.width as f32));
+    }
     Ok(sheet)
 }
 
@@ -111,7 +120,7 @@ pub(super) fn below_title(area: Area, foot: u32) -> Area {
 /// The colours of a map and the values at their ends, at the foot of its tile.
 fn colour_bar(sheet: &mut RgbImage, area: Area, overlay: &Overlay, limits: ScaleLimits) {
     let bar = Area { y: area.y + area.height - FOOT + 6, height: 7, ..area };
-    gradient(sheet, bar, overlay.colormap);
+    gradient(sheet, bar, overlay);
     let y = (bar.y + bar.height + 2) as f32;
     SMALL.draw(sheet, area.x as f32, y, &number(limits.low));
     draw_right(sheet, SMALL, (area.x + area.width) as f32, y, &number(limits.high));

@@ -73,14 +73,19 @@ impl Style {
     }
 }
 
-/// A number in three significant digits.
-pub(super) fn number(value: f32) -> String {
+/// Whether the font lacks a character of `text`.
+pub(crate) fn lacks(text: &str) -> bool {
+    text.chars().any(|character| !character.is_control() && FONT.glyph_id(character) == GlyphId(0))
+}
+
+/// A number in two significant digits, or all of them before its point.
+pub(crate) fn number(value: f32) -> String {
     let magnitude = value.abs();
     match magnitude {
         0.0 => "0".to_owned(),
         _ if !(0.001..10_000.0).contains(&magnitude) => format!("{value:.1e}"),
         _ => {
-            let digits = (2.0 - magnitude.log10().floor()).clamp(0.0, 5.0) as usize;
+            let digits = (1.0 - magnitude.log10().floor()).clamp(0.0, 4.0) as usize;
             let text = format!("{value:.digits$}");
             if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
         }

@@ -67,7 +67,7 @@ impl Model for Fake {
                 patches: Vec::new(),
                 rollout: None,
                 outputs: Vec::new(),
-                explanations: Vec::new(),
+                ..Readout::default()
             };
             Ok(Look { readout, geometry: picture.geometry(), likeliest: Some(0), explained: None })
         };

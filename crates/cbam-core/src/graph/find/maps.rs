@@ -9,7 +9,7 @@ impl Found {
         let classes = self.classes.is_some();
         let mut maps = Vec::new();
         if self.has_fused() {
-            maps.push(MapName::Fused);
+            maps.extend([MapName::Fused, MapName::Object]);
         } else if classes && self.default_place.is_some() {
             maps.push(MapName::explain(Method::GradCam));
         }
@@ -36,6 +36,9 @@ impl Found {
             if !maps.contains(&method) {
                 maps.push(method);
             }
+        }
+        if classes && self.ground.is_some() && !maps.contains(&MapName::Object) {
+            maps.push(MapName::Object);
         }
         maps
     }

@@ -37,6 +37,8 @@ pub struct Found {
     pub places: Vec<FoundPlace>,
     /// The one of them at which explanations look if none is named.
     pub default_place: Option<usize>,
+    /// The one of them whose features tell things apart (see [`likeness`](crate::maps::likeness)).
+    pub ground: Option<usize>,
     /// The output that is of classes.
     pub classes: Option<FoundClasses>,
 }
@@ -72,8 +74,19 @@ impl<'g> Find<'g> {
         let classes = self.classes();
         let places = self.places();
         let default_place = self.default_place(classes.as_ref(), &attention, &places);
-        let mut found = Found { gates, attention, left_out, crossing, answering, places, default_place: None, classes };
+        let mut found = Found {
+            gates,
+            attention,
+            left_out,
+            crossing,
+            answering,
+            places,
+            default_place: None,
+            ground: None,
+            classes,
+        };
         found.default_place = default_place.map(|place| found.place_of(place));
+        found.ground = self.ground(&found);
         found
     }
 

@@ -147,6 +147,34 @@ impl Find<'_> {
         })
     }
 
+    /// The place whose features tell things apart: on the grid of the attention that stands for all or, without attention, on the one
+    /// next finer than that of the default place. That place itself, if it has that grid; else, of those before it, the last of the
+    /// outermost modules.
+    pub(super) fn ground(&self, found: &Found) -> Option<usize> {
+        let default = found.default_place?;
+        let grid = |place: &FoundPlace| match place.form {
+            PlaceForm::Tokens { grid, .. } => Some(grid),
+            PlaceForm::Maps => self.four(place.value).map(|[_, _, h, w]| [h, w]),
+            PlaceForm::ChannelsLast => self.four(place.value).map(|[_, h, w, _]| [h, w]),
+        };
+        let cells = |[rows, columns]: [i64; 2]| rows * columns;
+        let last = grid(&found.places[default])?;
+        let before = || found.places.iter().enumerate().take(default + 1);
+        let wanted = match found.main_attention() {
+            Some(main) => found.attention[main].grid,
+            None => before()
+                .filter_map(|(_, place)| grid(place))
+                .filter(|at| cells(*at) > cells(last))
+                .min_by_key(|at| cells(*at))?,
+        };
+        if last == wanted {
+            return Some(default);
+        }
+        let depth = |place: &FoundPlace| place.name.matches('.').count();
+        let there = before().filter(|(_, place)| grid(place) == Some(wanted));
+        there.min_by_key(|(index, place)| (depth(place), std::cmp::Reverse(*index))).map(|(index, _)| index)
+    }
+
     /// How many positions maps have.
     fn positions(&self, value: Value) -> i64 {
         match (self.form(value), self.four(value)) {

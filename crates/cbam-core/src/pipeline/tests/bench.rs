@@ -92,7 +92,7 @@ pub(super) fn readout(b: f32, queries: &[[f32; 2]]) -> Readout {
         }],
         rollout: None,
         outputs: Vec::new(),
-        explanations: Vec::new(),
+        ..Readout::default()
     }
 }
 
@@ -128,7 +128,7 @@ impl Bench {
         let overlay =
             Destination { target: Target::File(self.path(&format!("out/{name}"))), format: PictureFormat::Png };
         Job {
-            overlay: Some(overlay),
+            overlays: vec![overlay],
             maps: vec![self.path(&format!("out/{name}.npy"))],
             ..Job::new(Source::File(self.path(name)))
         }

@@ -96,7 +96,7 @@ fn the_scale_of_the_run_is_that_of_its_extremes() {
         };
         let mut jobs = jobs.clone();
         for (index, job) in jobs.iter_mut().enumerate() {
-            job.overlay.as_mut().unwrap().target = Target::File(bench.path(&format!("{index}.png")));
+            job.overlays[0].target = Target::File(bench.path(&format!("{index}.png")));
             job.panel = None;
             job.maps = Vec::new();
         }
@@ -317,7 +317,7 @@ fn costly_explanations_tell_their_steps_and_can_be_stopped() {
     let count = |event: Event<'_>| match event {
         Event::Explaining { job, map, total, .. } => {
             assert_eq!((map.to_string().as_str(), total), ("rise", 4));
-            assert!(job.overlay.is_some());
+            assert_eq!(job.overlays.len(), 1);
             steps += 1;
         }
         Event::Done { outcome, .. } => done += usize::from(outcome.is_ok()),

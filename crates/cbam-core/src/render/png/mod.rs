@@ -19,13 +19,14 @@ const BAND: usize = 1 << 17;
 const TOGETHER: usize = 8;
 
 /// Writes an 8 or 16-bit picture. `painted` may give the bytes of some rows of it, to be written in place of its own; it is
-/// asked twice for the last row of each band, which the next one is predicted from.
+/// asked twice for the last row of each band, which the next one is predicted from. `words` say what it is.
 ///
 /// # Errors
 /// What `to` returns; a floating-point picture, or one without pixels, is refused.
 pub(super) fn write(
     image: &DynamicImage,
     painted: impl Fn(Range<usize>) -> Option<Vec<u8>> + Sync,
+    words: Option<&str>,
     to: impl Write,
 ) -> Result<(), EncodingError> {
     let refuse = |what: &str| EncodingError::IoError(std::io::Error::new(std::io::ErrorKind::InvalidInput, what));
@@ -43,6 +44,9 @@ pub(super) fn write(
     let mut encoder = png::Encoder::new(to, image.width(), image.height());
     encoder.set_color(color);
     encoder.set_depth(depth);
+    if let Some(words) = words {
+        encoder.add_itxt_chunk("Description".to_owned(), words.to_owned())?;
+    }
     let mut writer = encoder.write_header()?; // refuses an empty picture
 
     let pixel = usize::from(image.color().bytes_per_pixel());
@@ -158,7 +162,7 @@ mod tests {
             let picture =
                 image::RgbImage::from_fn(width, height, |x, y| image::Rgb([0, 1, 2].map(|c| sample(x, y, c))));
             let mut bytes = Vec::new();
-            write(&picture.clone().into(), |_| None, &mut bytes).unwrap();
+            write(&picture.clone().into(), |_| None, None, &mut bytes).unwrap();
             // The decoder checks the checksums of the chunks and of the stream.
             let mut decoder = png::Decoder::new(std::io::Cursor::new(&bytes));
             decoder.ignore_checksums(false);
@@ -173,7 +177,7 @@ mod tests {
     #[test]
     fn what_png_cannot_hold_is_refused() {
         for image in [DynamicImage::new_rgb8(0, 0), DynamicImage::new_rgb32f(2, 2)] {
-            assert!(write(&image, |_| None, Vec::new()).is_err());
+            assert!(write(&image, |_| None, None, Vec::new()).is_err());
         }
     }
 }

@@ -1,0 +1,140 @@
+//! What stands on a panel, a comparison and a legend.
+
+use std::path::Path;
+
+use super::TopClass;
+use super::draw::Spans;
+use crate::Result;
+use crate::maps::{MapName, Method, Readout, Scale, ScaleLimits};
+use crate::model::{Description, Look};
+use crate::photo::ImageSize;
+use crate::render::{Legend, PanelTile, TileContent, number};
+use crate::text::{percent, printable_path};
+
+/// The line at the foot of a panel: the picture's file, the network, what it saw, and this crate's version.
+pub(super) fn footer(picture: &Path, network: Option<&str>, seen: ImageSize) -> String {
+    let name = picture.file_name().map_or(picture, Path::new);
+    let parts = [
+        Some(printable_path(name).to_string()),
+        network.map(str::to_owned),
+        Some(format!("seen at {seen}")),
+        Some(concat!("cbam ", env!("CARGO_PKG_VERSION")).to_owned()),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("  ·  ")
+}
+
+/// The most heads of attention that a panel shows one by one.
+const MOST_HEADS: usize = 16;
+
+/// What panels show besides the maps that are asked for, as far as the network has it: its own first map, and Grad-CAM.
+pub(super) fn besides(about: &Description) -> Vec<MapName> {
+    let first =
+        about.maps.first().filter(|name| !matches!(name, MapName::Explain { method, .. } if method.is_costly()));
+    let class_activation = MapName::explain(Method::GradCam);
+    let wanted = first.cloned().into_iter().chain([class_activation]);
+    wanted.filter(|name| about.choose_maps(std::slice::from_ref(name)).is_ok()).collect()
+}
+
+/// The maps of a panel: those asked for, what the network makes of several, Grad-CAM if it is there, every gate over places, every
+/// output of a scripted network, the patch attention as a whole and by its heads, where a class token looks. Of over [`MOST_HEADS`] heads
+/// it shows what matters of each layer: where its class token looks or, without one, its mean.
+pub(super) fn panel_maps(readout: &Readout, maps: &[MapName]) -> Vec<MapName> {
+    let asked: Vec<_> = maps.iter().filter(|name| !matches!(name, MapName::Channel(_))).collect();
+    let names = readout.map_names();
+    let heads = names.iter().filter(|name| matches!(name, MapName::Patch { head: Some(_), .. })).count();
+    let looking = names.iter().any(|name| matches!(name, MapName::ClassToken { .. }));
+    let shown = |name: &MapName| match name {
+        MapName::Patch { head: Some(_), .. } => heads <= MOST_HEADS,
+        MapName::Patch { stage, head: None } => stage.is_none() || !looking,
+        MapName::ClassToken { head, .. } => head.is_none(),
+        MapName::Output { channel, .. } => channel.is_none(),
+        MapName::Explain { method, stage } => *method == Method::GradCam && stage.is_none(),
+        name => matches!(
+            name,
+            MapName::Fused | MapName::Object | MapName::Rollout | MapName::Spatial(_) | MapName::Coordinate(_)
+        ),
+    };
+    let held = names.iter().filter(|name| shown(name) && !asked.contains(name));
+    // What is of all of the network comes before what is of one place.
+    let place = |name: &MapName| match name {
+        MapName::Fused | MapName::Object => 0,
+        MapName::Explain { .. } => 1,
+        MapName::Patch { stage: None, head: None } | MapName::Rollout => 2,
+        MapName::Spatial(_) | MapName::Coordinate(_) => 3,
+        _ => 4,
+    };
+    let mut held: Vec<_> = held.collect();
+    held.sort_by_key(|name| place(name));
+    asked.into_iter().chain(held).cloned().collect()
+}
+
+pub(super) fn tiles(
+    look: &Look,
+    maps: &[MapName],
+    explained: Option<&TopClass>,
+    spans: &Spans,
+) -> Result<Vec<PanelTile>> {
+    let patches = &look.readout.patches;
+    let maps = panel_maps(&look.readout, maps);
+    let of_class = maps.iter().position(MapName::needs_class); // once said is enough
+    let maps = maps.into_iter().enumerate().map(|(index, name)| {
+        let tile = tile(look, &name, spans)?;
+        let title = match &name {
+            _ if of_class == Some(index) => explained.map(|class| format!("{} for {}", tile.title, class.label)),
+            // The first stage's heads have no stage in their names.
+            MapName::Patch { stage: None, head: Some(_) } if patches.len() > 1 => {
+                let stage = patches.first().map(|patch| patch.stage.as_str()).unwrap_or_default();
+                Some(tile.title.replacen("patch:", &format!("patch:{stage}:"), 1))
+            }
+            _ => None,
+        };
+        Ok(PanelTile { title: title.unwrap_or(tile.title), ..tile })
+    });
+    let gates = look.readout.gates.iter().filter(|gate| !gate.channel.is_empty());
+    let gates = gates.map(|gate| tile(look, &MapName::Channel(gate.stage.clone()), spans));
+    maps.chain(gates).collect()
+}
+
+/// A map or a channel gate as a tile.
+pub(super) fn tile(look: &Look, name: &MapName, spans: &Spans) -> Result<PanelTile> {
+    let content = match name {
+        MapName::Channel(stage) => TileContent::Channels(look.readout.channel(stage)?.clone()),
+        name => {
+            let map = look.map(name)?;
+            let limits = spans.of(name, &map);
+            TileContent::Map { map, limits }
+        }
+    };
+    Ok(PanelTile { title: name.to_string(), content })
+}
+
+/// The words of a comparison: the class that is explained, and what the ends of the colours are.
+pub(super) fn legend(scale: Scale, explained: Option<&TopClass>) -> Legend {
+    let ends = match scale {
+        Scale::Image => ["each map's least value".to_owned(), "each map's greatest value".to_owned()],
+        Scale::Percentile(low, high) => [low, high].map(|percent| format!("each map's percentile {percent}")),
+        Scale::Fixed(low, high) => [low, high].map(|value| value.to_string()),
+        Scale::Run => ["least of the run, map by map".to_owned(), "greatest of the run, map by map".to_owned()],
+    };
+    let heading = explained.map(|class| match class.probability {
+        Some(probability) => format!("class: {}, {}", class.label, percent(probability)),
+        None => format!("score: {}", class.label),
+    });
+    Legend { heading, ends, ..Legend::default() }
+}
+
+/// The words under one map.
+pub(super) fn legend_of(name: &MapName, limits: ScaleLimits, scale: Scale, explained: Option<&TopClass>) -> Legend {
+    let note = explained.filter(|_| name.needs_class()).map(|class| match class.probability {
+        Some(probability) => format!("{}, {}", class.label, percent(probability)),
+        None => class.label.clone(),
+    });
+    let scale = match scale {
+        Scale::Image => "least to greatest of this map".to_owned(),
+        Scale::Percentile(low, high) => format!("percentiles {low} to {high} of this map"),
+        Scale::Fixed(..) => "fixed scale".to_owned(),
+        Scale::Run => "least to greatest of the run".to_owned(),
+    };
+    let ends = [limits.low, limits.high].map(number);
+    Legend { heading: Some(name.to_string()), note, ends, scale: Some(scale) }
+}

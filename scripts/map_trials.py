@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Trials of formulas that make one map of a pass: measures and tables.
 
-usage: map_trials.py --data FOLDER --work CACHE [--packages FOLDER] [--sets V1,V2,K1,K2] [--frontier] [--threads 2]
+usage: map_trials.py --data FOLDER --work CACHE [--packages FOLDER] [--sets V1,V2,V3,K1,K2] [--frontier [--plot FILE]] [--threads 2]
 
 FOLDER holds imagenet-sample-1000.tar, imagenette-3000.tar and caltech101.tar. The sets are made in CACHE at the first call, as
-map_trials_sets.py says: V1 and V2 are for choosing, K1 and K2 for one look at the end. --packages holds the unpacked Debian packages, each
+map_trials_sets.py says: V1, V2 and V3 are for choosing, K1 and K2 for one look at the end. --packages holds the unpacked Debian packages, each
 in a folder of its name, and u2netp.onnx; what it lacks is fetched there with apt-get and pip. The network is benches/peers/model.py.
 Measures are those of the evaluation: pointing, energy and the best-threshold IoU, against boxes and masks.
 """
@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from scipy import ndimage
 
-from map_trials_sets import MASK, boxes, fetch, make
+from map_trials_sets import MASK, boxes, fetch, make, pairs
 
 SMALL = 0.33
 STEPS = np.linspace(0.02, 0.98, 49)
@@ -37,6 +38,12 @@ class Pass:
         self.net.attention["stage5"].register_forward_hook(keep("stage5"))
         self.net.attention["stage7"].register_forward_hook(keep("stage7"))
         self.net.backbone.head_act.register_forward_hook(keep("head"))
+
+    @torch.inference_mode()
+    def scores(self, pixels):
+        """Of pixels [H, W, 3], 0 to 255: the classes' scores."""
+        x = (torch.from_numpy(np.array(pixels, np.float32)).permute(2, 0, 1)[None] - 127) / 128
+        return self.net(x)[0][0]
 
     @torch.inference_mode()
     def __call__(self, pixels, class_=None):
@@ -63,12 +70,28 @@ def input_of(picture):
     return np.asarray(picture.resize(sides, Image.BICUBIC))
 
 
+def save_pairs(folder, run, files, count=300):
+    """Pictures of two things, asked for the likelier of their classes, where that is among the five likeliest of all."""
+    ids = Path(__file__).resolve().parents[1] / "crates/cbam-core/assets/imagenet_wordnet_ids.txt"
+    number = 0
+    for pixels, masks in pairs([str(file) for file in files], ids.read_text().split()):
+        scores = run.scores(pixels)
+        class_ = max(masks, key=lambda class_: scores[class_])
+        if (scores > scores[class_]).sum() < 5 and number < count:
+            np.savez(folder / f"{number:04}.npz", name=f"V3 {number}", pixels=pixels, mask=masks[class_], **run(pixels, class_))
+            number += 1
+
+
 def cache(name, args):
     """The files of a set, made at the first call."""
     folder = args.work / name
     if not (folder / "done").exists():
         folder.mkdir(parents=True, exist_ok=True)
         run, listed = Pass(args.peers), []
+        if name == "V3":
+            save_pairs(folder, run, cache("V1", args))
+            (folder / "done").touch()
+            return sorted(folder.glob("*.npz"))
         for number, (path, picture, mask) in enumerate(make(name, args.data, args.packages, args.threads, listed)):
             pixels = input_of(picture)
             size = pixels.shape[1], pixels.shape[0]
@@ -135,10 +158,10 @@ def finest(pass_):
     return pass_["stage5"].shape[1:]
 
 
-def looked_at(pass_, by_class=0.5):
-    """m = P * sqrt(c): P is the geometric mean of the received patch attentions, c the class activation over its peak."""
+def looked_at(pass_, by_attention=0.75, by_class=1):
+    """m = P^3/4 * c: P is the geometric mean of the received patch attentions, c the class activation over its peak."""
     p = np.sqrt(received(pass_, "stage5") * on(received(pass_, "stage7"), finest(pass_)))
-    return p * on(over_peak(pass_["cam"]), p.shape) ** by_class
+    return p ** by_attention * on(over_peak(pass_["cam"]), p.shape) ** by_class
 
 
 def alike(m, pass_, power=4):
@@ -167,6 +190,30 @@ def trial(formula, seed=looked_at):
     return lambda pass_: formula(alike(seed(pass_), pass_))
 
 
+def window_means(a, radius):
+    sides = (2 * radius + 1, 2 * radius + 1) + (1,) * (a.ndim - 2)
+    inside = ndimage.uniform_filter(np.ones(a.shape[:2], np.float32), sides[:2], mode="constant")
+    return ndimage.uniform_filter(a, sides, mode="constant") / inside.reshape(inside.shape + (1,) * (a.ndim - 2))
+
+
+def along_edges(formula, radius=1.5, flatness=1e-3):
+    """The map by the guided filter of --refine (He, Sun, Tang 2010); the radius in cells of the map."""
+    def refined(pass_):
+        p, (rows, columns) = over_peak(formula(pass_)), pass_["mask"].shape
+        cells = max(1, round(radius * (rows / p.shape[0] + columns / p.shape[1]) / 2))
+        p = np.asarray(Image.fromarray(p.astype(np.float32)).resize((columns, rows), Image.BICUBIC)).clip(0, 1)
+        colours = pass_["pixels"].astype(np.float32) / 255
+        means, mean = window_means(colours, cells), window_means(p, cells)
+        with_map = window_means(colours * p[..., None], cells) - means * mean[..., None]
+        products = (colours[..., :, None] * colours[..., None, :]).reshape(rows, columns, 9)
+        products = window_means(products, cells).reshape(rows, columns, 3, 3)
+        covariance = products - means[..., :, None] * means[..., None, :] + flatness * np.eye(3, dtype=np.float32)
+        slopes = np.linalg.solve(covariance, with_map[..., None])[..., 0]
+        constant = mean - (slopes * means).sum(-1)
+        return ((window_means(slopes, cells) * colours).sum(-1) + window_means(constant, cells)).clip(0, 1)
+    return refined
+
+
 def class_alone(pass_):
     return on(over_peak(pass_["cam"]), finest(pass_))
 
@@ -184,17 +231,22 @@ COMPARED = {
     "eigencam": eigencam,
 }
 TRIED = {
-    "P": lambda pass_: looked_at(pass_, 0),
+    "P": lambda pass_: looked_at(pass_, 1, 0),
     "m": looked_at,
     "m - mean": lambda pass_: above_mean(looked_at(pass_)),
     "m.L^3": lambda pass_: alike(looked_at(pass_), pass_, 3),
     FUSED: trial(lambda w: w),
+    "the same, m = P.sqrt(c)": trial(lambda w: w, lambda pass_: looked_at(pass_, 1, 0.5)),
+    "the same, m = P.c": trial(lambda w: w, lambda pass_: looked_at(pass_, 1, 1)),
     "sqrt(w)": trial(np.sqrt),
     "w/(w + mean/4)": trial(lambda w: filled(w, 0.25)),
     "w/(w + mean/2), object": trial(filled),
-    "the same, m = P (no class)": trial(filled, lambda pass_: looked_at(pass_, 0)),
+    "the same, m = P.sqrt(c) ": trial(filled, lambda pass_: looked_at(pass_, 1, 0.5)),
+    "the same, m = P (no class)": trial(filled, lambda pass_: looked_at(pass_, 1, 0)),
     "the same, m = c (class alone)": trial(filled, class_alone),
     "the same, m = s.c (gate and class)": trial(filled, gate_and_class),
+    "fused, --refine": along_edges(trial(lambda w: w)),
+    "object, --refine": along_edges(trial(filled)),
 }
 
 
@@ -289,9 +341,24 @@ def frontier(files, args):
             a = torch.from_numpy(scaled(formula(pass_), pass_["mask"].shape).astype(np.float32))
             now, before = float(net(x * a)[0][0].softmax(0)[int(pass_["class"])]), float(pass_["chance"])
             losses[name].append((100 * max(0, before - now) / before, 100 * (now > before)))
-    for name, loss in losses.items():
-        values = figures(rows[name]["box"][areas["box"] <= SMALL])[0].mean(0)
-        print("| {} | {:.1f} | {:.1f} | {:.1f} / {:.1f} / {:.1f} |".format(name, *np.mean(loss, 0), *values))
+    lines = {name: [*np.mean(loss, 0), *figures(rows[name]["box"][areas["box"] <= SMALL])[0].mean(0)]
+             for name, loss in losses.items()}
+    for name, values in lines.items():
+        print("| {} | {:.1f} | {:.1f} | {:.1f} / {:.1f} / {:.1f} |".format(name, *values))
+    if args.plot:
+        plot(lines, args.plot)
+
+
+def plot(lines, path):
+    """Average drop over energy, a point for each map."""
+    from matplotlib import pyplot
+    figure, axes = pyplot.subplots(figsize=(6.4, 4), dpi=120, layout="constrained")
+    for name, (drop, _, _, energy, _) in lines.items():
+        axes.plot(energy, drop, "o", color="tab:red" if name == "gradcam" else "tab:blue")
+        axes.annotate(name, (energy, drop), xytext=(6, -4), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="energy in small boxes, %", ylabel="average drop, % (lower keeps more)", xlim=(46, 86))
+    axes.grid(alpha=0.3)
+    figure.savefig(path)
 
 
 def main():
@@ -301,8 +368,9 @@ def main():
     parser.add_argument("--packages", type=Path, help="the folder of the unpacked packages, if not WORK/packages")
     peers = Path(__file__).resolve().parents[1] / "benches/peers"
     parser.add_argument("--peers", type=Path, default=peers, help="model.py's folder")
-    parser.add_argument("--sets", default="V1,V2,K1,K2")
+    parser.add_argument("--sets", default="V1,V2,V3,K1,K2")
     parser.add_argument("--frontier", action="store_true", help="average drop and increase too; minutes")
+    parser.add_argument("--plot", type=Path, help="with --frontier: a picture of it")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     args.packages = args.packages or args.work / "packages"

@@ -2,6 +2,7 @@
 
   V1  training photographs with u2netp's salience as the mask
   V2  Tux Paint's stamps on the wallpapers of training
+  V3  the thing of one picture of V1 pasted over another picture of V1, and the likelier of the two classes asked about
   K1  Caltech-101's folders a and q to z, which no training used, with u2netp's masks
   K2  drawings (openclipart-png) and cut-outs of other pictures of K1's folders, on wallpapers that no training used;
       map_trials.tsv lists them by their hashes
@@ -9,6 +10,7 @@
 import hashlib
 import io
 import random
+import re
 import subprocess
 import sys
 import tarfile
@@ -157,6 +159,38 @@ def composite(picture, ground, draw):
     alpha.paste(picture.getchannel("A"), at)
     ground.paste(picture, at, picture)
     return ground, np.asarray(alpha, np.float32) / 255
+
+
+def pairs(files, classes, count=300):
+    """Of two of V1's files with things of two classes: pixels, and the mask of each class's thing; the pasted one covers 5 to 33 %."""
+    draw = random.Random("V3")
+
+    def thing(path):
+        with np.load(path) as stored:
+            name = re.search(r"n\d{8}", str(stored["name"])).group()
+            return stored["pixels"], stored["mask"], classes.index(name)
+
+    for _ in range(10 * count):
+        (a, seen, of_a), (b, below, of_b) = map(thing, draw.sample(files, 2))
+        if of_a == of_b or below.mean() > 0.5:
+            continue
+        (top, left), (bottom, right) = np.argwhere(seen).min(0), np.argwhere(seen).max(0) + 1
+        height, width = b.shape[:2]
+        share = draw.uniform(0.05, 0.33)
+        factor = (share * height * width / ((bottom - top) * (right - left))) ** 0.5
+        rows, columns = round((bottom - top) * factor), round((right - left) * factor)
+        if not (16 <= rows <= height and 16 <= columns <= width):
+            continue
+        cut = np.asarray(Image.fromarray(a[top:bottom, left:right]).resize((columns, rows), Image.LANCZOS))
+        alpha = Image.fromarray(seen[top:bottom, left:right].astype(np.uint8) * 255).resize((columns, rows), Image.BILINEAR)
+        alpha = np.asarray(alpha, np.float32)[..., None] / 255
+        y, x = draw.randint(0, height - rows), draw.randint(0, width - columns)
+        pixels, mask = b.astype(np.float32), np.zeros((height, width), bool)
+        place = np.s_[y:y + rows, x:x + columns]
+        pixels[place] = pixels[place] * (1 - alpha) + cut * alpha
+        mask[place] = alpha[..., 0] > MASK
+        if (below & ~mask).sum() >= 0.6 * below.sum():
+            yield pixels.round().astype(np.uint8), {of_a: mask, of_b: below & ~mask}
 
 
 def opened(path):

@@ -13,6 +13,7 @@ use crate::{file, program};
 
 mod answers;
 mod graphs;
+mod look;
 mod maps;
 
 fn picture(name: &str) -> PathBuf {

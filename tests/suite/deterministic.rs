@@ -74,7 +74,7 @@ fn runs_with_other_threads_and_batches_write_the_same_bytes() {
         files.map(|file| (file.file_name().to_owned(), std::fs::read(file.path()).unwrap())).collect::<Vec<_>>()
     };
     let first = run("a", "--threads 1 --batch-size 1");
-    assert_eq!(first.len(), 12 + 4 * 12);
+    assert_eq!(first.len(), 4 * 12 + 4 * 12);
     for (out, more) in [("b", "--threads 2 --batch-size 3"), ("c", "--threads 3"), ("d", "--threads 2 --batch-size 16")]
     {
         let other = run(out, more);

@@ -10,7 +10,8 @@ fn every_listed_map_can_be_saved_and_drawn() {
     assert!(last.starts_with("STAGE is one of stage1, ") && last.contains("stage7, head"), "{last}");
     let names: Vec<_> =
         names.into_iter().map(|name| name.replace("X,Y", "200,100").replace("[:STAGE]", ":stage5")).collect();
-    for name in ["fused", "patch", "patch@200,100", "gradcam:stage5", "gradcam++:stage5", "occlusion", "rise"] {
+    for name in ["fused", "object", "patch", "patch@200,100", "gradcam:stage5", "gradcam++:stage5", "occlusion", "rise"]
+    {
         assert!(names.iter().any(|listed| listed == name), "{listed}");
     }
     place.succeed(&format!("cat.jpg --size 64 --masks 40 --maps-dir m --map {}", names.join(" --map ")));

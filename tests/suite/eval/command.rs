@@ -128,8 +128,8 @@ fn a_folder_a_limit_and_the_plain_network() {
     let report = json(folder, "a.json");
     assert_eq!((&report["attention"], &report["short_side"]), (&Value::from(false), &Value::from(160)));
     let maps: Vec<_> = report["all"]["maps"].as_object().unwrap().keys().collect();
-    assert_eq!(maps, ["centre Gaussian", "centre point", "gradcam"], "the plain network has no other");
-    let map = Array2::<f32>::read_npy(std::fs::File::open(folder.join("maps/p/coffee.npy")).unwrap()).unwrap();
+    assert_eq!(maps, ["centre Gaussian", "centre point", "gradcam", "object"], "the plain network has no other");
+    let map = Array2::<f32>::read_npy(std::fs::File::open(folder.join("maps/gradcam/p/coffee.npy")).unwrap()).unwrap();
     assert_eq!(map.dim(), (5, 8), "160×256 at stride 32");
     assert_eq!(report["small"]["accuracy"]["n"], 0);
 }

@@ -37,7 +37,7 @@ use crate::common::values::{listed, listed_by};
         COCO instances (.json), a folder of Pascal VOC files (.xml), a folder of masks (.png: black is ground, 255 of an\n  \
         indexed one is void), or a folder with a folder of pictures for each class, which gives top-1 and top-5 alone.\n  \
         What makes no sense in it is left out, counted and named.\n\n\
-        Maps: fused, spatial[:STAGE], patch[:STAGE][:HEAD], rollout, and the explanations gradcam, gradcam++, hirescam, \
+        Maps: fused, object, spatial[:STAGE], patch[:STAGE][:HEAD], rollout, and the explanations gradcam, gradcam++, hirescam, \
         layercam, xgradcam,\neigencam, scorecam, ablationcam (each [:STAGE]), occlusion, rise, relevance.\n\nExamples:\n  \
         cbam-eval --images assets/images --truth assets/images/truth.csv\n  \
         cbam-eval --images val.tar --truth val.tsv\n  \
@@ -55,7 +55,7 @@ pub(crate) struct Cli {
     /// The truth: a table, a COCO file, or a folder of Pascal VOC files, of masks or of class folders; see below
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) truth: Option<PathBuf>,
-    /// The maps to score [default: those of fused, spatial, patch and gradcam that the network has, and the maps that TorchScript gives out]
+    /// The maps to score [default: those of fused, object, spatial, patch and gradcam that the network has, and the maps that TorchScript gives out]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = listed_by(map_names(), map_name), hide_possible_values = true)]
     pub(crate) maps: Vec<MapName>,
     /// The map that the others are compared with [default: the first of --maps]

@@ -5,7 +5,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | *m* with patch attention | [`attended`]: p · √c |
+//! | *m* with patch attention | [`attended`]: p^¾ · c |
 //! | *m* with gates alone | [`gated`]: √(a · b) · c |
 //! | *m* without attention | c |
 //! | *L* | [`likeness`], from the features of the grid that *m* has, or of a finer one |
@@ -42,7 +42,7 @@ impl Ground {
     }
 }
 
-/// *m* of a network with patch attention, on the finest grid of that: `p · √c`.
+/// *m* of a network with patch attention, on the finest grid of that: `p^¾ · c`.
 ///
 /// p is the geometric mean of the attention that patches receive, one grid for each of `patches`, 1 where attention is uniform. The
 /// attention says where the network looks and the class activation what of that speaks for the class. Without `patches`, or with an
@@ -52,9 +52,9 @@ pub fn attended(patches: &[Array2<f32>], class_activation: &Array2<f32>) -> Arra
     let received = patches.iter().try_fold(Array2::<f32>::ones(finest), |product, patch| {
         Some(product * on_grid(patch, finest)?.mapv_into(|p| p.max(0.0)))
     });
-    let root = 1.0 / patches.len().max(1) as f32;
+    let power = 0.75 / patches.len().max(1) as f32;
     match (received, on_grid(&over_peak(class_activation), finest)) {
-        (Some(received), Some(class)) => Zip::from(&received).and(&class).map_collect(|p, c| p.powf(root) * c.sqrt()),
+        (Some(received), Some(class)) => Zip::from(&received).and(&class).map_collect(|p, c| p.powf(power) * c),
         _ => Array2::zeros(finest),
     }
 }

@@ -251,11 +251,11 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     }
 }
 
-/// What is to be said of a picture that is longer than the network takes any.
+/// What is to be said of a picture that is longer than the network takes any, if squares are not what is asked for.
 fn squeezed(picture: ImageSize, preprocess: &Preprocess) -> Option<String> {
     let (short, long) = (picture.short_side(), picture.width.max(picture.height));
     let most = preprocess.max_ratio;
-    let too_long = preprocess.fixed.is_none() && u64::from(long) > u64::from(short) * u64::from(most);
+    let too_long = preprocess.fixed.is_none() && most > 1 && u64::from(long) > u64::from(short) * u64::from(most);
     too_long.then(|| {
         format!("it is longer than {most}:1, and the network sees it squeezed to that: cut it into parts to see more")
     })

@@ -26,13 +26,15 @@ pub(super) fn footer(picture: &Path, network: Option<&str>, seen: ImageSize) -> 
 /// The most heads of attention that a panel shows one by one.
 const MOST_HEADS: usize = 16;
 
-/// What panels show besides the maps that are asked for, as far as the network has it: its own first map, and Grad-CAM.
+/// What panels show besides the maps that are asked for: the network's own first map and Grad-CAM, where that first map is made of it or
+/// is it; of other networks it is not known whether a gradient reaches their features.
 pub(super) fn besides(about: &Description) -> Vec<MapName> {
-    let first =
-        about.maps.first().filter(|name| !matches!(name, MapName::Explain { method, .. } if method.is_costly()));
     let class_activation = MapName::explain(Method::GradCam);
-    let wanted = first.cloned().into_iter().chain([class_activation]);
-    wanted.filter(|name| about.choose_maps(std::slice::from_ref(name)).is_ok()).collect()
+    match about.maps.first() {
+        Some(MapName::Fused) => vec![MapName::Fused, class_activation],
+        Some(first) if *first == class_activation => vec![class_activation],
+        _ => Vec::new(),
+    }
 }
 
 /// The maps of a panel: those asked for, what the network makes of several, Grad-CAM if it is there, every gate over places, every

@@ -18,14 +18,15 @@ use crate::{Error, Result};
 /// The longest that the short side of the smaller picture is.
 const SHORT_SIDE: u32 = 192;
 /// Half the side of a window, in cells of the map.
-const RADIUS: f32 = 1.0;
+const RADIUS: f32 = 1.5;
 /// What keeps the affine function flat, where a window's colours differ by less: a variance of colours in `[0, 1]`.
 const FLATNESS: f32 = 1e-3;
 
 /// The colours of a covariance, the upper half.
 const PAIRS: [(usize, usize); 6] = [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)];
 
-/// A map at the size of the `part` of a picture that it lies over, along the edges there; from 0 to the map's own greatest value.
+/// A map at the size of the `part` of a picture that it lies over, along the edges there; from 0 to the map's own greatest value, which it
+/// reaches.
 pub(super) fn refined(map: &AttentionMap, image: &DynamicImage, part: Part, resample: Resample) -> Result<Array2<f32>> {
     let whole = ImageSize::new(image.width(), image.height());
     let seen =
@@ -38,7 +39,13 @@ pub(super) fn refined(map: &AttentionMap, image: &DynamicImage, part: Part, resa
     let cell = f64::from(small.width) / f64::from(grid.width) + f64::from(small.height) / f64::from(grid.height);
     let radius = ((RADIUS * cell as f32 / 2.0).round() as usize).max(1);
     let lines = Lines::fit(&rgb_on_white(&resize(image, small)?), coarse.values(), top.max(f32::MIN_POSITIVE), radius);
-    lines.along(&rgb_on_white(image), part.size, top)
+    let mut refined = lines.along(&rgb_on_white(image), part.size, top)?;
+    // Means are lower than a peak was: the colours still reach from one end of the scale to the other.
+    let peak = refined.iter().copied().fold(0.0, f32::max);
+    if peak > 0.0 {
+        refined.mapv_inplace(|value| (value * (top / peak)).min(top));
+    }
+    Ok(refined)
 }
 
 /// A size of the same shape whose short side is [`SHORT_SIDE`] at most.

@@ -93,7 +93,7 @@ impl Subjects {
 }
 
 fn usual(model: &Description) -> Vec<MapName> {
-    let usual = [MapName::Fused, MapName::Spatial(None), MapName::PATCH];
+    let usual = [MapName::Fused, MapName::Object, MapName::Spatial(None), MapName::PATCH];
     let given = model.maps.iter().filter(|name| matches!(name, MapName::Output { channel: None, .. })).cloned();
     let all = usual.into_iter().chain(given).chain([MapName::explain(Method::GradCam)]);
     all.filter(|name| model.choose_maps(std::slice::from_ref(name)).is_ok()).collect()

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 program=${1:-target/release/cbam-run}
 images=assets/images out=assets/readme
 
-"$program" $images/coffee.jpg --panel $out/panel.jpg
+"$program" $images/coffee.jpg --jpeg-quality 80 --panel $out/panel.jpg
 "$program" $images/astronaut.jpg --class "space shuttle" --compare gradcam,layercam,eigencam,fused,object --overlay $out/compare.jpg
 "$program" $images/chelsea.jpg --legend --overlay $out/overlay.jpg
 "$program" $images/coffee.jpg --map patch@330,220 --legend --overlay $out/query.jpg

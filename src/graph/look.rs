@@ -200,9 +200,13 @@ impl Model for GraphNetwork {
 
     fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
         question.check_class(self.answers())?;
+        let class_activation = question.explanations().any(|explanation| explanation == (Method::GradCam, None));
         let wanted = Wanted {
-            attention: question.maps.is_empty() || question.maps.iter().any(needs_attention),
-            ground: question.explanations().any(|explanation| explanation == (Method::GradCam, None)),
+            // Beside a class activation gates make a fused map, which is of the attention too where there is some.
+            attention: question.maps.is_empty()
+                || question.maps.iter().any(needs_attention)
+                || class_activation && self.found.has_fused() && !self.found.gates.is_empty(),
+            ground: question.maps.is_empty() || class_activation,
         };
         let most = self.batch().map_or(usize::MAX, |batch| batch.max(1) as usize);
         let together = if self.one_by_one { 1 } else { pictures.len().clamp(1, most) };

@@ -80,6 +80,25 @@ fn a_map_of_a_part_lies_over_that_part() {
     }
 }
 
+/// A part may be as wide as the picture, begin at its first row, and not reach its last.
+#[test]
+fn a_part_that_lacks_the_last_row_ends_there() {
+    let map = AttentionMap::new(array![[0.1, 0.9], [0.7, 1.0]], MapRange::Unit).unwrap();
+    for size in [ImageSize::new(100, 101), ImageSize::new(101, 100)] {
+        let seen = Part::middle(size, ImageSize::new(224, 224));
+        assert_eq!((seen.left, seen.top, seen.size), (0, 0, ImageSize::new(100, 100)));
+        let geometry = Geometry { picture: size, network: ImageSize::new(224, 224), seen };
+        for (contour, refine) in [(None, false), (Some(0.5), false), (None, true)] {
+            let overlay = Overlay { contour, refine, ..Overlay::constant() };
+            let photo = Photo::from(pictures(size.width, size.height).remove(2));
+            let drawn = overlay.draw(&photo, &map.clone().over(&geometry)).unwrap();
+            let last = (size.width - 1, size.height - 1);
+            assert_eq!(drawn.get_pixel(last.0, last.1), photo.image.get_pixel(last.0, last.1));
+            assert_ne!(drawn.get_pixel(99, 99), photo.image.get_pixel(99, 99));
+        }
+    }
+}
+
 /// One picture of each kind that a file can hold, `width`x`height`.
 fn pictures(width: u32, height: u32) -> Vec<DynamicImage> {
     let v = |x: u32, y: u32, c: u32| (x * 53 + y * 97 + c * 71 + x * y * 13) as u16;

@@ -100,7 +100,7 @@ impl Args {
         ]
     }
 
-    fn of_drawing(&self) -> [Effect<'static>; 7] {
+    fn of_drawing(&self) -> [Effect<'static>; 8] {
         let maps = self.compare.as_ref().map_or(&self.map, |list| &list.0);
         // Which map a scripted network shows by itself is known when it is open.
         let foreign = self.foreign.torchscript.is_some() || self.foreign.graph.is_some() || self.weights_hold_graph();
@@ -124,7 +124,12 @@ impl Args {
         [
             (&["masks", "seed"], made_by(Method::Rise), "it is for --map rise"),
             (&["window", "stride"], made_by(Method::Occlusion), "it is for --map occlusion"),
-            (&["scale", "colormap", "alpha", "opacity", "contour", "resample", "refine"], coloured, look),
+            (&["scale", "colormap", "alpha", "opacity", "contour", "resample"], coloured, look),
+            (
+                &["refine"],
+                coloured && (self.alpha != Some(0.0) || self.contour.is_some()),
+                if coloured { "no map is drawn at --alpha 0" } else { look },
+            ),
             (&["legend"], overlaid && !chart, if chart { look } else { "no overlay is drawn" }),
             (&["width"], overlaid, "no overlay is drawn"),
             (&["format"], drawn, "no picture is drawn"),
@@ -165,7 +170,8 @@ impl Request {
         let sheet = self.options.compare && self.options.maps.iter().any(MapName::needs_class);
         let asked = matches!(self.options.class, Some(ClassChoice::Name(_)));
         let line = pictures == 1 && !self.quiet && !self.writes_stdout();
-        let legend = self.options.legend;
+        let of_class = self.options.maps.is_empty() || self.options.maps.iter().any(MapName::needs_class);
+        let legend = self.options.legend && of_class;
         if self.labels.is_none() || panel || sheet || legend || asked || line || self.json.is_some() {
             return Ok(());
         }

@@ -231,6 +231,7 @@ fn options_without_effect_are_errors() {
         ("a.jpg --compare fused,gradcam --width 300", "--width"),
         ("a.jpg --panel p.png --width 300", "--width"),
         ("a.jpg --maps-dir m --refine", "--refine"),
+        ("a.jpg --refine --alpha 0", "--refine"),
         ("a.jpg --torchscript-outputs 1", "--torchscript-outputs"),
         ("a.jpg --weights w.pth --torchscript-outputs 7", "--torchscript-outputs"),
         ("a.jpg --outputs sigmoid", "--outputs"),
@@ -285,6 +286,7 @@ fn labels_are_for_what_shows_them() {
     assert!(check("in --labels l.txt --panel-dir p", 9) && check("in --labels l.txt --map gradcam --class cat", 9));
     assert!(check("in --labels l.txt --compare gradcam,fused", 9) && check("in --out-dir o", 9));
     assert!(check("in --labels l.txt --out-dir o --legend", 9));
+    assert!(!check("in --labels l.txt --out-dir o --legend --map spatial", 9));
     assert!(!check("in --labels l.txt --out-dir o", 9) && !check("a.jpg --labels l.txt --quiet", 1));
     assert!(!check("in --labels l.txt --compare spatial,patch", 9) && !check("a.jpg --labels l.txt --overlay -", 1));
 }

@@ -95,10 +95,11 @@ fn walk(folder: &Path, outputs: &HashSet<PathBuf>, found: &mut Found) {
     found.folders.push((folder.to_owned(), left_out));
 }
 
-/// Whether the name is that of an overlay or a comparison written beside its picture.
+/// Whether the name is that of an overlay (of one map, or of each of several) or a comparison written beside its picture.
 fn is_overlay(path: &Path) -> bool {
-    let ours = |stem: &[u8]| stem.ends_with(b"-overlay") || stem.ends_with(b"-compare");
-    path.file_stem().is_some_and(|stem| ours(stem.as_encoded_bytes()))
+    let Some(name) = path.file_name() else { return false };
+    let name = name.to_string_lossy();
+    name.contains("-overlay.") || name.contains("-compare.")
 }
 
 #[cfg(test)]
@@ -128,6 +129,7 @@ mod tests {
             "a.png",
             "a-overlay.png",
             "a-compare.png",
+            "a-overlay.patch-at-3-4.png",
             "notes.txt",
             "out/a.png",
             "sub/out/c.webp",
@@ -139,7 +141,7 @@ mod tests {
         assert!(found.problems.is_empty());
         assert_eq!(found.folders.len(), 1);
         assert_eq!(found.folders[0].0, folder.path());
-        assert_eq!(found.folders[0].1.to_string(), "1 other file (1 txt), 2 outputs of earlier runs");
+        assert_eq!(found.folders[0].1.to_string(), "1 other file (1 txt), 3 outputs of earlier runs");
     }
 
     #[test]

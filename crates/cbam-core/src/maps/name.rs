@@ -16,8 +16,8 @@ pub const STEM: &str = "stem";
 /// The name of a map, as a command line writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum MapName {
-    /// `fused`: the last spatial gate, the patch attention and the class activation (Grad-CAM) in one; without patch
-    /// attention the spatial gates of the last stages and the class activation.
+    /// `fused`: the patch attention, the class activation (Grad-CAM) and the likeness of features in one; without patch
+    /// attention the spatial gates of the last stages in its place.
     #[default]
     Fused,
     /// `object`: of the same, so scaled that it covers the whole thing; of networks without attention too.

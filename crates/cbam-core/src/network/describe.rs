@@ -71,8 +71,11 @@ impl NetworkConfig {
 
     /// The stage whose features tell things apart, behind its attention (see [`likeness`](crate::maps::likeness)): that of the last patch
     /// attention on the finest of their grids; without patch attention the last stage on the grid next finer than the last features'.
-    /// `None` if there is no such stage, or attention stands between the last features and the classifier.
+    /// `None` if there is no such stage, the network has no classes, or attention stands between the last features and the classifier.
     pub fn ground(&self) -> Option<usize> {
+        if self.classes == 0 {
+            return None; // nor is there a class activation
+        }
         let stages = self.arch.stages_behind(self.variant.stem);
         let found = |stage: &str| Site::find(stage, self).ok();
         if self.attention.iter().any(|block| matches!(found(&block.stage), Some((Site::Head, ..)))) {

@@ -25,8 +25,7 @@ pub struct InferenceNetwork {
     backbone: Box<dyn Backbone>,
     blocks: Vec<Block>,
     stages: usize,
-    /// The stage whose features are kept; see [`NetworkConfig::ground`].
-    ground: Option<usize>,
+    ground: Option<usize>, // the stage whose features are kept
     one_by_one: bool,
 }
 
@@ -40,7 +39,7 @@ struct Output {
     kept: Kept,
 }
 
-/// What is kept of a pass on its way.
+/// What is kept on the way.
 #[derive(Default)]
 struct Kept {
     attention: Vec<BlockPass>,
@@ -315,9 +314,10 @@ impl InferenceNetwork {
             });
         }
         if let Some(ground) = &output.kept.ground {
+            let grid = [ground.height(), ground.width()];
             for (i, seen) in all.iter_mut().enumerate() {
-                let (grid, channels) = ([ground.height(), ground.width()], ground.channels());
-                let features = Array2::from_shape_vec((grid[0] * grid[1], channels), ground.image(i).to_vec());
+                let values = ground.image(i).to_vec();
+                let features = Array2::from_shape_vec((grid[0] * grid[1], ground.channels()), values);
                 seen.readout.ground = Some(Ground { grid, features: features.map_err(Error::internal)? });
             }
         }

@@ -74,13 +74,13 @@ pub(super) fn finish(
         write_whole(path, &npy(&look, name, path)?)?;
         outputs.push(path.clone());
     }
+    let footer = sheet::footer(job.source.name(), options.network.as_deref(), geometry.network);
     if let Some(photo) = photo {
         let panel = match &job.panel {
             Some(to) => {
                 let tiles = sheet::tiles(&look, maps, explained.as_ref(), spans)?;
                 let likeliest = top.iter().filter_map(|class| Some((class.label.clone(), class.probability?)));
                 let labels: Vec<_> = likeliest.collect();
-                let footer = sheet::footer(job.source.name(), options.network.as_deref(), geometry.network);
                 let picture = DynamicImage::from(panel(&photo, &tiles, &labels, &footer, &options.overlay)?);
                 write_picture(to, picture.into(), options)?
             }
@@ -89,13 +89,15 @@ pub(super) fn finish(
         outputs.extend(overlays(job, options, maps, photo, &look, explained.as_ref(), spans)?);
         outputs.extend(panel);
     }
-    let worded = job.panel.is_some() || options.compare || options.legend;
-    let mut words = top.iter().chain(&explained).map(|class| class.label.as_str());
-    if let Some(label) = words.find(|label| worded && lacks(label))
+    let labels = |of: &TopClass| of.label.clone();
+    let on_panel = top.iter().map(labels).chain([footer]).filter(|_| job.panel.is_some());
+    let of_class = (options.compare || options.legend) && maps.iter().any(MapName::needs_class);
+    let mut words = on_panel.chain(explained.iter().map(labels).filter(|_| of_class && job.draws()));
+    if let Some(text) = words.find(|text| lacks(text))
         && !font_told.swap(true, Ordering::Relaxed)
     {
         let what = "the font of panels and legends lacks characters of";
-        notes.push(format!("{what} {label:?}, and draws boxes in their place"));
+        notes.push(format!("{what} {text:?}, and draws boxes in their place"));
     }
     timings.draw_ms = milliseconds(start.elapsed());
     let statistics = report::statistics(&look, maps)?;

@@ -61,9 +61,9 @@ pub struct Options {
     /// The maps to save and to draw; see [`Job`]. Default: none, which means the network's first map. That is
     /// [`MapName::Fused`] if it has attention, else Grad-CAM.
     pub maps: Vec<MapName>,
-    /// The overlay shows every one of the maps side by side, and not only the first. Default: no.
+    /// The overlay is one sheet that shows all the maps side by side. Default: no.
     pub compare: bool,
-    /// The class that explanations, and the fused map, are of. Default: each picture's likeliest.
+    /// The class that explanations, `fused` and `object` are of. Default: each picture's likeliest.
     pub class: Option<ClassChoice>,
     /// The names of the classes, in the order of the network's. Default: the network's own.
     pub labels: Option<Vec<String>>,

@@ -74,6 +74,7 @@ impl Painting {
             outline,
             width: part.size.width as usize,
             whole: size.width as usize,
+            height: size.height as usize,
             part,
         };
         Ok(Self { image, paint: Some(paint) })
@@ -170,6 +171,7 @@ struct Paint {
     width: usize,
     /// The picture's, in pixels.
     whole: usize,
+    height: usize,
     /// Where in the picture the map lies.
     part: Part,
 }
@@ -216,7 +218,7 @@ impl Paint {
     /// Paints over rows of the picture from `first` on, where the map lies.
     fn band<T: Sample, const CHANNELS: usize>(&self, samples: &mut [T], first: usize) {
         let [left, top, height] = [self.part.left, self.part.top, self.part.size.height].map(|side| side as usize);
-        if self.width == self.whole && top == 0 {
+        if self.width == self.whole && top == 0 && height == self.height {
             return self.lines::<T, CHANNELS>(samples, first);
         }
         for (row, samples) in samples.chunks_exact_mut(self.whole * CHANNELS).enumerate() {

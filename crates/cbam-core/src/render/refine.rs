@@ -15,8 +15,9 @@ use crate::maps::{AttentionMap, Resample};
 use crate::photo::{ImageSize, Part, resize, rgb_on_white};
 use crate::{Error, Result};
 
-/// The longest that the short side of the smaller picture is.
+/// The longest that the short side of the smaller picture is, and its long side.
 const SHORT_SIDE: u32 = 192;
+const LONG_SIDE: u32 = 2048;
 /// Half the side of a window, in cells of the map.
 const RADIUS: f32 = 1.5;
 /// What keeps the affine function flat, where a window's colours differ by less: a variance of colours in `[0, 1]`.
@@ -48,9 +49,10 @@ pub(super) fn refined(map: &AttentionMap, image: &DynamicImage, part: Part, resa
     Ok(refined)
 }
 
-/// A size of the same shape whose short side is [`SHORT_SIDE`] at most.
+/// A size of the same shape whose sides are [`SHORT_SIDE`] and [`LONG_SIDE`] at most.
 fn smaller(size: ImageSize) -> ImageSize {
-    let scale = f64::from(SHORT_SIDE) / f64::from(size.short_side());
+    let long_side = size.width.max(size.height);
+    let scale = (f64::from(SHORT_SIDE) / f64::from(size.short_side())).min(f64::from(LONG_SIDE) / f64::from(long_side));
     if scale >= 1.0 {
         return size;
     }

@@ -79,7 +79,7 @@ impl Found {
     }
 
     /// Whether there are a class activation, and attention for it to be laid over.
-    fn has_fused(&self) -> bool {
+    pub fn has_fused(&self) -> bool {
         let gates = self.gates_of(&[GateKind::Spatial, GateKind::Full]).next().is_some();
         self.classes.is_some() && self.default_place.is_some() && (gates || !self.attention.is_empty())
     }

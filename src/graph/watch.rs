@@ -43,7 +43,7 @@ pub(super) struct Watch<'n> {
 
 impl<'n> Watch<'n> {
     /// Of the gates, and of attention and what tells things apart if they are wanted, as they are found in pictures of one size.
-    pub(super) fn new(network: &'n GraphNetwork, found: Rc<Found>, Wanted { attention, ground }: Wanted) -> Self {
+    pub(super) fn new(network: &'n GraphNetwork, found: Rc<Found>, wanted: Wanted) -> Self {
         let makers = network.graph.makers();
         let maker = |value: Value| makers[value.index()];
         let mut gates: HashMap<usize, Vec<(Value, bool)>> = HashMap::new();
@@ -54,11 +54,10 @@ impl<'n> Watch<'n> {
                 }
             }
         }
-        let attention_wanted = attention;
-        let all = found.attention.iter().enumerate().filter(|_| attention_wanted);
+        let all = found.attention.iter().enumerate().filter(|_| wanted.attention);
         let attention = all.filter_map(|(place, of)| Some((of.node(&makers)?, place))).collect();
         // What is like what is looked at has to have been seen as a whole.
-        let ground = found.ground.filter(|_| ground && (attention_wanted || found.attention.is_empty()));
+        let ground = found.ground.filter(|_| wanted.ground && (wanted.attention || found.attention.is_empty()));
         let ground = ground.and_then(|place| Some((maker(found.places[place].value)?, found.places[place].clone())));
         Self {
             network,

@@ -149,8 +149,13 @@ fn maps_by_name() {
     assert_eq!(grounded.map(&MapName::Fused, &GEOMETRY).unwrap(), map("fused"));
     let expected = likeness(&looked_at, grounded.ground.as_ref().unwrap());
     grounded.settle_likeness();
-    assert!(grounded.ground.is_none() && grounded.likeness.as_ref() == Some(&expected));
+    assert_eq!(grounded.likeness.as_ref(), Some(&expected));
     assert_eq!(grounded.map(&MapName::Fused, &GEOMETRY).unwrap().values(), &fuse(&looked_at, Some(&expected)));
+    // Of another class it is made again.
+    let mut other = Readout { likeness: None, ..grounded.clone() };
+    other.explained(explanation(None, array![[2.0, 0.0]]));
+    other.settle_likeness();
+    assert!(other.likeness.is_some() && other.likeness != grounded.likeness);
     // Without attention there is no fused map, and with features the whole thing all the same.
     let bare = Readout { gates: Vec::new(), patches: Vec::new(), ..grounded };
     let names: Vec<_> = bare.map_names().iter().map(ToString::to_string).collect();

@@ -100,12 +100,12 @@ impl Readout {
         })
     }
 
-    /// Makes [`likeness`](Self::likeness) out of its ground, if there is one and the class activation is there.
+    /// Makes [`likeness`](Self::likeness) out of its ground, if there is one and the class activation is there, and it is not made yet.
     pub fn settle_likeness(&mut self) {
-        if let Ok(map) = self.looked_at(&MapName::Object)
-            && let Some(ground) = self.ground.take()
+        if let (None, Some(ground)) = (&self.likeness, &self.ground)
+            && let Ok(map) = self.looked_at(&MapName::Object)
         {
-            self.likeness = Some(likeness(&map, &ground));
+            self.likeness = Some(likeness(&map, ground));
         }
     }
 

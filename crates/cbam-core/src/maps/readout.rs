@@ -28,7 +28,7 @@ pub struct Readout {
     /// Grad-CAM at the last features is of.
     #[serde(default)]
     pub likeness: Option<Array2<f32>>,
-    /// The features that this is made from; nothing once it is made.
+    /// The features that this is made from, as long as somebody may ask about another class.
     #[serde(skip)]
     pub ground: Option<Ground>,
 }

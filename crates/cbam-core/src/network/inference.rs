@@ -6,11 +6,11 @@ use rayon::prelude::*;
 use super::attention::Block;
 use super::backbone::{self, Backbone};
 use super::parameters::Named;
-use super::readout::{Seen, read_gates, read_patches, roll_out};
+use super::readout::{Seen, read_gates, read_ground, read_patches, roll_out};
 use super::{BlockPass, NetworkConfig, Parameters, Pass, Site};
 use crate::classes::Outputs;
 use crate::kernels::Map;
-use crate::maps::{Explanation, Ground, Method, Readout};
+use crate::maps::{Explanation, Method, Readout};
 use crate::photo::{Preprocess, Resampled};
 use crate::{Error, Result};
 
@@ -39,9 +39,10 @@ struct Output {
     kept: Kept,
 }
 
-/// What is kept on the way.
+/// What is kept on the way; the features of a stage only if somebody wants them.
 #[derive(Default)]
 struct Kept {
+    wanted: Option<usize>,
     attention: Vec<BlockPass>,
     ground: Option<Map>,
 }
@@ -161,7 +162,7 @@ impl InferenceNetwork {
     ) -> Result<Vec<Seen>> {
         let inspect = |part: std::ops::Range<usize>| {
             let points: Vec<_> = part.clone().map(points).collect();
-            self.read(&self.pass(input(part)?)?, &points, class)
+            self.read(&self.pass(input(part)?, self.ground)?, &points, class)
         };
         let threads = rayon::current_num_threads();
         let parts = if self.one_by_one {
@@ -204,12 +205,12 @@ impl InferenceNetwork {
     /// [`Error::Input`] for a batch of another shape; [`Error::Argument`] if its patch attention would take over 4 GiB.
     pub fn forward(&self, batch: ArrayView4<'_, f32>) -> Result<Pass> {
         let xs = self.input(batch)?;
-        let Output { logits, features, kept, .. } = in_pool(|| self.pass(xs))?;
+        let Output { logits, features, kept, .. } = in_pool(|| self.pass(xs, None))?;
         Ok(Pass { logits, features: features.into_array(), attention: kept.attention })
     }
 
-    fn pass(&self, xs: Map) -> Result<Output> {
-        let mut kept = Kept::default();
+    fn pass(&self, xs: Map, wanted: Option<usize>) -> Result<Output> {
+        let mut kept = Kept { wanted, ..Kept::default() };
         let features = self.backbone.head_conv(self.up_to(self.stages, xs, &mut kept)?);
         let activated = self.backbone.head_activation(features.clone());
         let logits = match self.block_at(Site::Head) {
@@ -245,7 +246,7 @@ impl InferenceNetwork {
     /// What a stage gives out, to what its attention makes of that.
     fn behind(&self, stage: usize, xs: Map, kept: &mut Kept) -> Result<Map> {
         let xs = self.attend(Site::Stage(stage), xs, kept)?;
-        if self.ground == Some(stage) {
+        if kept.wanted == Some(stage) {
             kept.ground = Some(xs.clone());
         }
         Ok(xs)
@@ -313,14 +314,7 @@ impl InferenceNetwork {
                 seen.readout.explanations.push(made);
             });
         }
-        if let Some(ground) = &output.kept.ground {
-            let grid = [ground.height(), ground.width()];
-            for (i, seen) in all.iter_mut().enumerate() {
-                let values = ground.image(i).to_vec();
-                let features = Array2::from_shape_vec((grid[0] * grid[1], ground.channels()), values);
-                seen.readout.ground = Some(Ground { grid, features: features.map_err(Error::internal)? });
-            }
-        }
+        read_ground(output.kept.ground.as_ref(), &mut all)?;
         for block in &output.kept.attention {
             read_gates(block, &mut all);
             read_patches(block, points, &mut all)?;
@@ -381,7 +375,7 @@ impl InferenceNetwork {
         if self.block_at(Site::Head).is_some() {
             return Ok(None);
         }
-        let output = in_pool(|| self.pass(self.input(pixels.insert_axis(Axis(0)))?))?;
+        let output = in_pool(|| self.pass(self.input(pixels.insert_axis(Axis(0)))?, None))?;
         let gradient = self.slope_of(&output.activated, &output.logits.row(0).to_vec(), class);
         let gradient = Map::new(output.activated.shape(), gradient)?;
         Ok(Some([output.activated, gradient].map(|map| map.into_array().index_axis_move(Axis(0), 0))))

@@ -1,10 +1,11 @@
 //! What a pass says of each picture of its batch.
 
-use ndarray::Axis;
+use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 use super::{BlockPass, patch_index};
-use crate::maps::{GateReadout, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
+use crate::kernels::Map;
+use crate::maps::{GateReadout, Ground, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
 use crate::{Error, Result};
 
 /// What one pass says of a picture.
@@ -26,6 +27,17 @@ pub(super) fn read_gates(block: &BlockPass, all: &mut [Seen]) {
         let (stage, channel) = (block.stage.clone(), channel.unwrap_or_default());
         seen.readout.gates.push(GateReadout { stage, channel, spatial, coordinate: None });
     }
+}
+
+/// The features that tell things apart, to each picture's readout.
+pub(super) fn read_ground(ground: Option<&Map>, all: &mut [Seen]) -> Result<()> {
+    let Some(ground) = ground else { return Ok(()) };
+    let grid = [ground.height(), ground.width()];
+    for (i, seen) in all.iter_mut().enumerate() {
+        let features = Array2::from_shape_vec((grid[0] * grid[1], ground.channels()), ground.image(i).to_vec());
+        seen.readout.ground = Some(Ground { grid, features: features.map_err(Error::internal)? });
+    }
+    Ok(())
 }
 
 /// What each patch receives at one place, and the rows that are asked for, to each picture's readout.

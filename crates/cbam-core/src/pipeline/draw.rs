@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use image::{DynamicImage, ImageError};
@@ -16,7 +15,7 @@ use crate::files::{WholeFile, write_whole};
 use crate::maps::{AttentionMap, MapName, Scale, ScaleLimits};
 use crate::model::Look;
 use crate::photo::{ImageSize, Photo, resize_as_it_is};
-use crate::render::{Painting, bar_chart, compare, lacks, panel, write_painting};
+use crate::render::{Painting, bar_chart, compare, panel, write_painting};
 use crate::{Error, Result};
 
 /// Which values span the colours of a map.
@@ -59,7 +58,7 @@ pub(super) fn widen(
 pub(super) fn finish(
     job: &Job,
     options: &Options,
-    NetworkFacts { labels, maps, outputs: outputs_are, font_told, .. }: &NetworkFacts,
+    NetworkFacts { labels, maps, outputs: outputs_are, .. }: &NetworkFacts,
     photo: Option<Photo>,
     seen: Seen,
     spans: &Spans,
@@ -82,23 +81,18 @@ pub(super) fn finish(
                 let likeliest = top.iter().filter_map(|class| Some((class.label.clone(), class.probability?)));
                 let labels: Vec<_> = likeliest.collect();
                 let picture = DynamicImage::from(panel(&photo, &tiles, &labels, &footer, &options.overlay)?);
-                write_picture(to, picture.into(), options)?
+                write_picture(to, picture.into(), options, true)?
             }
             None => None,
         };
         outputs.extend(overlays(job, options, maps, photo, &look, explained.as_ref(), spans)?);
         outputs.extend(panel);
     }
-    let labels = |of: &TopClass| of.label.clone();
-    let on_panel = top.iter().map(labels).chain([footer]).filter(|_| job.panel.is_some());
-    let of_class = (options.compare || options.legend) && maps.iter().any(MapName::needs_class);
-    let mut words = on_panel.chain(explained.iter().map(labels).filter(|_| of_class && job.draws()));
-    if let Some(text) = words.find(|text| lacks(text))
-        && !font_told.swap(true, Ordering::Relaxed)
-    {
-        let what = "the font of panels and legends lacks characters of";
-        notes.push(format!("{what} {text:?}, and draws boxes in their place"));
-    }
+    let on_panel = top.iter().map(|class| &class.label).chain([&footer]).filter(|_| job.panel.is_some());
+    let of_class =
+        (options.compare || options.legend) && !job.overlays.is_empty() && maps.iter().any(MapName::needs_class);
+    let below = explained.iter().map(|class| &class.label).filter(|_| of_class);
+    notes.extend(sheet::unreadable(on_panel.chain(below)));
     timings.draw_ms = milliseconds(start.elapsed());
     let statistics = report::statistics(&look, maps)?;
     Ok(PictureReport {
@@ -134,11 +128,11 @@ fn overlays(
         let tiles: Vec<_> = maps.iter().map(|name| sheet::tile(look, name, spans)).collect::<Result<_>>()?;
         let legend = sheet::legend(options.scale, explained.filter(|_| maps.iter().any(MapName::needs_class)));
         let sheet = DynamicImage::from(compare(&photo, &tiles, &legend, &options.overlay)?);
-        written.extend(write_picture(to, sheet.into(), options)?);
+        written.extend(write_picture(to, sheet.into(), options, true)?);
         return Ok(written);
     }
     if let Some(width) = options.width.filter(|_| !job.overlays.is_empty()) {
-        photo = of_width(&photo, width, options)?;
+        photo = Photo::from(resize_as_it_is(&photo.image, of_width(photo.size(), width, options)?)?);
     }
     let last = job.overlays.len().saturating_sub(1);
     for (index, (to, name)) in job.overlays.iter().zip(maps).enumerate() {
@@ -159,20 +153,35 @@ fn overlays(
                 }
             }
         };
-        written.extend(write_picture(to, picture, options)?);
+        written.extend(write_picture(to, picture, options, !matches!(name, MapName::Channel(_)))?);
     }
     Ok(written)
 }
 
-/// The picture at another width.
-fn of_width(photo: &Photo, width: NonZeroU32, options: &Options) -> Result<Photo> {
-    let (size, width) = (photo.size(), width.get());
+/// The bytes that drawing takes beside a picture: copies of it, and maps of its size.
+///
+/// # Errors
+/// [`Error::Argument`] if the picture would be too large at the width that is asked for.
+pub(super) fn needs(photo: &Photo, job: &Job, options: &Options) -> Result<u64> {
+    if job.overlays.is_empty() || options.compare {
+        return Ok(0); // sheets are small
+    }
+    let size = options.width.map_or(Ok(photo.size()), |width| of_width(photo.size(), width, options))?;
+    let copy = size.pixels() * u64::from(photo.image.color().bytes_per_pixel());
+    let copies = [options.width.is_some(), job.overlays.len() > 1, options.legend].map(u64::from).iter().sum::<u64>();
+    let map = if options.overlay.refine || options.overlay.contour.is_some() { size.pixels() * 4 } else { 0 };
+    Ok(copies * copy + map)
+}
+
+/// The size of a picture at another width.
+fn of_width(size: ImageSize, width: NonZeroU32, options: &Options) -> Result<ImageSize> {
+    let width = width.get();
     let height = (f64::from(size.height) * f64::from(width) / f64::from(size.width)).round().max(1.0);
     if height * f64::from(width) > options.limits.max_pixels as f64 {
         let most = options.limits.max_pixels;
         return Err(Error::argument("width", format!("{width}x{height} pixels would be over the limit of {most}")));
     }
-    Ok(Photo::from(resize_as_it_is(&photo.image, ImageSize::new(width, height as u32))?))
+    Ok(ImageSize::new(width, height as u32))
 }
 
 /// A map or a channel gate as a `.npy` file: float32, unscaled, on its own grid.
@@ -190,9 +199,9 @@ fn npy(look: &Look, name: &MapName, path: &Path) -> Result<Vec<u8>> {
 const REFINED: &str =
     "Attention maps drawn along the picture's edges by a guided filter (cbam, refine): finer than the network sees.";
 
-/// Writes a picture; returns its path if it has one.
-fn write_picture(to: &Destination, picture: Painting, options: &Options) -> Result<Option<PathBuf>> {
-    let words = options.overlay.refine.then_some(REFINED);
+/// Writes a picture, which may be of maps; returns its path if it has one.
+fn write_picture(to: &Destination, picture: Painting, options: &Options, of_maps: bool) -> Result<Option<PathBuf>> {
+    let words = (options.overlay.refine && of_maps).then_some(REFINED);
     let refused = |path: &Path, error| match error {
         ImageError::IoError(error) => Error::io(path)(error),
         error => Error::photo(path, format!("cannot be written as {}: {error}", to.format)),

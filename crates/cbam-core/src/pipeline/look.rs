@@ -13,9 +13,10 @@ use super::batch::Bins;
 use super::gate::{Admitted, Gate};
 use super::report::milliseconds;
 use super::state::{NetworkFacts, Place, Run, Seen, bytes, guarded, lock, pictures};
-use super::{Event, Timings, sheet};
+use super::{Event, Timings, draw, sheet};
 use crate::model::{Look, Model, Question, Step};
 use crate::photo::{Encoded, ImageSize, Photo, Preprocess, Resampled};
+use crate::text::printable_path;
 use crate::{Error, Result};
 
 /// How often the network's thread, while it waits for a picture, looks whether there is a task that it could do.
@@ -93,6 +94,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                 if self.jobs.iter().any(|job| job.panel.is_some()) {
                     asked.extend(sheet::besides(&about).into_iter().filter(|name| !maps.contains(name)));
                 }
+                self.check_overlays(maps.len())?;
                 let labels = about.choose_labels(self.options.labels.as_deref())?;
                 self.options.explain.check()?;
                 let class = self.options.class.as_ref();
@@ -122,6 +124,21 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                 Ok(())
             })
         })
+    }
+
+    /// Refuses jobs with as many overlays as there are no maps for.
+    fn check_overlays(&self, maps: usize) -> Result<()> {
+        let fit = |count: usize| count <= 1 || (count == maps && !self.options.compare);
+        match self.jobs.iter().find(|job| !fit(job.overlays.len())) {
+            Some(job) => {
+                let (count, name) = (job.overlays.len(), printable_path(job.source.name()).to_string());
+                Err(Error::argument(
+                    "overlays",
+                    format!("{count} of {name}; there is one, or one for each of {maps} maps"),
+                ))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Reads one picture, and decodes it if there is room for it; `None` if there is none yet, or the run is over.
@@ -164,7 +181,8 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
             let resampled = facts.preprocess.resample(&photo)?;
             Question::about(&facts.asked).points(&resampled.geometry())?; // one outside the picture is an error of its own
             let photo = (keep_photo && job.draws()).then_some(photo);
-            ticket.decoded(photo.as_ref().map_or(0, bytes) + resampled.bytes() as u64);
+            let drawing = photo.as_ref().map_or(Ok(0), |photo| draw::needs(photo, job, self.options))?;
+            ticket.decoded(photo.as_ref().map_or(0, bytes) + resampled.bytes() as u64 + drawing);
             let decode_ms = milliseconds(read + start.elapsed());
             Ok(Decoded { index, photo, damage, notes, resampled, decode_ms, ticket })
         });
@@ -210,7 +228,10 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                 let Decoded { index, photo, damage, notes, decode_ms, ticket, .. } = picture;
                 let timings = Timings { decode_ms, network_ms, draw_ms: 0.0 };
                 let seen = look
-                    .map(|look| Seen { look, timings, damage, notes })
+                    .map(|mut look| {
+                        look.readout.ground = None; // of no other class is anything asked
+                        Seen { look, timings, damage, notes }
+                    })
                     .map_err(|error| self.jobs[index].blame(error));
                 tasks.spawn(move |_| {
                     if !self.cancelled() {

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | pictures under way, from admission to outcome | [`Options::threads`] + 2 batches |
 //! | of these, being decoded: a file and its pixels each | one for each thread |
-//! | decoded pixels, pictures at the size of the network, and what pictures declare that are being decoded (their file, their pixels, and what the decoder works in) | [`Options::memory`]; a picture larger than that passes alone |
+//! | decoded pixels, pictures at the size of the network, copies and maps as large as a picture that drawing takes, and what pictures declare that are being decoded (their file, their pixels, and what the decoder works in) | [`Options::memory`]; a picture larger than that passes alone |
 //! | of pictures that wait for room: their files | one for each thread |
 //! | a thread that draws | of a PNG, 128 kB of pixels or a row, painted and filtered, and the file; other formats are painted in the picture's own pixels |
 //! | the network | its weights and one batch |

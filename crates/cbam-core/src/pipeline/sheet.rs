@@ -8,7 +8,7 @@ use crate::Result;
 use crate::maps::{MapName, Method, Readout, Scale, ScaleLimits};
 use crate::model::{Description, Look};
 use crate::photo::ImageSize;
-use crate::render::{Legend, PanelTile, TileContent, number};
+use crate::render::{Legend, PanelTile, TileContent, ends, lacks};
 use crate::text::{percent, printable_path};
 
 /// The line at the foot of a panel: the picture's file, the network, what it saw, and this crate's version.
@@ -21,6 +21,14 @@ pub(super) fn footer(picture: &Path, network: Option<&str>, seen: ImageSize) -> 
         Some(concat!("cbam ", env!("CARGO_PKG_VERSION")).to_owned()),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join("  ·  ")
+}
+
+/// How a note about the font begins.
+pub(super) const UNREADABLE: &str = "the font of panels and legends lacks characters of ";
+
+/// What is to be said where the font lacks characters of what is drawn.
+pub(super) fn unreadable<'a>(mut drawn: impl Iterator<Item = &'a String>) -> Option<String> {
+    drawn.find(|text| lacks(text)).map(|text| format!("{UNREADABLE}{text:?}, and draws boxes in their place"))
 }
 
 /// The most heads of attention that a panel shows one by one.
@@ -118,25 +126,30 @@ pub(super) fn legend(scale: Scale, explained: Option<&TopClass>) -> Legend {
         Scale::Fixed(low, high) => [low, high].map(|value| value.to_string()),
         Scale::Run => ["least of the run, map by map".to_owned(), "greatest of the run, map by map".to_owned()],
     };
-    let heading = explained.map(|class| match class.probability {
-        Some(probability) => format!("class: {}, {}", class.label, percent(probability)),
-        None => format!("score: {}", class.label),
+    let heading = explained.map(|class| {
+        let kind = if class.probability.is_some() { "class" } else { "score" };
+        format!("{kind}: {}", with_probability(class))
     });
     Legend { heading, ends, ..Legend::default() }
 }
 
 /// The words under one map.
 pub(super) fn legend_of(name: &MapName, limits: ScaleLimits, scale: Scale, explained: Option<&TopClass>) -> Legend {
-    let note = explained.filter(|_| name.needs_class()).map(|class| match class.probability {
-        Some(probability) => format!("{}, {}", class.label, percent(probability)),
-        None => class.label.clone(),
-    });
+    let note = explained.filter(|_| name.needs_class()).map(with_probability);
     let scale = match scale {
         Scale::Image => "least to greatest of this map".to_owned(),
         Scale::Percentile(low, high) => format!("percentiles {low} to {high} of this map"),
         Scale::Fixed(..) => "fixed scale".to_owned(),
         Scale::Run => "least to greatest of the run".to_owned(),
     };
-    let ends = [limits.low, limits.high].map(number);
+    let ends = ends(limits.low, limits.high);
     Legend { heading: Some(name.to_string()), note, ends, scale: Some(scale) }
+}
+
+/// A class, and how likely it is, if that can be said.
+fn with_probability(class: &TopClass) -> String {
+    match class.probability {
+        Some(probability) => format!("{}, {}", class.label, percent(probability)),
+        None => class.label.clone(),
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::gate::{Gate, Ticket};
+use super::sheet::UNREADABLE;
 use super::tell::InOrder;
 use super::{Event, Job, Options, PictureReport, Timings};
 use crate::classes::Outputs;
@@ -65,7 +66,15 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
     pub(super) fn tell(&self, gate: &Gate<'a, Encoded<'a>>, index: usize, outcome: Result<PictureReport>) {
         let mut telling = lock(&self.telling);
         let (order, tell) = &mut *telling;
-        let told = order.put(index, outcome, |index, outcome| tell(Event::Done { job: &self.jobs[index], outcome }));
+        let told = order.put(index, outcome, |index, mut outcome| {
+            if let Ok(report) = &mut outcome {
+                let facts = self.facts(); // a picture is done, so the network is open
+                report
+                    .notes
+                    .retain(|note| !note.starts_with(UNREADABLE) || !facts.font_told.swap(true, Ordering::Relaxed));
+            }
+            tell(Event::Done { job: &self.jobs[index], outcome });
+        });
         drop(telling);
         gate.told(told);
     }

@@ -59,11 +59,11 @@ impl Legend {
             large.draw(&mut strip, left, (margin + unit * 5 / 4) as f32, &fit(note));
         }
         gradient(&mut strip, bar, overlay);
-        let [low, high] = &self.ends;
-        small.draw(&mut strip, left, foot as f32, low);
-        draw_right(&mut strip, small, right, foot as f32, high);
+        let [low, high] = self.ends.each_ref().map(|end| small.fit(end, (room / 2).saturating_sub(2) as f32));
+        small.draw(&mut strip, left, foot as f32, &low);
+        draw_right(&mut strip, small, right, foot as f32, &high);
         if let Some(scale) = &self.scale {
-            let between = room as f32 - small.width(low) - small.width(high) - unit as f32;
+            let between = room as f32 - small.width(&low) - small.width(&high) - unit as f32;
             let scale = small.fit(scale, between.max(0.0));
             small.draw(&mut strip, left + (room as f32 - small.width(&scale)) / 2.0, foot as f32, &scale);
         }

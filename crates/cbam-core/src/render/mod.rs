@@ -28,4 +28,4 @@ pub use legend::Legend;
 pub use overlay::{Opacity, Overlay};
 pub(crate) use painting::Painting;
 pub use panel::{PanelTile, TileContent, panel};
-pub(crate) use text::{lacks, number};
+pub(crate) use text::{ends, lacks};

@@ -7,7 +7,7 @@ use super::{
     Overlay, bar_chart,
     canvas::{Area, BAR, GREY, INK, PALE, WHITE, draw_right, fill, gradient, place, place_framed},
     layout::{FOOT, LABEL_STEP, Layout, TITLE},
-    text::{Style, number},
+    text::{Style, ends},
 };
 use crate::{
     Error, Result,
@@ -122,8 +122,9 @@ fn colour_bar(sheet: &mut RgbImage, area: Area, overlay: &Overlay, limits: Scale
     let bar = Area { y: area.y + area.height - FOOT + 6, height: 7, ..area };
     gradient(sheet, bar, overlay);
     let y = (bar.y + bar.height + 2) as f32;
-    SMALL.draw(sheet, area.x as f32, y, &number(limits.low));
-    draw_right(sheet, SMALL, (area.x + area.width) as f32, y, &number(limits.high));
+    let [low, high] = ends(limits.low, limits.high);
+    SMALL.draw(sheet, area.x as f32, y, &low);
+    draw_right(sheet, SMALL, (area.x + area.width) as f32, y, &high);
 }
 
 fn draw_labels(sheet: &mut RgbImage, area: Area, labels: &[(String, f32)]) {

@@ -78,16 +78,45 @@ pub(crate) fn lacks(text: &str) -> bool {
     text.chars().any(|character| !character.is_control() && FONT.glyph_id(character) == GlyphId(0))
 }
 
-/// A number in two significant digits, or all of them before its point.
-pub(crate) fn number(value: f32) -> String {
+/// The ends of a scale, in two significant digits, or in as many more as tell them apart.
+pub(crate) fn ends(low: f32, high: f32) -> [String; 2] {
+    let in_digits = |digits| [low, high].map(|end| number(end, digits));
+    let apart = (2..9).map(in_digits).find(|[first, second]| first != second || low.total_cmp(&high).is_eq());
+    apart.unwrap_or_else(|| in_digits(9))
+}
+
+/// A number in that many significant digits, or all of them before its point.
+fn number(value: f32, digits: usize) -> String {
     let magnitude = value.abs();
     match magnitude {
         0.0 => "0".to_owned(),
-        _ if !(0.001..10_000.0).contains(&magnitude) => format!("{value:.1e}"),
+        _ if !(0.001..10_000.0).contains(&magnitude) => format!("{value:.*e}", digits - 1),
         _ => {
-            let digits = (1.0 - magnitude.log10().floor()).clamp(0.0, 4.0) as usize;
+            let digits = (digits as f32 - 1.0 - magnitude.log10().floor()).max(0.0) as usize;
             let text = format!("{value:.digits$}");
             if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_a_scale_can_be_told_apart() {
+        let written = |low, high| ends(low, high).join(" ");
+        assert_eq!(written(0.0, 0.836), "0 0.84");
+        assert_eq!(written(0.25, 14.4), "0.25 14");
+        assert_eq!(written(0.501, 0.502), "0.501 0.502");
+        assert_eq!(written(0.996, 1.0), "0.996 1");
+        assert_eq!(written(1234.0, 1235.0), "1234 1235");
+        assert_eq!(written(0.000_012_3, 23_456.0), "1.2e-5 2.3e4");
+        assert_eq!(written(0.5, 0.5), "0.5 0.5");
+    }
+
+    #[test]
+    fn the_font_knows_what_it_lacks() {
+        assert!(!lacks("espresso, 68.3 %  ·  Käse") && lacks("漢字"));
     }
 }

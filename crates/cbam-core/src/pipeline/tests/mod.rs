@@ -363,3 +363,55 @@ fn a_comparison_stands_where_the_overlay_would() {
     assert_ne!(run, each, "every map has the run's limits, not only the first");
     assert_ne!(fixed, each);
 }
+
+#[test]
+fn every_map_has_an_overlay_or_one_has() {
+    let mut bench = Bench::new();
+    bench.options.maps = ["gradcam", "spatial", "channel:stage5"].map(|name| name.parse().unwrap()).into();
+    let mut job = bench.grey("a.png", (60, 40), 200);
+    job.maps.clear();
+    let to = |name: &str| Destination { target: Target::File(bench.path(name)), format: PictureFormat::Png };
+    job.overlays = vec![to("0.png"), to("1.png"), to("2.png")];
+    let report = bench.run(&[job.clone()], &mut Fake::default()).remove(0).1.unwrap();
+    assert_eq!(report.outputs.len(), 3);
+    let drawn = ["0.png", "1.png", "2.png"].map(|name| picture(&bench.path(name)));
+    assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2]);
+    for (count, compare) in [(2, false), (3, true)] {
+        let job = Job { overlays: job.overlays[..count].to_vec(), ..job.clone() };
+        let options = Options { compare, ..bench.options.clone() };
+        let mut network = Fake::default();
+        let refused = run(&[job], &options, || Ok(&mut network), &bench.cancel, |_| ()).unwrap_err();
+        assert!(refused.to_string().contains("overlays"), "{refused}");
+    }
+}
+
+#[test]
+fn what_the_font_lacks_is_said_once_of_the_first_picture() {
+    let mut bench = Bench::new();
+    let jobs = many(&bench);
+    let labels = ["a", "b", "漢字"].map(str::to_owned).to_vec();
+    let told = |bench: &Bench| {
+        let done = bench.run(&jobs, &mut Fake { labels: labels.clone(), ..Fake::default() });
+        let notes = done.into_iter().map(|(_, outcome)| outcome.unwrap().notes);
+        notes.enumerate().filter(|(_, notes)| !notes.is_empty()).map(|(index, _)| index).collect::<Vec<_>>()
+    };
+    bench.options.maps = vec![MapName::explain(crate::maps::Method::GradCam)];
+    assert!(told(&bench).is_empty(), "nothing is written on the pictures");
+    bench.options.legend = true;
+    assert_eq!(told(&bench), [0]);
+    bench.options.maps = vec![MapName::Spatial(None)];
+    assert!(told(&bench).is_empty(), "this map is of no class");
+}
+
+#[test]
+fn a_width_over_the_limit_is_refused_before_anything_is_written() {
+    let mut bench = Bench::new();
+    let jobs = [bench.grey("a.png", (60, 40), 200), bench.grey("b.png", (600, 4), 200)];
+    bench.options.width = std::num::NonZeroU32::new(600);
+    bench.options.limits = Limits::of_pixels(100_000);
+    let done = bench.run(&jobs, &mut Fake::default());
+    let message = done[0].1.as_ref().unwrap_err().to_string();
+    assert!(message.contains("600x400") && message.contains("a.png"), "{message}");
+    assert!(!bench.path("out/a.png.npy").exists());
+    assert_eq!(picture(&bench.path("out/b.png")).width(), 600, "{:?}", done[1].1);
+}

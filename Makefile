@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny cargo-fuzz fuzz asan help run build light test examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
+.PHONY: cargo-deny cargo-fuzz fuzz asan help run build light test test-web examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
 	bench bench-peers bench-graphs bench-parent rev gpu-check-bundle gpu-check evaluation map-trials readme foreign-checkpoints check-checkpoints any-network any-onnx any-more any-keras odd-pictures
 .DEFAULT_GOAL := help
 
@@ -32,6 +32,10 @@ light: ## Build the light programs: one file, CPUs alone, without libtorch
 test: $(libtorch_needed) models ## Run every test
 	$(CARGO) test $(PROFILE)
 	$(CARGO) test $(PROFILE) -p cbam-core -p cbam-lite0 -p cbam-cli # by themselves, and so without libtorch
+
+test-web: light ## Types, style and tests of the interactive page, in headless Chromium
+	@scripts/web-tools.sh
+	cd tests/web && npm run --silent check && CARGO_TARGET_DIR="$(abspath $(TARGET))" npm test --silent
 
 examples: $(libtorch_needed) ## Run the examples
 	@mkdir -p target/examples
@@ -98,7 +102,7 @@ train-data: ## Fill data/ for cbam-train; DATA is the folder of the picture sets
 map-trials: .venv ## Try formulas for the maps of one pass on sets of masks; DATA is the folder of the picture sets
 	.venv/bin/python scripts/map_trials.py --data "$(or $(DATA),../shared/data)/train" --work target/map-trials $(TRIALS)
 
-readme: build ## Make every picture of README again; with IMAGES and TRUTH the tables of docs/EVALUATION.md too
+readme: build light ## Make every picture of README again (Node 20 or later); with IMAGES and TRUTH the tables of docs/EVALUATION.md too
 	@scripts/readme.sh "$(TARGET)/release/cbam-run"
 	@[ -z "$(TRUTH)" ] || $(MAKE) evaluation IMAGES="$(IMAGES)" TRUTH="$(TRUTH)"
 

@@ -9,3 +9,5 @@ images=assets/images out=assets/readme
 "$program" $images/astronaut.jpg --class "space shuttle" --compare gradcam,layercam,eigencam,fused,object --overlay $out/compare.jpg
 "$program" $images/chelsea.jpg --legend --overlay $out/overlay.jpg
 "$program" $images/coffee.jpg --map patch@330,220 --legend --overlay $out/query.jpg
+scripts/web-tools.sh
+node tests/web/shots.mjs target/shots $out/page.jpg

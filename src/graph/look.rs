@@ -9,7 +9,7 @@ use crate::Result;
 use crate::classes::usual_labels;
 use crate::explain::Features;
 use crate::host::to_host;
-use crate::maps::{MapName, Method, Readout};
+use crate::maps::{Detail, MapName, Method, Readout};
 use crate::model::{Description, Look, Model, Question, explain_looks};
 use crate::network::normalised;
 use crate::photo::{Channels, FixedSize, ImageSize, Preprocess, Resampled};
@@ -143,7 +143,7 @@ impl GraphNetwork {
     /// [`Error::Weights`](crate::Error::Weights), with its file's name, if it fails on them.
     pub fn run(&self, pictures: &Tensor) -> Result<Vec<Readout>> {
         let count = usize::try_from(pictures.size().first().copied().unwrap_or(0)).unwrap_or(0);
-        self.see(pictures, &vec![Vec::new(); count], Wanted { attention: true, ground: false })
+        self.see(pictures, &vec![Vec::new(); count], Wanted { attention: true, ground: false, detail: Detail::Maps })
     }
 
     /// What one pass shows of pictures, and their numbers for the classes.
@@ -204,9 +204,11 @@ impl Model for GraphNetwork {
         let wanted = Wanted {
             // Beside a class activation gates make a fused map, which is of the attention too where there is some.
             attention: question.maps.is_empty()
+                || question.detail != Detail::Maps
                 || question.maps.iter().any(needs_attention)
                 || class_activation && self.found.has_fused() && !self.found.gates.is_empty(),
             ground: question.maps.is_empty() || class_activation,
+            detail: question.detail,
         };
         let most = self.batch().map_or(usize::MAX, |batch| batch.max(1) as usize);
         let together = if self.one_by_one { 1 } else { pictures.len().clamp(1, most) };

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use cbam_core::graph::{Found, FoundAttention, FoundPlace, GateKind, Value, WeightsOf};
 use cbam_core::network::patch_index;
-use ndarray::{Array1, Array2, Array4, Axis, Ix2, Ix4};
+use ndarray::{Array1, Array2, Array3, Array4, Axis, Ix2, Ix3, Ix4, s};
 use tch::{Kind, Tensor};
 
 use super::GraphNetwork;
@@ -14,7 +14,9 @@ use super::operators::attention_weights;
 use super::run::Pass;
 use crate::Result;
 use crate::host::to_host;
-use crate::maps::{GateReadout, Ground, PatchReadout, QueryRow, Readout, RolloutLayer, rollout, rollout_received};
+use crate::maps::{
+    Detail, GateReadout, Ground, PatchReadout, QueryRow, Readout, RolloutLayer, rollout, rollout_received,
+};
 
 /// What of a pass is wanted beside its gates.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +25,8 @@ pub(super) struct Wanted {
     pub(super) attention: bool,
     /// The features that tell things apart.
     pub(super) ground: bool,
+    /// How much is kept beside maps.
+    pub(super) detail: Detail,
 }
 
 /// What is read while a graph runs.
@@ -39,6 +43,7 @@ pub(super) struct Watch<'n> {
     weights: HashMap<usize, Tensor>,
     /// `[N, C, h, w]`.
     features: Option<Array4<f32>>,
+    detail: Detail,
 }
 
 impl<'n> Watch<'n> {
@@ -68,6 +73,7 @@ impl<'n> Watch<'n> {
             values: HashMap::new(),
             weights: HashMap::new(),
             features: None,
+            detail: wanted.detail,
         }
     }
 
@@ -119,8 +125,13 @@ impl<'n> Watch<'n> {
             let place = self.found.attention.iter().position(|other| other == of);
             let Some(weights) = place.and_then(|place| self.weights.get(&place)) else { continue };
             for (picture, readout) in readouts.iter_mut().enumerate() {
+                let weights = weights.f_get(picture as i64)?;
                 let points = if place == main { &points[picture][..] } else { &[] };
-                readout.patches.push(patch_readout(of, &weights.f_get(picture as i64)?, points)?);
+                let mut patches = patch_readout(of, &weights, points)?;
+                if self.detail != Detail::Maps {
+                    patches.weights = self.kept(of, &weights, place == main)?;
+                }
+                readout.patches.push(patches);
             }
         }
         for (picture, readout) in readouts.iter_mut().enumerate() {
@@ -131,6 +142,15 @@ impl<'n> Watch<'n> {
         Ok(readouts)
     }
 
+    /// What is kept of where each patch looks, of an attention `[heads, T, T]`.
+    fn kept(&self, of: &FoundAttention, weights: &Tensor, main: bool) -> Result<Option<Array3<f32>>> {
+        let (first, patches) = (of.before as usize, (of.grid[0] * of.grid[1]) as usize);
+        let weights = to_host::<Ix3>(weights)?;
+        let all = first..first + patches;
+        let patches = weights.slice(s![.., all.clone(), all]);
+        Ok(self.detail.weights(patches, main, weights.len_of(Axis(2)) as f32))
+    }
+
     /// Attention rollout over the attentions of the main one's tokens, if there are several.
     fn rolled_out(&self, picture: usize) -> Result<Option<Array2<f32>>> {
         let Some(main) = self.found.main_attention() else { return Ok(None) };
@@ -138,7 +158,7 @@ impl<'n> Watch<'n> {
         let mut layers = Vec::new();
         for place in self.found.rolled() {
             let Some(weights) = self.weights.get(&place) else { return Ok(None) };
-            layers.push(to_host::<ndarray::Ix3>(&weights.f_get(picture as i64)?)?);
+            layers.push(to_host::<Ix3>(&weights.f_get(picture as i64)?)?);
         }
         if layers.len() < 2 {
             return Ok(None);
@@ -159,7 +179,7 @@ impl<'n> Watch<'n> {
             passed.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(tokens))
         };
         let first = main.before as usize;
-        let patches = row.slice(ndarray::s![first..first + grid[0] * grid[1]]).mapv(|share| share * tokens as f32);
+        let patches = row.slice(s![first..first + grid[0] * grid[1]]).mapv(|share| share * tokens as f32);
         Ok(patches.into_shape_with_order(grid).ok())
     }
 }
@@ -171,8 +191,7 @@ fn gate_readout(name: &str, kind: GateKind, values: &[&Array4<f32>], picture: us
     let first = values.first()?;
     let over_places = || first.mean_axis(Axis(2))?.mean_axis(Axis(1));
     let over_channels = || first.mean_axis(Axis(0));
-    let mut readout =
-        GateReadout { stage: name.to_owned(), channel: Array1::zeros(0), spatial: None, coordinate: None };
+    let mut readout = GateReadout { stage: name.to_owned(), ..GateReadout::default() };
     match kind {
         GateKind::Channel => readout.channel = over_places()?,
         GateKind::Spatial => readout.spatial = Some(over_channels()?),
@@ -217,5 +236,6 @@ fn patch_readout(of: &FoundAttention, weights: &Tensor, points: &[[f32; 2]]) -> 
         received,
         class_token,
         rows: points.iter().map(row).collect::<Result<_>>()?,
+        weights: None,
     })
 }

@@ -22,6 +22,7 @@ use crate::attention::Gate;
 use crate::backbone::{Backbone, build_variant};
 use crate::explain::tensor_scores;
 use crate::host::to_host;
+use crate::maps::Detail;
 use crate::photo::Preprocess;
 
 pub use crate::classes::Outputs;
@@ -72,6 +73,8 @@ pub struct Output {
     /// The features, `[N, C, h, w]`, that tell things apart ([`NetworkConfig::ground`]), if they were passed: [`Network::tail`] alone does
     /// not pass what lies before it.
     pub ground: Option<Tensor>,
+    /// What each block of `attention` took, `[N, C, H, W]`, where all is kept ([`Detail::Whole`]).
+    pub(crate) inputs: Vec<Tensor>,
 }
 
 /// What is kept of a pass on its way.
@@ -79,6 +82,8 @@ pub struct Output {
 struct Kept {
     attention: Vec<BlockOutput>,
     ground: Option<Tensor>,
+    inputs: Vec<Tensor>,
+    detail: Detail,
 }
 
 /// The attention maps of one block.

@@ -40,7 +40,7 @@ impl Model for Network {
     fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
         question.check_class(self.answers())?;
         let points = pictures.iter().map(|picture| question.points(&picture.geometry())).collect::<Result<Vec<_>>>()?;
-        let seen = self.see(pictures, &points, question.class)?;
+        let seen = self.see(pictures, &points, question.class, question.detail)?;
         let look = |(seen, picture): (super::run::Seen, &&Resampled)| Look {
             readout: seen.readout,
             geometry: picture.geometry(),

@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::{Kept, Network, Output, Site};
+use crate::maps::Detail;
 use crate::{Error, Result};
 
 impl Network {
@@ -14,7 +15,12 @@ impl Network {
     /// # Errors
     /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
-        let mut kept = Kept::default();
+        self.forward_with(xs, train, Detail::Maps)
+    }
+
+    /// As [`forward`](Self::forward), with what else is kept.
+    pub(super) fn forward_with(&self, xs: &Tensor, train: bool, detail: Detail) -> Result<Output> {
+        let mut kept = Kept { detail, ..Kept::default() };
         let trunk = self.run_trunk(xs, train && self.backbone_trains, &mut kept)?;
         self.run_tail(&trunk, train, kept)
     }
@@ -95,7 +101,8 @@ impl Network {
         let activated = self.backbone.head_activation(&features);
         let attended = self.attend(Site::Head, &activated, train, &mut kept)?;
         let logits = self.backbone.classify(&attended, backbone_trains);
-        Ok(Output { logits, features, attention: kept.attention, ground: kept.ground })
+        let Kept { attention, ground, inputs, .. } = kept;
+        Ok(Output { logits, features, attention, ground, inputs })
     }
 
     /// One stage, with the attention in it and behind it.
@@ -121,6 +128,9 @@ impl Network {
         // Under autocast the backbone gives out f16; the attention computes in the kind of its weights.
         let (attended, of_block) = block.forward(&xs.f_to_kind(self.variables.kind())?, train)?;
         kept.attention.push(of_block);
+        if kept.detail == Detail::Whole {
+            kept.inputs.push(xs.shallow_clone());
+        }
         Ok(attended)
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array1, ArrayView4, Axis, Ix2, Ix3, Ix4, s};
+use ndarray::{Array1, Array4, ArrayView4, Axis, Ix2, Ix3, Ix4, s};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
@@ -10,7 +10,8 @@ use super::{BlockOutput, Network, Output, patch_index};
 use crate::explain::grad_cam;
 use crate::host::to_host;
 use crate::maps::{
-    Explanation, GateReadout, Ground, Method, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received,
+    Detail, Explanation, FeatureMaps, GateReadout, Ground, Method, PatchReadout, QueryRow, Readout, RolloutLayer,
+    rollout_received,
 };
 use crate::photo::{ImageSize, Resampled};
 use crate::{Error, Result};
@@ -39,7 +40,7 @@ impl Network {
             return Ok(Vec::new());
         }
         let input = |network: &Self, part: Range<usize>| network.input(&batch.slice(s![part, .., .., ..]));
-        let seen = self.in_parts(batch.len_of(Axis(0)), &|_| queries, None, input)?;
+        let seen = self.in_parts(batch.len_of(Axis(0)), &|_| queries, (None, Detail::Maps), input)?;
         Ok(seen.into_iter().map(|seen| seen.readout).collect())
     }
 
@@ -51,22 +52,23 @@ impl Network {
         pictures: &[&Resampled],
         points: &[Vec<[f32; 2]>],
         class: Option<usize>,
+        detail: Detail,
     ) -> Result<Vec<Seen>> {
         let input = |network: &Self, part: Range<usize>| network.pictures(&pictures[part]);
-        self.in_parts(pictures.len(), &|picture| &points[picture], class, input)
+        self.in_parts(pictures.len(), &|picture| &points[picture], (class, detail), input)
     }
 
     fn in_parts<'p>(
         &self,
         images: usize,
         points: &(dyn Fn(usize) -> &'p [[f32; 2]] + Sync),
-        class: Option<usize>,
+        (class, detail): (Option<usize>, Detail),
         input: impl Fn(&Self, Range<usize>) -> Result<Tensor> + Sync,
     ) -> Result<Vec<Seen>> {
         let inspect = |network: &Self, part: Range<usize>| {
             let input = input(network, part.clone())?;
             let points: Vec<_> = part.map(points).collect();
-            tch::no_grad(|| network.read(&network.forward(&input, false)?, &points, class))
+            tch::no_grad(|| network.read(&network.forward_with(&input, false, detail)?, &points, (class, detail)))
         };
         if !self.one_by_one {
             return inspect(self, 0..images);
@@ -103,21 +105,28 @@ impl Network {
     /// What a pass says of each picture of its batch.
     pub(crate) fn readouts(&self, output: &Output) -> Result<Vec<Readout>> {
         let points = vec![&[][..]; output.logits.size()[0] as usize];
-        Ok(self.read(output, &points, None)?.into_iter().map(|seen| seen.readout).collect())
+        Ok(self.read(output, &points, (None, Detail::Maps))?.into_iter().map(|seen| seen.readout).collect())
     }
 
     /// What the network says of each picture of a batch, each with points of its own.
-    fn read(&self, output: &Output, points: &[&[[f32; 2]]], class: Option<usize>) -> Result<Vec<Seen>> {
+    fn read(
+        &self,
+        output: &Output,
+        points: &[&[[f32; 2]]],
+        (class, detail): (Option<usize>, Detail),
+    ) -> Result<Vec<Seen>> {
         let mut all = if self.config.classes == 0 {
             vec![Seen::default(); points.len()]
         } else {
             self.of_classes(output, class)?
         };
         let mut readouts: Vec<&mut Readout> = all.iter_mut().map(|seen| &mut seen.readout).collect();
-        for block in &output.attention {
+        for (place, block) in output.attention.iter().enumerate() {
             if block.channel.is_some() || block.spatial.is_some() {
                 let channel = block.channel.as_ref().map(|channel| to_host::<Ix2>(&channel.gate)).transpose()?;
                 let spatial = block.spatial.as_ref().map(|spatial| to_host::<Ix3>(&spatial.gate)).transpose()?;
+                let features = output.inputs.get(place).filter(|_| block.channel.is_some());
+                let features = features.map(to_host::<Ix4>).transpose()?;
                 for (i, readout) in readouts.iter_mut().enumerate() {
                     readout.gates.push(GateReadout {
                         stage: block.stage.clone(),
@@ -126,6 +135,7 @@ impl Network {
                             .map_or_else(|| Array1::zeros(0), |gate| gate.index_axis(Axis(0), i).to_owned()),
                         spatial: spatial.as_ref().map(|gate| gate.index_axis(Axis(0), i).to_owned()),
                         coordinate: None,
+                        features: features.as_ref().map(|features| FeatureMaps::of(features.index_axis(Axis(0), i))),
                     });
                 }
             }
@@ -137,6 +147,10 @@ impl Network {
                 let received = to_host::<Ix4>(&received.f_reshape([-1, received.size()[1], rows, columns])?)?;
                 // Points are asked of the first layer alone, whose grid is the finest.
                 let first = readouts.iter().all(|readout| readout.patches.is_empty());
+                let weights = (detail != Detail::Maps).then(|| to_host::<Ix4>(&patch.weights)).transpose()?;
+                let kept = |weights: &Array4<f32>, picture| {
+                    detail.weights(weights.index_axis(Axis(0), picture), first, patches as f32)
+                };
                 let row = |picture: usize, query: [f32; 2]| -> Result<QueryRow> {
                     let index = patch_index(query, patch.grid.map(|side| side as usize))? as i64;
                     let weights =
@@ -151,6 +165,7 @@ impl Network {
                         received: received.index_axis(Axis(0), i).to_owned(),
                         class_token: None,
                         rows: asked.collect::<Result<_>>()?,
+                        weights: weights.as_ref().and_then(|weights| kept(weights, i)),
                     });
                 }
             }

@@ -50,6 +50,34 @@ fn a_photo_gets_its_overlay_and_its_maps() {
 }
 
 #[test]
+fn a_page_holds_every_picture_and_names_those_that_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("in")).unwrap();
+    std::fs::copy(photo(), at("in/coffee.jpg")).unwrap();
+    std::fs::write(at("in/broken.jpg"), "no picture").unwrap();
+    let run = cbam(&format!("run {} --html {} --size 64 --class lynx", at("in").display(), at("p.html").display()));
+    assert_eq!(run.code, Some(1), "{}", run.err);
+    assert!(run.out.contains("2 pictures, 1 failed -> ") && run.out.contains("p.html"), "{}", run.out);
+    let page = std::fs::read_to_string(at("p.html")).unwrap();
+    let head = page.split_once("id=\"head\">").unwrap().1.split_once("</script>").unwrap().0;
+    let head: serde_json::Value = serde_json::from_str(head).unwrap();
+    assert_eq!(head["command"], serde_json::json!(["cbam-run", "--size", "64"]));
+    assert_eq!(head["look"]["class"], 287);
+    assert!(head["made"]["date"].as_str().unwrap().ends_with('Z'));
+    let pictures = head["pictures"].as_array().unwrap();
+    assert!(pictures[0]["error"].as_str().unwrap().contains("broken.jpg"));
+    assert_eq!((&pictures[1]["explained"], pictures.len()), (&287.into(), 2));
+
+    let one = cbam(&format!("run PHOTO --html {} --size 64", at("one.html").display()));
+    assert!(one.code == Some(0) && one.out.contains("one.html"), "{}", one.out);
+    let page = std::fs::read_to_string(at("one.html")).unwrap();
+    assert!(page.contains("\"classes\":{\"grid\":[2,3],\"of\":null"), "what speaks for each class");
+    let over = cbam(&format!("run PHOTO --html {} --labels {}", at("one.html").display(), at("one.html").display()));
+    assert_eq!(over.code, Some(2), "a file that is read is not written: {}", over.err);
+}
+
+#[test]
 fn every_map_that_needs_no_gradient_inside_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let (maps, small) = (folder.path().join("m"), "--masks 20 --size 64");

@@ -89,7 +89,7 @@ fn readout() -> Readout {
         stage: stage.to_owned(),
         channel: Array1::from_elem(channels, 0.25),
         spatial,
-        coordinate: None,
+        ..GateReadout::default()
     };
     let received = Array3::from_shape_fn((2, 2, 4), |(head, y, x)| (head * 8 + y * 4 + x) as f32 / 8.0);
     Readout {
@@ -103,18 +103,13 @@ fn readout() -> Readout {
             PatchReadout {
                 stage: "stage5".to_owned(),
                 received,
-                class_token: None,
                 rows: vec![QueryRow {
                     query: GEOMETRY.fraction(12, 20).unwrap(),
                     weights: Array2::from_elem((2, 4), 1.5),
                 }],
+                ..PatchReadout::default()
             },
-            PatchReadout {
-                stage: "stage7".to_owned(),
-                received: array![[[0.5, 1.5]]],
-                class_token: None,
-                rows: Vec::new(),
-            },
+            PatchReadout { stage: "stage7".to_owned(), received: array![[[0.5, 1.5]]], ..PatchReadout::default() },
         ],
         rollout: Some(array![[1.5, 0.5]]),
         outputs: Vec::new(),

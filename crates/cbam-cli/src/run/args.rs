@@ -31,6 +31,9 @@ Examples:
   cbam-run photos/ --out-dir overlays/ --scale run --colormap inferno --contour 0.5
       One colour scale for all pictures, so that colours compare between them; a line around half of the attention.
 
+  cbam-run photo.jpg --html photo.html
+      A page to point at: where any patch looks, every map, any class. Of a folder it is a gallery.
+
   cbam-run street.jpg --overlay door.png --map patch@420,310
       Where the patch at pixel x = 420, y = 310 looks; it is outlined.
 
@@ -103,6 +106,13 @@ pub(crate) struct Args {
     /// output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
     pub(crate) json: Option<PathBuf>,
+    /// One interactive page of all pictures, for a browser: point at any place of a photo and see where the network looks from there
+    ///
+    /// It shows every map, head by head, what speaks for any class, and the gates of channels; it asks nothing of any network, and can be
+    /// mailed. Of several pictures it is a gallery, which shows where patches look as the mean over heads; over 150 MB its
+    /// pictures lie in a folder beside it, named as the page with `_files` behind.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
+    pub(crate) html: Option<PathBuf>,
     /// The format of pictures whose name does not say it: png, jpg, webp, tiff, bmp, gif, qoi, ppm, tga [default: png]
     #[arg(long, value_name = "FORMAT", value_parser = listed::<PictureFormat>(PictureFormat::ALL), hide_possible_values = true, help_heading = OUTPUT)]
     pub(crate) format: Option<PictureFormat>,

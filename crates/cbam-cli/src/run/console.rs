@@ -1,18 +1,21 @@
 //! What the user sees: errors, a progress bar on a terminal, a line about a single picture, the exit status.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use cbam_core::Error;
 use cbam_core::maps::MapName;
 use cbam_core::pipeline::{Event, Job, PictureReport};
+use cbam_core::render::page::{PageHead, PagePicture, PageWriter};
 use cbam_core::text::{printable, printable_path};
+use clap::CommandFactory;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::common::doubts::remedies;
 use crate::common::duration::duration;
 use crate::common::{failed, print, say, status};
+use crate::run::args::Args;
 use crate::run::json::Report;
 use crate::run::request::Request;
 use crate::run::told::{self, Count};
@@ -38,8 +41,9 @@ pub(crate) struct Console<'a> {
     /// How far a costly explanation is.
     steps: ProgressBar,
     report: Option<Report>,
-    /// A report that cannot be written ends the run.
+    /// A report or a page that cannot be written ends the run.
     broken_report: Option<Error>,
+    page: Option<PageWriter>,
     cancel: &'a AtomicBool,
     count: Count,
     /// Pictures one of whose maps is flat.
@@ -49,6 +53,8 @@ pub(crate) struct Console<'a> {
     line: Line,
     /// Where outputs go.
     places: Vec<String>,
+    /// The page's file.
+    html: Option<PathBuf>,
     begun: Instant,
 }
 
@@ -72,6 +78,8 @@ impl<'a> Console<'a> {
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("pace", pace));
         let alone = !request.outputs.any() && !request.outputs.beside;
         let report = request.json.as_ref().map(|target| Report::create(target, alone)).transpose()?;
+        let page =
+            request.outputs.html.as_ref().map(|path| PageWriter::create(path, page_head(request))).transpose()?;
         let line = match pictures {
             _ if request.quiet || request.writes_stdout() => Line::Nothing,
             1 => Line::Picture,
@@ -83,6 +91,7 @@ impl<'a> Console<'a> {
             steps,
             report,
             broken_report: None,
+            page,
             cancel,
             count: Count::default(),
             flat: 0,
@@ -90,6 +99,7 @@ impl<'a> Console<'a> {
             quiet: request.quiet,
             line,
             places: told::places(request),
+            html: request.outputs.html.clone(),
             begun: Instant::now(),
         };
         Ok(console)
@@ -114,6 +124,7 @@ impl<'a> Console<'a> {
             _ => Path::new(""),
         };
         self.record(|report| report.failure(path, error));
+        self.page.iter_mut().for_each(|page| page.failure(path, error));
     }
 
     pub(crate) fn tell(&mut self, event: Event<'_>) {
@@ -132,20 +143,22 @@ impl<'a> Console<'a> {
                 }
                 self.bar.inc(1);
                 match outcome {
-                    Ok(picture) => {
+                    Ok(mut picture) => {
                         self.bars.suspend(|| remark(&picture, self.quiet));
                         self.count.done += 1;
                         self.tell_flat(&picture);
                         if self.line == Line::Picture {
-                            self.say_summary(&told::picture(&picture));
+                            self.say_summary(&told::picture(&picture, self.html.as_deref()));
                         }
                         self.record(|report| report.picture(&picture));
+                        self.put_on_page(picture.page.take());
                     }
                     Err(error) => {
                         let error = error.advised(&remedies);
                         self.count.failed += 1;
                         self.bars.suspend(|| say(&error));
                         self.record(|report| report.failure(job.source.name(), &error));
+                        self.page.iter_mut().for_each(|page| page.failure(job.source.name(), &error));
                     }
                 }
             }
@@ -179,6 +192,9 @@ impl<'a> Console<'a> {
         if let Some(Err(error)) = self.report.take().map(Report::commit) {
             return failed(error);
         }
+        if let Some(Err(error)) = self.page.take().map(PageWriter::finish) {
+            return failed(error);
+        }
         if self.flat > FLAT_NAMED && !self.quiet {
             let more = self.flat - FLAT_NAMED;
             say(format_args!("and {more} more pictures with flat maps (\"flat\" in the report, --json)"));
@@ -209,6 +225,15 @@ impl<'a> Console<'a> {
         }
     }
 
+    fn put_on_page(&mut self, picture: Option<PagePicture>) {
+        let (Some(page), Some(picture)) = (&mut self.page, picture) else { return };
+        if let Err(error) = page.picture(picture) {
+            self.page = None;
+            self.broken_report = Some(error);
+            self.cancel.store(true, Ordering::Relaxed);
+        }
+    }
+
     fn record(&mut self, entry: impl FnOnce(&mut Report) -> cbam_core::Result<()>) {
         let Some(report) = &mut self.report else { return };
         if let Err(error) = entry(report) {
@@ -218,6 +243,18 @@ impl<'a> Console<'a> {
         } else if report.is_unread() {
             self.cancel.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+/// What the page of a run says that is known before the run.
+fn page_head(request: &Request) -> PageHead {
+    let name = Args::command().get_name().to_owned();
+    PageHead {
+        program: format!("{name} {}", env!("CARGO_PKG_VERSION")),
+        date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        command: std::iter::once(name).chain(request.opening.iter().cloned()).collect(),
+        network: request.options.network.clone().unwrap_or_default(),
+        overlay: request.options.overlay.clone(),
     }
 }
 

@@ -56,7 +56,7 @@ impl Args {
         };
         let command = Self::command();
         let mut given = command.get_arguments().map(|argument| argument.get_id().as_str());
-        match given.find(|option| self.given.0.contains(*option) && !counts(option)) {
+        match given.find(|option| self.given.holds(option) && !counts(option)) {
             Some(option) => {
                 let [option, mode] = [option, mode].map(|name| name.replace('_', "-"));
                 Err(usage(format!("--{option} has no effect with --{mode}")))
@@ -124,7 +124,7 @@ impl Args {
         [
             (&["masks", "seed"], made_by(Method::Rise), "it is for --map rise"),
             (&["window", "stride"], made_by(Method::Occlusion), "it is for --map occlusion"),
-            (&["scale", "colormap", "alpha", "opacity", "contour", "resample"], coloured, look),
+            (&["scale", "colormap", "alpha", "opacity", "contour", "resample"], coloured || self.html.is_some(), look),
             (
                 &["refine"],
                 coloured && (self.alpha != Some(0.0) || self.contour.is_some()),
@@ -137,6 +137,43 @@ impl Args {
         ]
     }
 
+    /// The words of the options that decide how the network is opened and takes pictures.
+    pub(crate) fn opening_words(&self) -> Vec<String> {
+        /// All others.
+        const OTHERS: [&str; 29] = [
+            "inputs",
+            "overlay",
+            "panel",
+            "out_dir",
+            "panel_dir",
+            "maps_dir",
+            "json",
+            "html",
+            "format",
+            "jpeg_quality",
+            "map",
+            "compare",
+            "class",
+            "masks",
+            "seed",
+            "window",
+            "stride",
+            "scale",
+            "colormap",
+            "alpha",
+            "opacity",
+            "contour",
+            "resample",
+            "refine",
+            "legend",
+            "width",
+            "batch_size",
+            "memory",
+            "quiet",
+        ];
+        self.given.words::<Self>(&|option| !OTHERS.contains(&option))
+    }
+
     /// The options that were given and are for one method, if no map is named: which it will be, the network knows.
     pub(crate) fn by_default(&self) -> Option<Vec<(&'static str, Method)>> {
         let of_methods = [
@@ -146,7 +183,7 @@ impl Args {
             ("stride", Method::Occlusion),
         ];
         let none_named = self.map.is_empty() && self.compare.is_none();
-        none_named.then(|| of_methods.into_iter().filter(|(option, _)| self.given.0.contains(*option)).collect())
+        none_named.then(|| of_methods.into_iter().filter(|(option, _)| self.given.holds(option)).collect())
     }
 
     /// Whether `--weights` is a network's graph.
@@ -157,7 +194,7 @@ impl Args {
     /// Whether no output is named, so that overlays go beside their pictures.
     fn overlays_beside(&self) -> bool {
         let folders = [&self.out_dir, &self.panel_dir, &self.maps_dir];
-        let files = [&self.overlay, &self.panel, &self.json];
+        let files = [&self.overlay, &self.panel, &self.json, &self.html];
         folders.into_iter().chain(files).all(Option::is_none)
     }
 }
@@ -172,10 +209,12 @@ impl Request {
         let line = pictures == 1 && !self.quiet && !self.writes_stdout();
         let of_class = self.options.maps.is_empty() || self.options.maps.iter().any(MapName::needs_class);
         let legend = self.options.legend && of_class;
-        if self.labels.is_none() || panel || sheet || legend || asked || line || self.json.is_some() {
+        let report = self.json.is_some() || outputs.html.is_some();
+        if self.labels.is_none() || panel || sheet || legend || asked || line || report {
             return Ok(());
         }
-        let purpose = "names of classes stand in reports (--json), panels, legends and the line about a single picture";
+        let purpose =
+            "names of classes stand in reports (--json), pages, panels, legends and the line about a single picture";
         Err(usage(format!("--labels has no effect here: {purpose}")))
     }
 

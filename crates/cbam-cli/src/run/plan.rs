@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Read, stdin, stdout};
 use std::path::{Path, PathBuf};
 
 use cbam_core::Error;
-use cbam_core::maps::MapName;
+use cbam_core::maps::{Detail, MapName};
 use cbam_core::photo::{LeftOut, Limits};
 use cbam_core::pipeline::{Destination, Job, Source, Target};
 use cbam_core::render::PictureFormat;
@@ -33,7 +33,7 @@ pub(crate) struct Plan {
 ///
 /// Two outputs of one name, and outputs over inputs, are usage errors.
 pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
-    let Outputs { overlay, panel, out_dir, panel_dir, maps_dir, beside, format } = &request.outputs;
+    let Outputs { overlay, panel, out_dir, panel_dir, maps_dir, html, beside, format } = &request.outputs;
     let folders: Vec<_> = [out_dir, panel_dir, maps_dir].into_iter().flatten().map(PathBuf::as_path).collect();
     clash::check_inputs(&request.inputs)?;
     let Found { mut pictures, problems, folders: walked } = scan(&request.inputs, &folders);
@@ -66,6 +66,10 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
         claims.write(option, path).map_err(usage)?;
     }
 
+    if let Some(page) = html {
+        claims.write("--html", page).map_err(usage)?;
+    }
+
     if (*beside || !folders.is_empty()) && clash::part(&mut pictures, &inputs, *beside)? {
         notes.push(
             "pictures of several folders have one name: the outputs of each folder are in a folder of its name".into(),
@@ -73,6 +77,8 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
     }
     notes.extend(wordless(request));
     let names = Names::new(&pictures, *beside);
+    let detail = if pictures.len() > 1 { Detail::Means } else { Detail::Whole };
+    let page = html.as_ref().map(|_| detail);
     let mut jobs = Vec::with_capacity(pictures.len());
     for picture in pictures {
         let base = names.base(&picture);
@@ -95,7 +101,7 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
             claims.write(&picture.path.to_string_lossy(), path).map_err(usage)?;
         }
         let source = Source::File(picture.path);
-        jobs.push(Job { source, overlays, panel, maps });
+        jobs.push(Job { source, overlays, panel, maps, page });
     }
     Ok(Plan { jobs, problems, notes })
 }

@@ -81,6 +81,8 @@ pub(crate) struct Request {
     /// The names of the classes, one a line.
     pub(crate) labels: Option<PathBuf>,
     pub(crate) model: Model,
+    /// The words that open the network, for a command line that does so again.
+    pub(crate) opening: Vec<String>,
     pub(crate) quiet: bool,
 }
 
@@ -103,6 +105,8 @@ pub(crate) struct Outputs {
     pub(crate) out_dir: Option<PathBuf>,
     pub(crate) panel_dir: Option<PathBuf>,
     pub(crate) maps_dir: Option<PathBuf>,
+    /// One page of all pictures.
+    pub(crate) html: Option<PathBuf>,
     /// No output was named: an overlay beside each picture.
     pub(crate) beside: bool,
     /// Of pictures whose name is made up here.
@@ -140,12 +144,13 @@ impl Request {
 impl Request {
     /// Makes sure that the outputs that are named can be written, before any work.
     pub(crate) fn check_outputs(&self) -> cbam_core::Result<()> {
-        let Outputs { overlay, panel, out_dir, panel_dir, maps_dir, .. } = &self.outputs;
+        let Outputs { overlay, panel, out_dir, panel_dir, maps_dir, html, .. } = &self.outputs;
         for to in [overlay, panel].into_iter().flatten().map(|to| &to.target).chain(&self.json) {
             if let Target::File(path) = to {
                 check_writable(path)?;
             }
         }
+        html.iter().try_for_each(|path| check_writable(path))?;
         [out_dir, panel_dir, maps_dir].into_iter().flatten().try_for_each(|folder| check_folder(folder))
     }
 }
@@ -155,6 +160,7 @@ impl Args {
     pub(crate) fn resolve(self) -> Result<Command, clap::Error> {
         self.check_effects()?;
         let model = self.model()?;
+        let (opening, overlay) = (self.opening_words(), self.overlay_look());
         let threads = model.how.threads;
         if self.list_maps {
             return Ok(Command::ListMaps(model));
@@ -187,6 +193,9 @@ impl Args {
         if self.map.len() > 1 && self.overlay.as_ref().is_some_and(|path| is_dash(path)) {
             return Err(usage("several --map are several overlays, and standard output ('-') takes one"));
         }
+        if self.html.as_ref().is_some_and(|path| is_dash(path)) {
+            return Err(usage("--html writes a file: name it"));
+        }
         let format = self.format.unwrap_or_default();
         let outputs = Outputs {
             overlay: self.overlay.map(|path| destination("--overlay", path, self.format)).transpose()?,
@@ -194,6 +203,7 @@ impl Args {
             out_dir: self.out_dir,
             panel_dir: self.panel_dir,
             maps_dir: self.maps_dir,
+            html: self.html,
             beside: false,
             format,
         };
@@ -224,20 +234,7 @@ impl Args {
                     .with_window(self.window as usize)
                     .with_stride(stride as usize),
                 scale: self.scale,
-                overlay: {
-                    let usual = match self.opacity {
-                        Opacity::Attention => Overlay::default(),
-                        Opacity::Constant => Overlay::constant(),
-                    };
-                    Overlay {
-                        colormap: self.colormap,
-                        alpha: self.alpha.unwrap_or(usual.alpha),
-                        contour: self.contour,
-                        resample: self.resample,
-                        refine: self.refine,
-                        ..usual
-                    }
-                },
+                overlay,
                 network: Some(model.kind.name()),
                 legend: self.legend,
                 width: self.width.and_then(NonZeroU32::new),
@@ -251,12 +248,28 @@ impl Args {
             },
             labels: self.labels,
             model,
+            opening,
             quiet: self.quiet,
         })))
     }
 }
 
 impl Args {
+    fn overlay_look(&self) -> Overlay {
+        let usual = match self.opacity {
+            Opacity::Attention => Overlay::default(),
+            Opacity::Constant => Overlay::constant(),
+        };
+        Overlay {
+            colormap: self.colormap,
+            alpha: self.alpha.unwrap_or(usual.alpha),
+            contour: self.contour,
+            resample: self.resample,
+            refine: self.refine,
+            ..usual
+        }
+    }
+
     fn model(&self) -> Result<Model, clap::Error> {
         let kind = self.model_kind();
         if matches!(kind, ModelKind::Script(_)) && self.precision != ForwardPrecision::F32 {
@@ -297,6 +310,7 @@ impl Outputs {
             || self.out_dir.is_some()
             || self.panel_dir.is_some()
             || self.maps_dir.is_some()
+            || self.html.is_some()
     }
 }
 

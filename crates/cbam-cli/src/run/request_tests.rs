@@ -232,6 +232,10 @@ fn options_without_effect_are_errors() {
         ("a.jpg --panel p.png --width 300", "--width"),
         ("a.jpg --maps-dir m --refine", "--refine"),
         ("a.jpg --refine --alpha 0", "--refine"),
+        ("a.jpg --html p.html --refine", "--refine"),
+        ("a.jpg --html p.html --legend", "--legend"),
+        ("a.jpg --html p.html --width 300", "--width"),
+        ("a.jpg --html p.html --format jpg", "--format"),
         ("a.jpg --torchscript-outputs 1", "--torchscript-outputs"),
         ("a.jpg --weights w.pth --torchscript-outputs 7", "--torchscript-outputs"),
         ("a.jpg --outputs sigmoid", "--outputs"),
@@ -264,6 +268,8 @@ fn options_without_effect_are_errors() {
         "a.jpg --map channel:stage5 --panel p.png --colormap jet",
         "a.jpg --maps-dir m --overlay o.png --scale run",
         "a.jpg --panel p.png --refine",
+        "a.jpg --html p.html --colormap jet --opacity constant --scale run --contour 0.5 --resample nearest --alpha 0.2",
+        "a.jpg --html p.html --overlay o.png --legend",
         "a.jpg --map channel:stage5 --width 300",
         "a.jpg --map channel:stage5 --map fused --legend",
         // Which map that is, the network knows.
@@ -280,12 +286,28 @@ fn options_without_effect_are_errors() {
 }
 
 #[test]
+fn a_page_is_one_file_and_knows_how_the_network_was_opened() {
+    let request =
+        request("a.jpg --html p.html --weights w.pth --arch resnet18 --mean 0.5,0.4,0.3 --square --map gradcam");
+    assert_eq!(request.outputs.html.as_deref(), Some(std::path::Path::new("p.html")));
+    assert!(!request.outputs.beside, "a page is output enough");
+    let opening = ["--weights", "w.pth", "--arch", "resnet18", "--mean", "0.5,0.4,0.3", "--square"];
+    let mut words = request.opening.clone();
+    words.sort();
+    let mut expected = opening.map(str::to_owned);
+    expected.sort();
+    assert_eq!(words, expected);
+    assert!(refused("a.jpg --html -").contains("--html writes a file"));
+    assert!(refused("a.jpg --compare fused,gradcam --html p.html").contains("--compare"));
+}
+
+#[test]
 fn labels_are_for_what_shows_them() {
     let check = |line: &str, pictures: usize| request(line).check_labels(pictures).is_ok();
     assert!(check("a.jpg --labels l.txt", 1) && check("in --labels l.txt --json r.json", 9));
     assert!(check("in --labels l.txt --panel-dir p", 9) && check("in --labels l.txt --map gradcam --class cat", 9));
     assert!(check("in --labels l.txt --compare gradcam,fused", 9) && check("in --out-dir o", 9));
-    assert!(check("in --labels l.txt --out-dir o --legend", 9));
+    assert!(check("in --labels l.txt --out-dir o --legend", 9) && check("in --labels l.txt --html p.html", 9));
     assert!(!check("in --labels l.txt --out-dir o --legend --map spatial", 9));
     assert!(!check("in --labels l.txt --out-dir o", 9) && !check("a.jpg --labels l.txt --quiet", 1));
     assert!(!check("in --labels l.txt --compare spatial,patch", 9) && !check("a.jpg --labels l.txt --overlay -", 1));

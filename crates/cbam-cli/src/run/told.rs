@@ -1,6 +1,6 @@
 //! The words about what a run did.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cbam_core::network::Outputs;
@@ -13,14 +13,15 @@ use crate::run::request::Request;
 /// The least probability at which one of several labels is named beside the likeliest.
 const NAMED: f32 = 0.5;
 
-/// `coffee.jpg: espresso 92.1 % -> coffee-overlay.png`; with the class that is explained, if that is another.
-pub(crate) fn picture(picture: &PictureReport) -> String {
+/// `coffee.jpg: espresso 92.1 % -> coffee-overlay.png`; with the class that is explained, if that is another, and with the page's file.
+pub(crate) fn picture(picture: &PictureReport, page: Option<&Path>) -> String {
     let answer = answer(picture);
     let likeliest = picture.top.first().map(|top| top.class);
     let explained = picture.explained.as_ref().filter(|explained| Some(explained.class) != likeliest);
     let between = if answer.is_empty() { "" } else { "; " };
     let explained = explained.map(|class| format!("{between}explained: {}", named(class))).unwrap_or_default();
-    let outputs = &picture.outputs;
+    let page = page.map(|path| path.display().to_string());
+    let outputs: Vec<_> = picture.outputs.iter().cloned().chain(page).collect();
     let arrow = if outputs.is_empty() { "" } else { " -> " };
     let colon = if answer.is_empty() && explained.is_empty() { "" } else { ": " };
     format!("{}{colon}{answer}{explained}{arrow}{}", picture.input, outputs.join(", "))
@@ -96,7 +97,8 @@ pub(crate) fn places(request: &Request) -> Vec<String> {
         Target::File(path) => Some(printable_path(path).to_string()),
         Target::Stream(_) => None,
     });
-    folders.map(folder).chain(beside).chain(json).collect()
+    let page = outputs.html.iter().map(|path| printable_path(path).to_string());
+    folders.map(folder).chain(beside).chain(json).chain(page).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,9 @@ use super::{Clamp, Map, PANEL, Unwritten, clamp, dispatch, each, each_image};
 /// The most positions of one task.
 const BLOCK: usize = 128;
 
+/// How many positions share a pointer: those behind the first are reached by scaled indices, which WebAssembly does not have.
+const SHARED: usize = if cfg!(target_family = "wasm") { 1 } else { 3 };
+
 /// The least numbers in a matrix that threads put in order together.
 const LARGE: usize = 1 << 16;
 
@@ -251,6 +254,12 @@ impl Part {
                     1 => self.tiles::<S, 8, 1>(simd),
                     _ => self.tiles::<S, 8, 2>(simd),
                 }
+            } else if cfg!(target_family = "wasm") {
+                // 16 registers or so, of which a product takes one before it is added; browsers do not part with more without loss.
+                match vectors {
+                    1 => self.tiles::<S, 8, 1>(simd),
+                    _ => self.tiles::<S, 4, 2>(simd),
+                }
             } else {
                 // 16 registers.
                 match vectors {
@@ -360,15 +369,14 @@ unsafe fn add_piece<S: Simd, const ROWS: usize, const VECTORS: usize>(
 ) -> [[S::f32s; VECTORS]; ROWS] {
     // SAFETY: the caller's promise.
     unsafe {
-        // Every third position has a pointer of its own: the two behind it are reached by scaled indices.
-        let mut bases = [0, 3, 6].map(|row: usize| from.add(row.min(ROWS - 1) * apart));
+        let mut bases: [*const f32; 8] = std::array::from_fn(|base| from.add((base * SHARED).min(ROWS - 1) * apart));
         for _ in 0..inputs {
             let mut weights = [simd.splat_f32s(0.0); VECTORS];
             for (vector, weights) in weights.iter_mut().enumerate() {
                 *weights = weight.add(vector * S::F32_LANES).cast::<S::f32s>().read_unaligned();
             }
             for (row, sums) in sums.iter_mut().enumerate() {
-                let x = simd.splat_f32s(*bases[row / 3].add(row % 3 * apart));
+                let x = simd.splat_f32s(*bases[row / SHARED].add(row % SHARED * apart));
                 for (sum, weights) in sums.iter_mut().zip(&weights) {
                     *sum = simd.mul_add_e_f32s(x, *weights, *sum);
                 }

@@ -20,12 +20,13 @@
 use std::iter::zip;
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Zip};
+use serde::{Deserialize, Serialize};
 
 use super::{Resample, resample};
 use crate::photo::ImageSize;
 
 /// The features of a place, from which [`likeness`] tells things apart.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ground {
     /// Rows and columns.
     pub grid: [usize; 2],

@@ -14,6 +14,8 @@
 //! | `channel:STAGE` | the channel gate, a vector: [`Readout::channel`] | [`MapRange::Unit`] |
 
 mod attention_map;
+mod detail;
+mod features;
 mod fuse;
 mod method;
 mod name;
@@ -25,11 +27,13 @@ mod scale;
 mod statistics;
 
 pub use attention_map::{AttentionMap, MapRange};
+pub use detail::Detail;
+pub use features::FeatureMaps;
 pub use fuse::{Ground, attended, fuse, gated, likeness, object};
 pub use method::Method;
 pub use name::{HEAD, MapName, STEM};
 pub(crate) use named::NO_ROLLOUT;
-pub use readout::{Explanation, GateReadout, OutputReadout, PatchReadout, QueryRow, Readout};
+pub use readout::{ClassActivations, Explanation, GateReadout, OutputReadout, PatchReadout, QueryRow, Readout};
 pub use resample::Resample;
 pub(crate) use resample::Rows;
 pub use rollout::{RolloutLayer, rollout, rollout_received};

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, Array3};
 use serde::{Deserialize, Serialize};
 
-use super::Ground;
+use super::{FeatureMaps, Ground};
 use crate::maps::Method;
 
 /// Everything that the network says about one picture.
@@ -29,8 +29,11 @@ pub struct Readout {
     #[serde(default)]
     pub likeness: Option<Array2<f32>>,
     /// The features that this is made from, as long as somebody may ask about another class.
-    #[serde(skip)]
+    #[serde(default)]
     pub ground: Option<Ground>,
+    /// Grad-CAM at the last features of many classes, if it was asked for.
+    #[serde(default)]
+    pub classes: Option<ClassActivations>,
 }
 
 impl Readout {
@@ -55,6 +58,20 @@ pub struct Explanation {
     pub map: Array2<f32>,
 }
 
+/// What speaks for each of many classes: Grad-CAM at the last features.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClassActivations {
+    /// The classes; `None` is all of them, in their order.
+    pub of: Option<Vec<usize>>,
+    /// Their maps, `[classes, h, w]`, at least 0.
+    pub maps: Array3<f32>,
+}
+
+impl ClassActivations {
+    /// The most numbers that are kept for all classes together.
+    pub const MOST: usize = 2 << 20;
+}
+
 /// The maps in one output of a scripted network.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OutputReadout {
@@ -65,7 +82,7 @@ pub struct OutputReadout {
 }
 
 /// The gates of one CBAM, spatial, squeeze-excite, ECA or BAM block.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GateReadout {
     /// Where the block stands: `stage5`, `layer3.5`, …
     pub stage: String,
@@ -78,10 +95,13 @@ pub struct GateReadout {
     /// has none.
     #[serde(default)]
     pub coordinate: Option<Array2<f32>>,
+    /// What the channel gate is of, if it was asked for: the features before it.
+    #[serde(default)]
+    pub features: Option<FeatureMaps>,
 }
 
 /// A patch self-attention.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct PatchReadout {
     /// The stage that it follows.
     pub stage: String,
@@ -94,6 +114,10 @@ pub struct PatchReadout {
     /// The rows of weights that were asked for, averaged over heads and times the number of patches; only of the finest
     /// grid, the first of the network's.
     pub rows: Vec<QueryRow>,
+    /// All weights, if they were asked for, `[heads, patches, patches]`, queries before keys, scaled as [`rows`](Self::rows) are; of
+    /// one head that is the mean of all where there are too many.
+    #[serde(default)]
+    pub weights: Option<Array3<f32>>,
 }
 
 /// Where one patch looks.

@@ -3,7 +3,7 @@
 use super::Description;
 use crate::classes::{ClassChoice, both_answers};
 use crate::explain::NO_RELEVANCE;
-use crate::maps::{MapName, NO_ROLLOUT};
+use crate::maps::{MapName, Method, NO_ROLLOUT};
 use crate::{Error, Result};
 
 impl Description {
@@ -17,6 +17,18 @@ impl Description {
             return Ok(vec![first.ok_or_else(|| Error::argument("map", "this network has no map"))?]);
         }
         wanted.iter().map(|name| self.choose_map(name)).collect()
+    }
+
+    /// These maps, and those that whatever shows several has besides: the network's own first map and Grad-CAM, where that first map is
+    /// made of it or is it; of other networks it is not known whether a gradient reaches their features.
+    pub fn with_usual(&self, maps: &[MapName]) -> Vec<MapName> {
+        let class_activation = MapName::explain(Method::GradCam);
+        let usual = match self.maps.first() {
+            Some(MapName::Fused) => vec![MapName::Fused, class_activation],
+            Some(first) if *first == class_activation => vec![class_activation],
+            _ => Vec::new(),
+        };
+        maps.iter().cloned().chain(usual.into_iter().filter(|name| !maps.contains(name))).collect()
     }
 
     fn choose_map(&self, name: &MapName) -> Result<MapName> {
@@ -218,6 +230,15 @@ mod tests {
         let silent = Description { numbers: 0, ..network.clone() };
         let error = silent.choose_class(&ClassChoice::Number(0), &[], &maps).unwrap_err().to_string();
         assert!(error.contains("no classifier"), "{error}");
+    }
+
+    #[test]
+    fn the_usual_maps_follow_what_is_asked_for() {
+        let with_usual = |held: &[&str], asked: &[&str]| holds(held).with_usual(&names(asked));
+        assert_eq!(with_usual(&["fused", "object"], &["patch"]), names(&["patch", "fused", "gradcam"]));
+        assert_eq!(with_usual(&["fused", "object"], &["gradcam", "fused"]), names(&["gradcam", "fused"]));
+        assert_eq!(with_usual(&["gradcam"], &["object"]), names(&["object", "gradcam"]));
+        assert_eq!(with_usual(&["spatial:stage5", "fused"], &["patch"]), names(&["patch"]));
     }
 
     #[test]

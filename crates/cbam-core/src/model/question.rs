@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::explain::ExplainOptions;
-use crate::maps::{AttentionMap, MapName, Method, Readout};
+use crate::maps::{AttentionMap, Detail, MapName, Method, Readout};
 use crate::photo::Geometry;
 use crate::{Error, Result};
 
@@ -26,6 +26,8 @@ pub struct Question<'a> {
     pub class: Option<usize>,
     /// How explanations are made.
     pub explain: ExplainOptions,
+    /// How much of the pass is kept beside maps.
+    pub detail: Detail,
     /// Told how far costly explanations are; says whether to go on.
     pub go_on: Option<&'a dyn Fn(Step<'_>) -> bool>,
 }

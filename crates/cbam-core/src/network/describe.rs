@@ -9,8 +9,8 @@ use crate::{Error, Result};
 
 /// The most classes that a configuration may ask for.
 const MAX_CLASSES: i64 = 1_000_000;
-/// The most that the weights of one patch attention may take.
-const MAX_PATCH_BYTES: i128 = 4 << 30;
+/// The most that the weights of one patch attention may take, in GiB: a machine of 32 bits has 4 for everything.
+const MAX_PATCH_GIB: i128 = if usize::BITS > 32 { 4 } else { 1 };
 
 impl NetworkConfig {
     /// Checks what does not depend on weights, and says where each attention stands, with its channels and how many pixels one of its
@@ -141,7 +141,7 @@ impl NetworkConfig {
     /// Refuses pictures `[N, …, H, W]` whose patch attention, which grows with the fourth power of the side, would not fit.
     ///
     /// # Errors
-    /// [`Error::Argument`] if it would take over 4 GiB.
+    /// [`Error::Argument`] if it would take over 4 GiB, or 1 GiB on a machine of 32 bits.
     pub fn check_patch_memory(&self, [pictures, height, width]: [usize; 3]) -> Result<()> {
         for attention in &self.attention {
             let Some(patch) = &attention.patch else { continue };
@@ -149,9 +149,10 @@ impl NetworkConfig {
             let cell = usize::try_from(stride * patch.patch_size).unwrap_or(1).max(1);
             let patches = (height / cell + 1) as i128 * (width / cell + 1) as i128;
             // Scores and their softmax, in f32.
-            if 2 * 4 * pictures as i128 * i128::from(patch.heads) * patches * patches > MAX_PATCH_BYTES {
-                let message =
-                    format!("{pictures} × {width}x{height} pixels: the patch attention would take over 4 GiB");
+            if 2 * 4 * pictures as i128 * i128::from(patch.heads) * patches * patches > MAX_PATCH_GIB << 30 {
+                let message = format!(
+                    "{pictures} × {width}x{height} pixels: the patch attention would take over {MAX_PATCH_GIB} GiB"
+                );
                 return Err(Error::argument("size", format!("{message}; choose a smaller size")));
             }
         }

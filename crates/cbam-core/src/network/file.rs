@@ -25,6 +25,8 @@ pub const TRAINED: (&str, &str) = ("backbone", "trained together with its attent
 const LONGEST: usize = 300;
 /// The network that is bundled.
 pub const BUNDLED: Arch = Arch::EfficientNetLite0;
+/// What it is called where it is shown.
+pub const BUNDLED_NAME: &str = "EfficientNet-Lite0 with attention";
 
 /// A network of a weights file: its configuration and its numbers, by the names that they have here, and what opening the file took
 /// for granted.

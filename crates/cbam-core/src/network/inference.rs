@@ -1,6 +1,6 @@
 //! A network in its form for inference.
 
-use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView3, ArrayView4, Axis, s};
+use ndarray::{Array2, ArrayView1, ArrayView4, s};
 use rayon::prelude::*;
 
 use super::attention::Block;
@@ -10,7 +10,7 @@ use super::readout::{Seen, read_gates, read_ground, read_patches, roll_out};
 use super::{BlockPass, NetworkConfig, Parameters, Pass, Site};
 use crate::classes::Outputs;
 use crate::kernels::Map;
-use crate::maps::{Explanation, Method, Readout};
+use crate::maps::{Detail, Explanation, Method, Readout};
 use crate::photo::{Preprocess, Resampled};
 use crate::{Error, Result};
 
@@ -20,9 +20,9 @@ use crate::{Error, Result};
 /// Its maps and logits are those of the network that its numbers come from, within 10⁻⁴.
 #[derive(Debug)]
 pub struct InferenceNetwork {
-    config: NetworkConfig,
+    pub(super) config: NetworkConfig,
     preprocess: Preprocess,
-    backbone: Box<dyn Backbone>,
+    pub(super) backbone: Box<dyn Backbone>,
     blocks: Vec<Block>,
     stages: usize,
     ground: Option<usize>, // the stage whose features are kept
@@ -30,12 +30,12 @@ pub struct InferenceNetwork {
 }
 
 /// A pass, and what the classifier took.
-struct Output {
+pub(super) struct Output {
     /// `[N, classes]`.
-    logits: Array2<f32>,
+    pub(super) logits: Array2<f32>,
     /// Those of the last convolution, before their activation and behind it; attention under the classifier comes after both.
     features: Map,
-    activated: Map,
+    pub(super) activated: Map,
     kept: Kept,
 }
 
@@ -44,7 +44,10 @@ struct Output {
 struct Kept {
     wanted: Option<usize>,
     attention: Vec<BlockPass>,
+    /// What the channel gates of each of `attention` are of; nothing but where all is kept.
+    features: Vec<Option<Map>>,
     ground: Option<Map>,
+    detail: Detail,
 }
 
 impl InferenceNetwork {
@@ -131,7 +134,7 @@ impl InferenceNetwork {
         }
         self.config.check_patch_memory([images, height, width])?;
         let input = |part: std::ops::Range<usize>| self.input(batch.slice(s![part, .., .., ..]));
-        let seen = self.in_parts(images, &|_| queries, None, &input)?;
+        let seen = self.in_parts(images, &|_| queries, (None, Detail::Maps), &input)?;
         Ok(seen.into_iter().map(|seen| seen.readout).collect())
     }
 
@@ -142,6 +145,7 @@ impl InferenceNetwork {
         pictures: &[&Resampled],
         points: &[Vec<[f32; 2]>],
         class: Option<usize>,
+        detail: Detail,
     ) -> Result<Vec<Seen>> {
         let [count, height, width] = Resampled::shape_of(pictures)?;
         self.config.check_patch_memory([count, height, width])?;
@@ -150,19 +154,19 @@ impl InferenceNetwork {
             let fill = |picture: usize, values: &mut [f32]| self.preprocess.normalise(pictures[picture], values);
             Map::filled([pictures.len(), height, width, 3], fill)
         };
-        self.in_parts(count, &|picture| &points[picture], class, &input)
+        self.in_parts(count, &|picture| &points[picture], (class, detail), &input)
     }
 
     fn in_parts<'p>(
         &self,
         images: usize,
         points: &(dyn Fn(usize) -> &'p [[f32; 2]] + Sync),
-        class: Option<usize>,
+        (class, detail): (Option<usize>, Detail),
         input: &(dyn Fn(std::ops::Range<usize>) -> Result<Map> + Sync),
     ) -> Result<Vec<Seen>> {
         let inspect = |part: std::ops::Range<usize>| {
             let points: Vec<_> = part.clone().map(points).collect();
-            self.read(&self.pass(input(part)?, self.ground)?, &points, class)
+            self.read(&self.pass(input(part)?, (self.ground, detail))?, &points, class)
         };
         let threads = rayon::current_num_threads();
         let parts = if self.one_by_one {
@@ -181,7 +185,7 @@ impl InferenceNetwork {
     }
 
     /// Pictures `[N, 3, H, W]`, or of one channel where they are grey, as a map.
-    fn input(&self, pixels: ArrayView4<'_, f32>) -> Result<Map> {
+    pub(super) fn input(&self, pixels: ArrayView4<'_, f32>) -> Result<Map> {
         let least = self.backbone.smallest_side();
         let (images, _, height, width) = pixels.dim();
         self.config.check_patch_memory([images, height, width])?;
@@ -205,12 +209,12 @@ impl InferenceNetwork {
     /// [`Error::Input`] for a batch of another shape; [`Error::Argument`] if its patch attention would take over 4 GiB.
     pub fn forward(&self, batch: ArrayView4<'_, f32>) -> Result<Pass> {
         let xs = self.input(batch)?;
-        let Output { logits, features, kept, .. } = in_pool(|| self.pass(xs, None))?;
+        let Output { logits, features, kept, .. } = in_pool(|| self.pass(xs, (None, Detail::Maps)))?;
         Ok(Pass { logits, features: features.into_array(), attention: kept.attention })
     }
 
-    fn pass(&self, xs: Map, wanted: Option<usize>) -> Result<Output> {
-        let mut kept = Kept { wanted, ..Kept::default() };
+    pub(super) fn pass(&self, xs: Map, (wanted, detail): (Option<usize>, Detail)) -> Result<Output> {
+        let mut kept = Kept { wanted, detail, ..Kept::default() };
         let features = self.backbone.head_conv(self.up_to(self.stages, xs, &mut kept)?);
         let activated = self.backbone.head_activation(features.clone());
         let logits = match self.block_at(Site::Head) {
@@ -252,15 +256,17 @@ impl InferenceNetwork {
         Ok(xs)
     }
 
-    fn block_at(&self, site: Site) -> Option<&Block> {
+    pub(super) fn block_at(&self, site: Site) -> Option<&Block> {
         self.blocks.iter().find(|block| block.site == site)
     }
 
     /// The attention at a site, if there is any; its maps are kept.
     fn attend(&self, site: Site, xs: Map, kept: &mut Kept) -> Result<Map> {
         let Some(block) = self.block_at(site) else { return Ok(xs) };
+        let features = (kept.detail == Detail::Whole && block.gates_channels()).then(|| xs.clone());
         let (attended, of_block) = block.forward(xs)?;
         kept.attention.push(of_block);
+        kept.features.push(features);
         Ok(attended)
     }
 
@@ -268,29 +274,6 @@ impl InferenceNetwork {
     fn numbers(&self, images: usize, scores: Vec<f32>) -> Result<Array2<f32>> {
         let classes = self.config.classes as usize;
         Array2::from_shape_vec((images, classes), scores).map_err(Error::internal)
-    }
-
-    /// The gradient of a class's score at the features of one picture under the classifier, `[H, W, C]`.
-    fn slope_of(&self, features: &Map, logits: &[f32], class: usize) -> Vec<f32> {
-        self.backbone.slope(features, &self.config.outputs.slope(logits, class))
-    }
-
-    /// Grad-CAM of one picture's class, in closed form.
-    fn class_activation(&self, features: &Map, logits: &[f32], class: usize) -> Array2<f32> {
-        let slope = self.slope_of(features, logits, class);
-        let (positions, channels) = (features.height() * features.width(), features.channels());
-        let mut weights = vec![0f64; channels];
-        for slope in slope.chunks_exact(channels) {
-            weights.iter_mut().zip(slope).for_each(|(weight, slope)| *weight += f64::from(*slope));
-        }
-        let weights: Vec<f32> = weights.into_iter().map(|weight| (weight / positions as f64) as f32).collect();
-        let weights = Array1::from(weights);
-        let values = features.numbers().chunks_exact(channels).map(|xs| {
-            let value = ArrayView1::from(xs).dot(&weights);
-            if value < 0.0 { 0.0 } else { value }
-        });
-        let shape = (features.height(), features.width());
-        Array2::from_shape_vec(shape, values.collect()).unwrap_or_else(|_| Array2::zeros(shape))
     }
 
     /// What the network says of each picture of a batch, each with points of its own.
@@ -310,14 +293,17 @@ impl InferenceNetwork {
                 let explained = class.unwrap_or(likeliest);
                 let (features, logits) = (output.activated.part(i..i + 1), output.logits.row(i).to_vec());
                 let map = self.class_activation(&features, &logits, explained);
+                if output.kept.detail == Detail::Whole {
+                    seen.readout.classes = self.class_activations(&features, &logits);
+                }
                 let made = Explanation { method: Method::GradCam, stage: None, class: explained, map };
                 seen.readout.explanations.push(made);
             });
         }
         read_ground(output.kept.ground.as_ref(), &mut all)?;
-        for block in &output.kept.attention {
-            read_gates(block, &mut all);
-            read_patches(block, points, &mut all)?;
+        for (block, features) in output.kept.attention.iter().zip(&output.kept.features) {
+            read_gates(block, features.as_ref(), &mut all)?;
+            read_patches(block, points, output.kept.detail, &mut all)?;
         }
         roll_out(&output.kept.attention, &mut all)?;
         all.par_iter_mut().for_each(|seen| seen.readout.settle_likeness());
@@ -368,18 +354,6 @@ impl InferenceNetwork {
             self.numbers(xs.images(), self.backbone.classify(&xs)?)
         })
     }
-
-    /// The features under the classifier of one picture, and the gradient of a class's score there, both `[C, h, w]`; `None` if attention
-    /// stands between the two.
-    pub(super) fn slope_at_head(&self, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Option<[Array3<f32>; 2]>> {
-        if self.block_at(Site::Head).is_some() {
-            return Ok(None);
-        }
-        let output = in_pool(|| self.pass(self.input(pixels.insert_axis(Axis(0)))?, None))?;
-        let gradient = self.slope_of(&output.activated, &output.logits.row(0).to_vec(), class);
-        let gradient = Map::new(output.activated.shape(), gradient)?;
-        Ok(Some([output.activated, gradient].map(|map| map.into_array().index_axis_move(Axis(0), 0))))
-    }
 }
 
 /// The index of the largest number, the first of equals.
@@ -391,6 +365,6 @@ pub(super) fn largest(scores: ArrayView1<'_, f32>) -> usize {
 
 /// Runs `work` on one of rayon's threads, while this one waits: what it does in parallel there begins without waking a thread each
 /// time.
-fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+pub(super) fn in_pool<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     if rayon::current_thread_index().is_some() { work() } else { rayon::scope(|_| work()) }
 }

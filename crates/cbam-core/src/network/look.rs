@@ -23,7 +23,7 @@ impl InferenceNetwork {
     ) -> Result<Vec<Look>> {
         question.check_class(self.config().answers())?;
         let points = pictures.iter().map(|picture| question.points(&picture.geometry())).collect::<Result<Vec<_>>>()?;
-        let seen = self.see(pictures, &points, question.class)?;
+        let seen = self.see(pictures, &points, question.class, question.detail)?;
         let look = |(seen, picture): (super::readout::Seen, &&Resampled)| Look {
             readout: seen.readout,
             geometry: picture.geometry(),

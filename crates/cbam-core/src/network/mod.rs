@@ -1,5 +1,6 @@
 //! Networks: which backbone, with which attention; and their form for inference, which needs no libtorch.
 
+mod activation;
 mod attention;
 mod backbone;
 mod config;
@@ -21,7 +22,7 @@ pub use crate::classes::Outputs;
 pub use crate::maps::{HEAD, STEM};
 pub use config::{NetworkConfig, StageAttention};
 pub use describe::patch_index;
-pub use file::{BUNDLED, CONFIG, NetworkFile, TRAINED};
+pub use file::{BUNDLED, BUNDLED_NAME, CONFIG, NetworkFile, TRAINED};
 pub use inference::InferenceNetwork;
 pub use options::OpenOptions;
 pub use parameters::Parameters;

@@ -1,11 +1,13 @@
 //! What a pass says of each picture of its batch.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView3, Axis};
 use rayon::prelude::*;
 
 use super::{BlockPass, patch_index};
 use crate::kernels::Map;
-use crate::maps::{GateReadout, Ground, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received};
+use crate::maps::{
+    Detail, FeatureMaps, GateReadout, Ground, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received,
+};
 use crate::{Error, Result};
 
 /// What one pass says of a picture.
@@ -16,17 +18,26 @@ pub(super) struct Seen {
     pub(super) likeliest: Option<usize>,
 }
 
-/// The gates of one place, to each picture's readout.
-pub(super) fn read_gates(block: &BlockPass, all: &mut [Seen]) {
+/// The gates of one place, to each picture's readout, with the features that are before them where these are kept.
+pub(super) fn read_gates(block: &BlockPass, features: Option<&Map>, all: &mut [Seen]) -> Result<()> {
     if block.channel.is_none() && block.spatial.is_none() {
-        return;
+        return Ok(());
     }
     for (i, seen) in all.iter_mut().enumerate() {
         let channel = block.channel.as_ref().map(|channel| channel.gate.index_axis(Axis(0), i).to_owned());
         let spatial = block.spatial.as_ref().map(|spatial| spatial.gate.index_axis(Axis(0), i).to_owned());
+        let features = features.map(|features| feature_maps(features, i)).transpose()?;
         let (stage, channel) = (block.stage.clone(), channel.unwrap_or_default());
-        seen.readout.gates.push(GateReadout { stage, channel, spatial, coordinate: None });
+        seen.readout.gates.push(GateReadout { stage, channel, spatial, coordinate: None, features });
     }
+    Ok(())
+}
+
+/// The features of one picture, to be looked at.
+fn feature_maps(features: &Map, image: usize) -> Result<FeatureMaps> {
+    let shape = (features.height(), features.width(), features.channels());
+    let features = ArrayView3::from_shape(shape, features.image(image)).map_err(Error::internal)?;
+    Ok(FeatureMaps::of(features.permuted_axes([2, 0, 1])))
 }
 
 /// The features that tell things apart, to each picture's readout.
@@ -40,8 +51,8 @@ pub(super) fn read_ground(ground: Option<&Map>, all: &mut [Seen]) -> Result<()> 
     Ok(())
 }
 
-/// What each patch receives at one place, and the rows that are asked for, to each picture's readout.
-pub(super) fn read_patches(block: &BlockPass, points: &[&[[f32; 2]]], all: &mut [Seen]) -> Result<()> {
+/// What each patch receives at one place, the rows that are asked for, and what is kept of all, to each picture's readout.
+pub(super) fn read_patches(block: &BlockPass, points: &[&[[f32; 2]]], detail: Detail, all: &mut [Seen]) -> Result<()> {
     let Some(patch) = &block.patch else { return Ok(()) };
     let ([rows, columns], patches) = (patch.grid, patch.grid[0] * patch.grid[1]);
     // Points are asked of the first layer alone, whose grid is the finest.
@@ -65,6 +76,7 @@ pub(super) fn read_patches(block: &BlockPass, points: &[&[[f32; 2]]], all: &mut 
             received,
             class_token: None,
             rows: asked,
+            weights: detail.weights(weights, first, patches as f32),
         });
         Ok(())
     })

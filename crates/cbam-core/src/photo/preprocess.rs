@@ -200,6 +200,18 @@ impl Preprocess {
         }
     }
 
+    /// What is to be said of a picture that is longer than the network takes any, if squares are not what is asked for.
+    pub fn squeezed(&self, picture: ImageSize) -> Option<String> {
+        let (short, long) = (picture.short_side(), picture.width.max(picture.height));
+        let most = self.max_ratio;
+        let too_long = self.fixed.is_none() && most > 1 && u64::from(long) > u64::from(short) * u64::from(most);
+        too_long.then(|| {
+            format!(
+                "it is longer than {most}:1, and the network sees it squeezed to that: cut it into parts to see more"
+            )
+        })
+    }
+
     /// Composites on white, resamples and normalises: [`resample`](Self::resample), then [`normalise`](Self::normalise).
     ///
     /// # Errors

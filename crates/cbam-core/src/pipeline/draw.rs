@@ -15,6 +15,7 @@ use crate::files::{WholeFile, write_whole};
 use crate::maps::{AttentionMap, MapName, Scale, ScaleLimits};
 use crate::model::Look;
 use crate::photo::{ImageSize, Photo, resize_as_it_is};
+use crate::render::page::{PagePicture, PageSource, Packing};
 use crate::render::{Painting, bar_chart, compare, panel, write_painting};
 use crate::{Error, Result};
 
@@ -58,7 +59,7 @@ pub(super) fn widen(
 pub(super) fn finish(
     job: &Job,
     options: &Options,
-    NetworkFacts { labels, maps, outputs: outputs_are, .. }: &NetworkFacts,
+    NetworkFacts { labels, maps, subject, outputs: outputs_are, .. }: &NetworkFacts,
     photo: Option<Photo>,
     seen: Seen,
     spans: &Spans,
@@ -73,8 +74,19 @@ pub(super) fn finish(
         write_whole(path, &npy(&look, name, path)?)?;
         outputs.push(path.clone());
     }
+    let mut page = None;
     let footer = sheet::footer(job.source.name(), options.network.as_deref(), geometry.network);
     if let Some(photo) = photo {
+        page = match job.page {
+            Some(detail) => {
+                let name = job.source.name().display().to_string();
+                let (damaged, notes) = (damage.clone(), notes.clone());
+                let packing = Packing::Small;
+                let source = PageSource { name, photo: &photo, look: &look, detail, packing, damaged, notes };
+                Some(PagePicture::new(&source, subject.clone())?)
+            }
+            None => None,
+        };
         let panel = match &job.panel {
             Some(to) => {
                 let tiles = sheet::tiles(&look, maps, explained.as_ref(), spans)?;
@@ -110,6 +122,7 @@ pub(super) fn finish(
         channels: report::channels(readout),
         outputs: outputs.iter().map(|path: &PathBuf| path.display().to_string()).collect(),
         timings,
+        page,
     })
 }
 
@@ -163,14 +176,15 @@ fn overlays(
 /// # Errors
 /// [`Error::Argument`] if the picture would be too large at the width that is asked for.
 pub(super) fn needs(photo: &Photo, job: &Job, options: &Options) -> Result<u64> {
+    let page = if job.page.is_some() { PagePicture::takes(photo.size()) } else { 0 };
     if job.overlays.is_empty() || options.compare {
-        return Ok(0); // sheets are small
+        return Ok(page); // sheets are small
     }
     let size = options.width.map_or(Ok(photo.size()), |width| of_width(photo.size(), width, options))?;
     let copy = size.pixels() * u64::from(photo.image.color().bytes_per_pixel());
     let copies = [options.width.is_some(), job.overlays.len() > 1, options.legend].map(u64::from).iter().sum::<u64>();
     let map = if options.overlay.refine || options.overlay.contour.is_some() { size.pixels() * 4 } else { 0 };
-    Ok(copies * copy + map)
+    Ok(copies * copy + map + page)
 }
 
 /// The size of a picture at another width.

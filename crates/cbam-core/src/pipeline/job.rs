@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::maps::Detail;
 use crate::photo::{Encoded, Limits};
 use crate::render::PictureFormat;
 use crate::{Error, Result};
@@ -21,17 +22,24 @@ pub struct Job {
     pub panel: Option<Destination>,
     /// Where the maps go, as `.npy` files: one for each of [`Options::maps`](super::Options::maps), or none at all.
     pub maps: Vec<PathBuf>,
+    /// How much of it a page shows, if one does: [`PictureReport::page`](super::PictureReport::page) is what is to be written there.
+    pub page: Option<Detail>,
 }
 
 impl Job {
     /// A picture of which nothing is written.
     pub fn new(source: Source) -> Self {
-        Self { source, overlays: Vec::new(), panel: None, maps: Vec::new() }
+        Self { source, overlays: Vec::new(), panel: None, maps: Vec::new(), page: None }
     }
 
-    /// Whether something is drawn over its pixels.
+    /// Whether its pixels are shown in something that is made of it.
     pub(super) fn draws(&self) -> bool {
-        !self.overlays.is_empty() || self.panel.is_some()
+        !self.overlays.is_empty() || self.panel.is_some() || self.page.is_some()
+    }
+
+    /// Whether what is made of it shows maps besides those that are asked for.
+    pub(super) fn shows_all(&self) -> bool {
+        self.panel.is_some() || self.page.is_some()
     }
 
     /// An error that names this picture, whatever went wrong with it.

@@ -13,9 +13,11 @@ use super::batch::Bins;
 use super::gate::{Admitted, Gate};
 use super::report::milliseconds;
 use super::state::{NetworkFacts, Place, Run, Seen, bytes, guarded, lock, pictures};
-use super::{Event, Timings, draw, sheet};
+use super::{Event, Job, Timings, draw};
+use crate::maps::Detail;
 use crate::model::{Look, Model, Question, Step};
-use crate::photo::{Encoded, ImageSize, Photo, Preprocess, Resampled};
+use crate::photo::{Encoded, ImageSize, Photo, Resampled};
+use crate::render::page::PageSubject;
 use crate::text::printable_path;
 use crate::{Error, Result};
 
@@ -90,10 +92,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                 let network = load()?;
                 let about = network.describe();
                 let maps = about.choose_maps(&self.options.maps)?;
-                let mut asked = maps.clone();
-                if self.jobs.iter().any(|job| job.panel.is_some()) {
-                    asked.extend(sheet::besides(&about).into_iter().filter(|name| !maps.contains(name)));
-                }
+                let asked = if self.jobs.iter().any(Job::shows_all) { about.with_usual(&maps) } else { maps.clone() };
                 self.check_overlays(maps.len())?;
                 let labels = about.choose_labels(self.options.labels.as_deref())?;
                 self.options.explain.check()?;
@@ -105,9 +104,17 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
                 let batch_size = self.options.batch_size.map(NonZeroUsize::get);
                 let batch_size = batch_size.unwrap_or_else(|| network.batch_size(self.jobs.len(), usual));
                 gate.widen(pictures(self.options, batch_size));
+                let subject = PageSubject {
+                    maps: maps.clone(),
+                    labels: labels.clone(),
+                    outputs: about.outputs,
+                    class,
+                    scale: self.options.scale,
+                };
                 let facts = NetworkFacts {
                     preprocess,
                     labels,
+                    subject: Arc::new(subject),
                     maps,
                     asked,
                     outputs: about.outputs,
@@ -175,7 +182,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         let Opened { index, mut photo, read, mut ticket } = opened;
         let job = &self.jobs[index];
         let (damage, mut notes) = (photo.damage.take(), std::mem::take(&mut photo.notes));
-        notes.extend(squeezed(photo.size(), &facts.preprocess));
+        notes.extend(facts.preprocess.squeezed(photo.size()));
         let start = Instant::now();
         let decoded = guarded(job, || {
             let resampled = facts.preprocess.resample(&photo)?;
@@ -227,9 +234,10 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
             for (picture, look) in batch.into_iter().zip(outcomes) {
                 let Decoded { index, photo, damage, notes, decode_ms, ticket, .. } = picture;
                 let timings = Timings { decode_ms, network_ms, draw_ms: 0.0 };
+                let whole = self.jobs[index].page == Some(Detail::Whole);
                 let seen = look
                     .map(|mut look| {
-                        look.readout.ground = None; // of no other class is anything asked
+                        look.readout.ground.take_if(|_| !whole); // only there another class may be asked of
                         Seen { look, timings, damage, notes }
                     })
                     .map_err(|error| self.jobs[index].blame(error));
@@ -264,22 +272,14 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         let facts = self.facts();
         let go_on = |step: Step<'_>| self.explaining(batch[step.picture].index, step);
         let explain = self.options.explain.clone();
-        let question = Question { class: facts.class, explain, go_on: Some(&go_on), ..Question::about(&facts.asked) };
+        let detail = batch.iter().filter_map(|picture| self.jobs[picture.index].page).max().unwrap_or_default();
+        let asked = Question::about(&facts.asked);
+        let question = Question { class: facts.class, explain, detail, go_on: Some(&go_on), ..asked };
         let looks = catch_unwind(AssertUnwindSafe(|| network.look(&pictures, &question)));
         let looks = looks
             .unwrap_or_else(|_| Err(Error::network("network", "libtorch failed on it, for want of memory perhaps")))?;
         exactly(looks, batch.len())
     }
-}
-
-/// What is to be said of a picture that is longer than the network takes any, if squares are not what is asked for.
-fn squeezed(picture: ImageSize, preprocess: &Preprocess) -> Option<String> {
-    let (short, long) = (picture.short_side(), picture.width.max(picture.height));
-    let most = preprocess.max_ratio;
-    let too_long = preprocess.fixed.is_none() && most > 1 && u64::from(long) > u64::from(short) * u64::from(most);
-    too_long.then(|| {
-        format!("it is longer than {most}:1, and the network sees it squeezed to that: cut it into parts to see more")
-    })
 }
 
 /// The picture, unless the network is not open yet: then it is put with the others that came early.

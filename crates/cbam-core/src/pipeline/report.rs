@@ -11,6 +11,7 @@ use crate::classes::Outputs;
 use crate::maps::{MapName, MapStatistics, Readout};
 use crate::model::Look;
 use crate::photo::{ImageSize, Part};
+use crate::render::page::PagePicture;
 
 /// How many classes, and how many channels of a gate, a report names.
 const TOP: usize = 5;
@@ -53,6 +54,9 @@ pub struct PictureReport {
     pub outputs: Vec<String>,
     /// How long each step took.
     pub timings: Timings,
+    /// What a page shows of it, if one does.
+    #[serde(skip)]
+    pub page: Option<PagePicture>,
 }
 
 /// A class and its probability.
@@ -164,7 +168,7 @@ mod tests {
                 stage: "stage5".into(),
                 channel: array![0.2, 0.9, 0.5],
                 spatial: Some(array![[0.1, 0.2], [0.3, 0.4]]),
-                coordinate: None,
+                ..GateReadout::default()
             }],
             patches: Vec::new(),
             rollout: None,
@@ -206,7 +210,7 @@ mod tests {
             stage: stage.into(),
             channel: array![0.5],
             spatial: Some(spatial),
-            coordinate: None,
+            ..GateReadout::default()
         };
         let gates =
             vec![gate("a", array![[0.1, 0.2]]), gate("b", array![[0.0, 0.0]]), gate("c", array![[0.5, 0.500_001]])];

@@ -6,7 +6,7 @@ use super::TopClass;
 use super::draw::Spans;
 use crate::Result;
 use crate::maps::{MapName, Method, Readout, Scale, ScaleLimits};
-use crate::model::{Description, Look};
+use crate::model::Look;
 use crate::photo::ImageSize;
 use crate::render::{Legend, PanelTile, TileContent, ends, lacks};
 use crate::text::{percent, printable_path};
@@ -33,17 +33,6 @@ pub(super) fn unreadable<'a>(mut drawn: impl Iterator<Item = &'a String>) -> Opt
 
 /// The most heads of attention that a panel shows one by one.
 const MOST_HEADS: usize = 16;
-
-/// What panels show besides the maps that are asked for: the network's own first map and Grad-CAM, where that first map is made of it or
-/// is it; of other networks it is not known whether a gradient reaches their features.
-pub(super) fn besides(about: &Description) -> Vec<MapName> {
-    let class_activation = MapName::explain(Method::GradCam);
-    match about.maps.first() {
-        Some(MapName::Fused) => vec![MapName::Fused, class_activation],
-        Some(first) if *first == class_activation => vec![class_activation],
-        _ => Vec::new(),
-    }
-}
 
 /// The maps of a panel: those asked for, what the network makes of several, Grad-CAM if it is there, every gate over places, every
 /// output of a scripted network, the patch attention as a whole and by its heads, where a class token looks. Of over [`MOST_HEADS`] heads

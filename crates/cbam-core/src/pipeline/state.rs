@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,7 @@ use crate::classes::Outputs;
 use crate::maps::MapName;
 use crate::model::{Look, Step};
 use crate::photo::{Encoded, Photo, Preprocess};
+use crate::render::page::PageSubject;
 use crate::{Error, Result};
 
 /// One run over all jobs.
@@ -31,6 +32,8 @@ pub(super) struct NetworkFacts {
     pub(super) preprocess: Preprocess,
     pub(super) labels: Vec<String>,
     pub(super) maps: Vec<MapName>,
+    /// What a page says of it.
+    pub(super) subject: Arc<PageSubject>,
     /// These, and those that panels show besides.
     pub(super) asked: Vec<MapName>,
     /// What its numbers for the classes are.

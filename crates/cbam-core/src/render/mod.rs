@@ -11,6 +11,7 @@ mod heat_map;
 mod layout;
 mod legend;
 mod overlay;
+pub mod page;
 mod painting;
 mod panel;
 mod png;

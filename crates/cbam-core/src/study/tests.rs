@@ -62,7 +62,7 @@ impl Model for Fake {
                     stage: "head".into(),
                     channel: Array1::ones(1),
                     spatial: Some(map),
-                    coordinate: None,
+                    ..GateReadout::default()
                 }],
                 patches: Vec::new(),
                 rollout: None,

@@ -77,6 +77,15 @@ impl Block {
         Ok(Self { name: config.stage.clone(), site, gate, gain: config.gain as f32, patch })
     }
 
+    /// Whether it has a gate of channels.
+    pub(super) fn gates_channels(&self) -> bool {
+        match &self.gate {
+            None => false,
+            Some(Gate::Bam(_)) => true,
+            Some(Gate::Gates { channel, .. }) => channel.is_some(),
+        }
+    }
+
     pub(super) fn forward(&self, xs: Map) -> Result<(Map, BlockPass)> {
         let mut maps = BlockPass { stage: self.name.clone(), channel: None, spatial: None, patch: None };
         let mut xs = match &self.gate {

@@ -167,6 +167,10 @@ impl Backbone for Mobile {
     fn slope(&self, features: &Map, weights: &[f32]) -> Vec<f32> {
         self.classifier.slope(features, weights)
     }
+
+    fn slope_at_mean(&self, mean: &Map, weights: &[f32]) -> Option<Vec<f32>> {
+        Some(self.classifier.slope_pooled(mean, weights))
+    }
 }
 
 impl Block {

@@ -50,6 +50,12 @@ pub(super) trait Backbone: std::fmt::Debug + Send + Sync {
     /// The gradient of a weighted sum of the class scores of one picture at the classifier's features, `[H, W, C]`.
     fn slope(&self, features: &Map, weights: &[f32]) -> Vec<f32>;
 
+    /// The gradient at the mean of each channel, `[C]`, of a classifier that takes these means alone; `None` of any other.
+    fn slope_at_mean(&self, mean: &Map, weights: &[f32]) -> Option<Vec<f32>> {
+        let _ = (mean, weights);
+        None
+    }
+
     /// The least height and width of a picture, in pixels.
     fn smallest_side(&self) -> usize {
         1

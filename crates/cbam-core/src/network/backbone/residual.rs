@@ -144,4 +144,8 @@ impl Backbone for Residual {
     fn slope(&self, features: &Map, weights: &[f32]) -> Vec<f32> {
         self.classifier.slope(features, weights)
     }
+
+    fn slope_at_mean(&self, mean: &Map, weights: &[f32]) -> Option<Vec<f32>> {
+        Some(self.classifier.slope_pooled(mean, weights))
+    }
 }

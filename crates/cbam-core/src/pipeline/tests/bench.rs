@@ -82,13 +82,13 @@ pub(super) fn readout(b: f32, queries: &[[f32; 2]]) -> Readout {
             stage: "stage5".into(),
             channel: Array1::linspace(0.0, b, 7),
             spatial: Some(array![[b, 0.0, 0.0]]),
-            coordinate: None,
+            ..GateReadout::default()
         }],
         patches: vec![PatchReadout {
             stage: "stage5".into(),
             received: Array3::from_elem((1, 1, 3), 1.0),
-            class_token: None,
             rows: queries.iter().map(row).collect(),
+            ..PatchReadout::default()
         }],
         rollout: None,
         outputs: Vec::new(),

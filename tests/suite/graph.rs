@@ -21,7 +21,7 @@ pub(crate) fn golden(name: &str) -> PathBuf {
     crate::file("tests/golden/graph").join(name)
 }
 
-fn open(name: &str) -> GraphNetwork {
+pub(crate) fn open(name: &str) -> GraphNetwork {
     GraphNetwork::open(golden(name), Device::Cpu, Preprocess { short_side: 64, ..Preprocess::imagenet() }).unwrap()
 }
 

@@ -1,5 +1,6 @@
 //! The whole network: its attention starts as the identity, trained it knows pictures, and files bring it back.
 
+mod detail;
 mod inference;
 
 use cbam::attention::PatchAttentionConfig;

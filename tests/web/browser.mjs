@@ -2,6 +2,9 @@
 // Content-Security-Policy fails its test.
 
 import assert from "node:assert/strict";
+import { createReadStream, existsSync, statSync } from "node:fs";
+import { createServer } from "node:http";
+import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -17,12 +20,33 @@ const ARGUMENTS = [
 
 export const SIZES = { desk: { width: 1400, height: 900 }, tablet: { width: 800, height: 1100 }, phone: { width: 390, height: 844 } };
 
-export async function launch() {
-    return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ARGUMENTS });
+/** @param {string[]} more */
+export async function launch(...more) {
+    return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: [...ARGUMENTS, ...more] });
+}
+
+const TYPES = { ".html": "text/html", ".wasm": "application/wasm" };
+
+/**
+ * A host of a folder's files, for this machine alone.
+ * @param {string} folder
+ */
+export async function serve(folder) {
+    const server = createServer(({ url = "/" }, response) => {
+        const file = path.join(folder, path.basename(url === "/" ? "index.html" : url));
+        if (!existsSync(file)) return response.writeHead(404).end();
+        const { size } = statSync(file);
+        response.writeHead(200, { "Content-Type": TYPES[path.extname(file)], "Content-Length": size });
+        return createReadStream(file).pipe(response);
+    });
+    await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(null)));
+    const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+    return { address: `http://127.0.0.1:${port}/`, close: () => server.close() };
 }
 
 /**
- * Opens a page's file. `clean` asserts that it kept to itself.
+ * Opens a page by its file, or by its address on a host. `clean` asserts that it kept to itself; `requests` are the addresses that it
+ * asked for.
  * @param {import("playwright-core").Browser} browser
  * @param {string} file
  * @param {import("playwright-core").BrowserContextOptions & { hash?: string, until?: "commit" | "domcontentloaded" }} [options]
@@ -30,10 +54,12 @@ export async function launch() {
 export async function open(browser, file, { hash = "", until = "domcontentloaded", ...options } = {}) {
     const context = await browser.newContext({ viewport: SIZES.desk, acceptDownloads: true, ...options });
     const tab = await context.newPage();
-    const address = pathToFileURL(file).href;
+    const address = file.startsWith("http:") ? file : pathToFileURL(file).href;
     const beside = address.replace(/\.html$/, "_files/");
     /** @type {string[]} */
     const faults = [];
+    /** @type {string[]} */
+    const requests = [];
     tab.on("console", (message) => {
         if (["error", "warning"].includes(message.type())) faults.push(`console: ${message.text()}`);
     });
@@ -42,6 +68,7 @@ export async function open(browser, file, { hash = "", until = "domcontentloaded
         const url = request.url();
         const own = url.startsWith(address) || url.startsWith(beside) || url.startsWith("data:") || url.startsWith("blob:");
         if (!own) faults.push(`request: ${url.slice(0, 200)}`);
+        if (!/^(data|blob):/.test(url)) requests.push(url);
     });
     await tab.addInitScript(() => {
         document.addEventListener("securitypolicyviolation", (event) => {
@@ -51,7 +78,7 @@ export async function open(browser, file, { hash = "", until = "domcontentloaded
     const begun = performance.now();
     await tab.goto(address + hash, { waitUntil: until });
     const clean = () => assert.deepEqual(faults, []);
-    return { tab, context, clean, faults, begun };
+    return { tab, context, clean, faults, requests, begun };
 }
 
 /**

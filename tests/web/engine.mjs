@@ -37,15 +37,16 @@ const FAULT = "the engine failed, for want of memory perhaps, and was started an
 export class Engine {
     /** @type {WebAssembly.Module} */ #module;
     /** @type {Exports} */ #exports;
-    /** Opens the network again in a new instance. @type {(() => void) | null} */ #reopen = null;
+    /** Opens the network again in a new instance. @type {(exports: Exports) => unknown} */ #reopen = () => {};
+    /** What was asked last, which what is asked next waits for. @type {Promise<unknown>} */ #last = Promise.resolve();
 
     /**
      * @param {WebAssembly.Module} module
-     * @param {WebAssembly.Instance} instance
+     * @param {Exports} exports of an instance of it
      */
-    constructor(module, instance) {
+    constructor(module, exports) {
         this.#module = module;
-        this.#exports = exportsOf(instance);
+        this.#exports = exports;
     }
 
     /**
@@ -54,12 +55,12 @@ export class Engine {
      */
     static async start(source) {
         const module = source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
-        return new Engine(module, await WebAssembly.instantiate(module, {}));
+        return new Engine(module, await instance(module));
     }
 
     /** Opens the bundled network. */
-    openDefault() {
-        this.#open(() => this.#call("cbam_open_default"));
+    async openDefault() {
+        await this.#open((exports) => call(exports, "cbam_open_default"));
     }
 
     /**
@@ -67,21 +68,21 @@ export class Engine {
      * @param {Uint8Array} bytes kept, for a new instance after a fault
      * @param {string} name
      */
-    openWeights(bytes, name) {
-        this.#open(() => this.#call("cbam_open_weights", bytes, name));
+    async openWeights(bytes, name) {
+        await this.#open((exports) => call(exports, "cbam_open_weights", bytes, name));
     }
 
     /** What there is to know of the network. */
-    describe() {
-        return JSON.parse(this.#call("cbam_describe"));
+    async describe() {
+        return JSON.parse(await this.#ask((exports) => call(exports, "cbam_describe")));
     }
 
     /**
      * The head of a page that has no picture yet.
      * @param {HeadOptions} [options]
      */
-    head(options = {}) {
-        return JSON.parse(this.#call("cbam_head", JSON.stringify(options)));
+    async head(options = {}) {
+        return JSON.parse(await this.#ask((exports) => call(exports, "cbam_head", JSON.stringify(options))));
     }
 
     /**
@@ -89,55 +90,79 @@ export class Engine {
      * @param {Uint8Array} photo the bytes of its file
      * @param {string} name
      * @param {LookOptions} [options]
-     * @returns {{index: any, picture: any}}
+     * @returns {Promise<{index: any, picture: any}>}
      */
-    look(photo, name, options = {}) {
-        return JSON.parse(this.#call("cbam_look", photo, name, JSON.stringify(options)));
+    async look(photo, name, options = {}) {
+        return JSON.parse(await this.#ask((exports) => call(exports, "cbam_look", photo, name, JSON.stringify(options))));
     }
 
-    /** @param {() => void} open */
-    #open(open) {
-        open();
+    /** @param {(exports: Exports) => string} open */
+    async #open(open) {
+        await this.#ask(open);
         this.#reopen = open;
     }
 
     /**
-     * Calls a function with what it takes, and gives its answer.
-     * @param {"cbam_open_default" | "cbam_open_weights" | "cbam_describe" | "cbam_head" | "cbam_look"} name
-     * @param {(Uint8Array | string)[]} given
-     * @returns {string}
+     * Asks once all that was asked before is answered.
+     * @param {(exports: Exports) => string} question
+     * @returns {Promise<string>}
      */
-    #call(name, ...given) {
-        const exports = this.#exports;
-        let status;
-        try {
-            const addresses = given.map((part) => put(exports, part));
-            const call = /** @type {(...addresses: number[]) => number} */ (exports[name]);
-            status = call(...addresses);
-        } catch (error) {
-            throw this.#anew(error);
-        }
-        const text = answer(exports);
-        if (status !== 0) throw new Error(text);
-        return text;
+    #ask(question) {
+        const answered = this.#last.then(() => this.#answer(question));
+        this.#last = answered.catch(() => {});
+        return answered;
     }
 
     /**
-     * A new instance in the place of one that had a fault, and the fault as an error.
-     * @param {unknown} error
+     * Asks, and puts a new instance in the place of one that had a fault: it is not to be used any more.
+     * @param {(exports: Exports) => string} question
      */
-    #anew(error) {
-        if (!(error instanceof WebAssembly.RuntimeError || error instanceof RangeError)) return error;
-        const said = answer(this.#exports).replace(/\s+/g, " ");
-        this.#exports = exportsOf(new WebAssembly.Instance(this.#module, {}));
-        this.#reopen?.();
-        return new Error(said ? `${FAULT}: ${said}` : FAULT, { cause: error });
+    async #answer(question) {
+        try {
+            return question(this.#exports);
+        } catch (error) {
+            if (!(error instanceof WebAssembly.RuntimeError || error instanceof RangeError)) throw error;
+            const said = lastWords(this.#exports);
+            this.#exports = await instance(this.#module); // at once, a browser makes none of so large a module
+            this.#reopen(this.#exports);
+            throw new Error(said ? `${FAULT}: ${said}` : FAULT, { cause: error });
+        }
     }
 }
 
-/** @param {WebAssembly.Instance} instance */
-function exportsOf(instance) {
-    return /** @type {Exports} */ (/** @type {unknown} */ (instance.exports));
+/**
+ * @param {WebAssembly.Module} module
+ * @returns {Promise<Exports>}
+ */
+async function instance(module) {
+    const { exports } = await WebAssembly.instantiate(module, {});
+    return /** @type {Exports} */ (/** @type {unknown} */ (exports));
+}
+
+/**
+ * Calls a function with what it takes, and gives its answer.
+ * @param {Exports} exports
+ * @param {"cbam_open_default" | "cbam_open_weights" | "cbam_describe" | "cbam_head" | "cbam_look"} name
+ * @param {(Uint8Array | string)[]} given
+ */
+function call(exports, name, ...given) {
+    const addresses = given.map((part) => put(exports, part));
+    const status = /** @type {(...addresses: number[]) => number} */ (exports[name])(...addresses);
+    const text = answer(exports);
+    if (status !== 0) throw new Error(text);
+    return text;
+}
+
+/**
+ * What a panic said, if it was one.
+ * @param {Exports} exports
+ */
+function lastWords(exports) {
+    try {
+        return answer(exports).replace(/\s+/g, " ");
+    } catch {
+        return ""; // the stack that it is told on had no end
+    }
 }
 
 /**

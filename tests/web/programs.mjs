@@ -10,6 +10,8 @@ export const ROOT = path.resolve(fileURLToPath(new URL("../..", import.meta.url)
 export const PHOTOS = path.join(ROOT, "assets/images");
 
 const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(ROOT, "target");
+/** What `make web` makes: the live page in its two forms. CBAM_LIVE names another folder. */
+export const LIVE = process.env.CBAM_LIVE ?? path.join(TARGET, "web");
 const LIGHT = path.join(TARGET, "release/cbam");
 
 /** A folder that is gone after the tests, with the programs by their names in `bin`. */

@@ -27,7 +27,31 @@
  * @property {{ names: string[], count: number, tables: string }} colours
  * @property {string | null} split   the folder of the pictures' data, if they are not in the page
  * @property {[string, string] | null} disagreement   the maps whose disagreement the index tells
+ * @property {Evaluation | null} report   what was measured, of the pictures of a report
  * @property {IndexEntry[]} pictures
+ * @property {LiveSource} [live]   of a page that runs the network itself: all else but format and version is the engine's to say
+ */
+
+/**
+ * @typedef {object} LiveSource
+ * @property {string | null} engine   where the engine is; null: in the page
+ * @property {string} program   what made the page, with its version
+ */
+
+/**
+ * @typedef {{ key: string, words: string, high: boolean }} Measure   `high`: more is better
+ * @typedef {{ map: string, maps: string[], measures: Measure[] }} Evaluation   `map`: whose measures are shown first
+ */
+
+/**
+ * What is known of a picture: its class, and where the object is, by boxes (parts of the picture: left, top, right, bottom) or by
+ * a mask (one bit a cell, row after row, the most significant first).
+ * @typedef {object} Truth
+ * @property {number | null} class
+ * @property {number | null} rank   how many classes the network holds likelier
+ * @property {boolean} small
+ * @property {[number, number, number, number][]} boxes
+ * @property {{ grid: Grid, bits: string } | null} mask
  */
 
 /**
@@ -42,8 +66,10 @@
  * @property {number | null} entropy
  * @property {number | null} coverage
  * @property {number | null} disagreement
- * @property {{ grid: Grid, values: string } | null} map
+ * @property {Record<string, { grid: Grid, values: string }>} maps   each on its scale; of a gallery without a report one at most
  * @property {string | null} damaged
+ * @property {Truth | null} [truth]
+ * @property {Record<string, Record<string, number | null>>} [measures]   of each map, in a report
  */
 
 /**
@@ -61,6 +87,7 @@
  * @property {[number, number, number, number] | null} seen
  * @property {string | null} damaged
  * @property {string[]} notes
+ * @property {Truth | null} [truth]
  * @property {number | null} likeliest
  * @property {number | null} explained
  * @property {Packed | null} probabilities

@@ -70,6 +70,16 @@ function fillSelect(select, options) {
 }
 
 /**
+ * Chooses what stands so many places on in a list of choices.
+ * @param {HTMLSelectElement} select
+ * @param {number} by
+ */
+function stepSelect(select, by) {
+    select.selectedIndex = (select.selectedIndex + by + select.length) % select.length;
+    select.dispatchEvent(new Event("change"));
+}
+
+/**
  * A canvas's pen.
  * @param {HTMLCanvasElement} canvas
  */

@@ -26,6 +26,17 @@ function drawLayer(canvas, map, data, size, { look, limits, table }) {
 }
 
 /**
+ * Draws the outline of the truth alone.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Truth} truth
+ * @param {Size} size
+ */
+function drawTruth(canvas, truth, size) {
+    [canvas.width, canvas.height] = size;
+    penOf(canvas).putImageData(new ImageData(truthLayer(truth, size), ...size), 0, 0);
+}
+
+/**
  * Draws a photo with a map over it, as wide as the canvas is shown.
  * @param {HTMLCanvasElement} canvas
  * @param {Picture} picture
@@ -47,14 +58,16 @@ function drawOverPhoto(canvas, { image, data }, map, paint) {
  * @param {Picture} picture
  * @param {PageMap} map
  * @param {Paint} paint
+ * @param {Truth | null} outline   the truth to be outlined
  */
-function fullPicture({ image, data }, map, { look, limits, table }) {
+function fullPicture({ image, data }, map, { look, limits, table }, outline) {
     const canvas = make("canvas");
     [canvas.width, canvas.height] = data.size;
     const pen = penOf(canvas);
     pen.drawImage(image, 0, 0, ...data.size);
     const pixels = pen.getImageData(0, 0, ...data.size);
     layOver(pixels.data, layer(map, data.size, look, limits, table, partOf(data, data.size)));
+    if (outline) layOver(pixels.data, truthLayer(outline, data.size));
     pen.putImageData(pixels, 0, 0);
     return canvas;
 }

@@ -1,8 +1,22 @@
 // Which pictures a gallery shows, and in which order.
 
 /** @typedef {{ index: number, entry: IndexedPicture }} Indexed */
-/** @typedef {"order" | "name" | "probability" | "entropy" | "coverage" | "disagreement"} SortKey */
-/** @typedef {{ key: SortKey, down: boolean, name: string, class: number | null, errorsOnly: boolean }} Filter */
+/** @typedef {"probability" | "entropy" | "coverage" | "disagreement"} NumberKey */
+/** @typedef {"order" | "name" | NumberKey | `measure:${string}`} SortKey */
+/** @typedef {"any" | "right" | "wrong"} Answer */
+
+/**
+ * @typedef {object} Filter
+ * @property {string | null} map   of a report: what lies over the pictures, and whose measures count
+ * @property {SortKey} key
+ * @property {boolean} down
+ * @property {string} name
+ * @property {number | null} class
+ * @property {Answer} answer
+ * @property {boolean} smallOnly
+ * @property {boolean} errorsOnly
+ * @property {number} listed   how often the list of pictures became another: in a live page it grows
+ */
 
 /**
  * The class that a picture is listed with: the one that is explained, or else the likeliest; with its probability.
@@ -15,8 +29,8 @@ function listedClass({ top, explained }) {
 }
 
 /**
- * What pictures are sorted by beside their names.
- * @type {Record<Exclude<SortKey, "order" | "name">, (entry: IndexedPicture) => number | null>}
+ * What pictures are sorted by beside their names and their measures.
+ * @type {Record<NumberKey, (entry: IndexedPicture) => number | null>}
  */
 const NUMBERS = {
     probability: (entry) => listedClass(entry)?.[1] ?? null,
@@ -26,21 +40,50 @@ const NUMBERS = {
 };
 
 /**
+ * The measure of a report that pictures are sorted by; null if they are sorted by something else.
+ * @param {Evaluation | null} report
+ * @param {SortKey} key
+ */
+function measureOf(report, key) {
+    return report?.measures.find((measure) => key === `measure:${measure.key}`) ?? null;
+}
+
+/**
+ * What a map's measure is on a picture; null where it was not measured.
+ * @param {IndexedPicture} entry
+ * @param {string | null} map
+ * @param {string} measure   its key
+ */
+function measured({ measures }, map, measure) {
+    return measures?.[map ?? ""]?.[measure] ?? null;
+}
+
+/**
+ * The number that a picture is sorted by; null where it has none.
+ * @param {IndexedPicture} entry
+ * @param {Pick<Filter, "key" | "map">} filter
+ */
+function numberOf(entry, { key, map }) {
+    if (key in NUMBERS) return NUMBERS[/** @type {NumberKey} */ (key)](entry);
+    return measured(entry, map, key.replace("measure:", ""));
+}
+
+/**
  * Pictures in order; those that lack the number come last, whichever way it goes.
  * @param {Indexed[]} pictures
- * @param {Pick<Filter, "key" | "down">} filter
+ * @param {Pick<Filter, "key" | "down" | "map">} filter
  */
-function sorted(pictures, { key, down }) {
+function sorted(pictures, filter) {
+    const { key, down } = filter;
     const sign = down ? -1 : 1;
     if (key === "order") return [...pictures].sort((a, b) => sign * (a.index - b.index));
     if (key === "name") {
         const { compare } = new Intl.Collator("en", { numeric: true });
         return [...pictures].sort((a, b) => sign * compare(a.entry.name, b.entry.name));
     }
-    const value = (/** @type {Indexed} */ { entry }) => NUMBERS[key](entry);
     const last = (/** @type {number | null} */ value) => Number(value === null);
     return [...pictures].sort((a, b) => {
-        const [x, y] = [value(a), value(b)];
+        const [x, y] = [numberOf(a.entry, filter), numberOf(b.entry, filter)];
         return last(x) - last(y) || sign * ((x ?? 0) - (y ?? 0)) || a.index - b.index;
     });
 }
@@ -63,13 +106,24 @@ function holds(name, text) {
 }
 
 /**
+ * Whether a picture passes a filter.
+ * @param {IndexedPicture} entry
+ * @param {Filter} filter
+ */
+function passes(entry, { name, class: id, answer, smallOnly }) {
+    if (!holds(entry.name, name)) return false;
+    if (id !== null && listedClass(entry)?.[0] !== id) return false;
+    if (smallOnly && !entry.truth?.small) return false;
+    return answer === "any" || isRight(entry.truth) === (answer === "right");
+}
+
+/**
  * The pictures that pass a filter, in its order.
  * @param {Indexed[]} pictures
  * @param {Filter} filter
  */
 function chosenPictures(pictures, filter) {
     if (filter.errorsOnly) return [];
-    const passes = (/** @type {Indexed} */ { entry }) =>
-        holds(entry.name, filter.name) && (filter.class === null || listedClass(entry)?.[0] === filter.class);
-    return sorted(pictures.filter(passes), filter);
+    const fitting = pictures.filter(({ entry }) => passes(entry, filter));
+    return sorted(fitting, filter);
 }

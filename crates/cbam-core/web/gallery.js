@@ -1,32 +1,70 @@
-// Many pictures: small ones with the first map over each, in rows.
+// Many pictures: small ones with a map over each, in rows.
 
 /** @typedef {ReturnType<typeof openGallery>} Gallery */
 
 /** @param {App} app */
 function openGallery(app) {
     const { head } = app;
-    const pictures = readPictures(head.pictures);
-    const cards = new Map(pictures.map((picture) => [picture.index, makeCard(app, picture)]));
-    /** @type {Filter} */
-    const everything = { key: "order", down: false, name: "", class: null, errorsOnly: false };
-    const store = makeStore(everything);
+    const store = makeStore(firstFilter(head.report));
+    const cards = makeCards(app);
     const list = byId("cards", HTMLElement);
-    let shown = pictures;
-    store.when(["key", "down", "name", "class", "errorsOnly"], () => {
+    /** @type {Indexed[]} */
+    let shown = [];
+    store.when(["listed"], () => {
+        cards.update();
+        byId("filters", HTMLElement).hidden = readPictures(head.pictures).length === 0;
+    });
+    store.when(["listed", "map", "key", "down", "name", "class", "answer", "smallOnly", "errorsOnly"], () => {
+        const pictures = readPictures(head.pictures);
         shown = chosenPictures(pictures, store.state);
-        list.replaceChildren(...shown.flatMap(({ index }) => cards.get(index)?.item ?? []));
+        const focused = list.contains(document.activeElement) ? document.activeElement : null;
+        list.replaceChildren(...shown.flatMap(({ index }) => cards.at(index)?.item ?? []));
+        if (focused instanceof HTMLElement && focused.isConnected) focused.focus({ preventScroll: true });
         byId("count", HTMLOutputElement).value = countInWords(shown.length, pictures.length, store.state);
     });
-    store.when(["key"], () => cards.forEach(({ showNumber }) => showNumber(store.state.key)));
-    byId("filters", HTMLElement).hidden = pictures.length === 0;
-    setUpFilters(head, pictures, store);
+    store.when(["listed", "map"], () => cards.all().forEach(({ showMap }) => showMap(store.state.map)));
+    store.when(["listed", "key", "map"], () => cards.all().forEach(({ showNumber }) => showNumber(store.state)));
+    setUpFilters(head, store);
+    if (head.report) setUpReportFilters(head.report, readPictures(head.pictures), store);
     setUpErrors(head, store);
     list.addEventListener("keydown", stepFromCard);
     return {
         /** The pictures' numbers, in the order in which they are shown. */
         order: () => shown.map(({ index }) => index),
-        focus: (/** @type {number} */ index) => cards.get(index)?.item.querySelector("a")?.focus(),
+        /** The map that is chosen in a report. */
+        map: () => store.state.map,
+        focus: (/** @type {number} */ index) => cards.at(index)?.item.querySelector("a")?.focus(),
+        /** Shows what was added to the head's list of pictures, or put in the place of another there. */
+        list: () => store.set({ listed: store.state.listed + 1 }),
+        /** Calls back now, and whenever the list became another and is shown. */
+        whenListed: (/** @type {() => void} */ run) => store.when(["listed"], run),
     };
+}
+
+/**
+ * The cards of the pictures: one for each entry of the list, as long as it stands there.
+ * @param {App} app
+ */
+function makeCards(app) {
+    /** @type {Map<number, { entry: IndexedPicture, card: Card }>} */
+    const made = new Map();
+    return {
+        at: (/** @type {number} */ index) => made.get(index)?.card,
+        all: () => [...made.values()].map(({ card }) => card),
+        update() {
+            const pictures = readPictures(app.head.pictures);
+            const listed = new Set(pictures.map(({ index }) => index));
+            for (const index of made.keys()) if (!listed.has(index)) made.delete(index);
+            for (const { index, entry } of pictures) {
+                if (made.get(index)?.entry !== entry) made.set(index, { entry, card: makeCard(app, { index, entry }) });
+            }
+        },
+    };
+}
+
+/** @param {number} count */
+function countOfPictures(count) {
+    return `${grouped(count)} ${count === 1 ? "picture" : "pictures"}`;
 }
 
 /**
@@ -36,86 +74,26 @@ function openGallery(app) {
  */
 function countInWords(shown, all, { errorsOnly }) {
     if (errorsOnly) return "";
-    return shown === all ? `${grouped(all)} pictures` : `${grouped(shown)} of ${grouped(all)} pictures`;
-}
-
-/**
- * A picture of the gallery, which is drawn when it comes to be seen.
- * @param {App} app
- * @param {Indexed} picture
- */
-function makeCard({ head, tables, watch }, { index, entry }) {
-    const [width, height] = entry.size;
-    const [image, canvas, value] = [make("img", { alt: "" }), make("canvas"), make("span", { class: "value" })];
-    const shot = make("span", { class: "shot" }, image, canvas);
-    const name = make("span", { class: "name", title: entry.name }, fileOf(entry.name));
-    const said = make("span", { class: "said" }, ...classInWords(head, entry));
-    const link = make("a", { href: `#${index}` }, shot, name, said, value);
-    const item = make("li", { class: "card", "data-index": index }, link);
-    item.style.setProperty("--ratio", String(Math.min(3, Math.max(0.4, width / height))));
-    const table = tables.get(head.look.colormap) ?? new Uint8Array(3 * COLOURS);
-    watch(
-        item,
-        () => {
-            if (!image.src && entry.thumb) image.src = entry.thumb;
-            drawCard(canvas, entry, head.look, table);
-        },
-        () => (canvas.width = 0), // its memory is another's
-    );
-    const showNumber = (/** @type {SortKey} */ key) => {
-        const number =
-            key in NUMBERS && key !== "probability" ? NUMBERS[/** @type {keyof typeof NUMBERS} */ (key)](entry) : null;
-        value.textContent = number === null ? "" : `${key} ${key === "coverage" ? percent(number) : number.toFixed(2)}`;
-    };
-    return { item, showNumber };
+    return shown === all ? countOfPictures(all) : `${grouped(shown)} of ${countOfPictures(all)}`;
 }
 
 /**
  * @param {Head} head
- * @param {IndexedPicture} entry
- */
-function classInWords({ network }, entry) {
-    const listed = listedClass(entry);
-    const words = [];
-    if (listed) words.push(make("span", {}, className(network, listed[0])));
-    if (listed && listed[1] !== null) words.push(make("span", { class: "part" }, percent(listed[1])));
-    if (entry.damaged !== null) words.push(make("span", { class: "damaged", title: entry.damaged }, "damaged"));
-    return words;
-}
-
-/**
- * The index holds the map on its scale already.
- * @param {HTMLCanvasElement} canvas
- * @param {IndexedPicture} entry
- * @param {Head["look"]} look
- * @param {Uint8Array} table
- */
-function drawCard(canvas, entry, look, table) {
-    const { map, size } = entry;
-    if (!map) return;
-    const codes = bytesOfBase64(map.values);
-    const values = numbersOnScale(codes, 0, codes.length, 0, 1);
-    const own = sizeOnScreen(canvas.clientWidth, size);
-    /** @type {Parameters<typeof layer>[0]} */
-    const scaledMap = { values, grid: map.grid, range: "unit", cell: null };
-    // A line would need the map's own values.
-    const colours = layer(scaledMap, own, { ...look, contour: null }, { low: 0, high: 1 }, table, partOf(entry, own));
-    [canvas.width, canvas.height] = own;
-    penOf(canvas).putImageData(new ImageData(colours, ...own), 0, 0);
-}
-
-/**
- * @param {Head} head
- * @param {Indexed[]} pictures
  * @param {Store<Filter>} store
  */
-function setUpFilters(head, pictures, store) {
+function setUpFilters(head, store) {
     const sort = byId("sort", HTMLSelectElement);
-    fillSelect(sort, sortChoices(head, pictures));
     sort.addEventListener("change", () => {
         const key = /** @type {SortKey} */ (sort.value);
-        store.set({ key, down: key in NUMBERS }); // the greatest numbers first
+        // The best first, or else the greatest numbers.
+        store.set({ key, down: measureOf(head.report, key)?.high ?? key in NUMBERS });
     });
+    store.when(["listed"], () => {
+        const choices = sortChoices(head, readPictures(head.pictures));
+        const isOther = choices.map(([, words]) => words).join() !== [...sort.options].map(({ text }) => text).join();
+        if (isOther) fillSelect(sort, choices); // but not under the hand of whoever opened it
+    });
+    store.when(["listed", "key"], () => (sort.value = store.state.key));
     const order = byId("order", HTMLButtonElement);
     order.addEventListener("click", () => store.set({ down: !store.state.down }));
     store.when(["down"], () => {
@@ -127,7 +105,7 @@ function setUpFilters(head, pictures, store) {
     name.addEventListener("input", () => store.set({ name: name.value }));
     const maps = byId("show-maps", HTMLInputElement);
     maps.addEventListener("change", () => byId("cards", HTMLElement).classList.toggle("bare", !maps.checked));
-    setUpClassFilter(head, pictures, store);
+    setUpClassFilter(head, store);
 }
 
 /**
@@ -136,35 +114,56 @@ function setUpFilters(head, pictures, store) {
  * @param {Indexed[]} pictures
  * @returns {[string, string][]}
  */
-function sortChoices({ disagreement }, pictures) {
-    const has = (/** @type {keyof typeof NUMBERS} */ key) => pictures.some(({ entry }) => NUMBERS[key](entry) !== null);
-    /** @type {[keyof typeof NUMBERS, string][]} */
+function sortChoices({ disagreement, report, look }, pictures) {
+    const has = (/** @type {NumberKey} */ key) => pictures.some(({ entry }) => NUMBERS[key](entry) !== null);
+    const of = report ? ` of ${look.maps[0]}` : ""; // another may lie over the pictures
+    /** @type {[NumberKey, string][]} */
     const numbers = [
         ["probability", "probability"],
-        ["entropy", "entropy"],
-        ["coverage", "coverage"],
+        ["entropy", `entropy${of}`],
+        ["coverage", `coverage${of}`],
         ["disagreement", `disagreement of ${(disagreement ?? []).join(" and ")}`],
     ];
-    return [["order", "order"], ["name", "name"], ...numbers.filter(([key]) => has(key))];
+    return [
+        ...(report ? measureChoices(report, pictures) : []),
+        ["order", "order"],
+        ["name", "name"],
+        ...numbers.filter(([key]) => has(key)),
+    ];
+}
+
+/**
+ * The classes of pictures, and how many there are of each.
+ * @param {Head} head
+ * @returns {Choice[]}
+ */
+function classesListed({ network, pictures }) {
+    /** @type {Map<number, number>} */
+    const counts = new Map();
+    for (const { entry } of readPictures(pictures)) {
+        const id = listedClass(entry)?.[0];
+        if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1);
+    }
+    const choices = [...counts].map(([id, count]) => ({ id, words: className(network, id), note: grouped(count) }));
+    return choices.sort((a, b) => a.words.localeCompare(b.words, "en"));
 }
 
 /**
  * The box for a class offers those that are there.
  * @param {Head} head
- * @param {Indexed[]} pictures
  * @param {Store<Filter>} store
  */
-function setUpClassFilter({ network }, pictures, store) {
-    /** @type {Map<number, number>} */
-    const counts = new Map();
-    for (const { entry } of pictures) {
-        const id = listedClass(entry)?.[0];
-        if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1);
-    }
-    const choices = [...counts].map(([id, count]) => ({ id, words: className(network, id), note: grouped(count) }));
-    choices.sort((a, b) => a.words.localeCompare(b.words, "en"));
+function setUpClassFilter(head, store) {
+    /** @type {Choice[]} */
+    let choices = [];
     const input = byId("class-filter", HTMLInputElement);
-    byId("class-filter-field", HTMLElement).hidden = choices.length === 0;
+    store.when(["listed"], () => {
+        choices = classesListed(head);
+        byId("class-filter-field", HTMLElement).hidden = choices.length === 0;
+        if (store.state.class === null || choices.some(({ id }) => id === store.state.class)) return;
+        input.value = ""; // none of that class is left
+        store.set({ class: null });
+    });
     const list = byId("class-filter-list", HTMLUListElement);
     makeCombobox(
         input,
@@ -180,13 +179,14 @@ function setUpClassFilter({ network }, pictures, store) {
  * @param {Head} head
  * @param {Store<Filter>} store
  */
-function setUpErrors({ pictures }, store) {
-    const failed = pictures.flatMap((entry) => ("error" in entry ? [entry] : []));
-    byId("errors-field", HTMLElement).hidden = failed.length === 0;
+function setUpErrors({ pictures, report }, store) {
     const only = byId("errors-only", HTMLInputElement);
     only.addEventListener("change", () => store.set({ errorsOnly: only.checked }));
-    byId("errors-title", HTMLElement).textContent = `Not read: ${grouped(failed.length)}`;
-    store.when(["name"], () => {
+    store.when(["listed", "name"], () => {
+        const failed = pictures.flatMap((entry) => ("error" in entry ? [entry] : []));
+        byId("errors-field", HTMLElement).hidden = failed.length === 0;
+        byId("errors-title", HTMLElement).textContent =
+            `Not ${report ? "measured" : "read"}: ${grouped(failed.length)}`;
         const shown = failed.filter(({ name }) => holds(name, store.state.name));
         byId("errors", HTMLElement).hidden = shown.length === 0;
         const rows = shown.map(({ name, error }) => make("li", {}, make("strong", {}, name), " ", error));

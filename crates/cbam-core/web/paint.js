@@ -101,7 +101,17 @@ function pixelsOf(look, table) {
  * @param {number} mass
  */
 function drawContour(canvas, map, mass) {
-    const contour = { threshold: massThreshold(map, mass), halfWidth: halfWidthOf(canvas.part) };
+    drawLineAt(canvas, map, massThreshold(map, mass));
+}
+
+/**
+ * A line where the map crosses a threshold.
+ * @param {PaintedPart} canvas
+ * @param {Float32Array} map   as large as the part
+ * @param {number} threshold
+ */
+function drawLineAt(canvas, map, threshold) {
+    const contour = { threshold, halfWidth: halfWidthOf(canvas.part) };
     for (let row = 0; row < canvas.part.height; row++) {
         for (let column = 0; column < canvas.part.width; column++) {
             const cover = contourCover(contour, map, canvas.part, row, column);
@@ -184,11 +194,21 @@ function drawLine({ rgba, width, part }, row, column, { halo, line }) {
  * @param {Grid} grid
  */
 function drawOutline(canvas, [row, column], [rows, columns]) {
+    const [across, down] = [canvas.part.width / columns, canvas.part.height / rows];
+    drawBox(canvas, { x: (column + 0.5) * across, y: (row + 0.5) * down }, across, down);
+}
+
+/**
+ * A line around a box.
+ * @param {PaintedPart} canvas
+ * @param {{ x: number, y: number }} middle
+ * @param {number} across   its width
+ * @param {number} down   its height
+ */
+function drawBox(canvas, middle, across, down) {
     const { part } = canvas;
     const halfWidth = halfWidthOf(part);
     const reach = reachOf(halfWidth);
-    const [across, down] = [part.width / columns, part.height / rows];
-    const middle = { x: (column + 0.5) * across, y: (row + 0.5) * down };
     const [top, bottom] = within(middle.y, down / 2 + reach, part.height);
     const [left, right] = within(middle.x, across / 2 + reach, part.width);
     for (let y = top; y < bottom; y++) {

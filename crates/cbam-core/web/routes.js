@@ -1,27 +1,47 @@
 // Which picture is shown: `#3` in the page's address is the fourth, none is the gallery. So the browser's Back leads back.
+// A word is a section of a report, and the gallery too.
 
 /** So many pictures are kept ready: one goes to the next and back. */
 const KEPT = 3;
 
 /**
  * Pictures as they are asked for, the last of them kept.
- * @param {Head} head
- * @returns {(index: number) => Promise<Picture>}
+ * @param {App} app
  */
-function makePictures(head) {
+function makePictures({ head, dataOf }) {
     /** @type {Map<number, Promise<Picture>>} */
     const kept = new Map();
-    return (index) => {
-        const entry = head.pictures[index];
-        if ("error" in entry) throw new Error(`${entry.name}: ${entry.error}`);
-        const picture = kept.get(index) ?? pictureData(head, index).then((data) => readPicture(index, entry, data));
-        kept.delete(index);
-        kept.set(index, picture);
-        picture.catch(() => kept.delete(index));
-        for (const old of [...kept.keys()].slice(0, -KEPT)) kept.delete(old);
-        return picture;
+    const read = async (/** @type {number} */ index) => {
+        const data = await dataOf(index);
+        return readPicture(index, pictureListed(head, index), data);
+    };
+    return {
+        at(/** @type {number} */ index) {
+            pictureListed(head, index);
+            const picture = kept.get(index) ?? read(index);
+            kept.delete(index);
+            kept.set(index, picture);
+            picture.catch(() => kept.get(index) === picture && kept.delete(index));
+            for (const old of [...kept.keys()].slice(0, -KEPT)) kept.delete(old);
+            return picture;
+        },
+        /** What is kept is not what it would be now. */
+        forget: () => kept.clear(),
     };
 }
+
+/**
+ * What the page knows of a picture that was read.
+ * @param {Head} head
+ * @param {number} index
+ */
+function pictureListed({ pictures }, index) {
+    const entry = pictures[index];
+    if ("error" in entry) throw new Error(`${entry.name}: ${entry.error}`);
+    return entry;
+}
+
+/** @typedef {Awaited<ReturnType<typeof setUpRoutes>>} Routes */
 
 /**
  * @param {App} app
@@ -29,40 +49,40 @@ function makePictures(head) {
  * @param {KeyGroup[]} keys
  */
 async function setUpRoutes(app, gallery, keys) {
-    const pictureAt = makePictures(app.head);
+    const pictures = makePictures(app);
     /** @type {number | null} */
     let opened = null;
-    let scrolled = 0;
+    /** How often something was asked for: what comes late is not shown. */
+    let asked = 0;
+    /** Where the gallery was left. */
+    const left = { scrolled: 0, hash: "" };
     history.scrollRestoration = "manual";
 
     const showPicture = async (/** @type {number} */ index) => {
-        if (opened === null) scrolled = scrollY;
+        // What lies over the pictures of a report lies over the one that is opened from there.
+        const map = opened === null ? (gallery?.map() ?? null) : null;
+        if (opened === null) left.scrolled = scrollY;
+        const isSame = opened === index && page.viewer !== null;
         opened = index;
+        const own = ++asked;
         document.body.classList.add("opening");
-        const picture = await pictureAt(index);
-        if (opened !== index) return; // another was asked for meanwhile
+        const picture = await pictures.at(index);
+        if (own !== asked) return; // another was asked for meanwhile
         document.body.classList.remove("opening");
-        showMain("viewer");
+        showMain("viewer", gallery !== null);
         if (gallery) showSteps(gallery.order(), index);
-        if (page.viewer) {
-            page.viewer.store.set(viewOf(picture, page.viewer.store.state));
-        } else {
-            page.viewer = openViewer(app, picture);
-            keys.push(...viewerKeys(page.viewer));
-        }
-        scrollTo(0, 0);
+        showInViewer(app, picture, map, keys);
+        if (!isSame) scrollTo(0, 0);
     };
     const showGallery = () => {
         const last = opened;
         opened = null;
+        asked++;
         document.body.classList.remove("opening");
-        showMain("gallery");
-        const { pictures, network } = app.head;
-        document.title = `${grouped(readPictures(pictures).length)} pictures`;
-        byId("title", HTMLElement).textContent = document.title;
-        byId("facts", HTMLElement).textContent = network.name;
-        scrollTo(0, scrolled);
-        if (last !== null) gallery?.focus(last);
+        showMain("gallery", true);
+        nameGallery(app.head);
+        const isAtSection = scrollInGallery(left, last !== null);
+        if (last !== null && !isAtSection) gallery?.focus(last);
     };
     const route = async () => {
         showProblem("");
@@ -79,6 +99,39 @@ async function setUpRoutes(app, gallery, keys) {
     addEventListener("hashchange", route);
     for (const id of ["previous", "next"]) byId(id, HTMLAnchorElement).addEventListener("click", replaceAddress);
     await route();
+    gallery?.whenListed(() => (opened === null ? nameGallery(app.head) : showSteps(gallery.order(), opened)));
+    // Which picture is shown or on its way; and for when pictures are not what they were.
+    return { opened: () => opened, forget: pictures.forget, route };
+}
+
+/**
+ * Goes to where the gallery was left, or to the section that the address names.
+ * @param {{ scrolled: number, hash: string }} left
+ * @param {boolean} isBack   whether a picture was shown
+ * @returns {boolean}   whether it is a section
+ */
+function scrollInGallery(left, isBack) {
+    const section = isBack && location.hash === left.hash ? null : sectionInAddress();
+    left.hash = location.hash;
+    if (section) section.scrollIntoView();
+    else scrollTo(0, isBack ? left.scrolled : 0);
+    return section !== null;
+}
+
+/**
+ * @param {App} app
+ * @param {Picture} picture
+ * @param {string | null} map   the map to be shown; null: the one that is, or the page's first
+ * @param {KeyGroup[]} keys
+ */
+function showInViewer(app, picture, map, keys) {
+    if (page.viewer) {
+        const { state } = page.viewer.store;
+        page.viewer.store.set(viewOf(picture, map === null ? state : { ...state, map }));
+    } else {
+        page.viewer = openViewer(app, picture, map);
+        keys.push(...viewerKeys(page.viewer));
+    }
 }
 
 /**
@@ -91,10 +144,29 @@ function indexInAddress({ pictures }) {
     return index >= 0 && index < pictures.length && !("error" in pictures[index]) ? index : null;
 }
 
-/** @param {"viewer" | "gallery"} id */
-function showMain(id) {
+/** The section of a report that the page's address names. */
+function sectionInAddress() {
+    const found = /^#([a-z][\w-]*)$/.exec(location.hash);
+    return found && document.querySelector(`#gallery section[id="${found[1]}"]`);
+}
+
+/** @param {Head} head */
+function nameGallery({ pictures, network, report }) {
+    if (pictures.length === 0) return; // a live page, which says itself what it is
+    const count = countOfPictures(readPictures(pictures).length);
+    const [title, fact] = report ? [`Where ${network.name} looks, measured`, count] : [count, network.name];
+    document.title = title;
+    byId("title", HTMLElement).textContent = title;
+    byId("facts", HTMLElement).textContent = fact;
+}
+
+/**
+ * @param {"viewer" | "gallery"} id
+ * @param {boolean} hasGallery
+ */
+function showMain(id, hasGallery) {
     for (const main of ["viewer", "gallery"]) byId(main, HTMLElement).hidden = main !== id;
-    const steps = id === "viewer" && byId("gallery", HTMLElement).querySelector(".card") !== null;
+    const steps = id === "viewer" && hasGallery;
     byId("back", HTMLElement).hidden = !steps;
     byId("steps", HTMLElement).hidden = !steps;
 }

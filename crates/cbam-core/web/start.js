@@ -11,7 +11,14 @@
 // - #gate-bars (a slider), #channel-words, #feature, #strongest, #save-gate;
 // - #command, #copy, #save-png, #save-npy; #theme (html[data-theme]); #help and the dialog #keys; #problem;
 // - #cards with .card[data-index=I] a, #sort, #order, #name-filter, #class-filter, #show-maps, #errors-only, #count,
-//   #error-list; #back, #previous, #next, #position.
+//   #error-list; #back, #previous, #next, #position;
+// - of a report: #gallery-map, radio buttons answer (any, right, wrong), #small-only, #gallery-truth, .card .truth (a canvas);
+//   #show-truth, #truth and #truth-other (canvases over the photos), #truth-words, #measured (a table, tr[data-measure=KEY]);
+//   .contents a[aria-current]; th > button.sort and th[aria-sort]; .chart .plot (a slider; data-words has what .readout shows),
+//   .legend button[data-curve=NAME] with aria-pressed; #report-command and .copy beside it;
+// - of a live page: #live, #choose, #camera, #example-photo, #weights and #bundled (buttons), #photo-files and #weights-file
+//   (their inputs), #network-name, #size, #live-status; #drop (there while a file is dragged over the page); #camera-dialog
+//   with #camera-take; .card.stale is of a network or a size that was left.
 // Functions: layer(map, size, look, limits, table, part) and all others by their names, and `page`.
 
 /** What tests ask of the page. */
@@ -54,14 +61,35 @@ async function openPage() {
         throw new Error("this page is of another version than its script");
     }
     setUpTheme();
+    if (head.live) {
+        await openLive(head.live);
+        return;
+    }
+    const app = await makeApp(head, (index) => pictureData(head, index));
+    if (head.report) setUpReport();
+    const isSingle = !head.report && head.pictures.length === 1 && !("error" in head.pictures[0]);
+    await showPictures(app, isSingle ? null : openGallery(app));
+}
+
+/**
+ * @param {Head} head
+ * @param {App["dataOf"]} dataOf
+ * @returns {Promise<App>}
+ */
+async function makeApp(head, dataOf) {
     showMaker(head);
-    const app = { head, tables: await colourTables(head.colours), watch: makeWatch() };
-    const isSingle = head.pictures.length === 1 && !("error" in head.pictures[0]);
-    const gallery = isSingle ? null : openGallery(app);
-    /** @type {KeyGroup[]} */
-    const keys = [...pageKeys(), ...(gallery ? galleryKeys() : [])];
+    return { head, tables: await colourTables(head.colours), watch: makeWatch(), dataOf };
+}
+
+/**
+ * @param {App} app
+ * @param {Gallery | null} gallery
+ * @param {KeyGroup[]} [more]   keys that the page has besides
+ */
+function showPictures(app, gallery, more = []) {
+    const keys = [...pageKeys(), ...more, ...(gallery ? galleryKeys(app.head.report) : [])];
     setUpKeys(keys);
-    await setUpRoutes(app, gallery, keys);
+    return setUpRoutes(app, gallery, keys);
 }
 
 /** @param {unknown} error */
@@ -100,8 +128,11 @@ function pageKeys() {
     return [{ title: "Page", keys: [theme], isActive: () => true }];
 }
 
-/** @returns {KeyGroup[]} */
-function galleryKeys() {
+/**
+ * @param {Evaluation | null} report
+ * @returns {KeyGroup[]}
+ */
+function galleryKeys(report) {
     const isActive = () => !byId("gallery", HTMLElement).hidden;
     const press = (/** @type {string} */ id) => () => byId(id, HTMLElement).click();
     const focus = (/** @type {string} */ id) => () => byId(id, HTMLElement).focus();
@@ -115,6 +146,13 @@ function galleryKeys() {
         { key: "r", words: "The other way round", act: press("order") },
         { key: "m", words: "Maps over the pictures, or not", act: press("show-maps") },
     ];
+    if (report) {
+        keys.push(
+            { key: "g", words: "The truth's outlines, or not", act: press("gallery-truth") },
+            { key: ".", words: "Next map", act: () => stepSelect(byId("gallery-map", HTMLSelectElement), 1) },
+            { key: ",", words: "Previous map", act: () => stepSelect(byId("gallery-map", HTMLSelectElement), -1) },
+        );
+    }
     return [{ title: "All pictures", keys, isActive }];
 }
 

@@ -5,6 +5,7 @@
  * @property {Head} head
  * @property {Map<string, Uint8Array>} tables   colours, by their names
  * @property {Watch} watch
+ * @property {(index: number) => Promise<PictureData>} dataOf   a picture's data
  */
 
 /** @typedef {[number, number]} Point   a pixel of the upright picture, [x, y] */
@@ -24,6 +25,7 @@
  * @property {Point} cursor
  * @property {boolean} pointing   whether somebody points at the picture
  * @property {Point | null} pin
+ * @property {boolean} truth   whether its outline lies over the photo
  * @property {Look} look
  * @property {number} gate   which channel gate
  * @property {number} rank   which channel of it, from the strongest
@@ -168,16 +170,18 @@ function lookOf({ colormap, alpha, opacity, resample, scale, contour }) {
 }
 
 /**
- * @param {App} app
+ * The view of the first picture.
+ * @param {Head["look"]} look
  * @param {Picture} picture
+ * @param {string | null} map   the map to begin with; null is the page's first
+ * @returns {ViewState}
  */
-function makeViewer(app, picture) {
-    const { look } = app.head;
+function firstView(look, picture, map) {
     /** @type {ViewState} */
     const start = {
         picture,
         chosen: null,
-        map: look.maps[0] ?? "",
+        map: map ?? look.maps[0] ?? "",
         other: look.maps[1] ?? "gradcam",
         compare: "off",
         swipe: 0.5,
@@ -187,11 +191,21 @@ function makeViewer(app, picture) {
         cursor: [0, 0],
         pointing: false,
         pin: null,
+        truth: true,
         look: lookOf(look),
         gate: 0,
         rank: 0,
     };
-    const store = makeStore({ ...start, ...viewOf(picture, start) });
+    return { ...start, ...viewOf(picture, start) };
+}
+
+/**
+ * @param {App} app
+ * @param {Picture} picture
+ * @param {string | null} first   the map to begin with; null is the page's first
+ */
+function makeViewer(app, picture, first) {
+    const store = makeStore(firstView(app.head.look, picture, first));
     const { state } = store;
     const mapsOf = remembered(mapsFor);
     const weights = { looks: remembered(mapOfWeights), looked: remembered(mapOfWeights) };

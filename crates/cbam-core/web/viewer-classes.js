@@ -3,10 +3,10 @@
 /** @param {Viewer} viewer */
 function setUpClasses(viewer) {
     const { app, store } = viewer;
-    const { network } = app.head;
     const input = byId("class-input", HTMLInputElement);
     const choices = () => {
         const { picture } = store.state;
+        const { network } = app.head;
         const count = Math.max(network.labels.length, picture.probabilities?.length ?? 0);
         return Array.from({ length: count }, (_, id) => {
             const part = probabilityOf(picture, id);
@@ -14,8 +14,10 @@ function setUpClasses(viewer) {
         });
     };
     makeCombobox(input, byId("class-list", HTMLUListElement), choices, ({ id }) => chooseClass(viewer, id));
-    byId("classes-title", HTMLElement).textContent = isSoftmax(app.head) ? "Classes" : "Classes, each scored by itself";
     store.when(["picture"], () => {
+        byId("classes-title", HTMLElement).textContent = isSoftmax(app.head)
+            ? "Classes"
+            : "Classes, each scored by itself";
         byId("classes-panel", HTMLElement).hidden = classesShown(store.state).length === 0;
     });
     store.when(["picture", "chosen"], () => {

@@ -17,8 +17,10 @@ function after(values, value) {
 function viewerKeys(viewer) {
     const isActive = () => !byId("viewer", HTMLElement).hidden;
     const hasAttention = () => isActive() && viewer.attention() !== null;
+    const hasTruth = () => isActive() && truthOf(viewer.store.state.picture) !== null;
     return [
         { title: "Photo", keys: photoKeys(viewer), isActive },
+        { title: "Truth", keys: truthKeys(viewer), isActive: hasTruth },
         { title: "Pictures", keys: STEP_KEYS, isActive: () => isActive() && !byId("steps", HTMLElement).hidden },
         { title: "Patch attention", keys: patchKeys(viewer), isActive: hasAttention },
         { title: "Maps", keys: mapKeys(viewer), isActive },
@@ -42,6 +44,14 @@ function photoKeys({ store }) {
             act: () => (store.state.pin ? store.set({ pin: null }) : goToGallery()),
         },
     ];
+}
+
+/**
+ * @param {Viewer} viewer
+ * @returns {Key[]}
+ */
+function truthKeys({ store }) {
+    return [{ key: "g", words: "The truth's outline, or not", act: () => store.set({ truth: !store.state.truth }) }];
 }
 
 /** @type {Key[]} */

@@ -5,7 +5,7 @@ function setUpTaking(viewer) {
     const { app, store } = viewer;
     const command = byId("command", HTMLElement);
     const copy = byId("copy", HTMLButtonElement);
-    copy.addEventListener("click", () => copyCommand());
+    copy.addEventListener("click", () => copyWords(command, copy));
     byId("save-png", HTMLButtonElement).addEventListener("click", () => savePng(viewer));
     byId("save-npy", HTMLButtonElement).addEventListener("click", () => saveNpy(viewer));
     store.when(SHOWN, () => {
@@ -22,7 +22,8 @@ function setUpTaking(viewer) {
  * Why no command draws what is shown.
  * @param {Viewer} viewer
  */
-function wordsOfNoCommand({ store }) {
+function wordsOfNoCommand({ app, store }) {
+    if (app.head.command.length === 0) return "cbam-run opens no such network";
     return store.state.mode === "map"
         ? "cbam-run compares maps of one class"
         : "cbam-run shows where a patch looks in the mean over heads, on the finest grid";
@@ -36,21 +37,24 @@ function mapsInCommand(viewer) {
     const { mode, stage, head, picture, pin, cursor } = viewer.store.state;
     const maps = viewer.compared();
     const classes = new Set(maps.flatMap(({ explains }) => explains ?? []));
-    if (classes.size > 1) return null;
+    if (classes.size > 1 || viewer.app.head.command.length === 0) return null;
     if (mode === "map") return maps;
     if (mode !== "looks" || stage !== 0 || head !== null) return null;
     const [x, y] = middleOf(picture.data, viewer.grid(), cellAt(picture.data, viewer.grid(), pin ?? cursor));
     return [{ ...maps[0], name: `patch@${x},${y}` }, ...maps.slice(1)];
 }
 
-async function copyCommand() {
-    const words = byId("command", HTMLElement).textContent ?? "";
+/**
+ * @param {HTMLElement} source   what has the words
+ * @param {HTMLButtonElement} copy
+ */
+async function copyWords(source, copy) {
+    const words = source.textContent ?? "";
     try {
         await navigator.clipboard.writeText(words);
     } catch {
         copyBySelection(words); // a page that the browser does not trust has no clipboard, or may not write it
     }
-    const copy = byId("copy", HTMLButtonElement);
     copy.textContent = "Copied";
     announce("Copied");
     setTimeout(() => (copy.textContent = "Copy"), 1500);
@@ -72,7 +76,8 @@ function copyBySelection(words) {
  */
 function pictureShown({ store, compared, paint }) {
     const { picture, compare, swipe } = store.state;
-    const [first, second] = compared().map((map) => fullPicture(picture, map, paint(map)));
+    const outline = store.state.truth ? truthOf(picture) : null;
+    const [first, second] = compared().map((map) => fullPicture(picture, map, paint(map), outline));
     if (compare === "off") return first;
     const { width, height } = first;
     const left = Math.round(width * (compare === "swipe" ? swipe : 1));

@@ -3,12 +3,15 @@
 /**
  * @param {App} app
  * @param {Picture} picture
+ * @param {string | null} map   the map to begin with; null is the page's first
  * @returns {Viewer}
  */
-function openViewer(app, picture) {
-    const viewer = makeViewer(app, picture);
+function openViewer(app, picture, map) {
+    const viewer = makeViewer(app, picture, map);
     setUpHeader(viewer);
     setUpPhoto(viewer);
+    setUpTruth(viewer);
+    setUpMeasured(viewer);
     setUpPointing(viewer);
     setUpPatch(viewer);
     setUpMaps(viewer);

@@ -30,6 +30,19 @@ function number(value) {
     return size < 0.001 ? value.toExponential(1) : value.toPrecision(3);
 }
 
+/** Measures that a picture passes or does not. */
+const YES_OR_NO = new Set(["pointing", "increase"]);
+
+/**
+ * A measure of one picture: in per cent, as a report's tables have it.
+ * @param {Measure} measure
+ * @param {number} value
+ */
+function measureInWords({ key }, value) {
+    if (YES_OR_NO.has(key) && (value === 0 || value === 1)) return value ? "yes" : "no";
+    return `${(100 * value).toFixed(1).replace("-", "−")} %`;
+}
+
 /**
  * A whole number, its thousands apart.
  * @param {number} value

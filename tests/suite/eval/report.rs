@@ -97,7 +97,19 @@ fn a_report_holds_every_measure_and_is_the_same_again_from_the_cache() {
 
     let page = fs::read_to_string(folder.join("r/report.html")).unwrap();
     assert!(page.contains("data:image/jpeg;base64,") && page.contains("<polyline"));
-    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"), "self-contained");
+    assert!(page.contains("default-src 'none'") && !page.contains("src=\"http"), "self-contained");
+    let head = page.split_once("id=\"head\">").unwrap().1.split_once("</script>").unwrap().0;
+    let head: Value = serde_json::from_str(head).unwrap();
+    let pictures = head["pictures"].as_array().unwrap();
+    assert_eq!((pictures.len(), page.matches("class=\"picture\"").count()), (4, 4), "every picture is there");
+    let coffee = pictures.iter().find(|picture| picture["name"] == "coffee.png").unwrap();
+    assert_eq!((&coffee["truth"]["class"], &coffee["truth"]["small"]), (&967.into(), &false.into()));
+    assert!((coffee["truth"]["boxes"][0][0].as_f64().unwrap() - 20.0 / 120.0).abs() < 1e-9);
+    for map in ["spatial", "gradcam", "layercam:stage5"] {
+        assert!(coffee["maps"][map]["grid"].is_array(), "{map}");
+        let iou = coffee["measures"][map]["iou"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&iou), "{map}");
+    }
     let scores = fs::read_to_string(folder.join("r/scores.csv")).unwrap();
     assert_eq!(scores.lines().count(), 1 + 4 * 3 * 5, "pictures × views × subjects");
     assert!(fs::read_to_string(folder.join("r/summary.csv")).unwrap().contains("all,spatial,pointing,4,"));

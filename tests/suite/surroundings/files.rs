@@ -112,5 +112,5 @@ fn a_picture_that_is_lost_before_the_report_draws_it_is_told_of() {
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("pictures that could not be drawn again") && said.contains(": 1 (b.png: not a picture"));
     let page = fs::read_to_string(place.path("r/report.html")).unwrap();
-    assert!(page.contains("n = 2; 1 of them could not be drawn again") && page.contains("data:image/jpeg"));
+    assert!(page.contains("\"error\":\"b.png: not a picture") && page.contains("data:image/jpeg"));
 }

@@ -15,12 +15,14 @@ pub mod input;
 pub mod json;
 pub(crate) mod manual;
 pub mod opening;
+pub(crate) mod page;
 #[cfg(unix)]
 mod process;
 pub mod signals;
 pub(crate) mod start;
 pub mod terminal;
 pub mod values;
+pub(crate) mod words;
 
 use std::ffi::OsString;
 

@@ -45,6 +45,33 @@ impl Cli {
         Err(Self::command().error(ErrorKind::MissingRequiredArgument, message))
     }
 
+    /// The words of the options that decide how the network is opened and takes pictures, as `cbam-run` knows them; none if it opens no
+    /// such network.
+    pub(crate) fn opening_words(&self) -> Option<Vec<String>> {
+        /// All others.
+        const OTHERS: [&str; 18] = [
+            "images",
+            "truth",
+            "maps",
+            "against",
+            "measure",
+            "report",
+            "cache",
+            "subset",
+            "steps",
+            "rise_masks",
+            "backgrounds",
+            "seed",
+            "maps_dir",
+            "small",
+            "limit",
+            "threads",
+            "json",
+            "quiet",
+        ];
+        (!self.plain).then(|| self.given.words::<Self>(&|option| !OTHERS.contains(&option)))
+    }
+
     /// Refuses an option that was given and changes nothing on these pictures.
     pub(crate) fn check_rows(&self, pictures: &StudyPictures) -> Result<(), clap::Error> {
         let located = pictures.rows.iter().any(Row::has_object);

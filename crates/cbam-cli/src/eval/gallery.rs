@@ -1,174 +1,177 @@
-//! The best, the middle and the worst pictures of a map, drawn small.
+//! Every picture on the report's page: its maps, the truth as it is, and what was measured.
 
-use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use cbam_core::eval::{BoundingBox, RemarkKind, Remarks, drawn_box, thresholds};
-use cbam_core::maps::{Resample, Scale};
-use cbam_core::photo::Photo;
-use cbam_core::render::Overlay;
-use cbam_core::study::{Drawn, Figures, Measured, Set, Study};
+use cbam_core::eval::{BoundingBox, Object, RemarkKind, Remarks, thresholds};
+use cbam_core::maps::{Detail, MapName};
+use cbam_core::photo::ImageSize;
+use cbam_core::render::page::{
+    Packing, PageMeasure, PageMeasures, PagePicture, PageSource, PageSubject, PageTruth, PageWriter,
+};
+use cbam_core::study::{Drawn, Faithful, Figures, Measured, MeasuredMap, Set, Study, Subject};
 use cbam_core::{Error, Result};
-use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, Rgb, RgbImage};
-use serde::Serialize;
 
 use crate::eval::console;
 
-/// Maps that are shown, and pictures in each of the three rows.
-const MAPS: usize = 6;
-const SHOTS: usize = 4;
-/// The longer side of a small picture.
-const SIDE: u32 = 320;
+/// The most pictures that a page shows; of more it shows some, evenly over the set.
+const MOST: usize = 5_000;
 
-/// The pictures of one map.
-#[derive(Debug, Serialize)]
-pub(crate) struct Gallery {
-    map: String,
-    /// What the pictures are ordered by.
-    by: String,
-    n: usize,
-    /// Pictures that should be here, and could not be drawn again.
-    missing: usize,
-    rows: Vec<GalleryRow>,
+/// What is measured of a map on a picture, of all that may be.
+const MEASURES: [PageMeasure; 9] = [
+    PageMeasure { key: "iou", words: "IoU", high: true },
+    PageMeasure { key: "pointing", words: "pointing", high: true },
+    PageMeasure { key: "energy", words: "energy", high: true },
+    PageMeasure { key: "box", words: "IoU of the box", high: true },
+    PageMeasure { key: "insertion", words: "insertion", high: true },
+    PageMeasure { key: "deletion", words: "deletion", high: false },
+    PageMeasure { key: "drop", words: "average drop", high: false },
+    PageMeasure { key: "increase", words: "increase", high: true },
+    PageMeasure { key: "road", words: "ROAD", high: true },
+];
+
+/// The maps that a report shows: what was measured, but for what knows nothing of the picture.
+pub(crate) fn maps(study: &Study<'_>) -> Vec<MapName> {
+    let name = |subject: &Subject| if let Subject::Map(name) = subject { Some(name.clone()) } else { None };
+    study.subjects().iter().filter_map(name).collect()
 }
 
-#[derive(Debug, Serialize)]
-struct GalleryRow {
-    title: &'static str,
-    shots: Vec<Shot>,
+/// What was measured of any of them.
+pub(crate) fn measures(set: &Set<'_>) -> Vec<PageMeasure> {
+    let all = |measured: &MeasuredMap| of_map(measured, (0, 0));
+    let has = |key: &str| set.measured.iter().flat_map(|measured| &measured.maps).any(|map| all(map).contains_key(key));
+    MEASURES.into_iter().filter(|measure| has(measure.key)).collect()
 }
 
-#[derive(Debug, Serialize)]
-struct Shot {
-    /// A JPEG as a data URI.
-    picture: String,
-    name: String,
-    caption: String,
+/// A sentence about the pictures that the page does not show.
+pub(crate) fn left_out(set: &Set<'_>) -> Option<String> {
+    let count = set.measured.len();
+    (count > MOST).then(|| format!("this page shows {MOST} of {count} pictures, evenly over the set"))
 }
 
-/// The galleries of the first maps. What was measured before and cannot be drawn any more is told.
-pub(crate) fn galleries(study: &Study<'_>, set: &Set<'_>, all: &Figures) -> Result<Vec<Gallery>> {
-    let maps = study.subjects().iter().enumerate().filter(|(_, subject)| !subject.is_baseline());
-    let mut lost = BTreeMap::new();
-    let galleries = maps.take(MAPS).map(|(i, _)| gallery(study, set, all, i, &mut lost));
-    let galleries = galleries.collect::<Result<Vec<_>>>()?;
-    let mut remarks = Remarks::default();
-    for reason in lost.values() {
-        let what = "pictures that could not be drawn again, left out of the report's best, median and worst";
-        remarks.add(RemarkKind::Changed, what, reason);
-    }
-    console::tell(&remarks, false);
-    Ok(galleries.into_iter().flatten().collect())
-}
-
-/// The gallery of one map; of pictures that cannot be drawn, `lost` gets the names and the reasons.
-fn gallery(
+/// Puts the pictures on the page. What was measured before and cannot be shown any more is told, and named there.
+pub(crate) fn pictures(
     study: &Study<'_>,
     set: &Set<'_>,
     all: &Figures,
-    i: usize,
-    lost: &mut BTreeMap<String, String>,
-) -> Result<Option<Gallery>> {
-    let steps = thresholds();
-    let figures = all.maps.get(i).map(|(_, figures)| figures).filter(|figures| figures.summary.n > 0);
-    let best = figures.map(|figures| steps.iter().position(|t| *t == figures.summary.threshold).unwrap_or(0));
-    let value = |measured: &Measured| match best {
-        Some(best) => Some(measured.maps[i].located.as_ref()?.iou[best]),
-        None => measured.maps[i].faithful.as_ref().map(|f| f.insertion_auc() - f.deletion_auc()),
-    };
-    let mut order: Vec<(f64, &Measured)> = set.measured.iter().filter_map(|m| Some((value(m)?, m))).collect();
-    order.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let count = order.len();
-    if count == 0 {
-        return Ok(None);
+    subject: &Arc<PageSubject>,
+    page: &mut PageWriter,
+) -> Result<()> {
+    for missing in set.missing {
+        let error = Error::photo(&set.rows[missing.row].image, &missing.reason);
+        page.failure(Path::new(&set.rows[missing.row].image), &error);
     }
-    let shots = SHOTS.min(count.div_ceil(3));
-    let middle = (count - shots) / 2;
-    let parts = [("best", 0..shots), ("median", middle..middle + shots), ("worst", count - shots..count)];
-    let wanted: Vec<usize> = parts.iter().flat_map(|(_, range)| range.clone()).collect();
-    let names: Vec<&str> = wanted.iter().map(|place| set.rows[order[*place].1.row].image.as_str()).collect();
-    // Where all are shown anyway, the three parts share pictures, and each name is read once.
-    let mut unique = names.clone();
-    unique.sort_unstable();
-    unique.dedup();
-    let threshold = figures.map(|figures| figures.boxes[1].threshold);
-    let mut drawn: Vec<Option<Shot>> = wanted.iter().map(|_| None).collect();
-    let mut missing = 0;
-    let mut show = |place: usize, bytes: &[u8]| -> Result<()> {
-        for (slot, name) in names.iter().enumerate().filter(|(_, name)| **name == unique[place]) {
-            let (value, measured) = order[wanted[slot]];
-            let picture = draw(&study.again(measured.row, bytes, i)?, threshold)?;
-            let caption = match best {
-                Some(_) => format!("IoU {value:.2}"),
-                None => format!("insertion − deletion {value:.2}"),
-            };
-            let right = measured.seen.truth.map(|(rank, _)| if rank == 0 { ", class right" } else { ", class wrong" });
-            let caption = format!("{caption}{}", right.unwrap_or_default());
-            drawn[slot] = Some(Shot { picture, name: (*name).to_owned(), caption });
-        }
-        Ok(())
-    };
-    study.pictures().source.visit(&unique, study.options().limits.max_bytes, |place, bytes| {
-        if let Err(error) = bytes.and_then(|bytes| show(place, &bytes)) {
-            missing += 1;
-            lost.insert(unique[place].to_owned(), error.to_string());
+    let chosen = chosen(set.measured);
+    let names: Vec<&str> = chosen.iter().map(|measured| set.rows[measured.row].image.as_str()).collect();
+    let best = best_thresholds(study, all);
+    let mut lost = BTreeMap::new();
+    study.pictures().source.visit(&names, study.options().limits.max_bytes, |place, bytes| {
+        let shown = bytes.and_then(|bytes| show(study, set, chosen[place], &bytes, &best, subject));
+        match shown {
+            Ok(picture) => page.picture(picture)?,
+            Err(error) => {
+                page.failure(Path::new(names[place]), &error);
+                lost.insert(names[place], error.to_string());
+            }
         }
         Ok(())
     })?;
-    let mut drawn = drawn.into_iter();
-    let rows = parts
-        .into_iter()
-        .map(|(title, range)| GalleryRow { title, shots: drawn.by_ref().take(range.len()).flatten().collect() });
-    let by = match best {
-        Some(best) => format!("IoU at {:.2}, the best threshold of the set", steps[best]),
-        None => "insertion less deletion".to_owned(),
+    let mut remarks = Remarks::default();
+    for reason in lost.values() {
+        remarks.add(RemarkKind::Changed, "pictures that could not be drawn again, named in the report", reason);
+    }
+    console::tell(&remarks, false);
+    Ok(())
+}
+
+/// One for each picture, at most [`MOST`], evenly over all.
+fn chosen(measured: &[Measured]) -> Vec<&Measured> {
+    let step = measured.len().div_ceil(MOST).max(1);
+    measured.iter().step_by(step).collect()
+}
+
+/// The places of the thresholds at which each map's IoU, and that of its box, are best on the set.
+fn best_thresholds(study: &Study<'_>, all: &Figures) -> HashMap<String, (usize, usize)> {
+    let steps = thresholds();
+    let place = |threshold: f64| steps.iter().position(|step| *step == threshold).unwrap_or(0);
+    let of = |subject: &Subject| {
+        let name = subject.to_string();
+        let figures = all.map(&name)?;
+        Some((name, (place(figures.summary.threshold), place(figures.boxes[1].threshold))))
     };
-    Ok(Some(Gallery { map: study.subjects()[i].to_string(), by, n: count, missing, rows: rows.collect() }))
+    study.subjects().iter().filter_map(of).collect()
 }
 
-/// The map over the picture, with the boxes of the truth (white) and the box that the map draws (cyan).
-fn draw(of: &Drawn, threshold: Option<f64>) -> Result<String> {
-    let Drawn { photo, map, region, .. } = of;
-    let small = Photo::from(photo.image.thumbnail(SIDE, SIDE));
-    let limits = Scale::Image.limits(map);
-    let mut picture = Overlay::default().apply(&small, map, limits)?.to_rgb8();
-    let (across, down) = (
-        f64::from(picture.width()) / f64::from(photo.size().width),
-        f64::from(picture.height()) / f64::from(photo.size().height),
-    );
-    let scaled =
-        |b: &BoundingBox| BoundingBox { x0: b.x0 * across, y0: b.y0 * down, x1: b.x1 * across, y1: b.y1 * down };
-    for found in region.iter().flat_map(|region| &region.boxes) {
-        outline(&mut picture, scaled(found), Rgb([255; 3]));
-    }
-    if let Some(found) =
-        threshold.and_then(|t| drawn_box(map.resample(small.size(), Resample::Bilinear).ok()?.values().view(), t))
-    {
-        outline(&mut picture, found, Rgb([0, 229, 255]));
-    }
-    let mut bytes = Cursor::new(Vec::new());
-    let encoder = JpegEncoder::new_with_quality(&mut bytes, 82);
-    let failed = |error: image::ImageError| Error::argument("report", error);
-    DynamicImage::from(picture).write_with_encoder(encoder).map_err(failed)?;
-    Ok(format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes.into_inner())))
+fn show(
+    study: &Study<'_>,
+    set: &Set<'_>,
+    measured: &Measured,
+    bytes: &[u8],
+    best: &HashMap<String, (usize, usize)>,
+    subject: &Arc<PageSubject>,
+) -> Result<PagePicture> {
+    let drawn = study.again(measured.row, bytes)?;
+    let of_map = |(subject, map): (&Subject, &MeasuredMap)| {
+        let name = subject.to_string();
+        let measures = of_map(map, best.get(&name).copied().unwrap_or_default());
+        (name, measures)
+    };
+    let measures =
+        study.subjects().iter().zip(&measured.maps).filter(|(subject, _)| !subject.is_baseline()).map(of_map);
+    let measures = PageMeasures { truth: truth(set, measured, &drawn), measures: measures.collect() };
+    let source = PageSource {
+        name: set.rows[measured.row].image.clone(),
+        photo: &drawn.photo,
+        look: &drawn.look,
+        maps: &drawn.maps,
+        detail: Detail::Maps,
+        packing: Packing::Small,
+        measured: Some(&measures),
+        damaged: drawn.photo.damage.clone(),
+        notes: drawn.photo.notes.clone(),
+    };
+    PagePicture::new(&source, subject.clone())
 }
 
-/// A line of two pixels in a dark one.
-fn outline(picture: &mut RgbImage, found: BoundingBox, colour: Rgb<u8>) {
-    let (right, bottom) = (i64::from(picture.width()) - 1, i64::from(picture.height()) - 1);
-    let [x0, y0] = [found.x0, found.y0].map(|low| low.round() as i64);
-    let [x1, y1] = [found.x1, found.y1].map(|high| high.round() as i64 - 1);
-    for (inset, colour) in [(3, Rgb([0; 3])), (0, Rgb([0; 3])), (1, colour), (2, colour)] {
-        let (x0, y0, x1, y1) = (x0 + inset, y0 + inset, x1 - inset, y1 - inset);
-        let mut put = |x: i64, y: i64| {
-            if (0..=right).contains(&x) && (0..=bottom).contains(&y) {
-                picture.put_pixel(x as u32, y as u32, colour);
-            }
-        };
-        (x0..=x1).for_each(|x| [y0, y1].into_iter().for_each(|y| put(x, y)));
-        (y0..=y1).for_each(|y| [x0, x1].into_iter().for_each(|x| put(x, y)));
-    }
+/// What was measured of a map on a picture; IoU at the best thresholds.
+fn of_map(map: &MeasuredMap, (iou, of_box): (usize, usize)) -> BTreeMap<&'static str, f64> {
+    let located = map.located.iter().flat_map(|located| {
+        let yes = |is: bool| Some(f64::from(u8::from(is)));
+        [
+            ("iou", located.iou.get(iou).copied()),
+            ("pointing", yes(located.pointing)),
+            ("energy", Some(located.energy)),
+            ("box", located.boxes.get(of_box).copied()),
+        ]
+    });
+    let faithful = map.faithful.iter().flat_map(|faithful: &Faithful| {
+        [
+            ("insertion", Some(faithful.insertion_auc())),
+            ("deletion", Some(faithful.deletion_auc())),
+            ("drop", Some(faithful.drop)),
+            ("increase", Some(f64::from(u8::from(faithful.increase)))),
+            ("road", Some(faithful.road)),
+        ]
+    });
+    located.chain(faithful).filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+/// What is in the picture: masks as masks, boxes as boxes.
+fn truth(set: &Set<'_>, measured: &Measured, drawn: &Drawn) -> Option<PageTruth> {
+    let row = set.rows[measured.row].truth.as_ref()?;
+    let region = drawn.region.as_ref();
+    let mask = region.filter(|_| matches!(row.object, Object::Mask(_))).map(|region| region.inside.clone());
+    let ImageSize { width, height } = drawn.photo.size();
+    let part = |found: &BoundingBox| {
+        let [width, height] = [width, height].map(f64::from);
+        [found.x0 / width, found.y0 / height, found.x1 / width, found.y1 / height]
+    };
+    Some(PageTruth {
+        class: row.class,
+        rank: measured.seen.truth.map(|(rank, _)| rank),
+        small: row.small,
+        boxes: region.filter(|_| mask.is_none()).iter().flat_map(|region| &region.boxes).map(part).collect(),
+        mask,
+    })
 }

@@ -12,18 +12,24 @@ mod opened;
 mod prepare;
 mod report;
 mod run;
+mod summary;
 mod svg;
 mod tables;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
+use cbam_core::classes::read_labels;
 use cbam_core::files::write_whole;
+use cbam_core::maps::Scale;
+use cbam_core::render::Overlay;
+use cbam_core::render::page::{PageReport, PageSubject, PageWriter};
 use cbam_core::study::{Outcome, Set, Study, Subject};
 
 use crate::backend::{Backend, How};
 use crate::common::doubts::remedies;
-use crate::common::{self, Called, json, status};
+use crate::common::{self, Called, json, page, status};
 
 use args::{Cli, Measure};
 use opened::Opened;
@@ -55,16 +61,17 @@ fn run(backend: &dyn Backend, cli: &Cli) -> Result<u8> {
     let outcome = run::pictures(&mut study, cli.quiet)?;
     console::tell(study.remarks(), cli.quiet);
     let report = figures(cli, &network, &study, &outcome, against);
-    Ok(report.and_then(|report| conclude(cli, &study, &outcome, &report)).unwrap_or_else(common::failed))
+    Ok(report.and_then(|report| conclude(cli, &network, &study, &outcome, &report)).unwrap_or_else(common::failed))
 }
 
 /// Writes and prints all that was found, each whatever becomes of the others; the exit status.
-fn conclude(cli: &Cli, study: &Study<'_>, outcome: &Outcome, report: &Report) -> Result<u8> {
+fn conclude(cli: &Cli, network: &Opened, study: &Study<'_>, outcome: &Outcome, report: &Report) -> Result<u8> {
     let json = format!("{}\n", json::printable(serde_json::to_string_pretty(report)?));
     let aside = cli.json_to_stdout();
     let write = |path| if aside { common::print(&json) } else { write_whole(path, json.as_bytes()) };
     let written = cli.json.as_ref().map(|path| write(path).map_err(Into::into));
-    let made = cli.report.as_ref().map(|folder| write_report(folder, &json, report, study, &study.set(outcome)));
+    let made =
+        cli.report.as_ref().map(|folder| write_report(cli, folder, &json, report, network, study, &study.set(outcome)));
     let tables = report.to_string();
     let printed = if aside {
         console::show(&tables);
@@ -95,12 +102,34 @@ fn conclude(cli: &Cli, study: &Study<'_>, outcome: &Outcome, report: &Report) ->
 }
 
 /// The files of the report.
-fn write_report(folder: &Path, json: &str, report: &Report, study: &Study<'_>, set: &Set<'_>) -> Result<()> {
+fn write_report(
+    cli: &Cli,
+    folder: &Path,
+    json: &str,
+    report: &Report,
+    network: &Opened,
+    study: &Study<'_>,
+    set: &Set<'_>,
+) -> Result<()> {
     write_whole(&folder.join("report.json"), json.as_bytes())?;
     files::scores(&folder.join("scores.csv"), set, &report.all)?;
     files::summary(&folder.join("summary.csv"), report)?;
-    let galleries = gallery::galleries(study, set, &report.all)?;
-    Ok(write_whole(&folder.join("report.html"), html::page(report, &galleries)?.as_bytes())?)
+    let mut head = page::head("cbam-eval", cli.opening_words(), report.arch.clone(), Overlay::default());
+    let maps = gallery::maps(study);
+    let html = html::fragment(report, &head.date, gallery::left_out(set).as_deref())?;
+    head.report = Some(PageReport { html, maps: maps.clone(), measures: gallery::measures(set) });
+    let about = network.describe();
+    let labels = cli.labels.as_ref().map(read_labels).transpose()?;
+    let subject = PageSubject {
+        maps,
+        labels: about.choose_labels(labels.as_deref())?,
+        outputs: about.outputs,
+        class: None,
+        scale: Scale::Image,
+    };
+    let mut page = PageWriter::create(&folder.join("report.html"), head)?;
+    gallery::pictures(study, set, &report.all, &Arc::new(subject), &mut page)?;
+    Ok(page.finish()?)
 }
 
 /// The place of the map that the others are compared with.

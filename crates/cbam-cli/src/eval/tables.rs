@@ -1,11 +1,11 @@
 //! The tables of the HTML report, and how things were measured, in sentences.
 
-use cbam_core::eval::{Difference, Estimate, FaithfulnessOptions, RESAMPLES};
+use cbam_core::eval::{Difference, Estimate, FaithfulnessOptions, Proportion, RESAMPLES};
 use cbam_core::network::RandomLevel;
 use cbam_core::study::{Figures, Row, Study, TIMED};
 use serde::Serialize;
 
-use crate::eval::report::{Report, percent, share};
+use crate::eval::report::{Report, share};
 
 /// A table.
 #[derive(Debug, Serialize)]
@@ -26,69 +26,109 @@ struct TableRow {
 
 #[derive(Debug, Serialize)]
 struct Cell {
-    text: String,
+    value: String,
+    /// Its standard error; none where the column has none.
+    error: Option<String>,
     /// A smaller line under it.
     under: String,
-    /// Whether it is the best of its column, among maps.
-    best: bool,
+    /// `best` of its column among maps, `near`: not told apart from that, or `clear`: a difference that is sure.
+    mark: &'static str,
 }
 
-/// A column's value, and which is best.
-enum Value {
-    Text(String),
-    /// Two lines.
-    Lines(String, String),
-    /// What is compared, and its text; high is good, or low.
-    High(f64, String),
-    Low(f64, String),
+/// A column's value.
+struct Value {
+    text: String,
+    error: String,
+    under: String,
+    /// What is compared, if it is.
+    score: Option<Score>,
+    /// Whether it is a difference that is sure.
+    clear: bool,
+}
+
+/// What is compared: high is good.
+#[derive(Clone, Copy)]
+struct Score {
+    value: f64,
+    standard_error: Option<f64>,
+}
+
+/// How many standard errors an interval of 95 % reaches to each side.
+const REACH: f64 = 1.96;
+
+impl Score {
+    /// Whether the interval of the difference to a better one holds 0, where there are intervals.
+    fn is_near(self, best: Self) -> bool {
+        let errors = self.standard_error.zip(best.standard_error);
+        errors.is_some_and(|(own, other)| best.value - self.value < REACH * own.hypot(other))
+    }
 }
 
 impl Value {
+    fn text(text: impl Into<String>) -> Self {
+        Self { text: text.into(), error: String::new(), under: String::new(), score: None, clear: false }
+    }
+
+    fn lines(text: String, under: String) -> Self {
+        Self { under, ..Self::text(text) }
+    }
+
+    /// In per cent; `sign` is -1 where low is good.
+    fn estimate(estimate: &Estimate, sign: f64) -> Self {
+        let Estimate { value, standard_error, .. } = *estimate;
+        let score = Score { value: sign * value, standard_error: Some(standard_error) };
+        let [text, error] = [value, standard_error].map(|part| format!("{:.1}", 100.0 * part));
+        Self { error: format!("± {error}"), score: Some(score), ..Self::text(text) }
+    }
+
     fn high(estimate: &Estimate) -> Self {
-        Self::High(estimate.value, percent(estimate))
+        Self::estimate(estimate, 1.0)
     }
 
     fn low(estimate: &Estimate) -> Self {
-        Self::Low(estimate.value, percent(estimate))
+        Self::estimate(estimate, -1.0)
     }
 
-    /// The text alone.
+    /// A share of the pictures, in per cent.
+    fn share(share: &Proportion) -> Self {
+        let standard_error = (share.high - share.low) / (2.0 * REACH);
+        let score = Score { value: share.value, standard_error: Some(standard_error) };
+        Self { score: Some(score), ..Self::text(format!("{:.1}", 100.0 * share.value)) }
+    }
+
+    /// Not compared.
     fn plain(self) -> Self {
-        match self {
-            Self::High(_, text) | Self::Low(_, text) => Self::Text(text),
-            other => other,
-        }
+        Self { score: None, ..self }
     }
 }
 
 fn table(title: &str, note: String, header: &[&str], rows: Vec<(String, Vec<Value>)>) -> Table {
     let baseline = |name: &str| name.starts_with("centre ");
-    let score = |value: &Value| match value {
-        Value::Text(_) | Value::Lines(..) => None,
-        Value::High(value, _) => Some(*value),
-        Value::Low(value, _) => Some(-value),
-    };
     let columns = rows.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
     // Where all maps are equal, none is best.
-    let best: Vec<Option<f64>> = (0..columns)
+    let best: Vec<Option<Score>> = (0..columns)
         .map(|column| {
             let own = || rows.iter().filter(|(name, _)| !baseline(name));
-            let scores = || own().filter_map(|(_, values)| score(values.get(column)?));
-            scores().reduce(f64::max).filter(|best| scores().any(|score| score < *best))
+            let scores = || own().filter_map(|(_, values)| values.get(column)?.score);
+            let best = scores().reduce(|a, b| if b.value > a.value { b } else { a });
+            best.filter(|best| scores().any(|score| score.value < best.value))
         })
         .collect();
+    let has_error =
+        |column: usize| rows.iter().any(|(_, values)| values.get(column).is_some_and(|v| !v.error.is_empty()));
+    let with_errors: Vec<_> = (0..columns).map(has_error).collect();
     let rows = rows.into_iter().map(|(name, mut values)| {
-        values.resize_with(columns, || Value::Text(String::new()));
-        let cell = |(value, best): (Value, &Option<f64>)| {
-            let is_best = !baseline(&name) && best.is_some() && score(&value) == *best;
-            match value {
-                Value::Lines(text, under) => Cell { text, under, best: is_best },
-                Value::Text(text) | Value::High(_, text) | Value::Low(_, text) => {
-                    Cell { text, under: String::new(), best: is_best }
-                }
-            }
+        values.resize_with(columns, || Value::text(""));
+        let cell = |((value, best), with_errors): ((Value, &Option<Score>), &bool)| {
+            let mark = match value.score.zip(*best).filter(|_| !baseline(&name)) {
+                Some((score, best)) if score.value == best.value => "best",
+                Some((score, best)) if score.is_near(best) => "near",
+                _ if value.clear => "clear",
+                _ => "",
+            };
+            Cell { value: value.text, error: with_errors.then_some(value.error), under: value.under, mark }
         };
-        let cells = values.into_iter().zip(&best).map(cell).collect();
+        let cells = values.into_iter().zip(&best).zip(&with_errors).map(cell).collect();
         TableRow { baseline: baseline(&name), cells, name }
     });
     Table {
@@ -115,20 +155,25 @@ pub(crate) fn tables(report: &Report) -> [Vec<Table>; 5] {
 /// The seconds of a map, as a cell.
 fn seconds(report: &Report, map: &str) -> Value {
     let time = report.time.iter().find(|time| time.map == map);
-    time.map_or(Value::Text(String::new()), |t| Value::Low(t.median_seconds, format!("{:.3}", t.median_seconds)))
+    time.map_or_else(
+        || Value::text(""),
+        |time| {
+            let score = Score { value: -time.median_seconds, standard_error: None };
+            Value { score: Some(score), ..Value::text(format!("{:.3}", time.median_seconds)) }
+        },
+    )
 }
 
 fn localisation(report: &Report, group: &Figures) -> Option<Table> {
     let most = group.maps.iter().map(|(_, map)| map.summary.n).max().unwrap_or(0);
     let rows = group.maps.iter().filter(|(_, map)| map.summary.n > 0).map(|(name, map)| {
         let summary = &map.summary;
-        let mut values = vec![Value::Text(summary.n.to_string()), Value::high(&summary.pointing)];
+        let mut values = vec![Value::text(summary.n.to_string()), Value::high(&summary.pointing)];
         if name != "centre point" {
             values.push(Value::high(&summary.energy));
             values.push(Value::high(&summary.iou));
-            values.push(Value::Text(format!("{:.2}", summary.threshold)));
-            let boxes = map.boxes.iter().map(|b| Value::High(b.share.value, format!("{:.1}", 100.0 * b.share.value)));
-            values.extend(boxes);
+            values.push(Value::text(format!("{:.2}", summary.threshold)));
+            values.extend(map.boxes.iter().map(|of_box| Value::share(&of_box.share)));
             values.push(seconds(report, name));
         }
         // What was measured on fewer pictures is not compared: the table of the subset does that.
@@ -150,7 +195,7 @@ fn localisation(report: &Report, group: &Figures) -> Option<Table> {
         None if !rows.is_empty() => "no class of the truth is one of the network's: localisation alone".to_owned(),
         None => return None,
     };
-    let header = ["map", "n", "pointing", "energy", "IoU", "at", "MaxBoxAcc 0.3", "0.5", "0.7", "seconds"];
+    let header = ["map", "n", "pointing", "energy", "IoU", "at", "MaxBoxAcc 0.3", "0.5", "0.7", "seconds ↓"];
     let timed = !report.time.is_empty() && std::ptr::eq(group, &raw const report.all);
     let header = if timed { &header[..] } else { &header[..9] };
     let rows = rows.into_iter().map(|(name, mut values)| {
@@ -165,7 +210,7 @@ fn faithfulness(report: &Report) -> Option<Table> {
     let n = report.faithfulness.iter().map(|figures| figures.n).max()?;
     let rows = report.faithfulness.iter().map(|figures| {
         let values = vec![
-            Value::Text(figures.n.to_string()),
+            Value::text(figures.n.to_string()),
             Value::high(&figures.insertion),
             Value::low(&figures.deletion),
             Value::low(&figures.average_drop),
@@ -175,7 +220,7 @@ fn faithfulness(report: &Report) -> Option<Table> {
         ];
         (figures.map.clone(), values)
     });
-    let header = ["map", "n", "insertion ↑", "deletion ↓", "average drop ↓", "increase ↑", "ROAD ↑", "seconds"];
+    let header = ["map", "n", "insertion ↑", "deletion ↓", "average drop ↓", "increase ↑", "ROAD ↑", "seconds ↓"];
     let header = if report.time.is_empty() { &header[..7] } else { &header[..] };
     let rows = rows.map(|(name, mut values)| {
         values.truncate(header.len() - 1);
@@ -187,7 +232,10 @@ fn faithfulness(report: &Report) -> Option<Table> {
 fn sanity(report: &Report) -> Option<Table> {
     let n = report.sanity.first()?.n;
     let rows = report.sanity.iter().map(|figures| {
-        let cell = |estimate: &Estimate| Value::Text(format!("{:.2} ± {:.2}", estimate.value, estimate.standard_error));
+        let cell = |estimate: &Estimate| Value {
+            error: format!("± {:.2}", estimate.standard_error),
+            ..Value::text(format!("{:.2}", estimate.value))
+        };
         (figures.map.clone(), figures.correlation.iter().map(cell).collect())
     });
     let header: Vec<&str> = std::iter::once("map").chain(RandomLevel::ALL.map(RandomLevel::name)).collect();
@@ -206,16 +254,15 @@ fn differences(report: &Report) -> Vec<Table> {
     }
     let cell = |map: &str, figure: &str| {
         let found = report.differences.iter().find(|found| found.map == map && found.figure == figure);
-        let Some(found) = found else { return Value::Text(String::new()) };
+        let Some(found) = found else { return Value::text("") };
         let Difference { n, mean, low, high } = found.difference;
         let [mean, low, high] = [mean, low, high].map(|d| format!("{:+.1}", 100.0 * d));
-        let star = if found.difference.is_clear() { " *" } else { "" };
-        Value::Lines(format!("{mean}{star}"), format!("[{low}, {high}] n = {n}"))
+        Value { clear: found.difference.is_clear(), ..Value::lines(mean, format!("[{low}, {high}] n = {n}")) }
     };
     let rows = maps.iter().map(|map| ((*map).to_owned(), figures.iter().map(|figure| cell(map, figure)).collect()));
     let header: Vec<&str> = std::iter::once("map").chain(figures.iter().copied()).collect();
     let note = format!(
-        "points of 100; 95 % interval of the paired bootstrap, {RESAMPLES} resamples; * leaves out 0; for deletion and average drop less is better"
+        "points of 100; 95 % interval of the paired bootstrap, {RESAMPLES} resamples; marked where it leaves out 0; for deletion and average drop less is better"
     );
     vec![table(&format!("Each map less {}", first.against), note, &header, rows.collect())]
 }

@@ -9,13 +9,11 @@ use cbam_core::maps::MapName;
 use cbam_core::pipeline::{Event, Job, PictureReport};
 use cbam_core::render::page::{PageHead, PagePicture, PageWriter};
 use cbam_core::text::{printable, printable_path};
-use clap::CommandFactory;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::common::doubts::remedies;
 use crate::common::duration::duration;
-use crate::common::{failed, print, say, status};
-use crate::run::args::Args;
+use crate::common::{failed, page, print, say, status};
 use crate::run::json::Report;
 use crate::run::request::Request;
 use crate::run::told::{self, Count};
@@ -248,14 +246,8 @@ impl<'a> Console<'a> {
 
 /// What the page of a run says that is known before the run.
 fn page_head(request: &Request) -> PageHead {
-    let name = Args::command().get_name().to_owned();
-    PageHead {
-        program: format!("{name} {}", env!("CARGO_PKG_VERSION")),
-        date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        command: std::iter::once(name).chain(request.opening.iter().cloned()).collect(),
-        network: request.options.network.clone().unwrap_or_default(),
-        overlay: request.options.overlay.clone(),
-    }
+    let network = request.options.network.clone().unwrap_or_default();
+    page::head("cbam-run", Some(request.opening.clone()), network, request.options.overlay.clone())
 }
 
 /// What is wrong with a picture that was done all the same, and what was assumed about it.

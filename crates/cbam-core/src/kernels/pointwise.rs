@@ -376,7 +376,8 @@ unsafe fn add_piece<S: Simd, const ROWS: usize, const VECTORS: usize>(
                 *weights = weight.add(vector * S::F32_LANES).cast::<S::f32s>().read_unaligned();
             }
             for (row, sums) in sums.iter_mut().enumerate() {
-                let x = simd.splat_f32s(*bases[row / SHARED].add(row % SHARED * apart));
+                let base = row / SHARED;
+                let x = simd.splat_f32s(*bases[base].add((row - base * SHARED) * apart));
                 for (sum, weights) in sums.iter_mut().zip(&weights) {
                     *sum = simd.mul_add_e_f32s(x, *weights, *sum);
                 }

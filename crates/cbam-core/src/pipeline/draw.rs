@@ -15,7 +15,7 @@ use crate::files::{WholeFile, write_whole};
 use crate::maps::{AttentionMap, MapName, Scale, ScaleLimits};
 use crate::model::Look;
 use crate::photo::{ImageSize, Photo, resize_as_it_is};
-use crate::render::page::{PagePicture, PageSource, Packing};
+use crate::render::page::{Packing, PagePicture, PageSource};
 use crate::render::{Painting, bar_chart, compare, panel, write_painting};
 use crate::{Error, Result};
 
@@ -81,8 +81,8 @@ pub(super) fn finish(
             Some(detail) => {
                 let name = job.source.name().display().to_string();
                 let (damaged, notes) = (damage.clone(), notes.clone());
-                let packing = Packing::Small;
-                let source = PageSource { name, photo: &photo, look: &look, detail, packing, damaged, notes };
+                let (photo, look, measured, packing) = (&photo, &look, None, Packing::Small);
+                let source = PageSource { name, photo, look, maps, detail, measured, packing, damaged, notes };
                 Some(PagePicture::new(&source, subject.clone())?)
             }
             None => None,

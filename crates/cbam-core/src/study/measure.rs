@@ -16,7 +16,7 @@ use super::{Drawn, Located, Measured, MeasuredMap, Row, Seen, Study, Subject};
 use crate::eval::{FaithfulnessOptions, Region, RemarkKind, faithfulness, rank_correlation};
 use crate::explain::Features;
 use crate::files::write_whole;
-use crate::maps::AttentionMap;
+use crate::maps::{AttentionMap, Explanation, MapName};
 use crate::model::Model;
 use crate::photo::ImageSize;
 use crate::{Error, Result};
@@ -61,21 +61,33 @@ impl Study<'_> {
         Ok(measured)
     }
 
-    /// A picture of a row whose encoded bytes are `bytes`, the map of subject `i`, and where its objects are, to draw them.
+    /// A picture of a row whose encoded bytes are `bytes`, its maps, and where its objects are, to show them. Costly maps are those that
+    /// are kept, and no others.
     ///
     /// # Errors
     /// As [`measure`](Self::measure).
-    pub fn again(&self, row: usize, bytes: &[u8], i: usize) -> Result<Drawn> {
+    pub fn again(&self, row: usize, bytes: &[u8]) -> Result<Drawn> {
         let mut scene = Scene::new(self, self.row(row)?, bytes);
-        let subject = self.subjects.list.get(i);
-        let subject = subject.ok_or_else(|| Error::argument("subject", format!("there is none at {i}")))?;
-        if subject.is_costly() {
-            let name = subject.to_string();
-            let made: Option<Made> = self.keep.cache.get(&scene.keys.of(&["made", &name]));
-            scene.maps[i] = made.map(|made| made.map(&name)).transpose()?;
-        }
         let region = if scene.row.has_object() { Some(scene.region(self)?) } else { None };
-        Ok(Drawn { photo: scene.photo(self)?, map: scene.map(self, i)?, region })
+        let photo = scene.photo(self)?;
+        let (cheap, costly): (Vec<_>, Vec<_>) = self.subjects.list.iter().partition(|subject| !subject.is_costly());
+        let mut maps: Vec<_> = cheap.iter().flat_map(|subject| subject.names()).cloned().collect();
+        let keys: Vec<_> =
+            costly.iter().map(|subject| (subject, scene.keys.of(&["made", &subject.to_string()]))).collect();
+        let sight = scene.sight(self)?;
+        sight.explain(self.model, self, &maps, None)?;
+        for (subject, key) in keys {
+            let (Some(made), [MapName::Explain { method, stage }]) =
+                (self.keep.cache.get::<Made>(&key), subject.names())
+            else {
+                continue;
+            };
+            let map = made.map(&subject.to_string())?.into_values();
+            let class = sight.look.likeliest.unwrap_or(0);
+            sight.look.readout.explained(Explanation { method: *method, stage: stage.clone(), class, map });
+            maps.extend(subject.names().iter().cloned());
+        }
+        Ok(Drawn { photo, look: sight.look.clone(), maps, region })
     }
 
     fn see(&mut self, scene: &mut Scene<'_>, truth: &str) -> Result<Seen> {

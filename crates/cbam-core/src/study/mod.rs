@@ -63,7 +63,8 @@ mod tests;
 use std::sync::Arc;
 
 use crate::eval::Region;
-use crate::maps::AttentionMap;
+use crate::maps::MapName;
+use crate::model::Look;
 use crate::photo::Photo;
 
 pub use clock::{TIMED, TimeFigures};
@@ -76,14 +77,16 @@ pub use run::{Done, Missing, Outcome, Work};
 pub use set::Set;
 pub use subject::Subject;
 
-/// What there is to draw of a picture that was measured.
+/// What there is to show of a picture that was measured.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Drawn {
     /// The picture.
     pub photo: Arc<Photo>,
-    /// One of its maps, on its native grid.
-    pub map: AttentionMap,
+    /// What the model says of it, with every map that was measured.
+    pub look: Look,
+    /// Those maps.
+    pub maps: Vec<MapName>,
     /// Where its objects are, if that is known.
     pub region: Option<Arc<Region>>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Row, Study, Subject};
 use crate::eval::{Object, Region, RemarkKind, Remarks, ScoreCache};
-use crate::maps::AttentionMap;
+use crate::maps::{AttentionMap, MapName};
 use crate::model::{Look, Model, Question, explain_looks};
 use crate::photo::{Photo, Resampled, decode};
 use crate::{Error, Result};
@@ -34,12 +34,21 @@ impl Sight {
         subject: &Subject,
         class: Option<usize>,
     ) -> Result<AttentionMap> {
-        let question = Question { class, explain: study.options.explain.clone(), ..Question::about(subject.names()) };
-        if let Some(features) = model.features() {
-            let looks = std::slice::from_mut(&mut self.look);
-            explain_looks(features, &study.preprocess, &[&self.picture], looks, &question)?;
-        }
+        self.explain(model, study, subject.names(), class)?;
         subject.map(&self.look)
+    }
+
+    /// Makes what these maps need, of `class`, or of the likeliest one.
+    pub(super) fn explain(
+        &mut self,
+        model: &dyn Model,
+        study: &Study<'_>,
+        maps: &[MapName],
+        class: Option<usize>,
+    ) -> Result<()> {
+        let question = Question { class, explain: study.options.explain.clone(), ..Question::about(maps) };
+        let Some(features) = model.features() else { return Ok(()) };
+        explain_looks(features, &study.preprocess, &[&self.picture], std::slice::from_mut(&mut self.look), &question)
     }
 }
 

@@ -169,8 +169,11 @@ fn any_model_is_studied_and_a_bad_picture_is_named() {
     let times = study.clock(&outcome.measured).unwrap();
     assert_eq!(times.iter().map(|time| &time.map[..]).collect::<Vec<_>>(), ["spatial", "eigencam", "occlusion"]);
     let bytes = fs::read(folder.path().join("1.png")).unwrap();
-    let drawn = study.again(2, &bytes, 4).unwrap();
+    let drawn = study.again(2, &bytes).unwrap();
     assert_eq!((drawn.photo.size().width, drawn.region.unwrap().boxes.len()), (64, 1));
+    let names: Vec<_> = drawn.maps.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["spatial", "eigencam", "occlusion"], "the costly one is kept");
+    assert!(drawn.maps.iter().all(|name| drawn.look.map(name).is_ok()));
 }
 
 #[test]

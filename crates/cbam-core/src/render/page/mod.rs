@@ -18,13 +18,18 @@
 //! The page asks nothing of any network, and its Content-Security-Policy lets it ask nothing: no address but its own data, no script and
 //! no style but its own.
 
+mod facts;
+mod live;
 mod pack;
 mod picture;
 mod record;
 #[cfg(test)]
 mod tests;
+mod truth;
 mod web;
 mod writer;
+
+use std::collections::BTreeMap;
 
 use crate::Result;
 use crate::classes::Outputs;
@@ -32,8 +37,10 @@ use crate::maps::{MapName, Scale};
 
 use super::Overlay;
 
+pub use live::{LiveEngine, live};
 pub use pack::Packing;
 pub use picture::{PagePicture, PageSource};
+pub use truth::{PageMeasures, PageTruth};
 pub use writer::PageWriter;
 
 /// The version of the data's format. A page and its data are written together, so no program needs to read an older one.
@@ -52,6 +59,31 @@ pub struct PageHead {
     pub network: String,
     /// How maps are laid over pictures, to begin with.
     pub overlay: Overlay,
+    /// What was measured of the pictures, if they were.
+    pub report: Option<PageReport>,
+}
+
+/// What a page says of a study.
+#[derive(Debug, Clone)]
+pub struct PageReport {
+    /// Sections that stand above the pictures, as HTML without scripts and styles. It is put into the page as it is: whoever makes it
+    /// has to escape what comes from elsewhere.
+    pub html: String,
+    /// The maps that were measured, the first to begin with.
+    pub maps: Vec<MapName>,
+    /// What was measured of each.
+    pub measures: Vec<PageMeasure>,
+}
+
+/// Something that is measured of a map on a picture.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct PageMeasure {
+    /// By which [`PageMeasures`] have it.
+    pub key: &'static str,
+    /// What it is called.
+    pub words: &'static str,
+    /// Whether high is good.
+    pub high: bool,
 }
 
 impl PageHead {
@@ -60,7 +92,7 @@ impl PageHead {
     /// # Errors
     /// [`Error::Internal`](crate::Error::Internal) if the colours cannot be packed.
     pub fn json(&self, subject: &PageSubject) -> Result<String> {
-        writer::facts_alone(self, subject)
+        facts::facts(self, Some(subject), &[], &BTreeMap::new(), None)
     }
 }
 

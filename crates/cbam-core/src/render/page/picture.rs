@@ -1,5 +1,6 @@
 //! One picture on a page: what is kept of it, packed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -8,9 +9,10 @@ use image::DynamicImage;
 use ndarray::{Array1, Array2};
 use serde::Serialize;
 
-use super::{PageSubject, Packing};
+use super::facts::listed_picture;
 use super::record::Record;
-use super::writer::listed_picture;
+use super::truth::{PageMeasures, Truth};
+use super::{Packing, PageSubject};
 use crate::maps::{AttentionMap, Detail, MapName, Method, Resample, Scale, ScaleLimits};
 use crate::model::Look;
 use crate::photo::{Geometry, ImageSize, Photo, resize_as_it_is};
@@ -24,8 +26,9 @@ const PREVIEW_SIDE: u32 = 1024;
 const THUMB_SIDE: u32 = 256;
 const THUMB_QUALITY: u8 = 68;
 const QUALITY: u8 = 90;
-/// What a picture among many may take on a page, in bytes; the preview has what the rest leaves of it.
+/// What a picture among many may take on a page, in bytes, and in a report; the preview has what the rest leaves of it.
 const BUDGET: usize = 150_000;
+const REPORT_BUDGET: usize = 70_000;
 /// What a preview may be: its longest side and its JPEG quality, the best first. The last is taken however large it is.
 const PREVIEWS: [(u32, u8); 7] =
     [(PREVIEW_SIDE, 85), (PREVIEW_SIDE, 75), (PREVIEW_SIDE, 60), (768, 70), (640, 65), (512, 60), (384, 55)];
@@ -43,8 +46,12 @@ pub struct PageSource<'a> {
     pub photo: &'a Photo,
     /// What the network saw in it.
     pub look: &'a Look,
+    /// The maps that were asked for; the first is shown first.
+    pub maps: &'a [MapName],
     /// How much is kept.
     pub detail: Detail,
+    /// What is known and measured of it, in a report.
+    pub measured: Option<&'a PageMeasures>,
     /// How that is packed.
     pub packing: Packing,
     /// What is missing or broken of it.
@@ -58,12 +65,20 @@ pub struct PageSource<'a> {
 pub struct PagePicture {
     pub(super) subject: Arc<PageSubject>,
     pub(super) index: Index,
-    /// The first map, small.
-    pub(super) map: Option<(Array2<f32>, ScaleLimits)>,
+    /// The maps of a gallery.
+    pub(super) maps: Vec<Listed>,
     /// The values that each map spans.
     pub(super) spans: Vec<(String, ScaleLimits)>,
     /// All that is shown of it alone, as JSON.
     pub(super) json: String,
+}
+
+/// A map in a gallery.
+#[derive(Debug, Clone)]
+pub(super) struct Listed {
+    pub(super) name: String,
+    pub(super) values: Array2<f32>,
+    pub(super) limits: ScaleLimits,
 }
 
 /// What a gallery says of a picture.
@@ -79,6 +94,17 @@ pub(super) struct Index {
     coverage: Option<f32>,
     pub(super) disagreement: Option<f32>,
     damaged: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truth: Option<Truth>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    measures: Option<BTreeMap<String, BTreeMap<&'static str, f64>>>,
+}
+
+impl Index {
+    /// How many bytes its small picture has.
+    pub(super) fn bytes(&self) -> usize {
+        self.thumb.as_ref().map_or(0, String::len)
+    }
 }
 
 impl PagePicture {
@@ -88,8 +114,8 @@ impl PagePicture {
     /// [`Error::Argument`] for a map that the look does not hold; [`Error::Photo`] for pixels that cannot be written.
     pub fn new(source: &PageSource<'_>, subject: Arc<PageSubject>) -> Result<Self> {
         let whole = source.detail == Detail::Whole;
-        let maps = shown(source.look, &subject.maps, whole)?;
-        let record = Record::new(source, &maps, true)?;
+        let maps = shown(source.look, source.maps, whole)?;
+        let record = Record::new(source, &maps, source.detail != Detail::Maps)?;
         let (json, thumb) = if whole {
             (with_photo(record, data_url(&small(source.photo, SIDE)?, QUALITY)?)?, None)
         } else {
@@ -111,9 +137,17 @@ impl PagePicture {
             coverage: statistics.map(|of| of.coverage),
             disagreement: subject.disagreement().and_then(|pair| disagreement(&maps, &pair)),
             damaged: source.damaged.clone(),
+            truth: source.measured.and_then(|measured| measured.truth.as_ref()).map(Truth::listed),
+            measures: source.measured.map(|measured| measured.measures.clone()),
         };
-        let map = first.filter(|_| !whole).map(|map| (map.values().clone(), subject.scale.limits(map)));
-        Ok(Self { subject, index, map, spans, json })
+        // A report shows any of those that were measured.
+        let count = if source.measured.is_some() { source.maps.len() } else { 1 };
+        let listed = maps.iter().take(if whole { 0 } else { count }).map(|(name, map)| Listed {
+            name: name.to_string(),
+            values: map.values().clone(),
+            limits: subject.scale.limits(map),
+        });
+        Ok(Self { maps: listed.collect(), subject, index, spans, json })
     }
 
     /// The bytes that making one takes for pixels, of a picture of this size.
@@ -131,7 +165,7 @@ impl PagePicture {
     /// # Errors
     /// [`Error::Internal`] if it cannot be written as JSON.
     pub fn listed(&self) -> Result<String> {
-        Ok(listed_picture(&self.index, self.map.as_ref(), None)?.to_string())
+        Ok(listed_picture(&self.index, &self.maps, None)?.to_string())
     }
 
     /// All that is shown of it alone, as JSON.
@@ -140,15 +174,16 @@ impl PagePicture {
     }
 }
 
-/// The record of a picture among many, and its small picture: within [`BUDGET`], if it can be.
+/// The record of a picture among many, and its small picture: within the budget, if it can be.
 fn among_many<'a>(
     source: &'a PageSource<'_>,
     maps: &[(MapName, AttentionMap)],
     mut record: Record<'a>,
 ) -> Result<(String, Option<String>)> {
     let (thumb, _) = data_url(&small(source.photo, THUMB_SIDE)?, THUMB_QUALITY)?;
-    let room = |record: &Record<'_>| Ok::<_, Error>(BUDGET.saturating_sub(record.json()?.len() + thumb.len()));
-    if room(&record)? < LEAST_PREVIEW {
+    let budget = if source.measured.is_some() { REPORT_BUDGET } else { BUDGET };
+    let room = |record: &Record<'_>| Ok::<_, Error>(budget.saturating_sub(record.json()?.len() + thumb.len()));
+    if source.detail != Detail::Maps && room(&record)? < LEAST_PREVIEW {
         record = Record::new(source, maps, false)?; // of so many patches there is no room for where each looks
     }
     let preview = preview(source.photo, room(&record)?)?;

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::pack::{Depth, Pack, Packed, Rows};
 use super::picture::{PageSource, part_seen, sides};
+use super::truth::Truth;
 use crate::maps::{AttentionMap, Detail, FeatureMaps, MapName, MapRange, PatchReadout};
 use crate::{Error, Result};
 
@@ -29,6 +30,7 @@ pub(super) struct Record<'a> {
     classes: Option<Classes<'a>>,
     rule: Rule,
     ground: Option<Features>,
+    truth: Option<Truth>,
     blob: String,
 }
 
@@ -145,6 +147,7 @@ impl<'a> Record<'a> {
                 gates: of_gates.map(|gate| MapName::Spatial(Some(gate.stage.clone())).to_string()).collect(),
             },
             ground,
+            truth: source.measured.and_then(|measured| measured.truth.as_ref()).map(Truth::shown),
             blob: pack.into_text(source.packing)?,
         })
     }

@@ -70,6 +70,7 @@ fn head() -> PageHead {
         command: vec!["cbam-run".to_owned()],
         network: "a network".to_owned(),
         overlay: Overlay::default(),
+        report: None,
     }
 }
 
@@ -86,8 +87,9 @@ fn noise(width: u32, height: u32) -> Photo {
 fn picture(name: &str, photo: &Photo, detail: Detail) -> PagePicture {
     let look = look(photo.size());
     let (damaged, notes) = (None, Vec::new());
-    let packing = Packing::Small;
-    let source = PageSource { name: name.to_owned(), photo, look: &look, detail, packing, damaged, notes };
+    let (maps, packing) = (&subject().maps, Packing::Small);
+    let source =
+        PageSource { name: name.to_owned(), photo, look: &look, maps, detail, measured: None, packing, damaged, notes };
     PagePicture::new(&source, subject()).unwrap()
 }
 
@@ -210,7 +212,7 @@ fn pictures_among_many_are_small_and_those_that_fail_are_named() {
     assert_eq!((&head["disagreement"][1], &head["split"]), (&"gradcam".into(), &Value::Null));
     let apart = pictures[0]["disagreement"].as_f64().unwrap();
     assert!(apart > 0.0 && apart < 1.0, "{apart}");
-    assert_eq!(pictures[0]["map"]["grid"], Value::from(vec![2, 3]));
+    assert_eq!(pictures[0]["maps"]["patch"]["grid"], Value::from(vec![2, 3]));
     let data: Value = serde_json::from_str(between(&html, "data-index=\"2\">", "</script>")).unwrap();
     assert!(data["photo"].as_str().unwrap().starts_with("data:image/png;base64,"), "what is clear stays clear");
     assert_eq!((&data["classes"], &data["ground"]), (&Value::Null, &Value::Null));
@@ -262,7 +264,9 @@ fn one_scale_for_all_spans_all() {
             photo: &photo,
             look: &look,
             detail: Detail::Means,
+            maps: &subject.maps,
             packing: Packing::Small,
+            measured: None,
             damaged: None,
             notes: Vec::new(),
         };
@@ -273,6 +277,38 @@ fn one_scale_for_all_spans_all() {
     let head: Value = serde_json::from_str(between(&html, "id=\"head\">", "</script>")).unwrap();
     let spans: BTreeMap<String, [f32; 2]> = serde_json::from_value(head["spans"].clone()).unwrap();
     assert_eq!(spans["patch"], [1.0, 2.0], "the mean of two heads");
-    let codes = BASE64_STANDARD.decode(head["pictures"][0]["map"]["values"].as_str().unwrap()).unwrap();
+    let codes = BASE64_STANDARD.decode(head["pictures"][0]["maps"]["patch"]["values"].as_str().unwrap()).unwrap();
     assert_eq!(codes, [0; 6]);
+}
+
+#[test]
+fn the_live_page_holds_its_engine_or_names_it() {
+    let engine = b"\0asm, a thousand times ".repeat(1000);
+    let example = ("a \"cat\".jpg", &b"photo"[..]);
+    for (form, connect) in
+        [(LiveEngine::Beside("engine.wasm"), "connect-src 'self'"), (LiveEngine::Inside(&engine), "connect-src 'none'")]
+    {
+        let html = live("test 1", form, example).unwrap();
+        assert!(!html.contains("{{"), "every place is filled");
+        for (kind, text) in [
+            ("script-src", between(&html, "<script>", "</script>")),
+            ("style-src", between(&html, "<style>", "</style>")),
+        ] {
+            let hash = BASE64_STANDARD.encode(Sha256::digest(text));
+            assert!(html.contains(&format!("{kind} 'sha256-{hash}'")), "{kind}");
+        }
+        assert!(html.contains(connect) && html.contains("'wasm-unsafe-eval'"));
+        assert!(html.contains("data-name=\"a &quot;cat&quot;.jpg\">cGhvdG8=</script>"));
+        let head: Value = serde_json::from_str(between(&html, "id=\"head\">", "</script>")).unwrap();
+        match form {
+            LiveEngine::Beside(name) => assert_eq!(head["live"]["engine"], name),
+            LiveEngine::Inside(bytes) => {
+                let packed = between(&html, "id=\"engine\" data-form=\"gzip\">", "</script>");
+                let packed = BASE64_STANDARD.decode(packed).unwrap();
+                let mut unpacked = Vec::new();
+                flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
+                assert!(unpacked == bytes && packed.len() * 10 < bytes.len() && head["live"]["engine"].is_null());
+            }
+        }
+    }
 }

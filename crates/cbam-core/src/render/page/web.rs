@@ -1,20 +1,78 @@
 //! The parts of a page that are the same in all: its frame, its style and its program.
 
-/// The frame; the names in double braces are the places of what is put into it.
-pub(super) const TEMPLATE: &str = include_str!("../../../web/page.html");
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest, Sha256};
 
-pub(super) const STYLE: &str = include_str!("../../../web/page.css");
+/// The frame; the names in double braces are the places of what is put into it.
+const TEMPLATE: &str = include_str!("../../../web/page.html");
+
+pub(super) const STYLE: &str = concat!(include_str!("../../../web/page.css"), include_str!("../../../web/report.css"));
+
+/// That of the live page.
+pub(super) const LIVE_STYLE: &str = concat!(
+    include_str!("../../../web/page.css"),
+    include_str!("../../../web/report.css"),
+    include_str!("../../../web/live/live.css")
+);
+
+/// What stands in the live page above its pictures.
+pub(super) const LIVE: &str = include_str!("../../../web/live/live.html");
 
 macro_rules! scripts {
     ($($name:literal)+) => {
-        concat!("\"use strict\";\n", $(include_str!(concat!("../../../web/", $name, ".js"))),+)
+        concat!($(include_str!(concat!("../../../web/", $name, ".js"))),+)
     };
 }
 
-/// The program: scripts that share their names, each using those before it.
+/// What all programs of pages have: scripts that share their names, each using those before it.
 #[rustfmt::skip]
-pub(super) const SCRIPT: &str = scripts!(
-    "data" "maps" "fuse" "attention" "paint" "npy" "words" "command" "dom" "store" "combobox" "view" "draw"
-    "viewer-photo" "viewer-point" "viewer-patch" "viewer-maps" "range" "viewer-look" "viewer-classes" "viewer-gates"
-    "viewer-take" "keys" "viewer-keys" "viewer" "pictures" "gallery-order" "gallery" "routes" "start"
+macro_rules! shared {
+    () => {
+        scripts!(
+            "data" "maps" "fuse" "attention" "paint" "npy" "words" "command" "dom" "store" "combobox" "view" "truth" "draw"
+            "viewer-photo" "viewer-truth" "viewer-point" "viewer-patch" "viewer-maps" "range" "viewer-look" "viewer-classes"
+            "viewer-gates" "viewer-take" "keys" "viewer-keys" "viewer" "pictures" "gallery-order" "gallery-card"
+            "gallery-report" "gallery" "routes" "report-chart" "report"
+        )
+    };
+}
+
+/// The program of a page.
+pub(super) const SCRIPT: &str = concat!("\"use strict\";\n", shared!(), scripts!("start"));
+
+/// That of the live page.
+pub(super) const LIVE_SCRIPT: &str = concat!(
+    "\"use strict\";\n",
+    shared!(),
+    scripts!("live/engine" "live/worker" "live/photos" "live/intake" "live/camera" "live/network" "live/live"),
+    scripts!("start")
 );
+
+/// A part of the frame.
+pub(super) enum Part {
+    Text(&'static str),
+    /// Where something of this name is put.
+    Place(&'static str),
+}
+
+/// The frame, part by part.
+pub(super) fn parts() -> impl Iterator<Item = Part> {
+    let place = |part: &'static str| {
+        part.split_once("}}")
+            .map_or([Part::Text(part), Part::Text("")], |(name, text)| [Part::Place(name), Part::Text(text)])
+    };
+    let mut pieces = TEMPLATE.split("{{");
+    let first = pieces.next().map(Part::Text);
+    first.into_iter().chain(pieces.flat_map(place))
+}
+
+/// How a policy names a script or a style that stands in the page.
+pub(super) fn hash(text: &str) -> String {
+    format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)))
+}
+
+/// Text in HTML.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -6,29 +6,16 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
-use ndarray::Array2;
-use serde::Serialize;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-
-use super::picture::Index;
-use super::web::{SCRIPT, STYLE, TEMPLATE};
-use super::{PageHead, PagePicture, PageSubject, VERSION};
-use crate::classes::Outputs;
+use super::facts::{Entry, facts, in_script};
+use super::web::{self, Part, SCRIPT, STYLE, escaped, hash};
+use super::{PageHead, PagePicture, PageSubject};
 use crate::files::{WholeFile, write_whole};
-use crate::maps::{Scale, ScaleLimits};
-use crate::render::{Colormap, Opacity, Overlay};
+use crate::maps::ScaleLimits;
 use crate::text::printable;
 use crate::{Error, Result};
 
 /// Pages of more bytes than this have a file for each picture beside them.
 const MOST_TOGETHER: u64 = 150_000_000;
-/// How many colours a table has.
-const COLOURS: usize = 1024;
 
 /// A page in the making: pictures come one after another, and the file is written in the end, whole or not at all.
 #[derive(Debug)]
@@ -43,12 +30,6 @@ pub struct PageWriter {
     entries: Vec<Entry>,
     spans: BTreeMap<String, ScaleLimits>,
     most_together: u64,
-}
-
-#[derive(Debug)]
-enum Entry {
-    Picture { index: Box<Index>, map: Option<(Array2<f32>, ScaleLimits)>, bytes: u64 },
-    Failure { name: String, error: String },
 }
 
 impl PageWriter {
@@ -81,14 +62,14 @@ impl PageWriter {
     /// # Errors
     /// [`Error::Io`] if there is no room for it.
     pub fn picture(&mut self, picture: PagePicture) -> Result<()> {
-        let PagePicture { subject, index, map, spans, json } = picture;
+        let PagePicture { subject, index, maps, spans, json } = picture;
         let text = in_script(&json);
         self.spool.write_all(text.as_bytes()).map_err(spool_error)?;
         for (name, span) in spans {
             self.spans.entry(name).and_modify(|all| *all = all.union(span)).or_insert(span);
         }
         self.subject.get_or_insert(subject);
-        self.entries.push(Entry::Picture { index: Box::new(index), map, bytes: text.len() as u64 });
+        self.entries.push(Entry::Picture { index: Box::new(index), maps, bytes: text.len() as u64 });
         Ok(())
     }
 
@@ -105,64 +86,58 @@ impl PageWriter {
         let Self { path, mut file, head, subject, spool, entries, spans, most_together } = self;
         let mut spool = spool.into_inner().map_err(|error| spool_error(error.into_error()))?;
         spool.seek(SeekFrom::Start(0)).map_err(spool_error)?;
-        let together: u64 = entries.iter().map(Entry::bytes).sum();
+        let together: u64 = entries.iter().map(Entry::all_bytes).sum();
         let mut parts = (together > most_together && entries.len() > 1).then(|| Parts::beside(&path));
-        let facts = facts(&head, subject.as_deref(), &entries, &spans, parts.as_ref())?;
-        let script_of = |text: &str| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)));
-        let dynamic = if parts.is_some() { " 'strict-dynamic'" } else { "" };
-        let policy = format!(
-            "default-src 'none'; script-src {}{dynamic}; style-src {}; img-src data: blob:; base-uri 'none'; form-action 'none'",
-            script_of(SCRIPT),
-            script_of(STYLE)
-        );
+        let facts = facts(&head, subject.as_deref(), &entries, &spans, parts.as_ref().map(Parts::name))?;
+        let policy = policy(parts.is_some());
         let title = escaped(&title(&entries));
-        let values = [("csp", &*policy), ("title", &*title), ("style", STYLE), ("head", &*facts), ("script", SCRIPT)];
-        let mut rest = TEMPLATE;
-        for (name, value) in values {
-            let (before, after) = halves(rest, name)?;
-            file.write_all(before.as_bytes())
-                .and_then(|()| file.write_all(value.as_bytes()))
-                .map_err(Error::io(&path))?;
-            rest = after;
-        }
-        let (before, after) = halves(rest, "pictures")?;
-        file.write_all(before.as_bytes()).map_err(Error::io(&path))?;
-        for (index, bytes) in entries.iter().map(Entry::bytes).enumerate().filter(|(_, bytes)| *bytes > 0) {
-            let mut data = String::new();
-            let read = (&mut spool).take(bytes).read_to_string(&mut data);
-            read.map_err(spool_error)?;
-            match &mut parts {
-                Some(parts) => parts.write(index, &data)?,
-                None => {
-                    writeln!(
-                        file,
-                        "<script type=\"application/json\" class=\"picture\" data-index=\"{index}\">{data}</script>"
-                    )
-                    .map_err(Error::io(&path))?;
+        let report = head.report.as_ref().map_or("", |report| &report.html);
+        let values = [
+            ("csp", &*policy),
+            ("title", &title),
+            ("style", STYLE),
+            ("report", report),
+            ("head", &facts),
+            ("script", SCRIPT),
+            ("pictures", ""),
+        ];
+        for part in web::parts() {
+            let text = match part {
+                Part::Text(text) => text,
+                Part::Place(place) => {
+                    let found = values.iter().find(|(name, _)| *name == place);
+                    found.ok_or_else(|| Error::internal(format!("the template has a place {place}")))?.1
+                }
+            };
+            file.write_all(text.as_bytes()).map_err(Error::io(&path))?;
+            if matches!(part, Part::Place("pictures")) {
+                for (index, bytes) in entries.iter().map(Entry::bytes).enumerate().filter(|(_, bytes)| *bytes > 0) {
+                    let mut data = String::new();
+                    (&mut spool).take(bytes).read_to_string(&mut data).map_err(spool_error)?;
+                    match &mut parts {
+                        Some(parts) => parts.write(index, &data)?,
+                        None => writeln!(file, "{}{data}</script>", opening(index)).map_err(Error::io(&path))?,
+                    }
                 }
             }
         }
-        file.write_all(after.as_bytes()).map_err(Error::io(&path))?;
         file.commit()?;
         parts.map_or(Ok(()), Parts::commit)
     }
 }
 
-impl Entry {
-    /// How many bytes the picture's data has.
-    fn bytes(&self) -> u64 {
-        match self {
-            Self::Picture { bytes, .. } => *bytes,
-            Self::Failure { .. } => 0,
-        }
-    }
+/// What the browser is told to allow: the page's own script and style and what they hold, and with parts what its script loads.
+fn policy(in_parts: bool) -> String {
+    let (script, style) = (hash(SCRIPT), hash(STYLE));
+    let dynamic = if in_parts { " 'strict-dynamic'" } else { "" };
+    format!(
+        "default-src 'none'; script-src {script}{dynamic}; style-src {style}; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+}
 
-    fn name(&self) -> &str {
-        match self {
-            Self::Picture { index, .. } => &index.name,
-            Self::Failure { name, .. } => name,
-        }
-    }
+/// What stands before a picture's data in the page.
+fn opening(index: usize) -> String {
+    format!("<script type=\"application/json\" class=\"picture\" data-index=\"{index}\">")
 }
 
 /// The files of pictures, in a folder beside the page.
@@ -221,114 +196,6 @@ impl Drop for Parts {
     }
 }
 
-/// What a page without pictures says, as JSON.
-pub(super) fn facts_alone(head: &PageHead, subject: &PageSubject) -> Result<String> {
-    facts(head, Some(subject), &[], &BTreeMap::new(), None)
-}
-
-/// What a page says once, as JSON.
-fn facts(
-    head: &PageHead,
-    subject: Option<&PageSubject>,
-    entries: &[Entry],
-    spans: &BTreeMap<String, ScaleLimits>,
-    parts: Option<&Parts>,
-) -> Result<String> {
-    let nothing = PageSubject {
-        maps: Vec::new(),
-        labels: Vec::new(),
-        outputs: Outputs::default(),
-        class: None,
-        scale: Scale::Image,
-    };
-    let subject = subject.unwrap_or(&nothing);
-    let first = subject.maps.first().map(ToString::to_string).unwrap_or_default();
-    let span = spans.get(&first).copied().filter(|_| subject.scale == Scale::Run);
-    let pictures = entries.iter().map(|entry| listed(entry, span)).collect::<Result<Vec<_>>>()?;
-    let compared = |entry: &Entry| matches!(entry, Entry::Picture { index, .. } if index.disagreement.is_some());
-    let compared = entries.is_empty() || entries.iter().any(compared); // of none yet, there may be some
-    let spans = (subject.scale == Scale::Run).then(|| {
-        let pairs = spans.iter().map(|(name, span)| (name.clone(), json!([span.low, span.high])));
-        pairs.collect::<serde_json::Map<String, Value>>()
-    });
-    let overlay = &head.overlay;
-    let facts = json!({
-        "format": "cbam-page",
-        "version": VERSION,
-        "made": { "program": head.program, "date": head.date },
-        "command": head.command,
-        "network": { "name": head.network, "labels": subject.labels, "outputs": subject.outputs },
-        "look": {
-            "maps": strings(&subject.maps),
-            "colormap": overlay.colormap.name(),
-            "alpha": overlay.alpha,
-            "opacity": overlay.opacity.name(),
-            "resample": overlay.resample.name(),
-            "scale": subject.scale.to_string(),
-            "contour": overlay.contour,
-            "class": subject.class,
-        },
-        "usual": {
-            "colormap": Colormap::default().name(),
-            "alpha": {
-                Opacity::Attention.name(): Overlay::default().alpha,
-                Opacity::Constant.name(): Overlay::constant().alpha,
-            },
-            "opacity": Opacity::default().name(),
-            "resample": Overlay::default().resample.name(),
-            "scale": Scale::default().to_string(),
-        },
-        "spans": spans,
-        "colours": { "names": Colormap::ALL.map(Colormap::name), "count": COLOURS, "tables": colours()? },
-        "split": parts.map(Parts::name),
-        "disagreement": subject.disagreement().filter(|_| compared).map(|pair| strings(&pair)),
-        "pictures": pictures,
-    });
-    Ok(in_script(&facts.to_string()))
-}
-
-fn strings(names: &[crate::maps::MapName]) -> Vec<String> {
-    names.iter().map(ToString::to_string).collect()
-}
-
-/// What the page's list says of a picture; `span` is what its map spans, if not values of its own.
-fn listed(entry: &Entry, span: Option<ScaleLimits>) -> Result<Value> {
-    match entry {
-        Entry::Failure { name, error } => Ok(json!({ "name": name, "error": error })),
-        Entry::Picture { index, map, .. } => listed_picture(index, map.as_ref(), span),
-    }
-}
-
-/// The same of a picture that did not fail.
-pub(super) fn listed_picture(
-    index: &Index,
-    map: Option<&(Array2<f32>, ScaleLimits)>,
-    span: Option<ScaleLimits>,
-) -> Result<Value> {
-    #[derive(Serialize)]
-    struct Listed<'a> {
-        #[serde(flatten)]
-        index: &'a Index,
-        map: Option<Value>,
-    }
-    let map = map.map(|(values, limits)| {
-        let limits = span.unwrap_or(*limits);
-        let codes: Vec<u8> = values.iter().map(|value| (limits.apply(*value) * 255.0 + 0.5) as u8).collect();
-        json!({ "grid": [values.nrows(), values.ncols()], "values": BASE64_STANDARD.encode(codes) })
-    });
-    serde_json::to_value(Listed { index, map }).map_err(Error::internal)
-}
-
-/// The colours of every colour map, in the order of their names.
-fn colours() -> Result<String> {
-    let mut packed = ZlibEncoder::new(Vec::new(), Compression::default());
-    for colormap in Colormap::ALL {
-        let table: [[u8; 3]; COLOURS] = colormap.table();
-        packed.write_all(table.as_flattened()).map_err(Error::internal)?;
-    }
-    Ok(BASE64_STANDARD.encode(packed.finish().map_err(Error::internal)?))
-}
-
 fn title(entries: &[Entry]) -> String {
     match entries {
         [one] => {
@@ -337,22 +204,6 @@ fn title(entries: &[Entry]) -> String {
         }
         all => format!("{} pictures · cbam", all.len()),
     }
-}
-
-/// What stands before and behind a place of the template.
-fn halves<'t>(text: &'t str, place: &str) -> Result<(&'t str, &'t str)> {
-    let missing = || Error::internal(format!("the template lacks {place}"));
-    text.split_once(&format!("{{{{{place}}}}}")).ok_or_else(missing)
-}
-
-/// JSON in which nothing ends a script.
-fn in_script(json: &str) -> String {
-    json.replace('<', "\\u003c")
-}
-
-/// Text in HTML.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// The file has no name: the folder that holds it is what can be full or out of reach.

@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny cargo-fuzz fuzz asan help run build light test test-web examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
+.PHONY: cargo-deny cargo-fuzz fuzz asan help run build light web test test-web examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
 	bench bench-peers bench-graphs bench-parent rev gpu-check-bundle gpu-check evaluation map-trials readme foreign-checkpoints check-checkpoints any-network any-onnx any-more any-keras odd-pictures
 .DEFAULT_GOAL := help
 
@@ -33,7 +33,10 @@ test: $(libtorch_needed) models ## Run every test
 	$(CARGO) test $(PROFILE)
 	$(CARGO) test $(PROFILE) -p cbam-core -p cbam-lite0 -p cbam-cli # by themselves, and so without libtorch
 
-test-web: light ## Types, style and tests of the interactive page, in headless Chromium
+web: ## Build the live page, with the network as WebAssembly in it: target/web
+	@CARGO="$(CARGO)" scripts/web.sh "$(TARGET)/web"
+
+test-web: light web ## Types, style and tests of the interactive page, in headless Chromium
 	@scripts/web-tools.sh
 	cd tests/web && npm run --silent check && CARGO_TARGET_DIR="$(abspath $(TARGET))" npm test --silent
 

@@ -10,6 +10,8 @@ target=wasm32-unknown-unknown
 debian=/usr/bin # there may be other tools of the same names before it in PATH
 packages=(rustc-web cargo-web rust-web-src lld-19)
 export RUSTFLAGS="${RUSTFLAGS--C target-feature=+simd128}"
+# A page waits for every byte: as little as can be, and the same for the core alone, so that it is compiled once.
+export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 CARGO_PROFILE_RELEASE_STRIP=symbols
 [ $# -gt 0 ] || set -- -p cbam-core
 
 least_rust=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)

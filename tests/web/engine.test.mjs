@@ -1,12 +1,13 @@
 // What the engine sees in WebAssembly is what the program sees: the same pictures and weights through both.
 //
 // Needs cbam_web.wasm (scripts/wasm.sh -p cbam-web; CBAM_WASM names another) and the light program (cargo build --release -p cbam-cli;
-// CBAM names another, by its whole path); without them it is skipped. CBAM_WEIGHTS names weights files to be tried besides, joined by
+// CBAM names another, by its whole path); without them it fails. CBAM_WEIGHTS names weights files to be tried besides, joined by
 // colons.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { inflateSync } from "node:zlib";
@@ -24,7 +25,6 @@ const NEAR = 1e-4;
 /** Maps that take many passes, and channel gates, which are none. */
 const LEFT_OUT = /^(scorecam|ablationcam|occlusion|rise|channel)/;
 const lacking = [WASM, PROGRAM].filter((path) => !existsSync(path));
-const skip = lacking.length > 0 && `there is no ${lacking.join(", no ")}`;
 
 /** @type {string} */ let folder;
 /** @type {Engine} */ let engine;
@@ -207,9 +207,10 @@ test("after a fault there is a new instance, with the network open again", async
     await assert.rejects(closed.describe(), SyntaxError);
 });
 
-describe("the engine", { skip }, () => {
+describe("the engine", () => {
     before(async () => {
-        folder = mkdtempSync("/tmp/cbam-engine-");
+        assert.deepEqual(lacking, [], "make web and make light build them");
+        folder = mkdtempSync(join(tmpdir(), "cbam-engine-"));
         engine = await Engine.start(readFileSync(WASM));
         await engine.openDefault();
         makePictures();

@@ -9,7 +9,7 @@ use cbam_core::explain::ExplainOptions;
 use cbam_core::files::{check_folder, check_writable};
 use cbam_core::graph::Score;
 use cbam_core::maps::Method;
-use cbam_core::network::OpenOptions;
+use cbam_core::network::{BUNDLED_NAME, OpenOptions};
 use cbam_core::photo::Limits;
 use cbam_core::pipeline::{Destination, Options, Stream, Target};
 use cbam_core::render::{Opacity, Overlay, PictureFormat};
@@ -63,7 +63,7 @@ impl ModelKind {
     /// What panels call it.
     fn name(&self) -> String {
         let path = match self {
-            Self::Bundled => return "EfficientNet-Lite0 with attention".to_owned(),
+            Self::Bundled => return BUNDLED_NAME.to_owned(),
             Self::Graph { weights: Some(path), .. } | Self::Weights { path, .. } | Self::Graph { path, .. } => path,
             Self::Script(script) => &script.path,
         };

@@ -255,7 +255,7 @@ impl Part {
                     _ => self.tiles::<S, 8, 2>(simd),
                 }
             } else if cfg!(target_family = "wasm") {
-                // 16 registers or so, of which a product takes one before it is added; browsers do not part with more without loss.
+                // 16 registers as browsers compile it; a product takes one of them before it is added.
                 match vectors {
                     1 => self.tiles::<S, 8, 1>(simd),
                     _ => self.tiles::<S, 4, 2>(simd),

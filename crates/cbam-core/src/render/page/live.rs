@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::VERSION;
 use super::facts::in_script;
-use super::web::{LIVE, LIVE_SCRIPT, LIVE_STYLE, Part, hash, parts};
+use super::web::{LIVE, LIVE_SCRIPT, LIVE_STYLE, Part, escaped, hash, parts};
 use crate::{Error, Result};
 
 /// Where the engine of a live page is: the crate `cbam-web` as WebAssembly.
@@ -38,12 +38,12 @@ pub fn live(program: &str, engine: LiveEngine<'_>, example: (&str, &[u8])) -> Re
         "version": VERSION,
         "live": { "engine": beside, "program": program },
     });
-    let mut data = held("example", &[("data-name", example.0)], example.1);
+    let mut data = held("example", ("data-name", example.0), example.1);
     if let LiveEngine::Inside(bytes) = engine {
         let mut packed = GzEncoder::new(Vec::new(), Compression::best());
         packed.write_all(bytes).map_err(Error::internal)?;
         let packed = packed.finish().map_err(Error::internal)?;
-        data += &held("engine", &[("data-form", "gzip")], &packed);
+        data += &held("engine", ("data-form", "gzip"), &packed);
     }
     let mut page = String::with_capacity(data.len() + LIVE_SCRIPT.len() + LIVE_STYLE.len() + (16 << 10));
     for part in parts() {
@@ -62,14 +62,10 @@ pub fn live(program: &str, engine: LiveEngine<'_>, example: (&str, &[u8])) -> Re
     Ok(page)
 }
 
-/// Bytes that the page holds.
-fn held(id: &str, attributes: &[(&str, &str)], bytes: &[u8]) -> String {
-    let attributes: String =
-        attributes.iter().map(|(name, value)| format!(" {name}=\"{}\"", super::web::escaped(value))).collect();
-    format!(
-        "<script type=\"application/octet-stream\" id=\"{id}\"{attributes}>{}</script>\n",
-        BASE64_STANDARD.encode(bytes)
-    )
+/// Bytes that the page holds, with one word about them.
+fn held(id: &str, (name, value): (&str, &str), bytes: &[u8]) -> String {
+    let (value, bytes) = (escaped(value), BASE64_STANDARD.encode(bytes));
+    format!("<script type=\"application/octet-stream\" id=\"{id}\" {name}=\"{value}\">{bytes}</script>\n")
 }
 
 /// What the browser is told to allow: the page's own script, style and engine, a worker that it makes, and pictures and a camera's film that

@@ -31,7 +31,7 @@ light: ## Build the light programs: one file, CPUs alone, without libtorch
 
 test: $(libtorch_needed) models ## Run every test
 	$(CARGO) test $(PROFILE)
-	$(CARGO) test $(PROFILE) -p cbam-core -p cbam-lite0 -p cbam-cli # by themselves, and so without libtorch
+	$(CARGO) test $(PROFILE) -p cbam-core -p cbam-lite0 -p cbam-cli -p cbam-web # by themselves, and so without libtorch
 
 web: ## Build the live page, with the network as WebAssembly in it: target/web
 	@CARGO="$(CARGO)" scripts/web.sh "$(TARGET)/web"

@@ -12,7 +12,7 @@ import { basename, join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { inflateSync } from "node:zlib";
 
-import { Engine } from "./engine.mjs";
+import { startEngine } from "./engine.mjs";
 import { cut, readPng, repaint, turned, writePng } from "./pictures.mjs";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -27,7 +27,7 @@ const LEFT_OUT = /^(scorecam|ablationcam|occlusion|rise|channel)/;
 const lacking = [WASM, PROGRAM].filter((path) => !existsSync(path));
 
 /** @type {string} */ let folder;
-/** @type {Engine} */ let engine;
+/** @type {any} */ let engine;
 /** @type {Record<string, string>} */ const pictures = {};
 
 /** @param {string} name */
@@ -198,11 +198,11 @@ function stub(fault) {
 }
 
 test("after a fault there is a new instance, with the network open again", async () => {
-    const faulty = await Engine.start(stub("look"));
+    const faulty = await startEngine(stub("look"));
     await faulty.openDefault();
-    await assert.rejects(faulty.look(new Uint8Array(3), "a.jpg"), /the engine failed/);
+    await assert.rejects(faulty.look(new Uint8Array(3), "a.jpg", {}), /the engine failed/);
     await assert.rejects(faulty.describe(), SyntaxError, "it answers, if nothing");
-    const closed = await Engine.start(stub("open_default"));
+    const closed = await startEngine(stub("open_default"));
     await assert.rejects(closed.openDefault(), /the engine failed/);
     await assert.rejects(closed.describe(), SyntaxError);
 });
@@ -211,7 +211,7 @@ describe("the engine", () => {
     before(async () => {
         assert.deepEqual(lacking, [], "make web and make light build them");
         folder = mkdtempSync(join(tmpdir(), "cbam-engine-"));
-        engine = await Engine.start(readFileSync(WASM));
+        engine = await startEngine(readFileSync(WASM));
         await engine.openDefault();
         makePictures();
     });
@@ -260,14 +260,14 @@ describe("the engine", () => {
         await refused(coffee, { class: "no such" }, /class "no such"/);
         await refused(coffee, { size: 3 }, /options: /);
         await refused(coffee, { short_side: 8000 }, /has room for/);
-        assert.equal((await engine.look(coffee, "a.jpg")).picture.likeliest, 967);
+        assert.equal((await engine.look(coffee, "a.jpg", {})).picture.likeliest, 967);
     });
 
     test("answers one after another what is asked at once", async () => {
-        const fresh = await Engine.start(readFileSync(WASM));
+        const fresh = await startEngine(readFileSync(WASM));
         await assert.rejects(fresh.describe(), /no network is open/);
         await fresh.openDefault();
-        const looks = Array.from({ length: 12 }, () => fresh.look(readFileSync(pictures.chelsea), "a.jpg"));
+        const looks = Array.from({ length: 12 }, () => fresh.look(readFileSync(pictures.chelsea), "a.jpg", {}));
         const answers = await Promise.all(looks);
         answers.forEach((answer) => assert.deepEqual(answer, answers[0], "asked at once, answered alike"));
     });

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { SERIOUS, faultsOf } from "./axe.mjs";
-import { SIZES, launch, open } from "./browser.mjs";
+import { assertForAll } from "./axe.mjs";
+import { launch, open } from "./browser.mjs";
 import { PHOTOS, workshop } from "./programs.mjs";
 
 const NAMES = ["astronaut", "chelsea", "coffee", "rocket"];
@@ -98,19 +98,7 @@ test("keys lead to a picture, to the next, and back", async () => {
     clean();
 });
 
-test("nobody is left out of the gallery", async () => {
-    for (const viewport of Object.values(SIZES)) {
-        for (const colorScheme of ["light", "dark"]) {
-            const { tab, context, clean } = await opened({ viewport, colorScheme });
-            const { violations } = await faultsOf(tab);
-            const serious = violations.filter(({ impact }) => SERIOUS.includes(impact));
-            assert.deepEqual(serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target)}`), []);
-            assert.ok(!(await tab.evaluate("document.documentElement.scrollWidth > innerWidth")), `${viewport.width}`);
-            clean();
-            await context.close();
-        }
-    }
-});
+test("nobody is left out of the gallery", () => assertForAll(opened));
 
 test("a thousand pictures are there soon", async (context) => {
     mkdirSync(shop.at("many"));

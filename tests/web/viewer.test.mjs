@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { SERIOUS, faultsOf } from "./axe.mjs";
-import { SIZES, launch, open, pixelsOf } from "./browser.mjs";
+import { assertForAll } from "./axe.mjs";
+import { launch, open, pixelsOf } from "./browser.mjs";
 import { PHOTOS, apart, numbersOf, peakOf, workshop } from "./programs.mjs";
 
 const shop = workshop();
@@ -238,18 +238,4 @@ test("two maps are compared, and gates and small pictures answer", async () => {
     clean();
 });
 
-test("nobody is left out, in light and dark, on a desk and on a phone", async () => {
-    for (const viewport of Object.values(SIZES)) {
-        for (const colorScheme of ["light", "dark"]) {
-            const { tab, context, clean } = await opened({ viewport, colorScheme });
-            const { violations } = await faultsOf(tab);
-            const serious = violations.filter(({ impact }) => SERIOUS.includes(impact));
-            const found = serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(", ")}`);
-            assert.deepEqual(found, [], `${viewport.width} ${colorScheme}`);
-            const wide = await tab.evaluate("document.documentElement.scrollWidth > innerWidth");
-            assert.ok(!wide, `nothing is cut off at ${viewport.width}`);
-            clean();
-            await context.close();
-        }
-    }
-});
+test("nobody is left out, in light and dark, on a desk and on a phone", () => assertForAll(opened));

@@ -107,6 +107,18 @@ test("every look is drawn as cbam-run draws it, and the command says how", async
     clean();
 });
 
+test("the command has the words of the map's method", async () => {
+    shop.run("cbam-run", "chelsea.png", "--map", "rise", "--masks", "20", "--size", "64", "--html", "rise.html");
+    const { tab, clean } = await open(browser, shop.at("rise.html"));
+    await tab.evaluate("page.ready");
+    const command = () => tab.locator("#command").textContent();
+    assert.equal(await command(), "cbam-run --size 64 chelsea.png --map rise --masks 20");
+    await tab.locator("#map-select").selectOption("object");
+    await tab.evaluate("page.settled()");
+    assert.equal(await command(), "cbam-run --size 64 chelsea.png --map object", "an option without effect is an error");
+    clean();
+});
+
 test("a patch shows where it looks, and what looks at it", async () => {
     const { tab, clean } = await opened();
     const box = await tab.locator("#photo").boundingBox();

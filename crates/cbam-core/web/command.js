@@ -80,6 +80,7 @@ function commandWords(head, picture, maps, look) {
         ...head.command,
         fileWord(picture.name),
         ...(names.length > 1 ? ["--compare", names.join(",")] : ["--map", names[0]]),
+        ...names.flatMap((name) => head.methods[name.split(":")[0]] ?? []),
         ...(ofClass ? ["--class", String(ofClass.explains)] : []),
         ...lookWords(own, head.usual),
     ];

@@ -18,7 +18,8 @@
  * @property {string} format
  * @property {number} version
  * @property {{ program: string, date: string }} made
- * @property {string[]} command   the words that decide the network
+ * @property {string[]} command   the words that decide the network; none if the program does not open it, or not the pictures
+ * @property {Record<string, string[]>} methods   the words that go with the maps of a method
  * @property {{ name: string, labels: string[], outputs: string }} network
  * @property {{ maps: string[], colormap: string, alpha: number, opacity: Opacity, resample: Resample, scale: string,
  *   contour: number | null, class: number | null }} look

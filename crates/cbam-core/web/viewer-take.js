@@ -23,7 +23,7 @@ function setUpTaking(viewer) {
  * @param {Viewer} viewer
  */
 function wordsOfNoCommand({ app, store }) {
-    if (app.head.command.length === 0) return "cbam-run opens no such network";
+    if (app.head.command.length === 0) return "cbam-run opens no such network, or no such pictures";
     return store.state.mode === "map"
         ? "cbam-run compares maps of one class"
         : "cbam-run shows where a patch looks in the mean over heads, on the finest grid";

@@ -1,5 +1,6 @@
 //! A network that is open: what it is, and what it sees in a photo.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -89,6 +90,7 @@ impl Engine {
             program: program.unwrap_or_else(|| concat!("cbam-web ", env!("CARGO_PKG_VERSION")).to_owned()),
             date: options.date.clone(),
             command: options.command.clone(),
+            methods: BTreeMap::new(),
             network: self.name.clone(),
             overlay: Overlay::default(),
             report: None,

@@ -102,7 +102,7 @@ fn a_report_holds_every_measure_and_is_the_same_again_from_the_cache() {
     let head: Value = serde_json::from_str(head).unwrap();
     let pictures = head["pictures"].as_array().unwrap();
     assert_eq!((pictures.len(), page.matches("class=\"picture\"").count()), (4, 4), "every picture is there");
-    let coffee = pictures.iter().find(|picture| picture["name"] == "coffee.png").unwrap();
+    let coffee = pictures.iter().find(|picture| picture["name"] == "p/coffee.png").unwrap();
     assert_eq!((&coffee["truth"]["class"], &coffee["truth"]["small"]), (&967.into(), &false.into()));
     assert!((coffee["truth"]["boxes"][0][0].as_f64().unwrap() - 20.0 / 120.0).abs() < 1e-9);
     for map in ["spatial", "gradcam", "layercam:stage5"] {

@@ -1,11 +1,15 @@
 //! Options that would change nothing in this evaluation: each is an error that says what it is for.
 
+use std::collections::BTreeMap;
+
+use cbam_core::eval::PictureSource;
 use cbam_core::maps::{MapName, Method};
 use cbam_core::study::{Row, StudyPictures};
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 
 use crate::common::foreign::OF_WEIGHTS;
+use crate::common::page::Words;
 use crate::eval::args::{Cli, Measure};
 
 impl Cli {
@@ -45,9 +49,8 @@ impl Cli {
         Err(Self::command().error(ErrorKind::MissingRequiredArgument, message))
     }
 
-    /// The words of the options that decide how the network is opened and takes pictures, as `cbam-run` knows them; none if it opens no
-    /// such network.
-    pub(crate) fn opening_words(&self) -> Option<Vec<String>> {
+    /// The words of the options that decide how the network is opened and takes pictures, and of those of methods, as `cbam-run` knows them.
+    pub(crate) fn words(&self, source: &PictureSource) -> Words {
         /// All others.
         const OTHERS: [&str; 18] = [
             "images",
@@ -69,7 +72,10 @@ impl Cli {
             "json",
             "quiet",
         ];
-        (!self.plain).then(|| self.given.words::<Self>(&|option| !OTHERS.contains(&option)))
+        let opens = !self.plain && matches!(source, PictureSource::Folder(_));
+        let opening = opens.then(|| self.given.words::<Self>(&|option| !OTHERS.contains(&option)));
+        let rise = ["--masks".to_owned(), self.rise_masks.to_string(), "--seed".to_owned(), self.seed.to_string()];
+        Words { opening, methods: BTreeMap::from([(Method::Rise.name(), rise.to_vec())]) }
     }
 
     /// Refuses an option that was given and changes nothing on these pictures.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use cbam_core::eval::{BoundingBox, Object, RemarkKind, Remarks, thresholds};
+use cbam_core::eval::{BoundingBox, Object, PictureSource, RemarkKind, Remarks, thresholds};
 use cbam_core::maps::{Detail, MapName};
 use cbam_core::photo::ImageSize;
 use cbam_core::render::page::{
@@ -121,7 +121,7 @@ fn show(
         study.subjects().iter().zip(&measured.maps).filter(|(subject, _)| !subject.is_baseline()).map(of_map);
     let measures = PageMeasures { truth: truth(set, measured, &drawn), measures: measures.collect() };
     let source = PageSource {
-        name: set.rows[measured.row].image.clone(),
+        name: path(study, &set.rows[measured.row].image),
         photo: &drawn.photo,
         look: &drawn.look,
         maps: &drawn.maps,
@@ -132,6 +132,14 @@ fn show(
         notes: drawn.photo.notes.clone(),
     };
     PagePicture::new(&source, subject.clone())
+}
+
+/// A picture's path, where it is a file of its own.
+fn path(study: &Study<'_>, image: &str) -> String {
+    match &study.pictures().source {
+        PictureSource::Folder(folder) => folder.join(image).display().to_string(),
+        PictureSource::Tar(_) => image.to_owned(),
+    }
 }
 
 /// What was measured of a map on a picture; IoU at the best thresholds.

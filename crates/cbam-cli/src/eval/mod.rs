@@ -114,7 +114,8 @@ fn write_report(
     write_whole(&folder.join("report.json"), json.as_bytes())?;
     files::scores(&folder.join("scores.csv"), set, &report.all)?;
     files::summary(&folder.join("summary.csv"), report)?;
-    let mut head = page::head("cbam-eval", cli.opening_words(), report.arch.clone(), Overlay::default());
+    let mut head =
+        page::head("cbam-eval", cli.words(&study.pictures().source), report.arch.clone(), Overlay::default());
     let maps = gallery::maps(study);
     let html = html::fragment(report, &head.date, gallery::left_out(set).as_deref())?;
     head.report = Some(PageReport { html, maps: maps.clone(), measures: gallery::measures(set) });

@@ -247,7 +247,7 @@ impl<'a> Console<'a> {
 /// What the page of a run says that is known before the run.
 fn page_head(request: &Request) -> PageHead {
     let network = request.options.network.clone().unwrap_or_default();
-    page::head("cbam-run", Some(request.opening.clone()), network, request.options.overlay.clone())
+    page::head("cbam-run", request.words.clone(), network, request.options.overlay.clone())
 }
 
 /// What is wrong with a picture that was done all the same, and what was assumed about it.

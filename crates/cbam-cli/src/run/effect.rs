@@ -12,6 +12,7 @@ use clap::CommandFactory;
 
 use crate::common::foreign::OF_WEIGHTS;
 use crate::common::given::Effect;
+use crate::common::page::Words;
 use crate::run::args::{Args, usage};
 use crate::run::request::Request;
 
@@ -137,8 +138,8 @@ impl Args {
         ]
     }
 
-    /// The words of the options that decide how the network is opened and takes pictures.
-    pub(crate) fn opening_words(&self) -> Vec<String> {
+    /// The words of the options that decide how the network is opened and takes pictures, and of those of methods.
+    pub(crate) fn words(&self) -> Words {
         /// All others.
         const OTHERS: [&str; 29] = [
             "inputs",
@@ -171,7 +172,10 @@ impl Args {
             "memory",
             "quiet",
         ];
-        self.given.words::<Self>(&|option| !OTHERS.contains(&option))
+        let words = |wanted: &dyn Fn(&str) -> bool| self.given.words::<Self>(wanted);
+        let of_methods = [(Method::Rise, ["masks", "seed"]), (Method::Occlusion, ["window", "stride"])];
+        let methods = of_methods.map(|(method, options)| (method.name(), words(&|option| options.contains(&option))));
+        Words { opening: Some(words(&|option| !OTHERS.contains(&option))), methods: methods.into() }
     }
 
     /// The options that were given and are for one method, if no map is named: which it will be, the network knows.

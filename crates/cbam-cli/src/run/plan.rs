@@ -77,7 +77,8 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
     }
     notes.extend(wordless(request));
     let names = Names::new(&pictures, *beside);
-    let detail = if pictures.len() > 1 { Detail::Means } else { Detail::Whole };
+    let alone = pictures.len() + problems.len() == 1;
+    let detail = if alone { Detail::Whole } else { Detail::Means };
     let page = html.as_ref().map(|_| detail);
     let mut jobs = Vec::with_capacity(pictures.len());
     for picture in pictures {

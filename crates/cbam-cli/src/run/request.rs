@@ -16,6 +16,7 @@ use cbam_core::render::{Opacity, Overlay, PictureFormat};
 use cbam_core::text::printable_path;
 
 use crate::backend::{How, Script, Taken};
+use crate::common::page::Words;
 use crate::run::args::{Args, usage};
 
 /// What the command line asks for.
@@ -81,8 +82,8 @@ pub(crate) struct Request {
     /// The names of the classes, one a line.
     pub(crate) labels: Option<PathBuf>,
     pub(crate) model: Model,
-    /// The words that open the network, for a command line that does so again.
-    pub(crate) opening: Vec<String>,
+    /// The words of a command line that does so again.
+    pub(crate) words: Words,
     pub(crate) quiet: bool,
 }
 
@@ -160,7 +161,7 @@ impl Args {
     pub(crate) fn resolve(self) -> Result<Command, clap::Error> {
         self.check_effects()?;
         let model = self.model()?;
-        let (opening, overlay) = (self.opening_words(), self.overlay_look());
+        let (words, overlay) = (self.words(), self.overlay_look());
         let threads = model.how.threads;
         if self.list_maps {
             return Ok(Command::ListMaps(model));
@@ -248,7 +249,7 @@ impl Args {
             },
             labels: self.labels,
             model,
-            opening,
+            words,
             quiet: self.quiet,
         })))
     }

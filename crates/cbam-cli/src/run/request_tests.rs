@@ -292,11 +292,17 @@ fn a_page_is_one_file_and_knows_how_the_network_was_opened() {
     assert_eq!(request.outputs.html.as_deref(), Some(std::path::Path::new("p.html")));
     assert!(!request.outputs.beside, "a page is output enough");
     let opening = ["--weights", "w.pth", "--arch", "resnet18", "--mean", "0.5,0.4,0.3", "--square"];
-    let mut words = request.opening.clone();
+    let mut words = request.words.opening.clone().unwrap();
     words.sort();
     let mut expected = opening.map(str::to_owned);
     expected.sort();
     assert_eq!(words, expected);
+    let rise = self::request("a.jpg --html p.html --map rise --masks 50 --seed 3").words;
+    assert_eq!(
+        (rise.opening, &rise.methods["rise"][..]),
+        (Some(Vec::new()), &["--masks", "50", "--seed", "3"].map(str::to_owned)[..])
+    );
+    assert!(rise.methods["occlusion"].is_empty());
     assert!(refused("a.jpg --html -").contains("--html writes a file"));
     assert!(refused("a.jpg --compare fused,gradcam --html p.html").contains("--compare"));
 }

@@ -42,6 +42,14 @@ impl Readout {
         let answers = self.probabilities.iter().enumerate();
         answers.max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0))).map(|(class, _)| class)
     }
+
+    /// So many of the likeliest classes, the likeliest first.
+    pub(crate) fn top(&self, count: usize) -> Vec<usize> {
+        let mut classes: Vec<_> = (0..self.probabilities.len()).collect();
+        classes.sort_by(|a, b| self.probabilities[*b].total_cmp(&self.probabilities[*a]));
+        classes.truncate(count);
+        classes
+    }
 }
 
 /// What an explanation method says about the decision for a class.

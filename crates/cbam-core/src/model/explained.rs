@@ -24,9 +24,7 @@ fn activations(
     let Some(made) = look.readout.explanations.iter().find(|made| made.method == method && made.stage.is_none()) else {
         return Ok(None);
     };
-    let mut classes: Vec<_> = (0..look.readout.probabilities.len()).collect();
-    classes.sort_by(|a, b| look.readout.probabilities[*b].total_cmp(&look.readout.probabilities[*a]));
-    classes.truncate(LIKELIEST);
+    let mut classes = look.readout.top(LIKELIEST);
     classes.retain(|class| *class != made.class);
     let (total, name) = (classes.len(), MapName::explain(method));
     let mut maps = made.map.clone().into_raw_vec_and_offset().0;

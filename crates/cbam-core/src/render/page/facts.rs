@@ -79,6 +79,7 @@ pub(super) fn facts(
         "version": VERSION,
         "made": { "program": head.program, "date": head.date },
         "command": head.command,
+        "methods": head.methods,
         "network": { "name": head.network, "labels": subject.labels, "outputs": subject.outputs },
         "look": look(&head.overlay, subject),
         "usual": usual(),

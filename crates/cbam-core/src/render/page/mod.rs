@@ -55,6 +55,8 @@ pub struct PageHead {
     pub date: String,
     /// The words of a command line that opens the network as it was opened, without pictures, maps, class, look and outputs.
     pub command: Vec<String>,
+    /// The words that go with a method's maps in a command line, by the method's name.
+    pub methods: BTreeMap<&'static str, Vec<String>>,
     /// What the network is called.
     pub network: String,
     /// How maps are laid over pictures, to begin with.

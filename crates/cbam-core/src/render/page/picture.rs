@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::DynamicImage;
-use ndarray::{Array1, Array2};
+use ndarray::Array2;
 use serde::Serialize;
 
 use super::facts::listed_picture;
@@ -124,14 +124,13 @@ impl PagePicture {
         let first = maps.first().map(|(_, map)| map);
         let statistics = first.map(AttentionMap::statistics);
         let spans = maps.iter().map(|(name, map)| (name.to_string(), Scale::Run.limits(map))).collect();
-        let probabilities = &source.look.readout.probabilities;
-        let strongest = strongest(probabilities);
+        let readout = &source.look.readout;
         let index = Index {
             name: source.name.clone(),
             size: sides(source.look.geometry.picture),
             seen: part_seen(&source.look.geometry),
             thumb,
-            top: strongest.into_iter().map(|class| (class, probabilities[class])).collect(),
+            top: readout.top(TOP).into_iter().map(|class| (class, readout.probabilities[class])).collect(),
             explained: source.look.explained,
             entropy: statistics.map(|of| of.entropy),
             coverage: statistics.map(|of| of.coverage),
@@ -193,14 +192,6 @@ fn among_many<'a>(
 fn with_photo(mut record: Record<'_>, (photo, size): (String, [u32; 2])) -> Result<String> {
     (record.photo, record.photo_size) = (photo, size);
     record.json()
-}
-
-/// The likeliest classes, the likeliest first.
-fn strongest(probabilities: &Array1<f32>) -> Vec<usize> {
-    let mut classes: Vec<_> = (0..probabilities.len()).collect();
-    classes.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
-    classes.truncate(TOP);
-    classes
 }
 
 /// The maps of a page: those asked for, then all others that there are; single heads only where all is kept.

@@ -68,6 +68,7 @@ fn head() -> PageHead {
         program: "test 1".to_owned(),
         date: "2026-11-28T09:30:00Z".to_owned(),
         command: vec!["cbam-run".to_owned()],
+        methods: BTreeMap::from([("rise", vec!["--masks".to_owned(), "50".to_owned()])]),
         network: "a network".to_owned(),
         overlay: Overlay::default(),
         report: None,
@@ -160,7 +161,7 @@ fn a_page_of_one_picture_holds_all_that_was_seen() {
     assert_eq!((&head["format"], &head["version"]), (&"cbam-page".into(), &VERSION.into()));
     assert_eq!(head["network"]["labels"][1], "</script><b>");
     assert_eq!(head["pictures"][0]["top"][0][0], 1);
-    assert_eq!(head["look"]["maps"][0], "patch");
+    assert_eq!((&head["look"]["maps"][0], &head["methods"]["rise"][1]), (&"patch".into(), &"50".into()));
 
     let data: Value = serde_json::from_str(between(&html, "data-index=\"0\">", "</script>")).unwrap();
     let names: Vec<_> = data["maps"].as_array().unwrap().iter().map(|map| map["name"].as_str().unwrap()).collect();

@@ -68,7 +68,7 @@ fn head() -> PageHead {
         program: "test 1".to_owned(),
         date: "2026-11-28T09:30:00Z".to_owned(),
         command: vec!["cbam-run".to_owned()],
-        methods: BTreeMap::from([("rise", vec!["--masks".to_owned(), "50".to_owned()])]),
+        methods: BTreeMap::from([("rise", vec!["masks".to_owned(), "50".to_owned()])]),
         network: "a network".to_owned(),
         overlay: Overlay::default(),
         report: None,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LIMIT = 24 << 20
-PROGRAMS = ["cbam-run", "cbam-train", "cbam-eval", "cbam-weights", "suite", "worker", "graph_answers"]
+PROGRAMS = ["cbam-run", "cbam-train", "cbam-eval", "cbam-weights", "cbam-view", "suite", "worker", "graph_answers"]
 FILES = ["assets/images", "assets/weights/efficientnet-lite0.safetensors", "assets/weights/efficientnet-lite0-attention.safetensors",
          "tests/golden/attention", "tests/golden/graph", "tests/golden/torchscript", "benches/peers", "scripts/gpu_check.py", "scripts/any_network.py",
          "scripts/any_network_list.py", "scripts/any_network_more.py", "scripts/any_network_timm.txt"]

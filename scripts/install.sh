@@ -10,10 +10,10 @@ built=${2:-target/release}
 links=()
 if [ "${3:-}" = light ]; then
     programs=(cbam)
-    links=(cbam-run cbam-eval cbam-weights)
+    links=(cbam-run cbam-eval cbam-weights cbam-view)
     torch=
 else
-    programs=(cbam-run cbam-train cbam-eval cbam-weights)
+    programs=(cbam-run cbam-train cbam-eval cbam-weights cbam-view)
     # Every libtorch library of this build: those that lie beside libtorch_cpu.so.
     torch=$(ldd "$built/cbam-run" | awk '/libtorch_cpu\.so/ {print $3}')
     [ -e "$torch" ] || { echo "install.sh: $built/cbam-run does not find libtorch_cpu.so; run 'make build' first" >&2; exit 1; }

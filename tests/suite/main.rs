@@ -56,6 +56,7 @@ fn program(name: &str) -> Command {
         "cbam-train" => option_env!("CARGO_BIN_EXE_cbam-train"),
         "cbam-eval" => option_env!("CARGO_BIN_EXE_cbam-eval"),
         "cbam-weights" => option_env!("CARGO_BIN_EXE_cbam-weights"),
+        "cbam-view" => option_env!("CARGO_BIN_EXE_cbam-view"),
         _ => None,
     };
     match (&*BUNDLE, built) {

@@ -53,6 +53,7 @@ impl Place {
             "cbam-eval" => format!("{} --threads 1 --size 64 --device cpu", lies("cbam-eval")),
             "cbam-train" => lies("cbam-train"),
             "cbam-weights" => lies("cbam-weights"),
+            "cbam-view" => format!("{} --no-browser --threads 1 --device cpu", lies("cbam-view")),
             word => word.to_owned(),
         });
         let mut command = Command::new("bash");

@@ -112,6 +112,8 @@ fn program(word: &str) -> Option<fn(&Called) -> !> {
         "run" => Some(|called| crate::run::main(&Light, called)),
         "weights" => Some(|called| crate::weights::main(&Light, called)),
         "eval" => Some(|called| crate::eval::main(&Light, called)),
+        #[cfg(feature = "view")]
+        "view" => Some(|called| crate::view::main(&Light, called)),
         _ => None,
     }
 }
@@ -129,12 +131,14 @@ fn together(arguments: Vec<OsString>) -> ! {
         ("run", command::<crate::run::args::Args>(&Light)),
         ("eval", command::<crate::eval::args::Cli>(&Light)),
         ("weights", command::<crate::weights::args::Cli>(&Light)),
+        #[cfg(feature = "view")]
+        ("view", command::<crate::view::args::Args>(&Light)),
     ];
     let bare = Command::new("cbam")
         .about("See where a convolutional network looks, on the CPU: without libtorch")
         .long_about(
-            "See where a convolutional network looks, on the CPU: without libtorch.\n\nThe programs cbam-run, cbam-eval and \
-             cbam-weights in one file: by its first word, or by its name. GPUs, 16 bits, TorchScript, gradients at inner stages and \
+            "See where a convolutional network looks, on the CPU: without libtorch.\n\nThe programs cbam-run, cbam-eval, cbam-weights \
+             and cbam-view in one file: by its first word, or by its name. GPUs, 16 bits, TorchScript, gradients at inner stages and \
              training are in the full build.",
         )
         .version(concat!(env!("CARGO_PKG_VERSION"), " (light build: networks run on the CPU, without libtorch)"))
@@ -145,7 +149,7 @@ fn together(arguments: Vec<OsString>) -> ! {
         Ok(Some(text)) => end(Ok(printed(&text))),
         Ok(None) => match all.try_get_matches_from(arguments) {
             Err(usage) => leave(usage),
-            Ok(_) => end(Err(anyhow::anyhow!("no program is named: run, eval or weights"))),
+            Ok(_) => end(Err(anyhow::anyhow!("no program is named: run, eval, weights or view"))),
         },
         Err(usage) => leave(usage),
     }

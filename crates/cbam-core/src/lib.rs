@@ -4,6 +4,7 @@
 //!
 //! A [`model::Model`] is whatever looks at pictures; [`pipeline`] takes many of them through one, [`explain`] holds the explanation
 //! methods, for anything that is [`Features`](explain::Features), and [`eval`] measures; [`study`] measures a model on many pictures.
+//! [`live`] answers a page that looks at photos as they come.
 //! [`weights`] reads weights files and tells which network one is of; [`network`] holds the whole network in its form for inference.
 //!
 //! ```no_run
@@ -39,6 +40,7 @@ pub mod explain;
 pub mod files;
 pub mod graph;
 pub mod kernels;
+pub mod live;
 pub mod maps;
 pub mod model;
 pub mod network;

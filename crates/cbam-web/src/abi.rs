@@ -13,10 +13,13 @@
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
+use std::path::Path;
+
+use cbam_core::live::read;
+use cbam_core::photo::Encoded;
 
 use crate::buffers::Buffers;
-use crate::engine::Engine;
-use crate::options;
+use crate::engine::{self, Engine};
 
 /// What a function returns that did what it should.
 pub const FINE: u32 = 0;
@@ -107,7 +110,7 @@ pub extern "C" fn cbam_answer_length() -> usize {
 #[unsafe(no_mangle)]
 pub extern "C" fn cbam_open_default() -> u32 {
     answered(|state| {
-        state.engine = Some(Engine::pretrained().map_err(said)?);
+        state.engine = Some(engine::pretrained().map_err(said)?);
         Ok(String::new())
     })
 }
@@ -118,36 +121,38 @@ pub extern "C" fn cbam_open_default() -> u32 {
 pub extern "C" fn cbam_open_weights(bytes: usize, name: usize) -> u32 {
     answered(|state| {
         let (bytes, name) = (state.buffers.take(bytes), state.buffers.take_text(name));
-        state.engine = Some(Engine::of_weights(&name?, bytes?).map_err(said)?);
+        state.engine = Some(engine::of_weights(&name?, bytes?).map_err(said)?);
         Ok(String::new())
     })
 }
 
-/// What there is to know of the network, as JSON: [`Engine::describe`].
+/// What there is to know of the network, as JSON: [`LiveModel::describe`](cbam_core::live::LiveModel::describe).
 // SAFETY: as above.
 #[unsafe(no_mangle)]
 pub extern "C" fn cbam_describe() -> u32 {
     answered(|state| Ok(state.engine()?.describe()))
 }
 
-/// The head of a page, as JSON; `options` are [`HeadOptions`](crate::HeadOptions), as JSON.
+/// The head of a page, as JSON; `options` are [`HeadOptions`](cbam_core::live::HeadOptions), as JSON.
 // SAFETY: as above.
 #[unsafe(no_mangle)]
 pub extern "C" fn cbam_head(options: usize) -> u32 {
     answered(|state| {
-        let options = options::read(&state.buffers.take_text(options)?).map_err(said)?;
+        let options = read(&state.buffers.take_text(options)?).map_err(said)?;
         state.engine()?.head(&options).map_err(said)
     })
 }
 
-/// What the network sees in a photo, as JSON: [`Engine::look`]; `options` are [`LookOptions`](crate::LookOptions), as JSON.
+/// What the network sees in a photo, as JSON: [`LiveModel::look`](cbam_core::live::LiveModel::look); `options` are [`LookOptions`](cbam_core::live::LookOptions), as JSON.
 // SAFETY: as above.
 #[unsafe(no_mangle)]
 pub extern "C" fn cbam_look(photo: usize, name: usize, options: usize) -> u32 {
     answered(|state| {
         let buffers = &mut state.buffers;
         let (photo, name, options) = (buffers.take(photo), buffers.take_text(name), buffers.take_text(options));
-        let options = options::read(&options?).map_err(said)?;
-        state.engine()?.look(&name?, &photo?, &options).map_err(said)
+        let options = read(&options?).map_err(said)?;
+        let (name, photo) = (name?, photo?);
+        let photo = |limits: &_| Encoded::new(Path::new(&name), &photo, limits);
+        state.engine()?.look(photo, &name, &options, None).map_err(said)
     })
 }

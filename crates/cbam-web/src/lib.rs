@@ -6,17 +6,14 @@
 //! | module | what |
 //! |---|---|
 //! | [`abi`] | the functions that a script calls; the only place of `unsafe` |
-//! | [`engine`] | a network that is open: what it is, and what it sees in a photo |
-//! | [`options`] | what a script says about a head or a look, as JSON |
+//! | [`engine`] | the networks that are opened here |
 //! | [`buffers`] | memory that a script fills |
 //!
-//! What it answers is what an interactive page reads ([`cbam_core::render::page`]). Time, threads, files and randomness, which a
+//! What it is asked and what it answers is what a live page asks any network ([`cbam_core::live`]). Time, threads, files and randomness, which a
 //! browser does not give, are used nowhere here.
 
 pub mod abi;
 pub mod buffers;
 pub mod engine;
-pub mod options;
 
 pub use engine::Engine;
-pub use options::{HeadOptions, LookOptions};

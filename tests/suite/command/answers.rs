@@ -112,7 +112,7 @@ fn names_cannot_control_a_terminal() {
 
 #[test]
 fn every_program_prints_its_completions_and_its_manual() {
-    for name in ["cbam-run", "cbam-eval", "cbam-train", "cbam-weights"] {
+    for name in ["cbam-run", "cbam-eval", "cbam-train", "cbam-weights", "cbam-view"] {
         for shell in ["bash", "zsh", "fish"] {
             let output = program(name).args(["--completions", shell]).output().unwrap();
             assert!(

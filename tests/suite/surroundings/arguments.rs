@@ -5,7 +5,7 @@ use super::Place;
 #[test]
 fn a_tip_repeats_no_argument_raw() {
     let place = Place::new();
-    for program in ["cbam-run", "cbam-eval", "cbam-weights", "cbam-train"] {
+    for program in ["cbam-run", "cbam-eval", "cbam-weights", "cbam-train", "cbam-view"] {
         for raw in ["--a\\u202eb", "--overlay\\u009bx", "--im\\x1bages"] {
             let (code, said) = place.run(&format!("{program} $'{raw}'"));
             assert_eq!(code, Some(2), "{said}");

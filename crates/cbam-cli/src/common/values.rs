@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use cbam_core::maps::Method;
 use clap::builder::{PossibleValue, TypedValueParser};
 
 /// Parses a `T`, and offers names for completion; others may be right too.
@@ -40,4 +41,19 @@ impl<T: Clone + Send + Sync + 'static> TypedValueParser for Listed<T> {
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         Some(Box::new(self.names.iter().cloned().map(PossibleValue::new)))
     }
+}
+
+/// A parser by the type's own.
+///
+/// # Errors
+/// What that says.
+pub fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// The names of maps that can be completed: those that need no more, and the beginnings of the others.
+pub fn map_names() -> Vec<String> {
+    let others = ["fused", "object", "spatial", "patch", "cls", "coordinate", "channel:", "rollout", "output:"]
+        .map(str::to_owned);
+    others.into_iter().chain(Method::ALL.map(|method| method.to_string())).collect()
 }

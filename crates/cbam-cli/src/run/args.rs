@@ -3,18 +3,16 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use cbam_core::classes::ClassChoice;
-use cbam_core::device::{DeviceSpec, ForwardPrecision};
-use cbam_core::maps::{MapName, Method, Resample, Scale};
+use cbam_core::maps::{MapName, Resample, Scale};
 use cbam_core::render::{Colormap, Opacity, PictureFormat};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueHint};
 
 use crate::common::amount::{amount, pixels};
-use crate::common::foreign::Foreign;
+use crate::common::explained::{Explained, MAP};
 use crate::common::given::Given;
-use crate::common::opening::Opening;
-use crate::common::values::listed;
+use crate::common::network::{NetworkArgs, RUN};
+use crate::common::values::{listed, map_names, parsed};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -68,9 +66,7 @@ An option that changes nothing in a run is an error.";
 
 const INPUT: &str = "Pictures";
 const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";
-const MAP: &str = "Maps";
 const LOOK: &str = "Look";
-const RUN: &str = "Network and machine";
 
 /// Shows where a convolutional network looks: lays its attention over the picture.
 #[derive(Debug, Parser)]
@@ -148,33 +144,8 @@ pub(crate) struct Args {
     /// `fixed:LO,HI` draws all maps on the same numbers.
     #[arg(long, value_name = "NAME,NAME,…", value_parser = map_list, conflicts_with = "map", help_heading = MAP)]
     pub(crate) compare: Option<MapList>,
-    /// The class that explanations, `fused` and `object` are of, by number (281) or name ("tiger cat"; a part that is in one name
-    /// only will do) [default: the likeliest, picture by picture]
-    #[arg(long, value_name = "CLASS", value_parser = parsed::<ClassChoice>, help_heading = MAP)]
-    pub(crate) class: Option<ClassChoice>,
-    /// The number that explanations are of instead of a class, of a network by its graph: an output, by name or place, a part of it
-    /// ([:, …], the first index being that of the pictures), and its mean, sum or maximum
-    ///
-    /// `out[:, 3].mean()` of a segmenter's class 3, `output[0][:, 281]` of the first of several outputs, `logits[:, 3, 20, 31]` of one
-    /// place of its map.
-    #[arg(long, value_name = "EXPRESSION", value_parser = parsed::<cbam_core::graph::Score>, conflicts_with_all = ["class", "check", "outputs"], help_heading = MAP)]
-    pub(crate) score: Option<cbam_core::graph::Score>,
-    /// The pixel of the upright picture that the score is of, where the expression gives out maps, such as `out[:, 3]` of a
-    /// segmenter
-    #[arg(long, value_name = "X,Y", value_parser = pixel, requires = "score", help_heading = MAP)]
-    pub(crate) at: Option<[u32; 2]>,
-    /// How many random masks rise draws
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = MAP)]
-    pub(crate) masks: u32,
-    /// What rise draws its masks from; the same seed gives the same masks
-    #[arg(long, value_name = "N", default_value = "0", help_heading = MAP)]
-    pub(crate) seed: u64,
-    /// The side of occlusion's grey square, in pixels of what the network sees
-    #[arg(long, value_name = "PIXELS", default_value = "32", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = MAP)]
-    pub(crate) window: u32,
-    /// How far that square moves at a time; at most its side [default: half of it]
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=4096), help_heading = MAP)]
-    pub(crate) stride: Option<u32>,
+    #[command(flatten)]
+    pub(crate) explained: Explained,
     /// List the names of this network's maps
     #[arg(long, conflicts_with = "inputs", help_heading = MAP)]
     pub(crate) list_maps: bool,
@@ -210,16 +181,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=65_535), help_heading = LOOK)]
     pub(crate) width: Option<u32>,
 
-    /// Short side of the picture that the network sees, in pixels [default: what the weights were measured best at, of a graph what it was exported with]
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(32..=4096), help_heading = RUN)]
-    pub(crate) size: Option<u32>,
-    /// A weights file (safetensors or PyTorch), or a network's graph (.pt2 of torch.export, or ONNX), instead of the built-in network
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
-    pub(crate) weights: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) opening: Opening,
-    #[command(flatten)]
-    pub(crate) foreign: Foreign,
+    pub(crate) network: NetworkArgs,
     /// Compare the network with what PyTorch made of an input, and look at no picture: a file of safetensors with `input`
     /// [N, C, H, W], normalised, and `logits` [N, classes]
     ///
@@ -231,24 +194,11 @@ pub(crate) struct Args {
     ///     y = model.eval()(x).detach()
     ///     from safetensors.torch import save_file
     ///     save_file({"input": x, "logits": y}, "reference.safetensors")
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["inputs", "list_maps"], value_hint = ValueHint::FilePath, verbatim_doc_comment, help_heading = RUN)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["inputs", "list_maps", "score"], value_hint = ValueHint::FilePath, verbatim_doc_comment, help_heading = RUN)]
     pub(crate) check: Option<PathBuf>,
     /// By what share of their largest value results may differ from the reference's
     #[arg(long, value_name = "0..1", default_value = "0.001", value_parser = share, requires = "check", help_heading = RUN)]
     pub(crate) tolerance: f64,
-    /// The names of the network's classes, a text file with one a line
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = RUN)]
-    pub(crate) labels: Option<PathBuf>,
-    /// auto (a GPU if there is one), cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true, help_heading = RUN)]
-    pub(crate) device: DeviceSpec,
-    /// What the network computes in: f32; or f16, for GPUs, its maps nearly the same; or bf16, for networks whose features f16 cannot
-    /// hold, less exact. A CPU is many times slower in 16 bits
-    #[arg(long, value_name = "KIND", default_value = "f32", value_parser = listed::<ForwardPrecision>(["f32", "f16", "bf16"]), hide_possible_values = true, help_heading = RUN)]
-    pub(crate) precision: ForwardPrecision,
-    /// Threads for pixels, and threads for the network on a CPU [default: all cores]
-    #[arg(long, value_name = "N", value_parser = crate::common::amount::threads, help_heading = RUN)]
-    pub(crate) threads: Option<NonZeroUsize>,
     /// Most pictures that the network takes at once; they must have one size there [default: on a GPU 16, or in a run of over
     /// 1,000 pictures what a trial finds fastest; on a CPU four for each of several threads, at most 32, or fewer for a network
     /// that has no faster form for inference]
@@ -281,22 +231,9 @@ pub(crate) fn usage(message: impl std::fmt::Display) -> clap::Error {
     Args::command().error(ErrorKind::ArgumentConflict, cbam_core::text::printable(&message.to_string()))
 }
 
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: T::Err| error.to_string())
-}
-
 /// The maps of a comparison.
 #[derive(Debug, Clone)]
 pub(crate) struct MapList(pub(crate) Vec<MapName>);
-
-/// A pixel, X,Y.
-fn pixel(text: &str) -> Result<[u32; 2], String> {
-    let numbers: Vec<u32> = text.split(',').map_while(|number| number.trim().parse().ok()).collect();
-    match numbers[..] {
-        [x, y] if text.split(',').count() == 2 => Ok([x, y]),
-        _ => Err("write a pixel of the picture: X,Y".to_owned()),
-    }
-}
 
 /// Names separated by commas; the comma of `patch@X,Y` belongs to its name.
 fn map_list(text: &str) -> Result<MapList, String> {
@@ -316,13 +253,6 @@ fn map_list(text: &str) -> Result<MapList, String> {
         names.push(name);
     }
     Ok(MapList(names))
-}
-
-/// The names of maps that can be completed: those that need no more, and the beginnings of the others.
-fn map_names() -> Vec<String> {
-    let others = ["fused", "object", "spatial", "patch", "cls", "coordinate", "channel:", "rollout", "output:"]
-        .map(str::to_owned);
-    others.into_iter().chain(Method::ALL.map(|method| method.to_string())).collect()
 }
 
 fn batch_size(text: &str) -> Result<NonZeroUsize, String> {

@@ -9,8 +9,7 @@ use cbam_core::text::printable_path;
 
 use crate::backend::{Backend, Compared};
 use crate::common::doubts::remedies;
-use crate::run::model;
-use crate::run::request::{Model, ModelKind};
+use crate::common::network::{Model, ModelKind, file, graph, graph_files, graph_taken, tell};
 
 /// What a check found.
 pub(crate) struct Verdict {
@@ -31,17 +30,16 @@ pub(crate) fn check(
     let against = Reference::open(reference)?.with_tolerance(tolerance);
     backend.ready(&model.how).map_err(|error| error.advised(&remedies))?;
     let told = |(compared, notes): (Vec<Compared>, Vec<String>)| {
-        model::tell(&notes, note);
+        tell(&notes, note);
         compared
     };
     let compared = if let ModelKind::Script(script) = &model.kind {
         told(backend.compare_script(script, &model.how, &against)?)
-    } else if let Some(files) = model::graph_files(&model.kind) {
-        let graph = model::graph(&files, note)?;
-        let taken = model::graph_taken(&files, model, note)?;
+    } else if let Some(files) = graph_files(&model.kind) {
+        let (graph, taken) = (graph(&files, note)?, graph_taken(&files, model, note)?);
         told(backend.compare_graph(graph, &model.how, &taken, &against)?)
     } else {
-        backend.compare(model::file(&model.kind, note)?, &model.how, &model.taken, &against)?
+        backend.compare(file(&model.kind, note)?, &model.how, &model.taken, &against)?
     };
     let mut verdict = Verdict { text: String::new(), agrees: true };
     for (form, agreements) in &compared {

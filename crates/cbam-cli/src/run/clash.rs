@@ -6,9 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use cbam_core::text::printable_path;
 
+use crate::common::scan::{Input, Picture};
 use crate::run::args::usage;
-use crate::run::request::Input;
-use crate::run::scan::Picture;
 
 /// Refuses inputs that are no paths but look like something else.
 pub(crate) fn check_inputs(inputs: &[Input]) -> Result<(), clap::Error> {

@@ -4,13 +4,12 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use cbam_core::classes::ClassChoice;
-use cbam_core::graph::Graph;
 use cbam_core::maps::{MapName, Method};
 use cbam_core::pipeline::Target;
 use cbam_core::render::PictureFormat;
 use clap::CommandFactory;
 
-use crate::common::foreign::OF_WEIGHTS;
+use crate::common::explained::OF_METHODS;
 use crate::common::given::Effect;
 use crate::common::page::Words;
 use crate::run::args::{Args, usage};
@@ -35,8 +34,7 @@ const OPENING: [&str; 12] = [
 impl Args {
     /// Refuses an option that was given and changes nothing, as far as the command line tells.
     pub(crate) fn check_effects(&self) -> Result<(), clap::Error> {
-        let network = self.of_network();
-        self.given.check::<Self>(&network)?;
+        self.given.check::<Self>(&self.network.effects())?;
         if self.list_maps {
             return self.check_alone("list_maps", &["torchscript_outputs", "torchscript_classes", "score", "at"]);
         }
@@ -50,7 +48,7 @@ impl Args {
     /// With an option that looks at no picture nothing counts but that, `besides`, and what opens the network.
     fn check_alone(&self, mode: &str, besides: &[&str]) -> Result<(), clap::Error> {
         // A scripted network may take pictures of one size alone, with which it is tried when it is opened.
-        let foreign = self.foreign.torchscript.is_some() || self.foreign.graph.is_some() || self.weights_hold_graph();
+        let foreign = self.network.is_foreign();
         let sizes: &[&str] = if foreign { &["size", "square"] } else { &[] };
         let counts = |option: &str| {
             option == mode || [&OPENING[..], sizes, besides].iter().any(|options| options.contains(&option))
@@ -82,29 +80,10 @@ impl Args {
             })
     }
 
-    fn of_network(&self) -> [Effect<'static>; 4] {
-        let (weights, script) = (self.weights.is_some(), self.foreign.torchscript.is_some());
-        let named = weights || script || self.foreign.graph.is_some();
-        [
-            (
-                &["torchscript_outputs", "torchscript_classes"],
-                script,
-                "it names outputs of the network of --torchscript",
-            ),
-            (
-                &["score"],
-                self.foreign.graph.is_some() || self.weights_hold_graph(),
-                "it names a number of a network's graph",
-            ),
-            (OF_WEIGHTS, weights, "it is for a file of --weights"),
-            (&["outputs"], named, "it says what a network of --weights, --graph or --torchscript gives out"),
-        ]
-    }
-
     fn of_drawing(&self) -> [Effect<'static>; 8] {
         let maps = self.compare.as_ref().map_or(&self.map, |list| &list.0);
         // Which map a scripted network shows by itself is known when it is open.
-        let foreign = self.foreign.torchscript.is_some() || self.foreign.graph.is_some() || self.weights_hold_graph();
+        let foreign = self.network.is_foreign();
         let any_map = maps.is_empty() && foreign;
         let made_by = |wanted: Method| {
             any_map || maps.iter().any(|name| matches!(name, MapName::Explain { method, .. } if *method == wanted))
@@ -173,26 +152,8 @@ impl Args {
             "quiet",
         ];
         let words = |wanted: &dyn Fn(&str) -> bool| self.given.words::<Self>(wanted);
-        let of_methods = [(Method::Rise, ["masks", "seed"]), (Method::Occlusion, ["window", "stride"])];
-        let methods = of_methods.map(|(method, options)| (method.name(), words(&|option| options.contains(&option))));
+        let methods = OF_METHODS.map(|(method, options)| (method.name(), words(&|option| options.contains(&option))));
         Words { opening: Some(words(&|option| !OTHERS.contains(&option))), methods: methods.into() }
-    }
-
-    /// The options that were given and are for one method, if no map is named: which it will be, the network knows.
-    pub(crate) fn by_default(&self) -> Option<Vec<(&'static str, Method)>> {
-        let of_methods = [
-            ("masks", Method::Rise),
-            ("seed", Method::Rise),
-            ("window", Method::Occlusion),
-            ("stride", Method::Occlusion),
-        ];
-        let none_named = self.map.is_empty() && self.compare.is_none();
-        none_named.then(|| of_methods.into_iter().filter(|(option, _)| self.given.holds(option)).collect())
-    }
-
-    /// Whether `--weights` is a network's graph.
-    fn weights_hold_graph(&self) -> bool {
-        self.weights.as_ref().is_some_and(Graph::is_at)
     }
 
     /// Whether no output is named, so that overlays go beside their pictures.

@@ -10,7 +10,6 @@ mod json;
 mod model;
 mod plan;
 mod request;
-mod scan;
 mod told;
 
 use std::sync::atomic::Ordering;
@@ -20,6 +19,7 @@ use cbam_core::classes::read_labels;
 use cbam_core::pipeline::{self, Options};
 
 use crate::backend::Backend;
+use crate::common::network::open;
 use crate::common::{self, Called, printed, status};
 
 use args::Args;
@@ -62,7 +62,7 @@ fn run(backend: &dyn Backend, request: &Request) -> Result<u8> {
     if !plan.jobs.is_empty() {
         let labels = request.labels.as_ref().map(read_labels).transpose()?;
         let options = Options { labels, ..request.options.clone() };
-        let load = || model::open(backend, &request.model, &note);
+        let load = || open(backend, &request.model, &note);
         pipeline::run(&plan.jobs, &options, load, cancel, |event| console.tell(event))?;
     }
     Ok(console.finish(cancel.load(Ordering::Relaxed)))

@@ -7,17 +7,16 @@ use std::path::{Path, PathBuf};
 
 use cbam_core::Error;
 use cbam_core::maps::{Detail, MapName};
-use cbam_core::photo::{LeftOut, Limits};
+use cbam_core::photo::Limits;
 use cbam_core::pipeline::{Destination, Job, Source, Target};
 use cbam_core::render::PictureFormat;
-use cbam_core::text::printable_path;
 
 use crate::common::claims::Claims;
+use crate::common::scan::{Found, Picture, left_out, scan};
 use crate::common::start::stdout_is_open;
 use crate::run::args::usage;
 use crate::run::clash;
 use crate::run::request::{Outputs, Request, only_one};
-use crate::run::scan::{Found, Picture, scan};
 
 /// The work of a run.
 #[derive(Debug)]
@@ -116,12 +115,6 @@ fn wordless(request: &Request) -> Option<String> {
     Some(format!(
         "--refine: a file of {format} cannot say that its map is finer than the network sees; png, jpg and webp do"
     ))
-}
-
-/// What the folders held that is left out, a line for each.
-fn left_out(walked: &[(PathBuf, LeftOut)]) -> Vec<String> {
-    let told = walked.iter().filter(|(_, left_out)| !left_out.is_empty());
-    told.map(|(folder, left_out)| format!("{}: left out: {left_out}", printable_path(folder))).collect()
 }
 
 impl Plan {

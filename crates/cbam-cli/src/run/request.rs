@@ -4,19 +4,14 @@ use std::ffi::OsStr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use cbam_core::device::ForwardPrecision;
-use cbam_core::explain::ExplainOptions;
 use cbam_core::files::{check_folder, check_writable};
-use cbam_core::graph::Score;
-use cbam_core::maps::Method;
-use cbam_core::network::{BUNDLED_NAME, OpenOptions};
 use cbam_core::photo::Limits;
 use cbam_core::pipeline::{Destination, Options, Stream, Target};
 use cbam_core::render::{Opacity, Overlay, PictureFormat};
-use cbam_core::text::printable_path;
 
-use crate::backend::{How, Script, Taken};
+use crate::common::network::{Model, ModelKind};
 use crate::common::page::Words;
+use crate::common::scan::Input;
 use crate::run::args::{Args, usage};
 
 /// What the command line asks for.
@@ -28,48 +23,6 @@ pub(crate) enum Command {
     Check { model: Model, reference: PathBuf, tolerance: f64, quiet: bool },
     /// Look at pictures.
     Run(Box<Request>),
-}
-
-/// The network and what it runs on.
-#[derive(Debug)]
-pub(crate) struct Model {
-    pub(crate) kind: ModelKind,
-    pub(crate) how: How,
-    /// How it is taken, where that is not its own way.
-    pub(crate) taken: Taken,
-    /// The short side of pictures, if it is said.
-    pub(crate) short_side: Option<u32>,
-    /// What explanations are of instead of a class.
-    pub(crate) score: Option<Score>,
-    /// If no map is named: options that are for the map of one method alone.
-    pub(crate) by_default: Option<Vec<(&'static str, Method)>>,
-    /// How many masks [`Method::Rise`] draws.
-    pub(crate) masks: u32,
-}
-
-/// Where the network comes from.
-#[derive(Debug)]
-pub(crate) enum ModelKind {
-    /// Built in.
-    Bundled,
-    /// A weights file, and what it does not say itself.
-    Weights { path: PathBuf, options: OpenOptions },
-    /// A network by its graph, and a file of other weights for it.
-    Graph { path: PathBuf, weights: Option<PathBuf>, options: OpenOptions },
-    /// A scripted network.
-    Script(Script),
-}
-
-impl ModelKind {
-    /// What panels call it.
-    fn name(&self) -> String {
-        let path = match self {
-            Self::Bundled => return BUNDLED_NAME.to_owned(),
-            Self::Graph { weights: Some(path), .. } | Self::Weights { path, .. } | Self::Graph { path, .. } => path,
-            Self::Script(script) => &script.path,
-        };
-        printable_path(path.file_name().map_or(path.as_path(), Path::new)).to_string()
-    }
 }
 
 /// A run.
@@ -85,15 +38,6 @@ pub(crate) struct Request {
     /// The words of a command line that does so again.
     pub(crate) words: Words,
     pub(crate) quiet: bool,
-}
-
-/// One input argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Input {
-    /// `-`.
-    Stdin,
-    /// A picture or a folder: not looked at yet.
-    Path(PathBuf),
 }
 
 /// Where results go.
@@ -160,7 +104,10 @@ impl Args {
     /// Checks what clap cannot, and fills in the defaults.
     pub(crate) fn resolve(self) -> Result<Command, clap::Error> {
         self.check_effects()?;
-        let model = self.model()?;
+        let shows_own = (self.map.is_empty() && self.compare.is_none()).then_some(&self.given);
+        let mut model = self.network.model(&self.explained, shows_own).map_err(usage)?;
+        model.how.deterministic = self.deterministic;
+        let explain = self.explained.options().map_err(usage)?;
         let (words, overlay) = (self.words(), self.overlay_look());
         let threads = model.how.threads;
         if self.list_maps {
@@ -169,7 +116,7 @@ impl Args {
         if let Some(reference) = self.check {
             return Ok(Command::Check { model, reference, tolerance: self.tolerance, quiet: self.quiet });
         }
-        let inputs: Vec<_> = self.inputs.into_iter().map(input).collect();
+        let inputs: Vec<_> = self.inputs.into_iter().map(Input::from).collect();
         let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();
         if stdin > 1 {
             return Err(usage("standard input ('-') can be read only once"));
@@ -213,11 +160,6 @@ impl Args {
         if self.compare.is_some() && !drawn {
             return Err(usage("--compare draws a sheet: name a place for it with --overlay FILE or --out-dir DIR"));
         }
-        let stride = self.stride.unwrap_or(self.window.div_ceil(2));
-        if stride > self.window {
-            let message = format!("--stride {stride} is over --window {}: it would leave gaps", self.window);
-            return Err(usage(message));
-        }
         if beside && stdin > 0 {
             return Err(usage("standard input has no place of its own: name an output, such as --overlay FILE"));
         }
@@ -228,18 +170,14 @@ impl Args {
             options: Options {
                 compare: self.compare.is_some(),
                 maps: self.compare.map_or(self.map, |list| list.0),
-                class: self.class,
-                explain: ExplainOptions::default()
-                    .with_masks(self.masks as usize)
-                    .with_seed(self.seed)
-                    .with_window(self.window as usize)
-                    .with_stride(stride as usize),
+                class: self.explained.class,
+                explain,
                 scale: self.scale,
                 overlay,
                 network: Some(model.kind.name()),
                 legend: self.legend,
                 width: self.width.and_then(NonZeroU32::new),
-                short_side: self.size,
+                short_side: self.network.size,
                 threads,
                 batch_size: self.batch_size,
                 jpeg_quality: self.jpeg_quality,
@@ -247,7 +185,7 @@ impl Args {
                 memory: self.memory,
                 ..Options::default()
             },
-            labels: self.labels,
+            labels: self.network.labels,
             model,
             words,
             quiet: self.quiet,
@@ -268,38 +206,6 @@ impl Args {
             resample: self.resample,
             refine: self.refine,
             ..usual
-        }
-    }
-
-    fn model(&self) -> Result<Model, clap::Error> {
-        let kind = self.model_kind();
-        if matches!(kind, ModelKind::Script(_)) && self.precision != ForwardPrecision::F32 {
-            return Err(usage("--precision does not go with --torchscript: such a file has its own"));
-        }
-        let how = How::on(self.device, self.threads);
-        let how = How { precision: self.precision, deterministic: self.deterministic, ..how };
-        Ok(Model {
-            kind,
-            how,
-            taken: Taken { input: self.foreign.input.change(), outputs: self.foreign.input.outputs },
-            short_side: self.size,
-            score: match (self.score.clone(), self.at) {
-                (Some(score), Some([x, y])) => Some(score.at(x, y)),
-                (score, _) => score,
-            },
-            by_default: self.by_default(),
-            masks: self.masks,
-        })
-    }
-
-    fn model_kind(&self) -> ModelKind {
-        match (self.foreign.script(self.size), &self.foreign.graph, &self.weights) {
-            (Some(script), ..) => ModelKind::Script(script),
-            (None, Some(graph), weights) => {
-                ModelKind::Graph { path: graph.clone(), weights: weights.clone(), options: self.opening.options() }
-            }
-            (None, None, Some(path)) => ModelKind::Weights { path: path.clone(), options: self.opening.options() },
-            (None, None, None) => ModelKind::Bundled,
         }
     }
 }
@@ -323,10 +229,6 @@ pub(crate) fn only_one(option: &str) -> String {
 
 fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
-}
-
-fn input(path: PathBuf) -> Input {
-    if is_dash(&path) { Input::Stdin } else { Input::Path(path) }
 }
 
 fn target(path: PathBuf) -> Target {

@@ -7,6 +7,7 @@ use cbam_core::photo::{Channels, Preprocess};
 use clap::{CommandFactory, Parser};
 
 use super::*;
+use crate::backend::Script;
 use crate::run::args::EXAMPLES;
 
 fn resolve(line: &str) -> Result<Command, clap::Error> {

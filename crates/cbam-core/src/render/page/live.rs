@@ -14,29 +14,32 @@ use super::web::{LIVE, LIVE_SCRIPT, LIVE_STYLE, Part, escaped, hash, parts};
 use crate::{Error, Result};
 
 /// Where the engine of a live page is: the crate `cbam-web` as WebAssembly.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LiveEngine<'a> {
     /// In a file of this name beside the page, for a page that a server gives out.
     Beside(&'a str),
     /// In the page, which then is one file that opens from a disk.
     Inside(&'a [u8]),
+    /// In the program that serves the page, which answers it as a [`LiveModel`](crate::live::LiveModel) does: `GET network` and
+    /// `POST look`, below the page's own address.
+    Serving,
 }
 
 /// The live page, as HTML. `program` is what made it, with its version, `example` a photo to try it with: its name and its file's bytes.
 ///
-/// Its policy lets it ask nothing of any network but, with an engine beside it, for that.
+/// Its policy lets it ask nothing of any network but, with an engine beside it, for that, and a program that serves it.
 ///
 /// # Errors
 /// [`Error::Internal`] if the engine cannot be packed.
 pub fn live(program: &str, engine: LiveEngine<'_>, example: (&str, &[u8])) -> Result<String> {
     let beside = match engine {
         LiveEngine::Beside(name) => Some(name),
-        LiveEngine::Inside(_) => None,
+        LiveEngine::Inside(_) | LiveEngine::Serving => None,
     };
     let head = json!({
         "format": "cbam-page",
         "version": VERSION,
-        "live": { "engine": beside, "program": program },
+        "live": { "engine": beside, "served": engine == LiveEngine::Serving, "program": program },
     });
     let mut data = held("example", ("data-name", example.0), example.1);
     if let LiveEngine::Inside(bytes) = engine {
@@ -49,7 +52,7 @@ pub fn live(program: &str, engine: LiveEngine<'_>, example: (&str, &[u8])) -> Re
     for part in parts() {
         match part {
             Part::Text(text) => page += text,
-            Part::Place("csp") => page += &policy(beside.is_some()),
+            Part::Place("csp") => page += &policy(engine),
             Part::Place("title") => page += "cbam: where a network looks",
             Part::Place("style") => page += LIVE_STYLE,
             Part::Place("report") => page += LIVE,
@@ -68,13 +71,17 @@ fn held(id: &str, (name, value): (&str, &str), bytes: &[u8]) -> String {
     format!("<script type=\"application/octet-stream\" id=\"{id}\" {name}=\"{value}\">{bytes}</script>\n")
 }
 
-/// What the browser is told to allow: the page's own script, style and engine, a worker that it makes, and pictures and a camera's film that
-/// it holds.
-fn policy(served: bool) -> String {
-    let connect = if served { "'self'" } else { "'none'" };
+/// What the browser is told to allow: the page's own script and style, pictures and a camera's film that it holds, and what its engine
+/// takes: to run as WebAssembly, in a worker that the page makes, or to be asked.
+fn policy(engine: LiveEngine<'_>) -> String {
+    let (run, worker) = match engine {
+        LiveEngine::Serving => ("", ""),
+        LiveEngine::Beside(_) | LiveEngine::Inside(_) => (" 'wasm-unsafe-eval'", "worker-src blob:; "),
+    };
+    let connect = if matches!(engine, LiveEngine::Inside(_)) { "'none'" } else { "'self'" };
     format!(
-        "default-src 'none'; script-src {} 'wasm-unsafe-eval'; style-src {}; img-src data: blob:; media-src blob:; worker-src blob:; \
-         connect-src {connect}; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; script-src {}{run}; style-src {}; img-src data: blob:; media-src blob:; {worker}connect-src {connect}; \
+         base-uri 'none'; form-action 'none'",
         hash(LIVE_SCRIPT),
         hash(LIVE_STYLE)
     )

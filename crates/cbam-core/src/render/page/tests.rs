@@ -286,9 +286,11 @@ fn one_scale_for_all_spans_all() {
 fn the_live_page_holds_its_engine_or_names_it() {
     let engine = b"\0asm, a thousand times ".repeat(1000);
     let example = ("a \"cat\".jpg", &b"photo"[..]);
-    for (form, connect) in
-        [(LiveEngine::Beside("engine.wasm"), "connect-src 'self'"), (LiveEngine::Inside(&engine), "connect-src 'none'")]
-    {
+    for (form, connect) in [
+        (LiveEngine::Beside("engine.wasm"), "connect-src 'self'"),
+        (LiveEngine::Inside(&engine), "connect-src 'none'"),
+        (LiveEngine::Serving, "connect-src 'self'"),
+    ] {
         let html = live("test 1", form, example).unwrap();
         for place in ["csp", "title", "style", "report", "head", "script", "pictures"] {
             assert!(!html.contains(&format!("{{{{{place}}}}}")), "{place} is filled");
@@ -300,10 +302,14 @@ fn the_live_page_holds_its_engine_or_names_it() {
             let hash = BASE64_STANDARD.encode(Sha256::digest(text));
             assert!(html.contains(&format!("{kind} 'sha256-{hash}'")), "{kind}");
         }
-        assert!(html.contains(connect) && html.contains("'wasm-unsafe-eval'"));
+        let served = form == LiveEngine::Serving;
+        assert!(html.contains(connect));
+        assert!(html.contains("'wasm-unsafe-eval'") != served && html.contains("worker-src") != served);
         assert!(html.contains("data-name=\"a &quot;cat&quot;.jpg\">cGhvdG8=</script>"));
         let head: Value = serde_json::from_str(between(&html, "id=\"head\">", "</script>")).unwrap();
+        assert_eq!(head["live"]["served"], served);
         match form {
+            LiveEngine::Serving => assert!(head["live"]["engine"].is_null() && !html.contains("id=\"engine\"")),
             LiveEngine::Beside(name) => assert_eq!(head["live"]["engine"], name),
             LiveEngine::Inside(bytes) => {
                 let packed = between(&html, "id=\"engine\" data-form=\"gzip\">", "</script>");

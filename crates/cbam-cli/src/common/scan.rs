@@ -6,9 +6,23 @@ use std::path::{Path, PathBuf};
 
 use cbam_core::Error;
 use cbam_core::photo::{LeftOut, is_picture, is_system};
+use cbam_core::text::printable_path;
 use walkdir::WalkDir;
 
-use crate::run::request::Input;
+/// One input argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// `-`.
+    Stdin,
+    /// A picture or a folder: not looked at yet.
+    Path(PathBuf),
+}
+
+impl From<PathBuf> for Input {
+    fn from(path: PathBuf) -> Self {
+        if path.as_os_str() == "-" { Self::Stdin } else { Self::Path(path) }
+    }
+}
 
 /// A picture, or what is taken for one until it is opened.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,6 +114,12 @@ fn is_overlay(path: &Path) -> bool {
     let Some(name) = path.file_name() else { return false };
     let name = name.to_string_lossy();
     name.contains("-overlay.") || name.contains("-compare.")
+}
+
+/// What the folders held that is left out, a line for each.
+pub(crate) fn left_out(walked: &[(PathBuf, LeftOut)]) -> Vec<String> {
+    let told = walked.iter().filter(|(_, left_out)| !left_out.is_empty());
+    told.map(|(folder, left_out)| format!("{}: left out: {left_out}", printable_path(folder))).collect()
 }
 
 #[cfg(test)]

@@ -2,18 +2,19 @@
 
 use std::str::FromStr;
 
-use cbam_core::classes::ClassChoice;
-use cbam_core::maps::{Detail, MapName};
-use cbam_core::{Error, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use crate::classes::ClassChoice;
+use crate::maps::{Detail, MapName};
+use crate::{Error, Result};
 
 /// What the head of a page says beside the network.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HeadOptions {
-    /// The program that makes the page, with its version. Default: this crate.
-    pub program: Option<String>,
+    /// The program that makes the page, with its version.
+    pub program: String,
     /// When, as RFC 3339 has it; there is no clock here.
     pub date: String,
     /// The words of a command line that opens this network.
@@ -90,7 +91,7 @@ pub fn read<T: DeserializeOwned + Default>(text: &str) -> Result<T> {
 }
 
 /// Maps by their names.
-pub(crate) fn map_names(names: &[String]) -> Result<Vec<MapName>> {
+pub(super) fn map_names(names: &[String]) -> Result<Vec<MapName>> {
     names.iter().map(|name| MapName::from_str(name)).collect()
 }
 

@@ -24,6 +24,7 @@ mod surroundings;
 mod torchscript;
 mod torchvision;
 mod train;
+mod view;
 mod weights;
 
 use std::path::{Path, PathBuf};

@@ -8,15 +8,21 @@ import { SIZES } from "./browser.mjs";
 const SOURCE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** The impacts that fail a test. */
-export const SERIOUS = ["serious", "critical"];
+const SERIOUS = ["serious", "critical"];
 
 /**
- * What axe-core finds in a page.
+ * That axe-core finds nothing serious in a page as it is now, and that nothing is cut off.
  * @param {import("playwright-core").Page} tab
- * @returns {Promise<{ violations: { id: string, impact: string, nodes: { target: string[] }[] }[] }>}
+ * @param {string} state   what the page shows
  */
-export async function faultsOf(tab) {
-    return tab.evaluate(`${SOURCE}; axe.run(document, { resultTypes: ["violations"] })`);
+export async function assertOpenToAll(tab, state) {
+    /** @type {{ violations: { id: string, impact: string, nodes: { target: string[] }[] }[] }} */
+    const { violations } = await tab.evaluate(`${SOURCE}; axe.run(document, { resultTypes: ["violations"] })`);
+    const serious = violations.filter(({ impact }) => SERIOUS.includes(impact));
+    const found = serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(", ")}`);
+    assert.deepEqual(found, [], state);
+    const over = await tab.evaluate("document.documentElement.scrollWidth - innerWidth");
+    assert.ok(over <= 0, `${state}: ${over} pixels too wide`);
 }
 
 /**
@@ -26,13 +32,8 @@ export async function faultsOf(tab) {
 export async function assertForAll(opened) {
     for (const viewport of Object.values(SIZES)) {
         for (const colorScheme of ["light", "dark"]) {
-            const { tab, context, clean } = await opened({ viewport, colorScheme });
-            const { violations } = await faultsOf(tab);
-            const serious = violations.filter(({ impact }) => SERIOUS.includes(impact));
-            const found = serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).join(", ")}`);
-            assert.deepEqual(found, [], `${viewport.width} ${colorScheme}`);
-            const wide = await tab.evaluate("document.documentElement.scrollWidth > innerWidth");
-            assert.ok(!wide, `nothing is cut off at ${viewport.width}`);
+            const { tab, context, clean } = await opened({ viewport, colorScheme, reducedMotion: "reduce" }); // colours on their way are none
+            await assertOpenToAll(tab, `${viewport.width} ${colorScheme}`);
             clean();
             await context.close();
         }

@@ -82,6 +82,20 @@ export async function open(browser, file, { hash = "", until = "domcontentloaded
 }
 
 /**
+ * Waits until an expression holds in a page. A page's policy forbids what playwright has for that.
+ * @param {import("playwright-core").Page} tab
+ * @param {string} expression
+ * @param {number} [patience]   in milliseconds
+ */
+export async function until(tab, expression, patience = 30_000) {
+    for (const begun = Date.now(); !(await tab.evaluate(`Boolean(${expression})`)); ) {
+        const status = () => tab.evaluate(`document.querySelector("#live-status")?.textContent ?? ""`);
+        assert.ok(Date.now() - begun < patience, `never ${expression}; ${await status()}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+}
+
+/**
  * What a picture's file shows: its pixels, RGBA, as a browser decodes them.
  * @param {import("playwright-core").Page} tab
  * @param {Buffer} png

@@ -1,8 +1,7 @@
 // What the engine sees in WebAssembly is what the program sees: the same pictures and weights through both.
 //
 // Needs cbam_web.wasm (scripts/wasm.sh -p cbam-web; CBAM_WASM names another) and the light program (cargo build --release -p cbam-cli;
-// CBAM names another, by its whole path); without them it fails. CBAM_WEIGHTS names weights files to be tried besides, joined by
-// colons.
+// CBAM names another, by its whole path); without them it fails.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -14,6 +13,7 @@ import { inflateSync } from "node:zlib";
 
 import { startEngine } from "./engine.mjs";
 import { cut, readPng, repaint, turned, writePng } from "./pictures.mjs";
+import { writeResnet18 } from "./pth.mjs";
 
 const ROOT = join(import.meta.dirname, "../..");
 const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
@@ -101,8 +101,9 @@ function farthest(a, b) {
  * @param {string} path
  * @param {string[]} maps
  * @param {string[]} opening words for the program that open the network
+ * @param {{ short_side?: number }} [options]
  */
-async function apart(path, maps, opening) {
+async function apart(path, maps, opening, options = {}) {
     const out = mkdtempSync(join(folder, "maps-"));
     const words = [...opening, "--maps-dir", out, "--html", join(out, "page.html"), ...maps.flatMap((map) => ["--map", map])];
     program(path, ...words);
@@ -110,7 +111,7 @@ async function apart(path, maps, opening) {
         readFileSync(join(out, "page.html"), "utf8").match(/class="picture" data-index="0">(.*?)<\/script>/s)
     );
     const theirs = JSON.parse(json);
-    const { index, picture } = await engine.look(readFileSync(path), basename(path), { maps });
+    const { index, picture } = await engine.look(readFileSync(path), basename(path), { maps, ...options });
     for (const key of ["size", "network_size", "seen", "likeliest", "explained", "notes", "damaged", "rule"]) {
         assert.deepEqual(picture[key], theirs[key], key);
     }
@@ -227,6 +228,17 @@ describe("the engine", () => {
 
     test("sees with the bundled network what the program sees", () => assertNear());
 
+    test("gives every map that it says can be asked for", async () => {
+        const { maps, choices } = await engine.describe();
+        const more = choices.filter((/** @type {string} */ map) => !maps.includes(map) && !LEFT_OUT.test(map));
+        const places = ["stage5", "stage7"].flatMap((stage) => [`eigencam:${stage}`, `scorecam:${stage}`]);
+        for (const map of [...maps, ...places]) assert.equal(choices.includes(map), !map.startsWith("channel"), map);
+        assert.ok(!choices.some((/** @type {string} */ map) => /^(gradcam|layercam):stage/.test(map)), "no gradient goes there");
+        const asked = [...more, "scorecam:stage5", "rise"];
+        const { maps: far } = await apart(pictures.chelsea, asked, ["--size", "64"], { short_side: 64 });
+        assert.ok(far <= NEAR, `${asked}: ${far}`);
+    });
+
     test("takes a class that is asked for, and another size", async () => {
         const options = { class: "espresso", short_side: 320, detail: /** @type {const} */ ("means") };
         const { index, picture } = await engine.look(readFileSync(pictures.coffee), "coffee.jpg", options);
@@ -237,8 +249,9 @@ describe("the engine", () => {
     });
 
     test("sees with a weights file what the program sees, and a wrong one changes nothing", async () => {
-        const more = process.env.CBAM_WEIGHTS?.split(":") ?? [];
-        for (const file of [join(ROOT, "assets/weights/efficientnet-lite1-attentive.safetensors"), ...more]) {
+        const resnet = join(folder, "resnet18.pth");
+        writeResnet18(resnet);
+        for (const file of [join(ROOT, "assets/weights/efficientnet-lite1-attentive.safetensors"), resnet]) {
             await engine.openWeights(readFileSync(file), basename(file));
             const { name, notes } = await engine.describe();
             assert.equal(name, basename(file));

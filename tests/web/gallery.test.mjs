@@ -5,7 +5,7 @@ import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } fro
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { assertForAll } from "./axe.mjs";
-import { launch, open } from "./browser.mjs";
+import { launch, open, until } from "./browser.mjs";
 import { PHOTOS, workshop } from "./programs.mjs";
 
 const NAMES = ["astronaut", "chelsea", "coffee", "rocket"];
@@ -88,7 +88,7 @@ test("keys lead to a picture, to the next, and back", async () => {
     assert.match(await tab.title(), /chelsea/);
     assert.match(tab.url(), /#2$/, "the second of those that were read is the third of all");
     await tab.keyboard.press("n");
-    await tab.waitForFunction("document.title.includes('coffee')");
+    await until(tab, "document.title.includes('coffee')");
     await tab.keyboard.press("Escape");
     await tab.locator("#gallery:not([hidden])").waitFor();
     // The weights among many are the mean over heads.
@@ -110,7 +110,8 @@ test("a thousand pictures are there soon", async (context) => {
     assert.ok(bytes < 150e6, `${bytes} bytes`);
     const { tab, clean, begun } = await open(browser, shop.at("many.html"), { until: "commit" });
     await tab.locator("#cards .card canvas").first().waitFor();
-    await tab.waitForFunction("document.querySelector('#cards .card img').complete && page.settled()");
+    await until(tab, "document.querySelector('#cards .card img').complete");
+    await tab.evaluate("page.settled()");
     const took = performance.now() - begun;
     context.diagnostic(`${(bytes / 1e6).toFixed(0)} MB, there in ${took.toFixed(0)} ms`);
     assert.equal(await tab.locator("#cards .card").count(), 1000);

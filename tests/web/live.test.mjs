@@ -3,19 +3,17 @@
 // `make web` makes the files; CBAM_LIVE names another folder of them.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
-import { SERIOUS, faultsOf } from "./axe.mjs";
-import { SIZES, launch, open, serve } from "./browser.mjs";
-import { LIVE, PHOTOS, ROOT, apart, numbersOf, workshop } from "./programs.mjs";
+import { assertOpenToAll } from "./axe.mjs";
+import { SIZES, launch, open, serve, until } from "./browser.mjs";
+import { MAPS, NAMES, NEAR, addMap, bring, difference as differenceOf, makePhotos, saysOf, shows } from "./live.mjs";
+import { LIVE, ROOT, workshop } from "./programs.mjs";
+import { writeResnet18 } from "./pth.mjs";
 
 const FILES = ["index.html", "engine.wasm", "cbam-live.html"];
-const NAMES = ["chelsea", "coffee", "astronaut"];
 const WEIGHTS = path.join(ROOT, "assets/weights/efficientnet-lite1-attentive.safetensors");
-const MAPS = ["fused", "object", "gradcam", "spatial:stage5", "spatial:stage7", "patch", "patch:stage7", "rollout"];
-/** How far a number may be from the program's, over the greatest of its kind. */
-const NEAR = 1e-4;
 
 const shop = workshop();
 /** @type {import("playwright-core").Browser} */
@@ -27,11 +25,7 @@ before(async () => {
     for (const name of FILES) assert.ok(existsSync(path.join(LIVE, name)), `there is no ${path.join(LIVE, name)}: make web`);
     browser = await launch("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream");
     host = await serve(LIVE);
-    for (const name of NAMES) {
-        shop.run("cbam-run", path.join(PHOTOS, `${name}.jpg`), "--overlay", shop.at(`${name}.png`), "--alpha", "0", "--map", "patch");
-    }
-    writeFileSync(shop.at("broken.png"), readFileSync(shop.at("coffee.png")).subarray(0, 60));
-    writeFileSync(shop.at("broken.safetensors"), "no weights");
+    makePhotos(shop);
 });
 after(async () => {
     await browser?.close();
@@ -50,59 +44,14 @@ const FORMS = {
 /** The file that an address is of. @param {string} address */
 const fileOf = (address) => path.join(LIVE, path.basename(new URL(address).pathname) || "index.html");
 
-/** Waits until an expression holds in the page. The page's policy forbids what playwright has for that. */
-async function until(tab, expression) {
-    for (const begun = Date.now(); !(await tab.evaluate(`Boolean(${expression})`)); ) {
-        assert.ok(Date.now() - begun < 30_000, `never ${expression}; ${await tab.locator("#live-status").textContent()}`);
-        await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-}
-
-const saysOf = (words) => `${words}.test(document.querySelector("#live-status").textContent)`;
-const shows = (tab, name) => until(tab, `page.state()?.picture.name === ${JSON.stringify(name)} && !document.querySelector("#viewer").hidden`);
-
-/** Has files arrive in the page as the browser brings them: by "drop" or by "paste". */
-async function bring(tab, how, ...files) {
-    const given = files.map((file) => ({ name: path.basename(file), base64: readFileSync(file).toString("base64") }));
-    await tab.evaluate(
-        ([how, given]) => {
-            const data = new DataTransfer();
-            for (const { name, base64 } of given) {
-                const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-                data.items.add(new File([bytes], name, { type: name.endsWith(".png") ? "image/png" : "" }));
-            }
-            const options = { bubbles: true, cancelable: true };
-            if (how === "paste") return document.body.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: data }));
-            for (const type of ["dragenter", "dragover", "drop"]) {
-                document.body.dispatchEvent(new DragEvent(type, { ...options, dataTransfer: data }));
-            }
-            return true;
-        },
-        [how, given],
-    );
-}
-
 async function opened(form, options = {}) {
     const view = await open(browser, form.page(), options);
     await view.tab.evaluate("page.ready");
     return { ...view, started: performance.now() - view.begun };
 }
 
-/** How far what the page shows is from what cbam-run says of a picture: probabilities and maps. */
-async function difference(tab, name, opening = []) {
-    const maps = MAPS.flatMap((map) => ["--map", map]);
-    shop.run("cbam-run", ...opening, `${name}.png`, ...maps, "--json", "r.json", "--maps-dir", "maps");
-    const [report] = JSON.parse(readFileSync(shop.at("r.json"), "utf8"));
-    const { probabilities, values, size } = await tab.evaluate((maps) => {
-        const { picture } = page.state();
-        const values = maps.map((name) => [...picture.maps.find((map) => map.name === name).values]);
-        return { probabilities: [...picture.probabilities], values, size: picture.data.network_size };
-    }, MAPS);
-    assert.deepEqual(size, [report.network_size.width, report.network_size.height]);
-    const top = report.top.map(({ probability }) => probability);
-    const differences = MAPS.map((map, at) => apart(values[at], numbersOf(shop.at(`maps/${name}.${map.replaceAll(":", "-")}.npy`)).values));
-    return Math.max(apart(report.top.map(({ class: id }) => probabilities[id]), top), ...differences);
-}
+/** How far what the page shows is from what cbam-run says. */
+const difference = (tab, name, opening = [], maps = MAPS) => differenceOf(shop, tab, name, opening, maps);
 
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
@@ -156,6 +105,20 @@ for (const [name, form] of Object.entries(FORMS)) {
         });
     });
 }
+
+test("what torch.save wrote is opened, too", async () => {
+    const { tab, clean } = await opened(FORMS["index.html on a host"]);
+    writeResnet18(shop.at("resnet18.pth"));
+    await tab.locator("#weights-file").setInputFiles(shop.at("resnet18.pth"));
+    await until(tab, saysOf("/^resnet18\\.pth is open\\. assumed: a max pooling/"));
+    await bring(tab, "drop", shop.at("chelsea.png"));
+    await shows(tab, "chelsea.png");
+    const maps = await tab.evaluate("page.viewer.maps().map(({ name }) => name)");
+    const most = await difference(tab, "chelsea", ["--weights", "resnet18.pth"], maps);
+    assert.ok(most <= NEAR, `${most}`);
+    assert.equal(await tab.locator("#command").textContent(), `cbam-run --weights resnet18.pth chelsea.png --map ${maps[0]}`);
+    clean();
+});
 
 test("several photos make a gallery; a broken one is listed and stops nothing", async () => {
     const { tab, clean } = await opened(FORMS["index.html on a host"]);
@@ -234,6 +197,138 @@ test("a size that is refused says why, and stays what it was", async () => {
     clean();
 });
 
+test("a map that is added is cbam-run's, and stays at another size", async () => {
+    const { tab, clean } = await opened(FORMS["index.html on a host"]);
+    await bring(tab, "drop", shop.at("chelsea.png"));
+    await shows(tab, "chelsea.png");
+    await tab.locator("#photo").click({ position: { x: 300, y: 200 } });
+    await tab.evaluate("page.settled()");
+    const pin = await tab.evaluate("page.state().pin");
+    assert.ok(pin);
+    await addMap(tab, "hirescam");
+    await until(tab, saysOf("/^hirescam of chelsea\\.png: made in/"));
+    await addMap(tab, "patch@120,80");
+    assert.deepEqual(await tab.evaluate("page.state().pin"), pin, "what is pinned stays");
+    assert.equal(await tab.locator("#command").textContent(), "cbam-run chelsea.png --map patch@120,80");
+    const added = ["hirescam", "patch@120,80"];
+    const most = await difference(tab, "chelsea", [], [...MAPS, ...added]);
+    assert.ok(most <= NEAR, `${most}`);
+
+    // What is there already is chosen, and not made.
+    await addMap(tab, "gradcam");
+    await tab.locator("#size").selectOption("160");
+    await until(tab, "page.state().picture.data.network_size[1] === 160");
+    const again = await difference(tab, "chelsea", ["--size", "160"], [...MAPS, ...added]);
+    assert.ok(again <= NEAR, `${again}`);
+
+    // A class that is chosen is that of maps that were added, too.
+    const id = await tab.locator(".class").nth(1).getAttribute("data-class");
+    await tab.locator(".class").nth(1).click();
+    await until(tab, `page.viewer.map("hirescam").explains === ${id}`);
+    const other = await difference(tab, "chelsea", ["--size", "160", "--class", `${id}`], [...MAPS, "hirescam"]);
+    assert.ok(other <= 1e-3, `${other}`);
+
+    for (const [name, message] of Object.entries({
+        "nonsense": "/^nonsense of chelsea\\.png is not made: not a map/",
+        "patch@9999,1": "/^patch@9999,1 of chelsea\\.png is not made: .*outside the picture/",
+        "layercam:stage5": "/^layercam:stage5 of chelsea\\.png is not made: .*full build/",
+        "channel:stage5": "/channel gates/",
+    })) {
+        await tab.locator("#add-map").fill(name);
+        await tab.locator("#add-map").press("Enter");
+        await until(tab, saysOf(message));
+    }
+    assert.equal(await tab.evaluate("page.viewer.maps().filter(({ name }) => /stage5|nonsense|9999/.test(name)).length"), 1);
+    clean();
+});
+
+test("a map that takes long is made aside, and can be stopped", async () => {
+    const { tab, clean } = await opened(FORMS["cbam-live.html from a file"]);
+    await bring(tab, "drop", shop.at("chelsea.png"));
+    await shows(tab, "chelsea.png");
+    await tab.locator("#add-map").fill("scorecam");
+    await tab.locator("#add-map").press("Enter");
+    await until(tab, saysOf("/^Making scorecam of chelsea\\.png … This may take minutes/"));
+    // Another photo does not wait for it.
+    await bring(tab, "drop", shop.at("coffee.png"));
+    await shows(tab, "coffee.png");
+    assert.equal(await tab.locator("#stop-map").textContent(), "Stop scorecam");
+    await tab.locator("#stop-map").click();
+    await until(tab, saysOf("/^scorecam of chelsea\\.png is not made: it was stopped/"));
+    assert.ok(!(await tab.locator("#stop-map").isVisible()));
+
+    await tab.locator("#size").evaluate((select) => select.add(new Option("64", "64")));
+    await tab.locator("#size").selectOption("64");
+    await until(tab, "page.state().picture.data.network_size[1] === 64");
+    await addMap(tab, "scorecam:stage5", 120_000);
+    // So small it would be taken for something else, but the class stays.
+    const most = await difference(tab, "coffee", ["--size", "64", "--class", "967"], ["scorecam:stage5"]);
+    assert.ok(most <= NEAR, `${most}`);
+    const command = "cbam-run --size 64 coffee.png --map scorecam:stage5 --class 967";
+    assert.equal(await tab.locator("#command").textContent(), command);
+    clean();
+});
+
+test("a class that the page does not keep is asked of the network", async () => {
+    const { tab, clean } = await opened(FORMS["index.html on a host"]);
+    await bring(tab, "drop", shop.at("coffee.png"));
+    await shows(tab, "coffee.png");
+    await tab.locator("#photo").click({ position: { x: 300, y: 200 } });
+    await tab.evaluate("page.settled()");
+    const pin = await tab.evaluate("page.state().pin");
+    await addMap(tab, "hirescam");
+    // As of a network that keeps a few classes, or none.
+    await tab.evaluate("(page.state().picture.classes = null)");
+    await tab.locator("#class-input").fill("968");
+    await tab.locator("#class-input").press("Enter");
+    await until(tab, saysOf("/^coffee\\.png for cup: looked at in/"));
+    assert.equal(await tab.evaluate("page.state().chosen"), 968);
+    assert.equal(await tab.evaluate("page.map().name"), "hirescam");
+    assert.deepEqual(await tab.evaluate("page.state().pin"), pin);
+    const most = await difference(tab, "coffee", ["--class", "968"], [...MAPS, "hirescam"]);
+    assert.ok(most <= NEAR, `${most}`);
+    assert.equal(await tab.locator("#command").textContent(), "cbam-run coffee.png --map hirescam --class 968");
+    clean();
+});
+
+test("a photo is taken off the list, and the others keep their places", async () => {
+    const { tab, clean } = await opened(FORMS["index.html on a host"]);
+    await tab.locator("#photo-files").setInputFiles([...NAMES.map((name) => shop.at(`${name}.png`)), shop.at("broken.png")]);
+    await until(tab, saysOf("/3 of 4 pictures looked at/"));
+    const names = () => tab.locator(".card .name").allTextContents();
+    await tab.locator(".card a").nth(1).focus();
+    await tab.keyboard.press("Delete");
+    await tab.evaluate("page.settled()");
+    assert.deepEqual(await names(), ["chelsea.png", "astronaut.png"]);
+    assert.equal(await tab.locator("#count").textContent(), "2 pictures");
+    assert.equal(await tab.locator("h1").textContent(), "2 pictures");
+    assert.equal(await tab.evaluate("document.activeElement.getAttribute('href')"), "#2", "the next has the focus");
+    await tab.keyboard.press("Enter");
+    await shows(tab, "astronaut.png");
+    assert.equal(await tab.locator("#position").textContent(), "2 of 2");
+    await tab.locator("#back").click();
+    await tab.locator("#error-list .remove").click();
+    await tab.evaluate("page.settled()");
+    assert.ok(!(await tab.locator("#errors").isVisible()));
+
+    // The address of one that is gone leads to the others; all others are looked at again at another size.
+    await tab.evaluate("(location.hash = '#1')");
+    await until(tab, `!document.querySelector("#gallery").hidden`);
+    await tab.locator("#size").selectOption("160");
+    await until(tab, `/Seen as/.test(document.querySelector("#live-status").textContent) && !document.querySelector(".stale")`);
+    assert.deepEqual(await names(), ["chelsea.png", "astronaut.png"]);
+    for (let left = 2; left > 0; left--) {
+        await tab.locator(".card").first().hover();
+        await tab.locator(".card .remove").first().click();
+        await until(tab, `document.querySelectorAll(".card").length === ${left - 1}`);
+    }
+    assert.ok(await tab.locator("#live.empty").isVisible());
+    assert.equal(await tab.evaluate("document.activeElement.id"), "choose");
+    await bring(tab, "drop", shop.at("coffee.png"));
+    await shows(tab, "coffee.png");
+    clean();
+});
+
 test("a page without its engine says so", async () => {
     const { tab } = await open(browser, path.join(LIVE, "index.html"));
     await tab.evaluate("page.ready");
@@ -244,24 +339,19 @@ test("a page without its engine says so", async () => {
 for (const [name, viewport] of Object.entries({ desk: SIZES.desk, phone: SIZES.phone })) {
     test(`axe-core finds nothing serious, ${name}`, async () => {
         for (const colorScheme of ["light", "dark"]) {
-            const { tab, clean } = await opened(FORMS["index.html on a host"], { viewport, colorScheme });
-            const check = async (/** @type {string} */ state) => {
-                const { violations } = await faultsOf(tab);
-                const serious = violations.filter(({ impact }) => SERIOUS.includes(impact));
-                assert.deepEqual(serious.map(({ id, nodes }) => [state, id, nodes[0].target]), []);
-                const over = await tab.evaluate("document.documentElement.scrollWidth - innerWidth");
-                assert.ok(over <= 0, `${state}: ${over} pixels too wide`);
-            };
-            await check("empty");
+            const { tab, clean } = await opened(FORMS["index.html on a host"], { viewport, colorScheme, reducedMotion: "reduce" });
+            await assertOpenToAll(tab, "empty");
             await bring(tab, "drop", shop.at("chelsea.png"));
             await shows(tab, "chelsea.png");
-            await check("one picture");
+            await tab.locator("#add-map").fill("cam");
+            await tab.locator("#add-map-list [role=option]").first().waitFor();
+            await assertOpenToAll(tab, "one picture");
             await bring(tab, "drop", shop.at("coffee.png"), shop.at("broken.png"));
             await until(tab, saysOf("/not read/"));
-            await check("gallery");
+            await assertOpenToAll(tab, "gallery");
             await tab.locator("#camera").click();
             await tab.locator("#camera-take:not([disabled])").waitFor();
-            await check("camera");
+            await assertOpenToAll(tab, "camera");
             clean();
         }
     });

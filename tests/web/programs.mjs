@@ -1,6 +1,6 @@
 // The programs whose pages and pictures the tests compare, and the files that they write.
 
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -19,7 +19,7 @@ export function workshop() {
     const folder = mkdtempSync(path.join(tmpdir(), "cbam-web-"));
     const bin = path.join(folder, "bin");
     mkdirSync(bin);
-    for (const name of ["cbam-run", "cbam-eval"]) symlinkSync(LIGHT, path.join(bin, name));
+    for (const name of ["cbam-run", "cbam-eval", "cbam-view"]) symlinkSync(LIGHT, path.join(bin, name));
     process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
     const at = (/** @type {string} */ name) => path.join(folder, name);
     const environment = { ...process.env, PATH: `${bin}:${process.env.PATH}` };
@@ -32,6 +32,10 @@ export function workshop() {
         /** Runs a program that may fail. @param {string} program @param {string[]} words */
         tried(program, ...words) {
             return spawnSync(path.join(bin, program), words, { cwd: folder, encoding: "utf8" });
+        },
+        /** Starts a program that goes on. @param {string} program @param {string[]} words */
+        started(program, ...words) {
+            return spawn(path.join(bin, program), words, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
         },
         /** Runs a line as a shell does. @param {string} line */
         shell: (line) => execFileSync("sh", ["-c", line], { cwd: folder, env: environment, encoding: "utf8" }),

@@ -120,6 +120,24 @@ test("masks are outlined as they are, and boxes as boxes", async () => {
     assert.ok(truth, run.stderr);
     assert.deepEqual(truth.boxes, [], "a mask is no box");
     assert.deepEqual(truth.mask.grid, [86, 128]);
+
+    // It is told apart from the line around the map's highest part, which is white.
+    await view.tab.locator("#cards .card").filter({ hasText: "chelsea" }).locator("a").click();
+    await view.tab.locator("#viewer:not([hidden])").waitFor();
+    await view.tab.locator("#contour-on").check();
+    await view.tab.evaluate("page.settled()");
+    const has = (/** @type {string} */ id, /** @type {number[]} */ colour) =>
+        view.tab.evaluate(
+            ([id, colour]) => {
+                const canvas = document.getElementById(id);
+                const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+                return data.some((_, at) => at % 4 === 0 && data[at + 3] === 255 && colour.every((part, of) => data[at + of] === part));
+            },
+            [id, colour],
+        );
+    const [white, purple] = [[255, 255, 255], [200, 0, 200]];
+    assert.deepEqual([await has("layer", white), await has("layer", purple)], [true, false]);
+    assert.deepEqual([await has("truth", white), await has("truth", purple)], [false, true]);
     view.clean();
 });
 

@@ -1,33 +1,49 @@
-// A box in which a class is typed, with a list of those that fit: the "editable combobox with list autocomplete" of
+// A box in which a class or a map is typed, with a list of those that fit: the "editable combobox with list autocomplete" of
 // the ARIA practices.
 
-/** @typedef {{ id: number, words: string, note: string }} Choice */
+/**
+ * @template {number | string} Id
+ * @typedef {{ id: Id, words: string, note: string }} Choice
+ */
+
+/**
+ * @template {number | string} Id
+ * @typedef {object} ComboboxParts
+ * @property {HTMLInputElement} input
+ * @property {HTMLUListElement} list
+ * @property {(text: string) => Choice<Id>[]} choices   what there is to choose when this is typed
+ * @property {(choice: Choice<Id>) => void} choose
+ * @property {() => void} [clear]   the box is emptied
+ * @property {[string, string]} [kind]   what one and what several of the choices are called
+ */
 
 /** How many matches are listed at once. */
 const MATCHES = 30;
 
 /**
- * The classes whose number or name begins with the text, then those that have it elsewhere in their names.
- * @param {Choice[]} choices
+ * The choices whose number or name begins with the text, then those that have it elsewhere in their names.
+ * @template {number | string} Id
+ * @param {Choice<Id>[]} choices
  * @param {string} text
  */
 function matchesOf(choices, text) {
     const wanted = text.trim().toLowerCase();
-    const begins = (/** @type {Choice} */ { id, words }) =>
+    const begins = (/** @type {Choice<Id>} */ { id, words }) =>
         words.toLowerCase().startsWith(wanted) || (wanted !== "" && String(id).startsWith(wanted));
-    const exactly = (/** @type {Choice} */ { id, words }) => words.toLowerCase() === wanted || String(id) === wanted;
+    const exactly = (/** @type {Choice<Id>} */ { id, words }) => words.toLowerCase() === wanted || String(id) === wanted;
     const first = choices.filter(begins).sort((a, b) => Number(exactly(b)) - Number(exactly(a)));
     return [...first, ...choices.filter((choice) => !begins(choice) && choice.words.toLowerCase().includes(wanted))];
 }
 
 /**
  * The list below the box. The focus stays in the box, which says what is marked.
+ * @template {number | string} Id
  * @param {HTMLInputElement} input
  * @param {HTMLUListElement} list
- * @param {(choice: Choice) => void} take
+ * @param {(choice: Choice<Id>) => void} take
  */
 function makeMatchList(input, list, take) {
-    /** @type {Choice[]} */
+    /** @type {Choice<Id>[]} */
     let matches = [];
     let marked = -1;
     const mark = (/** @type {number} */ place) => {
@@ -37,7 +53,7 @@ function makeMatchList(input, list, take) {
         input.setAttribute("aria-activedescendant", option?.id ?? "");
         option?.scrollIntoView({ block: "nearest" });
     };
-    const show = (/** @type {Choice[]} */ shown) => {
+    const show = (/** @type {Choice<Id>[]} */ shown) => {
         matches = shown.slice(0, MATCHES);
         list.replaceChildren(...matches.map((choice, place) => optionOf(choice, `${list.id}-${place}`, take)));
         list.hidden = matches.length === 0;
@@ -58,9 +74,10 @@ function makeMatchList(input, list, take) {
 }
 
 /**
- * @param {Choice} choice
+ * @template {number | string} Id
+ * @param {Choice<Id>} choice
  * @param {string} id
- * @param {(choice: Choice) => void} take
+ * @param {(choice: Choice<Id>) => void} take
  */
 function optionOf(choice, id, take) {
     const note = make("span", { class: "note" }, choice.note);
@@ -76,14 +93,11 @@ function optionOf(choice, id, take) {
 }
 
 /**
- * @param {HTMLInputElement} input
- * @param {HTMLUListElement} list
- * @param {() => Choice[]} choices
- * @param {(choice: Choice) => void} choose
- * @param {() => void} [clear]   the box is emptied
+ * @template {number | string} Id
+ * @param {ComboboxParts<Id>} parts
  */
-function makeCombobox(input, list, choices, choose, clear) {
-    const matches = makeMatchList(input, list, (choice) => {
+function makeCombobox({ input, list, choices, choose, clear, kind = ["class", "classes"] }) {
+    const matches = makeMatchList(input, list, (/** @type {Choice<Id>} */ choice) => {
         input.value = choice.words;
         close();
         choose(choice);
@@ -91,9 +105,9 @@ function makeCombobox(input, list, choices, choose, clear) {
     const close = () => matches.show([]);
     const open = () => {
         if (input.value === "") clear?.();
-        const fit = matchesOf(choices(), input.value);
+        const fit = matchesOf(choices(input.value), input.value);
         matches.show(fit);
-        announce(fit.length === 1 ? "1 class" : `${grouped(fit.length)} classes`);
+        announce(`${grouped(fit.length)} ${kind[fit.length === 1 ? 0 : 1]}`);
     };
     const step = (/** @type {number} */ by) => {
         if (list.hidden) open();

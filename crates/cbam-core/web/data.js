@@ -29,13 +29,14 @@
  * @property {string | null} split   the folder of the pictures' data, if they are not in the page
  * @property {[string, string] | null} disagreement   the maps whose disagreement the index tells
  * @property {Evaluation | null} report   what was measured, of the pictures of a report
- * @property {IndexEntry[]} pictures
+ * @property {(IndexEntry | null)[]} pictures   null: taken off a live page's list
  * @property {LiveSource} [live]   of a page that runs the network itself: all else but format and version is the engine's to say
  */
 
 /**
  * @typedef {object} LiveSource
- * @property {string | null} engine   where the engine is; null: in the page
+ * @property {string | null} engine   where the engine is; null: in the page, unless it is served
+ * @property {boolean} served   whether the network runs in the program that serves the page
  * @property {string} program   what made the page, with its version
  */
 
@@ -101,6 +102,7 @@
  * @property {{ patches: string[], gates: string[] } | null} rule
  * @property {{ grid: Grid, channels: number, lows: Packed, highs: Packed, values: Packed } | null} ground
  * @property {string} blob
+ * @property {PageMap[]} [added]   maps that were asked for besides, in a live page
  */
 
 /** @typedef {Uint8Array | Uint16Array} Codes */
@@ -244,6 +246,17 @@ function groundOf(blob, { grid, channels, lows, highs, values }) {
 }
 
 /**
+ * @param {PictureData} data
+ * @param {ArrayBuffer} blob
+ * @returns {PageMap[]}
+ */
+function mapsIn({ maps, explained }, blob) {
+    return maps.map(({ name, range, of_class: ofClass, grid, values, cell }) => {
+        return { name, range, ofClass, explains: ofClass ? explained : null, grid, values: numbersOf(blob, values), cell };
+    });
+}
+
+/**
  * The picture's arrays, by their names. The weights of attention, the features of channels and the class activations stay codes:
  * there are many, and few of them are looked at.
  * @param {PictureData} data
@@ -252,10 +265,7 @@ function groundOf(blob, { grid, channels, lows, highs, values }) {
  */
 function arraysOf(data, blob) {
     const { probabilities, classes, ground } = data;
-    const maps = data.maps.map(({ name, range, of_class: ofClass, grid, values, cell }) => {
-        const explains = ofClass ? data.explained : null;
-        return { name, range, ofClass, explains, grid, values: numbersOf(blob, values), cell };
-    });
+    const maps = mapsIn(data, blob);
     const attention = data.attention.map(({ stage, grid, heads, mean, scales, weights }) => {
         return { stage, grid, heads, mean, scales: numbersOf(blob, scales), codes: codesOf(blob, weights) };
     });
@@ -306,6 +316,15 @@ function probabilityOf({ probabilities, top }, id) {
 }
 
 /**
+ * Maps with others besides; one of the same name is in the place of the one before.
+ * @param {PageMap[]} maps
+ * @param {PageMap[]} added
+ */
+function withMaps(maps, added) {
+    return [...new Map([...maps, ...added].map((map) => [map.name, map])).values()];
+}
+
+/**
  * @param {number} index
  * @param {IndexedPicture} entry
  * @param {PictureData} data
@@ -316,5 +335,6 @@ async function readPicture(index, { name, top }, data) {
     image.src = data.photo;
     const [blob] = await Promise.all([unzipped(data.blob), image.decode()]);
     const arrays = arraysOf(data, blob);
+    arrays.maps = withMaps(arrays.maps, data.added ?? []);
     return { index, name, data, image, top: arrays.probabilities ? likeliestOf(arrays.probabilities) : top, ...arrays };
 }

@@ -7,7 +7,7 @@
  * @param {App} app
  * @param {Indexed} picture
  */
-function makeCard({ head, tables, watch }, { index, entry }) {
+function makeCard({ head, tables, watch, live }, { index, entry }) {
     const [width, height] = entry.size;
     const [image, overlay, value] = [make("img", { alt: "" }), make("canvas"), make("span", { class: "value" })];
     const shot = make("span", { class: "shot" }, image, overlay);
@@ -17,6 +17,10 @@ function makeCard({ head, tables, watch }, { index, entry }) {
     const said = make("span", { class: "said" }, ...classInWords(head, entry));
     const link = make("a", { href: `#${index}` }, shot, name, said, value, ...wrongInWords(head, entry));
     const item = make("li", { class: "card", "data-index": index }, link);
+    if (live) {
+        link.setAttribute("aria-keyshortcuts", "Delete");
+        item.append(removal(live, index, entry.name, { tabindex: -1 }));
+    }
     item.style.setProperty("--ratio", String(Math.min(3, Math.max(0.4, width / height))));
     const table = tables.get(head.look.colormap) ?? new Uint8Array(3 * COLOURS);
     let isSeen = false;

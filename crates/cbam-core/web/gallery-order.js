@@ -89,11 +89,20 @@ function sorted(pictures, filter) {
 }
 
 /**
- * @param {IndexEntry[]} entries
+ * The pictures that were read, with their numbers.
+ * @param {Head["pictures"]} entries
  * @returns {Indexed[]}
  */
 function readPictures(entries) {
-    return entries.flatMap((entry, index) => ("error" in entry ? [] : [{ index, entry }]));
+    return entries.flatMap((entry, index) => (entry === null || "error" in entry ? [] : [{ index, entry }]));
+}
+
+/**
+ * The files that were not read, with their numbers.
+ * @param {Head["pictures"]} entries
+ */
+function failedPictures(entries) {
+    return entries.flatMap((entry, index) => (entry !== null && "error" in entry ? [{ index, entry }] : []));
 }
 
 /**

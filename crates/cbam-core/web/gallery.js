@@ -26,8 +26,9 @@ function openGallery(app) {
     store.when(["listed", "key", "map"], () => cards.all().forEach(({ showNumber }) => showNumber(store.state)));
     setUpFilters(head, store);
     if (head.report) setUpReportFilters(head.report, readPictures(head.pictures), store);
-    setUpErrors(head, store);
+    setUpErrors(app, store);
     list.addEventListener("keydown", stepFromCard);
+    if (app.live) setUpRemoving(list, app.live);
     return {
         /** The pictures' numbers, in the order in which they are shown. */
         order: () => shown.map(({ index }) => index),
@@ -135,7 +136,7 @@ function sortChoices({ disagreement, report, look }, pictures) {
 /**
  * The classes of pictures, and how many there are of each.
  * @param {Head} head
- * @returns {Choice[]}
+ * @returns {Choice<number>[]}
  */
 function classesListed({ network, pictures }) {
     /** @type {Map<number, number>} */
@@ -154,7 +155,7 @@ function classesListed({ network, pictures }) {
  * @param {Store<Filter>} store
  */
 function setUpClassFilter(head, store) {
-    /** @type {Choice[]} */
+    /** @type {Choice<number>[]} */
     let choices = [];
     const input = byId("class-filter", HTMLInputElement);
     store.when(["listed"], () => {
@@ -165,31 +166,36 @@ function setUpClassFilter(head, store) {
         store.set({ class: null });
     });
     const list = byId("class-filter-list", HTMLUListElement);
-    makeCombobox(
+    makeCombobox({
         input,
         list,
-        () => choices,
-        ({ id }) => store.set({ class: id }),
-        () => store.set({ class: null }),
-    );
+        choices: () => choices,
+        choose: ({ id }) => store.set({ class: id }),
+        clear: () => store.set({ class: null }),
+    });
 }
 
 /**
  * The files that were not read, and why.
- * @param {Head} head
+ * @param {App} app
  * @param {Store<Filter>} store
  */
-function setUpErrors({ pictures, report }, store) {
+function setUpErrors({ head, live }, store) {
     const only = byId("errors-only", HTMLInputElement);
     only.addEventListener("change", () => store.set({ errorsOnly: only.checked }));
     store.when(["listed", "name"], () => {
-        const failed = pictures.flatMap((entry) => ("error" in entry ? [entry] : []));
+        const failed = failedPictures(head.pictures);
         byId("errors-field", HTMLElement).hidden = failed.length === 0;
+        if (failed.length === 0 && only.checked) only.click(); // they were taken off the list
         byId("errors-title", HTMLElement).textContent =
-            `Not ${report ? "measured" : "read"}: ${grouped(failed.length)}`;
-        const shown = failed.filter(({ name }) => holds(name, store.state.name));
+            `Not ${head.report ? "measured" : "read"}: ${grouped(failed.length)}`;
+        const shown = failed.filter(({ entry: { name } }) => holds(name, store.state.name));
         byId("errors", HTMLElement).hidden = shown.length === 0;
-        const rows = shown.map(({ name, error }) => make("li", {}, make("strong", {}, name), " ", error));
+        const rows = shown.map(({ index, entry: { name, error } }) => {
+            const row = make("li", { "data-index": index }, make("strong", {}, name), " ", error);
+            if (live) row.append(removal(live, index, name));
+            return row;
+        });
         byId("error-list", HTMLElement).replaceChildren(...rows);
     });
 }

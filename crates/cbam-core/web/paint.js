@@ -41,8 +41,22 @@ function layer(map, size, look, limits, table, part = { left: 0, top: 0, width: 
     return rgba;
 }
 
+/** @typedef {[number, number, number]} Colour   red, green and blue */
+
 /**
- * @typedef {{ rgba: Uint8ClampedArray<ArrayBuffer>, width: number, part: Part }} PaintedPart
+ * The colours of a line and of the halo on both sides of it, and how strong the halo is.
+ * @typedef {{ line: Colour, halo: Colour, strength: number }} Ink
+ */
+
+/** @type {Ink} */
+const WHITE_INK = { line: [255, 255, 255], halo: [0, 0, 0], strength: 0.6 };
+
+/**
+ * @typedef {object} PaintedPart
+ * @property {Uint8ClampedArray<ArrayBuffer>} rgba
+ * @property {number} width
+ * @property {Part} part
+ * @property {Ink} [ink]   what lines are drawn with; else white, on a dark halo
  */
 
 /**
@@ -170,19 +184,22 @@ function contourCover({ threshold, halfWidth }, map, { width, height }, row, col
 }
 
 /**
- * Draws a line's pixel: it is white, on a dark halo, so that it is seen on any picture.
+ * Draws a line's pixel. Line and halo are a bright and a dark one, so that they are seen on any picture.
  * @param {PaintedPart} canvas
  * @param {number} row
  * @param {number} column
  * @param {Cover} cover
  */
-function drawLine({ rgba, width, part }, row, column, { halo, line }) {
+function drawLine({ rgba, width, part, ink = WHITE_INK }, row, column, cover) {
     const at = 4 * ((part.top + row) * width + part.left + column);
     const below = rgba[at + 3] / 255;
-    const seen = (1 - 0.6 * halo) * (1 - line); // how much of what lies below
+    const { line } = cover;
+    const halo = ink.strength * cover.halo;
+    const seen = (1 - halo) * (1 - line); // how much of what lies below
     const alpha = 1 - (1 - below) * seen;
-    for (let channel = at; channel < at + 3; channel++) {
-        rgba[channel] = Math.round((rgba[channel] * below * seen + 255 * line) / alpha);
+    for (let channel = 0; channel < 3; channel++) {
+        const drawn = ink.halo[channel] * halo * (1 - line) + ink.line[channel] * line;
+        rgba[at + channel] = Math.round((rgba[at + channel] * below * seen + drawn) / alpha);
     }
     rgba[at + 3] = Math.round(255 * alpha);
 }

@@ -37,6 +37,7 @@ function makePictures({ head, dataOf }) {
  */
 function pictureListed({ pictures }, index) {
     const entry = pictures[index];
+    if (entry === null) throw new Error("this picture was taken off the list");
     if ("error" in entry) throw new Error(`${entry.name}: ${entry.error}`);
     return entry;
 }
@@ -140,8 +141,8 @@ function showInViewer(app, picture, map, keys) {
  */
 function indexInAddress({ pictures }) {
     const found = /^#(\d+)$/.exec(location.hash);
-    const index = found ? Number(found[1]) : -1;
-    return index >= 0 && index < pictures.length && !("error" in pictures[index]) ? index : null;
+    const entry = found && pictures[Number(found[1])];
+    return found && entry && !("error" in entry) ? Number(found[1]) : null;
 }
 
 /** The section of a report that the page's address names. */
@@ -152,7 +153,7 @@ function sectionInAddress() {
 
 /** @param {Head} head */
 function nameGallery({ pictures, network, report }) {
-    if (pictures.length === 0) return; // a live page, which says itself what it is
+    if (pictures.every((entry) => entry === null)) return; // a live page, which says itself what it is
     const count = countOfPictures(readPictures(pictures).length);
     const [title, fact] = report ? [`Where ${network.name} looks, measured`, count] : [count, network.name];
     document.title = title;

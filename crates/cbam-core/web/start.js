@@ -18,7 +18,9 @@
 //   .legend button[data-curve=NAME] with aria-pressed; #report-command and .copy beside it;
 // - of a live page: #live, #choose, #camera, #example-photo, #weights and #bundled (buttons), #photo-files and #weights-file
 //   (their inputs), #network-name, #size, #live-status; #drop (there while a file is dragged over the page); #camera-dialog
-//   with #camera-take; .card.stale is of a network or a size that was left.
+//   with #camera-take; .card.stale is of a network or a size that was left; #add-map with its #add-map-list ([role=option]
+//   [data-id=NAME]), #stop-map (a button, there while a map is made that takes long); .remove (a button) on each .card and on
+//   each #error-list li[data-index=I]. A page that a program serves has no #weights, #bundled and #weights-file.
 // Functions: layer(map, size, look, limits, table, part) and all others by their names, and `page`.
 
 /** What tests ask of the page. */
@@ -67,18 +69,19 @@ async function openPage() {
     }
     const app = await makeApp(head, (index) => pictureData(head, index));
     if (head.report) setUpReport();
-    const isSingle = !head.report && head.pictures.length === 1 && !("error" in head.pictures[0]);
+    const isSingle = !head.report && head.pictures.length === 1 && readPictures(head.pictures).length === 1;
     await showPictures(app, isSingle ? null : openGallery(app));
 }
 
 /**
  * @param {Head} head
  * @param {App["dataOf"]} dataOf
+ * @param {LiveActs | null} [live]
  * @returns {Promise<App>}
  */
-async function makeApp(head, dataOf) {
+async function makeApp(head, dataOf, live = null) {
     showMaker(head);
-    return { head, tables: await colourTables(head.colours), watch: makeWatch(), dataOf };
+    return { head, tables: await colourTables(head.colours), watch: makeWatch(), dataOf, live };
 }
 
 /**

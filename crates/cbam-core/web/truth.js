@@ -1,5 +1,12 @@
 // Where the object is, as the truth has it: lines around its boxes, or around its mask.
 
+/**
+ * Purple between two white edges. The line around a map's highest part is white between dark ones, so the two are told apart by whoever
+ * sees no colours, too; each has a bright and a dark part, and so is seen on any photo.
+ * @type {Ink}
+ */
+const TRUTH_INK = { line: [200, 0, 200], halo: [255, 255, 255], strength: 0.9 };
+
 /** A softened mask's edge: a little under a half, which is all that is left of a line of single cells. */
 const MASK_EDGE = 0.45;
 
@@ -11,7 +18,7 @@ const MASK_EDGE = 0.45;
  */
 function truthLayer({ boxes, mask }, [width, height]) {
     const rgba = new Uint8ClampedArray(4 * width * height);
-    const canvas = { rgba, width, part: { left: 0, top: 0, width, height } };
+    const canvas = { rgba, width, part: { left: 0, top: 0, width, height }, ink: TRUTH_INK };
     if (mask) drawLineAt(canvas, maskOnPicture(mask, [width, height]), MASK_EDGE);
     for (const box of boxes) drawBoxInside(canvas, box);
     return rgba;

@@ -6,6 +6,13 @@
  * @property {Map<string, Uint8Array>} tables   colours, by their names
  * @property {Watch} watch
  * @property {(index: number) => Promise<PictureData>} dataOf   a picture's data
+ * @property {LiveActs | null} live   what only a page can do that has a network behind it
+ */
+
+/**
+ * @typedef {object} LiveActs
+ * @property {(index: number, id: number, isKept: boolean) => void} askClass   a class was chosen; if its maps are not kept, they are made
+ * @property {(index: number) => void} remove   takes a picture off the list
  */
 
 /** @typedef {[number, number]} Point   a pixel of the upright picture, [x, y] */

@@ -13,7 +13,8 @@ function setUpClasses(viewer) {
             return { id, words: className(network, id), note: part === null ? `${id}` : `${id} · ${percent(part)}` };
         });
     };
-    makeCombobox(input, byId("class-list", HTMLUListElement), choices, ({ id }) => chooseClass(viewer, id));
+    const list = byId("class-list", HTMLUListElement);
+    makeCombobox({ input, list, choices, choose: ({ id }) => chooseClass(viewer, id) });
     store.when(["picture"], () => {
         byId("classes-title", HTMLElement).textContent = isSoftmax(app.head)
             ? "Classes"
@@ -62,15 +63,17 @@ function classRow(viewer, id) {
 }
 
 /**
- * Makes the maps those of a class, if the page has what they are made of.
+ * Makes the maps those of a class, if the page has what they are made of; or else a network that is behind it is asked.
  * @param {Viewer} viewer
  * @param {number} id
  */
 function chooseClass(viewer, id) {
-    const { classes, data } = viewer.store.state.picture;
-    const kept = id === data.explained || (classes !== null && placeOfClass(classes, id) >= 0);
-    if (kept) return viewer.store.set({ chosen: id });
-    return byId("class-note", HTMLElement).replaceChildren(...wordsOfMissing(viewer, id));
+    const { app, store } = viewer;
+    const { classes, data, index } = store.state.picture;
+    const isKept = id === data.explained || (classes !== null && placeOfClass(classes, id) >= 0);
+    if (isKept) store.set({ chosen: id });
+    if (app.live) app.live.askClass(index, id, isKept);
+    else if (!isKept) byId("class-note", HTMLElement).replaceChildren(...wordsOfMissing(viewer, id));
 }
 
 /**
@@ -96,16 +99,19 @@ function wordsOfMissing({ app, store, map }, id) {
  * @param {Viewer} viewer
  */
 function noteOfClass({ app, store, maps }) {
-    const { picture, chosen } = store.state;
-    const { explained } = picture.data;
-    if (chosen === null || explained === null || chosen === explained) return [];
-    const names = (/** @type {number} */ id) =>
-        maps()
-            .filter(({ explains }) => explains === id)
-            .map(({ name }) => name)
-            .join(", ");
-    const said = [`${names(chosen)}: for ${className(app.head.network, chosen)}.`];
-    const stay = names(explained);
-    if (stay) said.push(` Made for ${className(app.head.network, explained)}, and not made again: ${stay}.`);
-    return said;
+    const { chosen, picture } = store.state;
+    /** The maps of each class. @type {Map<number, string[]>} */
+    const names = new Map();
+    for (const { name, explains } of maps()) {
+        if (explains !== null) names.set(explains, [...(names.get(explains) ?? []), name]);
+    }
+    const others = [...names].filter(([id]) => id !== chosen);
+    if (chosen === null || (others.length === 0 && chosen === picture.data.explained)) return [];
+    const own = names.get(chosen);
+    const of = (/** @type {number} */ id) => className(app.head.network, id);
+    const said = [
+        ...(own ? [`${own.join(", ")}: for ${of(chosen)}.`] : []),
+        ...others.map(([id, stay]) => `Made for ${of(id)}, and not made again: ${stay.join(", ")}.`),
+    ];
+    return [said.join(" ")];
 }

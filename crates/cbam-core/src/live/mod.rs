@@ -106,7 +106,7 @@ impl<M: Model> LiveModel<M> {
         .to_string()
     }
 
-    /// The maps that can be asked for by name: those of its own, and each explanation at each place where it may look.
+    /// The maps that can be asked for by name: those of its own, and each explanation at each further place where it may look.
     fn choices(&self) -> Vec<MapName> {
         let about = &self.about;
         let mut choices = Vec::with_capacity(about.maps.len());
@@ -115,8 +115,9 @@ impl<M: Model> LiveModel<M> {
             let MapName::Explain { method, stage: None } = name else { continue };
             if method.needs_stage() {
                 let there = |place: &&String| !method.needs_gradient() || !about.without_gradient.contains(place);
+                let further = about.places.iter().filter(|place| about.default_place.as_ref() != Some(place));
                 let at = |place: &String| MapName::Explain { method: *method, stage: Some(place.clone()) };
-                choices.extend(about.places.iter().filter(there).map(at));
+                choices.extend(further.filter(there).map(at));
             }
         }
         choices

@@ -28,6 +28,8 @@
  * @typedef {object} LookOptions
  * @property {number | null} short_side   of what the network sees, in pixels; null is its own
  * @property {"whole" | "means"} detail   how much is kept
+ * @property {string[]} [maps]   those that come first, whatever they cost; else the usual ones
+ * @property {number | null} [class]   the class that maps are of; null is the likeliest
  */
 
 /**
@@ -35,6 +37,8 @@
  * @property {string} name
  * @property {number} short_side
  * @property {string[]} notes
+ * @property {string[]} maps   those that it gives out or can be asked for
+ * @property {string[]} [choices]   all that can be asked for by their names; if they are not told, they are those
  */
 
 /** @typedef {{ index: IndexedPicture, picture: PictureData }} Seen */
@@ -216,11 +220,12 @@ function serveEngine() {
     };
     /** What is known of the network that is open now. @param {HeadOptions} options */
     const opened = async (options) => ({ about: await engine().describe(), head: await engine().head(options) });
-    /** @type {Record<string, (...given: any[]) => Promise<unknown>>} */
+    /** @type {Record<string, (...given: any[]) => Promise<any>>} */
     const answers = {
         async start(source, options) {
-            started = await Engine.start(await moduleOf(source));
-            return answers.openDefault(options);
+            const module = await moduleOf(source);
+            started = await Engine.start(module);
+            return { ...(await answers.openDefault(options)), module };
         },
         async openDefault(options) {
             await engine().openDefault();

@@ -3,19 +3,21 @@
 /** What the names of weights files end with; of those that no page runs, the engine says why. */
 const WEIGHTS = /\.(safetensors|pth|pt|pt2|bin|ckpt|onnx)$/i;
 
-/** @typedef {{ name: string, file: Blob }} NamedFile */
-
 /**
  * @typedef {object} Intake
  * @property {(photos: NamedFile[]) => void} photos
  * @property {(weights: NamedFile) => void} weights
  */
 
-/** @param {Intake} intake */
-function setUpIntake(intake) {
+/**
+ * @param {Intake} intake
+ * @param {LiveSource} source
+ */
+function setUpIntake(intake, { served }) {
     const take = (/** @type {NamedFile[]} */ files) => sortIn(files, intake);
     setUpFileChoice("choose", "photo-files", take);
-    setUpFileChoice("weights", "weights-file", ([file]) => file && intake.weights(file));
+    if (served) byId("photo-files", HTMLInputElement).accept = "image/*";
+    else setUpFileChoice("weights", "weights-file", ([file]) => file && intake.weights(file));
     setUpDropping(take);
     setUpPasting(take);
     setUpExample((photo) => intake.photos([photo]));

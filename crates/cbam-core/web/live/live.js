@@ -1,16 +1,17 @@
-// A page that runs the network itself, on photos that are dropped into it.
+// A page with a network behind it, which looks at photos that are dropped into the page.
 
 /**
  * @param {LiveSource} source
  */
 async function openLive(source) {
+    for (const part of document.querySelectorAll(source.served ? ".in-page" : ".in-program")) part.remove();
     const parts = ["live", "drop", "camera-dialog"].map((id) => byId(id, HTMLElement));
     byId("viewer", HTMLElement).before(...parts); // they are there whichever of both is shown
+    byId("map-field", HTMLElement).after(byId("add-map-field", HTMLElement));
     if (/^#\d+$/.test(location.hash)) history.replaceState(null, "", location.pathname + location.search);
-    byId("title", HTMLElement).textContent = document.title = "Where does the network look?";
-    byId("pictures", HTMLElement).hidden = true;
-    byId("gallery", HTMLElement).hidden = false;
     byId("privacy", HTMLElement).append(wordsOfPolicy(source));
+    byId("gallery", HTMLElement).hidden = false;
+    showEmpty(true);
 
     /** What comes before the network is there waits for it. @type {(live: Taken) => void} */
     let begin = () => {};
@@ -19,7 +20,7 @@ async function openLive(source) {
     const photos = async (/** @type {NamedFile[]} */ files) => {
         (await begun).photos(files);
     };
-    setUpIntake({ photos, weights: async (file) => (await begun).weights(file) });
+    setUpIntake({ photos, weights: async (file) => (await begun).weights(file) }, source);
     setUpCamera((photo) => photos([photo]));
     try {
         begin(await beginLive(source));
@@ -31,51 +32,66 @@ async function openLive(source) {
     }
 }
 
-/** @typedef {{ photos: (files: NamedFile[]) => void, weights: (file: NamedFile) => Promise<void> }} Taken */
+/**
+ * Shows that no photo is there, or that there are some.
+ * @param {boolean} isEmpty
+ */
+function showEmpty(isEmpty) {
+    byId("live", HTMLElement).classList.toggle("empty", isEmpty);
+    byId("pictures", HTMLElement).hidden = isEmpty;
+    if (!isEmpty) return;
+    byId("title", HTMLElement).textContent = document.title = "Where does the network look?";
+    byId("facts", HTMLElement).textContent = "";
+}
+
+/** @typedef {{ photos: (files: NamedPhoto[]) => void, weights: (file: NamedFile) => Promise<void> }} Taken */
 
 /**
  * @param {LiveSource} source
  * @returns {Promise<Taken>}
  */
-async function beginLive({ engine: address, program }) {
+async function beginLive(source) {
+    const { program } = source;
     const headOptions = (/** @type {string[]} */ command) => ({ program, date: new Date().toISOString(), command });
-    tellLive("Loading the network …");
-    const engine = await startEngine(address, headOptions(openingWords(null, null)), tellProgress);
-    const { head } = engine.first;
+    const engine = await startClient(source, headOptions);
+    const { about, head } = engine.first;
     const photos = new Photos(engine, head.pictures, {
         tell: tellLive,
         listed: () => {
-            byId("pictures", HTMLElement).hidden = false;
-            byId("live", HTMLElement).classList.remove("empty");
+            showEmpty(head.pictures.every((entry) => entry === null));
             gallery.list();
         },
         open: (index) => (location.hash = `#${index}`),
+        lacking: (index, maps) => asking.resume(index, maps),
     });
-    const app = await makeApp(head, (index) => photos.dataOf(index));
+    const app = await makeApp(head, (index) => photos.dataOf(index), {
+        askClass: (index, id, isKept) => asking.askClass(index, id, isKept),
+        remove: (index) => {
+            asking.leavePicture(index);
+            photos.remove(index);
+        },
+    });
     const gallery = openGallery(app);
-    const routes = await showPictures(app, gallery, [liveKeys()]);
-    const openWeights = setUpNetwork({ app, engine, photos, gallery, routes, headOptions, tell: tellLive });
+    const routes = await showPictures(app, gallery, liveKeys(engine));
+    /** @type {LiveParts} */
+    const live = { app, engine, about, opening: head.command, photos, gallery, routes, headOptions, tell: tellLive };
+    const asking = new Asking(live);
+    const openWeights = setUpNetwork(live, asking);
+    setUpAddMap(live, asking);
     tellLive("");
-    warmUp(engine).catch(() => {}); // what is amiss, the first photo tells
+    engine.warmUp?.().catch(() => {}); // what is amiss, the first photo tells
     /** Weights are done before photos that came after them. @type {Promise<void>} */
     let opening = Promise.resolve();
-    return {
-        weights: (file) => (opening = opening.then(() => openWeights(file))),
-        photos: async (files) => {
+    const taken = {
+        weights: (/** @type {NamedFile} */ file) => (opening = opening.then(() => openWeights(file))),
+        photos: async (/** @type {NamedPhoto[]} */ files) => {
             await opening;
             if (files.length > 1) location.hash = "";
             photos.add(files);
         },
     };
-}
-
-/**
- * Looks at something small: the browser translates what it runs, and so the first photo does not wait for that.
- * @param {EngineClient} engine
- */
-async function warmUp(engine) {
-    const { name, file } = exampleInPage();
-    await engine.look(await bytesOfFile(file), name, { short_side: 64, detail: "whole" });
+    if (engine.photos.length) taken.photos(engine.photos.map((name, file) => ({ name, file })));
+    return taken;
 }
 
 /**
@@ -97,21 +113,32 @@ function tellProgress(part, size) {
     tellLive(`Loading the network${size === null ? "" : ` (${megabytes(size)})`}${done} …`);
 }
 
-/** @returns {KeyGroup} */
-function liveKeys() {
+/**
+ * @param {EngineClient} engine
+ * @returns {KeyGroup[]}
+ */
+function liveKeys({ open }) {
     const press = (/** @type {string} */ id) => () => byId(id, HTMLButtonElement).click();
-    const keys = [
-        { key: "i", words: "Choose photos", act: press("choose") },
-        { key: "w", words: "Choose weights", act: press("weights") },
+    const keys = [{ key: "i", words: "Choose photos", act: press("choose") }];
+    if (open) keys.push({ key: "w", words: "Choose weights", act: press("weights") });
+    const add = { key: "u", words: "Add a map", act: () => byId("add-map", HTMLElement).focus() };
+    const remove = { key: "Delete", words: "Take the picture off the list" };
+    const isShown = (/** @type {string} */ id) => () => !byId(id, HTMLElement).hidden;
+    return [
+        { title: "Photos and network", keys, isActive: () => true },
+        { title: "More maps", keys: [add], isActive: isShown("viewer") },
+        { title: "List", keys: [remove], isActive: isShown("gallery") },
     ];
-    return { title: "Photos and network", keys, isActive: () => true };
 }
 
 /**
- * How the page makes sure that nothing leaves it.
+ * How the page makes sure that nothing leaves the machine.
  * @param {LiveSource} source
  */
-function wordsOfPolicy({ engine }) {
+function wordsOfPolicy({ engine, served }) {
+    if (served) {
+        return "The network runs in cbam-view on this machine; this page's security policy lets it ask that program and nothing else.";
+    }
     const asks = engine === null ? "no server for anything" : "for its own files and nothing else";
     return `The network runs in this page, whose security policy lets it ask ${asks}. The browser sees to that.`;
 }

@@ -45,7 +45,10 @@ pub(super) const SCRIPT: &str = concat!("\"use strict\";\n", shared!(), scripts!
 pub(super) const LIVE_SCRIPT: &str = concat!(
     "\"use strict\";\n",
     shared!(),
-    scripts!("live/engine" "live/worker" "live/photos" "live/intake" "live/camera" "live/network" "live/live"),
+    scripts!(
+        "live/client" "live/engine" "live/worker" "live/served" "live/photos" "live/asking" "live/remove" "live/intake" "live/camera"
+        "live/network" "live/live"
+    ),
     scripts!("start")
 );
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cbam_core::eval::{RemarkKind, Remarks};
 use cbam_core::study::Work;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::common::duration::duration;
 use crate::common::say;
@@ -100,6 +100,16 @@ impl Console {
         self.bar.finish_and_clear();
         self.begun.elapsed()
     }
+}
+
+/// A bar for pictures that are drawn for the report.
+pub(crate) fn drawing(count: usize, quiet: bool) -> ProgressBar {
+    let bar = ProgressBar::new(count as u64); // on standard error, if that is a terminal
+    if quiet {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drawn, {eta} left");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_finish(ProgressFinish::AndClear)
 }
 
 impl Kind {

@@ -57,6 +57,7 @@ pub(crate) fn pictures(
     all: &Figures,
     subject: &Arc<PageSubject>,
     page: &mut PageWriter,
+    quiet: bool,
 ) -> Result<()> {
     for missing in set.missing {
         let error = Error::photo(&set.rows[missing.row].image, &missing.reason);
@@ -66,6 +67,7 @@ pub(crate) fn pictures(
     let names: Vec<&str> = chosen.iter().map(|measured| set.rows[measured.row].image.as_str()).collect();
     let best = best_thresholds(study, all);
     let mut lost = BTreeMap::new();
+    let bar = console::drawing(names.len(), quiet);
     study.pictures().source.visit(&names, study.options().limits.max_bytes, |place, bytes| {
         let shown = bytes.and_then(|bytes| show(study, set, chosen[place], &bytes, &best, subject));
         match shown {
@@ -75,8 +77,10 @@ pub(crate) fn pictures(
                 lost.insert(names[place], error.to_string());
             }
         }
+        bar.inc(1);
         Ok(())
     })?;
+    bar.finish_and_clear();
     let mut remarks = Remarks::default();
     for reason in lost.values() {
         remarks.add(RemarkKind::Changed, "pictures that could not be drawn again, named in the report", reason);

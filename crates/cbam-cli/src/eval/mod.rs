@@ -129,7 +129,7 @@ fn write_report(
         scale: Scale::Image,
     };
     let mut page = PageWriter::create(&folder.join("report.html"), head)?;
-    gallery::pictures(study, set, &report.all, &Arc::new(subject), &mut page)?;
+    gallery::pictures(study, set, &report.all, &Arc::new(subject), &mut page, cli.quiet)?;
     Ok(page.finish()?)
 }
 

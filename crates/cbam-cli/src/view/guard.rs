@@ -13,8 +13,6 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use cbam_core::{Error, Result};
-use rand::TryRngCore;
-use rand::rngs::OsRng;
 use subtle::ConstantTimeEq;
 
 /// The names of this machine for itself.
@@ -27,7 +25,7 @@ struct Secret(String);
 impl Secret {
     fn new() -> Result<Self> {
         let mut bytes = [0; 16];
-        OsRng.try_fill_bytes(&mut bytes).map_err(Error::internal)?;
+        getrandom::fill(&mut bytes).map_err(Error::internal)?;
         Ok(Self(format!("{:032x}", u128::from_be_bytes(bytes))))
     }
 

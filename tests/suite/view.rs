@@ -41,21 +41,17 @@ impl View {
     fn ask(&self, first: &str, headers: &[&str], body: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(&self.host).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let mut head = format!("{first} HTTP/1.1\r\nConnection: close\r\n");
         let named = |name: &str| headers.iter().any(|header| header.starts_with(name));
-        for (name, value) in [("Host", self.host.clone()), ("Origin", format!("http://{}", self.host))] {
-            if !named(name) {
-                head += &format!("{name}: {value}\r\n");
-            }
-        }
+        let origin = format!("http://{}", self.host);
+        let own = [("Host", &*self.host), ("Origin", &origin)].map(|(name, value)| format!("{name}: {value}"));
         // An empty value: not sent at all.
-        for header in headers.iter().filter(|header| !header.ends_with(": ")) {
-            head += &format!("{header}\r\n");
-        }
+        let given = headers.iter().filter(|header| !header.ends_with(": ")).map(|header| (*header).to_owned());
+        let mut lines = vec![format!("{first} HTTP/1.1"), "Connection: close".to_owned()];
+        lines.extend(own.into_iter().filter(|line| !named(line.split(':').next().unwrap_or_default())).chain(given));
         if !named("Content-Length") && !named("Transfer-Encoding") {
-            head += &format!("Content-Length: {}\r\n", body.len());
+            lines.push(format!("Content-Length: {}", body.len()));
         }
-        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        stream.write_all(format!("{}\r\n\r\n", lines.join("\r\n")).as_bytes()).unwrap();
         // It may be refused before all of it is read.
         let sent = stream.write_all(body);
         assert!(sent.is_ok() || body.len() > 1 << 20, "{sent:?}");

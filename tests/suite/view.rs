@@ -158,6 +158,7 @@ fn nobody_else_is_answered() {
         (format!("GET {page}nothing"), &[], 404),
         (format!("GET {page}../../etc/passwd"), &[], 404),
         (format!("GET {page}look"), &[], 405),
+        (format!("HEAD {page}"), &["Origin: "], 200),
         (format!("OPTIONS {page}look"), &["Origin: http://example.org"], 403),
     ] {
         let answer = asked(&first, headers);
@@ -170,7 +171,9 @@ fn nobody_else_is_answered() {
 
 #[test]
 fn what_is_sent_may_be_huge_or_broken() {
-    let view = View::new(&["no such photo.jpg"]);
+    // What is no file would hold up all else.
+    let view = View::new(&["no such photo.jpg", "/dev/zero"]);
+    assert_eq!(view.get("network").json()["photos"], serde_json::json!(["no such photo.jpg"]));
     let said = |query: &str, photo: &[u8]| {
         let answer = view.look(query, photo);
         assert!(answer.status >= 400, "{query}: {}", answer.body);

@@ -129,7 +129,7 @@ test("opens no weights, and says how they are", async () => {
     const { tab, clean } = await opened(program);
     for (const id of ["weights", "bundled", "weights-file"]) assert.equal(await tab.locator(`#${id}`).count(), 0, id);
     assert.doesNotMatch((await tab.locator("#live").textContent()) ?? "", /weights/i);
-    assert.match((await tab.locator("#privacy").textContent()) ?? "", /The network runs in cbam-view on this machine/);
+    assert.match((await tab.locator("#privacy").textContent()) ?? "", /^Photos go to the program that serves this page, and nowhere else\. The network runs in cbam-view;/);
     await bring(tab, "drop", shop.at("broken.safetensors"));
     const command = "cbam-view --weights broken\\.safetensors";
     await until(tab, saysOf(`/^broken\\.safetensors is not opened: cbam-view opens weights when it starts: ${command}$/`));

@@ -29,7 +29,7 @@ Examples:
   cbam-view --port 8000 --no-browser
       On a machine far away. Here, ssh -L 8000:127.0.0.1:8000 brings the page: open the address that it says.
 
-The page is for this machine alone: the program listens on 127.0.0.1, and its address holds a secret word. It runs until Ctrl-C.";
+The program listens on 127.0.0.1 alone, and the address holds a secret word. It runs until Ctrl-C.";
 
 /// Opens a page in the browser that looks at photos with any network and any method, and answers where you point.
 #[derive(Debug, Parser)]
@@ -49,7 +49,8 @@ pub(crate) struct Args {
 
     /// The map that is shown first: any name that cbam-run takes [default: fused, or gradcam without attention]
     ///
-    /// May be repeated: the page has them all. Others can be added in the page.
+    /// May be repeated: the page has them all, and so makes them of every photo that it looks at, however costly they are. Others can
+    /// be added in the page, where they can be stopped too.
     #[arg(long, short, value_name = "NAME", value_parser = listed::<MapName>(map_names()), hide_possible_values = true, help_heading = MAP)]
     map: Vec<MapName>,
     #[command(flatten)]
@@ -114,7 +115,7 @@ impl Args {
 }
 
 /// A usage error, as clap prints it: exit status 2.
-fn usage(message: impl std::fmt::Display) -> clap::Error {
+pub(crate) fn usage(message: impl std::fmt::Display) -> clap::Error {
     Args::command().error(ErrorKind::ArgumentConflict, cbam_core::text::printable(&message.to_string()))
 }
 

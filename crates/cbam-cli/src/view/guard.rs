@@ -72,6 +72,9 @@ pub(super) async fn guard(State(doors): State<Arc<Doors>>, request: Request, nex
         None if doors.ticket.is(first) && alone && !doors.torn.swap(true, Ordering::SeqCst) => {
             Redirect::to(&doors.page()).into_response()
         }
+        None if doors.ticket.is(first) => {
+            (StatusCode::FORBIDDEN, "this address was used already: open the one that cbam-view said\n").into_response()
+        }
         None => (StatusCode::FORBIDDEN, "this is not the address that cbam-view said\n").into_response(),
     };
     for (name, value) in [
@@ -89,13 +92,17 @@ pub(super) async fn guard(State(doors): State<Arc<Doors>>, request: Request, nex
 /// Why a request is refused that comes from elsewhere.
 fn foreign(method: &Method, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let host = text(header::HOST).filter(|_| headers.get_all(header::HOST).iter().count() == 1).unwrap_or_default();
-    let named = host.parse::<Authority>().is_ok_and(|authority| HOSTS.contains(&authority.host()));
+    let single = |name| headers.get_all(name).iter().count() < 2;
+    let host = text(header::HOST).filter(|_| single(header::HOST)).unwrap_or_default();
+    let own = |name: &str| HOSTS.iter().any(|own| own.eq_ignore_ascii_case(name));
+    let named = host
+        .parse::<Authority>()
+        .is_ok_and(|authority| own(authority.host()) && (authority.port().is_none() || authority.port_u16().is_some()));
     if !named || host.contains('@') {
         return Some((StatusCode::MISDIRECTED_REQUEST, "cbam-view answers to 127.0.0.1 and localhost alone\n"));
     }
     let own = |origin: &HeaderValue| origin.as_bytes() == format!("http://{host}").as_bytes();
-    let may_ask = headers.get(header::ORIGIN).map_or(method == Method::GET, own);
+    let may_ask = headers.get(header::ORIGIN).map_or(method.is_safe(), own) && single(header::ORIGIN);
     (!may_ask).then_some((StatusCode::FORBIDDEN, "cbam-view answers to its own page alone\n"))
 }
 
@@ -123,8 +130,11 @@ mod tests {
         let (own, host) = (Some("http://127.0.0.1:80"), ["127.0.0.1:80"]);
         assert_eq!(status(Method::GET, &host, None), None);
         assert_eq!(status(Method::GET, &["localhost:8123"], None), None, "through a tunnel");
+        assert_eq!(status(Method::HEAD, &["LocalHost"], None), None);
         assert_eq!(status(Method::POST, &host, own), None);
-        for host in ["example.org", "127.0.0.1.example.org:80", "localhost@example.org", "127.0.0.1@x:80", ""] {
+        for host in
+            ["example.org", "127.0.0.1.example.org:80", "localhost@example.org", "127.0.0.1@x:80", "127.0.0.1:x", ""]
+        {
             assert_eq!(status(Method::GET, &[host], None), Some(421), "{host}");
         }
         assert_eq!(status(Method::GET, &["127.0.0.1", "127.0.0.1"], None), Some(421));

@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::backend::Backend;
 use crate::common::scan::{Found, left_out, scan};
+use crate::common::start::stdout_is_open;
 use crate::common::{self, Called, end_at_once, print, say, status};
 
 use args::{Args, Request};
@@ -54,6 +55,9 @@ fn ended() -> bool {
 /// The exit status.
 fn execute(backend: &'static dyn Backend, args: Args) -> Result<u8> {
     let request = args.resolve()?;
+    if !request.browser && !stdout_is_open() {
+        return Err(args::usage("--no-browser: standard output is closed, and nobody would see the address").into());
+    }
     let (photos, browser, most) = (found(&request), request.browser, request.settings.limits.max_bytes);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, request.port))
         .with_context(|| format!("--port {}: cannot be listened on", request.port))?;
@@ -68,8 +72,8 @@ fn execute(backend: &'static dyn Backend, args: Args) -> Result<u8> {
     let site = Site::new(&opened, photos, most, ask)?;
     SERVING.store(true, Ordering::SeqCst);
     print(&format!("cbam-view: {host}{}\n", doors.page()))?;
-    if browser && let Err(error) = open::that_detached(format!("{host}{}", doors.once())) {
-        say(format_args!("no browser opens here ({error}): open that address in one"));
+    if browser && open::that_detached(format!("{host}{}", doors.once())).is_err() {
+        say("no browser opens here: open that address in one");
     }
     site::serve(listener, site, doors, &END).map_err(Error::io("127.0.0.1"))?;
     rest(&worker);
@@ -81,7 +85,13 @@ fn found(request: &Request) -> Vec<PathBuf> {
     let Found { pictures, problems, folders } = scan(&request.photos, &[]);
     left_out(&folders).iter().for_each(say);
     problems.iter().for_each(say);
-    pictures.into_iter().map(|picture| picture.path).collect()
+    // What is not there is told by the page; a pipe would hold up all else, and could be read but once.
+    let (files, others): (Vec<_>, Vec<_>) =
+        pictures.into_iter().map(|picture| picture.path).partition(|path| path.is_file() || !path.exists());
+    for path in &others {
+        say(Error::photo(path, "no file: a page shows what can be read again"));
+    }
+    files
 }
 
 /// Waits a little for the network's thread, which nobody asks any more.

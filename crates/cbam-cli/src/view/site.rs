@@ -56,6 +56,10 @@ impl Site {
             .route("/{secret}/", get(async |State(site): State<Arc<Self>>| site.page.clone()))
             .route("/{secret}/network", get(async |State(site): State<Arc<Self>>| json(site.network.clone())))
             .route("/{secret}/look", post(look))
+            .method_not_allowed_fallback(async || {
+                Refused(StatusCode::METHOD_NOT_ALLOWED, "not asked in this way".to_owned())
+            })
+            .fallback(async || Refused::not_there("there is nothing at this address".to_owned()))
             .layer(DefaultBodyLimit::max(most))
             .layer(from_fn_with_state(doors, guard))
             .with_state(Arc::new(self))

@@ -186,6 +186,10 @@ impl<M: Model> LiveModel<M> {
     fn subject(&self, maps: &[MapName], class: Option<&Class>) -> Result<(PageSubject, Vec<MapName>)> {
         let about = &self.about;
         let maps = about.choose_maps(if maps.is_empty() { &self.settings.maps } else { maps })?;
+        if let Some(gate) = maps.iter().find(|name| matches!(name, MapName::Channel(_))) {
+            let message = "is one value for each channel, and no map; a page shows all channel gates";
+            return Err(Error::argument(format!("map {gate}"), message));
+        }
         let asked = about.with_usual(&maps);
         let class = class.map(Class::choice).or_else(|| self.settings.class.clone());
         let class = class.map(|class| about.choose_class(&class, &self.labels, &asked)).transpose()?;

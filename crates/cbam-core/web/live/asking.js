@@ -39,11 +39,12 @@ class Asking {
             chooseMap(viewer, name);
             return;
         }
-        if (name.startsWith("channel")) {
-            tell(`${name} is one value for each channel, and no map: the channel gates show it.`, true);
+        const id = photos.classOf(index, picture.data, chosen);
+        if (this.#isWished(index, name, id)) {
+            tell(`${name} is being made already.`);
             return;
         }
-        const added = photos.remember(index, name, photos.classOf(index, picture.data, chosen));
+        const added = photos.remember(index, name, id);
         const { state } = viewer.store;
         await this.#make({ index, added, isAwaited: () => state.map === map && state.mode === mode });
     }
@@ -67,6 +68,19 @@ class Asking {
     #isAsked(added) {
         const isMade = this.#costly?.wish.added === added && !this.#costly.stopping.signal.aborted;
         return isMade || this.#waiting.some((wish) => wish.added === added);
+    }
+
+    /**
+     * Whether a costly map is made already, or waits for another.
+     * @param {number} index
+     * @param {string} name
+     * @param {number | null} id   the class
+     */
+    #isWished(index, name, id) {
+        const made = this.#costly && !this.#costly.stopping.signal.aborted ? [this.#costly.wish] : [];
+        const isThat = (/** @type {Wish} */ { index: of, added }) =>
+            of === index && added.name.toLowerCase() === name.toLowerCase() && added.class === id;
+        return [...made, ...this.#waiting].some(isThat);
     }
 
     /** Leaves what is being made for a size or a network that is another now. */
@@ -99,7 +113,7 @@ class Asking {
         try {
             if (isKept) return await this.#follow(index, id, () => own === this.#asked);
             tell(`Looking at ${words} …`);
-            const took = await photos.askClass(index, id);
+            const took = await photos.askClass(index, id, () => own === this.#asked);
             if (own !== this.#asked) return undefined;
             await showAnew(this.live, index);
             return tell(`${words}: looked at in ${secondsInWords(took)}.`);
@@ -136,9 +150,12 @@ class Asking {
         for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
             this.#costly = { wish: next, stopping: new AbortController() };
             showStop(next.added.name);
-            await this.#attempt(next, this.#costly.stopping.signal);
-            this.#costly = null;
-            showStop(null);
+            try {
+                await this.#attempt(next, this.#costly.stopping.signal);
+            } finally {
+                this.#costly = null;
+                showStop(null);
+            }
         }
         return undefined;
     }

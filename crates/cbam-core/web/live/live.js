@@ -9,7 +9,7 @@ async function openLive(source) {
     byId("viewer", HTMLElement).before(...parts); // they are there whichever of both is shown
     byId("map-field", HTMLElement).after(byId("add-map-field", HTMLElement));
     if (/^#\d+$/.test(location.hash)) history.replaceState(null, "", location.pathname + location.search);
-    byId("privacy", HTMLElement).append(wordsOfPolicy(source));
+    byId("privacy", HTMLElement).append(...wordsOfPolicy(source));
     byId("gallery", HTMLElement).hidden = false;
     showEmpty(true);
 
@@ -137,8 +137,10 @@ function liveKeys({ open }) {
  */
 function wordsOfPolicy({ engine, served }) {
     if (served) {
-        return "The network runs in cbam-view on this machine; this page's security policy lets it ask that program and nothing else.";
+        const where = make("strong", {}, "Photos go to the program that serves this page, and nowhere else.");
+        return [where, " The network runs in cbam-view; the page's security policy lets it ask that program and nothing else."];
     }
     const asks = engine === null ? "no server for anything" : "for its own files and nothing else";
-    return `The network runs in this page, whose security policy lets it ask ${asks}. The browser sees to that.`;
+    const where = make("strong", {}, "Nothing leaves this machine.");
+    return [where, ` The network runs in this page, whose security policy lets it ask ${asks}. The browser sees to that.`];
 }

@@ -142,22 +142,24 @@ async function showAnew({ routes }, index) {
  * @param {Asking} asking
  */
 function setUpSize(live, asking) {
-    const { photos, routes, tell } = live;
+    const { engine, photos, routes, tell } = live;
     const select = byId("size", HTMLSelectElement);
     select.addEventListener("change", async () => {
         const chosen = select.selectedOptions[0];
         const shortSide = select.value === "" ? null : Number(select.value);
         const sample = photos.sample(routes.opened());
         tell(`Looking at ${sample.name} at ${chosen.text} …`);
+        if (!engine.open) asking.leave(); // or else the program makes what is left then before it looks
         try {
             const begun = performance.now();
             const { network_size: size } = await photos.resize(sample, shortSide);
             tell(`Seen as ${sizeInWords(size)} in ${secondsInWords(performance.now() - begun)}.`);
         } catch (error) {
             select.value = String(photos.shortSide() ?? "");
-            chosen.disabled = true;
-            chosen.text = `${chosen.value}: refused`;
-            return tell(`${chosen.value} is refused: ${withoutName(wordsOfError(error), sample.name)}`, true);
+            tell(`Not at ${chosen.text}: ${withoutName(wordsOfError(error), sample.name)}`, true);
+            const shown = routes.opened();
+            // What was left is made after all.
+            return engine.open || shown === null ? undefined : showAnew(live, shown);
         }
         asking.leave();
         return showAtSize(live, shortSide);

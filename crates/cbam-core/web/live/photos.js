@@ -7,7 +7,7 @@ const RECORDS = 20;
 const FOREIGN = /^image\/(avif|heic|heif|jxl)/;
 
 /** Maps of so many passes through the network that they may take minutes in a browser. */
-const COSTLY = /^(scorecam|ablationcam|occlusion|rise)(:|$)/;
+const COSTLY = /^(scorecam|ablationcam|occlusion|rise)(:|$)/i;
 
 /**
  * @typedef {object} LivePhoto
@@ -26,6 +26,7 @@ const COSTLY = /^(scorecam|ablationcam|occlusion|rise)(:|$)/;
  * @property {number | null} class   null is the usual one
  * @property {number} of   the setting that it is of; -1: it is not made yet
  * @property {PageMap | null} map
+ * @property {AddedMap} [before]   what was in its place, until it is made
  */
 
 /**
@@ -147,18 +148,19 @@ class Photos {
     remember(index, name, id) {
         const photo = this.at(index);
         /** @type {AddedMap} */
-        const added = { name, class: id, of: -1, map: null };
+        const added = { name, class: id, of: -1, map: null, before: photo.maps.find((other) => other.name === name) };
         photo.maps = [...photo.maps.filter((other) => other.name !== name), added];
         return added;
     }
 
     /**
+     * Forgets a map that is not made after all; what was in its place before is there again.
      * @param {number} index
      * @param {AddedMap} added
      */
     forget(index, added) {
         const photo = this.#listed[index];
-        if (photo) photo.maps = photo.maps.filter((other) => other !== added);
+        if (photo) photo.maps = photo.maps.flatMap((other) => (other === added ? (added.before ?? []) : other));
     }
 
     /**
@@ -173,7 +175,7 @@ class Photos {
         const { picture, of, took } = await this.#look(this.at(index), { detail: "whole", maps: [name], class: id }, signal);
         if (of !== this.#setting.number || id !== added.class) return this.make(index, added, signal);
         const [map] = mapsIn({ ...picture, maps: picture.maps.slice(0, 1) }, await unzipped(picture.blob));
-        Object.assign(added, { map, of });
+        Object.assign(added, { map, of, before: undefined });
         return { map, took };
     }
 
@@ -181,12 +183,14 @@ class Photos {
      * Looks at a photo for a class of which its record says nothing.
      * @param {number} index
      * @param {number} id
+     * @param {() => boolean} isWanted   whether it still is when it comes
      * @returns {Promise<number>}   how long it took, in milliseconds
      */
-    async askClass(index, id) {
+    async askClass(index, id, isWanted) {
         const photo = this.at(index);
         const { picture, of, took } = await this.#look(photo, { detail: "whole", class: id });
-        if (of !== this.#setting.number) return this.askClass(index, id);
+        if (!isWanted()) return took;
+        if (of !== this.#setting.number) return this.askClass(index, id, isWanted);
         photo.class = id;
         this.keep(index, picture);
         return took;

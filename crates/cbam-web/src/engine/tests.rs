@@ -87,6 +87,7 @@ fn what_cannot_be_is_said() {
     assert!(refused(&photo[..60], "").starts_with("a.png: "));
     assert!(refused(&photo, r#"{"class": "no such class"}"#).starts_with("class "));
     assert!(refused(&photo, r#"{"maps": ["patch@50,4"]}"#).contains("outside"));
+    assert!(refused(&photo, r#"{"maps": ["Channel:stage7"]}"#).contains("no map"));
     assert!(refused(&photo, r#"{"short_side": 0}"#).starts_with("size: "));
 }
 

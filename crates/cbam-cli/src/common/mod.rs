@@ -31,6 +31,7 @@ use std::ffi::OsString;
 
 use anyhow::Context;
 use clap::builder::StyledStr;
+use clap::error::ErrorKind;
 use clap::{Command, CommandFactory, Parser};
 
 use crate::backend::Backend;
@@ -105,6 +106,11 @@ fn leave_decoders_to_their_errors() {
             usual(panic);
         }
     }));
+}
+
+/// A usage error of the program `C`, as clap prints it: exit status 2.
+pub(crate) fn usage<C: CommandFactory>(message: impl std::fmt::Display) -> clap::Error {
+    C::command().error(ErrorKind::ArgumentConflict, cbam_core::text::printable(&message.to_string()))
 }
 
 /// Prints what was asked for and nothing else; the exit status.

@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 
 use crate::common::foreign::OF_WEIGHTS;
 use crate::common::page::Words;
+use crate::common::usage;
 use crate::eval::args::{Cli, Measure};
 
 impl Cli {
@@ -40,7 +41,7 @@ impl Cli {
         ])?;
         if sane && self.is_foreign() {
             let message = "--measure sanity: nobody can make the weights of a scripted network, or of a graph, anew; leave it out";
-            return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+            return Err(usage::<Self>(message));
         }
         if self.truth.is_some() || faithful || sane || clutter || timed || self.maps_dir.is_some() {
             return Ok(());

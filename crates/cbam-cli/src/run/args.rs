@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use cbam_core::maps::{MapName, Resample, Scale};
 use cbam_core::render::{Colormap, Opacity, PictureFormat};
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueHint};
+use clap::{Parser, ValueHint};
 
+use crate::common;
 use crate::common::amount::{amount, pixels};
 use crate::common::explained::{Explained, MAP};
 use crate::common::given::Given;
@@ -228,7 +228,7 @@ pub(crate) struct Args {
 
 /// A usage error, as clap prints it: exit status 2.
 pub(crate) fn usage(message: impl std::fmt::Display) -> clap::Error {
-    Args::command().error(ErrorKind::ArgumentConflict, cbam_core::text::printable(&message.to_string()))
+    common::usage::<Args>(message)
 }
 
 /// The maps of a comparison.

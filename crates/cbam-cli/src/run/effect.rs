@@ -9,7 +9,6 @@ use cbam_core::pipeline::Target;
 use cbam_core::render::PictureFormat;
 use clap::CommandFactory;
 
-use crate::common::explained::OF_METHODS;
 use crate::common::given::Effect;
 use crate::common::page::Words;
 use crate::run::args::{Args, usage};
@@ -120,7 +119,7 @@ impl Args {
     /// The words of the options that decide how the network is opened and takes pictures, and of those of methods.
     pub(crate) fn words(&self) -> Words {
         /// All others.
-        const OTHERS: [&str; 29] = [
+        const OTHERS: [&str; 25] = [
             "inputs",
             "overlay",
             "panel",
@@ -134,10 +133,6 @@ impl Args {
             "map",
             "compare",
             "class",
-            "masks",
-            "seed",
-            "window",
-            "stride",
             "scale",
             "colormap",
             "alpha",
@@ -151,9 +146,7 @@ impl Args {
             "memory",
             "quiet",
         ];
-        let words = |wanted: &dyn Fn(&str) -> bool| self.given.words::<Self>(wanted);
-        let methods = OF_METHODS.map(|(method, options)| (method.name(), words(&|option| options.contains(&option))));
-        Words { opening: Some(words(&|option| !OTHERS.contains(&option))), methods: methods.into() }
+        Words::of::<Self>(&self.given, &OTHERS)
     }
 
     /// Whether no output is named, so that overlays go beside their pictures.

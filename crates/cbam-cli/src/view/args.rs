@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use cbam_core::live::LiveSettings;
 use cbam_core::maps::MapName;
 use cbam_core::photo::Limits;
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueHint};
+use clap::{Parser, ValueHint};
 
+use crate::common;
 use crate::common::amount::pixels;
-use crate::common::explained::{Explained, MAP, OF_METHODS};
+use crate::common::explained::{Explained, MAP};
 use crate::common::given::Given;
 use crate::common::network::{Model, NetworkArgs, RUN};
+use crate::common::page::Words;
 use crate::common::scan::Input;
 use crate::common::values::{listed, map_names};
 
@@ -85,7 +86,8 @@ impl Args {
         let shows_own = self.map.is_empty().then(Given::default);
         let model = self.network.model(&self.explained, shows_own.as_ref()).map_err(usage)?;
         let explain = self.explained.options().map_err(usage)?;
-        let (opening, methods) = self.words();
+        let Words { opening, methods } =
+            Words::of::<Self>(&self.given, &["photos", "port", "no_browser", "map", "class"]);
         let photos: Vec<_> = self.photos.into_iter().map(Input::from).collect();
         if photos.contains(&Input::Stdin) {
             return Err(usage("standard input ('-') is no photo here: name files, or drop a photo into the page"));
@@ -100,27 +102,20 @@ impl Args {
             ..LiveSettings::default()
         };
         let labels = self.network.labels;
+        let opening = opening.unwrap_or_default();
         Ok(Request { photos, model, settings, labels, opening, port: self.port, browser: !self.no_browser })
-    }
-
-    /// The words of the options that decide how the network is opened and takes photos, and of those of methods.
-    fn words(&self) -> (Vec<String>, std::collections::BTreeMap<&'static str, Vec<String>>) {
-        /// All others.
-        const OTHERS: [&str; 5] = ["photos", "port", "no_browser", "map", "class"];
-        let of_methods = OF_METHODS.map(|(_, options)| options).concat();
-        let words = |wanted: &dyn Fn(&str) -> bool| self.given.words::<Self>(wanted);
-        let methods = OF_METHODS.map(|(method, options)| (method.name(), words(&|option| options.contains(&option))));
-        (words(&|option| !OTHERS.contains(&option) && !of_methods.contains(&option)), methods.into())
     }
 }
 
 /// A usage error, as clap prints it: exit status 2.
 pub(crate) fn usage(message: impl std::fmt::Display) -> clap::Error {
-    Args::command().error(ErrorKind::ArgumentConflict, cbam_core::text::printable(&message.to_string()))
+    common::usage::<Args>(message)
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn resolve(line: &str) -> Result<Request, clap::Error> {

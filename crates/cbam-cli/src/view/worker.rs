@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::backend::Backend;
 use crate::common::doubts::remedies;
 use crate::common::network::open;
-use crate::common::say;
+use crate::common::{page, say};
 use crate::view::args::Request;
 use crate::view::ended;
 
@@ -82,8 +82,8 @@ fn begin(backend: &dyn Backend, request: Request) -> anyhow::Result<(LiveModel<B
     let network = LiveModel::new(request.model.kind.name(), model, notes.into_inner(), settings)?;
     let head = network.head(&HeadOptions {
         program: concat!("cbam-view ", env!("CARGO_PKG_VERSION")).to_owned(),
-        date: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        command: std::iter::once("cbam-run".to_owned()).chain(request.opening).collect(),
+        date: page::now(),
+        command: page::command(request.opening),
         ..HeadOptions::default()
     })?;
     let about = network.describe();

@@ -85,11 +85,6 @@ impl<M: Model> LiveModel<M> {
         Ok(this)
     }
 
-    /// What it is asked through.
-    pub fn model(&self) -> &M {
-        &self.model
-    }
-
     /// What there is to know of it, as JSON: its name, classes and maps, the maps that can be asked for, the short side of what it sees,
     /// and what was taken for granted.
     pub fn describe(&self) -> String {
@@ -157,6 +152,7 @@ impl<M: Model> LiveModel<M> {
         go_on: Option<&dyn Fn(Step<'_>) -> bool>,
     ) -> Result<String> {
         let (subject, asked) = self.subject(&options::map_names(&options.maps)?, options.class.as_ref())?;
+        let subject = Arc::new(subject);
         let mut photo = self.decoded(photo(&self.settings.limits)?, name)?;
         let preprocess = self.preprocess(options.short_side);
         let resampled = self.resampled(&preprocess, &photo)?;
@@ -178,7 +174,7 @@ impl<M: Model> LiveModel<M> {
             damaged,
             notes,
         };
-        let picture = PagePicture::new(&source, Arc::new(subject.clone()))?;
+        let picture = PagePicture::new(&source, Arc::clone(&subject))?;
         Ok(format!("{{\"index\":{},\"picture\":{}}}", picture.listed()?, picture.record()))
     }
 

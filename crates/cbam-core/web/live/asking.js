@@ -57,17 +57,17 @@ class Asking {
     resume(index, lacking) {
         const state = page.viewer?.store.state;
         for (const added of lacking) {
-            if (this.#isAsked(added)) continue;
+            if (this.#underWay().some((wish) => wish.added === added)) continue;
             const wasShown = state?.picture.index === index && state.map === (added.map?.name ?? added.name);
             // Until it is there again, the first one is shown in its place.
             this.#make({ index, added, isAwaited: () => wasShown && state.map === state.picture.maps[0].name });
         }
     }
 
-    /** @param {AddedMap} added */
-    #isAsked(added) {
-        const isMade = this.#costly?.wish.added === added && !this.#costly.stopping.signal.aborted;
-        return isMade || this.#waiting.some((wish) => wish.added === added);
+    /** Costly maps that are made, or wait. */
+    #underWay() {
+        const made = this.#costly && !this.#costly.stopping.signal.aborted ? [this.#costly.wish] : [];
+        return [...made, ...this.#waiting];
     }
 
     /**
@@ -77,10 +77,9 @@ class Asking {
      * @param {number | null} id   the class
      */
     #isWished(index, name, id) {
-        const made = this.#costly && !this.#costly.stopping.signal.aborted ? [this.#costly.wish] : [];
         const isThat = (/** @type {Wish} */ { index: of, added }) =>
             of === index && added.name.toLowerCase() === name.toLowerCase() && added.class === id;
-        return [...made, ...this.#waiting].some(isThat);
+        return this.#underWay().some(isThat);
     }
 
     /** Leaves what is being made for a size or a network that is another now. */

@@ -28,7 +28,7 @@ use crate::photo::Preprocess;
 pub use crate::classes::Outputs;
 pub use crate::maps::{HEAD, STEM};
 use block::Block;
-use cbam_core::network::patch_index;
+use cbam_core::maps::patch_index;
 pub use cbam_core::network::{
     Agreement, Answer, BlockPass, GatePass, InferenceNetwork, NetworkConfig, NetworkFile, OpenOptions, Parameters,
     Pass, PatchPass, RandomLevel, Reference, Site, StageAttention,

@@ -69,6 +69,11 @@ const TABLE: [(&str, Carries, bool); 52] = [
     ("feature_alpha_dropout", Carries::On, true),
 ];
 
+/// The bare names of operations that give on what they take, in another shape, order or type.
+pub fn carried() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().filter(|(_, how, _)| *how == Carries::On).map(|(name, ..)| *name)
+}
+
 impl Node {
     /// The operator's bare name: `conv2d` of `aten.conv2d.default`; of one in place, without its underscore.
     pub(super) fn bare(&self) -> &str {

@@ -268,7 +268,7 @@ const SYNONYMS: [(&str, &str); 16] = [
 ];
 
 /// `aten.mul_.Tensor` of `aten.multiply_.Tensor`.
-fn one_name(operator: &str) -> Cow<'_, str> {
+pub(super) fn one_name(operator: &str) -> Cow<'_, str> {
     let of_aten = operator.strip_prefix("aten.").and_then(|name| name.split_once('.'));
     let Some((name, overload)) = of_aten else { return operator.into() };
     let (plain, writes) = name.strip_suffix('_').map_or((name, ""), |plain| (plain, "_"));

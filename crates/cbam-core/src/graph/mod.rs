@@ -10,6 +10,8 @@
 //! | `program`, `texts` | the graph; what its nodes share |
 //! | `score` | a number of what it gives out |
 //! | `weights` | other numbers in it |
+//! | `shown` | what gates and attention show of a picture |
+//! | `trace` | a graph of what ran |
 //! | `find` | gates, attention and places in it |
 //! | `carry` | operations that only give on what they take |
 //! | `alias` | values that share their elements; operations that write over what they take |
@@ -27,8 +29,10 @@ mod onnx;
 mod program;
 mod schema;
 mod score;
+mod shown;
 mod spec;
 mod texts;
+mod trace;
 mod weights;
 
 use std::path::Path;
@@ -38,9 +42,11 @@ use bytes::Bytes;
 use crate::weights::Records;
 use crate::{Error, Result};
 
+pub use carry::carried;
 pub use find::{Find, Found, FoundAttention, FoundClasses, FoundGate, FoundPlace, GateKind, PlaceForm, WeightsOf};
 pub use program::{About, Argument, Free, Graph, Input, Module, Node, Output, Scalar, Side, Value, Weight};
 pub use score::{Score, ScorePoint};
+pub use shown::Shown;
 
 impl Graph {
     /// Reads what `torch.export.save` wrote, in the layout of PyTorch 2.8 or, if its JSON is the same, the one before; or a model of

@@ -142,3 +142,15 @@ impl AttentionMap {
         statistics::mass_threshold(&self.values, mass)
     }
 }
+
+/// The index of the patch at a fraction of the width and height of a picture, on a grid of rows and columns.
+///
+/// # Errors
+/// [`Error::Argument`] if it lies outside the picture.
+pub fn patch_index([x, y]: [f32; 2], [rows, columns]: [usize; 2]) -> Result<usize> {
+    if ![x, y].iter().all(|fraction| (0.0..1.0).contains(fraction)) {
+        return Err(Error::argument("patch@X,Y", format!("({x}, {y}) of width and height lies outside the picture")));
+    }
+    let cell = |fraction: f32, count: usize| ((fraction * count as f32) as usize).min(count - 1);
+    Ok(cell(y, rows) * columns + cell(x, columns))
+}

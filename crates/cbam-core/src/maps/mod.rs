@@ -26,7 +26,7 @@ mod rollout;
 mod scale;
 mod statistics;
 
-pub use attention_map::{AttentionMap, MapRange};
+pub use attention_map::{AttentionMap, MapRange, patch_index};
 pub use detail::Detail;
 pub use features::FeatureMaps;
 pub use fuse::{Ground, attended, fuse, gated, likeness, object};

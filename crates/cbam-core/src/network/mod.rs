@@ -21,7 +21,6 @@ mod site;
 pub use crate::classes::Outputs;
 pub use crate::maps::{HEAD, STEM};
 pub use config::{NetworkConfig, StageAttention};
-pub use describe::patch_index;
 pub use file::{BUNDLED, BUNDLED_NAME, CONFIG, NetworkFile, TRAINED};
 pub use inference::InferenceNetwork;
 pub use options::OpenOptions;

@@ -3,10 +3,11 @@
 use ndarray::{Array2, ArrayView3, Axis};
 use rayon::prelude::*;
 
-use super::{BlockPass, patch_index};
+use super::BlockPass;
 use crate::kernels::Map;
 use crate::maps::{
-    Detail, FeatureMaps, GateReadout, Ground, PatchReadout, QueryRow, Readout, RolloutLayer, rollout_received,
+    Detail, FeatureMaps, GateReadout, Ground, PatchReadout, QueryRow, Readout, RolloutLayer, patch_index,
+    rollout_received,
 };
 use crate::{Error, Result};
 

@@ -89,10 +89,7 @@ pub(super) fn finish(
         };
         let panel = match &job.panel {
             Some(to) => {
-                let tiles = sheet::tiles(&look, maps, explained.as_ref(), spans)?;
-                let likeliest = top.iter().filter_map(|class| Some((class.label.clone(), class.probability?)));
-                let labels: Vec<_> = likeliest.collect();
-                let picture = DynamicImage::from(panel(&photo, &tiles, &labels, &footer, &options.overlay)?);
+                let picture = panel_of(&photo, (&look, maps, job.source.name()), labels, options, spans)?;
                 write_picture(to, picture.into(), options, true)?
             }
             None => None,
@@ -144,31 +141,66 @@ fn overlays(
         written.extend(write_picture(to, sheet.into(), options, true)?);
         return Ok(written);
     }
-    if let Some(width) = options.width.filter(|_| !job.overlays.is_empty()) {
-        photo = Photo::from(resize_as_it_is(&photo.image, of_width(photo.size(), width, options)?)?);
+    if !job.overlays.is_empty()
+        && let Some(scaled) = at_width(&photo, options)?
+    {
+        photo = scaled;
     }
     let last = job.overlays.len().saturating_sub(1);
     for (index, (to, name)) in job.overlays.iter().zip(maps).enumerate() {
-        let picture = match name {
-            MapName::Channel(stage) => {
-                DynamicImage::from(bar_chart(look.readout.channel(stage)?, photo.size())?).into()
-            }
-            name => {
-                let map = look.map(name)?;
-                let limits = spans.of(name, &map);
-                let image = if index == last { std::mem::take(&mut photo.image) } else { photo.image.clone() };
-                let painting = options.overlay.painting(image, &map, limits)?;
-                if options.legend {
-                    let legend = sheet::legend_of(name, limits, options.scale, explained);
-                    legend.under(painting.into_image(), &options.overlay).into()
-                } else {
-                    painting
-                }
-            }
-        };
+        let image = if index == last { std::mem::take(&mut photo.image) } else { photo.image.clone() };
+        let picture = over(name, image, look, options, explained, spans)?;
         written.extend(write_picture(to, picture, options, !matches!(name, MapName::Channel(_)))?);
     }
     Ok(written)
+}
+
+/// A map over its picture, or the bars of a channel gate in its place.
+pub(super) fn over(
+    name: &MapName,
+    image: DynamicImage,
+    look: &Look,
+    options: &Options,
+    explained: Option<&TopClass>,
+    spans: &Spans,
+) -> Result<Painting> {
+    if let MapName::Channel(stage) = name {
+        let size = ImageSize::new(image.width(), image.height());
+        return Ok(DynamicImage::from(bar_chart(look.readout.channel(stage)?, size)?).into());
+    }
+    let map = look.map(name)?;
+    let limits = spans.of(name, &map);
+    let painting = options.overlay.painting(image, &map, limits)?;
+    if !options.legend {
+        return Ok(painting);
+    }
+    let legend = sheet::legend_of(name, limits, options.scale, explained);
+    Ok(legend.under(painting.into_image(), &options.overlay).into())
+}
+
+/// A panel of a picture.
+pub(super) fn panel_of(
+    photo: &Photo,
+    (look, maps, name): (&Look, &[MapName], &Path),
+    labels: &[String],
+    options: &Options,
+    spans: &Spans,
+) -> Result<DynamicImage> {
+    let (top, explained) = (report::top(&look.readout, labels), report::explained(look, labels));
+    let tiles = sheet::tiles(look, maps, explained.as_ref(), spans)?;
+    let likeliest = top.iter().filter_map(|class| Some((class.label.clone(), class.probability?)));
+    let likeliest: Vec<_> = likeliest.collect();
+    let footer = sheet::footer(name, options.network.as_deref(), look.geometry.network);
+    Ok(panel(photo, &tiles, &likeliest, &footer, &options.overlay)?.into())
+}
+
+/// A picture at the [`width`](Options::width) that is asked for, if one is.
+///
+/// # Errors
+/// [`Error::Argument`] if that would be over the [`limits`](Options::limits).
+pub fn at_width(photo: &Photo, options: &Options) -> Result<Option<Photo>> {
+    let Some(width) = options.width else { return Ok(None) };
+    Ok(Some(Photo::from(resize_as_it_is(&photo.image, of_width(photo.size(), width, options)?)?)))
 }
 
 /// The bytes that drawing takes beside a picture: copies of it, and maps of its size.
@@ -214,7 +246,7 @@ const REFINED: &str =
     "Attention maps drawn along the picture's edges by a guided filter (cbam, refine): finer than the network sees.";
 
 /// Writes a picture, which may be of maps; returns its path if it has one.
-fn write_picture(to: &Destination, picture: Painting, options: &Options, of_maps: bool) -> Result<Option<PathBuf>> {
+pub(super) fn write_picture(to: &Destination, picture: Painting, options: &Options, of_maps: bool) -> Result<Option<PathBuf>> {
     let words = (options.overlay.refine && of_maps).then_some(REFINED);
     let refused = |path: &Path, error| match error {
         ImageError::IoError(error) => Error::io(path)(error),

@@ -29,6 +29,7 @@
 
 mod batch;
 mod draw;
+mod drawing;
 mod gate;
 mod job;
 mod look;
@@ -52,6 +53,8 @@ use crate::model::Model;
 use crate::photo::Limits;
 use crate::render::Overlay;
 
+pub use draw::at_width;
+pub use drawing::Drawing;
 pub use job::{Destination, Job, Source, Stream, Target};
 pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
 

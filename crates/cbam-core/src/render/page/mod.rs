@@ -41,7 +41,7 @@ pub use live::{LiveEngine, live};
 pub use pack::Packing;
 pub use picture::{PagePicture, PageSource};
 pub use truth::{PageMeasures, PageTruth};
-pub use writer::PageWriter;
+pub use writer::{PageWriter, page};
 
 /// The version of the data's format. A page and its data are written together, so no program needs to read an older one.
 pub const VERSION: u32 = 1;

@@ -89,41 +89,77 @@ impl PageWriter {
         let together: u64 = entries.iter().map(Entry::all_bytes).sum();
         let mut parts = (together > most_together && entries.len() > 1).then(|| Parts::beside(&path));
         let facts = facts(&head, subject.as_deref(), &entries, &spans, parts.as_ref().map(Parts::name))?;
-        let policy = policy(parts.is_some());
-        let title = escaped(&title(&entries));
-        let report = head.report.as_ref().map_or("", |report| &report.html);
-        let values = [
-            ("csp", &*policy),
-            ("title", &title),
-            ("style", STYLE),
-            ("report", report),
-            ("head", &facts),
-            ("script", SCRIPT),
-            ("pictures", ""),
-        ];
-        for part in web::parts() {
-            let text = match part {
-                Part::Text(text) => text,
-                Part::Place(place) => {
-                    let found = values.iter().find(|(name, _)| *name == place);
-                    found.ok_or_else(|| Error::internal(format!("the template has a place {place}")))?.1
-                }
-            };
-            file.write_all(text.as_bytes()).map_err(Error::io(&path))?;
-            if matches!(part, Part::Place("pictures")) {
-                for (index, bytes) in entries.iter().map(Entry::bytes).enumerate().filter(|(_, bytes)| *bytes > 0) {
-                    let mut data = String::new();
-                    (&mut spool).take(bytes).read_to_string(&mut data).map_err(spool_error)?;
-                    match &mut parts {
-                        Some(parts) => parts.write(index, &data)?,
-                        None => writeln!(file, "{}{data}</script>", opening(index)).map_err(Error::io(&path))?,
-                    }
+        let in_parts = parts.is_some();
+        let mut pictures = |file: &mut dyn Write| {
+            for (index, bytes) in entries.iter().map(Entry::bytes).enumerate().filter(|(_, bytes)| *bytes > 0) {
+                let mut data = String::new();
+                (&mut spool).take(bytes).read_to_string(&mut data).map_err(spool_error)?;
+                match &mut parts {
+                    Some(parts) => parts.write(index, &data)?,
+                    None => write_picture(file, index, &data).map_err(Error::io(&path))?,
                 }
             }
-        }
+            Ok(())
+        };
+        write(&mut file, &path, &head, (&title(&entries), &facts, in_parts), &mut pictures)?;
         file.commit()?;
         parts.map_or(Ok(()), Parts::commit)
     }
+}
+
+/// The page of one picture, as text; see [`PageWriter`].
+///
+/// # Errors
+/// [`Error::Internal`] if the colours cannot be packed.
+pub fn page(head: &PageHead, picture: PagePicture) -> Result<String> {
+    let PagePicture { subject, index, maps, spans, json } = picture;
+    let (data, name, spans) = (in_script(&json), index.name.clone(), spans.into_iter().collect());
+    let entries = [Entry::Picture { index: Box::new(index), maps, bytes: data.len() as u64 }];
+    let facts = facts(head, Some(&subject), &entries, &spans, None)?;
+    let (mut text, path) = (Vec::new(), Path::new(&name));
+    let mut picture = |to: &mut dyn Write| write_picture(to, 0, &data).map_err(Error::io(path));
+    write(&mut text, path, head, (&title(&entries), &facts, false), &mut picture)?;
+    String::from_utf8(text).map_err(Error::internal)
+}
+
+/// Writes a page; `pictures` writes their data where it belongs.
+fn write(
+    to: &mut dyn Write,
+    path: &Path,
+    head: &PageHead,
+    (title, facts, in_parts): (&str, &str, bool),
+    pictures: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    let policy = policy(in_parts);
+    let title = escaped(title);
+    let report = head.report.as_ref().map_or("", |report| &report.html);
+    let values = [
+        ("csp", &*policy),
+        ("title", &title),
+        ("style", STYLE),
+        ("report", report),
+        ("head", facts),
+        ("script", SCRIPT),
+        ("pictures", ""),
+    ];
+    for part in web::parts() {
+        let text = match part {
+            Part::Text(text) => text,
+            Part::Place(place) => {
+                let found = values.iter().find(|(name, _)| *name == place);
+                found.ok_or_else(|| Error::internal(format!("the template has a place {place}")))?.1
+            }
+        };
+        to.write_all(text.as_bytes()).map_err(Error::io(path))?;
+        if matches!(part, Part::Place("pictures")) {
+            pictures(to)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_picture(to: &mut dyn Write, index: usize, data: &str) -> std::io::Result<()> {
+    writeln!(to, "{}{data}</script>", opening(index))
 }
 
 /// What the browser is told to allow: the page's own script and style and what they hold, and with parts what its script loads.

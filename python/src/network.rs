@@ -1,0 +1,257 @@
+//! Networks, opened from weights files, and what they are asked.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use cbam_core::attention::PoolOrder;
+use cbam_core::backbone::{Arch, StrideIn};
+use cbam_core::classes::{ClassChoice, Outputs};
+use cbam_core::explain::ExplainOptions;
+use cbam_core::maps::{Detail, MapName};
+use cbam_core::model::{Description, Look as Seen, Model, Question};
+use cbam_core::network::{BUNDLED_NAME, InferenceNetwork, NetworkFile, OpenOptions};
+use cbam_core::photo::{Channels, Limits, Photo, Preprocess};
+use cbam_core::text::printable_path;
+use cbam_core::{Error, Result};
+use pyo3::prelude::*;
+use rayon::prelude::*;
+
+use crate::errors::{OrRaise, raised};
+use crate::look::Look;
+use crate::pictures::{Given as Picture, Source};
+use crate::threads::{Given, apart};
+
+/// A network in its form for inference.
+#[pyclass(frozen, module = "cbam._cbam")]
+pub(crate) struct Network(Arc<Opened>);
+
+/// What there is to know of a network.
+pub(crate) struct Facts {
+    pub(crate) name: String,
+    pub(crate) about: Description,
+    pub(crate) labels: Vec<String>,
+}
+
+pub(crate) struct Opened {
+    pub(crate) facts: Arc<Facts>,
+    network: InferenceNetwork,
+    notes: Vec<String>,
+}
+
+/// How a weights file is opened.
+#[derive(FromPyObject)]
+struct Opening {
+    arch: Option<String>,
+    drop_attention: bool,
+    part: Option<String>,
+    stride_in: Option<String>,
+    pool_order: Option<String>,
+    max_pool: Option<bool>,
+    symmetric: Option<bool>,
+    labels: Option<Vec<String>>,
+    size: Option<u32>,
+    mean: Option<[f32; 3]>,
+    std: Option<[f32; 3]>,
+    channels: Option<String>,
+    square: bool,
+    outputs: Option<String>,
+}
+
+/// What a network is asked about pictures.
+#[derive(FromPyObject)]
+pub(crate) struct Asked {
+    maps: Vec<String>,
+    class_: Option<Class>,
+    size: Option<u32>,
+    masks: usize,
+    seed: u64,
+    window: usize,
+    stride: usize,
+}
+
+/// A class, by its number or its name.
+#[derive(FromPyObject)]
+enum Class {
+    Number(usize),
+    Name(String),
+}
+
+/// What is asked, in the words of a network.
+#[derive(Clone)]
+pub(crate) struct Asking {
+    /// The maps that are wanted, the first shown first.
+    pub(crate) maps: Vec<MapName>,
+    pub(crate) class: Option<usize>,
+    pub(crate) preprocess: Preprocess,
+    pub(crate) explain: ExplainOptions,
+}
+
+impl Opening {
+    fn options(&self) -> Result<OpenOptions> {
+        let mut options = OpenOptions::default();
+        options.arch = self.arch.as_deref().map(str::parse::<Arch>).transpose()?;
+        options.drop_attention = self.drop_attention;
+        options.part.clone_from(&self.part);
+        options.stride_in = self.stride_in.as_deref().map(str::parse::<StrideIn>).transpose()?;
+        options.pool_order = self.pool_order.as_deref().map(str::parse::<PoolOrder>).transpose()?;
+        options.max_pool = self.max_pool;
+        options.symmetric = self.symmetric;
+        Ok(options)
+    }
+
+    fn preprocess(&self, own: Preprocess) -> Result<Preprocess> {
+        let channels = self.channels.as_deref().map(str::parse::<Channels>).transpose()?;
+        Ok(Preprocess {
+            short_side: self.size.unwrap_or(own.short_side),
+            mean: self.mean.unwrap_or(own.mean),
+            std: self.std.unwrap_or(own.std),
+            channels: channels.unwrap_or(own.channels),
+            max_ratio: if self.square { 1 } else { own.max_ratio },
+            ..own
+        })
+    }
+
+    fn open(&self, weights: Option<&Path>) -> Result<Opened> {
+        let options = self.options()?;
+        let (name, file) = match weights {
+            None => {
+                if options.recognises() || options.part.is_some() {
+                    return Err(Error::argument("weights", "the bundled network is known: what is said of a file has no effect"));
+                }
+                (BUNDLED_NAME.to_owned(), NetworkFile::pretrained()?)
+            }
+            Some(path) => {
+                let name = path.file_name().map_or(path, Path::new);
+                (printable_path(name).to_string(), NetworkFile::open(path, &options)?)
+            }
+        };
+        let notes = file.notes();
+        let mut network = file.for_inference()?;
+        network = network.with_preprocess(self.preprocess(file.config.preprocess())?)?.one_by_one();
+        if let Some(outputs) = &self.outputs {
+            network = network.with_outputs(outputs.parse::<Outputs>()?)?;
+        }
+        let about = network.describe();
+        let labels = about.choose_labels(self.labels.as_deref())?;
+        Ok(Opened { facts: Arc::new(Facts { name, about, labels }), network, notes })
+    }
+}
+
+impl Asked {
+    fn asking(&self, network: &Facts) -> Result<Asking> {
+        let about = &network.about;
+        let maps: Vec<MapName> = self.maps.iter().map(|name| name.parse()).collect::<Result<_>>()?;
+        let maps = about.choose_maps(&maps)?;
+        let class = match &self.class_ {
+            None => None,
+            Some(Class::Number(number)) => Some(ClassChoice::Number(*number)),
+            Some(Class::Name(name)) => Some(name.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})),
+        };
+        let class = class.map(|class| about.choose_class(&class, &network.labels, &maps)).transpose()?;
+        let explain = ExplainOptions::default()
+            .with_masks(self.masks)
+            .with_seed(self.seed)
+            .with_window(self.window)
+            .with_stride(self.stride);
+        explain.check()?;
+        let mut preprocess = about.preprocess.clone();
+        preprocess.short_side = self.size.unwrap_or(preprocess.short_side);
+        preprocess.check()?;
+        Ok(Asking { maps, class, preprocess, explain })
+    }
+}
+
+impl Opened {
+    /// What it sees in a picture.
+    pub(crate) fn look(&self, photo: &Photo, asking: &Asking, maps: &[MapName], detail: Detail, given: &Given) -> Result<Seen> {
+        given.check()?;
+        let picture = asking.preprocess.resample(photo)?;
+        let go_on = |_: cbam_core::model::Step<'_>| given.goes_on();
+        let question = Question {
+            class: asking.class,
+            explain: asking.explain.clone(),
+            detail,
+            go_on: Some(&go_on),
+            ..Question::about(maps)
+        };
+        let looks = self.network.look(&[&picture], &question)?;
+        looks.into_iter().next().ok_or_else(|| Error::internal("no answer about the picture"))
+    }
+}
+
+#[pymethods]
+impl Network {
+    #[new]
+    #[pyo3(signature = (weights, opening))]
+    fn new(py: Python<'_>, weights: Option<PathBuf>, opening: Opening) -> PyResult<Self> {
+        Ok(Self(Arc::new(apart(py, move |_| opening.open(weights.as_deref()))?)))
+    }
+
+    /// What it is called.
+    #[getter]
+    fn name(&self) -> &str {
+        &self.0.facts.name
+    }
+
+    /// What was taken for granted about it, a line each.
+    #[getter]
+    fn notes(&self) -> Vec<String> {
+        self.0.notes.clone()
+    }
+
+    /// The names of its classes.
+    #[getter]
+    fn labels(&self) -> Vec<String> {
+        self.0.facts.labels.clone()
+    }
+
+    /// How many classes it knows.
+    #[getter]
+    fn classes(&self) -> usize {
+        self.0.facts.about.classes()
+    }
+
+    /// The maps that it can make, by name.
+    #[getter]
+    fn maps(&self) -> Vec<String> {
+        self.0.facts.about.maps.iter().map(ToString::to_string).collect()
+    }
+
+    /// The stages at which explanations may look.
+    #[getter]
+    fn places(&self) -> Vec<String> {
+        self.0.facts.about.places.clone()
+    }
+
+    /// The short side of what it sees, in pixels.
+    #[getter]
+    fn size(&self) -> u32 {
+        self.0.facts.about.preprocess.short_side
+    }
+
+    /// What it sees in pictures: a look for each, or an exception where one failed.
+    fn look(&self, py: Python<'_>, pictures: Vec<Picture<'_>>, asked: Asked) -> PyResult<Vec<Py<PyAny>>> {
+        let asking = asked.asking(&self.0.facts).or_raise()?;
+        let sources: Vec<Result<Source>> = pictures.into_iter().map(Picture::source).collect();
+        let looks = apart(py, |given| Ok(self.looks(sources, &asking, given)))?;
+        let made = looks.into_iter().map(|look| match look {
+            Ok(look) => Ok(Py::new(py, look)?.into_any()),
+            Err(error) => Ok(raised(error).into_value(py).into_any()),
+        });
+        made.collect()
+    }
+}
+
+impl Network {
+    fn looks(&self, sources: Vec<Result<Source>>, asking: &Asking, given: &Given) -> Vec<Result<Look>> {
+        let look = |source: Result<Source>| {
+            given.check()?;
+            let source = source?;
+            let name = source.name();
+            let photo = source.photo(&Limits::default())?;
+            let seen = self.0.look(&photo, asking, &asking.maps, Detail::Maps, given)?;
+            Ok(Look::of_network(name, photo, seen, &self.0, asking.clone()))
+        };
+        sources.into_par_iter().map(look).collect()
+    }
+}

@@ -30,13 +30,20 @@ from .errors import (
     WeightsError,
 )
 
+if TYPE_CHECKING:
+    from ._explain import Explanation, explain
+    from ._watch import Attention, Gate, Seen, watch
+
 __all__ = [
     "ArgumentError",
+    "Attention",
     "CbamError",
     "CbamWarning",
     "Class",
     "DeviceError",
+    "Explanation",
     "FileError",
+    "Gate",
     "InputError",
     "InternalError",
     "Look",
@@ -46,13 +53,46 @@ __all__ = [
     "NetworkError",
     "PhotoError",
     "PicturesError",
+    "Seen",
     "Statistics",
     "Style",
     "TruthError",
     "WeightsError",
     "__version__",
+    "explain",
     "look",
     "overlay",
     "set_threads",
     "threads",
+    "watch",
 ]
+
+# What needs PyTorch is imported when it is first asked for.
+_WITH_TORCH = {
+    "Attention": "._watch",
+    "Explanation": "._explain",
+    "Gate": "._watch",
+    "Seen": "._watch",
+    "explain": "._explain",
+    "watch": "._watch",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _WITH_TORCH.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    try:
+        found = getattr(importlib.import_module(module, __name__), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(f"cbam.{name} looks into a PyTorch model, and PyTorch is not installed", name="torch") from None
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WITH_TORCH})

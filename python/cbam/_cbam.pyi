@@ -74,3 +74,60 @@ def run_main(arguments: list[str]) -> NoReturn: ...
 def weights_main(arguments: list[str]) -> NoReturn: ...
 def evaluate_main(arguments: list[str]) -> NoReturn: ...
 def view_main(arguments: list[str]) -> NoReturn: ...
+
+class FoundGate:
+    name: str
+    kind: Any
+    values: list[int]
+    channels_last: bool
+
+class FoundAttention:
+    name: str
+    node: int | None
+    value: int | None
+    heads: int
+    grid: tuple[int, int]
+    before: int
+    after: int
+    class_token: bool
+
+class FoundPlace:
+    names: list[str]
+    value: int
+    form: Any
+    grid: tuple[int, int]
+    before: int
+
+class Found:
+    def __init__(self, trace: str) -> None: ...
+    @property
+    def batch(self) -> int: ...
+    @property
+    def gates(self) -> list[FoundGate]: ...
+    @property
+    def attention(self) -> list[FoundAttention]: ...
+    @property
+    def left_out(self) -> list[tuple[str, str]]: ...
+    @property
+    def places(self) -> list[FoundPlace]: ...
+    @property
+    def default_place(self) -> int | None: ...
+    @property
+    def maps(self) -> list[str]: ...
+    def look(
+        self,
+        picture: Given,
+        gates: list[str],
+        values: list[list[NDArray[np.float32]]],
+        attention: list[str],
+        weights: list[NDArray[np.float32]],
+        maps: list[str],
+        probabilities: NDArray[np.float32] | None,
+        labels: list[str] | None,
+        seen: tuple[int, int, int, int] | None,
+    ) -> Look: ...
+
+def carried() -> list[str]: ...
+def methods() -> list[tuple[str, bool, bool, bool]]: ...
+def explain(network: Any, pixels: NDArray[np.float32], how: Any) -> NDArray[np.float32]: ...
+def rank_correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float: ...

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from . import _cbam
 from ._look import Look
 from ._pictures import Picture, given
 from ._trace import Fused, Recorder, tensors
-from .errors import ArgumentError, InputError
+from .errors import ArgumentError, CbamError, InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Kind = Literal["channel", "spatial", "coordinate", "full"]
 
@@ -67,26 +70,50 @@ class Attention:
         """
         if self._weights is None:
             with torch.no_grad():
-                made = self._source.weights() if isinstance(self._source, Fused) else self._source.float()
-                tokens = made.shape[-1]
-                self._weights = made.reshape(-1, self.heads, tokens, tokens)
+                self._weights = self._of(None)
         return self._weights
+
+    def of(self, picture: int) -> torch.Tensor:
+        """The weights of one picture of the batch, ``[heads, T, T]``, ``float32``; those of the others are not made."""
+        with torch.no_grad():
+            return self._of(picture)[0] if self._weights is None else self._weights[picture]
+
+    def _of(self, picture: int | None) -> torch.Tensor:
+        made = self._source.weights(picture) if isinstance(self._source, Fused) else self._source
+        tokens = made.shape[-1]
+        made = made.reshape(-1, self.heads, tokens, tokens)
+        if picture is not None and not isinstance(self._source, Fused):
+            made = made[picture : picture + 1]
+        return made.float()
 
     def __repr__(self) -> str:
         return f"Attention({self.name!r}, {self.heads} heads, grid {self.grid[0]}×{self.grid[1]})"
 
 
-class Named(Mapping[str, Any]):
-    """By the user's own module paths."""
+class _Item(Protocol):
+    name: str
 
-    def __init__(self, what: str, items: Sequence[Any]) -> None:
-        self._what, self._items = what, {item.name: item for item in items}
 
-    def __getitem__(self, name: str) -> Any:
-        try:
-            return self._items[name]
-        except KeyError:
-            raise KeyError(f"no {self._what} is called {name!r}; there are {', '.join(self._items) or 'none'}") from None
+_T = TypeVar("_T", bound=_Item)
+
+
+class Named(Mapping[str, _T], Generic[_T]):
+    """By the user's own module paths.
+
+    Where a module has gates of two kinds, which share its name, the kind stands before it: ``spatial:cbam``. So every gate may be asked for.
+    """
+
+    def __init__(self, what: str, items: Sequence[_T]) -> None:
+        names = [item.name for item in items]
+        self._what = what
+        self._items = {of.name if names.count(of.name) == 1 else _with_kind(of): of for of in items}
+        self._also = {_with_kind(of): of for of in items}
+
+    def __getitem__(self, name: str) -> _T:
+        found = self._items.get(name, self._also.get(name))
+        if found is None:
+            raise KeyError(f"no {self._what} is called {name!r}; there are {', '.join(self._items) or 'none'}")
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._items)
@@ -96,6 +123,10 @@ class Named(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f"{{{', '.join(map(repr, self._items.values()))}}}"
+
+
+def _with_kind(item: Any) -> str:
+    return f"{getattr(item, 'kind', 'patch')}:{item.name}"
 
 
 class Seen:
@@ -161,9 +192,12 @@ class Seen:
             range, layout: of a picture that is an array; see :func:`cbam.look`.
         """
         if not 0 <= number < self.pictures:
-            raise ArgumentError(f"number: {number} is none of the {self.pictures} pictures of the pass")
+            last = self.pictures - 1
+            raise ArgumentError(f"number: {number} is no picture of the pass, which had {self.pictures}: 0 to {last}")
+        if not self.gates and not self.attention:
+            raise InputError("watch: there is no gate and no attention over patches in the pass, so nothing to show")
         gates = [[_numpy(part[number : number + 1]) for part in gate.parts] for gate in self.gates.values()]
-        weights = [_numpy(of.weights[number]) for of in self.attention.values()]
+        weights = [_numpy(of.of(number)) for of in self.attention.values()]
         names = [maps] if isinstance(maps, str) else list(maps or [])
         row = None
         if logits is not None:
@@ -173,8 +207,15 @@ class Seen:
                 raise InputError(f"logits: have shape {list(values.shape)}; they are [N, classes] or [classes]")
             row = _numpy(values.float().softmax(0))
         raw = self._found.look(
-            given(picture, range, layout), list(self.gates), gates, list(self.attention), weights, names, row,
-            None if labels is None else [str(label) for label in labels], seen,
+            given(picture, range, layout),
+            [gate.name for gate in self.gates.values()],
+            gates,
+            list(self.attention),
+            weights,
+            names,
+            row,
+            None if labels is None else [str(label) for label in labels],
+            seen,
         )
         return Look(raw)
 
@@ -185,6 +226,29 @@ class Seen:
 
 def _numpy(tensor: torch.Tensor) -> NDArray[np.float32]:
     return np.ascontiguousarray(tensor.detach().to("cpu", torch.float32).numpy())
+
+
+class _Eager:
+    """While any block is open, what ``torch.compile`` compiled runs as it was written: its inside is seen then."""
+
+    _lock = threading.Lock()
+    _open = 0
+    _stance: Any = None
+
+    @classmethod
+    def begin(cls) -> None:
+        with cls._lock:
+            cls._open += 1
+            if cls._open == 1 and hasattr(torch.compiler, "set_stance"):
+                cls._stance = torch.compiler.set_stance("force_eager")
+
+    @classmethod
+    def end(cls) -> None:
+        with cls._lock:
+            cls._open -= 1
+            if cls._open == 0 and cls._stance is not None:
+                cls._stance.__exit__(None, None, None)
+                cls._stance = None
 
 
 class watch(contextlib.AbstractContextManager["watch"]):
@@ -198,9 +262,10 @@ class watch(contextlib.AbstractContextManager["watch"]):
     >>> watched.seen
     Seen(0 gates, 0 attentions)
 
-    ``seen`` is what the last pass showed; ``gates``, ``attention``, ``left_out`` and ``look`` are its. Passes under ``no_grad``,
-    ``inference_mode`` and autocast are seen as they run. ``torch.compile`` is off inside the block, and what ``DistributedDataParallel``
-    wraps is watched inside it. After the block no hook is left on the model.
+    ``seen`` is what the last pass that came to its end showed; ``gates``, ``attention``, ``left_out`` and ``look`` are its. Passes under
+    ``no_grad``, ``inference_mode`` and autocast are seen as they run, in whatever thread. ``torch.compile`` is off inside the block, and
+    what it or ``DistributedDataParallel`` wraps is watched inside it. After the block no hook is left on the model, and of the pass only
+    what ``seen`` holds. A block may be opened again.
 
     Args:
         model: the module that you call. What is run without its ``forward`` is not seen.
@@ -212,11 +277,11 @@ class watch(contextlib.AbstractContextManager["watch"]):
     def __init__(self, model: nn.Module) -> None:
         self._model = _inside(model)
         self._handles: list[Any] = []
-        self._recorder: Recorder | None = None
-        self._depth = 0
-        self._last: tuple[str, _cbam.Found] | None = None
+        self._passes: dict[int, Recorder] = {}  # by thread
+        self._open = False
+        self._last: Recorder | None = None
+        self._found: tuple[str, _cbam.Found] | None = None
         self._seen: Seen | None = None
-        self._stance: Any = None
 
     @property
     def seen(self) -> Seen:
@@ -225,9 +290,11 @@ class watch(contextlib.AbstractContextManager["watch"]):
         Raises:
             InputError: if the model did not run inside the block.
         """
+        self._settle()
         if self._seen is None:
             raise InputError(
-                "watch: the model did not run inside the block, or not to its end; watch the module that you call"
+                "watch: the model did not run inside the block, or not to its end; watch the module that you call, and call it "
+                "as model(x): model.forward(x), or a part of it, is not seen"
             )
         return self._seen
 
@@ -251,66 +318,83 @@ class watch(contextlib.AbstractContextManager["watch"]):
         return self.seen.look(picture, number, maps, **how)
 
     def __enter__(self) -> watch:
-        if self._handles:
+        if self._open or self._handles:
             raise ArgumentError("watch: this block is open already")
-        if hasattr(torch, "compiler") and hasattr(torch.compiler, "set_stance"):
-            self._stance = torch.compiler.set_stance("force_eager")
-            self._stance.__enter__()
+        self._seen = self._last = None
+        self._open = True
+        _Eager.begin()
         for path, module in self._model.named_modules():
             kind = f"{type(module).__module__}.{type(module).__qualname__}"
             self._handles.append(module.register_forward_pre_hook(self._entering(path, kind), with_kwargs=True))
-            self._handles.append(
-                module.register_forward_hook(self._left(path), with_kwargs=False, always_call=True)
-            )
+            # Of several blocks the last one opened ends its pass first.
+            self._handles.append(module.register_forward_hook(self._left(path), prepend=True, always_call=True))
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._open = False
+        _Eager.end()
+        unfinished = self._passes.pop(threading.get_ident(), None)
+        if unfinished is not None:
+            unfinished.stop()
+        # Passes of other threads come to their end first.
+        running = {thread.ident for thread in threading.enumerate()}
+        if not running.intersection(self._passes):
+            self._unhook()
+        with contextlib.suppress(CbamError):  # it is raised when ``seen`` is asked for
+            self._settle()
+
+    def _unhook(self) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        if self._recorder is not None:
-            self._recorder.stop()
-        self._recorder, self._depth = None, 0
-        if self._stance is not None:
-            self._stance.__exit__(None, None, None)
-            self._stance = None
+        self._passes = {}
 
     def _entering(self, path: str, kind: str) -> Any:
         def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
-            if path == "":
-                self._depth += 1
-                if self._depth == 1:
-                    self._recorder = Recorder(list(tensors([args, kwargs])))
-                    self._recorder.start()
-            if self._recorder is not None:
-                self._recorder.stack.append((path, kind))
+            thread = threading.get_ident()
+            recorder = self._passes.get(thread)
+            if path == "" and self._open:
+                if recorder is None:
+                    recorder = self._passes[thread] = Recorder(list(tensors([args, kwargs])))
+                    recorder.start()
+                recorder.depth += 1
+            if recorder is not None:
+                recorder.stack.append((path, kind))
 
         return hook
 
     def _left(self, path: str) -> Any:
         def hook(_: nn.Module, __: Any, output: Any) -> None:
-            recorder = self._recorder
+            thread = threading.get_ident()
+            recorder = self._passes.get(thread)
             if recorder is None:
                 return
             while recorder.stack and recorder.stack.pop()[0] != path:
                 pass
             if path != "":
                 return
-            self._depth -= 1
-            if self._depth == 0:
-                self._recorder = None
-                recorder.stop()
-                if output is not None:
-                    recorder.ended(output)
-                    self._seen = Seen(recorder, self._found(recorder))
+            recorder.depth -= 1
+            if recorder.depth:
+                return
+            del self._passes[thread]
+            recorder.stop()
+            if output is not None:
+                recorder.ended(output)
+                self._last = recorder
+            if not self._open and not self._passes:
+                self._unhook()
 
         return hook
 
-    def _found(self, recorder: Recorder) -> _cbam.Found:
+    def _settle(self) -> None:
+        """Finds what is in the last pass, unless that is done."""
+        recorder = self._last
+        if recorder is None:
+            return
         trace = recorder.json()
-        if self._last is None or self._last[0] != trace:
-            self._last = (trace, _cbam.Found(trace))
-        return self._last[1]
+        if self._found is None or self._found[0] != trace:
+            self._found = (trace, _cbam.Found(trace))
+        self._seen, self._last = Seen(recorder, self._found[1]), None
 
 
 def _inside(model: Any) -> nn.Module:

@@ -13,6 +13,7 @@
 
 mod drawing;
 mod errors;
+mod explain;
 mod look;
 mod network;
 mod pictures;
@@ -26,6 +27,8 @@ use pyo3::prelude::*;
 mod _cbam {
     #[pymodule_export]
     use super::drawing::{overlay, png, write_file, write_picture};
+    #[pymodule_export]
+    use super::explain::{explain, methods, rank_correlation};
     #[pymodule_export]
     use super::look::Look;
     #[pymodule_export]

@@ -1,6 +1,7 @@
 //! The threads that work is done on: a pool of this package's own, which forked processes have anew, while the thread that waits listens
 //! for Ctrl-C and lets others run Python.
 
+use std::convert::Infallible;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -102,30 +103,54 @@ fn pool() -> Result<Arc<Pool>> {
 
 /// Does work on the pool, without the lock of Python's interpreter; whatever signal comes meanwhile is Python's, and ends the work.
 pub(crate) fn apart<T: Send>(py: Python<'_>, work: impl FnOnce(&Given) -> Result<T> + Send) -> PyResult<T> {
+    answering(py, |_: &(dyn Fn(Infallible) + Sync), given| work(given), &mut |_, never| match never {})
+}
+
+/// What the work says to the thread that waits for it.
+enum Said<T, Q> {
+    Done(Result<T>),
+    Asks(Q),
+}
+
+/// As [`apart`], where the work asks, and whoever waits for it answers, with the interpreter's lock.
+pub(crate) fn answering<T: Send, Q: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(&(dyn Fn(Q) + Sync), &Given) -> Result<T> + Send,
+    answer: &mut (dyn FnMut(Python<'_>, Q) -> PyResult<()> + Send),
+) -> PyResult<T> {
     py.detach(|| {
         let given = Given(AtomicBool::new(false));
         let (sender, receiver) = channel();
         let mut raised = None;
         let pool = pool().or_raise()?;
-        pool.pool.in_place_scope(|scope| {
+        let done = pool.pool.in_place_scope(|scope| {
             let given = &given;
-            scope.spawn(move |_| drop(sender.send(work(given))));
+            scope.spawn(move |_| {
+                // Nobody is asked any more where sending fails.
+                let ask = |question| drop(sender.send(Said::Asks(question)));
+                let done = work(&ask, given);
+                drop(sender.send(Said::Done(done)));
+            });
             loop {
-                match receiver.recv_timeout(LISTENING) {
-                    Ok(done) => return Some(done),
+                let outcome = match receiver.recv_timeout(LISTENING) {
+                    Ok(Said::Done(done)) => return Some(done),
                     // It panicked: the scope goes on with that.
                     Err(RecvTimeoutError::Disconnected) => return None,
-                    Err(RecvTimeoutError::Timeout) if raised.is_none() => {
-                        raised = Python::attach(|py| py.check_signals()).err();
-                        given.0.store(raised.is_some(), Ordering::Relaxed);
-                    }
-                    Err(RecvTimeoutError::Timeout) => {}
+                    // A question that is dropped is answered by that.
+                    Ok(Said::Asks(_)) | Err(RecvTimeoutError::Timeout) if raised.is_some() => Ok(()),
+                    Ok(Said::Asks(question)) => Python::attach(|py| py.check_signals().and_then(|()| answer(py, question))),
+                    Err(RecvTimeoutError::Timeout) => Python::attach(|py| py.check_signals()),
+                };
+                if let Err(error) = outcome {
+                    raised = Some(error);
+                    given.0.store(true, Ordering::Relaxed);
                 }
             }
-        })
-        .map_or_else(|| Err(Error::internal("the work was not done")).or_raise(), |done| match raised {
-            Some(error) => Err(error),
-            None => done.or_raise(),
-        })
+        });
+        match (raised, done) {
+            (Some(error), _) => Err(error),
+            (None, Some(done)) => done.or_raise(),
+            (None, None) => Err(Error::internal("the work was not done")).or_raise(),
+        }
     })
 }

@@ -11,7 +11,7 @@ use crate::Result;
 /// The map on the coarsest grid on which it can be computed exactly: its cells are squares, whose side divides the picture,
 /// the window and the stride.
 pub(super) fn map(subject: &Subject<'_>, go_on: &mut GoOn<'_>) -> Result<Array2<f32>> {
-    let [height, width] = subject.sides();
+    let ([height, width], channels) = (subject.sides(), subject.channels());
     let (window, stride) = (subject.options.window, subject.options.stride);
     let starts = |side: usize| (0..=side.saturating_sub(window).div_ceil(stride)).map(move |step| step * stride);
     let corners: Vec<_> = starts(height).flat_map(|y| starts(width).map(move |x| (y, x))).collect();
@@ -24,8 +24,8 @@ pub(super) fn map(subject: &Subject<'_>, go_on: &mut GoOn<'_>) -> Result<Array2<
         let corners = &corners[batch];
         let hidden = subject.copies(corners.len(), |copy, pixels| {
             let (y, x) = corners[copy];
-            for row in pixels.chunks_exact_mut(3 * width).skip(y).take(window) {
-                row[3 * x..3 * (x + window).min(width)].fill(0.0);
+            for row in pixels.chunks_exact_mut(channels * width).skip(y).take(window) {
+                row[channels * x..channels * (x + window).min(width)].fill(0.0);
             }
         });
         for (&(y, x), probability) in corners.iter().zip(subject.probabilities(hidden.view())?) {

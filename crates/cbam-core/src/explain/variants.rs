@@ -20,12 +20,12 @@ pub(super) struct Subject<'a> {
     pub(super) network: &'a dyn Features,
     pub(super) class: usize,
     pub(super) options: &'a ExplainOptions,
-    /// `[H, W, 3]` in memory.
+    /// `[H, W, channels]` in memory.
     pixels: Array3<f32>,
 }
 
 impl<'a> Subject<'a> {
-    /// Of a picture `[3, H, W]`.
+    /// Of a picture `[channels, H, W]`.
     pub(super) fn new(
         network: &'a dyn Features,
         pixels: ArrayView3<'_, f32>,
@@ -39,6 +39,11 @@ impl<'a> Subject<'a> {
     /// The sides of the picture, `[H, W]`.
     pub(super) fn sides(&self) -> [usize; 2] {
         [self.pixels.shape()[0], self.pixels.shape()[1]]
+    }
+
+    /// How many channels it has: three of a colour picture.
+    pub(super) fn channels(&self) -> usize {
+        self.pixels.shape()[2]
     }
 
     /// Calls `step` for each batch out of `total` variants, in their order.
@@ -59,12 +64,12 @@ impl<'a> Subject<'a> {
         if go_on(total, total) { Ok(()) } else { Err(Error::Interrupted) }
     }
 
-    /// So many copies of the picture, `[count, 3, H, W]`, each changed by `change`, which is given its number and its pixels
-    /// `[H, W, 3]`.
+    /// So many copies of the picture, `[count, channels, H, W]`, each changed by `change`, which is given its number and its pixels
+    /// `[H, W, channels]`.
     pub(super) fn copies(&self, count: usize, change: impl Fn(usize, &mut [f32]) + Sync) -> Array4<f32> {
         let [height, width] = self.sides();
         let pixels = self.pixels.as_slice().unwrap_or_default(); // in standard layout since it was made
-        let mut copies = Array4::zeros((count, height, width, 3));
+        let mut copies = Array4::zeros((count, height, width, self.channels()));
         if let Some(all) = copies.as_slice_mut() {
             all.par_chunks_mut(pixels.len().max(1)).enumerate().for_each(|(copy, values)| {
                 values.copy_from_slice(pixels);
@@ -74,10 +79,11 @@ impl<'a> Subject<'a> {
         copies.permuted_axes([0, 3, 1, 2])
     }
 
-    /// The picture seen through masks, each `[H, W]` with values from 0 to 1: `[masks, 3, H, W]`.
+    /// The picture seen through masks, each `[H, W]` with values from 0 to 1: `[masks, channels, H, W]`.
     pub(super) fn through(&self, masks: &[Array2<f32>]) -> Array4<f32> {
+        let channels = self.channels();
         self.copies(masks.len(), |copy, pixels| {
-            for (pixel, mask) in pixels.chunks_exact_mut(3).zip(&masks[copy]) {
+            for (pixel, mask) in pixels.chunks_exact_mut(channels).zip(&masks[copy]) {
                 for value in pixel {
                     *value *= mask;
                 }
@@ -90,7 +96,7 @@ impl<'a> Subject<'a> {
         self.of_class(&self.network.outputs().scores(numbers))
     }
 
-    /// The probabilities of the class for pictures `[N, 3, H, W]`.
+    /// The probabilities of the class for pictures `[N, channels, H, W]`.
     pub(super) fn probabilities(&self, pixels: ArrayView4<'_, f32>) -> Result<Vec<f32>> {
         let numbers = self.network.logits(pixels)?;
         self.of_class(&self.network.outputs().probabilities(numbers.view())?)

@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: cargo-deny cargo-fuzz fuzz asan help run build light web test test-web examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
+.PHONY: wheel test-python test-python-all cargo-deny cargo-fuzz fuzz asan help run build light web test test-web examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
 	bench bench-peers bench-graphs bench-parent rev gpu-check-bundle gpu-check evaluation map-trials readme foreign-checkpoints check-checkpoints any-network any-onnx any-more any-keras odd-pictures
 .DEFAULT_GOAL := help
 
@@ -39,6 +39,15 @@ web: ## Build the live page, with the network as WebAssembly in it: target/web
 test-web: light web ## Types, style and tests of the interactive page, in headless Chromium
 	@scripts/web-tools.sh
 	cd tests/web && npm run --silent check && CARGO_TARGET_DIR="$(abspath $(TARGET))" npm test --silent
+
+wheel: ## Build the Python wheel, for Linux with glibc 2.17 and later: target/wheels
+	@scripts/python.sh wheel
+
+test-python: ## Build the Python package and test it beside NumPy alone and beside PyTorch (TORCH=2.15.0: that one)
+	@scripts/python.sh test -m "not long"
+
+test-python-all: ## The same, with the tests that take minutes
+	@scripts/python.sh test
 
 examples: $(libtorch_needed) ## Run the examples
 	@mkdir -p target/examples

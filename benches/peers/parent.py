@@ -3,7 +3,7 @@
 
 usage: parent.py REV [--quick] [--only ROW ...]
 
-The working tree is compared with the commit REV, which is built below target/parent-REV with the same libtorch. Both sides do the
+The working tree is compared with the commit REV, which is built below target/parent-REV with the same libtorch, unless it is the same. Both sides do the
 same work one after the other, first the one and then the other begins. A ratio is this revision's share of what the older one
 takes (time, memory), of one round: above 1 is slower. Half of all rounds lie between the quartiles; a row is "slower" if even the lower
 quartile is above 1, and "faster" if the upper one is below. The exit status is 1 if a row is slower. Needs no other peers, and nothing
@@ -61,6 +61,11 @@ def build_older(commit):
     if "LIBTORCH_USE_PYTORCH" not in os.environ:
         environment["LIBTORCH"] = os.environ.get("LIBTORCH", str(rows.ROOT / "libtorch"))
     return bench.build(source, **environment)
+
+
+def unchanged(commit):
+    """Whether the working tree is what that commit has: what would be built is built already."""
+    return not git("status", "--porcelain") and not git("diff", "--name-only", commit)
 
 
 class Side:
@@ -183,7 +188,8 @@ def main():
     state = git("rev-parse", "--short", "HEAD") + (" with changes" if git("status", "--porcelain", "-uno") else "")
     scratch = rows.ROOT / "target" / "bench"
     scratch.mkdir(parents=True, exist_ok=True)
-    sides = [Side("this", bench.build(), scratch), Side("older", build_older(commit), scratch)]
+    this = bench.build()
+    sides = [Side("this", this, scratch), Side("older", this if unchanged(commit) else build_older(commit), scratch)]
     count = 60 if args.quick else 500
     photos, large = pictures(sides[0], scratch, count)
     by_name = table_of_rows(photos, large, count, args.quick)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._cbam import __version__, set_threads, threads
 from ._draw import overlay
+from ._evaluate import Evaluation, MapFigures, Share, evaluate
 from ._look import Class, Look, Maps, Network, Statistics, look
 from ._style import Style
 from .errors import (
@@ -41,12 +42,14 @@ __all__ = [
     "CbamWarning",
     "Class",
     "DeviceError",
+    "Evaluation",
     "Explanation",
     "FileError",
     "Gate",
     "InputError",
     "InternalError",
     "Look",
+    "MapFigures",
     "Maps",
     "MissingFileError",
     "Network",
@@ -54,11 +57,13 @@ __all__ = [
     "PhotoError",
     "PicturesError",
     "Seen",
+    "Share",
     "Statistics",
     "Style",
     "TruthError",
     "WeightsError",
     "__version__",
+    "evaluate",
     "explain",
     "look",
     "overlay",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from . import _cbam
-from ._look import styled
 from ._pictures import Picture, array_of, given
+from ._style import styled
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -36,10 +36,26 @@ def overlay(
 
     Raises:
         InputError: for a map that is not ``[h, w]``, not finite, or has values below 0.
+
+    Example:
+        >>> import cbam, numpy
+        >>> cbam.overlay("assets/images/coffee.jpg", numpy.eye(7), colormap="magma").shape
+        (400, 600, 3)
     """
-    values = array_of(map)
-    if values.ndim != 2:
+    look = styled(style, "jpeg_quality", "legend", what="an array")
+    return _cbam.overlay(given(picture, range, layout), _map_of(map), look)
+
+
+def _map_of(value: Any) -> NDArray[np.float32]:
+    """A map ``[h, w]`` of finite numbers from 0."""
+    values = array_of(value, "map")
+    if values.ndim != 2 or values.size == 0:
         raise InputError(f"map: has shape {list(values.shape)}; a map is [h, w]")
-    return _cbam.overlay(
-        given(picture, range, layout), np.ascontiguousarray(values, dtype=np.float32), styled(style)
-    )
+    if values.dtype.kind not in "fiub":
+        raise InputError(f"map: is of {values.dtype}; a map is of numbers")
+    least, greatest = float(values.min()), float(values.max())
+    if not (least >= 0 and greatest <= np.finfo(np.float32).max):  # NaN is none of that either
+        raise InputError(
+            f"map: has values from {least:g} to {greatest:g}; a map is finite and at least 0, as numpy.maximum(map, 0) is"
+        )
+    return np.ascontiguousarray(values, dtype=np.float32)

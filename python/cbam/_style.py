@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from ._asked import checked
+from .errors import ArgumentError
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class Style:
         scale: what spans the colours: ``image`` (the map's least and greatest value), ``percentile:LOW,HIGH`` or ``fixed:LOW,HIGH``.
         legend: a strip below that names the map, the class and the scale.
         width: the width in pixels, instead of the picture's.
-        quality: of JPEG files, 1 to 100.
+        jpeg_quality: of JPEG files, 1 to 100.
     """
 
     colormap: str = "turbo"
@@ -31,4 +36,12 @@ class Style:
     scale: str = "image"
     legend: bool = False
     width: int | None = None
-    quality: int = 90
+    jpeg_quality: int = 90
+
+
+def styled(style: Mapping[str, Any], *without: str, what: str = "a panel") -> Style:
+    """Keywords as a style; those of ``without`` have no effect on ``what``, which is an error."""
+    for name in without:
+        if name in style:
+            raise ArgumentError(f"{name}: has no effect on {what}")
+    return Style(**checked(Style, style))

@@ -23,7 +23,6 @@ _CARRIED = frozenset(_cbam.carried())  # operations that only give on the first 
 _FUSED = ("_scaled_dot_product", "scaled_dot_product")
 _NOT_SEEN_INTO = ("attention", "attn", "_transformer_encoder")
 _SOFTMAXES = ("_softmax", "_safe_softmax", "softmax")
-_DEEPEST = 12
 
 Key = tuple[Any, ...]
 
@@ -48,7 +47,7 @@ def tensors(value: Any, deep: int = 0) -> Iterator[torch.Tensor]:
         inner = cast("Sequence[Any]", value)
     elif hasattr(value, "__dataclass_fields__"):
         inner = [getattr(value, name, None) for name in value.__dataclass_fields__]
-    if deep < _DEEPEST:
+    if deep < 12:
         for item in inner:
             yield from tensors(item, deep + 1)
 
@@ -96,10 +95,7 @@ class Fused:
 
 
 class _Operator(NamedTuple):
-    """An operator: its name as the core has it, its bare name, its parameters, and those of them that it writes into.
-
-    ``only_written`` are the parameters that it takes nothing from, as ``out``.
-    """
+    """An operator: its name as the core has it and by itself, its parameters, those that it writes into, and those that are only that."""
 
     name: str
     base: str
@@ -137,13 +133,14 @@ class Recorder(TorchDispatchMode):
         self.unseen: list[tuple[str, str]] = []
         self._source: dict[int, int] = {}  # what a gate is of, by the gate
         self._plus_three: dict[int, int] = {}  # x, by x + 3 and by relu6(x + 3)
-        self._shapes: list[list[int]] = []
+        self._shapes: list[Sequence[int]] = []
         self._numbers: dict[Key, int] = {}
         self._storages: dict[int, StorageWeakRef] = {}
         self._views: dict[Any, set[Key]] = {}
         self._held: dict[Any, set[int]] = {}
         self._others: list[torch.Tensor] = []
-        self._nodes: list[list[Any]] = []
+        self._nodes: list[str] = []  # JSON, which gives the garbage collector nothing to look through
+        self._convolved: int | None = None  # what the first convolution takes
         self._modules: dict[tuple[tuple[str, str], ...], int] = {}
         self._inputs = [self._number(tensor) for tensor in given]
         self._outputs: list[int] = []
@@ -171,28 +168,22 @@ class Recorder(TorchDispatchMode):
 
     def json(self) -> str:
         """What ran, as the core reads it."""
-        trace = {
+        rest = {
             "shapes": self._shapes,
             "inputs": self._given(),
             "outputs": self._outputs,
             "modules": [list(stack) for stack in self._modules],
-            "nodes": self._nodes,
         }
-        return json.dumps(trace, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(rest, separators=(",", ":"))
+        return f'{text[:-1]},"nodes":[{",".join(self._nodes)}]}}'
 
     def _given(self) -> list[int]:
-        """What was given to the model, the pictures first: what the first convolution takes; else what has four sides.
-
-        Of a model that puts pictures together by itself, as of a list, they are what its first convolution takes.
-        """
+        """What was given to the model, its pictures first; of one that puts them together by itself, as of a list, together."""
         has_four = [number for number in self._inputs if len(self._shapes[number]) == 4]
-        first = next((node for node in self._nodes if "conv" in node[0]), None)
-        taken = first[1][0][1].get("v") if first and isinstance(first[1][0][1], dict) else None
-        if taken is not None and len(self._shapes[taken]) == 4 and (taken in has_four or not has_four):
-            pictures = [taken]
-        else:
-            pictures = has_four[:1]
-        return [*pictures, *(number for number in self._inputs if number not in pictures)]
+        taken = self._convolved
+        if taken is not None and (taken in has_four or not has_four):
+            has_four = [taken]
+        return [*has_four[:1], *(number for number in self._inputs if number not in has_four[:1])]
 
     # What a tensor is.
 
@@ -214,34 +205,36 @@ class Recorder(TorchDispatchMode):
         return self._made(key, tensor.shape) if number is None else number
 
     def _made(self, key: Key, shape: Sequence[int]) -> int:
-        self._shapes.append(list(shape))
+        self._shapes.append(shape)
         number = self._numbers[key] = len(self._shapes) - 1
         self._views.setdefault(key[0], set()).add(key)
         return number
 
     # What is taken.
 
-    def _argument(self, value: Any) -> Any:
+    def _argument(self, value: Any, taken: list[int]) -> str:
         if isinstance(value, torch.Tensor):
-            return {"v": self._number(value)}
+            number = self._number(value)
+            taken.append(number)
+            return f'{{"v":{number}}}'
         if isinstance(value, bool):
-            return {"bool": value}
+            return '{"bool":true}' if value else '{"bool":false}'
         if isinstance(value, int):
-            return {"int": value}
-        if isinstance(value, float):
-            return {"float": value} if abs(value) < float("inf") else "other"
+            return f'{{"int":{int(value)}}}'
+        if isinstance(value, float) and abs(value) < float("inf"):
+            return f'{{"float":{float(value)!r}}}'
         if isinstance(value, (list, tuple)):
             return self._several(cast("Sequence[Any]", value))
-        return "other"
+        return '"other"'
 
-    def _several(self, items: Sequence[Any]) -> Any:
+    def _several(self, items: Sequence[Any]) -> str:
         if items and all(item is None or isinstance(item, torch.Tensor) for item in items):
-            return {"vs": [None if item is None else self._number(item) for item in items]}
+            return json.dumps({"vs": [None if item is None else self._number(item) for item in items]})
         if all(isinstance(item, int) and not isinstance(item, bool) for item in items):
-            return {"ints": list(items)}
+            return json.dumps({"ints": [int(item) for item in items]})
         if all(isinstance(item, float) and abs(item) < float("inf") for item in items):
-            return {"floats": list(items)}
-        return "other"
+            return json.dumps({"floats": list(items)})
+        return '"other"'
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -253,29 +246,32 @@ class Recorder(TorchDispatchMode):
         written = [of for name in operator.written for of in tensors(given.get(name))]
         for tensor in written:
             self._copy_before(self._key(tensor)[0])
+        taken: list[int] = []
         takes = [
-            [name, self._argument(value)]
+            f'["{name}",{self._argument(value, taken)}]'
             for name, value in given.items()
             if value is not None and name not in operator.only_written
         ]
+        if self._convolved is None and "conv" in operator.base and taken and len(self._shapes[taken[0]]) == 4:
+            self._convolved = taken[0]
         result = func(*args, **kwargs)
-        self._record(operator, given, takes, [self._key(tensor) for tensor in written], result)
+        self._record(operator, given, (takes, taken), [self._key(tensor) for tensor in written], result)
         return result
 
     def _of_higher_order(self, func: Any, args: Any, kwargs: Any) -> Any:
         """An operation that takes functions: what it gives is made of what it takes, and more is not known of it."""
-        name = getattr(func, "__name__", str(func))
-        takes = [["input", {"v": self._number(tensor)}] for tensor in tensors([args, kwargs])]
+        name = str(getattr(func, "__name__", func))
+        takes = [f'["input",{{"v":{self._number(tensor)}}}]' for tensor in tensors([args, kwargs])]
         result = func(*args, **kwargs)
         makes = [self._made(self._key(tensor), tensor.shape) for tensor in tensors(result)]
-        self._node(f"higher_order.{name}.default", takes, list(makes))
+        self._node(f"higher_order.{name}.default", takes, makes)
         self._not_into(name)
         return result
 
     def _record(
-        self, operator: _Operator, given: dict[str, Any], takes: list[Any], written: list[Key], result: Any
+        self, operator: _Operator, given: dict[str, Any], takes: tuple[list[str], list[int]], written: list[Key], result: Any
     ) -> None:
-        made: list[Any] = list(cast("Sequence[Any]", result)) if isinstance(result, (list, tuple)) else [result]
+        made = list(cast("Sequence[Any]", result)) if isinstance(result, (list, tuple)) else [result]
         outputs: list[int | None] = []
         new, left = False, list(written)
         for tensor in made:
@@ -295,15 +291,15 @@ class Recorder(TorchDispatchMode):
         if not new:
             return  # the same numbers under the same name
         place = len(self._nodes)
-        self._node(operator.name, takes, outputs)
+        self._node(operator.name, takes[0], outputs)
         for key in written:
             self._wrote(key)
-        self._keep(operator.base, given, takes, made, outputs, place)
+        self._keep(operator.base, given, takes[1], list(zip(made, outputs)), place)
 
-    def _node(self, operator: str, takes: list[Any], outputs: list[int | None]) -> None:
-        stack = tuple(self.stack)
-        module = self._modules.setdefault(stack, len(self._modules))
-        self._nodes.append([operator, takes, outputs, module])
+    def _node(self, operator: str, takes: list[str], outputs: Sequence[int | None]) -> None:
+        module = self._modules.setdefault(tuple(self.stack), len(self._modules))
+        makes = ",".join("null" if number is None else str(number) for number in outputs)
+        self._nodes.append(f'["{operator}",[{",".join(takes)}],[{makes}],{module}]')
 
     def _wrote(self, key: Key) -> None:
         """Others that lie in the same memory are made of what was written, too."""
@@ -313,19 +309,13 @@ class Recorder(TorchDispatchMode):
         for other in list(others):
             if other != key and len(other) > 1 and _meet(key, other):
                 old, new = self._numbers[other], self._numbers[key]
-                takes = [["self", {"v": old}], ["src", {"v": new}]]
+                takes = [f'["self",{{"v":{old}}}]', f'["src",{{"v":{new}}}]']
                 self._node("aten.slice_scatter.default", takes, [self._made(other, other[2])])
 
     # What is kept.
 
     def _keep(
-        self,
-        base: str,
-        given: dict[str, Any],
-        takes: list[Any],
-        made: list[Any],
-        outputs: list[int | None],
-        place: int,
+        self, base: str, given: dict[str, Any], taken: list[int], made: list[tuple[Any, int | None]], place: int
     ) -> None:
         if base.startswith(_FUSED) and isinstance(given.get("query"), torch.Tensor):
             fused = self.fused[place] = Fused(given)
@@ -335,9 +325,7 @@ class Recorder(TorchDispatchMode):
         if any(word in base for word in _NOT_SEEN_INTO):
             self._not_into(base)
             return
-        taken: list[int] = [of["v"] for _, of in takes if isinstance(of, dict) and "v" in of]
-        first = made[0] if made else None
-        number = outputs[0] if outputs else None
+        first, number = made[0] if made else (None, None)
         if not taken or number is None or not isinstance(first, torch.Tensor):
             return
         if base == "mul" and len(taken) == 2:
@@ -353,7 +341,7 @@ class Recorder(TorchDispatchMode):
             if first.ndim >= 3 and first.shape[-1] == first.shape[-2] > 1:
                 self._hold(number, first)
         elif base in _CARRIED and taken[0] in self.kept:
-            for tensor, part in zip(made, outputs):
+            for tensor, part in made:
                 if isinstance(tensor, torch.Tensor) and part is not None:
                     self._hold(part, tensor)
 
@@ -395,7 +383,7 @@ class Recorder(TorchDispatchMode):
 def _scalar(value: Any) -> float | None:
     """A number; also one that lies in a tensor without sides, on the CPU."""
     if isinstance(value, torch.Tensor):
-        return None if value.ndim or value.device.type != "cpu" else value.item()
+        value = None if value.ndim or value.device.type != "cpu" else value.item()
     return value if isinstance(value, (int, float)) else None
 
 

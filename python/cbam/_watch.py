@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from . import _cbam
@@ -16,9 +17,6 @@ from ._look import Look
 from ._pictures import Picture, given
 from ._trace import Fused, Recorder, tensors
 from .errors import ArgumentError, CbamError, InputError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Kind = Literal["channel", "spatial", "coordinate", "full"]
 
@@ -90,26 +88,19 @@ class Attention:
         return f"Attention({self.name!r}, {self.heads} heads, grid {self.grid[0]}×{self.grid[1]})"
 
 
-class _Item(Protocol):
-    name: str
+_Item = TypeVar("_Item", Gate, Attention)
 
 
-_T = TypeVar("_T", bound=_Item)
+class Named(Mapping[str, _Item]):
+    """By the user's own module paths; where a module has gates of two kinds, with the kind before it: ``spatial:cbam``."""
 
-
-class Named(Mapping[str, _T], Generic[_T]):
-    """By the user's own module paths.
-
-    Where a module has gates of two kinds, which share its name, the kind stands before it: ``spatial:cbam``. So every gate may be asked for.
-    """
-
-    def __init__(self, what: str, items: Sequence[_T]) -> None:
+    def __init__(self, what: str, items: Sequence[_Item]) -> None:
         names = [item.name for item in items]
         self._what = what
         self._items = {of.name if names.count(of.name) == 1 else _with_kind(of): of for of in items}
         self._also = {_with_kind(of): of for of in items}
 
-    def __getitem__(self, name: str) -> _T:
+    def __getitem__(self, name: str) -> _Item:
         found = self._items.get(name, self._also.get(name))
         if found is None:
             raise KeyError(f"no {self._what} is called {name!r}; there are {', '.join(self._items) or 'none'}")
@@ -125,8 +116,8 @@ class Named(Mapping[str, _T], Generic[_T]):
         return f"{{{', '.join(map(repr, self._items.values()))}}}"
 
 
-def _with_kind(item: Any) -> str:
-    return f"{getattr(item, 'kind', 'patch')}:{item.name}"
+def _with_kind(item: Gate | Attention) -> str:
+    return f"{item.kind if isinstance(item, Gate) else 'patch'}:{item.name}"
 
 
 class Seen:
@@ -150,7 +141,8 @@ class Seen:
             gates.append(Gate(of.name, of.kind, [part.permute(0, 3, 1, 2) if of.channels_last else part for part in parts]))
         attention: list[Attention] = []
         for place in found.attention:
-            source = recorder.fused.get(place.node) if place.value is None else recorder.kept.get(place.value)
+            fused = None if place.node is None else recorder.fused.get(place.node)
+            source = fused if place.value is None else recorder.kept.get(place.value)
             if source is None:
                 self.left_out.append((place.name, "its weights are of operations that are not known"))
             else:
@@ -192,14 +184,12 @@ class Seen:
             range, layout: of a picture that is an array; see :func:`cbam.look`.
         """
         if not 0 <= number < self.pictures:
-            last = self.pictures - 1
-            raise ArgumentError(f"number: {number} is no picture of the pass, which had {self.pictures}: 0 to {last}")
-        if not self.gates and not self.attention:
-            raise InputError("watch: there is no gate and no attention over patches in the pass, so nothing to show")
+            raise ArgumentError(f"number: {number} is none of the {self.pictures} pictures of the pass, from 0")
+        if not self.maps:
+            raise InputError("watch: no gate and no attention over patches is in the pass, so there is nothing to show")
         gates = [[_numpy(part[number : number + 1]) for part in gate.parts] for gate in self.gates.values()]
         weights = [_numpy(of.of(number)) for of in self.attention.values()]
-        names = [maps] if isinstance(maps, str) else list(maps or [])
-        row = None
+        names, row = [maps] if isinstance(maps, str) else list(maps or []), None
         if logits is not None:
             values = logits.detach() if isinstance(logits, torch.Tensor) else torch.as_tensor(np.asarray(logits))
             values = values[number] if values.ndim == 2 else values
@@ -207,16 +197,9 @@ class Seen:
                 raise InputError(f"logits: have shape {list(values.shape)}; they are [N, classes] or [classes]")
             row = _numpy(values.float().softmax(0))
         raw = self._found.look(
-            given(picture, range, layout),
-            [gate.name for gate in self.gates.values()],
-            gates,
-            list(self.attention),
-            weights,
-            names,
-            row,
-            None if labels is None else [str(label) for label in labels],
-            seen,
-        )
+            given(picture, range, layout), [gate.name for gate in self.gates.values()], gates, list(self.attention), weights,
+            names, row, None if labels is None else [str(label) for label in labels], seen,
+        )  # fmt: skip
         return Look(raw)
 
     def __repr__(self) -> str:
@@ -292,10 +275,8 @@ class watch(contextlib.AbstractContextManager["watch"]):
         """
         self._settle()
         if self._seen is None:
-            raise InputError(
-                "watch: the model did not run inside the block, or not to its end; watch the module that you call, and call it "
-                "as model(x): model.forward(x), or a part of it, is not seen"
-            )
+            why = "watch the module that you call, and call it as model(x): model.forward(x), or a part of it, is not seen"
+            raise InputError(f"watch: the model did not run inside the block, or not to its end; {why}")
         return self._seen
 
     @property
@@ -323,11 +304,14 @@ class watch(contextlib.AbstractContextManager["watch"]):
         self._seen = self._last = None
         self._open = True
         _Eager.begin()
-        for path, module in self._model.named_modules():
+        modules: list[tuple[str, nn.Module]] = list(self._model.named_modules())
+        for path, module in modules:
             kind = f"{type(module).__module__}.{type(module).__qualname__}"
-            self._handles.append(module.register_forward_pre_hook(self._entering(path, kind), with_kwargs=True))
-            # Of several blocks the last one opened ends its pass first.
-            self._handles.append(module.register_forward_hook(self._left(path), prepend=True, always_call=True))
+            # What is scripted takes no hooks: what runs in it runs in the module around it.
+            with contextlib.suppress(RuntimeError) if path else contextlib.nullcontext():
+                self._handles.append(module.register_forward_pre_hook(self._entering(path, kind), with_kwargs=True))
+                # Of several blocks the last one opened ends its pass first.
+                self._handles.append(module.register_forward_hook(self._left(path), prepend=True, always_call=True))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -336,10 +320,8 @@ class watch(contextlib.AbstractContextManager["watch"]):
         unfinished = self._passes.pop(threading.get_ident(), None)
         if unfinished is not None:
             unfinished.stop()
-        # Passes of other threads come to their end first.
-        running = {thread.ident for thread in threading.enumerate()}
-        if not running.intersection(self._passes):
-            self._unhook()
+        if not {thread.ident for thread in threading.enumerate()}.intersection(self._passes):
+            self._unhook()  # else passes of other threads come to their end first
         with contextlib.suppress(CbamError):  # it is raised when ``seen`` is asked for
             self._settle()
 
@@ -353,7 +335,7 @@ class watch(contextlib.AbstractContextManager["watch"]):
         def hook(_: nn.Module, args: Any, kwargs: Any) -> None:
             thread = threading.get_ident()
             recorder = self._passes.get(thread)
-            if path == "" and self._open:
+            if path == "" and (self._open or recorder is not None):
                 if recorder is None:
                     recorder = self._passes[thread] = Recorder(list(tensors([args, kwargs])))
                     recorder.start()
@@ -399,19 +381,15 @@ class watch(contextlib.AbstractContextManager["watch"]):
 
 def _inside(model: Any) -> nn.Module:
     """The module that runs, of one that is wrapped."""
-    if not isinstance(model, nn.Module):
-        raise ArgumentError(f"model: {type(model).__name__} is no torch.nn.Module")
-    for _ in range(8):
-        if isinstance(model, nn.DataParallel):
-            if len(model.device_ids) > 1:
-                raise ArgumentError(
-                    "model: DataParallel runs copies in threads of their own; watch and call model.module"
-                )
-            model = model.module
-        elif isinstance(model, nn.parallel.DistributedDataParallel):
-            model = model.module
-        elif isinstance(getattr(model, "_orig_mod", None), nn.Module):
-            model = model._orig_mod
-        else:
-            break
+    inner: Any = model
+    while inner is not None:
+        if not isinstance(inner, nn.Module):
+            raise ArgumentError(f"model: {type(inner).__name__} is no torch.nn.Module")
+        model, inner = inner, getattr(inner, "_orig_mod", None)
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            inner = getattr(model, "module", None)
+            if isinstance(model, nn.DataParallel) and len(getattr(model, "device_ids", ())) > 1:
+                raise ArgumentError("model: DataParallel runs copies in threads of their own; watch and call model.module")
+    if isinstance(model, torch.jit.ScriptModule) and "Traced" not in type(model).__name__:
+        raise ArgumentError("model: a scripted module takes no hooks; watch the module that it was made of, or torch.jit.trace's")
     return model

@@ -20,6 +20,9 @@ __all__ = [
     "WeightsError",
 ]
 
+import os
+import sys
+import warnings
 from typing import Any
 
 
@@ -82,6 +85,20 @@ class PicturesError(CbamError):
         self.looks = looks
         self.errors = errors
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.looks, self.errors)
+
 
 class CbamWarning(UserWarning):
     """Something was taken for granted, or passed over, and the answer depends on it."""
+
+
+_HERE = os.path.dirname(__file__) + os.sep
+
+
+def warn(message: str) -> None:
+    """Warns where this package was called, however deep inside it that is found out."""
+    level, frame = 1, sys._getframe()  # pyright: ignore[reportPrivateUsage]
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, CbamWarning, stacklevel=level)

@@ -34,7 +34,7 @@ struct Words {
     scale: String,
     legend: bool,
     width: Option<u32>,
-    quality: u8,
+    jpeg_quality: u8,
 }
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Style {
@@ -57,14 +57,16 @@ impl Words {
         };
         overlay.check()?;
         let scale = match self.scale.parse()? {
-            Scale::Run => return Err(Error::argument("scale", "there is no run here; fixed:LOW,HIGH makes pictures alike")),
+            Scale::Run => {
+                return Err(Error::argument("scale", "there is no run here; fixed:LOW,HIGH makes pictures alike"));
+            }
             scale => scale,
         };
         let width = |width| NonZeroU32::new(width).ok_or_else(|| Error::argument("width", "must be at least 1"));
-        if !(1..=100).contains(&self.quality) {
-            return Err(Error::argument("quality", format!("{} is not in 1..=100", self.quality)));
+        if !(1..=100).contains(&self.jpeg_quality) {
+            return Err(Error::argument("jpeg_quality", format!("{} is not in 1..=100", self.jpeg_quality)));
         }
-        let (legend, jpeg_quality, width) = (self.legend, self.quality, self.width.map(width).transpose()?);
+        let (legend, jpeg_quality, width) = (self.legend, self.jpeg_quality, self.width.map(width).transpose()?);
         Ok(Options { overlay, scale, legend, width, jpeg_quality, ..Options::default() })
     }
 }
@@ -89,7 +91,8 @@ pub(crate) fn overlay<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let Style(options) = style;
     if options.legend {
-        return Err(Error::argument("legend", "says what a look is of, and an array says nothing of itself")).or_raise();
+        return Err(Error::argument("legend", "says what a look is of, and an array says nothing of itself"))
+            .or_raise();
     }
     let source = picture.source().or_raise()?;
     let map = AttentionMap::new(map.as_array().to_owned(), MapRange::Positive).or_raise()?;
@@ -109,7 +112,8 @@ pub(crate) fn write_picture(py: Python<'_>, path: PathBuf, picture: Given<'_>, q
     apart(py, move |_| {
         let to = destination(&path)?;
         let bytes = encode(&image, to.format, quality);
-        let bytes = bytes.map_err(|error| Error::photo(&path, format!("cannot be written as {}: {error}", to.format)))?;
+        let bytes =
+            bytes.map_err(|error| Error::photo(&path, format!("cannot be written as {}: {error}", to.format)))?;
         write_whole(&path, &bytes)
     })
 }

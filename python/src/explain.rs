@@ -47,7 +47,7 @@ pub(crate) struct Words {
 }
 
 /// The map of one picture, `[h, w]`, by a method of the core. `network` answers `logits(pixels)`, `logits_from(features)`, `features()`
-/// and `slope()`, in NumPy's arrays.
+/// and `slope()`, in arrays of `NumPy`.
 #[pyfunction]
 pub(crate) fn explain<'py>(
     py: Python<'py>,
@@ -97,10 +97,8 @@ fn answer(network: &Bound<'_, PyAny>, request: Request) -> PyResult<()> {
         Request::Slope(to) => {
             let slope = network.call_method0("slope")?;
             let (features, gradient) = slope.extract::<(PyReadonlyArray3<'_, f32>, PyReadonlyArray3<'_, f32>)>()?;
-            let _ = to.send(Slope {
-                features: features.as_array().to_owned(),
-                gradient: gradient.as_array().to_owned(),
-            });
+            let _ =
+                to.send(Slope { features: features.as_array().to_owned(), gradient: gradient.as_array().to_owned() });
         }
     }
     Ok(())

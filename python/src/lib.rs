@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `pictures` | what Python holds as a picture |
-//! | `network`, `look` | networks, and what they see |
+//! | `network`, `opened`, `look` | networks, and what they see |
 //! | `drawing` | overlays |
 //! | `explain` | the explanation methods, over a network of Python's |
 //! | `trace` | gates and attention in what PyTorch ran |
@@ -15,13 +15,15 @@ mod drawing;
 mod errors;
 mod explain;
 mod look;
+mod measures;
 mod network;
+mod opened;
 mod pictures;
 mod programs;
 mod threads;
 mod trace;
 
-use pyo3::prelude::*;
+use pyo3::prelude::pymodule;
 
 #[pymodule]
 mod _cbam {
@@ -32,15 +34,17 @@ mod _cbam {
     #[pymodule_export]
     use super::look::Look;
     #[pymodule_export]
+    use super::measures::{Objects, Score, Truths, correctness, faithful, localisation, proportion, score};
+    #[pymodule_export]
     use super::network::Network;
     #[pymodule_export]
     use super::programs::{evaluate_main, run_main, view_main, weights_main};
     #[pymodule_export]
-    use super::trace::{Found, FoundAttention, FoundGate, FoundPlace, carried};
-    #[pymodule_export]
     use super::threads::{set_threads, threads};
+    #[pymodule_export]
+    use super::trace::{Found, FoundAttention, FoundGate, FoundPlace, carried};
 
-    use super::*;
+    use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

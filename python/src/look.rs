@@ -4,19 +4,20 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use cbam_core::maps::{Detail, MapName};
+use cbam_core::maps::{AttentionMap, Detail, MapName};
 use cbam_core::model::Look as Seen;
 use cbam_core::photo::Photo;
 use cbam_core::pipeline::{Drawing, Options};
 use cbam_core::render::page::{Packing, PageHead, PagePicture, PageSource, PageSubject, page};
 use cbam_core::{Error, Result};
-use numpy::ToPyArray;
+use ndarray::Array1;
+use numpy::{IntoPyArray, PyReadonlyArray4, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::drawing::{Style, destination};
 use crate::errors::OrRaise;
-use crate::network::{Asking, Facts, Opened};
+use crate::opened::{Asking, Facts, Opened};
 use crate::pictures::array;
 use crate::threads::{Given, apart};
 
@@ -54,10 +55,27 @@ impl Look {
     /// A map by a name that the network has for it, among those that one pass shows or that were asked for.
     fn named(&self, name: Option<&str>) -> Result<MapName> {
         let wanted: Vec<MapName> = name.map(str::parse).transpose()?.into_iter().collect();
-        match wanted.is_empty() {
-            true => self.maps.first().cloned().ok_or_else(|| Error::internal("a look without a map")),
-            false => Ok(self.network.about.choose_maps(&wanted)?.remove(0)),
+        if wanted.is_empty() {
+            self.maps.first().cloned().ok_or_else(|| Error::internal("a look without a map"))
+        } else {
+            Ok(self.network.about.choose_maps(&wanted)?.remove(0))
         }
+    }
+
+    /// A map over the picture.
+    pub(crate) fn attention(&self, name: &str) -> Result<AttentionMap> {
+        self.seen.map(&self.named(Some(name))?)
+    }
+
+    /// How likely each class is.
+    pub(crate) fn answers(&self) -> &Array1<f32> {
+        &self.seen.readout.probabilities
+    }
+
+    /// What can look once more.
+    fn looker(&self) -> Result<&(Arc<Opened>, Asking)> {
+        let missing = || Error::argument("model", "this look is of a model of your own: give it, and its inputs");
+        self.again.as_ref().ok_or_else(missing)
     }
 
     /// What is seen with the maps that panels and pages show besides: it is looked at once more, where that can be.
@@ -136,7 +154,9 @@ impl Look {
     fn statistics<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyDict>> {
         let of = self.seen.map(&self.named(Some(name)).or_raise()?).or_raise()?.statistics();
         let all = PyDict::new(py);
-        for (key, value) in [("min", of.min), ("max", of.max), ("mean", of.mean), ("entropy", of.entropy), ("coverage", of.coverage)] {
+        for (key, value) in
+            [("min", of.min), ("max", of.max), ("mean", of.mean), ("entropy", of.entropy), ("coverage", of.coverage)]
+        {
             all.set_item(key, value)?;
         }
         all.set_item("peak", (of.peak[0], of.peak[1]))?;
@@ -202,6 +222,34 @@ impl Look {
     /// The picture's pixels, upright.
     fn pixels<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         array(py, self.photo.image.clone())
+    }
+
+    /// The picture as the network took it, `[3, H, W]`, normalised.
+    fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let pixels = apart(py, |_| {
+            let (_, asking) = self.looker()?;
+            asking.preprocess.normalised(&asking.preprocess.resample(&self.photo)?)
+        })?;
+        Ok(pixels.into_pyarray(py).into_any())
+    }
+
+    /// What its network says of pictures `[N, 3, H, W]`, normalised: its numbers for the classes.
+    fn numbers<'py>(&self, py: Python<'py>, pixels: PyReadonlyArray4<'py, f32>) -> PyResult<Bound<'py, PyAny>> {
+        let pixels = pixels.as_array();
+        let numbers = apart(py, |_| self.looker()?.0.numbers(pixels))?;
+        Ok(numbers.into_pyarray(py).into_any())
+    }
+
+    /// What the numbers of its network are.
+    #[getter]
+    fn outputs(&self) -> &'static str {
+        self.network.about.outputs.name()
+    }
+
+    /// The names of its network's classes.
+    #[getter]
+    fn labels(&self) -> Vec<String> {
+        self.network.labels.clone()
     }
 
     /// A map over the picture; into a file, if one is named.

@@ -8,9 +8,9 @@ use cbam_core::backbone::{Arch, StrideIn};
 use cbam_core::classes::{ClassChoice, Outputs};
 use cbam_core::explain::ExplainOptions;
 use cbam_core::maps::{Detail, MapName};
-use cbam_core::model::{Description, Look as Seen, Model, Question};
-use cbam_core::network::{BUNDLED_NAME, InferenceNetwork, NetworkFile, OpenOptions};
-use cbam_core::photo::{Channels, Limits, Photo, Preprocess};
+use cbam_core::model::Model;
+use cbam_core::network::{BUNDLED_NAME, NetworkFile, OpenOptions};
+use cbam_core::photo::{Channels, Limits, Preprocess};
 use cbam_core::text::printable_path;
 use cbam_core::{Error, Result};
 use pyo3::prelude::*;
@@ -18,25 +18,13 @@ use rayon::prelude::*;
 
 use crate::errors::{OrRaise, raised};
 use crate::look::Look;
+use crate::opened::{Asking, Facts, Opened};
 use crate::pictures::{Given as Picture, Source};
 use crate::threads::{Given, apart};
 
 /// A network in its form for inference.
 #[pyclass(frozen, module = "cbam._cbam")]
 pub(crate) struct Network(Arc<Opened>);
-
-/// What there is to know of a network.
-pub(crate) struct Facts {
-    pub(crate) name: String,
-    pub(crate) about: Description,
-    pub(crate) labels: Vec<String>,
-}
-
-pub(crate) struct Opened {
-    pub(crate) facts: Arc<Facts>,
-    network: InferenceNetwork,
-    notes: Vec<String>,
-}
 
 /// How a weights file is opened.
 #[derive(FromPyObject)]
@@ -76,16 +64,6 @@ enum Class {
     Name(String),
 }
 
-/// What is asked, in the words of a network.
-#[derive(Clone)]
-pub(crate) struct Asking {
-    /// The maps that are wanted, the first shown first.
-    pub(crate) maps: Vec<MapName>,
-    pub(crate) class: Option<usize>,
-    pub(crate) preprocess: Preprocess,
-    pub(crate) explain: ExplainOptions,
-}
-
 impl Opening {
     fn options(&self) -> Result<OpenOptions> {
         let mut options = OpenOptions::default();
@@ -116,7 +94,10 @@ impl Opening {
         let (name, file) = match weights {
             None => {
                 if options.recognises() || options.part.is_some() {
-                    return Err(Error::argument("weights", "the bundled network is known: what is said of a file has no effect"));
+                    return Err(Error::argument(
+                        "weights",
+                        "the bundled network is known: what is said of a file has no effect",
+                    ));
                 }
                 (BUNDLED_NAME.to_owned(), NetworkFile::pretrained()?)
             }
@@ -145,7 +126,9 @@ impl Asked {
         let class = match &self.class_ {
             None => None,
             Some(Class::Number(number)) => Some(ClassChoice::Number(*number)),
-            Some(Class::Name(name)) => Some(name.parse().unwrap_or_else(|never: std::convert::Infallible| match never {})),
+            Some(Class::Name(name)) => {
+                Some(name.parse().unwrap_or_else(|never: std::convert::Infallible| match never {}))
+            }
         };
         let class = class.map(|class| about.choose_class(&class, &network.labels, &maps)).transpose()?;
         let explain = ExplainOptions::default()
@@ -158,24 +141,6 @@ impl Asked {
         preprocess.short_side = self.size.unwrap_or(preprocess.short_side);
         preprocess.check()?;
         Ok(Asking { maps, class, preprocess, explain })
-    }
-}
-
-impl Opened {
-    /// What it sees in a picture.
-    pub(crate) fn look(&self, photo: &Photo, asking: &Asking, maps: &[MapName], detail: Detail, given: &Given) -> Result<Seen> {
-        given.check()?;
-        let picture = asking.preprocess.resample(photo)?;
-        let go_on = |_: cbam_core::model::Step<'_>| given.goes_on();
-        let question = Question {
-            class: asking.class,
-            explain: asking.explain.clone(),
-            detail,
-            go_on: Some(&go_on),
-            ..Question::about(maps)
-        };
-        let looks = self.network.look(&[&picture], &question)?;
-        looks.into_iter().next().ok_or_else(|| Error::internal("no answer about the picture"))
     }
 }
 

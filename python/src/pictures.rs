@@ -97,13 +97,15 @@ fn buffer<P: Pixel<Subpixel: Clone>>(pixels: ArrayView3<'_, P::Subpixel>) -> Res
         Some(samples) => samples.to_vec(),
         None => pixels.iter().copied().collect(),
     };
-    sides
-        .and_then(|(width, height)| ImageBuffer::from_raw(width, height, samples))
-        .ok_or_else(|| wrong(pixels.shape()))
+    sides.and_then(|(width, height)| ImageBuffer::from_raw(width, height, samples)).ok_or_else(|| wrong(pixels.shape()))
 }
 
 fn wrong(shape: &[usize]) -> Error {
-    Error::Input { layer: "picture", expected: "pixels [H, W, C] of 1 to 4 channels".to_owned(), got: format!("{shape:?}") }
+    Error::Input {
+        layer: "picture",
+        expected: "pixels [H, W, C] of 1 to 4 channels".to_owned(),
+        got: format!("{shape:?}"),
+    }
 }
 
 /// A drawn picture as an array: of 8 or 16 bits, `[H, W, 3]`, with an alpha channel `[H, W, 4]`.

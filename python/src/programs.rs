@@ -14,23 +14,23 @@ fn called(arguments: Vec<OsString>) -> Called {
 /// `cbam-run`.
 #[pyfunction]
 pub(crate) fn run_main(py: Python<'_>, arguments: Vec<OsString>) {
-    py.detach(|| cbam_cli::run::main(&Light, &called(arguments)))
+    py.detach(|| cbam_cli::run::main(&Light, &called(arguments)));
 }
 
 /// `cbam-weights`.
 #[pyfunction]
 pub(crate) fn weights_main(py: Python<'_>, arguments: Vec<OsString>) {
-    py.detach(|| cbam_cli::weights::main(&Light, &called(arguments)))
+    py.detach(|| cbam_cli::weights::main(&Light, &called(arguments)));
 }
 
 /// `cbam-eval`.
 #[pyfunction]
 pub(crate) fn evaluate_main(py: Python<'_>, arguments: Vec<OsString>) {
-    py.detach(|| cbam_cli::eval::main(&Light, &called(arguments)))
+    py.detach(|| cbam_cli::eval::main(&Light, &called(arguments)));
 }
 
 /// `cbam-view`.
 #[pyfunction]
 pub(crate) fn view_main(py: Python<'_>, arguments: Vec<OsString>) {
-    py.detach(|| cbam_cli::view::main(&Light, &called(arguments)))
+    py.detach(|| cbam_cli::view::main(&Light, &called(arguments)));
 }

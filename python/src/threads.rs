@@ -31,7 +31,7 @@ static POOL: ArcSwapOption<Pool> = ArcSwapOption::const_empty();
 struct Pool {
     process: u32,
     threads: usize,
-    pool: ThreadPool,
+    of: ThreadPool,
 }
 
 /// Says that whoever waits does so no more.
@@ -92,7 +92,7 @@ fn pool() -> Result<Arc<Pool>> {
     let named = |index| format!("cbam-{index}");
     let built = ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK).thread_name(named).build();
     let pool = built.map_err(|error| Error::internal(format!("{threads} threads: {error}")))?;
-    let made = Arc::new(Pool { process, threads, pool });
+    let made = Arc::new(Pool { process, threads, of: pool });
     POOL.store(Some(Arc::clone(&made)));
     if let Some(other) = held.filter(|of| of.process != process) {
         // Its threads are not here, so nothing may wait for them.
@@ -104,6 +104,12 @@ fn pool() -> Result<Arc<Pool>> {
 /// Does work on the pool, without the lock of Python's interpreter; whatever signal comes meanwhile is Python's, and ends the work.
 pub(crate) fn apart<T: Send>(py: Python<'_>, work: impl FnOnce(&Given) -> Result<T> + Send) -> PyResult<T> {
     answering(py, |_: &(dyn Fn(Infallible) + Sync), given| work(given), &mut |_, never| match never {})
+}
+
+/// What a signal that came meanwhile raises, such as Ctrl-C.
+fn signalled() -> PyResult<()> {
+    #[allow(clippy::redundant_closure_for_method_calls, reason = "the lifetime of `py` is any")]
+    Python::attach(|py| py.check_signals())
 }
 
 /// What the work says to the thread that waits for it.
@@ -123,7 +129,7 @@ pub(crate) fn answering<T: Send, Q: Send>(
         let (sender, receiver) = channel();
         let mut raised = None;
         let pool = pool().or_raise()?;
-        let done = pool.pool.in_place_scope(|scope| {
+        let done = pool.of.in_place_scope(|scope| {
             let given = &given;
             scope.spawn(move |_| {
                 // Nobody is asked any more where sending fails.
@@ -138,8 +144,10 @@ pub(crate) fn answering<T: Send, Q: Send>(
                     Err(RecvTimeoutError::Disconnected) => return None,
                     // A question that is dropped is answered by that.
                     Ok(Said::Asks(_)) | Err(RecvTimeoutError::Timeout) if raised.is_some() => Ok(()),
-                    Ok(Said::Asks(question)) => Python::attach(|py| py.check_signals().and_then(|()| answer(py, question))),
-                    Err(RecvTimeoutError::Timeout) => Python::attach(|py| py.check_signals()),
+                    Ok(Said::Asks(question)) => {
+                        Python::attach(|py| py.check_signals().and_then(|()| answer(py, question)))
+                    }
+                    Err(RecvTimeoutError::Timeout) => signalled(),
                 };
                 if let Err(error) = outcome {
                     raised = Some(error);

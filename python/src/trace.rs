@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 
 use crate::errors::OrRaise;
 use crate::look::Look;
-use crate::network::Facts;
+use crate::opened::Facts;
 use crate::pictures::Given;
 use crate::threads::apart;
 
@@ -170,7 +170,7 @@ impl Found {
             let name = source.name();
             let photo = source.photo(&Limits::default())?;
             let geometry = self.geometry(photo.size(), seen)?;
-            let (about, labels) = self.described(&probabilities, labels)?;
+            let (about, labels) = self.described(probabilities.as_ref(), labels)?;
             let wanted: Vec<MapName> = maps.iter().map(|name| name.parse()).collect::<Result<_>>()?;
             let maps = about.choose_maps(&wanted)?;
             let points = maps.iter().filter_map(|name| name.query(&geometry).transpose());
@@ -204,7 +204,8 @@ impl Found {
         };
         let network = ImageSize::new(*width as u32, *height as u32);
         let Some((left, top, width, height)) = seen else { return Ok(Geometry::whole(picture, network)) };
-        let inside = |from: u32, length: u32, side: u32| length > 0 && from.checked_add(length).is_some_and(|to| to <= side);
+        let inside =
+            |from: u32, length: u32, side: u32| length > 0 && from.checked_add(length).is_some_and(|to| to <= side);
         if !inside(left, width, picture.width) || !inside(top, height, picture.height) {
             let message = format!("{:?} does not lie in a picture of {picture}", (left, top, width, height));
             return Err(Error::argument("seen", message));
@@ -212,11 +213,12 @@ impl Found {
         Ok(Geometry { picture, network, seen: Part { left, top, size: ImageSize::new(width, height) } })
     }
 
-    fn described(&self, row: &Option<Array1<f32>>, labels: Option<Vec<String>>) -> Result<(Description, Vec<String>)> {
-        let numbers = row.as_ref().map_or(0, Array1::len);
+    fn described(&self, row: Option<&Array1<f32>>, labels: Option<Vec<String>>) -> Result<(Description, Vec<String>)> {
+        let numbers = row.map_or(0, Array1::len);
         let own = cbam_core::classes::usual_labels(numbers);
         let stages = self.held.attention_in_order().map(|of| of.name.clone()).collect();
-        let about = Description { numbers, labels: own, maps: self.shown(), patch_stages: stages, ..Description::default() };
+        let about =
+            Description { numbers, labels: own, maps: self.shown(), patch_stages: stages, ..Description::default() };
         let labels = about.choose_labels(labels.as_deref())?;
         Ok((about, labels))
     }

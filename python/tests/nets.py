@@ -24,7 +24,7 @@ class ChannelGate(nn.Module):
     def __init__(self, channels: int, style: str) -> None:
         super().__init__()
         self.style, hidden = style, max(channels // 4, 2)
-        if style in ("linear", "functional", "in place", "bmm"):
+        if style in ("linear", "functional", "in place"):
             self.mlp = nn.Sequential(nn.Flatten(), nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, channels))
         else:
             bias = style == "bias"
@@ -50,7 +50,7 @@ class ChannelGate(nn.Module):
         if self.style == "in place":
             return x.clone().mul_(total.sigmoid_())
         if self.style == "out":
-            return torch.mul(x, self.sigmoid(total), out=torch.empty_like(x)) if not x.requires_grad else x * self.sigmoid(total)
+            return torch.mul(x, self.sigmoid(total), out=torch.empty_like(x))
         return self.sigmoid(total) * x
 
 
@@ -283,9 +283,9 @@ class Vit(nn.Module):
         return self.head(x[:, 0])
 
 
-CBAM_STYLES = """conv bias linear functional relu6 sixth hardsigmoid clamp repeat|in place|max first|plus one""".replace("|", " | ")
-STYLES = [style.strip() for part in CBAM_STYLES.split("|") for style in ([part] if part.strip().count(" ") == 1 and part.strip() in
-          ("in place", "max first", "plus one") else part.split())]
+STYLES = [
+    "conv", "bias", "linear", "functional", "relu6", "sixth", "hardsigmoid", "clamp", "repeat", "in place", "max first", "plus one", "out",
+]
 BLOCKS: dict[str, Callable[[int, str], nn.Module]] = {
     "one module": OneModule, "parallel": Parallel, "coordinate": Coordinate, "bam": Bam, "se": SE, "eca": ECA, "triplet": Triplet,
     "simam": SimAM,
@@ -380,7 +380,8 @@ def same(part: torch.Tensor, heard: torch.Tensor) -> bool:
     if part.numel() == heard.numel():
         orders = [heard] + ([heard.permute(0, 3, 1, 2), heard.transpose(2, 3), heard.transpose(1, 2)] if heard.ndim == 4 else [])
         return any(bool((part.flatten() - of.flatten()).abs().max() <= 1e-6) for of in orders)
-    return 1 < part.numel() < heard.numel() and bool(torch.isin(part, heard).all())
+    times, rest = divmod(heard.numel(), max(part.numel(), 1))
+    return part.numel() > 1 and 1 < times <= 64 and rest == 0 and bool(torch.isin(part, heard).all())
 
 
 class Compared:

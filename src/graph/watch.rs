@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use cbam_core::graph::{Found, FoundGate, FoundPlace, Shown, Value, WeightsOf};
-use ndarray::{Array3, Array4, Axis, Ix3, Ix4};
+use ndarray::{Array3, Array4, ArrayView4, Axis, Ix3, Ix4};
 use tch::{Kind, Tensor};
 
 use super::GraphNetwork;
@@ -110,19 +110,24 @@ impl<'n> Watch<'n> {
 
     /// What was seen of each picture, whose points are these.
     pub(super) fn readouts(&self, points: &[Vec<[f32; 2]>]) -> Result<Vec<Readout>> {
-        let of_gate = |gate: &FoundGate| gate.values.iter().filter_map(|value| Some(self.values.get(value)?.view()));
-        let gates: Vec<Vec<_>> = self.found.gates.iter().map(|gate| of_gate(gate).collect()).collect();
         let readout = |(picture, points): (usize, &Vec<[f32; 2]>)| {
             let weights = |place| self.weights.get(&place).map(|all| to_host::<Ix3>(&all.f_get(picture as i64)?));
             let weights = (0..self.found.attention.len()).map(|place| weights(place).transpose());
             let weights = weights.collect::<Result<Vec<_>>>()?;
-            let weights = weights.iter().map(|of| of.as_ref().map(Array3::view)).collect();
-            let shown = Shown { gates: gates.clone(), weights };
+            let shown = Shown {
+                gates: self.found.gates.iter().map(|gate| self.values_of(gate)).collect(),
+                weights: weights.iter().map(|of| of.as_ref().map(Array3::view)).collect(),
+            };
             let mut readout = self.found.readout(&shown, picture, points, self.detail)?;
             let features = self.features.as_ref().filter(|features| picture < features.len_of(Axis(0)));
             readout.ground = features.map(|features| Ground::of_maps(features.index_axis(Axis(0), picture)));
             Ok(readout)
         };
         points.iter().enumerate().map(readout).collect()
+    }
+
+    /// The values of a gate, as far as they were seen.
+    fn values_of(&self, gate: &FoundGate) -> Vec<ArrayView4<'_, f32>> {
+        gate.values.iter().filter_map(|value| Some(self.values.get(value)?.view())).collect()
     }
 }

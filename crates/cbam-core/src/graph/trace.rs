@@ -96,7 +96,8 @@ impl Given {
         Ok(match self {
             Self::V(number) => Argument::One(Scalar::Value(value(number)?)),
             Self::Vs(numbers) => {
-                let one = |number: Option<u32>| number.map_or(Ok(Scalar::None), |number| value(number).map(Scalar::Value));
+                let one =
+                    |number: Option<u32>| number.map_or(Ok(Scalar::None), |number| value(number).map(Scalar::Value));
                 all(numbers.into_iter().map(one).collect::<Result<_>>()?)
             }
             Self::Int(int) => Argument::One(Scalar::Int(int)),
@@ -169,7 +170,13 @@ mod tests {
         let of = |nodes: &str| {
             format!(r#"{{"shapes": [[1]], "inputs": [0], "outputs": [], "modules": [[]], "nodes": {nodes}}}"#)
         };
-        assert_eq!(refused(&of(r#"[["aten.relu.default", [["self", {"v": 7}]], [], 0]]"#)), "trace: there is no value 7");
-        assert_eq!(refused(&of(r#"[["aten.relu.default", [["self", {"v": 0}]], [], 3]]"#)), "trace: there is no module 3");
+        assert_eq!(
+            refused(&of(r#"[["aten.relu.default", [["self", {"v": 7}]], [], 0]]"#)),
+            "trace: there is no value 7"
+        );
+        assert_eq!(
+            refused(&of(r#"[["aten.relu.default", [["self", {"v": 0}]], [], 3]]"#)),
+            "trace: there is no module 3"
+        );
     }
 }

@@ -246,7 +246,12 @@ const REFINED: &str =
     "Attention maps drawn along the picture's edges by a guided filter (cbam, refine): finer than the network sees.";
 
 /// Writes a picture, which may be of maps; returns its path if it has one.
-pub(super) fn write_picture(to: &Destination, picture: Painting, options: &Options, of_maps: bool) -> Result<Option<PathBuf>> {
+pub(super) fn write_picture(
+    to: &Destination,
+    picture: Painting,
+    options: &Options,
+    of_maps: bool,
+) -> Result<Option<PathBuf>> {
     let words = (options.overlay.refine && of_maps).then_some(REFINED);
     let refused = |path: &Path, error| match error {
         ImageError::IoError(error) => Error::io(path)(error),

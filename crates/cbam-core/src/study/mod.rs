@@ -75,7 +75,7 @@ pub use plan::Study;
 pub use record::{Faithful, InClutter, Located, Measured, MeasuredMap, Seen};
 pub use run::{Done, Missing, Outcome, Work};
 pub use set::Set;
-pub use subject::Subject;
+pub use subject::{Subject, at_size};
 
 /// What there is to show of a picture that was measured.
 #[derive(Debug, Clone)]

@@ -104,7 +104,10 @@ pub(super) fn classify(model: &dyn Features, batch: ArrayView4<'_, f32>) -> Resu
     model.outputs().probabilities(model.logits(batch)?.view())
 }
 
-/// A map at a picture's resolution.
-pub(super) fn at_size(map: &AttentionMap, size: ImageSize) -> Result<Array2<f32>> {
+/// A map at a picture's resolution, as it is measured: bilinear.
+///
+/// # Errors
+/// [`Error::Argument`](crate::Error::Argument) if `size` is empty.
+pub fn at_size(map: &AttentionMap, size: ImageSize) -> Result<Array2<f32>> {
     Ok(map.resample(size, Resample::Bilinear)?.into_values())
 }

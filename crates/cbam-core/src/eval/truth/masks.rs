@@ -14,7 +14,6 @@ use ndarray::Array2;
 use png::{BitDepth, ColorType, Transformations};
 
 use super::{NO_PICTURE, Object, Pictures, Region, TruthRow};
-use crate::eval::components::component_boxes;
 use crate::eval::{RemarkKind, Remarks};
 use crate::photo::{self, ImageSize, Limits};
 use crate::{Error, Result};
@@ -70,8 +69,7 @@ pub(super) fn region(path: &Path, size: ImageSize, remarks: &mut Remarks) -> Res
         let name = path.file_name().unwrap_or(path.as_os_str()).display();
         remarks.add(RemarkKind::Assumed, "indexed masks whose 255 is taken for void, neither object nor ground", name);
     }
-    let boxes = component_boxes(&inside);
-    Ok(Region { inside, void, boxes })
+    Ok(Region::of_mask(inside, void))
 }
 
 /// What a pixel of a mask is.

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 
 use super::Remarks;
+use super::components::component_boxes;
 use crate::photo::{ImageSize, is_picture, is_system};
 use crate::{Error, Result};
 
@@ -175,6 +176,13 @@ impl Region {
     /// The region of `boxes` on a picture of `size`.
     pub fn of_boxes(boxes: &[BoundingBox], size: ImageSize) -> Self {
         Self { inside: fill(boxes, size), void: None, boxes: boxes.iter().map(|b| b.cut(size)).collect() }
+    }
+
+    /// The region of the pixels `inside`, `[height, width]`, with a box around each of its connected parts; pixels that are `void` are
+    /// neither object nor ground.
+    pub fn of_mask(inside: Array2<bool>, void: Option<Array2<bool>>) -> Self {
+        let boxes = component_boxes(&inside);
+        Self { inside, void, boxes }
     }
 }
 

@@ -167,7 +167,7 @@ impl Find<'_> {
             seen.push(value);
             match self.form(value) {
                 Some(Form::Nlc(line)) if line.len() == tokens => return Some((line, Some(self.before_matrix(value)))),
-                Some(Form::Lnc(line)) if line.len() == tokens => return Some((line, None)),
+                Some(Form::Lnc(line)) if line.len() == tokens => return Some((line, self.turned_back(value, line))),
                 // As queries themselves they are channels that attend.
                 Some(Form::Ncl(line)) if line.len() == tokens && by.is_some() => return Some((line, None)),
                 Some(form @ (Form::Nchw | Form::Nhwc)) => {
@@ -197,6 +197,19 @@ impl Find<'_> {
                 continue;
             }
             open.extend(node.takes().collect::<Vec<_>>().into_iter().rev().map(|of| (of, Some(node))));
+        }
+        None
+    }
+
+    /// The tokens `[N, T, C]` that such of `[T, N, C]` are made of by a matrix and an order of sides alone.
+    fn turned_back(&self, mut value: Value, line: Line) -> Option<Value> {
+        for _ in 0..MAX_STEPS {
+            if self.form(value) == Some(Form::Nlc(line)) {
+                return Some(value);
+            }
+            let node = self.maker(value)?;
+            let carries = node.carries().is_some() || matches!(node.bare(), "linear" | "matmul");
+            value = node.takes().next().filter(|_| carries)?;
         }
         None
     }

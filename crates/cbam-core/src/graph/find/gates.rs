@@ -46,6 +46,8 @@ struct Use {
     enlarged: bool,
 }
 
+/// Why what a softmax makes is no gate.
+const OF_BRANCHES: &str = "it weighs branches against one another by a softmax, so that each is no gate by itself";
 /// Why a gate is none of a picture's.
 const FOLDED: &str = "its groups of channels lie among the pictures of a batch";
 
@@ -57,6 +59,9 @@ impl Find<'_> {
         let mut last_module = String::new();
         let depends = self.depends();
         for node in &self.graph.nodes {
+            if self.weighs_branches(node, &depends) {
+                left_out.push((names::of(node), OF_BRANCHES));
+            }
             let Some((value, of)) = self.activated(node).filter(|(value, _)| depends[value.index()]) else { continue };
             let uses = self.uses(value, of);
             let mut parts: Vec<Value> = uses.iter().map(|used| used.part).collect();
@@ -97,6 +102,15 @@ impl Find<'_> {
             }
         }
         (gates, left_out)
+    }
+
+    /// Whether it is a softmax that features are multiplied with, place by place: that of selective kernels, of split attention.
+    fn weighs_branches(&self, node: &Node, depends: &[bool]) -> bool {
+        let (Some(value), Some(of)) = (node.makes().next(), node.takes().next()) else { return false };
+        let rank = |value: Value| self.shape(value).map_or(0, <[i64]>::len);
+        matches!(node.bare(), "softmax" | "_softmax")
+            && depends[value.index()]
+            && self.uses(value, of).iter().any(|used| depends[used.features.index()] && rank(used.features) >= 4)
     }
 
     /// For each value whether it depends on the picture, beyond its size.

@@ -1,0 +1,53 @@
+"""What tests share: photos, and processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+PHOTOS = ROOT / "assets" / "images"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def photo() -> Path:
+    """A photo of a cat, 451 by 300."""
+    return PHOTOS / "chelsea.jpg"
+
+
+@pytest.fixture(scope="session")
+def pixels() -> np.ndarray:
+    """A small photo's pixels, ``[200, 300, 3]``; read only, so that nothing writes into what it was given."""
+    with Image.open(PHOTOS / "chelsea.jpg") as image:
+        array = np.array(image.convert("RGB").resize((300, 200)))
+    array.setflags(write=False)
+    return array
+
+
+@pytest.fixture(scope="session")
+def python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a program in a Python of its own, at the root of the repository."""
+
+    def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        paths = os.pathsep.join([str(ROOT / "python"), str(Path(__file__).parent)])
+        surroundings = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "2", **environment}
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done
+
+    return run

@@ -123,7 +123,7 @@ class Found:
     def look(
         self,
         picture: Given,
-        gates: list[str],
+        gates: list[tuple[str, Any]],
         values: list[list[NDArray[np.float32]]],
         attention: list[str],
         weights: list[NDArray[np.float32]],

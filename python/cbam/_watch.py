@@ -197,7 +197,7 @@ class Seen:
                 raise InputError(f"logits: have shape {list(values.shape)}; they are [N, classes] or [classes]")
             row = _numpy(values.float().softmax(0))
         raw = self._found.look(
-            given(picture, range, layout), [gate.name for gate in self.gates.values()], gates, list(self.attention), weights,
+            given(picture, range, layout), [(gate.name, gate.kind) for gate in self.gates.values()], gates, list(self.attention), weights,
             names, row, None if labels is None else [str(label) for label in labels], seen,
         )  # fmt: skip
         return Look(raw)

@@ -139,7 +139,10 @@ impl Look {
     /// The names of all maps that it holds.
     #[getter]
     fn held(&self) -> Vec<String> {
-        self.seen.readout.map_names().iter().map(ToString::to_string).collect()
+        let readout = &self.seen.readout;
+        let channels = readout.gates.iter().filter(|gate| !gate.channel.is_empty());
+        let channels = channels.map(|gate| MapName::Channel(gate.stage.clone()));
+        readout.map_names().into_iter().chain(channels).map(|name| name.to_string()).collect()
     }
 
     /// A map, `[h, w]`, or a channel gate, `[C]`; unscaled.

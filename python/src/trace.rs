@@ -83,12 +83,7 @@ impl Found {
     fn gates(&self) -> Vec<FoundGate> {
         let gate = |of: &cbam_core::graph::FoundGate| FoundGate {
             name: of.name.clone(),
-            kind: match of.kind {
-                GateKind::Channel => "channel",
-                GateKind::Spatial => "spatial",
-                GateKind::Coordinate => "coordinate",
-                GateKind::Full => "full",
-            },
+            kind: kind_of(of.kind),
             values: of.values.iter().map(|value| value.index()).collect(),
             channels_last: of.channels_last,
         };
@@ -148,7 +143,7 @@ impl Found {
         &self,
         py: Python<'_>,
         picture: Given<'_>,
-        gates: Vec<String>,
+        gates: Vec<(String, String)>,
         values: Vec<Vec<PyReadonlyArray4<'_, f32>>>,
         attention: Vec<String>,
         weights: Vec<PyReadonlyArray3<'_, f32>>,
@@ -158,12 +153,18 @@ impl Found {
         seen: Option<(u32, u32, u32, u32)>,
     ) -> PyResult<Look> {
         let source = picture.source().or_raise()?;
-        let at = |names: &[String], name: &String| names.iter().position(|of| of == name);
-        let of_gate = |name| at(&gates, name).map(|at| values[at].iter().map(PyReadonlyArray4::as_array).collect());
-        let of_attention = |name| at(&attention, name).map(|at| weights[at].as_array());
+        // Gates of different kinds may have one name.
+        let of_gate = |gate: &cbam_core::graph::FoundGate| {
+            let place = gates.iter().position(|(name, kind)| *name == gate.name && kind == kind_of(gate.kind));
+            place.map(|place| values[place].iter().map(PyReadonlyArray4::as_array).collect()).unwrap_or_default()
+        };
+        let of_attention = |of: &cbam_core::graph::FoundAttention| {
+            let place = attention.iter().position(|name| *name == of.name);
+            place.map(|place| weights[place].as_array())
+        };
         let shown = Shown {
-            gates: self.held.gates.iter().map(|gate| of_gate(&gate.name).unwrap_or_default()).collect(),
-            weights: self.held.attention.iter().map(|of| of_attention(&of.name)).collect(),
+            gates: self.held.gates.iter().map(of_gate).collect(),
+            weights: self.held.attention.iter().map(of_attention).collect(),
         };
         let probabilities = probabilities.map(|row| row.as_array().to_owned());
         apart(py, |_| {
@@ -180,6 +181,16 @@ impl Found {
             let facts = Facts { name: "model".to_owned(), about, labels };
             Ok(Look::of_pass(name, photo, Seen::of(readout, geometry), facts, maps))
         })
+    }
+}
+
+/// What a gate is of, in Python's words.
+const fn kind_of(kind: GateKind) -> &'static str {
+    match kind {
+        GateKind::Channel => "channel",
+        GateKind::Spatial => "spatial",
+        GateKind::Coordinate => "coordinate",
+        GateKind::Full => "full",
     }
 }
 

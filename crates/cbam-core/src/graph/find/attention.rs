@@ -1,5 +1,7 @@
 //! Self-attention over patches: its weights, and where its tokens lie in the picture.
 
+use std::collections::HashSet;
+
 use super::super::carry::Carries;
 use super::super::program::{Node, Value};
 use super::Find;
@@ -52,15 +54,26 @@ pub enum WeightsOf {
 const NO_GRID: &str =
     "its tokens are not the patches of a grid, one after the other, as where they are taken in windows";
 
+const CROSSING: &str = "its queries and its keys are not the same tokens";
+
 impl Find<'_> {
-    /// The attentions, the modules whose attention is left out, and whether there is any of queries that are other tokens.
-    pub(super) fn attention(&self) -> (Vec<FoundAttention>, Vec<(String, &'static str)>, bool) {
+    /// The attentions, the modules whose attention is left out, and whether there is any of queries that are other tokens; the places of
+    /// their nodes become `known`.
+    pub(super) fn attention(
+        &self,
+        known: &mut HashSet<usize>,
+    ) -> (Vec<FoundAttention>, Vec<(String, &'static str)>, bool) {
         let (mut found, mut left_out, mut names, mut crossing) = (Vec::new(), Vec::new(), Names::default(), false);
         for (place, node) in self.graph.nodes.iter().enumerate() {
             let Some((weights, query, sides)) = self.attending(place, node) else {
-                crossing |= self.crosses(node);
+                if self.crosses(node) {
+                    crossing = true;
+                    known.insert(place);
+                    left_out.push((names.unique(names::of(node)), CROSSING));
+                }
                 continue;
             };
+            known.insert(place);
             let name = names.unique(names::of(node));
             let [batch, heads, tokens] = sides;
             let line = self.line(query, tokens).filter(|_| self.batch().is_none_or(|of| of == batch));

@@ -1,5 +1,7 @@
 //! Gates: what lies in `[0, 1]` and features are multiplied with.
 
+use std::collections::HashSet;
+
 use super::super::carry::Carries;
 use super::super::program::{Node, Value};
 use super::Find;
@@ -46,22 +48,17 @@ struct Use {
     enlarged: bool,
 }
 
-/// Why what a softmax makes is no gate.
-const OF_BRANCHES: &str = "it weighs branches against one another by a softmax, so that each is no gate by itself";
 /// Why a gate is none of a picture's.
 const FOLDED: &str = "its groups of channels lie among the pictures of a batch";
 
 impl Find<'_> {
-    /// The gates, and the modules whose gates are left out.
-    pub(super) fn gates(&self) -> (Vec<FoundGate>, Vec<(String, &'static str)>) {
+    /// The gates, and the modules whose gates are left out; the places of the nodes that they are of become `known`.
+    pub(super) fn gates(&self, known: &mut HashSet<usize>) -> (Vec<FoundGate>, Vec<(String, &'static str)>) {
         let (mut gates, mut left_out): (Vec<FoundGate>, Vec<_>) = (Vec::new(), Vec::new());
         let mut names = Names::default();
         let mut last_module = String::new();
         let depends = self.depends();
-        for node in &self.graph.nodes {
-            if self.weighs_branches(node, &depends) {
-                left_out.push((names::of(node), OF_BRANCHES));
-            }
+        for (place, node) in self.graph.nodes.iter().enumerate() {
             let Some((value, of)) = self.activated(node).filter(|(value, _)| depends[value.index()]) else { continue };
             let uses = self.uses(value, of);
             let mut parts: Vec<Value> = uses.iter().map(|used| used.part).collect();
@@ -75,9 +72,11 @@ impl Find<'_> {
                         && !left_out.iter().any(|(name, _)| *name == names::of(node))
                     {
                         left_out.push((names::of(node), FOLDED));
+                        known.insert(place);
                     }
                     continue;
                 };
+                known.insert(place);
                 let module = names::of(node);
                 if kind == GateKind::Coordinate
                     && let Some(last) = gates.last_mut()
@@ -104,17 +103,8 @@ impl Find<'_> {
         (gates, left_out)
     }
 
-    /// Whether it is a softmax that features are multiplied with, place by place: that of selective kernels, of split attention.
-    fn weighs_branches(&self, node: &Node, depends: &[bool]) -> bool {
-        let (Some(value), Some(of)) = (node.makes().next(), node.takes().next()) else { return false };
-        let rank = |value: Value| self.shape(value).map_or(0, <[i64]>::len);
-        matches!(node.bare(), "softmax" | "_softmax")
-            && depends[value.index()]
-            && self.uses(value, of).iter().any(|used| depends[used.features.index()] && rank(used.features) >= 4)
-    }
-
     /// For each value whether it depends on the picture, beyond its size.
-    fn depends(&self) -> Vec<bool> {
+    pub(super) fn depends(&self) -> Vec<bool> {
         let mut depends = vec![false; self.graph.values.len()];
         for input in &self.graph.inputs {
             depends[input.value.index()] = true;
@@ -183,7 +173,7 @@ impl Find<'_> {
             for node in self.users(at) {
                 if let ("mul", Some([a, b])) = (node.bare(), node.two()) {
                     let features = if a == at { b } else { a };
-                    let itself = [of, self.carried_from(of)].contains(&self.carried_from(features)) || features == of;
+                    let itself = self.is_itself(features, of);
                     let Some(product) = node.makes().next().filter(|_| a != b && !itself) else { continue };
                     if self.shape(features) == self.shape(product) {
                         found.push(Use { gate, part, features, enlarged });
@@ -209,6 +199,11 @@ impl Find<'_> {
             }
         }
         found
+    }
+
+    /// Whether features are what an activation is of: x · σ(x) is no gate. Another part of what both are parts of is something else.
+    pub(super) fn is_itself(&self, features: Value, of: Value) -> bool {
+        features == of || self.whole_from(features) == self.whole_from(of)
     }
 
     /// What a gate is of, by its shape beside that of the features; `None` if it is none.

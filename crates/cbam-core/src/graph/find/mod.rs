@@ -9,6 +9,9 @@ mod maps;
 mod names;
 mod places;
 mod walk;
+mod weighing;
+
+use std::collections::HashSet;
 
 use super::program::{Graph, Node, Value};
 use form::Form;
@@ -67,9 +70,11 @@ impl<'g> Find<'g> {
 
     /// All of it.
     pub fn all(&self) -> Found {
-        let (attention, mut left_out, crossing) = self.attention();
-        let (gates, folded) = self.gates();
+        let mut known = HashSet::new();
+        let (attention, mut left_out, crossing) = self.attention(&mut known);
+        let (gates, folded) = self.gates(&mut known);
         left_out.extend(folded);
+        left_out.extend(self.weighing(&known));
         let answering = attention.iter().all(|of| of.class_token || self.pools(of.grid));
         let classes = self.classes();
         let places = self.places();

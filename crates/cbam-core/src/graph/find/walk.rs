@@ -34,6 +34,20 @@ impl Node {
 }
 
 impl super::Find<'_> {
+    /// The value that one was carried from whole: not as a part of it.
+    pub(super) fn whole_from(&self, mut value: Value) -> Value {
+        const PARTS: [&str; 8] =
+            ["chunk", "narrow", "select", "slice", "split", "split_with_sizes", "tensor_split", "unbind"];
+        for _ in 0..MAX_STEPS {
+            let node = self.maker(value).filter(|node| node.carries().is_some() && !PARTS.contains(&node.bare()));
+            match node.and_then(|node| node.takes().next()) {
+                Some(from) => value = from,
+                None => break,
+            }
+        }
+        value
+    }
+
     /// The value that one was carried from, as far back as it was only carried.
     pub(super) fn carried_from(&self, mut value: Value) -> Value {
         for _ in 0..MAX_STEPS {

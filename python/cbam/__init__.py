@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ._cbam import __version__, set_threads, threads
 from ._draw import overlay
-from ._evaluate import Evaluation, MapFigures, Share, evaluate
 from ._look import Class, Look, Maps, Network, Statistics, look
 from ._style import Style
 from .errors import (
@@ -32,6 +31,7 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from ._evaluate import Evaluation, MapFigures, Share, evaluate
     from ._explain import Explanation, explain
     from ._watch import Attention, Gate, Seen, watch
 
@@ -72,19 +72,23 @@ __all__ = [
     "watch",
 ]
 
-# What needs PyTorch is imported when it is first asked for.
-_WITH_TORCH = {
+# What many do not use, or needs PyTorch, is imported when it is first asked for.
+_LATER = {
     "Attention": "._watch",
+    "Evaluation": "._evaluate",
     "Explanation": "._explain",
     "Gate": "._watch",
+    "MapFigures": "._evaluate",
     "Seen": "._watch",
+    "Share": "._evaluate",
+    "evaluate": "._evaluate",
     "explain": "._explain",
     "watch": "._watch",
 }
 
 
 def __getattr__(name: str) -> Any:
-    module = _WITH_TORCH.get(name)
+    module = _LATER.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
@@ -100,4 +104,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_WITH_TORCH})
+    return sorted({*globals(), *_LATER})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from . import _cbam
 from ._look import Look, Network
 from ._pictures import array_of
-from .errors import ArgumentError, CbamWarning, InputError
+from .errors import ArgumentError, InputError, warn
 
 Truth: TypeAlias = "str | os.PathLike[str] | Mapping[str, Any] | Sequence[Any]"
 """A file or folder as ``cbam-eval --truth`` takes it (a table, COCO's JSON, a folder of Pascal VOC's XML or of masks), whose pictures are
@@ -153,7 +152,7 @@ def evaluate(
     names = [maps] if isinstance(maps, str) else list(maps or looks[0].asked)
     known, remarks = _known(looks, truth)
     for remark in remarks:
-        warnings.warn(remark, CbamWarning, stacklevel=2)
+        warn(remark)
     if truth is not None and not any(of.objects is not None or of.class_ is not None for of in known):
         raise ArgumentError("truth: nothing of it is about these pictures")
     pictures: list[dict[str, dict[str, float]]] = [{} for _ in looks]

@@ -92,7 +92,8 @@ fn sixteen(pixels: ArrayView3<'_, u16>) -> Result<DynamicImage> {
 /// Pixels in their order, as the image crate holds them.
 fn buffer<P: Pixel<Subpixel: Clone>>(pixels: ArrayView3<'_, P::Subpixel>) -> Result<ImageBuffer<P, Vec<P::Subpixel>>> {
     let (height, width, _) = pixels.dim();
-    let sides = u32::try_from(width).ok().zip(u32::try_from(height).ok()).filter(|(width, height)| width * height > 0);
+    let sides =
+        u32::try_from(width).ok().zip(u32::try_from(height).ok()).filter(|(width, height)| *width > 0 && *height > 0);
     let samples = match pixels.as_slice() {
         Some(samples) => samples.to_vec(),
         None => pixels.iter().copied().collect(),
@@ -112,8 +113,11 @@ fn wrong(shape: &[usize]) -> Error {
 pub(crate) fn array(py: Python<'_>, image: DynamicImage) -> PyResult<Bound<'_, PyAny>> {
     match image {
         DynamicImage::ImageRgba8(image) => samples(py, image),
+        DynamicImage::ImageLumaA8(_) => samples(py, image.into_rgba8()),
         DynamicImage::ImageRgb16(image) => samples(py, image),
+        DynamicImage::ImageLuma16(_) => samples(py, image.into_rgb16()),
         DynamicImage::ImageRgba16(image) => samples(py, image),
+        DynamicImage::ImageLumaA16(_) => samples(py, image.into_rgba16()),
         other => samples(py, other.into_rgb8()),
     }
 }

@@ -68,15 +68,15 @@ fn by_default() -> usize {
 /// Sets how many threads work from now on; `None` is the default again.
 #[pyfunction]
 #[pyo3(signature = (count))]
-pub(crate) fn set_threads(count: Option<usize>) -> PyResult<()> {
+pub(crate) fn set_threads(count: Option<i64>) -> PyResult<()> {
     /// More than any machine has.
-    const MOST: usize = 1024;
+    const MOST: i64 = 1024;
     match count {
         Some(count) if !(1..=MOST).contains(&count) => {
             Err(Error::argument("threads", format!("{count} is not in 1..={MOST}"))).or_raise()
         }
         count => {
-            ASKED.store(count.unwrap_or(0), Ordering::Relaxed);
+            ASKED.store(count.unwrap_or(0) as usize, Ordering::Relaxed);
             Ok(())
         }
     }

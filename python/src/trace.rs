@@ -226,10 +226,8 @@ impl Found {
 
     fn described(&self, row: Option<&Array1<f32>>, labels: Option<Vec<String>>) -> Result<(Description, Vec<String>)> {
         let numbers = row.map_or(0, Array1::len);
-        let own = cbam_core::classes::usual_labels(numbers);
         let stages = self.held.attention_in_order().map(|of| of.name.clone()).collect();
-        let about =
-            Description { numbers, labels: own, maps: self.shown(), patch_stages: stages, ..Description::default() };
+        let about = Description { numbers, maps: self.shown(), patch_stages: stages, ..Description::default() };
         let labels = about.choose_labels(labels.as_deref())?;
         Ok((about, labels))
     }

@@ -51,6 +51,7 @@ def test_import_is_quick(python: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("imports", ["import cbam, torch", "import torch, cbam"])
 def test_before_and_after_torch(python: Callable[..., Any], imports: str) -> None:
+    pytest.importorskip("torch")
     lines = python(f"{imports}\n{LOOK}{WATCH}{LOOK}").stdout.splitlines()
     assert lines[0] == lines[2] == "Egyptian cat"
     assert lines[1].startswith("Seen(")
@@ -77,6 +78,7 @@ def test_without_torch(python: Callable[..., Any]) -> None:
 
 def public() -> dict[str, Any]:
     """What the package names, and its errors."""
+    pytest.importorskip("torch")
     return {name: getattr(cbam, name) for name in cbam.__all__}
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image, ImageCms
 
 import cbam
 from cbam._pictures import given
+
+torch: Any = pytest.importorskip("torch")
 
 
 def png(image: Image.Image) -> bytes:
@@ -158,7 +159,7 @@ def test_tensors(pixels: np.ndarray) -> None:
 
 @pytest.mark.parametrize("ends", [(0, 1), (-1, 1), (0, 255), [0.0, 1.0]])
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
-def test_floats(pixels: np.ndarray, ends: Any, kind: torch.dtype) -> None:
+def test_floats(pixels: np.ndarray, ends: Any, kind: Any) -> None:
     low, high = ends
     floats = torch.from_numpy(pixels.copy()).permute(2, 0, 1).to(kind) / 255 * (high - low) + low
     alike(floats, pixels, range=ends)

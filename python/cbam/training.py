@@ -20,7 +20,7 @@ import random
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
@@ -248,7 +248,7 @@ def _like_parameters(inputs: torch.Tensor, model: nn.Module) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def _undisturbed(model: nn.Module) -> Iterator[None]:
+def _undisturbed(model: nn.Module) -> Generator[None, None, None]:
     """A block in which a model is in evaluation mode, and behind which nothing is different from before it.
 
     The mode is set without a call of ``eval()``, which modules may take for more, as those that merge their weights do.

@@ -32,18 +32,26 @@ pub(crate) struct Look {
     class: Option<usize>,
     /// What can look once more, and how it was asked; none where somebody else's network looked.
     again: Option<(Arc<Opened>, Asking)>,
+    /// Whether the picture has a file.
+    is_file: bool,
 }
 
 impl Look {
     /// What a network of this package saw.
-    pub(crate) fn of_network(name: String, photo: Photo, seen: Seen, network: &Arc<Opened>, asking: Asking) -> Self {
+    pub(crate) fn of_network(
+        name: String,
+        photo: Photo,
+        seen: Seen,
+        network: &Arc<Opened>,
+        (asking, is_file): (Asking, bool),
+    ) -> Self {
         let (maps, class, facts) = (asking.maps.clone(), asking.class, Arc::clone(&network.facts));
-        Self { name, photo, seen, network: facts, maps, class, again: Some((Arc::clone(network), asking)) }
+        Self { name, photo, seen, network: facts, maps, class, again: Some((Arc::clone(network), asking)), is_file }
     }
 
     /// What somebody else's network showed, with all that was kept of it.
     pub(crate) fn of_pass(name: String, photo: Photo, seen: Seen, network: Facts, maps: Vec<MapName>) -> Self {
-        Self { name, photo, seen, network: Arc::new(network), maps, class: None, again: None }
+        Self { name, photo, seen, network: Arc::new(network), maps, class: None, again: None, is_file: false }
     }
 
     /// It, to be drawn.
@@ -85,6 +93,15 @@ impl Look {
         Ok(Cow::Owned(network.look(&self.photo, asking, &maps, detail, given)?))
     }
 
+    /// The words of a command line that looks at the same, without the picture and its maps.
+    fn command(&self) -> Vec<String> {
+        let mut words = if self.is_file { self.network.command.clone() } else { Vec::new() };
+        let asked = self.again.as_ref().map(|(_, asking)| asking.preprocess.short_side);
+        let other = asked.filter(|size| *size != self.network.about.preprocess.short_side && !words.is_empty());
+        words.extend(other.into_iter().flat_map(|size| ["--size".to_owned(), size.to_string()]));
+        words
+    }
+
     fn page(&self, seen: &Seen, whole: bool, head: (String, String)) -> Result<String> {
         let detail = if whole { Detail::Whole } else { Detail::Means };
         let network = &self.network;
@@ -112,7 +129,7 @@ impl Look {
         let head = PageHead {
             program,
             date,
-            command: Vec::new(),
+            command: self.command(),
             methods: std::collections::BTreeMap::new(),
             network: network.name.clone(),
             overlay: cbam_core::render::Overlay::default(),

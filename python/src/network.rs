@@ -89,6 +89,21 @@ impl Opening {
         })
     }
 
+    /// The words of a command line that opens the same; none where something is said that is not in them.
+    fn command(&self, weights: Option<&Path>) -> Vec<String> {
+        let plain = !self.drop_attention && !self.square && self.max_pool.is_none() && self.symmetric.is_none();
+        let said = [&self.arch, &self.part, &self.stride_in, &self.pool_order, &self.channels, &self.outputs];
+        let input = self.mean.is_some() || self.std.is_some() || self.labels.is_some() || self.size.is_some();
+        if !plain || input || said.iter().any(|word| word.is_some()) {
+            return Vec::new();
+        }
+        let mut words = vec!["cbam-run".to_owned()];
+        if let Some(path) = weights {
+            words.extend(["--weights".to_owned(), path.display().to_string()]);
+        }
+        words
+    }
+
     fn open(&self, weights: Option<&Path>) -> Result<Opened> {
         let options = self.options()?;
         let (name, file) = match weights {
@@ -106,6 +121,7 @@ impl Opening {
                 (printable_path(name).to_string(), NetworkFile::open(path, &options)?)
             }
         };
+        let command = self.command(weights);
         let notes = file.notes();
         let mut network = file.for_inference()?;
         network = network.with_preprocess(self.preprocess(file.config.preprocess())?)?.one_by_one();
@@ -114,7 +130,7 @@ impl Opening {
         }
         let about = network.describe();
         let labels = about.choose_labels(self.labels.as_deref())?;
-        Ok(Opened { facts: Arc::new(Facts { name, about, labels }), network, notes })
+        Ok(Opened { facts: Arc::new(Facts { name, about, labels, command }), network, notes })
     }
 }
 
@@ -212,10 +228,10 @@ impl Network {
         let look = |source: Result<Source>| {
             given.check()?;
             let source = source?;
-            let name = source.name();
+            let (name, is_file) = (source.name(), source.is_file());
             let photo = source.photo(&Limits::default())?;
             let seen = self.0.look(&photo, asking, &asking.maps, Detail::Maps, given)?;
-            Ok(Look::of_network(name, photo, seen, &self.0, asking.clone()))
+            Ok(Look::of_network(name, photo, seen, &self.0, (asking.clone(), is_file)))
         };
         sources.into_par_iter().map(look).collect()
     }

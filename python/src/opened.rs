@@ -17,6 +17,8 @@ pub(crate) struct Facts {
     pub(crate) name: String,
     pub(crate) about: Description,
     pub(crate) labels: Vec<String>,
+    /// The words of a command line that opens it; none if there is no such.
+    pub(crate) command: Vec<String>,
 }
 
 /// A network that is open.

@@ -43,6 +43,11 @@ impl Given<'_> {
 }
 
 impl Source {
+    /// Whether it has a file, by which a command line could name it.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
     /// What it is called.
     pub(crate) fn name(&self) -> String {
         match self {

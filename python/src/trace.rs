@@ -178,7 +178,7 @@ impl Found {
             let points = points.collect::<Result<Vec<_>>>()?;
             let mut readout = self.held.readout(&shown, 0, &points, Detail::Whole)?;
             readout.probabilities = probabilities.unwrap_or_default();
-            let facts = Facts { name: "model".to_owned(), about, labels };
+            let facts = Facts { name: "model".to_owned(), about, labels, command: Vec::new() };
             Ok(Look::of_pass(name, photo, Seen::of(readout, geometry), facts, maps))
         })
     }

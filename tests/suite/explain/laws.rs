@@ -85,8 +85,8 @@ fn what_does_not_fit_is_an_error() {
     for class in [1000, usize::MAX] {
         assert!(refused(pixels.view(), Method::GradCam, None, class, &usual).contains("0 to 999"));
     }
-    assert!(refused(pixels.slice(s![..2, .., ..]), Method::GradCam, None, CAT, &usual).contains("[3, H, W]"));
-    assert!(refused(pixels.slice(s![.., ..0, ..]), Method::GradCam, None, CAT, &usual).contains("[3, H, W]"));
+    assert!(refused(pixels.slice(s![..2, .., ..]), Method::GradCam, None, CAT, &usual).contains("[N, 3, H, W]"));
+    assert!(refused(pixels.slice(s![.., ..0, ..]), Method::GradCam, None, CAT, &usual).contains("[channels, H, W]"));
     assert!(refused(pixels.view(), Method::Rise, None, CAT, &usual.with_masks(0)).contains("masks"));
 }
 

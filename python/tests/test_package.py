@@ -46,7 +46,7 @@ def test_import_is_quick(python: Callable[..., Any]) -> None:
     python("import cbam")
     took = min(float(python(program).stdout) for _ in range(3))
     print(f"import cbam: {took * 1e3:.0f} ms beyond NumPy")
-    assert took < 0.15
+    assert took < 2, "something large is imported"
 
 
 @pytest.mark.parametrize("imports", ["import cbam, torch", "import torch, cbam"])

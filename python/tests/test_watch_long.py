@@ -31,7 +31,7 @@ LIST = """cv/cbam_resnet18@224 cv/bam_resnet18@224 cv/sknet50@224 cv/resnesta18@
 cv/ghostnet@224 cv/airnet50_1x64d_r2@224 cv/scnet50@224 cv/mobilenetv3_small_w1@224 cv/sqnxt23_w1@224 cv/mixnet_s@224 cv/efficientnet_b0@224
 tv/maxvit_t@224 tv/efficientnet_b0@64 tv/efficientnet_v2_s@64 tv/regnet_y_400mf@64 tv/swin_t@224 tv/swin_v2_t@224 tv/mobilenet_v3_large@64
 tv/googlenet@64 tv/inception_v3@128 tv/vit_b_32@224 seg/lraspp_mobilenet_v3_large@64 seg/deeplabv3_mobilenet_v3_large@64
-timm/resnest14d@64 timm/skresnet18@64 timm/seresnet50@64 timm/botnet50ts_256@128 timm/coat_tiny timm/convit_tiny timm/coatnet_nano_rw_224
+timm/resnest14d@64 timm/skresnet18@64 timm/seresnet50@64 timm/botnet50ts_256@256 timm/coat_tiny timm/convit_tiny timm/coatnet_nano_rw_224
 timm/cait_xxs24_224 timm/beit_base_patch16_224 timm/crossvit_tiny_240 timm/davit_tiny timm/deit_tiny_patch16_224 timm/edgenext_xx_small@64
 timm/deit3_small_patch16_224 timm/efficientformer_l1 timm/efficientformerv2_s0 timm/efficientvit_m0 timm/fastvit_t8@128
 timm/focalnet_tiny_srf timm/gcvit_xxtiny timm/ghostnet_050@64 timm/hardcorenas_b@64 timm/hiera_tiny_224 timm/levit_128s timm/gmlp_ti16_224

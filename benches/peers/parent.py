@@ -3,8 +3,8 @@
 
 usage: parent.py REV [--quick] [--only ROW ...]
 
-The working tree is compared with the commit REV, which is built below target/parent-REV with the same libtorch, unless it is the same. Both sides do the
-same work one after the other, first the one and then the other begins. A ratio is this revision's share of what the older one
+The working tree is compared with the commit REV, which is built below target/parent-REV with the same libtorch, unless the tree is that
+of REV. Both sides do the same work one after the other, first the one and then the other begins. A ratio is this revision's share of what the older one
 takes (time, memory), of one round: above 1 is slower. Half of all rounds lie between the quartiles; a row is "slower" if even the lower
 quartile is above 1, and "faster" if the upper one is below. The exit status is 1 if a row is slower. Needs no other peers, and nothing
 but Python's own library. Writes the table to target/bench/parent.md and every measurement to parent.json.

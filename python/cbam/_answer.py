@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -250,6 +249,8 @@ class Look:
 
     def _repr_html_(self) -> str:
         """The page in a frame, if a notebook has room for it; else the overlay."""
+        import html
+
         page = html.escape(self.page(whole=False), quote=True)
         if len(page.encode()) <= FRAME_BYTES - 1000:
             label = html.escape(f"Attention maps of {self.name}"[:100], quote=True)
@@ -272,5 +273,6 @@ class Look:
 
 def _picture(png: bytes, name: str) -> str:
     import base64
+    import html
 
     return f'<img alt="{html.escape(name, quote=True)}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'

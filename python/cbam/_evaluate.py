@@ -131,8 +131,8 @@ def evaluate(
     Args:
         looks: of pictures, each with the same maps.
         truth: see :data:`Truth`. Without one, only faithfulness is measured.
-        model: measures faithfulness, which runs the network 62 times for each map: the :class:`Network` that looked; or, of looks by
-            ``watch``, your own PyTorch model.
+        model: measures faithfulness, to this model, which it runs 62 times for each map: the :class:`Network` that looked, or another one;
+            or, of looks by ``watch``, your own PyTorch model.
         maps: which maps are measured; by default those that were asked for.
         inputs: with your own model, what it took: a tensor ``[N, C, H, W]``, a picture for each look, on its device.
         outputs: what your own model gives out: ``softmax`` (logits), ``sigmoid`` or ``probabilities``.
@@ -235,9 +235,8 @@ def _figures(
     if scores:
         measured = json.loads(_cbam.localisation(scores))
         of, n = measured["localisation"], len(scores)
-        figures = {key: _mean(of[key], n) for key in ("pointing", "centre", "energy", "iou")}
-        for key in ("pointing", "centre"):
-            figures[key] = _proportion(sum_of(of[key], n), n)
+        figures = {key: _mean(of[key], n) for key in ("energy", "iou")}
+        figures |= {key: _proportion(round(of[key]["value"] * n), n) for key in ("pointing", "centre")}
         figures["threshold"] = of["threshold"]
         figures["boxes"] = {box["iou"]: Share(**box["share"], n=n) for box in measured["boxes"]}
     if faithful is not None:
@@ -247,11 +246,6 @@ def _figures(
             figures[key] = _mean_of([row[key] for row in faithful])
         figures["increase"] = _proportion(sum(int(row["increase"]) for row in faithful), len(faithful))
     return MapFigures(**figures)
-
-
-def sum_of(mean: Mapping[str, float], n: int) -> int:
-    """How many pictures a share is of."""
-    return round(mean["value"] * n)
 
 
 def _mean(of: Mapping[str, float], n: int) -> Share:
@@ -292,9 +286,9 @@ def _faithfulness(
         if isinstance(model, Network):
             if inputs is not None:
                 raise ArgumentError("inputs: are for a model of your own")
-            pixels, run, kind = look._raw.input(), look._raw.numbers, look._raw.outputs
+            pixels, run, kind = model._raw.input(look._raw), model._raw.numbers, model._raw.outputs
         else:
-            pixels, run, kind = _own(model, inputs, number, len(looks)), _runner(model, inputs), outputs
+            pixels, run, kind = _own(inputs, number, len(looks)), _runner(model, inputs), outputs
         class_ = look.explained.number if look.explained else int(look.probabilities.argmax()) if len(look.probabilities) else None
         if class_ is None:
             numbers = run(pixels[None])
@@ -304,7 +298,7 @@ def _faithfulness(
     return measured
 
 
-def _own(model: Any, inputs: Any, number: int, count: int) -> NDArray[np.float32]:
+def _own(inputs: Any, number: int, count: int) -> NDArray[np.float32]:
     shape = list(getattr(inputs, "shape", []))
     if len(shape) != 4 or shape[0] != count:
         raise ArgumentError(

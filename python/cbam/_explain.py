@@ -21,7 +21,7 @@ from ._draw import overlay
 from ._layer import Layer, Swap, layer_of
 from ._pictures import Picture
 from ._trace import tensors
-from ._watch import _inside as inside  # pyright: ignore[reportPrivateUsage]
+from ._watch import inside
 from .errors import ArgumentError, InputError, NetworkError, warn
 
 Target: TypeAlias = "int | Sequence[int] | Callable[[Any], torch.Tensor] | None"

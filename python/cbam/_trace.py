@@ -162,10 +162,6 @@ class Recorder(TorchDispatchMode):
         for tensor in given:
             self._copy_before(self._key(tensor)[0])
 
-    def value_of(self, tensor: torch.Tensor) -> int | None:
-        """The number of a tensor that was seen."""
-        return self._numbers.get(self._key(tensor))
-
     def json(self) -> str:
         """What ran, as the core reads it."""
         rest = {

@@ -258,7 +258,7 @@ class watch(contextlib.AbstractContextManager["watch"]):
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._model = _inside(model)
+        self._model = inside(model)
         self._handles: list[Any] = []
         self._passes: dict[int, Recorder] = {}  # by thread
         self._open = False
@@ -379,7 +379,7 @@ class watch(contextlib.AbstractContextManager["watch"]):
         self._seen, self._last = Seen(recorder, self._found[1]), None
 
 
-def _inside(model: Any) -> nn.Module:
+def inside(model: Any) -> nn.Module:
     """The module that runs, of one that is wrapped."""
     inner: Any = model
     while inner is not None:

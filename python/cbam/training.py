@@ -19,7 +19,6 @@ import os
 import random
 import re
 import sys
-import warnings
 from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -29,11 +28,11 @@ from torch import nn
 
 from . import _cbam
 from ._draw import overlay
-from ._explain import METHODS, Target, explain, inside
+from ._explain import METHODS, Target, explain
 from ._pictures import Picture, many
 from ._trace import tensors
-from ._watch import Seen, watch
-from .errors import ArgumentError, CbamWarning, InputError
+from ._watch import Seen, inside, watch
+from .errors import ArgumentError, InputError, warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,7 +147,7 @@ class Pictures:
             try:
                 self._write(number, names, picture)
             except OSError as error:
-                warnings.warn(f"the pictures of step {number} are not whole: {error}", CbamWarning, stacklevel=2)
+                warn(f"the pictures of step {number} are not whole: {error}")
                 break
         return {"/".join(names): picture for names, picture in drawn.items()}
 

@@ -25,7 +25,7 @@ fn made(class: &str, arguments: impl FnOnce(Python<'_>) -> PyResult<Bound<'_, Py
 /// An error of the core as the exception that mirrors it.
 pub(crate) fn raised(error: Error) -> PyErr {
     let class = match &error {
-        Error::Interrupted => return interrupted(),
+        Error::Interrupted => return PyKeyboardInterrupt::new_err(()),
         Error::Io { path, error } => {
             let class = if error.kind() == ErrorKind::NotFound { "MissingFileError" } else { "FileError" };
             let (number, path) = (error.raw_os_error(), path.clone());
@@ -46,11 +46,6 @@ pub(crate) fn raised(error: Error) -> PyErr {
     };
     let message = error.advised(&remedy).to_string();
     made(class, |py| (message,).into_pyobject(py))
-}
-
-/// What was raised on the way, such as by Ctrl-C, or else that.
-fn interrupted() -> PyErr {
-    Python::attach(|py| PyErr::take(py).unwrap_or_else(|| PyKeyboardInterrupt::new_err(())))
 }
 
 /// What helps, by the names of this package.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use cbam_core::maps::{AttentionMap, Detail, MapName};
 use cbam_core::model::Look as Seen;
-use cbam_core::photo::Photo;
+use cbam_core::photo::{Photo, Preprocess};
 use cbam_core::pipeline::{Drawing, Options};
 use cbam_core::render::page::{Packing, PageHead, PagePicture, PageSource, PageSubject, page};
 use cbam_core::{Error, Result};
 use ndarray::Array1;
-use numpy::{IntoPyArray, PyReadonlyArray4, ToPyArray};
+use numpy::ToPyArray;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -80,10 +80,15 @@ impl Look {
         &self.seen.readout.probabilities
     }
 
-    /// What can look once more.
-    fn looker(&self) -> Result<&(Arc<Opened>, Asking)> {
-        let missing = || Error::argument("model", "this look is of a model of your own: give it, and its inputs");
-        self.again.as_ref().ok_or_else(missing)
+    /// The picture.
+    pub(crate) fn photo(&self) -> &Photo {
+        &self.photo
+    }
+
+    /// How this network was given the picture; `None` if another one looked.
+    pub(crate) fn taken_by(&self, network: &Arc<Opened>) -> Option<&Preprocess> {
+        let (own, asking) = self.again.as_ref()?;
+        Arc::ptr_eq(own, network).then_some(&asking.preprocess)
     }
 
     /// What is seen with the maps that panels and pages show besides: it is looked at once more, where that can be.
@@ -242,28 +247,6 @@ impl Look {
     /// The picture's pixels, upright.
     fn pixels<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         array(py, self.photo.image.clone())
-    }
-
-    /// The picture as the network took it, `[3, H, W]`, normalised.
-    fn input<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let pixels = apart(py, |_| {
-            let (_, asking) = self.looker()?;
-            asking.preprocess.normalised(&asking.preprocess.resample(&self.photo)?)
-        })?;
-        Ok(pixels.into_pyarray(py).into_any())
-    }
-
-    /// What its network says of pictures `[N, 3, H, W]`, normalised: its numbers for the classes.
-    fn numbers<'py>(&self, py: Python<'py>, pixels: PyReadonlyArray4<'py, f32>) -> PyResult<Bound<'py, PyAny>> {
-        let pixels = pixels.as_array();
-        let numbers = apart(py, |_| self.looker()?.0.numbers(pixels))?;
-        Ok(numbers.into_pyarray(py).into_any())
-    }
-
-    /// What the numbers of its network are.
-    #[getter]
-    fn outputs(&self) -> &'static str {
-        self.network.about.outputs.name()
     }
 
     /// The names of its network's classes.

@@ -13,6 +13,7 @@ use cbam_core::network::{BUNDLED_NAME, NetworkFile, OpenOptions};
 use cbam_core::photo::{Channels, Limits, Preprocess};
 use cbam_core::text::printable_path;
 use cbam_core::{Error, Result};
+use numpy::{IntoPyArray, PyReadonlyArray4};
 use pyo3::prelude::*;
 use rayon::prelude::*;
 
@@ -208,6 +209,26 @@ impl Network {
     #[getter]
     fn size(&self) -> u32 {
         self.0.facts.about.preprocess.short_side
+    }
+
+    /// The picture of a look as it takes it, `[3, H, W]`, normalised.
+    fn input<'py>(&self, py: Python<'py>, look: &Look) -> PyResult<Bound<'py, PyAny>> {
+        let preprocess = look.taken_by(&self.0).unwrap_or(&self.0.facts.about.preprocess);
+        let pixels = apart(py, |_| preprocess.normalised(&preprocess.resample(look.photo())?))?;
+        Ok(pixels.into_pyarray(py).into_any())
+    }
+
+    /// What it says of pictures `[N, 3, H, W]`, normalised: its numbers for the classes.
+    fn numbers<'py>(&self, py: Python<'py>, pixels: PyReadonlyArray4<'py, f32>) -> PyResult<Bound<'py, PyAny>> {
+        let pixels = pixels.as_array();
+        let numbers = apart(py, |_| self.0.numbers(pixels))?;
+        Ok(numbers.into_pyarray(py).into_any())
+    }
+
+    /// What these numbers are.
+    #[getter]
+    fn outputs(&self) -> &'static str {
+        self.0.facts.about.outputs.name()
     }
 
     /// What it sees in pictures: a look for each, or an exception where one failed.

@@ -45,11 +45,10 @@ pub(crate) struct FoundAttention {
     class_token: bool,
 }
 
-/// A place where features can be had: the modules that give it out, its value, and how it lies.
+/// A place where features can be had: the modules that give it out, and how it lies.
 #[pyclass(frozen, get_all, module = "cbam._cbam")]
 pub(crate) struct FoundPlace {
     names: Vec<String>,
-    value: usize,
     form: &'static str,
     grid: (i64, i64),
     before: i64,
@@ -120,7 +119,7 @@ impl Found {
                 _ => ("maps", (0, 0), 0),
             };
             let names = std::iter::once(of.name.clone()).chain(of.also.iter().cloned()).collect();
-            FoundPlace { names, value: of.value.index(), form, grid, before }
+            FoundPlace { names, form, grid, before }
         };
         self.held.places.iter().map(place).collect()
     }

@@ -93,6 +93,17 @@ def test_what_cannot_be_measured_is_said(looks):
             wrong()
 
 
+def test_maps_are_faithful_to_the_network_that_is_given(looks):
+    other = IMAGES.parents[1] / "assets" / "weights" / "efficientnet-lite1-attentive.safetensors"
+    if not other.exists():
+        pytest.skip("the weights are in a clone alone")
+    own, same, another = (
+        cbam.evaluate(looks[0], None, network, maps="fused").maps["fused"]
+        for network in (cbam.Network(), cbam.Network(), cbam.Network(other))
+    )
+    assert own == same and own.insertion != another.insertion
+
+
 def test_a_model_of_ones_own_is_measured_on_what_it_took():
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)

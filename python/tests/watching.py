@@ -9,7 +9,7 @@ import pytest
 import timm
 import timm.layers
 import torch
-from nets import Compared, Heard
+from ear import Compared, Heard
 from torch import nn
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 

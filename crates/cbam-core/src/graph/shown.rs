@@ -75,7 +75,12 @@ impl FoundAttention {
         (detail, main): (Detail, bool),
     ) -> Result<PatchReadout> {
         let grid = self.grid.map(|side| side as usize);
-        let (heads, tokens, _) = weights.dim();
+        let heads = weights.dim().0;
+        let tokens = (self.before + self.grid[0] * self.grid[1] + self.after) as usize;
+        if weights.dim() != (heads, tokens, tokens) {
+            let (expected, got) = (format!("[heads, {tokens}, {tokens}]"), format!("{:?}", weights.shape()));
+            return Err(crate::Error::Input { layer: "weights of an attention", expected, got });
+        }
         let patches = self.before as usize..self.before as usize + grid[0] * grid[1];
         let keys = weights.slice(s![.., .., patches.clone()]);
         let queries = keys.slice(s![.., patches, ..]);
@@ -132,4 +137,38 @@ fn gate_readout(name: &str, kind: GateKind, values: &[ArrayView4<'_, f32>], pict
         }
     }
     Some(readout)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+    use crate::graph::{Find, Graph};
+
+    #[test]
+    fn weights_that_do_not_fit_their_grid_are_refused() {
+        // Maps of 2×2 positions in a line, which attend to one another.
+        let json = r#"{"shapes": [[1, 3, 2, 2], [1, 3, 4], [1, 4, 3], [1, 3, 4], [1, 4, 4], [1, 4, 4]], "inputs": [0], "outputs": [5],
+            "modules": [[["", "Net"], ["attn", "Attention"]]], "nodes": [
+            ["aten.flatten.using_ints", [["self", {"v": 0}], ["start_dim", {"int": 2}]], [1], 0],
+            ["aten.transpose.int", [["self", {"v": 1}], ["dim0", {"int": 1}], ["dim1", {"int": 2}]], [2], 0],
+            ["aten.transpose.int", [["self", {"v": 2}], ["dim0", {"int": 1}], ["dim1", {"int": 2}]], [3], 0],
+            ["aten.bmm.default", [["self", {"v": 2}], ["mat2", {"v": 3}]], [4], 0],
+            ["aten._softmax.default", [["self", {"v": 4}], ["dim", {"int": -1}]], [5], 0]]}"#;
+        let (graph, shapes) = Graph::traced(json).unwrap();
+        let found = Find::new(&graph, &shapes).all();
+        assert_eq!(found.attention.iter().map(|of| of.grid).collect::<Vec<_>>(), [[2, 2]]);
+        let read = |tokens: [usize; 2]| {
+            let weights = Array3::from_elem((1, tokens[0], tokens[1]), 0.25);
+            let shown = Shown { gates: Vec::new(), weights: vec![Some(weights.view())] };
+            found.readout(&shown, 0, &[[0.9, 0.1]], Detail::Maps).map_err(|error| error.to_string())
+        };
+        let readout = read([4, 4]).unwrap();
+        assert_eq!(readout.patches[0].received, Array3::from_elem((1, 2, 2), 1.0));
+        assert_eq!(readout.patches[0].rows.len(), 1);
+        for tokens in [[3, 3], [4, 3], [3, 4], [5, 5]] {
+            assert!(read(tokens).unwrap_err().contains("[heads, 4, 4]"));
+        }
+    }
 }

@@ -24,7 +24,8 @@ struct Trace {
     nodes: Vec<Operation>,
 }
 
-/// An operation that ran: its name, what it took by the names of its parameters, the values that it made, and the number of the modules that it ran in.
+/// An operation that ran: its name, what it took by the names of its parameters, the values that it made, and the number of the modules
+/// that it ran in.
 #[derive(Debug, Deserialize)]
 struct Operation(String, Vec<(String, Given)>, Vec<Option<u32>>, usize);
 
@@ -53,7 +54,7 @@ impl Graph {
     /// `{"vs": [value, …]}`, `{"int": …}`, `{"ints": …}`, `{"float": …}`, `{"floats": …}`, `{"bool": …}` and `"other"`.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the text is none such, or an operation takes what nothing has made before it.
+    /// [`Error::Argument`] if the text is none such, or names a value or modules that it has not.
     pub fn traced(json: &str) -> Result<(Self, Vec<Option<Vec<i64>>>)> {
         let wrong = |message: String| Error::argument("trace", message);
         let trace: Trace = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;

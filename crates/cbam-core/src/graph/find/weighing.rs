@@ -40,9 +40,12 @@ impl Find<'_> {
         if !depends[value.index()] || elements <= self.batch().unwrap_or(1) {
             return false;
         }
+        // What a softmax makes is shares, whatever they are shares of; sigmoids are in boxes and scores too.
+        let shares = node.bare().ends_with("softmax");
         let features = |other: Value| {
             let rank = self.shape(other).map_or(0, <[i64]>::len);
-            depends[other.index()] && (self.form(other).is_some() || rank >= 4) && !self.is_itself(other, of)
+            let are = self.form(other).is_some() || rank >= if shares { 3 } else { 4 };
+            are && depends[other.index()] && !self.is_itself(other, of)
         };
         let (mut open, mut seen) = (vec![value], Vec::new());
         while let Some(at) = open.pop() {
@@ -54,7 +57,11 @@ impl Find<'_> {
                 if PRODUCTS.contains(&user.bare()) && user.takes().any(|other| other != at && features(other)) {
                     return true;
                 }
-                if user.carries().is_some() && user.takes().next() == Some(at) {
+                // Heads that are mixed with one another are shares still.
+                let mixes = shares
+                    && matches!(user.bare(), "conv2d" | "convolution" | "linear")
+                    && user.makes().any(|made| self.shape(made) == self.shape(at));
+                if (user.carries().is_some() || mixes) && user.takes().next() == Some(at) {
                     open.extend(user.makes());
                 }
             }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use cbam_core::device::{DeviceSpec, ForwardPrecision};
+use cbam_core::eval::ScoreCache;
 use cbam_core::graph::{Graph, Score};
 use cbam_core::maps::{MapName, Method};
 use cbam_core::network::{BUNDLED_NAME, NetworkFile, OpenOptions};
@@ -164,21 +165,53 @@ pub(crate) fn open(
     model: &Model,
     note: &dyn Fn(&str),
 ) -> Result<Box<dyn cbam_core::model::Model>> {
+    open_with(backend, model, note, None)
+}
+
+/// The same, and a hash (SHA-256) of its weights, as text.
+#[cfg(feature = "parquet")]
+pub(crate) fn open_known(
+    backend: &dyn Backend,
+    model: &Model,
+    note: &dyn Fn(&str),
+) -> Result<(Box<dyn cbam_core::model::Model>, String)> {
+    let mut hash = String::new();
+    Ok((open_with(backend, model, note, Some(&mut hash))?, hash))
+}
+
+fn open_with(
+    backend: &dyn Backend,
+    model: &Model,
+    note: &dyn Fn(&str),
+    hash: Option<&mut String>,
+) -> Result<Box<dyn cbam_core::model::Model>> {
+    let keep = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     backend.ready(&model.how).map_err(|error| error.advised(&remedies))?;
     if let ModelKind::Script(script) = &model.kind {
         let (network, notes) = backend.script(script, &model.how)?;
+        if let Some(hash) = hash {
+            let bytes = std::fs::read(&script.path).map_err(Error::io(&script.path))?;
+            *hash = ScoreCache::key(&[&bytes]);
+        }
         tell(&notes, note);
         check_default(model, &*network, note)?;
         return Ok(network);
     }
     if let Some(files) = graph_files(&model.kind) {
         let (graph, taken) = (graph(&files, note)?, graph_taken(&files, model, note)?);
+        if let Some(hash) = hash {
+            *hash = keep(&graph.fingerprint());
+        }
         let (network, notes) = backend.graph(graph, &model.how, &taken)?;
         tell(&notes, note);
         check_default(model, &*network, note)?;
         return Ok(network);
     }
-    backend.network(file(&model.kind, note)?, &model.how, &model.taken)
+    let file = file(&model.kind, note)?;
+    if let Some(hash) = hash {
+        *hash = keep(&file.fingerprint()?);
+    }
+    backend.network(file, &model.how, &model.taken)
 }
 
 /// Tells every line.

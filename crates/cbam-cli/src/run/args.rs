@@ -13,6 +13,7 @@ use crate::common::explained::{Explained, MAP};
 use crate::common::given::Given;
 use crate::common::network::{NetworkArgs, RUN};
 use crate::common::values::{listed, map_names, parsed};
+use crate::run::share::Share;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -55,6 +56,9 @@ Examples:
 
   cbam-run photo.jpg --torchscript labels.pt --outputs sigmoid --map gradcam:output:1 --class 3
       What speaks for one of several labels, by Grad-CAM on the features that the network gives out.
+
+  cbam-run shards/ --out-parquet maps/ --shard 3/8
+      Tar archives and Parquet files of pictures, this machine's eighth of them: a Parquet file of maps for each.
 
   cbam-run --list-maps
       The maps that this network has.
@@ -109,6 +113,22 @@ pub(crate) struct Args {
     /// pictures lie in a folder beside it, named as the page with `_files` behind.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
     pub(crate) html: Option<PathBuf>,
+    /// A Parquet file of maps for each shard: inputs are tar archives (WebDataset) and Parquet files, or folders of such
+    ///
+    /// DIR/STEM.parquet has a row for each picture and map: its key, what the network took it for, the map (float32, unscaled, on the
+    /// network's grid) and its statistics. A picture that cannot be looked at is a row with `error`, and fails no shard. A part is
+    /// written under another name first: one that is there is done, and a run that was ended goes on where it was.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["overlay", "panel", "out_dir", "panel_dir", "maps_dir", "json", "html", "compare", "list_maps", "check"], help_heading = OUTPUT)]
+    pub(crate) out_parquet: Option<PathBuf>,
+    /// This machine's share of the shards: number I, from 0, of N; all machines are given the same inputs
+    #[arg(long, value_name = "I/N", value_parser = parsed::<Share>, requires = "out_parquet", help_heading = OUTPUT)]
+    pub(crate) shard: Option<Share>,
+    /// The column of Parquet files that holds pictures: bytes, `datasets`' images, or paths [default: the only one of bytes]
+    #[arg(long, value_name = "NAME", requires = "out_parquet", help_heading = INPUT)]
+    pub(crate) image_column: Option<String>,
+    /// The column of Parquet files that tells pictures apart [default: key or __key__, or else the picture's path, or FILE:ROW]
+    #[arg(long, value_name = "NAME", requires = "out_parquet", help_heading = INPUT)]
+    pub(crate) key_column: Option<String>,
     /// The format of pictures whose name does not say it: png, jpg, webp, tiff, bmp, gif, qoi, ppm, tga [default: png]
     #[arg(long, value_name = "FORMAT", value_parser = listed::<PictureFormat>(PictureFormat::ALL), hide_possible_values = true, help_heading = OUTPUT)]
     pub(crate) format: Option<PictureFormat>,

@@ -119,7 +119,7 @@ impl Args {
     /// The words of the options that decide how the network is opened and takes pictures, and of those of methods.
     pub(crate) fn words(&self) -> Words {
         /// All others.
-        const OTHERS: [&str; 25] = [
+        const OTHERS: [&str; 29] = [
             "inputs",
             "overlay",
             "panel",
@@ -128,6 +128,10 @@ impl Args {
             "maps_dir",
             "json",
             "html",
+            "out_parquet",
+            "shard",
+            "image_column",
+            "key_column",
             "format",
             "jpeg_quality",
             "map",
@@ -152,7 +156,7 @@ impl Args {
     /// Whether no output is named, so that overlays go beside their pictures.
     fn overlays_beside(&self) -> bool {
         let folders = [&self.out_dir, &self.panel_dir, &self.maps_dir];
-        let files = [&self.overlay, &self.panel, &self.json, &self.html];
+        let files = [&self.overlay, &self.panel, &self.json, &self.html, &self.out_parquet];
         folders.into_iter().chain(files).all(Option::is_none)
     }
 }

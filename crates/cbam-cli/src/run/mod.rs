@@ -10,6 +10,9 @@ mod json;
 mod model;
 mod plan;
 mod request;
+#[cfg(feature = "parquet")]
+mod shards;
+mod share;
 mod told;
 
 use std::sync::atomic::Ordering;
@@ -45,6 +48,8 @@ fn execute(backend: &dyn Backend, args: Args) -> Result<u8> {
             let printed = printed(&verdict.text);
             Ok(if verdict.agrees { printed } else { status::FAILED })
         }
+        #[cfg(feature = "parquet")]
+        Command::Shards(request) => shards::run(backend, &request),
         Command::Run(request) => run(backend, &request),
     }
 }

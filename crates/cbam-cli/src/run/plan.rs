@@ -101,7 +101,7 @@ pub(crate) fn plan(request: &Request) -> Result<Plan, clap::Error> {
             claims.write(&picture.path.to_string_lossy(), path).map_err(usage)?;
         }
         let source = Source::File(picture.path);
-        jobs.push(Job { source, overlays, panel, maps, page });
+        jobs.push(Job { source, overlays, panel, maps, page, keep: false });
     }
     Ok(Plan { jobs, problems, notes })
 }

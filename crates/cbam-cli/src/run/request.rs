@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+use cbam_core::explain::ExplainOptions;
 use cbam_core::files::{check_folder, check_writable};
 use cbam_core::photo::Limits;
 use cbam_core::pipeline::{Destination, Options, Stream, Target};
@@ -13,6 +14,8 @@ use crate::common::network::{Model, ModelKind};
 use crate::common::page::Words;
 use crate::common::scan::Input;
 use crate::run::args::{Args, usage};
+#[cfg(feature = "parquet")]
+use crate::run::shards;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -21,6 +24,9 @@ pub(crate) enum Command {
     ListMaps(Model),
     /// Compare the network with a reference, within a tolerance.
     Check { model: Model, reference: PathBuf, tolerance: f64, quiet: bool },
+    /// Look at the pictures of shards.
+    #[cfg(feature = "parquet")]
+    Shards(Box<shards::Request>),
     /// Look at pictures.
     Run(Box<Request>),
 }
@@ -102,19 +108,22 @@ impl Request {
 
 impl Args {
     /// Checks what clap cannot, and fills in the defaults.
-    pub(crate) fn resolve(self) -> Result<Command, clap::Error> {
+    pub(crate) fn resolve(mut self) -> Result<Command, clap::Error> {
         self.check_effects()?;
         let shows_own = (self.map.is_empty() && self.compare.is_none()).then_some(&self.given);
         let mut model = self.network.model(&self.explained, shows_own).map_err(usage)?;
         model.how.deterministic = self.deterministic;
         let explain = self.explained.options().map_err(usage)?;
-        let (words, overlay) = (self.words(), self.overlay_look());
-        let threads = model.how.threads;
+        let words = self.words();
         if self.list_maps {
             return Ok(Command::ListMaps(model));
         }
         if let Some(reference) = self.check {
             return Ok(Command::Check { model, reference, tolerance: self.tolerance, quiet: self.quiet });
+        }
+        let options = self.options(&model, explain);
+        if let Some(folder) = self.out_parquet.take() {
+            return self.shards(folder, options, model);
         }
         let inputs: Vec<_> = self.inputs.into_iter().map(Input::from).collect();
         let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();
@@ -167,24 +176,7 @@ impl Args {
             inputs,
             outputs: Outputs { beside, ..outputs },
             json: self.json.map(target),
-            options: Options {
-                compare: self.compare.is_some(),
-                maps: self.compare.map_or(self.map, |list| list.0),
-                class: self.explained.class,
-                explain,
-                scale: self.scale,
-                overlay,
-                network: Some(model.kind.name()),
-                legend: self.legend,
-                width: self.width.and_then(NonZeroU32::new),
-                short_side: self.network.size,
-                threads,
-                batch_size: self.batch_size,
-                jpeg_quality: self.jpeg_quality,
-                limits: Limits::of_pixels(self.max_pixels),
-                memory: self.memory,
-                ..Options::default()
-            },
+            options,
             labels: self.network.labels,
             model,
             words,
@@ -194,6 +186,51 @@ impl Args {
 }
 
 impl Args {
+    /// How the run goes.
+    fn options(&self, model: &Model, explain: ExplainOptions) -> Options {
+        Options {
+            compare: self.compare.is_some(),
+            maps: self.compare.as_ref().map_or_else(|| self.map.clone(), |list| list.0.clone()),
+            class: self.explained.class.clone(),
+            explain,
+            scale: self.scale,
+            overlay: self.overlay_look(),
+            network: Some(model.kind.name()),
+            legend: self.legend,
+            width: self.width.and_then(NonZeroU32::new),
+            short_side: self.network.size,
+            threads: model.how.threads,
+            batch_size: self.batch_size,
+            jpeg_quality: self.jpeg_quality,
+            limits: Limits::of_pixels(self.max_pixels),
+            memory: self.memory,
+            ..Options::default()
+        }
+    }
+
+    /// A run over shards.
+    #[cfg(feature = "parquet")]
+    fn shards(self, folder: PathBuf, options: Options, model: Model) -> Result<Command, clap::Error> {
+        Ok(Command::Shards(Box::new(shards::Request {
+            inputs: self.inputs,
+            folder,
+            share: self.shard,
+            columns: shards::Columns { image: self.image_column, key: self.key_column },
+            options,
+            labels: self.network.labels,
+            model,
+            quiet: self.quiet,
+        })))
+    }
+
+    /// A run over shards, which this build does not do.
+    #[cfg(not(feature = "parquet"))]
+    fn shards(self, _: PathBuf, _: Options, _: Model) -> Result<Command, clap::Error> {
+        Err(usage(
+            "--out-parquet: this build has no Parquet; one with the feature `parquet` has, which is on by default",
+        ))
+    }
+
     fn overlay_look(&self) -> Overlay {
         let usual = match self.opacity {
             Opacity::Attention => Overlay::default(),

@@ -112,7 +112,7 @@ impl<'a> Encoded<'a> {
         Self::of(name, bytes.into(), limits)
     }
 
-    fn of(name: &'a Path, bytes: Cow<'a, [u8]>, limits: &Limits) -> Result<Self> {
+    pub(crate) fn of(name: &'a Path, bytes: Cow<'a, [u8]>, limits: &Limits) -> Result<Self> {
         limits.check_file(name, bytes.len() as u64)?;
         let format = format::format_of(name, &bytes)?;
         let declared = guarded(format, || match format {

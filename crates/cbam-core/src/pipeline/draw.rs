@@ -74,6 +74,8 @@ pub(super) fn finish(
         write_whole(path, &npy(&look, name, path)?)?;
         outputs.push(path.clone());
     }
+    let kept = maps.iter().filter(|_| job.keep).map(|name| Ok((name.clone(), report::kept(&look, name)?)));
+    let kept = kept.collect::<Result<_>>()?;
     let mut page = None;
     let footer = sheet::footer(job.source.name(), options.network.as_deref(), geometry.network);
     if let Some(photo) = photo {
@@ -120,6 +122,7 @@ pub(super) fn finish(
         outputs: outputs.iter().map(|path: &PathBuf| path.display().to_string()).collect(),
         timings,
         page,
+        kept,
     })
 }
 

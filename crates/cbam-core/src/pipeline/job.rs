@@ -24,12 +24,14 @@ pub struct Job {
     pub maps: Vec<PathBuf>,
     /// How much of it a page shows, if one does: [`PictureReport::page`](super::PictureReport::page) is what is to be written there.
     pub page: Option<Detail>,
+    /// Whether its maps are told with it, as [`PictureReport::kept`](super::PictureReport::kept).
+    pub keep: bool,
 }
 
 impl Job {
     /// A picture of which nothing is written.
     pub fn new(source: Source) -> Self {
-        Self { source, overlays: Vec::new(), panel: None, maps: Vec::new(), page: None }
+        Self { source, overlays: Vec::new(), panel: None, maps: Vec::new(), page: None, keep: false }
     }
 
     /// Whether its pixels are shown in something that is made of it.
@@ -63,13 +65,44 @@ pub enum Source {
         /// The encoded picture.
         bytes: Arc<[u8]>,
     },
+    /// Somewhere else, such as in an archive.
+    Elsewhere(Elsewhere),
 }
+
+/// A picture that is read when its turn comes, on a thread of the run.
+#[derive(Clone)]
+pub struct Elsewhere {
+    name: PathBuf,
+    read: Arc<dyn Fn() -> Result<Vec<u8>> + Send + Sync>,
+}
+
+impl Elsewhere {
+    /// A picture by the name that messages call it, and what reads its file.
+    pub fn new(name: impl Into<PathBuf>, read: impl Fn() -> Result<Vec<u8>> + Send + Sync + 'static) -> Self {
+        Self { name: name.into(), read: Arc::new(read) }
+    }
+}
+
+impl fmt::Debug for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Elsewhere").field(&self.name).finish()
+    }
+}
+
+impl PartialEq for Elsewhere {
+    /// Whether both are the same picture.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.read, &other.read)
+    }
+}
+
+impl Eq for Elsewhere {}
 
 impl Source {
     /// Its name, for messages and reports.
     pub fn name(&self) -> &Path {
         match self {
-            Self::File(path) | Self::Bytes { name: path, .. } => path,
+            Self::File(path) | Self::Bytes { name: path, .. } | Self::Elsewhere(Elsewhere { name: path, .. }) => path,
         }
     }
 
@@ -77,6 +110,7 @@ impl Source {
         match self {
             Self::File(path) => Encoded::open(path, limits),
             Self::Bytes { name, bytes } => Encoded::new(name, bytes, limits),
+            Self::Elsewhere(from) => Encoded::of(&from.name, (from.read)()?.into(), limits),
         }
     }
 }

@@ -55,8 +55,8 @@ use crate::render::Overlay;
 
 pub use draw::at_width;
 pub use drawing::Drawing;
-pub use job::{Destination, Job, Source, Stream, Target};
-pub use report::{ChannelStrength, PictureReport, Timings, TopClass};
+pub use job::{Destination, Elsewhere, Job, Source, Stream, Target};
+pub use report::{ChannelStrength, KeptMap, PictureReport, Timings, TopClass};
 
 /// How a run goes.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::classes::Outputs;
-use crate::maps::{MapName, MapStatistics, Readout};
+use crate::maps::{AttentionMap, MapName, MapStatistics, Readout};
 use crate::model::Look;
 use crate::photo::{ImageSize, Part};
 use crate::render::page::PagePicture;
@@ -57,6 +57,18 @@ pub struct PictureReport {
     /// What a page shows of it, if one does.
     #[serde(skip)]
     pub page: Option<PagePicture>,
+    /// The maps that were asked for; none unless the job [keeps](super::Job::keep) them.
+    #[serde(skip)]
+    pub kept: Vec<(MapName, KeptMap)>,
+}
+
+/// A map that is told with its picture.
+#[derive(Debug, Clone, PartialEq)]
+pub enum KeptMap {
+    /// Over the picture, on its own grid and unscaled.
+    Map(AttentionMap),
+    /// The gate of each channel, 0 to 1, `[C]`.
+    Channels(Array1<f32>),
 }
 
 /// A class and its probability.
@@ -123,6 +135,14 @@ pub(super) fn channels(readout: &Readout) -> BTreeMap<String, Vec<ChannelStrengt
             (gate.stage.clone(), strongest.collect())
         })
         .collect()
+}
+
+/// A map of a look, to be told with its picture.
+pub(super) fn kept(look: &Look, name: &MapName) -> Result<KeptMap> {
+    Ok(match name {
+        MapName::Channel(stage) => KeptMap::Channels(look.readout.channel(stage)?.clone()),
+        name => KeptMap::Map(look.map(name)?),
+    })
 }
 
 /// The statistics of every map that the readout holds and of the `wanted` ones, by name.

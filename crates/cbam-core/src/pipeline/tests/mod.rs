@@ -1,6 +1,7 @@
 //! Whole runs, with a network whose answers are known.
 
 mod bench;
+mod kept;
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};

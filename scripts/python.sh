@@ -44,7 +44,7 @@ if [ -z "${TORCH:-}" ]; then
     environment "$target/python-torch" "$target"/wheels/*.whl -r python/tests/requirements.txt
 else
     environment "$target/python-torch" "$target"/wheels/*.whl "torch==$TORCH" torchvision timm grad-cam numpy opencv-python-headless \
-        $(grep -E '^(pytest|Pillow|pyright)==' python/tests/requirements.txt)
+        $(grep -E '^(pytest|Pillow|pyright|pandas|pyarrow|daft|ray\[data\])==' python/tests/requirements.txt)
 fi
 "$target/python-torch/bin/pytest" python/tests "$@"
 "$target/python-torch/bin/pyright" --pythonpath "$target/python-torch/bin/python" --project python

@@ -4,6 +4,8 @@
 
 With PyTorch, :func:`watch` shows every gate and every attention of your own model while it runs, :func:`explain` makes class
 activation maps of it, and :func:`evaluate` measures how good maps are.
+
+With pyarrow, :class:`Attend` looks at tables of pictures, :mod:`cbam.ray` and :mod:`cbam.daft` at data sets on many machines.
 """
 
 from __future__ import annotations
@@ -31,12 +33,14 @@ from .errors import (
 )
 
 if TYPE_CHECKING:
+    from ._attend import Attend
     from ._evaluate import Evaluation, MapFigures, Share, evaluate
     from ._explain import Explanation, explain
     from ._watch import Attention, Gate, Seen, watch
 
 __all__ = [
     "ArgumentError",
+    "Attend",
     "Attention",
     "CbamError",
     "CbamWarning",
@@ -72,8 +76,9 @@ __all__ = [
     "watch",
 ]
 
-# What many do not use, or needs PyTorch, is imported when it is first asked for.
+# What many do not use, or needs PyTorch or Arrow, is imported when it is first asked for.
 _LATER = {
+    "Attend": "._attend",
     "Attention": "._watch",
     "Evaluation": "._evaluate",
     "Explanation": "._explain",
@@ -96,9 +101,10 @@ def __getattr__(name: str) -> Any:
     try:
         found = getattr(importlib.import_module(module, __name__), name)
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        wanted = {"torch": "looks into a PyTorch model, and PyTorch", "pyarrow": "works on Arrow tables, and pyarrow"}.get(str(error.name))
+        if wanted is None:
             raise
-        raise ImportError(f"cbam.{name} looks into a PyTorch model, and PyTorch is not installed", name="torch") from None
+        raise ImportError(f"cbam.{name} {wanted} is not installed", name=error.name) from None
     globals()[name] = found
     return found
 

@@ -203,6 +203,11 @@ impl Look {
         top.into_iter().map(|class| (class.class, class.label, class.probability)).collect()
     }
 
+    /// Whether a map is of a class.
+    fn is_of_class(&self, name: &str) -> PyResult<bool> {
+        Ok(self.named(Some(name)).or_raise()?.needs_class())
+    }
+
     /// The class that maps of classes are of.
     #[getter]
     fn explained(&self) -> Option<(usize, String, Option<f32>)> {

@@ -105,7 +105,7 @@ impl Opening {
         words
     }
 
-    fn open(&self, weights: Option<&Path>) -> Result<Opened> {
+    fn open(&self, weights: Option<&Path>, hashed: bool) -> Result<Opened> {
         let options = self.options()?;
         let (name, file) = match weights {
             None => {
@@ -124,6 +124,8 @@ impl Opening {
         };
         let command = self.command(weights);
         let notes = file.notes();
+        let fingerprint = hashed.then(|| file.fingerprint()).transpose()?;
+        let fingerprint = fingerprint.map(|hash| hash.iter().map(|byte| format!("{byte:02x}")).collect());
         let mut network = file.for_inference()?;
         network = network.with_preprocess(self.preprocess(file.config.preprocess())?)?.one_by_one();
         if let Some(outputs) = &self.outputs {
@@ -131,7 +133,7 @@ impl Opening {
         }
         let about = network.describe();
         let labels = about.choose_labels(self.labels.as_deref())?;
-        Ok(Opened { facts: Arc::new(Facts { name, about, labels, command }), network, notes })
+        Ok(Opened { facts: Arc::new(Facts { name, about, labels, command }), network, notes, fingerprint })
     }
 }
 
@@ -164,9 +166,15 @@ impl Asked {
 #[pymethods]
 impl Network {
     #[new]
-    #[pyo3(signature = (weights, opening))]
-    fn new(py: Python<'_>, weights: Option<PathBuf>, opening: Opening) -> PyResult<Self> {
-        Ok(Self(Arc::new(apart(py, move |_| opening.open(weights.as_deref()))?)))
+    #[pyo3(signature = (weights, opening, hashed=false))]
+    fn new(py: Python<'_>, weights: Option<PathBuf>, opening: Opening, hashed: bool) -> PyResult<Self> {
+        Ok(Self(Arc::new(apart(py, move |_| opening.open(weights.as_deref(), hashed))?)))
+    }
+
+    /// A hash (SHA-256) of its configuration and its tensors, as text; `None` unless it was asked for when it was opened.
+    #[getter]
+    fn fingerprint(&self) -> Option<&str> {
+        self.0.fingerprint.as_deref()
     }
 
     /// What it is called.

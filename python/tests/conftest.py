@@ -16,9 +16,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = ROOT / "assets" / "images"
 
-# Beside NumPy alone, what is about PyTorch models cannot be tested.
-if importlib.util.find_spec("torch") is None:
-    collect_ignore_glob = ["test_explain*.py", "test_training.py", "test_watch*.py"]
+# Beside NumPy alone, what is about PyTorch models and Arrow tables cannot be tested.
+_NEEDED = {"torch": ["test_explain*.py", "test_training.py", "test_watch*.py"], "pyarrow": ["test_attend.py", "test_engines.py"]}
+collect_ignore_glob = [name for module, names in _NEEDED.items() if importlib.util.find_spec(module) is None for name in names]
 
 
 def surroundings(**more: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ BLOCK = re.compile(r"^```python( no-run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("torchvision", "PIL"):
+    for name in ("torchvision", "PIL", "pyarrow"):
         pytest.importorskip(name)
     torch = pytest.importorskip("torch")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import doctest
-import importlib
+import importlib.util
 import inspect
+import re
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,12 @@ import pytest
 import cbam
 
 FILES = sorted(Path(cbam.__file__).parent.glob("*.py"))
-WITHOUT_TORCH = [file.stem for file in FILES if "\nimport torch" not in file.read_text() and file.stem != "__init__"]
+ABSENT = {"torch", *(name for name in ("daft", "pyarrow", "ray") if importlib.util.find_spec(name) is None)}
+WITHOUT_TORCH = [
+    file.stem
+    for file in FILES
+    if file.stem != "__init__" and not ABSENT & set(re.findall(r"^import (\w+)", file.read_text(), re.MULTILINE))
+]
 LARGE = ("torch", "PIL", "scipy", "pandas", "matplotlib", "asyncio", "unittest", "multiprocessing", "concurrent", "email", "http")
 
 LOOK = "print(cbam.look('assets/images/chelsea.jpg').top[0].label)\n"
@@ -79,6 +85,7 @@ def test_without_torch(python: Callable[..., Any]) -> None:
 def public() -> dict[str, Any]:
     """What the package names, and its errors."""
     pytest.importorskip("torch")
+    pytest.importorskip("pyarrow")
     return {name: getattr(cbam, name) for name in cbam.__all__}
 
 
@@ -141,3 +148,13 @@ def test_there_are_examples() -> None:
     assert "_look" in WITHOUT_TORCH
     counts = [len(test.examples) for module in modules for test in finder.find(module)]
     assert sum(counts) > 5
+
+
+def test_without_pyarrow(python: Callable[..., Any]) -> None:
+    program = (
+        "import sys; sys.modules['pyarrow'] = None\n"
+        "import cbam\n"
+        "try: cbam.Attend\n"
+        "except ImportError as error: print(error)\n"
+    )
+    assert python(program).stdout == "cbam.Attend works on Arrow tables, and pyarrow is not installed\n"

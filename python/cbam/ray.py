@@ -1,0 +1,69 @@
+"""Maps of data sets of pictures, on Ray Data.
+
+>>> import cbam.ray, ray  # doctest: +SKIP
+>>> pictures = ray.data.read_binary_files("s3://bucket/photos/", include_paths=True)  # doctest: +SKIP
+>>> cbam.ray.attend(pictures, maps=["fused"]).write_parquet("s3://bucket/maps/")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import ray.data
+
+from ._attend import Attend
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["attend"]
+
+
+def attend(
+    dataset: ray.data.Dataset,
+    maps: str | Sequence[str] | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    class_: int | str | None = None,
+    *,
+    image: str | None = None,
+    key: str | None = None,
+    batch_size: int = 64,
+    actors: int | tuple[int, int] | None = None,
+    num_cpus: float = 1,
+    ray_remote_args: dict[str, Any] | None = None,
+    **how: Any,
+) -> ray.data.Dataset:
+    """The maps of a data set's pictures, as :class:`cbam.Attend` has them: a row for each picture and map.
+
+    Actors look at the pictures: each opens the network once and uses as many threads as it has cores. A picture that cannot be looked at
+    is a row with ``error``; a worker that dies is begun anew by Ray, and its batch with it.
+
+    To go on after a driver was killed, let Ray keep the keys of what is written, before the data set is read::
+
+        from ray.data import DataContext
+        from ray.data.checkpoint import CheckpointConfig
+
+        DataContext.get_current().checkpoint_config = CheckpointConfig("key", "/shared/checkpoint")
+
+    Args:
+        dataset: of files' bytes (``ray.data.read_binary_files``), of images as ``datasets`` writes them, or of paths.
+        maps, weights, class_, image, key, how: as in :class:`cbam.Attend`.
+        batch_size: how many pictures an actor is given at a time.
+        actors: how many there are, or the least and the most; by default from one to as many as the cluster has cores for.
+        num_cpus: the cores of an actor, and the threads that it uses.
+        ray_remote_args: what else Ray is told of the actors.
+    """
+    arguments = {"maps": maps, "weights": weights, "class_": class_, "image": image, "key": key, **how}
+    Attend(**arguments)  # what cannot be is said here, not by a worker
+    least, most = actors if isinstance(actors, tuple) else (actors or 1, actors)
+    pool = ray.data.ActorPoolStrategy(min_size=least, max_size=most)
+    return dataset.map_batches(
+        Attend,
+        fn_constructor_kwargs=arguments,
+        batch_format="pyarrow",
+        batch_size=batch_size,
+        compute=pool,
+        num_cpus=num_cpus,
+        **(ray_remote_args or {}),
+    )

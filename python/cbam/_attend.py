@@ -53,7 +53,8 @@ class Attend:
         class_: the class that maps of a class are of, by number or by name; by default each picture's likeliest.
         image: the column of the pictures: bytes; structures of ``bytes`` and ``path``, as ``datasets`` writes images; or text, which is
             a path. By default the only column that can be no other.
-        key: the column that tells pictures apart, of text or whole numbers. By default ``key`` or ``__key__``, or else the path.
+        key: the column that tells pictures apart, of text or whole numbers, which it stays. By default ``key`` or ``__key__``, or else
+            the path.
         how: as in :func:`cbam.look`.
 
     Calling it gives a table with a row for each picture and map, in their order:
@@ -112,11 +113,11 @@ class Attend:
     def __call__(self, table: pa.Table | pa.RecordBatch) -> pa.Table:
         pictures, paths = self._pictures(table)
         keys = self._keys(table, paths)
-        rows, numbers = self._rows(pictures, [path or key for path, key in zip(paths, keys)])
+        rows, numbers = self._rows(pictures, [path or str(key) for path, key in zip(paths, keys.to_pylist())])
         at = pa.array(numbers, pa.int32())
         return pa.table(
             {
-                "key": pa.array(keys, _TEXT).take(at),
+                "key": keys.take(at),
                 "path": pa.array(paths, _TEXT).take(at),
                 **{field.name: rows.field(place) for place, field in enumerate(ROW)},
             }
@@ -129,55 +130,43 @@ class Attend:
 
     def _pictures(self, table: Any) -> tuple[list[Any], list[str | None]]:
         schema: pa.Schema = table.schema
-        name = self.image
-        if name is None:
-            name = _image_column(schema)
-        elif name not in schema.names:
-            raise ArgumentError(f"image: there is no column {name!r}; there are {', '.join(schema.names)}")
-        pictures, paths = _values(_whole(table.column(name)), name)
-        beside = "path" if name != "path" and "path" in schema.names and _is_text(schema.field("path").type) else None
-        if beside is not None and not any(paths):
-            paths = _whole(table.column(beside)).to_pylist()
+        name = self.image or _image_column(schema)
+        column = _column(table, "image", name)
+        pictures, paths = _values(column, name)
+        if _is_bytes(column.type) and name != "path" and schema.names.count("path") == 1 and _is_text(schema.field("path").type):
+            paths = [path or None for path in table.column("path").to_pylist()]
         return pictures, paths
 
-    def _keys(self, table: Any, paths: list[str | None]) -> list[str]:
+    def _keys(self, table: Any, paths: list[str | None]) -> Any:
         schema: pa.Schema = table.schema
         name = self.key or next((name for name in _KEYS if name in schema.names), None)
         if name is None:
             if not all(paths):
                 raise ArgumentError("key: some pictures have no path: name a column that tells pictures apart")
-            return [str(path) for path in paths]
-        if name not in schema.names:
-            raise ArgumentError(f"key: there is no column {name!r}; there are {', '.join(schema.names)}")
-        kind = schema.field(name).type
+            return pa.array(paths, _TEXT)
+        column = _column(table, "key", name)
+        kind = column.type
         if not (_is_text(kind) or pa.types.is_integer(kind)):
             raise ArgumentError(f"key: column {name!r} holds {kind}, and keys are text or whole numbers")
-        keys = _whole(table.column(name)).to_pylist()
-        if any(key is None for key in keys):
+        if column.null_count:
             raise ArgumentError(f"key: column {name!r} has rows without a key")
-        return [str(key) for key in keys]
+        return column
 
     def _rows(self, pictures: list[Any], names: list[str]) -> tuple[pa.StructArray, list[int]]:
         network = self._open()
-        given = [(number, (name, picture)) for number, (name, picture) in enumerate(zip(names, pictures)) if picture is not None]
-        looks = dict(zip((number for number, _ in given), network.look([picture for _, picture in given], self._asked)))
+        hashes = {"version": __version__, "weights": network.fingerprint}
         rows: list[dict[str, Any]] = []
         numbers: list[int] = []
-        hashes = {"version": __version__, "weights": network.fingerprint}
-        for number, name in enumerate(names):
-            look = looks.get(number)
-            if look is None:
-                look = PhotoError(f"{name}: the row has no picture")
-            if isinstance(look, BaseException):
-                if not isinstance(look, Exception):
-                    raise look
-                rows.append({"error": str(look), **hashes})
-                numbers.append(number)
-                continue
-            of = _of_picture(look)
-            for wanted in look.asked:
-                rows.append({**of, **_of_map(look, wanted), **hashes})
-                numbers.append(number)
+        # A few at a time: a look keeps its picture's pixels.
+        few = 4 * _cbam.threads()
+        for first in range(0, len(pictures), few):
+            given = list(zip(names, pictures))[first : first + few]
+            looks = iter(network.look([of for of in given if of[1] is not None], self._asked))
+            for number, (name, picture) in enumerate(given, first):
+                look = PhotoError(f"{name}: the row has no picture") if picture is None else next(looks)
+                made = [{"error": str(look)}] if isinstance(look, Exception) else _of_look(look)
+                rows += [{**row, **hashes} for row in made]
+                numbers += [number] * len(made)
         return _struct(rows), numbers
 
     def _open(self) -> _cbam.Network:
@@ -198,16 +187,27 @@ def _is_bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
 
 
-def _whole(column: Any) -> pa.Array:
-    """A column in one piece."""
-    if isinstance(column, pa.ChunkedArray):
-        return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    return column
+def _column(table: Any, argument: str, name: str) -> Any:
+    """The column of a table that an argument names."""
+    names: list[str] = table.schema.names
+    if names.count(name) != 1:
+        raise ArgumentError(f"{argument}: there are {names.count(name)} columns {name!r} among {', '.join(names)}")
+    column = table.column(name)
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _part(kind: pa.DataType, name: str) -> pa.DataType | None:
+    """The type of a structure's field, if it is what pictures have under that name."""
+    place = kind.get_field_index(name)
+    if place < 0:
+        return None
+    of = kind.field(place).type
+    return of if (_is_bytes if name == "bytes" else _is_text)(of) else None
 
 
 def _image_column(schema: pa.Schema) -> str:
     """The only column that can hold pictures: a structure of bytes, or else bytes."""
-    structures = [field.name for field in schema if pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0]
+    structures = [field.name for field in schema if pa.types.is_struct(field.type) and _part(field.type, "bytes") is not None]
     plain = [field.name for field in schema if _is_bytes(field.type)]
     usual = [field.name for field in schema if field.name == "image" and _is_text(field.type)]
     for found in (structures, plain, usual):
@@ -222,19 +222,24 @@ def _values(column: pa.Array, name: str) -> tuple[list[Any], list[str | None]]:
     """The pictures of a column, as the extension takes them, and their paths."""
     kind = column.type
     if _is_text(kind):
-        paths = column.to_pylist()
+        paths = [path or None for path in column.to_pylist()]
         return list(paths), paths
-    if _is_bytes(kind):
+    if _is_bytes(kind) or pa.types.is_null(kind):
         return column.to_pylist(), [None] * len(column)
-    if pa.types.is_struct(kind) and {"bytes", "path"} & {kind.field(place).name for place in range(kind.num_fields)}:
+    if pa.types.is_struct(kind) and (_part(kind, "bytes") or _part(kind, "path")):
         rows = [row or {} for row in column.to_pylist()]
-        paths = [row.get("path") for row in rows]
-        stored = [row.get("bytes") for row in rows]
+        paths = [(row.get("path") if _part(kind, "path") else None) or None for row in rows]
+        stored = [row.get("bytes") if _part(kind, "bytes") else None for row in rows]
         return [path if of is None else of for of, path in zip(stored, paths)], paths
     raise ArgumentError(
         f"{name}: holds {kind}, and pictures are bytes of files, structures of bytes and path, or paths "
         "(of pixels in memory, cbam.look makes maps)"
     )
+
+
+def _of_look(look: _cbam.Look) -> list[dict[str, Any]]:
+    of = _of_picture(look)
+    return [{**of, **_of_map(look, name)} for name in look.asked]
 
 
 def _of_picture(look: _cbam.Look) -> dict[str, Any]:
@@ -268,7 +273,10 @@ def _of_map(look: _cbam.Look, name: str) -> dict[str, Any]:
 def _struct(rows: Sequence[Mapping[str, Any]]) -> pa.StructArray:
     """Rows as Arrow has them; maps without a copy of each number."""
     fields = [ROW.field(place) for place in range(ROW.num_fields)]
-    arrays = [_lists(row.get("map") for row in rows) if of.name == "map" else pa.array([row.get(of.name) for row in rows], of.type) for of in fields]
+    arrays = [
+        _lists(row.get("map") for row in rows) if of.name == "map" else pa.array([row.get(of.name) for row in rows], of.type)
+        for of in fields
+    ]
     return pa.StructArray.from_arrays(arrays, fields=fields)
 
 

@@ -8,17 +8,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import daft
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ._attend import ROW, Attend
 
 if TYPE_CHECKING:
     import os
 
-__all__ = ["attend"]
+__all__ = ["attend", "finished"]
 
 
 def attend(
@@ -35,9 +37,12 @@ def attend(
     Of one map it is a column of structures: ``unnest()`` makes columns of it. Of several it is a column of lists of such, in the order of
     ``maps``: ``explode`` makes rows of it.
 
-    To go on after a run was ended, look only at what is not written yet::
+    To go on after a run was ended, look only at what is not written yet; Daft writes a file when it has rows enough for one::
 
-        photos = photos.join(daft.read_parquet("maps/*.parquet"), on="key", how="anti")
+        daft.set_execution_config(parquet_target_filesize=16 << 20)
+        done = cbam.daft.finished("maps")
+        if done:
+            photos = photos.join(daft.read_parquet(done).select("key"), on="key", how="anti")
 
     Args:
         column: of files' bytes, of structures of ``bytes`` and ``path`` as ``datasets`` writes images, or of paths.
@@ -63,3 +68,20 @@ def attend(
             return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), rows)
 
     return Attended(attend).rows(column)
+
+
+def finished(folder: str | os.PathLike[str]) -> list[str]:
+    """The Parquet files below a folder that were written to their end.
+
+    Those that were not, which a killed run leaves there, are removed: nothing can be read of them, and no reader of the folder would get
+    past them. Object stores have no such files.
+    """
+    whole: list[str] = []
+    for path in sorted(Path(folder).rglob("*.parquet")):
+        try:
+            pq.read_metadata(path)
+        except pa.ArrowInvalid:
+            path.unlink()
+        else:
+            whole.append(str(path))
+    return whole

@@ -110,8 +110,6 @@ impl Look {
     fn page(&self, seen: &Seen, whole: bool, head: (String, String)) -> Result<String> {
         let detail = if whole { Detail::Whole } else { Detail::Means };
         let network = &self.network;
-        let mut notes = self.photo.notes.clone();
-        notes.extend(self.again.iter().filter_map(|(_, asking)| asking.preprocess.squeezed(self.photo.size())));
         let source = PageSource {
             name: self.name.clone(),
             photo: &self.photo,
@@ -121,7 +119,7 @@ impl Look {
             measured: None,
             packing: Packing::Small,
             damaged: self.photo.damage.clone(),
-            notes,
+            notes: self.notes(),
         };
         let subject = PageSubject {
             maps: self.maps.clone(),
@@ -246,7 +244,9 @@ impl Look {
     /// What was assumed about the picture, or passed over.
     #[getter]
     fn notes(&self) -> Vec<String> {
-        self.photo.notes.clone()
+        let mut notes = self.photo.notes.clone();
+        notes.extend(self.again.iter().filter_map(|(_, asking)| asking.preprocess.squeezed(self.photo.size())));
+        notes
     }
 
     /// The picture's pixels, upright.

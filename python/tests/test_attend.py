@@ -38,7 +38,7 @@ def test_rows_are_what_look_says(stored: "pa.Table", photos: list[Path]) -> None
     for number, path in enumerate(photos):
         look = cbam.look(path, MAPS)
         for row, name in zip(rows[3 * number : 3 * number + 3], MAPS):
-            assert (row["key"], row["path"], row["error"]) == (str(number), path.name, None)
+            assert (row["key"], row["path"], row["error"]) == (number, path.name, None)
             assert (row["class"], row["label"]) == look.top[0][:2] and row["probability"] == np.float32(look.top[0].probability)
             values = look.maps[name]
             assert row["map_name"] == name and np.array_equal(np.float32(row["map"]), values.ravel())
@@ -52,7 +52,7 @@ def test_rows_are_what_look_says(stored: "pa.Table", photos: list[Path]) -> None
             assert (row["peak_x"], row["centroid_y"]) == pytest.approx((said.peak[0], said.centroid[1]))
             assert (row["max"], row["coverage"]) == pytest.approx((said.max, said.coverage))
     bad, empty = rows[-2:]
-    assert bad["key"] == "3" and bad["error"].startswith("bad.jpg: ") and bad["map"] is None and bad["class"] is None
+    assert bad["key"] == 3 and bad["error"].startswith("bad.jpg: ") and bad["map"] is None and bad["class"] is None
     assert empty["error"].endswith("the row has no picture")
     assert {(row["version"], len(row["weights"])) for row in rows} == {(cbam.__version__, 64)}
 
@@ -67,8 +67,9 @@ def test_pictures_are_bytes_structures_or_paths(stored: "pa.Table", photos: list
         pa.table({"key": names, "a": pa.array(files, pa.large_binary())}),
         pa.table({"image": [str(path) for path in photos], "key": names}),
         pa.table({"x": pa.chunked_array([[{"path": str(path)}] for path in photos]), "key": names}),
+        pa.table({"image": pa.array(files).dictionary_encode(), "key": pa.array(names).dictionary_encode()}),
     ):
-        image = "x" if "x" in table.schema.names else None
+        image = next((name for name in ("x", "image") if name in table.schema.names), None)
         rows = cbam.Attend(image=image)(table)
         assert rows["map"].to_pylist() == expected["map"].to_pylist() and rows["key"].to_pylist() == names
         assert rows["weights"] == expected["weights"] and rows.schema.equals(expected.schema)
@@ -84,9 +85,10 @@ def test_pictures_are_bytes_structures_or_paths(stored: "pa.Table", photos: list
         ({"n": [1]}, {}, "no column holds pictures"),
         ({"image": [[1]], "key": ["a"]}, {"image": "image"}, "holds list"),
         ({"image": [b"x"]}, {}, "name a column that tells pictures apart"),
-        ({"image": [b"x"]}, {"key": "id"}, "there is no column 'id'"),
+        ({"image": [b"x"]}, {"key": "id"}, "there are 0 columns 'id'"),
         ({"image": [b"x"], "id": [0.5]}, {"key": "id"}, "keys are text or whole numbers"),
-        ({"image": [b"x"], "id": ["a"]}, {"image": "photo", "key": "id"}, "there is no column 'photo'"),
+        ({"image": [b"x"], "id": ["a"]}, {"image": "photo", "key": "id"}, "there are 0 columns 'photo'"),
+        ({"image": [{"bytes": "text"}], "key": ["a"]}, {"image": "image"}, "holds struct"),
         ({"image": [b"x"], "id": [None]}, {"key": "id"}, "keys"),
     ],
 )

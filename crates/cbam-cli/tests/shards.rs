@@ -301,6 +301,11 @@ fn what_is_there_is_done_and_must_be_of_the_same_run() {
         assert_eq!(status, Some(2), "{refused}");
         assert!(refused.contains(what), "{refused}");
     }
+    place.tar("other/0.tar", &[("0.png", &png(4))]);
+    let (status, refused) = place.run("other/0.tar --out-parquet out");
+    assert!(status == Some(2) && refused.contains("was made with other shard"), "{refused}");
+    let (status, refused) = place.run("in --out-parquet out --shard 1/2 --map patch");
+    assert!(status == Some(2) && refused.contains("was made with other maps"), "of another machine's share: {refused}");
     fs::write(place.path("out/0.parquet"), "what somebody else wrote").unwrap();
     let (status, refused) = place.run("in --out-parquet out");
     assert!(status == Some(2) && refused.contains("is no Parquet file"), "{refused}");
@@ -319,14 +324,19 @@ fn a_shard_that_cannot_be_read_gives_no_part_and_stops_no_other() {
     fs::write(place.path("text.tar"), "no tar").unwrap();
     fs::write(place.path("broken.parquet"), "no parquet").unwrap();
     fs::write(place.path("markless.tar"), &bytes[..bytes.len() - 1024]).unwrap();
-    let said = place.does("markless.tar --out-parquet markless");
-    assert!(said.contains("markless.tar: has no mark at its end") && said.contains("4 pictures, 0 failed"), "{said}");
-    let (status, said) = place.run("cut.tar text.tar broken.parquet absent.tar whole.tar --out-parquet out");
+    fs::write(place.path("empty.tar"), "").unwrap();
+    fs::write(place.path("joined.tar"), [&bytes[..], &bytes[..]].concat()).unwrap();
+    let (status, said) = place.run(
+        "cut.tar text.tar markless.tar empty.tar joined.tar broken.parquet absent.tar whole.tar --out-parquet out",
+    );
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains("1 part made, none of 4 broken shards: 4 pictures, 0 failed"), "{said}");
+    assert!(said.contains("1 part made, none of 7 broken shards: 4 pictures, 0 failed"), "{said}");
     for part in [
         "cut.tar: broken: it ends within 3.png",
         "text.tar: no folder and no tar archive",
+        "markless.tar: has no mark at its end",
+        "empty.tar: is empty",
+        "joined.tar: goes on behind its end",
         "broken.parquet: cannot be read as Parquet",
         "absent.tar: ",
     ] {
@@ -365,4 +375,54 @@ fn a_run_that_is_killed_goes_on_where_it_was() {
     for part in place.files("whole") {
         assert_eq!(place.rows(&format!("out/{part}")), place.rows(&format!("whole/{part}")));
     }
+}
+
+#[test]
+fn links_in_a_tar_lead_to_their_pictures() {
+    let place = Place::new();
+    let mut tar = tar::Builder::new(File::create(place.path("a.tar")).unwrap());
+    let mut put = |kind: tar::EntryType, name: &str, target: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        if target.is_empty() {
+            tar.append_data(&mut header, name, bytes).unwrap();
+        } else {
+            tar.append_link(&mut header, name, target).unwrap();
+        }
+    };
+    put(tar::EntryType::Regular, "a/0.png", "", &png(9)); // another one of this name follows
+    put(tar::EntryType::Regular, "a/0.png", "", &png(0));
+    put(tar::EntryType::Link, "b/1.png", "a/0.png", b"");
+    put(tar::EntryType::Symlink, "b/2.png", "../a/0.png", b"");
+    put(tar::EntryType::Symlink, "b/3.png", "2.png", b"");
+    put(tar::EntryType::Symlink, "b/4.png", "/elsewhere.png", b"");
+    put(tar::EntryType::Symlink, "b/5.png", "5.png", b"");
+    put(tar::EntryType::Fifo, "pipe", "", b"");
+    put(tar::EntryType::Regular, "b/4.jpg", "", &png(1));
+    drop(tar);
+    let said = place.does("a.tar --out-parquet out");
+    assert!(
+        said.contains("left out: 1 that are no files") && said.contains("1 pictures have a key that another"),
+        "{said}"
+    );
+    let rows = place.rows("out/a.parquet");
+    let keys: Vec<_> = rows.iter().map(|row| text(row, "key").unwrap()).collect();
+    assert_eq!(keys, ["a/0", "b/1", "b/2", "b/3", "b/4", "b/5", "b/4"]);
+    assert!(rows[1..4].iter().all(|row| map(row) == map(&rows[0])));
+    assert!(rows[4..6].iter().all(|row| text(row, "error").unwrap().contains("a link to what is not in the archive")));
+    assert_ne!(map(&rows[6]), map(&rows[0]));
+}
+
+#[test]
+fn many_small_shards_are_not_open_at_once() {
+    let place = Place::new();
+    for number in 0..90 {
+        place.tar(&format!("in/{number:02}.tar"), &[("0.png", &png(number))]);
+    }
+    let mut command = Command::new("bash");
+    let line = format!("ulimit -n 100; {} run in --out-parquet out --threads 2 --quiet", env!("CARGO_BIN_EXE_cbam"));
+    assert!(command.current_dir(place.0.path()).args(["-c", &line]).status().unwrap().success());
+    assert_eq!(place.files("out").len(), 90);
 }

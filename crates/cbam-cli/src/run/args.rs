@@ -117,7 +117,8 @@ pub(crate) struct Args {
     ///
     /// DIR/STEM.parquet has a row for each picture and map: its key, what the network took it for, the map (float32, unscaled, on the
     /// network's grid) and its statistics. A picture that cannot be looked at is a row with `error`, and fails no shard. A part is
-    /// written under another name first: one that is there is done, and a run that was ended goes on where it was.
+    /// written under another name first: one that is there is done, and a run that was ended goes on where it was. The exit status is 0
+    /// if all parts are there, whatever became of single pictures.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["overlay", "panel", "out_dir", "panel_dir", "maps_dir", "json", "html", "compare", "list_maps", "check"], help_heading = OUTPUT)]
     pub(crate) out_parquet: Option<PathBuf>,
     /// This machine's share of the shards: number I, from 0, of N; all machines are given the same inputs

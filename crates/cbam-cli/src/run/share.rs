@@ -41,6 +41,11 @@ mod tests {
     fn shares_count_from_0() {
         assert_eq!("3/8".parse(), Ok(Share { index: 3, count: 8 }));
         assert!("8/8".parse::<Share>().unwrap_err().contains("7/8"));
+        #[cfg(feature = "parquet")]
+        for number in 0..7 {
+            let owners = ["0/3", "1/3", "2/3"].map(|share| share.parse::<Share>().unwrap().has(number));
+            assert_eq!(owners.into_iter().filter(|own| *own).count(), 1);
+        }
         for text in ["", "3", "9/8", "0/0", "-1/8", "a/b", "1/2/3"] {
             assert!(text.parse::<Share>().is_err(), "{text}");
         }

@@ -40,6 +40,8 @@ pub(crate) use shard::Columns;
 
 /// About so many pictures go through one run of the pipeline, for which the network is opened once.
 const TOGETHER: usize = 5_000;
+/// Of so many shards at most: they are open meanwhile.
+const OPEN: usize = 64;
 
 /// A run over shards.
 #[derive(Debug)]
@@ -60,10 +62,11 @@ pub(crate) struct Request {
 }
 
 pub(crate) fn run(backend: &dyn Backend, request: &Request) -> Result<u8> {
-    let planned = plan::plan(&request.inputs, &request.folder, request.share)?;
+    let planned = plan::plan(&request.inputs, &request.folder)?;
     check_folder(&request.folder)?;
     let cancel = interrupt::flag();
-    let bar = bar(planned.len(), request.quiet);
+    let own = |number: usize| request.share.is_none_or(|share| share.has(number));
+    let bar = bar((0..planned.len()).filter(|number| own(*number)).count(), request.quiet);
     let note = |line: &str| {
         if !request.quiet {
             bar.suspend(|| say(line));
@@ -73,24 +76,36 @@ pub(crate) fn run(backend: &dyn Backend, request: &Request) -> Result<u8> {
     let options = Options { labels, ..request.options.clone() };
     // What parts are made with is said in them, and compared with what those say that are there: before any work.
     let (network, weights) = open_known(backend, &request.model, &note)?;
-    let identity = Identity::of(&network.describe(), weights, &options)?;
+    let identity = Identity::of(&network.describe(), weights, request, &options)?;
     drop(network);
-    let (there, missing): (Vec<_>, Vec<_>) = planned.into_iter().partition(|part| part.output.exists());
-    there.iter().try_for_each(|part| identity.check(&part.output))?;
-    let mut run = Run { request, identity, bar: &bar, cancel, made: 0, there: there.len(), count: Count::default() };
-    run.bar.inc(there.len() as u64);
+    let mut run = Run { request, identity, bar: &bar, cancel, made: 0, there: 0, count: Count::default() };
+    let mut missing = VecDeque::new();
+    for (number, planned) in planned.into_iter().enumerate() {
+        let there = planned.output.exists();
+        if there {
+            run.identity.check(&planned)?; // other machines' parts too: they lie in one folder
+        }
+        match own(number) {
+            true if there => run.there += 1,
+            true => missing.push_back(planned),
+            false => {}
+        }
+    }
+    run.bar.inc(run.there as u64);
     let begun = Instant::now();
-    let mut missing = VecDeque::from(missing);
     while let Some(group) = run.next_group(&mut missing) {
         let load = || open(backend, &request.model, &|_| ());
-        run.look(group, &options, load)?;
+        if let Err(error) = run.look(group, &options, load) {
+            bar.finish_and_clear();
+            return if run.made > 0 { Ok(failed(error)) } else { Err(error.into()) };
+        }
         if cancel.load(Ordering::Relaxed) {
             bar.finish_and_clear();
             return Ok(failed(run.count.error.unwrap_or(Error::Interrupted)));
         }
     }
     bar.finish_and_clear();
-    run.finish(begun)
+    Ok(run.finish(begun))
 }
 
 fn bar(parts: usize, quiet: bool) -> ProgressBar {
@@ -132,9 +147,10 @@ impl Run<'_> {
     fn next_group(&mut self, missing: &mut VecDeque<Planned>) -> Option<VecDeque<(Planned, Shard)>> {
         let (mut group, mut pictures) = (VecDeque::new(), 0);
         while pictures < TOGETHER
+            && group.len() < OPEN
             && let Some(planned) = missing.pop_front()
         {
-            match Shard::open(&planned.input, &self.request.columns) {
+            match Shard::open(&planned.input, &self.request.columns, &self.request.options.limits) {
                 Ok(shard) => {
                     self.note(shard.notes.iter());
                     pictures += shard.jobs.len();
@@ -181,12 +197,14 @@ impl Run<'_> {
         })
     }
 
-    fn finish(self, begun: Instant) -> Result<u8> {
+    fn finish(self, begun: Instant) -> u8 {
         if !self.request.quiet {
             let line = told(&self, begun.elapsed().as_secs_f64());
-            print(&format!("{}\n", printable(&line)))?;
+            if let Err(error) = print(&format!("{}\n", printable(&line))) {
+                return failed(error);
+            }
         }
-        Ok(if self.count.broken > 0 { status::FAILED } else { status::DONE })
+        if self.count.broken > 0 { status::FAILED } else { status::DONE }
     }
 }
 
@@ -219,7 +237,7 @@ impl Parts<'_, '_> {
         let Some((planned, shard)) = self.group.front_mut() else { return Ok(()) };
         let part = match &mut self.open {
             Some(part) => part,
-            None => self.open.insert(Part::create(&planned.output, &self.run.identity)?),
+            None => self.open.insert(Part::create(planned, &self.run.identity)?),
         };
         let Some(item) = shard.items.next() else { return Err(Error::internal("more pictures than the shard has")) };
         part.picture(&item, &outcome)?;
@@ -233,11 +251,14 @@ impl Parts<'_, '_> {
         {
             let part = match self.open.take() {
                 Some(part) => part,
-                None => Part::create(&planned.output, &self.run.identity)?,
+                None => Part::create(&planned, &self.run.identity)?,
             };
             if let Some(message) = shard.broken.get() {
                 self.run.break_off(&Error::photo(&planned.input, format!("{message}; no part is made of it")));
                 continue;
+            }
+            if planned.output.exists() {
+                self.run.identity.check(&planned)?; // somebody else has made it meanwhile
             }
             let (pictures, bad) = part.finish()?;
             if bad > 0 {

@@ -18,6 +18,7 @@ use parquet::schema::types::ColumnPath;
 use serde_json::{Value, json};
 
 use super::identity::Identity;
+use super::plan::Planned;
 use super::shard::Item;
 
 /// A group of rows is written when it has so many, or its maps so many numbers (16 MB).
@@ -175,12 +176,13 @@ impl Part {
     ///
     /// # Errors
     /// [`Error::Io`] if no file can be made there.
-    pub(super) fn create(path: &Path, identity: &Identity) -> Result<Self> {
+    pub(super) fn create(planned: &Planned, identity: &Identity) -> Result<Self> {
+        let path = planned.output.as_path();
         let level = ZstdLevel::try_new(3).map_err(refused(path))?;
         let properties = WriterProperties::builder()
             .set_created_by(format!("cbam {}", identity.version))
             .set_compression(Compression::ZSTD(level))
-            .set_key_value_metadata(Some(vec![identity.metadata(), features()]))
+            .set_key_value_metadata(Some(vec![identity.metadata(planned), features()]))
             .set_column_dictionary_enabled(ColumnPath::from(vec!["map".into(), "list".into(), "element".into()]), false)
             .build();
         let schema = parse_message_type(&schema()).map_err(Error::internal)?;
@@ -319,7 +321,9 @@ impl Part {
     /// [`Error::Io`] if it cannot be written.
     pub(super) fn finish(mut self) -> Result<(usize, usize)> {
         self.write_group()?;
-        self.file.into_inner().map_err(refused(&self.path))?.commit()?;
+        let mut file = self.file.into_inner().map_err(refused(&self.path))?;
+        file.sync()?;
+        file.commit()?;
         Ok((self.pictures, self.failed))
     }
 }

@@ -8,7 +8,6 @@ use walkdir::WalkDir;
 
 use crate::common::claims::Claims;
 use crate::run::args::usage;
-use crate::run::share::Share;
 
 /// A shard, and the part that is made of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,15 +16,20 @@ pub(super) struct Planned {
     pub(super) output: PathBuf,
 }
 
-/// Finds the shards, in the order of the inputs, folders in the order of names. All of them are found, whatever the share, so that
-/// machines that share agree.
+/// Finds the shards, in the order of the inputs, folders in the order of names.
 ///
 /// # Errors
 /// A usage error for what is no shard, and if two parts would have one name, or one that of a shard.
-pub(super) fn plan(inputs: &[PathBuf], folder: &Path, share: Option<Share>) -> Result<Vec<Planned>, clap::Error> {
+pub(super) fn plan(inputs: &[PathBuf], folder: &Path) -> Result<Vec<Planned>, clap::Error> {
     let mut planned = Vec::new();
     for input in inputs {
         if input.is_dir() {
+            if folder.exists() && input.canonicalize().ok() == folder.canonicalize().ok() {
+                let input = printable_path(input);
+                return Err(usage(format!(
+                    "{input} is an input folder: parts cannot be written into it, but below it"
+                )));
+            }
             let before = planned.len();
             for below in shards_below(input, folder)? {
                 let output = folder.join(&below).with_extension("parquet");
@@ -40,6 +44,8 @@ pub(super) fn plan(inputs: &[PathBuf], folder: &Path, share: Option<Share>) -> R
         } else if is_shard(input) {
             let name = input.file_name().map(PathBuf::from).unwrap_or_default();
             planned.push(Planned { input: input.clone(), output: folder.join(name).with_extension("parquet") });
+        } else if is_packed(input) {
+            return Err(packed(input));
         } else {
             return Err(usage(format!(
                 "{}: --out-parquet takes tar archives and Parquet files, by their extensions .tar and .parquet",
@@ -54,8 +60,7 @@ pub(super) fn plan(inputs: &[PathBuf], folder: &Path, share: Option<Share>) -> R
     for part in &planned {
         claims.write(&part.input.to_string_lossy(), &part.output).map_err(usage)?;
     }
-    let Some(share) = share else { return Ok(planned) };
-    Ok(planned.into_iter().enumerate().filter(|(number, _)| share.has(*number)).map(|(_, part)| part).collect())
+    Ok(planned)
 }
 
 /// The shards below a folder, by their paths there; parts that are made there are none.
@@ -69,6 +74,9 @@ fn shards_below(folder: &Path, parts: &Path) -> Result<Vec<PathBuf>, clap::Error
     let mut found = Vec::new();
     for entry in entered {
         let entry = entry.map_err(|error| usage(format!("{}: {error}", printable_path(folder))))?;
+        if entry.file_type().is_file() && is_packed(entry.path()) {
+            return Err(packed(entry.path()));
+        }
         if entry.file_type().is_file() && is_shard(entry.path()) {
             found.push(entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_owned());
         }
@@ -79,6 +87,16 @@ fn shards_below(folder: &Path, parts: &Path) -> Result<Vec<PathBuf>, clap::Error
 /// Whether a file's name is that of a shard.
 fn is_shard(path: &Path) -> bool {
     path.extension().is_some_and(|extension| ["tar", "parquet"].iter().any(|kind| extension.eq_ignore_ascii_case(kind)))
+}
+
+/// Whether a file's name is that of an archive that is compressed as a whole.
+fn is_packed(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    name.ends_with(".tgz") || ["gz", "bz2", "xz", "zst"].iter().any(|kind| name.ends_with(&format!(".tar.{kind}")))
+}
+
+fn packed(path: &Path) -> clap::Error {
+    usage(format!("{}: compressed archives are not read: unpack it to a .tar", printable_path(path)))
 }
 
 #[cfg(test)]
@@ -98,16 +116,13 @@ mod tests {
     }
 
     #[test]
-    fn shares_share_all() {
+    fn folders_give_their_shards_in_order() {
         let folder = tree(&["a/0.tar", "a/1.tar", "a/2.parquet", "a/3.TAR", "b.tar"]);
         let inputs = ["a", "b.tar"].map(|name| folder.path().join(name));
         let out = folder.path().join("out");
-        let all = plan(&inputs, &out, None).unwrap();
+        let all = plan(&inputs, &out).unwrap();
         let names: Vec<_> = all.iter().map(|part| part.output.strip_prefix(&out).unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["0.parquet", "1.parquet", "2.parquet", "3.parquet", "b.parquet"]);
-        let shares = ["0/3", "1/3", "2/3"].map(|share| plan(&inputs, &out, Some(share.parse().unwrap())).unwrap());
-        assert_eq!(shares.each_ref().map(Vec::len), [2, 2, 1]);
-        assert!(all.iter().all(|part| shares.iter().flatten().filter(|of| *of == part).count() == 1));
     }
 
     #[test]
@@ -118,13 +133,19 @@ mod tests {
         let names = |planned: &[Planned]| {
             planned.iter().map(|part| part.output.strip_prefix(&out).unwrap().to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(names(&plan(&[x], &out, None).unwrap()), ["0.parquet", "y/1.parquet"].map(PathBuf::from));
-        let refused = |inputs: &[PathBuf]| plan(inputs, &out, None).unwrap_err().to_string();
+        assert_eq!(
+            names(&plan(std::slice::from_ref(&x), &out).unwrap()),
+            ["0.parquet", "y/1.parquet"].map(PathBuf::from)
+        );
+        let refused = |inputs: &[PathBuf]| plan(inputs, &out).unwrap_err().to_string();
         assert!(refused(&[folder.path().join("empty")]).contains("no tar archives"));
         assert!(refused(&[folder.path().join("empty/a.jpg")]).contains("takes tar archives and Parquet files"));
         let twice = [folder.path().join("x/0.tar"), folder.path().join("x/.hidden/../0.tar")];
         assert!(refused(&twice).contains("written"));
         let over = [folder.path().join("x/out/0.parquet")];
         assert!(refused(&over).contains("would be written over the shard"));
+        assert!(plan(std::slice::from_ref(&x), &x).unwrap_err().to_string().contains("is an input folder"));
+        fs::write(x.join("y/2.tar.gz"), "").unwrap();
+        assert!(refused(&[x]).contains("2.tar.gz: compressed archives are not read"));
     }
 }

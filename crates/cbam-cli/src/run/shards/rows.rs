@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,10 +32,20 @@ struct Place {
 }
 
 /// The pictures of a file; their keys and paths are read, their bytes are not yet.
-pub(super) fn open(path: &Path, columns: &Columns) -> Result<Shard> {
-    let broken = |error: &dyn std::fmt::Display| {
-        Error::io(path)(io::Error::new(io::ErrorKind::InvalidData, format!("cannot be read as Parquet: {error}")))
-    };
+pub(super) fn open(path: &Path, columns: &Columns, limits: &Limits) -> Result<Shard> {
+    // What reads Parquet panics at some files that are broken.
+    let found = catch_unwind(AssertUnwindSafe(|| find(path, columns, limits)));
+    found.unwrap_or_else(|_| Err(unreadable(path, &"it is broken")))
+}
+
+/// A file that cannot be read at all.
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    let message = format!("cannot be read as Parquet: {error}; no part is made of it");
+    Error::io(path)(io::Error::new(io::ErrorKind::InvalidData, message))
+}
+
+fn find(path: &Path, columns: &Columns, limits: &Limits) -> Result<Shard> {
+    let broken = |error: &dyn std::fmt::Display| unreadable(path, error);
     let file = File::open(path).map_err(Error::io(path))?;
     let reader = SerializedFileReader::new(file).map_err(|error| broken(&error))?;
     let about = reader.metadata().file_metadata();
@@ -45,18 +56,28 @@ pub(super) fn open(path: &Path, columns: &Columns) -> Result<Shard> {
     });
     let place = place(path, leaves, features.as_ref(), columns.image.as_deref())?;
     let key = key(path, leaves, columns.key.as_deref())?;
-    let count = usize::try_from(about.num_rows()).map_err(|error| broken(&error))?;
+    let groups = reader.metadata().row_groups().iter().map(|group| usize::try_from(group.num_rows()).ok());
+    let count = groups.sum::<Option<usize>>().filter(|count| i64::try_from(*count) == Ok(about.num_rows()));
+    let count = count.ok_or_else(|| broken(&"it says different numbers of rows"))?;
     let texts = |leaf: Option<usize>| leaf.map(|leaf| texts(&reader, leaf).map_err(|error| broken(&error))).transpose();
     let (keys, paths) = (texts(key)?, texts(place.paths)?);
+    if [&keys, &paths].into_iter().flatten().any(|texts| texts.len() != count) {
+        return Err(broken(&"its columns have different numbers of rows"));
+    }
+    if let Some(row) = keys.iter().flatten().position(Option::is_none) {
+        let message = format!("{}: row {row} has no key", printable_path(path));
+        return Err(Error::argument("--key-column", message));
+    }
     let of_row = |texts: &Option<Vec<Option<String>>>, row: usize| texts.as_ref()?.get(row).cloned().flatten();
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let bytes = place.bytes.map(|leaf| Arc::new(Bytes::new(reader, leaf)));
     let seen = Broken::default();
-    let (mut jobs, mut items) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let most = limits.max_bytes;
+    let (mut jobs, mut items) = (Vec::new(), Vec::new());
     for row in 0..count {
-        let own = of_row(&paths, row);
-        let key = of_row(&keys, row).or_else(|| key.is_none().then(|| own.clone()).flatten());
-        let key = key.unwrap_or_else(|| format!("{stem}:{row}"));
+        let own = of_row(&paths, row).filter(|path| !path.is_empty());
+        let key = of_row(&keys, row).or_else(|| own.clone()).unwrap_or_else(|| format!("{stem}:{row}"));
+        let given = own.clone();
         let name = own.clone().unwrap_or_else(|| key.clone());
         let (bytes, broken, at) = (bytes.clone(), seen.clone(), name.clone());
         let read = move || {
@@ -66,23 +87,23 @@ pub(super) fn open(path: &Path, columns: &Columns) -> Result<Shard> {
             })?;
             match (stored.flatten(), &own) {
                 (Some(stored), _) => Ok(stored.data().to_vec()),
-                (None, Some(path)) => read_file(path),
+                (None, Some(path)) => read_file(path, most),
                 (None, None) => Err(Error::photo(&at, "the row has no picture")),
             }
         };
         jobs.push(Job { keep: true, ..Job::new(Source::Elsewhere(Elsewhere::new(name, read))) });
-        items.push(Item { key, path: of_row(&paths, row) });
+        items.push(Item { key, path: given });
     }
     Ok(Shard { jobs, items: items.into_iter(), notes: Vec::new(), broken: seen })
 }
 
 /// A picture's own file, which its row names.
-fn read_file(path: &str) -> Result<Vec<u8>> {
-    let length = std::fs::metadata(path).map_err(Error::io(path))?.len();
-    if length > Limits::default().max_bytes {
-        return Err(Error::photo(path, format!("{length} bytes are over the limit")));
-    }
-    std::fs::read(path).map_err(Error::io(path))
+fn read_file(path: &str, most: u64) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    let mut bytes = Vec::new();
+    // One byte over the limit is enough to see that it is too long.
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(Error::io(path))?;
+    Ok(bytes)
 }
 
 /// Where the pictures are: in the column that is named, or the only one that can hold any.
@@ -100,7 +121,10 @@ fn place(
         let [inside, path] = ["bytes", "path"].map(|part| leaf(&format!("{name}.{part}")).filter(|at| is_bytes(*at)));
         match leaf(name).filter(|at| is_bytes(*at)) {
             Some(at) if is_text(at) => Some(Place { bytes: None, paths: Some(at) }),
-            Some(at) => Some(Place { bytes: Some(at), paths: None }),
+            Some(at) => {
+                let beside = leaf("path").filter(|at| is_text(*at) && name != "path");
+                Some(Place { bytes: Some(at), paths: beside })
+            }
             None => (inside.is_some() || path.is_some()).then_some(Place { bytes: inside, paths: path }),
         }
     };
@@ -121,7 +145,8 @@ fn place(
     let said = |name: &&&str| features.is_some_and(|of| of["info"]["features"][**name]["_type"] == "Image");
     let structure = |name: &&&str| leaf(&format!("{name}.bytes")).is_some_and(is_bytes);
     let plain = |name: &&&str| leaf(name).is_some_and(|at| is_bytes(at) && !is_text(at));
-    let kinds: [&dyn Fn(&&&str) -> bool; 3] = [&said, &structure, &plain];
+    let usual = |name: &&&str| **name == "image" && leaf(name).is_some_and(is_text);
+    let kinds: [&dyn Fn(&&&str) -> bool; 4] = [&said, &structure, &plain, &usual];
     for kind in kinds {
         let found: Vec<&&str> = columns.iter().filter(|name| kind(name)).collect();
         match found[..] {
@@ -151,7 +176,7 @@ fn key(path: &Path, leaves: &[Arc<ColumnDescriptor>], named: Option<&str>) -> Re
     let find = |name: &str| {
         let leaf = leaves.iter().position(|leaf| leaf.path().string() == name)?;
         let of = &leaves[leaf];
-        let known = matches!(of.physical_type(), Type::INT32 | Type::INT64) || is_utf8(of);
+        let known = integer(of).is_some() || is_utf8(of);
         (known && of.max_rep_level() == 0).then_some(leaf)
     };
     match named {
@@ -163,19 +188,38 @@ fn key(path: &Path, leaves: &[Arc<ColumnDescriptor>], named: Option<&str>) -> Re
     }
 }
 
+/// Whether a column of whole numbers, which are nothing else, has a sign.
+fn integer(leaf: &ColumnDescriptor) -> Option<bool> {
+    let whole = matches!(leaf.physical_type(), Type::INT32 | Type::INT64);
+    match (whole, leaf.converted_type()) {
+        (true, ConvertedType::NONE) if leaf.logical_type_ref().is_none() => Some(true),
+        (true, ConvertedType::INT_8 | ConvertedType::INT_16 | ConvertedType::INT_32 | ConvertedType::INT_64) => {
+            Some(true)
+        }
+        (true, ConvertedType::UINT_8 | ConvertedType::UINT_16 | ConvertedType::UINT_32 | ConvertedType::UINT_64) => {
+            Some(false)
+        }
+        _ => None,
+    }
+}
+
 /// A column of text or whole numbers, as text.
 fn texts(reader: &SerializedFileReader<File>, leaf: usize) -> Result<Vec<Option<String>>, ParquetError> {
     let mut all = Vec::new();
     for group in 0..reader.num_row_groups() {
         let group = reader.get_row_group(group)?;
-        let rows = (group.metadata().num_rows() as usize, group.metadata().column(leaf).column_descr().max_def_level());
+        let about = group.metadata().column(leaf).column_descr();
+        let (rows, signed) =
+            ((group.metadata().num_rows() as usize, about.max_def_level()), integer(about) != Some(false));
         match group.get_column_reader(leaf)? {
             ColumnReader::ByteArrayColumnReader(column) => all.extend(whole(column, rows, text)?),
             ColumnReader::Int32ColumnReader(column) => {
-                all.extend(whole(column, rows, |number| Ok(number.to_string()))?)
+                let text = |number: i32| if signed { number.to_string() } else { (number as u32).to_string() };
+                all.extend(whole(column, rows, |number| Ok(text(number)))?);
             }
             ColumnReader::Int64ColumnReader(column) => {
-                all.extend(whole(column, rows, |number| Ok(number.to_string()))?)
+                let text = |number: i64| if signed { number.to_string() } else { (number as u64).to_string() };
+                all.extend(whole(column, rows, |number| Ok(text(number)))?);
             }
             _ => return Err(ParquetError::General("a column of another kind".to_owned())),
         }
@@ -238,13 +282,15 @@ impl Bytes {
             if column.next_row > row {
                 return Err("it was read already".to_owned());
             }
-            match column.read() {
-                Ok(bytes) => {
+            // What reads Parquet panics at some pages that are broken; the reader is not used again.
+            match catch_unwind(AssertUnwindSafe(|| column.read())) {
+                Ok(Ok(bytes)) => {
                     let at = column.next_row;
                     column.held.insert(at, bytes);
                     column.next_row += 1;
                 }
-                Err(error) => column.failed = Some(error.to_string()),
+                Ok(Err(error)) => column.failed = Some(error.to_string()),
+                Err(_) => column.failed = Some("a page is broken".to_owned()),
             }
         }
     }

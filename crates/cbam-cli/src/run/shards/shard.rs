@@ -1,11 +1,14 @@
 //! The pictures of a shard, whatever it is.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::vec;
 
 use cbam_core::Result;
+use cbam_core::photo::Limits;
 use cbam_core::pipeline::Job;
+use cbam_core::text::printable_path;
 
 use super::{rows, tar};
 
@@ -45,11 +48,18 @@ impl Shard {
     /// # Errors
     /// [`Error::Io`](cbam_core::Error::Io) if it cannot be read, or only in part; [`Error::Argument`](cbam_core::Error::Argument) for
     /// columns that it has not.
-    pub(super) fn open(path: &Path, columns: &Columns) -> Result<Self> {
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar")) {
-            tar::open(path)
+    pub(super) fn open(path: &Path, columns: &Columns, limits: &Limits) -> Result<Self> {
+        let mut shard = if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("tar")) {
+            tar::open(path, limits)?
         } else {
-            rows::open(path, columns)
+            rows::open(path, columns, limits)?
+        };
+        let mut seen = HashSet::new();
+        let twice = shard.items.as_slice().iter().filter(|item| !seen.insert(item.key.as_str())).count();
+        if twice > 0 {
+            let shard_of = printable_path(path).to_string();
+            shard.notes.push(format!("{shard_of}: {twice} pictures have a key that another one has"));
         }
+        Ok(shard)
     }
 }

@@ -25,7 +25,7 @@ environment() { # FOLDER PACKAGES...
 }
 built() { # WORDS OF maturin...
     rm -rf "$target/wheels"
-    "$tools/bin/maturin" build -q --release --locked --manifest-path python/Cargo.toml --out "$target/wheels" "$@"
+    "$tools/bin/maturin" build -q --release --locked --compression-level 9 --manifest-path python/Cargo.toml --out "$target/wheels" "$@"
     "$tools/bin/twine" check --strict "$target"/wheels/*.whl
     "$tools/bin/python" scripts/wheel_contents.py "$target"/wheels/*.whl
 }

@@ -154,7 +154,7 @@ class Attend:
 
     def _rows(self, pictures: list[Any], names: list[str]) -> tuple[pa.StructArray, list[int]]:
         network = self._open()
-        hashes = {"version": __version__, "weights": network.fingerprint}
+        hashes = {"version": __version__, "weights": (network.fingerprint or b"").hex()}
         rows: list[dict[str, Any]] = []
         numbers: list[int] = []
         # A few at a time: a look keeps its picture's pixels.

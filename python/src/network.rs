@@ -15,6 +15,7 @@ use cbam_core::text::printable_path;
 use cbam_core::{Error, Result};
 use numpy::{IntoPyArray, PyReadonlyArray4};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use rayon::prelude::*;
 
 use crate::errors::{OrRaise, raised};
@@ -125,7 +126,6 @@ impl Opening {
         let command = self.command(weights);
         let notes = file.notes();
         let fingerprint = hashed.then(|| file.fingerprint()).transpose()?;
-        let fingerprint = fingerprint.map(|hash| hash.iter().map(|byte| format!("{byte:02x}")).collect());
         let mut network = file.for_inference()?;
         network = network.with_preprocess(self.preprocess(file.config.preprocess())?)?.one_by_one();
         if let Some(outputs) = &self.outputs {
@@ -171,10 +171,10 @@ impl Network {
         Ok(Self(Arc::new(apart(py, move |_| opening.open(weights.as_deref(), hashed))?)))
     }
 
-    /// A hash (SHA-256) of its configuration and its tensors, as text; `None` unless it was asked for when it was opened.
+    /// A hash (SHA-256) of its configuration and its tensors; `None` unless it was asked for when it was opened.
     #[getter]
-    fn fingerprint(&self) -> Option<&str> {
-        self.0.fingerprint.as_deref()
+    fn fingerprint<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        self.0.fingerprint.map(|hash| PyBytes::new(py, &hash))
     }
 
     /// What it is called.

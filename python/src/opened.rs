@@ -28,8 +28,8 @@ pub(crate) struct Opened {
     pub(crate) network: InferenceNetwork,
     /// What was taken for granted about it.
     pub(crate) notes: Vec<String>,
-    /// A hash of its configuration and its tensors, as text, if it was asked for.
-    pub(crate) fingerprint: Option<String>,
+    /// A hash of its configuration and its tensors, if it was asked for.
+    pub(crate) fingerprint: Option<[u8; 32]>,
 }
 
 /// What is asked, in the words of a network.

@@ -26,13 +26,13 @@ BROKEN = 20  # of how many pictures one is broken
 
 
 def photos(folder: Path, count: int, files: int) -> dict[str, bytes]:
-    """A folder of Parquet files with pictures; the pictures by their keys."""
+    """A folder of Parquet files with pictures of 40 kB; the pictures by their keys."""
     random = np.random.default_rng(0)
     made = {}
     for number in range(count):
-        small = Image.fromarray(random.integers(0, 256, (4, 6, 3), np.uint8))
+        small = Image.fromarray(random.integers(0, 256, (48, 72, 3), np.uint8))
         stored = io.BytesIO()
-        small.resize((96, 72), Image.Resampling.BICUBIC).save(stored, "JPEG")
+        small.resize((576, 384)).save(stored, "JPEG")
         made[f"{number:05}"] = b"broken" if number % BROKEN == BROKEN // 2 else stored.getvalue()
     folder.mkdir()
     rows = [{"key": key, "image": {"bytes": of, "path": f"{key}.jpg"}} for key, of in made.items()]
@@ -41,12 +41,23 @@ def photos(folder: Path, count: int, files: int) -> dict[str, bytes]:
     return made
 
 
+# So that little data is written in many files.
+OFTEN = {
+    "ray": "import ray; ray.init(num_cpus=4)\n"  # as many stages as there are want a core each
+    "from ray.data import DataContext; of = DataContext.get_current()\n"
+    "of.target_min_block_size, of.target_max_block_size = 1 << 14, 1 << 20\n",
+    "daft": "import daft; often = daft.set_execution_config\n"
+    "daft.set_execution_config = lambda **_: often(parquet_target_filesize=1 << 14, parquet_target_row_group_size=1 << 14)\n",
+}
+
+
 def begun(engine: str, *folders: Path) -> subprocess.Popen[bytes]:
     """A driver, in a group of processes of its own."""
-    small = {"ray": "from ray.data import DataContext\nDataContext.get_current().target_min_block_size = 1 << 14\n"}  # so that it writes often
-    program = f"{small.get(engine, '')}import runpy; runpy.run_path({str(ROOT / 'examples' / 'scale' / f'on_{engine}.py')!r})"
+    example = str(ROOT / "examples" / "scale" / f"on_{engine}.py")
+    program = f"{OFTEN[engine]}import runpy; runpy.run_path({example!r})"
     log = (folders[1].parent / "log").open("ab")
-    return subprocess.Popen([sys.executable, "-c", program, *map(str, folders)], env=surroundings(), start_new_session=True, stdout=log, stderr=log)
+    words = [sys.executable, "-c", program, *map(str, folders)]
+    return subprocess.Popen(words, env=surroundings(RAY_AUTH_MODE="disabled"), start_new_session=True, stdout=log, stderr=log)
 
 
 def killed(driver: subprocess.Popen[bytes]) -> None:

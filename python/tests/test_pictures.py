@@ -239,10 +239,16 @@ def test_errors_are_also_pythons_own() -> None:
 
 
 def test_ambiguous_shape_with_its_layout(pixels: np.ndarray) -> None:
-    thin = np.ascontiguousarray(pixels[:3])
+    thin = np.ascontiguousarray(pixels[:3, :4])
     first = cbam.look(thin, layout="HWC")
-    assert first.size == (300, 3)
-    assert cbam.look(np.moveaxis(thin, 2, 0), layout="CHW").size == (300, 3)
+    assert first.size == (4, 3)
+    assert cbam.look(np.moveaxis(thin, 2, 0), layout="CHW").size == (4, 3)
+
+
+def test_a_panorama_is_said_to_be_squeezed(pixels: np.ndarray) -> None:
+    with pytest.warns(cbam.CbamWarning, match="longer than 4:1"):
+        look = cbam.look(pixels[:30])
+    assert any("longer than 4:1" in note for note in look.notes)
 
 
 def test_what_is_given_is_not_copied_needlessly(pixels: np.ndarray) -> None:

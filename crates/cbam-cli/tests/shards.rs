@@ -65,42 +65,28 @@ impl Place {
         tar.finish().unwrap();
     }
 
-    /// A Parquet file of pictures: rows of a key, and of an image's bytes and path; with several groups of rows.
-    fn parquet(&self, name: &str, schema: &str, rows: &[(i64, Option<&[u8]>, Option<&str>)], metadata: Option<&str>) {
+    /// A Parquet file of pictures, with several groups of rows.
+    fn parquet(&self, name: &str, rows: &[Stored<'_>], metadata: Option<&str>) {
         let metadata = metadata.map(|text| vec![KeyValue::new("huggingface".to_owned(), text.to_owned())]);
         let properties = WriterProperties::builder().set_compression(Compression::SNAPPY);
         let properties = properties.set_key_value_metadata(metadata).build();
-        let schema = parse_message_type(schema).unwrap();
+        let schema = parse_message_type(IMAGE).unwrap();
         let file = File::create(self.path(name)).unwrap();
         let mut writer = SerializedFileWriter::new(file, schema.into(), properties.into()).unwrap();
         for rows in rows.chunks(3) {
             let mut group = writer.next_row_group().unwrap();
-            let mut at = 0;
-            while let Some(mut column) = group.next_column().unwrap() {
-                let levels: Vec<i16>;
-                match at {
-                    0 => {
-                        let keys: Vec<_> = rows.iter().map(|row| row.0).collect();
-                        column.typed::<Int64Type>().write_batch(&keys, None, None).unwrap();
-                    }
-                    _ => {
-                        let texts: Vec<Option<ByteArray>> =
-                            rows.iter()
-                                .map(|row| {
-                                    if at == 1 {
-                                        row.1.map(|of| of.to_vec().into())
-                                    } else {
-                                        row.2.map(ByteArray::from)
-                                    }
-                                })
-                                .collect();
-                        levels = texts.iter().map(|text| 1 + i16::from(text.is_some())).collect();
-                        let there: Vec<_> = texts.into_iter().flatten().collect();
-                        column.typed::<ByteArrayType>().write_batch(&there, Some(&levels), None).unwrap();
-                    }
-                }
+            let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+            let mut column = group.next_column().unwrap().unwrap();
+            column.typed::<Int64Type>().write_batch(&ids, None, None).unwrap();
+            column.close().unwrap();
+            let bytes: Vec<_> = rows.iter().map(|row| row.bytes.map(|bytes| ByteArray::from(bytes.to_vec()))).collect();
+            let paths: Vec<_> = rows.iter().map(|row| row.path.map(ByteArray::from)).collect();
+            for texts in [bytes, paths] {
+                let levels: Vec<i16> = texts.iter().map(|text| 1 + i16::from(text.is_some())).collect();
+                let there: Vec<_> = texts.into_iter().flatten().collect();
+                let mut column = group.next_column().unwrap().unwrap();
+                column.typed::<ByteArrayType>().write_batch(&there, Some(&levels), None).unwrap();
                 column.close().unwrap();
-                at += 1;
             }
             group.close().unwrap();
         }
@@ -122,6 +108,14 @@ impl Place {
 }
 
 const IMAGE: &str = "message schema { required int64 id; optional group image { optional binary bytes; optional binary path (UTF8); } }";
+
+/// A row of such a file.
+#[derive(Clone, Copy)]
+struct Stored<'a> {
+    id: i64,
+    bytes: Option<&'a [u8]>,
+    path: Option<&'a str>,
+}
 
 /// A PNG, each of its own look.
 fn png(number: u32) -> Vec<u8> {
@@ -228,33 +222,25 @@ fn a_parquet_file_gives_its_rows() {
     let place = Place::new();
     let pictures: Vec<Vec<u8>> = (0..8).map(png).collect();
     fs::write(place.path("beside.png"), &pictures[7]).unwrap();
-    let mut rows: Vec<(i64, Option<&[u8]>, Option<&str>)> =
-        pictures[..7].iter().enumerate().map(|(id, bytes)| (id as i64, Some(&**bytes), Some("x.png"))).collect();
-    rows[2].2 = None;
-    rows.push((7, None, Some("beside.png")));
-    rows.push((8, None, None));
-    rows.push((9, Some(b"no picture"), None));
+    let stored = |id, bytes, path| Stored { id, bytes, path };
+    let mut rows: Vec<Stored<'_>> =
+        pictures[..7].iter().zip(0..).map(|(bytes, id)| stored(id, Some(&**bytes), Some("x.png"))).collect();
+    rows[2].path = None;
+    rows.push(stored(7, None, Some("beside.png")));
+    rows.push(stored(8, None, None));
+    rows.push(stored(9, Some(b"no picture"), None));
     let features =
         r#"{"info": {"features": {"id": {"dtype": "int64", "_type": "Value"}, "image": {"_type": "Image"}}}}"#;
-    place.parquet("part-0.parquet", IMAGE, &rows, Some(features));
-    place.tar(
-        "same.tar",
-        &pictures
-            .iter()
-            .map(|bytes| ("p.png", bytes.as_slice()))
-            .enumerate()
-            .map(|(number, (_, bytes))| {
-                (["0.png", "1.png", "2.png", "3.png", "4.png", "5.png", "6.png", "7.png"][number], bytes)
-            })
-            .collect::<Vec<_>>(),
-    );
+    place.parquet("part-0.parquet", &rows, Some(features));
+    let names = ["0.png", "1.png", "2.png", "3.png", "4.png", "5.png", "6.png", "7.png"];
+    place.tar("same.tar", &names.into_iter().zip(pictures.iter().map(Vec::as_slice)).collect::<Vec<_>>());
     place.does("part-0.parquet same.tar --out-parquet out --key-column id");
     let (of_rows, of_tar) = (place.rows("out/part-0.parquet"), place.rows("out/same.parquet"));
     assert_eq!((of_rows.len(), of_tar.len()), (10, 8));
     for (number, (row, other)) in of_rows.iter().zip(&of_tar).enumerate() {
         assert_eq!(text(row, "key"), Some(&*number.to_string()));
         assert_eq!(map(row), map(other), "{number}");
-        assert_eq!(text(row, "path"), rows[number].2);
+        assert_eq!(text(row, "path"), rows[number].path);
     }
     assert!(text(&of_rows[8], "error").unwrap().contains("the row has no picture"));
     assert!(text(&of_rows[9], "error").is_some());

@@ -185,7 +185,6 @@ fn open_with(
     note: &dyn Fn(&str),
     hash: Option<&mut String>,
 ) -> Result<Box<dyn cbam_core::model::Model>> {
-    let keep = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     backend.ready(&model.how).map_err(|error| error.advised(&remedies))?;
     if let ModelKind::Script(script) = &model.kind {
         let (network, notes) = backend.script(script, &model.how)?;
@@ -200,7 +199,7 @@ fn open_with(
     if let Some(files) = graph_files(&model.kind) {
         let (graph, taken) = (graph(&files, note)?, graph_taken(&files, model, note)?);
         if let Some(hash) = hash {
-            *hash = keep(&graph.fingerprint());
+            *hash = hex(&graph.fingerprint());
         }
         let (network, notes) = backend.graph(graph, &model.how, &taken)?;
         tell(&notes, note);
@@ -209,9 +208,13 @@ fn open_with(
     }
     let file = file(&model.kind, note)?;
     if let Some(hash) = hash {
-        *hash = keep(&file.fingerprint()?);
+        *hash = hex(&file.fingerprint()?);
     }
     backend.network(file, &model.how, &model.taken)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// Tells every line.

@@ -113,7 +113,7 @@ pub(crate) struct Args {
     /// pictures lie in a folder beside it, named as the page with `_files` behind.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
     pub(crate) html: Option<PathBuf>,
-    /// A Parquet file of maps for each shard: inputs are tar archives (WebDataset) and Parquet files, or folders of such
+    /// A Parquet file of maps for each shard: inputs are tar archives (`WebDataset`) and Parquet files, or folders of such
     ///
     /// DIR/STEM.parquet has a row for each picture and map: its key, what the network took it for, the map (float32, unscaled, on the
     /// network's grid) and its statistics. A picture that cannot be looked at is a row with `error`, and fails no shard. A part is
@@ -127,7 +127,7 @@ pub(crate) struct Args {
     /// The column of Parquet files that holds pictures: bytes, `datasets`' images, or paths [default: the only one of bytes]
     #[arg(long, value_name = "NAME", requires = "out_parquet", help_heading = INPUT)]
     pub(crate) image_column: Option<String>,
-    /// The column of Parquet files that tells pictures apart [default: key or __key__, or else the picture's path, or FILE:ROW]
+    /// The column of Parquet files that tells pictures apart [default: `key` or `__key__`, or else the picture's path, or `FILE:ROW`]
     #[arg(long, value_name = "NAME", requires = "out_parquet", help_heading = INPUT)]
     pub(crate) key_column: Option<String>,
     /// The format of pictures whose name does not say it: png, jpg, webp, tiff, bmp, gif, qoi, ppm, tga [default: png]

@@ -210,6 +210,7 @@ impl Args {
 
     /// A run over shards.
     #[cfg(feature = "parquet")]
+    #[allow(clippy::unnecessary_wraps, reason = "a build without Parquet refuses it")]
     fn shards(self, folder: PathBuf, options: Options, model: Model) -> Result<Command, clap::Error> {
         Ok(Command::Shards(Box::new(shards::Request {
             inputs: self.inputs,

@@ -208,7 +208,7 @@ impl Part {
             Err(error) => {
                 self.failed += 1;
                 let error = error.to_string();
-                self.row(item, Cell::Text(&error), [Cell::Nothing; OF_A_MAP])?;
+                self.row(item, Cell::Text(&error), &[Cell::Nothing; OF_A_MAP])?;
             }
         }
         if self.rows >= GROUP_ROWS || self.numbers() >= GROUP_NUMBERS {
@@ -237,7 +237,7 @@ impl Part {
         self.row(
             item,
             Cell::Nothing,
-            [
+            &[
                 top.map_or(Cell::Nothing, |top| whole(top.class)),
                 top.map_or(Cell::Nothing, |top| Cell::Text(&top.label)),
                 real(top.and_then(|top| top.probability)),
@@ -266,13 +266,13 @@ impl Part {
         )
     }
 
-    fn row(&mut self, item: &Item, error: Cell<'_>, cells: [Cell<'_>; OF_A_MAP]) -> Result<()> {
+    fn row(&mut self, item: &Item, error: Cell<'_>, cells: &[Cell<'_>; OF_A_MAP]) -> Result<()> {
         let path = item.path.as_deref().map_or(Cell::Nothing, Cell::Text);
         let weights = std::mem::take(&mut self.weights);
         let before = [Cell::Text(&item.key), path, error];
         let after = [Cell::Text(self.version), Cell::Text(&weights)];
-        let pushed = self.columns.iter_mut().zip(before.into_iter().chain(cells).chain(after));
-        let pushed = pushed.map(|(column, cell)| column.push(cell)).collect::<Result<()>>();
+        let mut pushed = self.columns.iter_mut().zip(before.iter().chain(cells).chain(&after));
+        let pushed = pushed.try_for_each(|(column, cell)| column.push(*cell));
         self.weights = weights;
         self.rows += 1;
         pushed

@@ -92,7 +92,7 @@ fn is_shard(path: &Path) -> bool {
 /// Whether a file's name is that of an archive that is compressed as a whole.
 fn is_packed(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    name.ends_with(".tgz") || ["gz", "bz2", "xz", "zst"].iter().any(|kind| name.ends_with(&format!(".tar.{kind}")))
+    ["tgz", "tar.gz", "tar.bz2", "tar.xz", "tar.zst"].iter().any(|kind| name.ends_with(&format!(".{kind}")))
 }
 
 fn packed(path: &Path) -> clap::Error {

@@ -1,4 +1,4 @@
-//! The pictures of a tar archive, as WebDataset names them: a sample's key is its path up to the first dot of the base name.
+//! The pictures of a tar archive, as `WebDataset` names them: a sample's key is its path up to the first dot of the base name.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;

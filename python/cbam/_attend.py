@@ -1,5 +1,8 @@
 """Maps of tables of pictures, for the engines that run over tables."""
 
+# pyarrow says nothing of its types.
+# pyright: reportMissingTypeStubs=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence

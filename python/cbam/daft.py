@@ -5,6 +5,9 @@
 >>> maps = photos.select("key", cbam.daft.attend(photos["image"], maps=["fused"]).unnest())  # doctest: +SKIP
 """
 
+# pyarrow says nothing of its types.
+# pyright: reportMissingTypeStubs=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -54,7 +54,7 @@ def attend(
         num_cpus: the cores of an actor, and the threads that it uses.
         ray_remote_args: what else Ray is told of the actors.
     """
-    arguments = {"maps": maps, "weights": weights, "class_": class_, "image": image, "key": key, **how}
+    arguments: dict[str, Any] = {"maps": maps, "weights": weights, "class_": class_, "image": image, "key": key, **how}
     Attend(**arguments)  # what cannot be is said here, not by a worker
     least, most = actors if isinstance(actors, tuple) else (actors or 1, actors)
     pool = ray.data.ActorPoolStrategy(min_size=least, max_size=most)

@@ -376,31 +376,3 @@ fn names_are_read_as_people_write_them() {
     }
     assert!(refused("a.jpg --map heat").contains("there are fused, object, spatial"));
 }
-
-#[cfg(feature = "parquet")]
-#[test]
-fn shards_give_parts_and_nothing_else() {
-    let shards = |line: &str| match resolve(line) {
-        Ok(Command::Shards(request)) => *request,
-        other => panic!("{line}: {other:?}"),
-    };
-    let request =
-        shards("a.tar b --out-parquet out --shard 3/8 --map patch --class tabby --image-column jpg --labels l.txt");
-    assert_eq!(request.inputs, ["a.tar", "b"].map(std::path::PathBuf::from));
-    assert_eq!((request.folder.to_str(), request.share), (Some("out"), Some("3/8".parse().unwrap())));
-    assert_eq!((request.columns.image.as_deref(), request.columns.key), (Some("jpg"), None));
-    assert_eq!(request.options.maps, ["patch".parse().unwrap()]);
-    for (line, said) in [
-        ("a.tar --out-parquet out --overlay o.png", "cannot be used with"),
-        ("a.tar --out-parquet out --json r.json", "cannot be used with"),
-        ("a.tar --out-parquet out --compare fused,patch", "cannot be used with"),
-        ("a.tar --out-parquet out --colormap viridis", "--colormap has no effect"),
-        ("a.tar --out-parquet out --legend", "--legend has no effect"),
-        ("a.tar --out-parquet out --shard 8/8", "count from 0"),
-        ("a.jpg --shard 0/8", "--out-parquet <DIR>"),
-        ("a.jpg --image-column jpg", "--out-parquet <DIR>"),
-    ] {
-        let refused = resolve(line).unwrap_err().to_string();
-        assert!(refused.contains(said), "{line}: {refused}");
-    }
-}

@@ -277,3 +277,43 @@ impl Parts<'_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::run::args::Args;
+    use crate::run::request::Command;
+
+    fn resolve(line: &str) -> Result<Command, clap::Error> {
+        Args::try_parse_from(["cbam-run"].into_iter().chain(line.split_whitespace())).and_then(Args::resolve)
+    }
+
+    #[test]
+    fn shards_give_parts_and_nothing_else() {
+        let shards = |line: &str| match resolve(line) {
+            Ok(Command::Shards(request)) => *request,
+            other => panic!("{line}: {other:?}"),
+        };
+        let request =
+            shards("a.tar b --out-parquet out --shard 3/8 --map patch --class tabby --image-column jpg --labels l.txt");
+        assert_eq!(request.inputs, ["a.tar", "b"].map(std::path::PathBuf::from));
+        assert_eq!((request.folder.to_str(), request.share), (Some("out"), Some("3/8".parse().unwrap())));
+        assert_eq!((request.columns.image.as_deref(), request.columns.key), (Some("jpg"), None));
+        assert_eq!(request.options.maps, ["patch".parse().unwrap()]);
+        for (line, said) in [
+            ("a.tar --out-parquet out --overlay o.png", "cannot be used with"),
+            ("a.tar --out-parquet out --json r.json", "cannot be used with"),
+            ("a.tar --out-parquet out --compare fused,patch", "cannot be used with"),
+            ("a.tar --out-parquet out --colormap viridis", "--colormap has no effect"),
+            ("a.tar --out-parquet out --legend", "--legend has no effect"),
+            ("a.tar --out-parquet out --shard 8/8", "count from 0"),
+            ("a.jpg --shard 0/8", "--out-parquet <DIR>"),
+            ("a.jpg --image-column jpg", "--out-parquet <DIR>"),
+        ] {
+            let refused = resolve(line).unwrap_err().to_string();
+            assert!(refused.contains(said), "{line}: {refused}");
+        }
+    }
+}

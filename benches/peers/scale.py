@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Pictures a second on engines beside cbam-run alone, and beside pytorch-grad-cam on the same engine, by turns in one run.
 
-usage: scale.py IMAGES [--program cbam] [--rounds N] [--only NAME ...]
+usage: scale.py IMAGES [--program cbam] [--rounds N] [--times N] [--only NAME ...]
 
 IMAGES is a tar archive or a folder of pictures. Each side does a quarter of them and then all, and what the rest took is what counts, so
 that start-up is not in it. Writes the table to target/bench/scale.md. Needs the environment of `make test-python`.
@@ -25,12 +25,12 @@ FILES = 8
 
 RAY = """
 import ray, sys, time
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 data = ray.data.read_parquet(sys.argv[1])
 """
 CBAM = RAY + """
 import cbam.ray
-cbam.ray.attend(data, "gradcam").write_parquet(sys.argv[2])
+cbam.ray.attend(data, "gradcam", actors=1, num_cpus=2).write_parquet(sys.argv[2])
 """
 GRAD_CAM = RAY + """
 class GradCam:
@@ -48,7 +48,7 @@ class GradCam:
         for image in batch["image"]:
             pixels = Image.open(io.BytesIO(image["bytes"])).convert("RGB").resize((224, 224))
             made.append(torch.from_numpy(numpy.asarray(pixels).copy()).permute(2, 0, 1) / 127 - 1)
-        maps = numpy.concatenate([self.cam(of[None]) for of in made])
+        maps = numpy.concatenate([self.cam(of[None], None) for of in made])
         return {"key": batch["key"], "map": list(maps.reshape(len(maps), -1))}
 data.map_batches(GradCam, batch_size=32, compute=ray.data.ActorPoolStrategy(min_size=1), num_cpus=1).write_parquet(sys.argv[2])
 """
@@ -80,10 +80,11 @@ def main():
     parser.add_argument("images", type=Path)
     parser.add_argument("--program", default=ROOT / "target" / "release" / "cbam")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--times", type=int, default=8, help="how often each picture is taken")
     parser.add_argument("--only", nargs="*")
     given = parser.parse_args()
     files = pictures(given.images)
-    rows = [{"key": name, "image": {"bytes": of, "path": name}} for name, of in files.items()]
+    rows = [{"key": f"{time}/{name}", "image": {"bytes": of, "path": name}} for time in range(given.times) for name, of in files.items()]
     python = lambda program: lambda source, out: [sys.executable, "-c", program, source, out]
     sides = {
         "cbam-run": lambda source, out: [given.program, "run", source, "--out-parquet", out, "--map", "gradcam", "--quiet", "--threads", "2"],

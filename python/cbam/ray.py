@@ -51,7 +51,8 @@ def attend(
         maps, weights, class_, image, key, how: as in :class:`cbam.Attend`.
         batch_size: how many pictures an actor is given at a time.
         actors: how many there are, or the least and the most; by default from one to as many as the cluster has cores for.
-        num_cpus: the cores of an actor, and the threads that it uses.
+        num_cpus: the cores of an actor, and the threads that it uses. One actor with most of a machine's cores is faster than many with one
+            each; other stages want cores too.
         ray_remote_args: what else Ray is told of the actors.
     """
     arguments: dict[str, Any] = {"maps": maps, "weights": weights, "class_": class_, "image": image, "key": key, **how}

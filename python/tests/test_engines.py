@@ -108,9 +108,10 @@ def test_ray_goes_on_where_it_was(tmp_path: Path, count: int) -> None:
     keys = {key for path in written(maps) for key in pq.read_table(path)["key"].to_pylist()}
     assert 0 < len(keys) < count, "it was killed in the middle"
     driver = begun("ray", pictures, maps, checkpoint)
-    before = len(written(maps))
-    until(lambda: len(written(maps)) > before, driver)
-    subprocess.run(["pkill", "-KILL", "-s", str(driver.pid), "-f", "MapWorker"], check=True)  # a worker, in the middle
+    worker = ["-s", str(driver.pid), "-f", "MapBatches.Attend"]
+    until(lambda: subprocess.run(["pgrep", *worker], stdout=subprocess.DEVNULL).returncode == 0, driver)
+    time.sleep(1)
+    subprocess.run(["pkill", "-KILL", *worker], check=True)
     ended(driver, tmp_path / "log")
     check(maps, made)
 

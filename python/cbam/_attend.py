@@ -162,8 +162,9 @@ class Attend:
         numbers: list[int] = []
         # A few at a time: a look keeps its picture's pixels.
         few = 4 * _cbam.threads()
-        for first in range(0, len(pictures), few):
-            given = list(zip(names, pictures))[first : first + few]
+        everything = list(zip(names, pictures))
+        for first in range(0, len(everything), few):
+            given = everything[first : first + few]
             looks = iter(network.look([of for of in given if of[1] is not None], self._asked))
             for number, (name, picture) in enumerate(given, first):
                 look = PhotoError(f"{name}: the row has no picture") if picture is None else next(looks)

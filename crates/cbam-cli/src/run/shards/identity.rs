@@ -15,10 +15,10 @@ use super::plan::Planned;
 use crate::common::network::ModelKind;
 
 /// The key of a Parquet file's metadata under which it says what it was made with.
-pub(super) const KEY: &str = "cbam";
+const KEY: &str = "cbam";
 
 /// What the rows of a part depend on beside their pictures.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Identity {
     pub(super) version: &'static str,
     pub(super) weights: String,

@@ -298,7 +298,7 @@ mod tests {
         };
         let request =
             shards("a.tar b --out-parquet out --shard 3/8 --map patch --class tabby --image-column jpg --labels l.txt");
-        assert_eq!(request.inputs, ["a.tar", "b"].map(std::path::PathBuf::from));
+        assert_eq!(request.inputs, ["a.tar", "b"].map(PathBuf::from));
         assert_eq!((request.folder.to_str(), request.share), (Some("out"), Some("3/8".parse().unwrap())));
         assert_eq!((request.columns.image.as_deref(), request.columns.key), (Some("jpg"), None));
         assert_eq!(request.options.maps, ["patch".parse().unwrap()]);

@@ -189,7 +189,7 @@ impl Part {
         let file = WholeFile::create(path)?;
         let file = SerializedFileWriter::new(file, schema.into(), properties.into()).map_err(refused(path))?;
         let columns = COLUMNS.map(|(_, kind)| Column::new(kind)).into();
-        let Identity { version, weights, .. } = identity.clone();
+        let (version, weights) = (identity.version, identity.weights.clone());
         Ok(Self { path: path.to_owned(), file, columns, rows: 0, version, weights, pictures: 0, failed: 0 })
     }
 

@@ -104,16 +104,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = folder.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        folder
-    }
+    use crate::common::scan::tests::tree;
 
     #[test]
     fn folders_give_their_shards_in_order() {

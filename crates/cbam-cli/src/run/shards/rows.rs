@@ -77,8 +77,8 @@ fn find(path: &Path, columns: &Columns, limits: &Limits) -> Result<Shard> {
     for row in 0..count {
         let own = of_row(&paths, row).filter(|path| !path.is_empty());
         let key = of_row(&keys, row).or_else(|| own.clone()).unwrap_or_else(|| format!("{stem}:{row}"));
-        let given = own.clone();
         let name = own.clone().unwrap_or_else(|| key.clone());
+        items.push(Item { key, path: own.clone() });
         let (bytes, broken, at) = (bytes.clone(), seen.clone(), name.clone());
         let read = move || {
             let stored = bytes.as_ref().map(|bytes| bytes.row(row)).transpose().map_err(|message| {
@@ -92,7 +92,6 @@ fn find(path: &Path, columns: &Columns, limits: &Limits) -> Result<Shard> {
             }
         };
         jobs.push(Job { keep: true, ..Job::new(Source::Elsewhere(Elsewhere::new(name, read))) });
-        items.push(Item { key, path: given });
     }
     Ok(Shard { jobs, items: items.into_iter(), notes: Vec::new(), broken: seen })
 }

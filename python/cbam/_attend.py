@@ -131,6 +131,14 @@ class Attend:
         pictures, paths = _values(column, "pictures")
         return self._rows(pictures, [path or "picture" for path in paths])
 
+    def names(self) -> list[str]:
+        """The maps of each picture, by the names that its rows have, in their order."""
+        return self._open().chosen(self._asked)
+
+    def maker(self) -> dict[str, str]:
+        """What every row says of what made it: cbam's version, and the hash of the network."""
+        return {"version": __version__, "weights": (self._open().fingerprint or b"").hex()}
+
     def _pictures(self, table: Any) -> tuple[list[Any], list[str | None]]:
         schema: pa.Schema = table.schema
         name = self.image or _image_column(schema)
@@ -157,7 +165,7 @@ class Attend:
 
     def _rows(self, pictures: list[Any], names: list[str]) -> tuple[pa.StructArray, list[int]]:
         network = self._open()
-        hashes = {"version": __version__, "weights": (network.fingerprint or b"").hex()}
+        maker = self.maker()
         rows: list[dict[str, Any]] = []
         numbers: list[int] = []
         # A few at a time: a look keeps its picture's pixels.
@@ -169,7 +177,7 @@ class Attend:
             for number, (name, picture) in enumerate(given, first):
                 look = PhotoError(f"{name}: the row has no picture") if picture is None else next(looks)
                 made = [{"error": str(look)}] if isinstance(look, Exception) else _of_look(look)
-                rows += [{**row, **hashes} for row in made]
+                rows += [{**row, **maker} for row in made]
                 numbers += [number] * len(made)
         return _struct(rows), numbers
 

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import ray.data
+from ray.data import DataContext
 
 from ._attend import Attend
+from .errors import ArgumentError
 
 if TYPE_CHECKING:
     import os
@@ -46,6 +48,10 @@ def attend(
 
         DataContext.get_current().checkpoint_config = CheckpointConfig("key", "/shared/checkpoint")
 
+    Ray writes blocks of rows, and one with a row of a picture has all of it for the checkpoint. Blocks are not cut within a picture as
+    long as the rows of a batch are less than half of the largest block (``DataContext.target_max_block_size``, 128 MB); with a
+    checkpoint, what is more is refused.
+
     Args:
         dataset: of files' bytes (``ray.data.read_binary_files``), of images as ``datasets`` writes them, or of paths.
         maps, weights, class_, image, key, how: as in :class:`cbam.Attend`.
@@ -60,7 +66,7 @@ def attend(
     least, most = actors if isinstance(actors, tuple) else (actors or 1, actors)
     pool = ray.data.ActorPoolStrategy(min_size=least, max_size=most)
     return dataset.map_batches(
-        Attend,
+        _Attend,
         fn_constructor_kwargs=arguments,
         batch_format="pyarrow",
         batch_size=batch_size,
@@ -68,3 +74,18 @@ def attend(
         num_cpus=num_cpus,
         **(ray_remote_args or {}),
     )
+
+
+class _Attend(Attend):
+    """``Attend``, whose rows Ray can keep together."""
+
+    def __call__(self, table: Any) -> Any:
+        rows = super().__call__(table)
+        context = DataContext.get_current()
+        most = (context.target_max_block_size or 0) // 2
+        if context.checkpoint_config is not None and 0 < most < rows.nbytes and len(rows) > len(table):
+            raise ArgumentError(
+                f"batch_size: the rows of {len(table)} pictures are {rows.nbytes} bytes, and Ray keeps those of one picture together up to "
+                f"{most}, half of its target_max_block_size: take a smaller batch_size, or larger blocks"
+            )
+        return rows

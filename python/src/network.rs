@@ -239,6 +239,11 @@ impl Network {
         self.0.facts.about.outputs.name()
     }
 
+    /// The maps that it makes when it is asked so, by name.
+    fn chosen(&self, asked: Asked) -> PyResult<Vec<String>> {
+        Ok(asked.asking(&self.0.facts).or_raise()?.maps.iter().map(ToString::to_string).collect())
+    }
+
     /// What it sees in pictures: a look for each, or an exception where one failed.
     fn look(&self, py: Python<'_>, pictures: Vec<Picture<'_>>, asked: Asked) -> PyResult<Vec<Py<PyAny>>> {
         let asking = asked.asking(&self.0.facts).or_raise()?;

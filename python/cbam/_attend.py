@@ -42,6 +42,7 @@ ROW = pa.struct(
 """What is said of a picture and a map, as an Arrow type."""
 
 _KEYS = ("key", "__key__")
+_MOST = 2**31 - 1  # offsets of a list are of 32 bits
 
 
 class Attend:
@@ -78,7 +79,7 @@ class Attend:
     ================================== ==========================================================================================
 
     Raises:
-        ArgumentError: for an argument, or a column, that cannot be.
+        ArgumentError: for an argument, or a column, that cannot be, or a table whose maps have more numbers than one list can.
         FileError, WeightsError: when it is called, for weights that cannot be read.
 
     Example:
@@ -294,8 +295,10 @@ def _struct(rows: Sequence[Mapping[str, Any]]) -> pa.StructArray:
 
 def _lists(maps: Iterable[Any]) -> pa.ListArray:
     taken = list(maps)
-    ends = np.cumsum([0, *(0 if of is None else of.size for of in taken)], dtype=np.int32)
+    ends = np.cumsum([0, *(0 if of is None else of.size for of in taken)])
+    if ends[-1] > _MOST:
+        raise ArgumentError(f"table: its maps have {ends[-1]} numbers, and an Arrow list {_MOST} at most: give fewer pictures at a time")
     there = [of for of in taken if of is not None]
     flat = np.concatenate(there) if there else np.zeros(0, np.float32)
     missing = pa.array([of is None for of in taken], pa.bool_())
-    return pa.ListArray.from_arrays(pa.array(ends), pa.array(flat, _REAL), mask=missing)
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), pa.array(flat, _REAL), mask=missing)

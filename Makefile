@@ -13,7 +13,7 @@ ifeq ($(LIBTORCH)$(LIBTORCH_USE_PYTORCH),)
 libtorch_needed := libtorch
 endif
 
-.PHONY: wheel test-python test-python-all cargo-deny cargo-fuzz fuzz asan help run build light web test test-web examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
+.PHONY: ffmpeg lean wheel test-python test-python-all cargo-deny cargo-fuzz fuzz asan help run build light web test test-web examples check fmt clippy library wasm docs deny advisories libtorch libtorch-cuda models train-data install install-light uninstall \
 	bench bench-peers bench-graphs bench-parent rev gpu-check-bundle gpu-check evaluation map-trials readme foreign-checkpoints check-checkpoints any-network any-onnx any-more any-keras odd-pictures
 .DEFAULT_GOAL := help
 
@@ -29,9 +29,9 @@ build: $(libtorch_needed) ## Build the programs
 light: ## Build the light programs: one file, CPUs alone, without libtorch
 	$(CARGO) build $(PROFILE) -p cbam-cli
 
-test: $(libtorch_needed) models ## Run every test
+test: $(libtorch_needed) models ffmpeg ## Run every test
 	$(CARGO) test $(PROFILE)
-	$(CARGO) test $(PROFILE) -p cbam-core -p cbam-lite0 -p cbam-cli -p cbam-web # by themselves, and so without libtorch
+	$(CARGO) test $(PROFILE) -p cbam-core -p cbam-lite0 -p cbam-resample -p cbam-cli -p cbam-web # by themselves, and so without libtorch
 
 web: ## Build the live page, with the network as WebAssembly in it: target/web
 	@CARGO="$(CARGO)" scripts/web.sh "$(TARGET)/web"
@@ -65,9 +65,11 @@ fmt:
 clippy: $(libtorch_needed)
 	$(CARGO) clippy $(PROFILE) --workspace --all-targets -- -D warnings
 
-library: $(libtorch_needed)
+library: $(libtorch_needed) lean
 	$(CARGO) check $(PROFILE) --lib --no-default-features
 	$(CARGO) check $(PROFILE) -p cbam-core
+
+lean: # what no other build compiles so
 	$(CARGO) check $(PROFILE) -p cbam-cli --no-default-features
 	@for package in cbam-core cbam-cli; do \
 		! $(CARGO) tree -q -p $$package -i tch 2>/dev/null | grep . || { echo "$$package has come to need tch" >&2; exit 1; }; \
@@ -104,6 +106,9 @@ libtorch: ## Fetch the CPU part of libtorch 2.11.0 (once)
 
 libtorch-cuda: ## Fetch the CUDA part too (3.3 GB)
 	@CARGO="$(CARGO)" scripts/libtorch.sh cuda
+
+ffmpeg:
+	@scripts/ffmpeg.sh
 
 models: ## Fetch the published weights of EfficientNet-Lite0, 1 and 2 into models/
 	@scripts/models.sh

@@ -27,6 +27,7 @@ mod train;
 mod view;
 mod weights;
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::LazyLock;
@@ -48,6 +49,11 @@ fn file(name: impl AsRef<Path>) -> PathBuf {
 /// A folder to write to that outlives a test.
 fn scratch() -> PathBuf {
     if BUNDLE.is_some() { std::env::temp_dir() } else { env!("CARGO_TARGET_TMPDIR").into() }
+}
+
+/// A number that is another one in each run.
+fn any_number() -> u64 {
+    RandomState::new().hash_one(0)
 }
 
 /// One of the project's programs.

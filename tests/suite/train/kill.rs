@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
 use super::distill::make_data;
 use super::supervised::make_classes;
 
@@ -144,14 +147,14 @@ fn ten_kills(training: &Training, steps: usize) {
     let start = Instant::now();
     let whole = training.finish("whole.safetensors", false);
     let step_time = start.elapsed() / steps as u32;
-    let mut rng = rand::rng();
+    let mut rng: ChaCha8Rng = SeedableRng::seed_from_u64(crate::any_number());
     for number in 0..10 {
         let out = format!("killed{number}.safetensors");
         // Before the first step, or within the one after this.
-        let step = rand::Rng::random_range(&mut rng, 0..steps);
+        let step = rng.random_range(0..steps);
         let mut child = training.command(&out, false).spawn().unwrap();
         let _lines = (step > 0).then(|| wait_for_step(&mut child, step));
-        let delay = step_time.mul_f64(rand::Rng::random_range(&mut rng, 0.0..1.0));
+        let delay = step_time.mul_f64(rng.random_range(0.0..1.0));
         std::thread::sleep(delay);
         crate::send(&child, "-KILL");
         child.wait().unwrap();

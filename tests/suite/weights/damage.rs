@@ -127,7 +127,7 @@ proptest! {
 fn fuzz_weights_files() {
     let number = |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
     let seconds = number("FUZZ_SECONDS", 60);
-    let first = number("FUZZ_SEED", rand::rng().random());
+    let first = number("FUZZ_SEED", crate::any_number());
     println!("from seed {first}; memory at the start {}", peak_memory());
     let (seeds, start) = (seeds(), Instant::now());
     let (mut count, mut sound) = (0_u64, 0_u64);

@@ -1,7 +1,6 @@
 //! Pictures made of others: parts, tiles, blur, what is laid over them, changed colours.
 
-use fast_image_resize::{FilterType, IntoImageView, IntoImageViewMut, ResizeAlg, ResizeOptions, Resizer};
-use image::{DynamicImage, Pixel, RgbImage, Rgba, RgbaImage, imageops};
+use image::{DynamicImage, ImageBuffer, Pixel, RgbImage, Rgba, RgbaImage, imageops};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
@@ -28,9 +27,7 @@ pub fn resize_part(picture: &RgbImage, part: [f64; 4], width: u32, height: u32) 
 /// # Errors
 /// [`Error::Internal`] if resizing fails, for a picture or a size without pixels, say.
 pub fn resize_to(picture: &RgbImage, width: u32, height: u32) -> Result<RgbImage> {
-    let mut out = RgbImage::new(width, height);
-    resize(picture, &mut out)?;
-    Ok(out)
+    resized(picture, ImageSize::new(width, height))
 }
 
 /// Resizes a whole picture with its alpha.
@@ -38,14 +35,17 @@ pub fn resize_to(picture: &RgbImage, width: u32, height: u32) -> Result<RgbImage
 /// # Errors
 /// [`Error::Internal`] if resizing fails, for a picture or a size without pixels, say.
 pub fn resize_rgba(picture: &RgbaImage, width: u32, height: u32) -> Result<RgbaImage> {
-    let mut out = RgbaImage::new(width, height);
-    resize(picture, &mut out)?;
-    Ok(out)
+    resized(picture, ImageSize::new(width, height))
 }
 
-fn resize(picture: &impl IntoImageView, out: &mut impl IntoImageViewMut) -> Result<()> {
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    Resizer::new().resize(picture, out, &options).map_err(Error::internal)
+fn resized<P: Pixel<Subpixel = u8>>(
+    picture: &ImageBuffer<P, Vec<u8>>,
+    size: ImageSize,
+) -> Result<ImageBuffer<P, Vec<u8>>> {
+    let [old, new] = [[picture.width(), picture.height()], [size.width, size.height]];
+    let samples = cbam_resample::eight(picture.as_raw(), old, new, P::CHANNEL_COUNT, true).map_err(Error::internal)?;
+    let resized = ImageBuffer::from_raw(size.width, size.height, samples);
+    resized.ok_or_else(|| Error::internal("a picture of another size"))
 }
 
 /// The largest part in the middle of a picture that has the shape of `size`, resized to it.

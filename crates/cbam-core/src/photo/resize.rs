@@ -1,9 +1,9 @@
 //! A picture at another size, on a white ground.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use bytemuck::Zeroable;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::{DynamicImage, RgbImage};
 
 use super::{ImageSize, buffer};
@@ -12,25 +12,34 @@ use crate::{Error, Result};
 /// Resamples a picture to `size`, composited on white; 8 or 16 bits are kept, grey stays grey on the way.
 pub(crate) fn resize(image: &DynamicImage, size: ImageSize) -> Result<DynamicImage> {
     let opaque = composite_on_white(image);
-    let image = opaque.as_ref().unwrap_or(image);
-    let mut out = DynamicImage::new(size.width, size.height, image.color());
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).use_alpha(false);
-    resample(image, &mut out, &options)?;
+    let out = resample(opaque.as_ref().unwrap_or(image), size, false)?;
     Ok(if let DynamicImage::ImageLuma16(_) = out { DynamicImage::ImageRgb16(out.into_rgb16()) } else { out })
 }
 
 /// Resamples a picture to `size`; its kind of pixels is kept, with what is transparent.
 pub(crate) fn resize_as_it_is(image: &DynamicImage, size: ImageSize) -> Result<DynamicImage> {
-    let mut out = DynamicImage::new(size.width, size.height, image.color());
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom));
-    resample(image, &mut out, &options)?;
-    Ok(out)
+    resample(image, size, true)
 }
 
-fn resample(image: &DynamicImage, out: &mut DynamicImage, options: &ResizeOptions) -> Result<()> {
-    let size = ImageSize::new(out.width(), out.height());
-    let wrong = |error| Error::argument("size", format!("cannot resample to {size}: {error}"));
-    Resizer::new().resize(image, out, options).map_err(wrong)
+/// Resamples a picture of whole numbers; `alpha` says whether what is transparent has no part in colours.
+fn resample(image: &DynamicImage, size: ImageSize, alpha: bool) -> Result<DynamicImage> {
+    let [old, new] = [[image.width(), image.height()], [size.width, size.height]];
+    let (kind, bytes) = (image.color(), image.as_bytes());
+    let channels = kind.channel_count();
+    let wrong = |error: &dyn Display| Error::argument("size", format!("cannot resample to {size}: {error}"));
+    let resampled = match kind.bytes_per_pixel() / channels {
+        1 => {
+            let out = cbam_resample::eight(bytes, old, new, channels, alpha).map_err(|error| wrong(&error))?;
+            buffer::of_eight(size.width, size.height, channels.into(), out)
+        }
+        2 => {
+            let samples = bytemuck::cast_slice(bytes); // they are samples of 16 bits
+            let out = cbam_resample::sixteen(samples, old, new, channels, alpha).map_err(|error| wrong(&error))?;
+            buffer::of_sixteen(size.width, size.height, channels.into(), out)
+        }
+        _ => None,
+    };
+    resampled.ok_or_else(|| wrong(&"its samples are no whole numbers"))
 }
 
 /// The picture in colour and 8 bit, on a white ground.

@@ -13,6 +13,7 @@ use crate::common::explained::{Explained, MAP};
 use crate::common::given::Given;
 use crate::common::network::{NetworkArgs, RUN};
 use crate::common::values::{listed, map_names, parsed};
+use crate::run::film::Codec;
 use crate::run::share::Share;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -71,6 +72,7 @@ An option that changes nothing in a run is an error.";
 const INPUT: &str = "Pictures";
 const OUTPUT: &str = "Outputs (none named: IMAGE-overlay.png beside the picture)";
 const LOOK: &str = "Look";
+const FILM: &str = "Films";
 
 /// Shows where a convolutional network looks: lays its attention over the picture.
 #[derive(Debug, Parser)]
@@ -79,15 +81,19 @@ const LOOK: &str = "Look";
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) given: Given,
-    /// Pictures, folders (everything below them) and `-` for standard input
+    /// Pictures, folders (everything below them) and `-` for standard input; or a film
     ///
     /// A scan of a folder takes the files whose extension is that of a picture, and skips `*-overlay.*`, `*-compare.*`,
     /// hidden files and folders, those that systems make (`._*`, `__MACOSX`, `@eaDir` and the like) and the output folders;
     /// what is left out is counted and told.
+    ///
+    /// A film, one at a time, is read and written by `ffmpeg`, which must be installed (5.1 or later): frames keep their times, and sound,
+    /// subtitles and chapters come along. Its maps are of one class, the likeliest on the whole unless --class names one, and have one
+    /// scale, so that it does not flicker.
     #[arg(required_unless_present_any = ["list_maps", "check"], value_hint = ValueHint::AnyPath, help_heading = INPUT)]
     pub(crate) inputs: Vec<PathBuf>,
 
-    /// The overlay of the only picture; `-` for standard output
+    /// The overlay of the only picture, `-` for standard output; or of a film: a name in .mp4, .m4v, .mov, .mkv or .webm
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
     pub(crate) overlay: Option<PathBuf>,
     /// The panel of the only picture: all maps, a colour bar, the five likeliest classes; `-` for standard output
@@ -99,7 +105,8 @@ pub(crate) struct Args {
     /// Panels, likewise
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
     pub(crate) panel_dir: Option<PathBuf>,
-    /// Maps, likewise, as STEM.npy: float32, unscaled, on the network's grid (STEM.MAP.npy with several --map)
+    /// Maps, likewise, as STEM.npy: float32, unscaled, on the network's grid (STEM.MAP.npy with several --map); of a film those of
+    /// all frames, [T, h, w]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = OUTPUT)]
     pub(crate) maps_dir: Option<PathBuf>,
     /// A report on every picture: size, top 5, statistics of every map, strongest channels, timings; `-` for standard
@@ -202,6 +209,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=65_535), help_heading = LOOK)]
     pub(crate) width: Option<u32>,
 
+    /// How much of a frame's map is from the frames before it, so that it does not flicker; 0 draws each as the network sees it. It is
+    /// behind by N / (1 - N) frames, at most 2, and begins anew at each cut [default: 0.6]
+    #[arg(long, value_name = "0..0.66", value_parser = past, help_heading = FILM)]
+    pub(crate) smooth: Option<f32>,
+    /// Have the network look at every Nth frame; those between keep what it saw last [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = FILM)]
+    pub(crate) every: Option<u16>,
+    /// What films are written in: h264, h265, vp9, av1, or ffv1 (into .mkv, without loss) [default: h264, into .webm vp9]
+    #[arg(long, value_name = "NAME", value_parser = listed::<Codec>(Codec::ALL), hide_possible_values = true, help_heading = FILM)]
+    pub(crate) codec: Option<Codec>,
+
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     /// Compare the network with what PyTorch made of an input, and look at no picture: a file of safetensors with `input`
@@ -290,6 +308,12 @@ fn share(text: &str) -> Result<f64, String> {
 /// A number of bytes: `512M` is 512 × 1024 × 1024.
 fn bytes(text: &str) -> Result<u64, String> {
     amount(text, 1024).ok_or_else(|| "write a size from 1, such as 536870912, 512M or 2G".into())
+}
+
+/// Two frames behind at most.
+fn past(text: &str) -> Result<f32, String> {
+    let wanted = text.parse().ok().filter(|past| (0.0..=2.0 / 3.0).contains(past));
+    wanted.ok_or_else(|| "not a number from 0 to 0.66: what is more would be behind by over two frames".into())
 }
 
 fn fraction(text: &str) -> Result<f32, String> {

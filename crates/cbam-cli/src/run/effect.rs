@@ -1,7 +1,7 @@
 //! Options that would change nothing in this run: each is an error that says what it is for.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cbam_core::classes::ClassChoice;
 use cbam_core::maps::{MapName, Method};
@@ -12,6 +12,7 @@ use clap::CommandFactory;
 use crate::common::given::Effect;
 use crate::common::page::Words;
 use crate::run::args::{Args, usage};
+use crate::run::film::{self, Container};
 use crate::run::request::Request;
 
 /// The options that decide how a network is opened, whatever is done with it.
@@ -40,8 +41,46 @@ impl Args {
         if self.check.is_some() {
             return self.check_alone("check", &["tolerance", "precision", "torchscript_classes", "quiet"]);
         }
+        if self.out_parquet.is_none() && self.film()?.is_some() {
+            return self.check_film();
+        }
         self.check_format()?;
         self.given.check::<Self>(&self.of_drawing())
+    }
+
+    /// The film that is to be looked at, if it is one: told by the name of what is read, or of what is written.
+    pub(crate) fn film(&self) -> Result<Option<PathBuf>, clap::Error> {
+        let written = self.overlay.as_ref().filter(|path| Container::of(path).is_some());
+        let read = self.inputs.iter().find(|path| film::is_film(path));
+        match (&self.inputs[..], read, written) {
+            (_, None, None) => Ok(None),
+            ([input], ..) => match &self.overlay {
+                Some(overlay) if written.is_none() => {
+                    let (overlay, input) = (overlay.display(), input.display());
+                    Err(usage(format!(
+                        "--overlay {overlay}: of {input}, a film, it is one too: name it .mp4, .m4v, .mov, .mkv or .webm"
+                    )))
+                }
+                _ => Ok(Some(input.clone())),
+            },
+            (_, Some(film), _) => Err(usage(format!("{}: films are looked at one at a time", film.display()))),
+            (_, None, Some(film)) => Err(usage(format!("--overlay {}: a film is made of one film", film.display()))),
+        }
+    }
+
+    /// Refuses what films do not have.
+    fn check_film(&self) -> Result<(), clap::Error> {
+        const NOT_OF_FILMS: [&str; 9] =
+            ["panel", "out_dir", "panel_dir", "html", "compare", "format", "jpeg_quality", "legend", "memory"];
+        if let Some(option) = NOT_OF_FILMS.into_iter().find(|option| self.given.holds(option)) {
+            return Err(usage(format!("--{} is for pictures, and this is a film", option.replace('_', "-"))));
+        }
+        let drawn = self.overlay.is_some() || (self.maps_dir.is_none() && self.json.is_none());
+        let look = "no film is drawn";
+        let drawing = &["scale", "colormap", "alpha", "opacity", "contour", "resample", "refine", "width", "smooth"];
+        self.given.check::<Self>(&[(drawing, drawn, look)])?;
+        let methods = self.of_drawing().into_iter().take(2).collect::<Vec<_>>();
+        self.given.check::<Self>(&methods)
     }
 
     /// With an option that looks at no picture nothing counts but that, `besides`, and what opens the network.
@@ -79,7 +118,7 @@ impl Args {
             })
     }
 
-    fn of_drawing(&self) -> [Effect<'static>; 8] {
+    fn of_drawing(&self) -> [Effect<'static>; 9] {
         let maps = self.compare.as_ref().map_or(&self.map, |list| &list.0);
         // Which map a scripted network shows by itself is known when it is open.
         let foreign = self.network.is_foreign();
@@ -113,13 +152,14 @@ impl Args {
             (&["width"], overlaid, "no overlay is drawn"),
             (&["format"], drawn, "no picture is drawn"),
             (&["jpeg_quality"], jpegs, "no picture is written as JPEG"),
+            (&["smooth", "every", "codec"], false, "it is for films"),
         ]
     }
 
     /// The words of the options that decide how the network is opened and takes pictures, and of those of methods.
     pub(crate) fn words(&self) -> Words {
         /// All others.
-        const OTHERS: [&str; 29] = [
+        const OTHERS: [&str; 32] = [
             "inputs",
             "overlay",
             "panel",
@@ -149,6 +189,9 @@ impl Args {
             "batch_size",
             "memory",
             "quiet",
+            "smooth",
+            "every",
+            "codec",
         ];
         Words::of::<Self>(&self.given, &OTHERS)
     }

@@ -49,6 +49,10 @@ impl Report {
         self.entry(report)
     }
 
+    pub(crate) fn film(&mut self, film: &impl Serialize) -> Result<()> {
+        self.entry(film)
+    }
+
     pub(crate) fn failure(&mut self, input: &Path, error: &Error) -> Result<()> {
         self.entry(&Failure { input: &input.display().to_string(), error: &error.to_string() })
     }

@@ -5,6 +5,7 @@ mod check;
 mod clash;
 mod console;
 mod effect;
+mod film;
 mod interrupt;
 mod json;
 mod model;
@@ -50,6 +51,7 @@ fn execute(backend: &dyn Backend, args: Args) -> Result<u8> {
         }
         #[cfg(feature = "parquet")]
         Command::Shards(request) => shards::run(backend, &request),
+        Command::Film(request) => film::run(backend, &request),
         Command::Run(request) => run(backend, &request),
     }
 }

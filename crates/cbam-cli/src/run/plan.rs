@@ -192,7 +192,7 @@ fn file_part(name: &MapName) -> String {
     name.to_string().replace('@', "-at-").replace([':', ',', '/'], "-")
 }
 
-fn append(base: &Path, join: &str, extension: &str) -> PathBuf {
+pub(super) fn append(base: &Path, join: &str, extension: &str) -> PathBuf {
     let mut path = OsString::from(base);
     path.push(join);
     path.push(extension);

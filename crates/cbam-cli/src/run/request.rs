@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use cbam_core::explain::ExplainOptions;
 use cbam_core::files::{check_folder, check_writable};
+use cbam_core::maps::Scale;
 use cbam_core::photo::Limits;
 use cbam_core::pipeline::{Destination, Options, Stream, Target};
 use cbam_core::render::{Opacity, Overlay, PictureFormat};
@@ -14,6 +15,7 @@ use crate::common::network::{Model, ModelKind};
 use crate::common::page::Words;
 use crate::common::scan::Input;
 use crate::run::args::{Args, usage};
+use crate::run::film;
 #[cfg(feature = "parquet")]
 use crate::run::shards;
 
@@ -27,6 +29,8 @@ pub(crate) enum Command {
     /// Look at the pictures of shards.
     #[cfg(feature = "parquet")]
     Shards(Box<shards::Request>),
+    /// Look at a film.
+    Film(Box<film::Request>),
     /// Look at pictures.
     Run(Box<Request>),
 }
@@ -124,6 +128,9 @@ impl Args {
         let options = self.options(&model, explain);
         if let Some(folder) = self.out_parquet.take() {
             return self.shards(folder, options, model);
+        }
+        if let Some(input) = self.film()? {
+            return self.of_film(input, options, model);
         }
         let inputs: Vec<_> = self.inputs.into_iter().map(Input::from).collect();
         let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();
@@ -230,6 +237,35 @@ impl Args {
         Err(usage(
             "--out-parquet: this build has no Parquet; one with the feature `parquet` has, which is on by default",
         ))
+    }
+
+    /// A run over a film.
+    fn of_film(self, input: PathBuf, options: Options, model: Model) -> Result<Command, clap::Error> {
+        if options.maps.len() > 1 {
+            return Err(usage("several --map are several films: name one of them"));
+        }
+        let named = self.overlay.is_some() || self.maps_dir.is_some() || self.json.is_some();
+        let overlay = match self.overlay {
+            Some(path) => Some(path),
+            None => (!named).then(|| film::beside(&input)),
+        };
+        let overlay = overlay.map(|path| film::written_as(path, self.codec)).transpose().map_err(usage)?;
+        if self.codec.is_some() && overlay.is_none() {
+            return Err(usage("--codec has no effect here: no film is written"));
+        }
+        let scale = if self.given.holds("scale") { options.scale } else { Scale::Run };
+        Ok(Command::Film(Box::new(film::Request {
+            input,
+            overlay,
+            maps_dir: self.maps_dir,
+            json: self.json.map(target),
+            options: Options { scale, ..options },
+            smooth: self.smooth.unwrap_or(film::SMOOTH),
+            every: self.every.map_or(1, usize::from),
+            labels: self.network.labels,
+            model,
+            quiet: self.quiet,
+        })))
     }
 
     fn overlay_look(&self) -> Overlay {

@@ -1,6 +1,8 @@
-//! Files: written whole or not at all, text in the encodings that editors write, tar archives of pictures.
+//! Files: written whole or not at all, text in the encodings that editors write, tar archives of pictures, records for a
+//! second pass.
 
 pub mod archive;
+mod spool;
 mod temporary;
 mod whole;
 
@@ -10,6 +12,7 @@ use std::path::Path;
 use crate::text::decode_text;
 use crate::{Error, Result};
 
+pub use spool::Spool;
 pub use temporary::remove_unfinished;
 pub use whole::{WholeFile, check_folder, check_writable, write_whole, written_file};
 

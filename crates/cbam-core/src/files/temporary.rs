@@ -72,6 +72,11 @@ impl Temporary {
         Ok(Self { file })
     }
 
+    /// Its own name.
+    pub(super) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Gives the file its name.
     pub(super) fn persist(mut self, target: &Path) -> io::Result<()> {
         let path = self.file.path().to_owned();

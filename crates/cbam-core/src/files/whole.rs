@@ -56,6 +56,14 @@ impl WholeFile {
         Ok(Self { path: path.to_owned(), sink: Sink::Temporary(BufWriter::new(file), target) })
     }
 
+    /// Where it lies until it takes its name: for another program to write there, and for nobody else to read.
+    pub fn place(&self) -> &Path {
+        match &self.sink {
+            Sink::Temporary(file, _) => file.get_ref().path(),
+            Sink::Straight(_) => &self.path,
+        }
+    }
+
     /// Writes out what is buffered, and waits until it is on the disk: a power cut after [`commit`](Self::commit) cannot
     /// leave the name with nothing behind it then.
     ///

@@ -36,7 +36,6 @@ mod look;
 mod report;
 mod run;
 mod sheet;
-mod spool;
 mod state;
 mod tell;
 #[cfg(test)]

@@ -7,9 +7,9 @@ use rayon::ThreadPool;
 
 use super::draw::{self, Spans};
 use super::gate::{Admitted, Bounds, Gate};
-use super::spool::Spool;
 use super::state::{Run, Seen, bytes, guarded, lock, pictures};
 use super::{Event, Job, PictureReport};
+use crate::files::Spool;
 use crate::maps::Scale;
 use crate::model::Model;
 use crate::photo::{Encoded, Photo};
@@ -44,7 +44,7 @@ impl<'a, T: FnMut(Event<'_>) + Send> Run<'a, T> {
         pool: &ThreadPool,
         load: impl FnOnce() -> Result<M> + Send,
     ) -> Result<(Mutex<Spool<Record>>, Spans)> {
-        let spool = Mutex::new(Spool::new(self.jobs.len())?);
+        let spool = Mutex::new(Spool::new()?);
         let spans = Mutex::new(HashMap::new());
         let broken = OnceLock::new();
         let gate = self.gate(Bounds { ahead: usize::MAX, ..self.bounds() });

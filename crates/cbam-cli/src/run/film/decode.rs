@@ -1,0 +1,123 @@
+//! A film's frames with their times, decoded by ffmpeg.
+
+use std::io::{ErrorKind, Read};
+use std::process::{Child, ChildStdout, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+
+use cbam_core::{Error, Result};
+use image::RgbImage;
+
+use super::probe::Film;
+use super::tools;
+
+/// What ffmpeg writes before each frame: a raw pipe of frames carries no times, so they come beside it, on standard error.
+const TELLS_TIMES: &str = "metadata=mode=add:key=cbam:value=1,metadata=mode=print:file=pipe\\\\:2:direct=1";
+/// The two lines of it.
+const TIME: &str = "frame:";
+const MARK: &str = "cbam=1";
+
+/// A frame.
+#[derive(Debug)]
+pub(super) struct Frame {
+    /// When it is shown, in nanoseconds from the beginning of the film.
+    pub(super) time: u64,
+    /// Upright, `[H, W, 3]`.
+    pub(super) pixels: RgbImage,
+}
+
+/// The frames of a film, in their order.
+pub(super) struct Frames<'a> {
+    film: &'a Film,
+    child: Child,
+    pixels: ChildStdout,
+    times: Receiver<Option<i64>>,
+    complaints: Option<JoinHandle<Vec<String>>>,
+    last: Option<u64>,
+}
+
+impl<'a> Frames<'a> {
+    /// Begins to decode.
+    pub(super) fn open(film: &'a Film) -> Result<Self> {
+        let (size, colour) = (film.size, &film.colour);
+        let range = if colour.full { "pc" } else { "tv" };
+        // Rounded well and without a shortcut for chroma, so that what is not drawn over comes back as it was.
+        let pixels = format!(
+            "scale={}:{}:in_color_matrix={}:in_range={range}:out_range=pc:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp",
+            size.width, size.height, colour.matrix
+        );
+        let mut command = tools::command("ffmpeg");
+        command.args(["-nostdin", "-protocol_whitelist", "file,pipe", "-copyts", "-i"]).arg(tools::file(&film.path));
+        command.args(["-map", &format!("0:{}", film.stream), "-fps_mode", "passthrough"]);
+        command.args(["-vf", &format!("settb=1/1000000000,{pixels},setsar=1,format=rgb24,{TELLS_TIMES}")]);
+        command.args(["-c:v", "rawvideo", "-f", "rawvideo", "pipe:1"]).stdout(Stdio::piped());
+        let mut child = tools::start(command)?;
+        let closed = || Error::internal("a pipe of ffmpeg's is not there");
+        let pixels = child.stdout.take().ok_or_else(closed)?;
+        let (tell, times) = channel();
+        let said = child.stderr.take().ok_or_else(closed)?;
+        let complaints = tools::complaints(said, move |line| match line.strip_prefix(TIME) {
+            Some(rest) => {
+                let _ = tell.send(time(rest)); // nobody listens once frames are not wanted any more
+                true
+            }
+            None => line == MARK,
+        });
+        Ok(Self { film, child, pixels, times, complaints: Some(complaints), last: None })
+    }
+
+    /// The next frame; `None` after the last one that can be read.
+    pub(super) fn next(&mut self) -> Result<Option<Frame>> {
+        let size = self.film.size;
+        let mut pixels = vec![0; size.pixels() as usize * 3];
+        match self.pixels.read_exact(&mut pixels) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            read => read.map_err(Error::io(&self.film.path))?,
+        }
+        let told = self.times.recv().ok().flatten();
+        let usual = self.film.usual.map_or(40_000_000, std::num::NonZero::get);
+        let time = told.and_then(|time| u64::try_from(time - self.film.start).ok());
+        // What has no time of its own, or one that goes back, comes after the one before.
+        let time = match (time, self.last) {
+            (Some(time), Some(last)) if time <= last => last + 1_000_000,
+            (Some(time), _) => time,
+            (None, last) => last.map_or(0, |last| last + usual),
+        };
+        self.last = Some(time);
+        let pixels = RgbImage::from_raw(size.width, size.height, pixels);
+        Ok(Some(Frame { time, pixels: pixels.ok_or_else(|| Error::internal("a frame of another size"))? }))
+    }
+
+    /// Why there are no more, if that is not the end of the film.
+    pub(super) fn broken(mut self) -> Result<Option<String>> {
+        let status = self.child.wait().map_err(Error::io(&self.film.path))?;
+        let complaints = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        Ok(match complaints.into_iter().next() {
+            None if status.success() => None,
+            None => Some(format!("ffmpeg ended with {status}")),
+            complaint => complaint,
+        })
+    }
+}
+
+impl Drop for Frames<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it may have ended
+        let _ = self.child.wait();
+    }
+}
+
+/// Of `0    pts:1536    pts_time:0.12`.
+fn time(line: &str) -> Option<i64> {
+    line.split_whitespace().find_map(|word| word.strip_prefix("pts:"))?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn times_are_read_where_there_are_any() {
+        assert_eq!(super::time("21   pts:25088   pts_time:1.96"), Some(25088));
+        assert_eq!(super::time("0    pts:-40   pts_time:-0.04"), Some(-40));
+        assert_eq!(super::time("0    pts:NOPTS pts_time:NOPTS"), None);
+    }
+}

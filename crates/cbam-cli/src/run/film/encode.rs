@@ -1,0 +1,276 @@
+//! Drawn frames into a film, encoded by ffmpeg, with the sound and all else of the one that they came from.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Stdio};
+use std::thread::JoinHandle;
+
+use cbam_core::files::WholeFile;
+use cbam_core::photo::ImageSize;
+use cbam_core::text::named;
+use cbam_core::{Error, Result};
+use image::RgbImage;
+
+use super::probe::{Film, Stream};
+use super::{matroska, tools};
+
+/// What a film is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Codec {
+    H264,
+    H265,
+    Vp9,
+    Av1,
+    Ffv1,
+}
+
+named! { Codec as "codec"; H264 => "h264", H265 => "h265", Vp9 => "vp9", Av1 => "av1", Ffv1 => "ffv1" }
+
+impl Codec {
+    /// The words for its encoder: as good as cannot be told from the source, at a usual speed.
+    fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::H264 => &["libx264", "-preset", "medium", "-crf", "16"],
+            Self::H265 => {
+                &["libx265", "-preset", "medium", "-crf", "20", "-tag:v", "hvc1", "-x265-params", "log-level=error"]
+            }
+            Self::Vp9 => {
+                &["libvpx-vp9", "-crf", "24", "-b:v", "0", "-row-mt", "1", "-deadline", "good", "-cpu-used", "3"]
+            }
+            Self::Av1 => &["libsvtav1", "-preset", "8", "-crf", "28"],
+            Self::Ffv1 => &["ffv1", "-level", "3"],
+        }
+    }
+
+    /// Whether what comes out of it is what went in, in red, green and blue.
+    fn is_lossless(self) -> bool {
+        self == Self::Ffv1
+    }
+}
+
+/// What holds a film.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Container {
+    Mp4,
+    Mov,
+    Matroska,
+    Webm,
+}
+
+impl Container {
+    /// By the extension of a file; `None` for one that is of none that is written.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        Some(match &*extension {
+            "mp4" | "m4v" => Self::Mp4,
+            "mov" => Self::Mov,
+            "mkv" => Self::Matroska,
+            "webm" => Self::Webm,
+            _ => return None,
+        })
+    }
+
+    /// The codec where none is asked for.
+    pub(crate) fn usual(self) -> Codec {
+        if self == Self::Webm { Codec::Vp9 } else { Codec::H264 }
+    }
+
+    pub(crate) fn takes(self, codec: Codec) -> bool {
+        match self {
+            Self::Mp4 | Self::Mov => {
+                matches!(codec, Codec::H264 | Codec::H265 | Codec::Av1) || (self == Self::Mp4 && codec == Codec::Vp9)
+            }
+            Self::Matroska => true,
+            Self::Webm => matches!(codec, Codec::Vp9 | Codec::Av1),
+        }
+    }
+
+    fn format(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Mov => "mov",
+            Self::Matroska => "matroska",
+            Self::Webm => "webm",
+        }
+    }
+
+    /// How it takes a stream beside the pictures: as it is, or text as text of its own kind; `None` where it does not.
+    fn takes_stream(self, stream: &Stream) -> Option<&'static str> {
+        const TEXT: [&str; 6] = ["subrip", "ass", "ssa", "webvtt", "mov_text", "text"];
+        let codec = &*stream.codec;
+        let (audio, subtitles) = match self {
+            Self::Mp4 => (matches!(codec, "aac" | "mp3" | "ac3" | "eac3" | "alac" | "opus" | "flac"), "mov_text"),
+            Self::Mov => {
+                (matches!(codec, "aac" | "mp3" | "ac3" | "eac3" | "alac") || codec.starts_with("pcm_s"), "mov_text")
+            }
+            Self::Matroska => (!codec.is_empty(), "srt"),
+            Self::Webm => (matches!(codec, "opus" | "vorbis"), "webvtt"),
+        };
+        match &*stream.kind {
+            "audio" => audio.then_some("copy"),
+            "subtitle" if self == Self::Matroska && !matches!(codec, "mov_text" | "text") => Some("copy"),
+            "subtitle" => TEXT.contains(&codec).then_some(subtitles),
+            _ => None,
+        }
+    }
+}
+
+/// A film being written; whole or not at all.
+pub(super) struct Encoder {
+    child: Child,
+    frames: Option<BufWriter<ChildStdin>>,
+    complaints: Option<JoinHandle<Vec<String>>>,
+    file: Option<WholeFile>,
+    path: std::path::PathBuf,
+}
+
+/// How a film is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form<'a> {
+    pub(super) container: Container,
+    pub(super) codec: Codec,
+    pub(super) size: ImageSize,
+    /// What was done to the frames, for the file to say.
+    pub(super) words: &'a str,
+}
+
+impl Encoder {
+    /// Begins to write a film; the notes say what is left out of it.
+    pub(super) fn create(film: &Film, path: &Path, form: &Form<'_>) -> Result<(Self, Vec<String>)> {
+        let Form { container, codec, size, words } = *form;
+        let file = WholeFile::create(path)?;
+        let mut command = tools::command("ffmpeg");
+        command.args(["-y", "-copyts", "-f", "matroska", "-i", "pipe:0"]);
+        command.args(["-itsoffset", &format!("{}us", -film.start / 1000), "-protocol_whitelist", "file,pipe", "-i"]);
+        command.arg(tools::file(&film.path)).args(["-map", "0:v:0"]);
+        let (mut left_out, mut count) = (Vec::new(), 0);
+        for stream in &film.others {
+            let Some(how) = container.takes_stream(stream) else {
+                left_out.push(format!(
+                    "{}: stream {} ({} {}) is left out, which {} does not take",
+                    film.path.display(),
+                    stream.number,
+                    stream.kind,
+                    stream.codec,
+                    container.format()
+                ));
+                continue;
+            };
+            count += 1;
+            command.args(["-map", &format!("1:{}", stream.number), &format!("-c:{count}"), how]);
+        }
+        command.args(["-map_metadata", "1", "-map_chapters", "1", "-metadata", &format!("comment={words}")]);
+        for (name, value) in &film.tags {
+            command.args(["-metadata:s:v:0", &format!("{name}={value}")]);
+        }
+        command.arg("-c:v").args(codec.words()).args(["-vf", &filter(film, codec, size)]);
+        command.args(["-fps_mode", "passthrough", "-enc_time_base", &film.unit]);
+        let [matrix, primaries, transfer] = &film.colour.tags;
+        let tags = [("-colorspace", matrix), ("-color_primaries", primaries), ("-color_trc", transfer)];
+        for (option, tag) in tags.into_iter().filter(|_| !codec.is_lossless()) {
+            if let Some(tag) = tag {
+                command.args([option, tag]);
+            }
+        }
+        if let (Container::Mp4 | Container::Mov, Some(unit)) = (container, film.unit.strip_prefix("1/")) {
+            command.args(["-video_track_timescale", unit]);
+        }
+        if matches!(container, Container::Mp4 | Container::Mov) {
+            command.args(["-movflags", "+faststart"]);
+        }
+        command.args(["-f", container.format()]).arg(tools::file(file.place())).stdin(Stdio::piped());
+        let mut child = tools::start(command)?;
+        let closed = || Error::internal("a pipe of ffmpeg's is not there");
+        let mut frames = BufWriter::with_capacity(1 << 20, child.stdin.take().ok_or_else(closed)?);
+        let said = child.stderr.take().ok_or_else(closed)?;
+        let complaints = Some(tools::complaints(said, |_| false));
+        let begun = matroska::header(&mut frames, size, film.usual);
+        let mut encoder = Self { child, frames: Some(frames), complaints, file: Some(file), path: path.to_owned() };
+        begun.map_err(|error| encoder.failed(error))?;
+        Ok((encoder, left_out))
+    }
+
+    /// Writes a frame that is shown at a time, in nanoseconds.
+    pub(super) fn write(&mut self, time: u64, pixels: &RgbImage) -> Result<()> {
+        let Some(frames) = &mut self.frames else { return Err(Error::internal("a film that is ended")) };
+        matroska::frame(frames, time, pixels).map_err(|error| self.failed(error))
+    }
+
+    /// Ends the film and gives it its name.
+    pub(super) fn finish(mut self) -> Result<()> {
+        if let Some(mut frames) = self.frames.take() {
+            frames.flush().map_err(|error| self.failed(error))?;
+        }
+        let status = self.child.wait().map_err(Error::io(&self.path))?;
+        if !status.success() {
+            return Err(self.failed(std::io::Error::other(format!("ffmpeg ended with {status}"))));
+        }
+        self.file.take().map_or(Ok(()), WholeFile::commit)
+    }
+
+    /// What the program says of it, where it says something.
+    fn failed(&mut self, error: std::io::Error) -> Error {
+        drop(self.frames.take());
+        let _ = self.child.wait();
+        let complaints = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        let message = complaints.into_iter().next().unwrap_or_else(|| error.to_string());
+        Error::io(&self.path)(std::io::Error::new(error.kind(), format!("ffmpeg: {message}")))
+    }
+}
+
+impl Drop for Encoder {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // it may have ended
+        let _ = self.child.wait();
+    }
+}
+
+/// From red, green and blue to what the codec takes, in the film's own colours.
+fn filter(film: &Film, codec: Codec, size: ImageSize) -> String {
+    if codec.is_lossless() {
+        return "format=bgr0".to_owned();
+    }
+    // Every other pixel has a colour: an odd side gets one more, as its neighbour is.
+    let [right, below] = [size.width % 2, size.height % 2];
+    let padded = if right + below > 0 {
+        format!(
+            "pad={}:{},fillborders=right={right}:bottom={below}:mode=smear,",
+            size.width + right,
+            size.height + below
+        )
+    } else {
+        String::new()
+    };
+    let range = if film.colour.full { "pc" } else { "tv" };
+    format!(
+        "{padded}scale=in_range=pc:out_range={range}:out_color_matrix={}:flags=bicubic+accurate_rnd+full_chroma_int,format=yuv420p",
+        film.colour.matrix
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_take_what_their_players_know() {
+        let stream = |kind: &str, codec: &str| Stream { number: 1, kind: kind.to_owned(), codec: codec.to_owned() };
+        let taken = |container: Container, kind, codec| container.takes_stream(&stream(kind, codec));
+        assert_eq!(taken(Container::Mp4, "audio", "aac"), Some("copy"));
+        assert_eq!(taken(Container::Mp4, "audio", "vorbis"), None);
+        assert_eq!(taken(Container::Mp4, "subtitle", "subrip"), Some("mov_text"));
+        assert_eq!(taken(Container::Mp4, "subtitle", "hdmv_pgs_subtitle"), None);
+        assert_eq!(taken(Container::Matroska, "subtitle", "hdmv_pgs_subtitle"), Some("copy"));
+        assert_eq!(taken(Container::Matroska, "subtitle", "mov_text"), Some("srt"));
+        assert_eq!(taken(Container::Webm, "audio", "aac"), None);
+        assert_eq!(taken(Container::Matroska, "data", "bin_data"), None);
+        assert!(
+            Container::of(Path::new("a.MP4")) == Some(Container::Mp4) && Container::of(Path::new("a.png")).is_none()
+        );
+        assert!(
+            [Container::Mp4, Container::Mov, Container::Matroska, Container::Webm]
+                .iter()
+                .all(|container| container.takes(container.usual()))
+        );
+    }
+}

@@ -1,0 +1,345 @@
+//! What a network sees in the frames of a film.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use cbam_core::files::Spool;
+use cbam_core::maps::{AttentionMap, MapName, MapRange, Scale, ScaleLimits};
+use cbam_core::model::{Look, Model, Question};
+use cbam_core::photo::{Geometry, Photo, Preprocess, Resampled};
+use cbam_core::pipeline::{Options, TopClass};
+use cbam_core::{Error, Result};
+use image::DynamicImage;
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use super::Request;
+use super::decode::{Frame, Frames};
+use super::probe::Film;
+use super::steady::{Cuts, Smoothing, Votes};
+
+/// How many of the likeliest classes are kept of a frame.
+const TOP: usize = 5;
+
+/// What is known of a frame.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// When it is shown, in nanoseconds.
+    pub(super) time: u64,
+    /// Whether it is the first of a shot.
+    pub(super) cut: bool,
+    /// What the network saw; `None` of a frame that it did not look at.
+    pub(super) seen: Option<Seen>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Seen {
+    /// The likeliest classes and their probabilities, the likeliest first.
+    pub(super) top: Vec<(usize, f32)>,
+    /// The class that the map is of, and its probability here.
+    class: Option<usize>,
+    probability: Option<f32>,
+    /// The map's values, row by row, unscaled.
+    values: Vec<f32>,
+}
+
+/// What all maps of a film have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Form {
+    pub(super) dim: (usize, usize),
+    range: MapRange,
+    pub(super) geometry: Geometry,
+    cell: Option<[usize; 2]>,
+}
+
+/// A film, and what a network sees in it.
+pub(super) struct Study<'a> {
+    pub(super) film: &'a Film,
+    network: &'a dyn Model,
+    pub(super) request: &'a Request,
+    pub(super) options: &'a Options,
+    cancel: &'a AtomicBool,
+    pub(super) map: MapName,
+    labels: Vec<String>,
+    preprocess: Preprocess,
+    batch: usize,
+    /// The class that the maps are of, once it is known; `None` where none is of a class.
+    class: Option<usize>,
+    spool: Spool<Record>,
+    /// How many frames there are, and when the last one is shown.
+    pub(super) frames: usize,
+    pub(super) last: u64,
+    pub(super) form: Option<Form>,
+    probability: Option<f32>,
+    /// Why the film ends before its end.
+    pub(super) broken: Option<String>,
+    pub(super) notes: Vec<String>,
+}
+
+/// What becomes of a frame, and of what was seen in it.
+type Then<'t, 'a> = dyn FnMut(&mut Study<'a>, &Taken, Option<&Look>) -> Result<()> + 't;
+
+/// A frame on its way to the network.
+struct Taken {
+    index: usize,
+    time: u64,
+    cut: bool,
+    resampled: Option<Resampled>,
+}
+
+impl<'a> Study<'a> {
+    pub(super) fn new(
+        film: &'a Film,
+        network: &'a dyn Model,
+        request: &'a Request,
+        options: &'a Options,
+        cancel: &'a AtomicBool,
+    ) -> Result<Self> {
+        options.overlay.check()?;
+        options.explain.check()?;
+        let about = network.describe();
+        let mut maps = about.choose_maps(&options.maps)?;
+        let map = maps.remove(0);
+        if matches!(map, MapName::Channel(_)) {
+            return Err(Error::argument(format!("map {map}"), "a channel gate is of no place: films show maps"));
+        }
+        let labels = about.choose_labels(options.labels.as_deref())?;
+        let asked = [map.clone()];
+        let class = options.class.as_ref();
+        let class = class.map(|class| about.choose_class(class, &labels, &asked)).transpose()?;
+        let mut preprocess = about.preprocess;
+        preprocess.short_side = options.short_side.unwrap_or(preprocess.short_side);
+        preprocess.check()?;
+        let frames = film.frames.map_or(usize::MAX, |frames| frames as usize);
+        let batch = options.batch_size.map(std::num::NonZero::get);
+        let batch = batch.unwrap_or_else(|| network.batch_size(frames, preprocess.network_size(film.size)));
+        let notes = preprocess.squeezed(film.size).into_iter();
+        let notes = notes.map(|note| format!("{}: {note}", film.path.display())).collect();
+        Ok(Self {
+            film,
+            network,
+            request,
+            options,
+            cancel,
+            map,
+            labels,
+            preprocess,
+            batch: batch.max(1),
+            class,
+            spool: Spool::new()?,
+            frames: 0,
+            last: 0,
+            form: None,
+            probability: None,
+            broken: None,
+            notes,
+        })
+    }
+
+    /// Looks at the whole film: at every frame once, and once more at those whose likeliest class is not the film's, where that makes a
+    /// difference.
+    pub(super) fn look(&mut self, done: &dyn Fn()) -> Result<()> {
+        let mut votes = Votes::default();
+        let mut classes = Vec::new();
+        let asked = self.class;
+        self.broken = self.pass(asked, None, &mut |study, taken, look| {
+            study.frames = taken.index + 1;
+            study.last = taken.time;
+            let seen = look.map(|look| {
+                votes.add(look.readout.probabilities.iter());
+                classes.push((taken.index, look.explained));
+                study.seen(look)
+            });
+            done();
+            study.spool.put(taken.index, &Record { time: taken.time, cut: taken.cut, seen: seen.transpose()? })
+        })?;
+        if asked.is_none() && classes.iter().any(|(_, class)| class.is_some()) {
+            self.class = votes.class();
+            let others = classes.iter().filter(|(_, class)| *class != self.class).map(|(index, _)| *index);
+            let others: BTreeSet<_> = others.collect();
+            if !others.is_empty() {
+                self.pass(self.class, Some(&others), &mut |study, taken, look| {
+                    let Some(look) = look else { return Ok(()) };
+                    let Some(mut record) = study.spool.get(taken.index)? else { return Ok(()) };
+                    record.seen = Some(study.seen(look)?);
+                    study.spool.put(taken.index, &record)
+                })?;
+            }
+        }
+        self.probability = self.class.and_then(|class| votes.mean(class));
+        Ok(())
+    }
+
+    /// Goes through the film, and has the network look at those frames that are wanted, as many together as serve it; why the film is
+    /// broken, if it is.
+    fn pass(
+        &mut self,
+        class: Option<usize>,
+        wanted: Option<&BTreeSet<usize>>,
+        then: &mut Then<'_, 'a>,
+    ) -> Result<Option<String>> {
+        let (film, every, cancel, ahead) = (self.film, self.request.every, self.cancel, 2 * self.batch);
+        let preprocess = self.preprocess.clone();
+        let takes = |index: usize| index.is_multiple_of(every) && wanted.is_none_or(|wanted| wanted.contains(&index));
+        std::thread::scope(|threads| {
+            let (sender, taken) = sync_channel(ahead);
+            let reader = threads.spawn(move || read(film, &preprocess, takes, cancel, &sender));
+            let mut waiting = Vec::new();
+            let answered = gathered(&taken, self.batch, &mut waiting, &mut |waiting| self.answer(class, waiting, then));
+            drop(taken); // the reader ends
+            let broken =
+                reader.join().unwrap_or_else(|_| Err(Error::internal("the thread that reads a film panicked")));
+            answered.and(broken)
+        })
+    }
+
+    fn answer(&mut self, class: Option<usize>, waiting: &[Taken], then: &mut Then<'_, 'a>) -> Result<()> {
+        let pictures: Vec<_> = waiting.iter().filter_map(|taken| taken.resampled.as_ref()).collect();
+        let maps = [self.map.clone()];
+        let cancel = self.cancel;
+        let go_on = |_: cbam_core::model::Step<'_>| !cancel.load(Ordering::Relaxed);
+        let question =
+            Question { class, explain: self.options.explain.clone(), go_on: Some(&go_on), ..Question::about(&maps) };
+        let looks = if pictures.is_empty() { Vec::new() } else { self.network.look(&pictures, &question)? };
+        let mut looks = looks.into_iter();
+        for taken in waiting {
+            let look = taken.resampled.as_ref().and_then(|_| looks.next());
+            then(self, taken, look.as_ref())?;
+        }
+        if self.cancel.load(Ordering::Relaxed) { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
+    /// What is kept of a look.
+    fn seen(&mut self, look: &Look) -> Result<Seen> {
+        let map = look.map(&self.map)?;
+        let form = Form { dim: map.values().dim(), range: map.range(), geometry: look.geometry, cell: map.cell() };
+        if self.form.get_or_insert(form).dim != form.dim {
+            return Err(Error::photo(&self.film.path, "its frames give maps of several sizes"));
+        }
+        let probabilities = &look.readout.probabilities;
+        let mut top: Vec<_> = probabilities.iter().copied().enumerate().collect();
+        top.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        top.truncate(TOP);
+        Ok(Seen {
+            top,
+            class: look.explained,
+            probability: look.explained.and_then(|class| probabilities.get(class).copied()),
+            values: map.into_values().into_raw_vec_and_offset().0,
+        })
+    }
+
+    /// What is known of a frame; of one that the network did not look at, what it saw last.
+    pub(super) fn record(&mut self, index: usize) -> Result<Record> {
+        let missing = || Error::internal("a frame that was not seen");
+        let mut record = self.spool.get(index)?.ok_or_else(missing)?;
+        if record.seen.is_none() {
+            let before = index - index % self.request.every;
+            record.seen = self.spool.get(before)?.ok_or_else(missing)?.seen;
+        }
+        Ok(record)
+    }
+
+    /// The map of a frame, of these values.
+    pub(super) fn map_of(&self, values: Vec<f32>) -> Result<AttentionMap> {
+        let form = self.form.ok_or_else(|| Error::internal("a film without a map"))?;
+        let values = Array2::from_shape_vec(form.dim, values).map_err(Error::internal)?;
+        let map = AttentionMap::new(values, form.range)?.over(&form.geometry);
+        Ok(match form.cell {
+            Some(cell) => map.seen_from(cell),
+            None => map,
+        })
+    }
+
+    /// What spans the colours of all frames; `None` where each has its own.
+    pub(super) fn span(&mut self) -> Result<Option<ScaleLimits>> {
+        match self.options.scale {
+            Scale::Fixed(low, high) => Ok(Some(ScaleLimits { low, high })),
+            Scale::Image | Scale::Percentile(..) => Ok(None),
+            Scale::Run => {
+                let mut smoothing = Smoothing::new(self.request.smooth);
+                let mut span: Option<ScaleLimits> = None;
+                for index in 0..self.frames {
+                    let record = self.record(index)?;
+                    let limits = Scale::Run.limits(&self.map_of(record.smooth(&mut smoothing))?);
+                    span = Some(span.map_or(limits, |span| span.union(limits)));
+                }
+                Ok(span)
+            }
+        }
+    }
+
+    /// The class that the maps are of, or else the likeliest, and its mean probability.
+    pub(super) fn named(&self) -> Option<TopClass> {
+        let class = self.class?;
+        Some(TopClass { class, label: self.label(class), probability: self.probability })
+    }
+
+    pub(super) fn label(&self, class: usize) -> String {
+        self.labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
+    }
+
+    pub(super) fn name(&self) -> &Path {
+        &self.film.path
+    }
+
+    pub(super) fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+}
+
+impl Record {
+    pub(super) fn values(self) -> Vec<f32> {
+        self.seen.map(|seen| seen.values).unwrap_or_default()
+    }
+
+    /// The mean up to this frame.
+    pub(super) fn smooth(self, smoothing: &mut Smoothing) -> Vec<f32> {
+        let cut = self.cut;
+        smoothing.next(self.values(), cut)
+    }
+}
+
+/// Reads the film and makes of frames what the network takes.
+fn read(
+    film: &Film,
+    preprocess: &Preprocess,
+    takes: impl Fn(usize) -> bool,
+    cancel: &AtomicBool,
+    to: &SyncSender<Taken>,
+) -> Result<Option<String>> {
+    let mut frames = Frames::open(film)?;
+    let mut cuts = Cuts::default();
+    let mut index = 0;
+    while let Some(Frame { time, pixels }) = frames.next()? {
+        let photo = takes(index).then(|| Photo::from(DynamicImage::from(pixels)));
+        let resampled = photo.map(|photo| preprocess.resample(&photo)).transpose()?;
+        let cut = resampled.as_ref().is_some_and(|frame| cuts.next(frame));
+        if to.send(Taken { index, time, cut, resampled }).is_err() || cancel.load(Ordering::Relaxed) {
+            return Ok(None); // nobody wants more
+        }
+        index += 1;
+    }
+    frames.broken()
+}
+
+/// Calls `then` with frames as they come, so many of them together that the network looks at `batch`.
+fn gathered(
+    taken: &Receiver<Taken>,
+    batch: usize,
+    waiting: &mut Vec<Taken>,
+    then: &mut dyn FnMut(&[Taken]) -> Result<()>,
+) -> Result<()> {
+    let mut looked = 0;
+    for frame in taken {
+        looked += usize::from(frame.resampled.is_some());
+        waiting.push(frame);
+        if looked == batch || waiting.len() >= 16 * batch {
+            then(waiting)?;
+            waiting.clear();
+            looked = 0;
+        }
+    }
+    then(waiting)
+}

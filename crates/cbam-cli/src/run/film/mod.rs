@@ -1,0 +1,232 @@
+//! Films: where a network looks while things move.
+//!
+//! ```text
+//! file ─▶ ffmpeg ─▶ frames ─▶ network ─▶ spool            (class and scale of the whole film)
+//! file ─▶ ffmpeg ─▶ frames, spool ─▶ smooth ─▶ draw ─▶ ffmpeg ─▶ file
+//! ```
+//!
+//! Frames are never all in memory: a few of them are under way at a time, and what the network saw lies in a file in between.
+
+mod decode;
+mod draw;
+mod encode;
+mod look;
+mod matroska;
+mod probe;
+mod report;
+mod steady;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+use cbam_core::Error;
+use cbam_core::classes::read_labels;
+use cbam_core::files::{check_folder, check_writable};
+use cbam_core::maps::Scale;
+use cbam_core::pipeline::{Options, Target};
+use cbam_core::text::{percent, printable, printable_path};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::backend::Backend;
+use crate::common::duration::duration;
+use crate::common::network::{Model, open};
+use crate::common::{failed, print, say, status};
+use crate::run::interrupt;
+use crate::run::plan::append;
+
+use encode::Encoder;
+use look::Study;
+use probe::Film;
+
+pub(crate) use encode::{Codec, Container};
+
+/// How much of a frame's map is from before it, unless it is said: 1.5 frames behind.
+pub(crate) const SMOOTH: f32 = 0.6;
+
+/// What films that are read are called.
+const READ: [&str; 21] = [
+    "3g2", "3gp", "asf", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "qt",
+    "ts", "vob", "webm", "wmv", "y4m",
+];
+
+/// Whether a file's name is that of a film.
+pub(crate) fn is_film(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    extension.is_some_and(|extension| READ.contains(&&*extension))
+}
+
+/// Where the overlay of a film goes, beside it.
+pub(crate) fn beside(film: &Path) -> PathBuf {
+    let stem = film.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = film.extension().filter(|_| Container::of(film).is_some());
+    let extension = extension.map_or("mp4".into(), |extension| extension.to_string_lossy());
+    film.with_file_name(format!("{stem}-overlay.{extension}"))
+}
+
+/// A film to be written, and how; or why not.
+pub(crate) fn written_as(path: PathBuf, codec: Option<Codec>) -> Result<(PathBuf, Container, Codec), String> {
+    let container = Container::of(&path).ok_or("a film is written as .mp4, .m4v, .mov, .mkv or .webm")?;
+    let codec = codec.unwrap_or(container.usual());
+    if container.takes(codec) {
+        Ok((path, container, codec))
+    } else {
+        Err(format!("--codec {codec}: {} does not take it; .mkv does", path.display()))
+    }
+}
+
+/// The stack of a thread: a main thread's usual size, as networks run on it.
+const STACK: usize = 8 << 20;
+
+/// A run over a film.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) input: PathBuf,
+    /// The film with the map over it.
+    pub(crate) overlay: Option<(PathBuf, Container, Codec)>,
+    pub(crate) maps_dir: Option<PathBuf>,
+    pub(crate) json: Option<Target>,
+    /// Its scale is the film's own, unless one is given.
+    pub(crate) options: Options,
+    /// How much of a frame's map is from before, 0 to 2/3.
+    pub(crate) smooth: f32,
+    /// The network looks at every so manieth frame.
+    pub(crate) every: usize,
+    /// The names of the classes, one a line.
+    pub(crate) labels: Option<PathBuf>,
+    pub(crate) model: Model,
+    pub(crate) quiet: bool,
+}
+
+impl Request {
+    /// `DIR/STEM.npy`.
+    fn maps_file(&self) -> Option<PathBuf> {
+        let stem = self.input.file_stem().unwrap_or_default();
+        self.maps_dir.as_ref().map(|folder| append(&folder.join(stem), ".", "npy"))
+    }
+
+    fn check_outputs(&self) -> cbam_core::Result<()> {
+        let json = self.json.iter().filter_map(|target| match target {
+            Target::File(path) => Some(path),
+            Target::Stream(_) => None,
+        });
+        self.overlay.iter().map(|(path, ..)| path).chain(json).try_for_each(|path| check_writable(path))?;
+        self.maps_dir.iter().try_for_each(|folder| check_folder(folder))
+    }
+}
+
+pub(crate) fn run(backend: &dyn Backend, request: &Request) -> Result<u8> {
+    request.check_outputs()?;
+    tools::check_version()?;
+    let film = Film::probe(&request.input, &request.options.limits)?;
+    let labels = request.labels.as_ref().map(read_labels).transpose()?;
+    let options = Options { labels, ..request.options.clone() };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.get()).stack_size(STACK).build();
+    let pool = pool.map_err(|error| Error::argument("threads", error))?;
+    // The network stays on one of the pool's threads; its kernels and what is drawn share them all.
+    pool.install(|| work(backend, request, &options, &film))
+}
+
+fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film) -> Result<u8> {
+    let begun = Instant::now();
+    let bar = bar(film, request);
+    let note = |line: &str| {
+        if !request.quiet {
+            bar.suspend(|| say(line));
+        }
+    };
+    film.notes.iter().for_each(|line| note(line));
+    let network = open(backend, &request.model, &note)?;
+    let mut study = Study::new(film, &network, request, options, interrupt::flag())?;
+    study.notes.iter().for_each(|line| note(line));
+    study.look(&|| bar.inc(1))?;
+    if study.frames == 0 {
+        let why = study.broken.unwrap_or_else(|| "it has no frames".to_owned());
+        return Err(Error::photo(&film.path, why).into());
+    }
+    let span = study.span()?;
+    let mut outputs = Vec::new();
+    if let Some(path) = request.maps_file() {
+        report::write_maps(&mut study, &path)?;
+        outputs.push(path);
+    }
+    if let Some((path, container, codec)) = &request.overlay {
+        let words = words(&study, request, span.map(|span| [span.low, span.high]));
+        let (size, form) = (draw::size(film.size, options)?, (*container, *codec));
+        let form = encode::Form { container: form.0, codec: form.1, size, words: &words };
+        let (encoder, left_out) = Encoder::create(film, path, &form)?;
+        for line in &left_out {
+            note(line);
+        }
+        draw::draw(&mut study, encoder, span, &|| bar.inc(1))?;
+        outputs.push(path.clone());
+    }
+    bar.finish_and_clear();
+    if let Some(target) = &request.json {
+        report::write(&mut study, target, span, &outputs)?;
+    }
+    if let Some(why) = &study.broken {
+        let after = duration(study.last as f64 / 1e9);
+        say(Error::photo(&film.path, format!("broken after {after}; what comes before is looked at: {why}")));
+    }
+    if !request.quiet && !matches!(request.json, Some(Target::Stream(_))) {
+        let line = told(&study, &outputs, begun.elapsed().as_secs_f64());
+        if let Err(error) = print(&format!("{}\n", printable(&line))) {
+            return Ok(failed(error));
+        }
+    }
+    Ok(if study.broken.is_some() { status::FAILED } else { status::DONE })
+}
+
+/// What the file says was done to its frames.
+fn words(study: &Study<'_>, request: &Request, span: Option<[f32; 2]>) -> String {
+    let class = study.named().map(|class| format!(" of {:?}", class.label)).unwrap_or_default();
+    let scale = match (span, request.options.scale) {
+        (Some([low, high]), Scale::Fixed(..)) => format!("{low} to {high}, as was asked for"),
+        (Some([low, high]), _) => format!("{low} to {high}, that of the whole film"),
+        (None, scale) => format!("of each frame by itself ({scale})"),
+    };
+    let smooth = match request.smooth {
+        past if past > 0.0 => format!("smoothed over time ({past} of each map is from before it)"),
+        _ => "not smoothed".to_owned(),
+    };
+    let refined = if request.options.overlay.refine { "; along edges by a guided filter" } else { "" };
+    let every = if request.every > 1 { format!("; every {}th frame looked at", request.every) } else { String::new() };
+    format!(
+        "cbam {}: where {} looks: {}{class}; scale {scale}; {smooth}{every}{refined}",
+        env!("CARGO_PKG_VERSION"),
+        request.options.network.as_deref().unwrap_or("a network"),
+        study.map
+    )
+}
+
+/// `clip.mp4: 250 frames, Egyptian cat 62 % -> out.mp4 (12 s, 21 frames/s)`
+fn told(study: &Study<'_>, outputs: &[PathBuf], seconds: f64) -> String {
+    let frames = if study.frames == 1 { "frame" } else { "frames" };
+    let class = study.named().map(|class| match class.probability {
+        Some(share) => format!(", {} {}", class.label, percent(share)),
+        None => format!(", {}", class.label),
+    });
+    let places: Vec<_> = outputs.iter().map(|path| printable_path(path).to_string()).collect();
+    let arrow = if places.is_empty() { String::new() } else { format!(" -> {}", places.join(", ")) };
+    format!(
+        "{}: {} {frames}{}{arrow} ({}, {:.0} frames/s)",
+        printable_path(&study.film.path),
+        study.frames,
+        class.unwrap_or_default(),
+        duration(seconds),
+        study.frames as f64 / seconds.max(1e-3)
+    )
+}
+
+fn bar(film: &Film, request: &Request) -> ProgressBar {
+    let passes = 1 + u64::from(request.overlay.is_some());
+    let bar = film.frames.map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames * passes));
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec}, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    if request.quiet {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bar
+}

@@ -291,7 +291,7 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
         ("clip.mp4 clip.mp4 --overlay out.mp4", 2, "one at a time"),
         ("clip.mp4 --overlay out.mp4 --codec ffv1", 2, ".mkv does"),
         ("clip.mp4 --json out.json --smooth 0.5", 2, "no film is drawn"),
-        ("clip.mp4 --overlay out.mp4 --smooth 0.9", 2, "from 0 to 0.66"),
+        ("clip.mp4 --overlay out.mp4 --smooth 1", 2, "from 0 to 0.9"),
         ("clip.mp4 --overlay out.mp4 --map channel:stage5", 2, "is of no place"),
         ("clip.mp4 --overlay out.mp4 --map patch --class tabby", 2, "class"),
         (&format!("{PHOTO} --overlay out.png --every 2"), 2, "it is for films"),

@@ -209,9 +209,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=65_535), help_heading = LOOK)]
     pub(crate) width: Option<u32>,
 
-    /// How much of a frame's map is from the frames before it, so that it does not flicker; 0 draws each as the network sees it. It is
-    /// behind by N / (1 - N) frames, at most 2, and begins anew at each cut [default: 0.6]
-    #[arg(long, value_name = "0..0.66", value_parser = past, help_heading = FILM)]
+    /// How much the frames beside one count in its map, so that it does not flicker: one that is N away S^N, before it and after it
+    /// alike, up to the next cut; 0 draws each frame as the network sees it [default: 0.5]
+    #[arg(long, value_name = "S", value_parser = past, help_heading = FILM)]
     pub(crate) smooth: Option<f32>,
     /// Have the network look at every Nth frame; those between keep what it saw last [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = FILM)]
@@ -310,10 +310,8 @@ fn bytes(text: &str) -> Result<u64, String> {
     amount(text, 1024).ok_or_else(|| "write a size from 1, such as 536870912, 512M or 2G".into())
 }
 
-/// Two frames behind at most.
 fn past(text: &str) -> Result<f32, String> {
-    let wanted = text.parse().ok().filter(|past| (0.0..=2.0 / 3.0).contains(past));
-    wanted.ok_or_else(|| "not a number from 0 to 0.66: what is more would be behind by over two frames".into())
+    text.parse().ok().filter(|past| (0.0..=0.9).contains(past)).ok_or_else(|| "not a number from 0 to 0.9".into())
 }
 
 fn fraction(text: &str) -> Result<f32, String> {

@@ -13,7 +13,6 @@ use rayon::prelude::*;
 use super::decode::{Frame, Frames};
 use super::encode::Encoder;
 use super::look::Study;
-use super::steady::Smoothing;
 
 /// What frames that are drawn together may take, in bytes.
 const TOGETHER: u64 = 64 << 20;
@@ -51,7 +50,6 @@ pub(super) fn draw(study: &mut Study<'_>, encoder: Encoder, span: Option<ScaleLi
             }
             Ok(encoder)
         });
-        let mut smoothing = Smoothing::new(study.request.smooth);
         let mut index = 0;
         let mut drawing = || -> Result<()> {
             loop {
@@ -61,7 +59,7 @@ pub(super) fn draw(study: &mut Study<'_>, encoder: Encoder, span: Option<ScaleLi
                 }
                 let mut jobs = Vec::with_capacity(together.len());
                 for frame in together {
-                    let values = study.record(index)?.smooth(&mut smoothing);
+                    let values = study.record(index)?.drawn();
                     jobs.push((frame, study.map_of(values)?));
                     index += 1;
                 }

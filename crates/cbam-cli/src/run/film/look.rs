@@ -32,6 +32,8 @@ pub(super) struct Record {
     pub(super) cut: bool,
     /// What the network saw; `None` of a frame that it did not look at.
     pub(super) seen: Option<Seen>,
+    /// The values of the map that is drawn, if that is another than the network's.
+    smooth: Option<Vec<f32>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -153,7 +155,8 @@ impl<'a> Study<'a> {
                 study.seen(look)
             });
             done();
-            study.spool.put(taken.index, &Record { time: taken.time, cut: taken.cut, seen: seen.transpose()? })
+            let record = Record { time: taken.time, cut: taken.cut, seen: seen.transpose()?, smooth: None };
+            study.spool.put(taken.index, &record)
         })?;
         if asked.is_none() && classes.iter().any(|(_, class)| class.is_some()) {
             self.class = votes.class();
@@ -252,17 +255,39 @@ impl<'a> Study<'a> {
         })
     }
 
+    /// Makes the maps that are drawn: means over neighbouring frames, forwards and then backwards.
+    pub(super) fn smooth(&mut self) -> Result<()> {
+        let past = self.request.smooth;
+        if past == 0.0 {
+            return Ok(());
+        }
+        let mut smoothing = Smoothing::new(past);
+        for index in 0..self.frames {
+            let mut record = self.record(index)?;
+            record.smooth = Some(smoothing.next(record.values().to_vec(), record.cut));
+            self.spool.put(index, &record)?;
+        }
+        let mut smoothing = Smoothing::new(past);
+        let mut cut = true;
+        for index in (0..self.frames).rev() {
+            let mut record = self.record(index)?;
+            record.smooth = record.smooth.take().map(|values| smoothing.next(values, cut));
+            cut = record.cut;
+            self.spool.put(index, &record)?;
+        }
+        Ok(())
+    }
+
     /// What spans the colours of all frames; `None` where each has its own.
     pub(super) fn span(&mut self) -> Result<Option<ScaleLimits>> {
         match self.options.scale {
             Scale::Fixed(low, high) => Ok(Some(ScaleLimits { low, high })),
             Scale::Image | Scale::Percentile(..) => Ok(None),
             Scale::Run => {
-                let mut smoothing = Smoothing::new(self.request.smooth);
                 let mut span: Option<ScaleLimits> = None;
                 for index in 0..self.frames {
-                    let record = self.record(index)?;
-                    let limits = Scale::Run.limits(&self.map_of(record.smooth(&mut smoothing))?);
+                    let values = self.record(index)?.drawn();
+                    let limits = Scale::Run.limits(&self.map_of(values)?);
                     span = Some(span.map_or(limits, |span| span.union(limits)));
                 }
                 Ok(span)
@@ -290,14 +315,14 @@ impl<'a> Study<'a> {
 }
 
 impl Record {
-    pub(super) fn values(self) -> Vec<f32> {
-        self.seen.map(|seen| seen.values).unwrap_or_default()
+    /// The values of the map as the network has it.
+    pub(super) fn values(&self) -> &[f32] {
+        self.seen.as_ref().map_or(&[], |seen| &seen.values)
     }
 
-    /// The mean up to this frame.
-    pub(super) fn smooth(self, smoothing: &mut Smoothing) -> Vec<f32> {
-        let cut = self.cut;
-        smoothing.next(self.values(), cut)
+    /// Those of the map that is drawn.
+    pub(super) fn drawn(mut self) -> Vec<f32> {
+        self.smooth.take().unwrap_or_else(|| self.values().to_vec())
     }
 }
 

@@ -42,8 +42,8 @@ use probe::Film;
 
 pub(crate) use encode::{Codec, Container};
 
-/// How much of a frame's map is from before it, unless it is said: 1.5 frames behind.
-pub(crate) const SMOOTH: f32 = 0.6;
+/// How much a neighbouring frame counts, unless it is said.
+pub(crate) const SMOOTH: f32 = 0.5;
 
 /// What films that are read are called.
 const READ: [&str; 21] = [
@@ -89,7 +89,7 @@ pub(crate) struct Request {
     pub(crate) json: Option<Target>,
     /// Its scale is the film's own, unless one is given.
     pub(crate) options: Options,
-    /// How much of a frame's map is from before, 0 to 2/3.
+    /// How much a neighbouring frame counts in a drawn map, 0 to 0.9.
     pub(crate) smooth: f32,
     /// The network looks at every so manieth frame.
     pub(crate) every: usize,
@@ -145,13 +145,15 @@ fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film
         let why = study.broken.unwrap_or_else(|| "it has no frames".to_owned());
         return Err(Error::photo(&film.path, why).into());
     }
-    let span = study.span()?;
+    let mut span = None;
     let mut outputs = Vec::new();
     if let Some(path) = request.maps_file() {
         report::write_maps(&mut study, &path)?;
         outputs.push(path);
     }
     if let Some((path, container, codec)) = &request.overlay {
+        study.smooth()?;
+        span = study.span()?;
         let words = words(&study, request, span.map(|span| [span.low, span.high]));
         let (size, form) = (draw::size(film.size, options)?, (*container, *codec));
         let form = encode::Form { container: form.0, codec: form.1, size, words: &words };
@@ -188,7 +190,7 @@ fn words(study: &Study<'_>, request: &Request, span: Option<[f32; 2]>) -> String
         (None, scale) => format!("of each frame by itself ({scale})"),
     };
     let smooth = match request.smooth {
-        past if past > 0.0 => format!("smoothed over time ({past} of each map is from before it)"),
+        past if past > 0.0 => format!("smoothed over time (a frame n away counts {past}^n)"),
         _ => "not smoothed".to_owned(),
     };
     let refined = if request.options.overlay.refine { "; along edges by a guided filter" } else { "" };

@@ -28,7 +28,9 @@ struct Told {
     /// What spans the colours; each frame's own if there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     scale: Option<[f32; 2]>,
-    smooth: f32,
+    /// How much of a drawn map is from beside its frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    smooth: Option<f32>,
     every: usize,
     outputs: Vec<String>,
     frames: Vec<ToldFrame>,
@@ -60,7 +62,7 @@ pub(super) fn write(
         let top =
             top.map(|(class, share)| TopClass { class: *class, label: study.label(*class), probability: Some(*share) });
         let top = top.collect();
-        let statistics = study.map_of(record.values())?.statistics();
+        let statistics = study.map_of(record.values().to_vec())?.statistics();
         frames.push(ToldFrame { time, cut, top, statistics });
     }
     let told = Told {
@@ -71,7 +73,7 @@ pub(super) fn write(
         map: study.map.to_string(),
         explained: study.named(),
         scale: span.map(|span| [span.low, span.high]),
-        smooth: study.request.smooth,
+        smooth: study.request.overlay.as_ref().map(|_| study.request.smooth),
         every: study.request.every,
         outputs: outputs.iter().map(|path| path.display().to_string()).collect(),
         frames,
@@ -88,8 +90,8 @@ pub(super) fn write_maps(study: &mut Study<'_>, path: &Path) -> Result<()> {
     let write = |file: &mut WholeFile, bytes: &[u8]| file.write_all(bytes).map_err(Error::io(path));
     write(&mut file, &header([study.frames, rows, columns]))?;
     for index in 0..study.frames {
-        let values = study.record(index)?.values();
-        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let record = study.record(index)?;
+        let bytes: Vec<u8> = record.values().iter().flat_map(|value| value.to_le_bytes()).collect();
         write(&mut file, &bytes)?;
     }
     file.commit()

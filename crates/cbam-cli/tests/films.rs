@@ -287,6 +287,8 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
         ("hdr.mp4 --overlay out.mp4", 2, "is HDR (PQ)"),
         ("absent.mp4 --overlay out.mp4", 2, "absent.mp4"),
         ("clip.mp4 --overlay out.png", 2, "it is one too"),
+        ("clip.mp4 --overlay ./clip.mp4", 2, "would be written over the film"),
+        ("clip.mp4 --overlay out.mp4 --json out.mp4", 2, "would be written for --overlay and for --json"),
         ("clip.mp4 --overlay out.mp4 --panel p.png", 2, "--panel is for pictures"),
         ("clip.mp4 clip.mp4 --overlay out.mp4", 2, "one at a time"),
         ("clip.mp4 --overlay out.mp4 --codec ffv1", 2, ".mkv does"),

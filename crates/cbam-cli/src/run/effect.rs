@@ -45,6 +45,7 @@ impl Args {
             return self.check_film();
         }
         self.check_format()?;
+        self.given.check::<Self>(&self.of_methods())?;
         self.given.check::<Self>(&self.of_drawing())
     }
 
@@ -79,8 +80,7 @@ impl Args {
         let look = "no film is drawn";
         let drawing = &["scale", "colormap", "alpha", "opacity", "contour", "resample", "refine", "width", "smooth"];
         self.given.check::<Self>(&[(drawing, drawn, look)])?;
-        let methods = self.of_drawing().into_iter().take(2).collect::<Vec<_>>();
-        self.given.check::<Self>(&methods)
+        self.given.check::<Self>(&self.of_methods())
     }
 
     /// With an option that looks at no picture nothing counts but that, `besides`, and what opens the network.
@@ -118,14 +118,27 @@ impl Args {
             })
     }
 
-    fn of_drawing(&self) -> [Effect<'static>; 9] {
-        let maps = self.compare.as_ref().map_or(&self.map, |list| &list.0);
+    fn of_methods(&self) -> [Effect<'static>; 2] {
+        let maps = self.maps();
         // Which map a scripted network shows by itself is known when it is open.
         let foreign = self.network.is_foreign();
         let any_map = maps.is_empty() && foreign;
         let made_by = |wanted: Method| {
             any_map || maps.iter().any(|name| matches!(name, MapName::Explain { method, .. } if *method == wanted))
         };
+        [
+            (&["masks", "seed"], made_by(Method::Rise), "it is for --map rise"),
+            (&["window", "stride"], made_by(Method::Occlusion), "it is for --map occlusion"),
+        ]
+    }
+
+    /// The maps that are named.
+    fn maps(&self) -> &[MapName] {
+        self.compare.as_ref().map_or(&self.map, |list| &list.0)
+    }
+
+    fn of_drawing(&self) -> [Effect<'static>; 7] {
+        let maps = self.maps();
         let beside = self.overlays_beside();
         let pictures = [&self.overlay, &self.panel].into_iter().flatten();
         let folders = self.out_dir.is_some() || self.panel_dir.is_some();
@@ -140,8 +153,6 @@ impl Args {
         let jpegs = ((beside || folders) && by_format) || pictures.clone().any(|path| jpeg(path));
         let look = if chart { "an overlay of a channel gate is a chart" } else { "no picture is drawn" };
         [
-            (&["masks", "seed"], made_by(Method::Rise), "it is for --map rise"),
-            (&["window", "stride"], made_by(Method::Occlusion), "it is for --map occlusion"),
             (&["scale", "colormap", "alpha", "opacity", "contour", "resample"], coloured || self.html.is_some(), look),
             (
                 &["refine"],

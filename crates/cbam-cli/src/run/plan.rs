@@ -145,7 +145,7 @@ fn same(a: &Path, b: &Path) -> bool {
 }
 
 /// The name of standard output, if `option` can be written to it.
-fn standard_output(option: &str) -> Result<&'static Path, clap::Error> {
+pub(super) fn standard_output(option: &str) -> Result<&'static Path, clap::Error> {
     if !stdout_is_open() {
         return Err(usage(format!("{option} -: standard output is closed")));
     }

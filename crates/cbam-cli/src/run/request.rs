@@ -71,18 +71,7 @@ pub(crate) struct Outputs {
 impl Request {
     /// The files that are read beside the pictures, by their options.
     pub(crate) fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
-        let network = match &self.model.kind {
-            ModelKind::Bundled => None,
-            ModelKind::Weights { path, .. } => Some(("--weights", path)),
-            ModelKind::Graph { path, .. } => Some(("--graph", path)),
-            ModelKind::Script(script) => Some(("--torchscript", &script.path)),
-        };
-        let of_graph = match &self.model.kind {
-            ModelKind::Graph { weights, .. } => weights.as_ref().map(|path| ("--weights", path)),
-            _ => None,
-        };
-        let labels = self.labels.as_ref().map(|path| ("--labels", path));
-        network.into_iter().chain(of_graph).chain(labels).map(|(option, path)| (option, path.as_path()))
+        files_of(&self.model, self.labels.as_deref())
     }
 
     /// What is written once in the run, or to standard output, by its option.
@@ -108,6 +97,25 @@ impl Request {
         html.iter().try_for_each(|path| check_writable(path))?;
         [out_dir, panel_dir, maps_dir].into_iter().flatten().try_for_each(|folder| check_folder(folder))
     }
+}
+
+/// The files of a network and of the names of its classes, by their options.
+pub(crate) fn files_of<'a>(
+    model: &'a Model,
+    labels: Option<&'a Path>,
+) -> impl Iterator<Item = (&'static str, &'a Path)> {
+    let network = match &model.kind {
+        ModelKind::Bundled => None,
+        ModelKind::Weights { path, .. } => Some(("--weights", path)),
+        ModelKind::Graph { path, .. } => Some(("--graph", path)),
+        ModelKind::Script(script) => Some(("--torchscript", &script.path)),
+    };
+    let of_graph = match &model.kind {
+        ModelKind::Graph { weights, .. } => weights.as_ref().map(|path| ("--weights", path)),
+        _ => None,
+    };
+    let labels = labels.map(|path| ("--labels", path));
+    network.into_iter().chain(of_graph).map(|(option, path)| (option, path.as_path())).chain(labels)
 }
 
 impl Args {

@@ -80,9 +80,9 @@ pub(super) fn draw(study: &mut Study<'_>, encoder: Encoder, span: Option<ScaleLi
         let outcome = drawing();
         drop(send_drawn);
         drop(decoded);
-        let panicked = |_| Err(Error::internal("a thread of a film panicked"));
-        let read = reader.join().unwrap_or_else(panicked);
-        let written = writer.join().unwrap_or_else(|_| Err(Error::internal("a thread of a film panicked")));
+        let panicked = || Error::internal("a thread of a film panicked");
+        let read = reader.join().unwrap_or_else(|_| Err(panicked()));
+        let written = writer.join().unwrap_or_else(|_| Err(panicked()));
         outcome?;
         let encoder = written?;
         read?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use cbam_core::classes::Outputs;
 use cbam_core::files::Spool;
 use cbam_core::maps::{AttentionMap, MapName, MapRange, Scale, ScaleLimits};
 use cbam_core::model::{Look, Model, Question};
@@ -40,9 +41,6 @@ pub(super) struct Record {
 pub(super) struct Seen {
     /// The likeliest classes and their probabilities, the likeliest first.
     pub(super) top: Vec<(usize, f32)>,
-    /// The class that the map is of, and its probability here.
-    class: Option<usize>,
-    probability: Option<f32>,
     /// The map's values, row by row, unscaled.
     values: Vec<f32>,
 }
@@ -65,6 +63,8 @@ pub(super) struct Study<'a> {
     cancel: &'a AtomicBool,
     pub(super) map: MapName,
     labels: Vec<String>,
+    /// What its numbers for the classes are.
+    pub(super) outputs: Outputs,
     preprocess: Preprocess,
     batch: usize,
     /// The class that the maps are of, once it is known; `None` where none is of a class.
@@ -127,6 +127,7 @@ impl<'a> Study<'a> {
             cancel,
             map,
             labels,
+            outputs: about.outputs,
             preprocess,
             batch: batch.max(1),
             class,
@@ -221,16 +222,10 @@ impl<'a> Study<'a> {
         if self.form.get_or_insert(form).dim != form.dim {
             return Err(Error::photo(&self.film.path, "its frames give maps of several sizes"));
         }
-        let probabilities = &look.readout.probabilities;
-        let mut top: Vec<_> = probabilities.iter().copied().enumerate().collect();
+        let mut top: Vec<_> = look.readout.probabilities.iter().copied().enumerate().collect();
         top.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         top.truncate(TOP);
-        Ok(Seen {
-            top,
-            class: look.explained,
-            probability: look.explained.and_then(|class| probabilities.get(class).copied()),
-            values: map.into_values().into_raw_vec_and_offset().0,
-        })
+        Ok(Seen { top, values: map.into_values().into_raw_vec_and_offset().0 })
     }
 
     /// What is known of a frame; of one that the network did not look at, what it saw last.

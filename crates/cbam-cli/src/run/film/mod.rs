@@ -30,11 +30,14 @@ use cbam_core::text::{percent, printable, printable_path};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::backend::Backend;
+use crate::common::claims::Claims;
 use crate::common::duration::duration;
 use crate::common::network::{Model, open};
 use crate::common::{failed, print, say, status};
+use crate::run::args::usage;
 use crate::run::interrupt;
-use crate::run::plan::append;
+use crate::run::plan::{append, standard_output};
+use crate::run::request::files_of;
 
 use encode::Encoder;
 use look::Study;
@@ -106,6 +109,26 @@ impl Request {
         self.maps_dir.as_ref().map(|folder| append(&folder.join(stem), ".", "npy"))
     }
 
+    /// Makes sure that nothing is written over what is read, or twice.
+    fn claim(&self) -> Result<(), clap::Error> {
+        let mut claims = Claims::default();
+        claims.read("the film", &self.input);
+        for (option, path) in files_of(&self.model, self.labels.as_deref()) {
+            claims.read(option, path);
+        }
+        let maps = self.maps_file();
+        let json = self.json.as_ref().map(|target| match target {
+            Target::File(path) => Ok(path.as_path()),
+            Target::Stream(_) => standard_output("--json"),
+        });
+        let overlay = self.overlay.as_ref().map(|(path, ..)| path.as_path());
+        let written = [("--overlay", overlay), ("--maps-dir", maps.as_deref()), ("--json", json.transpose()?)];
+        for (option, path) in written.into_iter().filter_map(|(option, path)| Some((option, path?))) {
+            claims.write(option, path).map_err(usage)?;
+        }
+        Ok(())
+    }
+
     fn check_outputs(&self) -> cbam_core::Result<()> {
         let json = self.json.iter().filter_map(|target| match target {
             Target::File(path) => Some(path),
@@ -117,6 +140,7 @@ impl Request {
 }
 
 pub(crate) fn run(backend: &dyn Backend, request: &Request) -> Result<u8> {
+    request.claim()?;
     request.check_outputs()?;
     tools::check_version()?;
     let film = Film::probe(&request.input, &request.options.limits)?;
@@ -155,8 +179,8 @@ fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film
         study.smooth()?;
         span = study.span()?;
         let words = words(&study, request, span.map(|span| [span.low, span.high]));
-        let (size, form) = (draw::size(film.size, options)?, (*container, *codec));
-        let form = encode::Form { container: form.0, codec: form.1, size, words: &words };
+        let size = draw::size(film.size, options)?;
+        let form = encode::Form { container: *container, codec: *codec, size, words: &words };
         let (encoder, left_out) = Encoder::create(film, path, &form)?;
         for line in &left_out {
             note(line);
@@ -194,7 +218,7 @@ fn words(study: &Study<'_>, request: &Request, span: Option<[f32; 2]>) -> String
         _ => "not smoothed".to_owned(),
     };
     let refined = if request.options.overlay.refine { "; along edges by a guided filter" } else { "" };
-    let every = if request.every > 1 { format!("; every {}th frame looked at", request.every) } else { String::new() };
+    let every = if request.every > 1 { format!("; one frame of {} looked at", request.every) } else { String::new() };
     format!(
         "cbam {}: where {} looks: {}{class}; scale {scale}; {smooth}{every}{refined}",
         env!("CARGO_PKG_VERSION"),

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use cbam_core::classes::Outputs;
 use cbam_core::files::WholeFile;
 use cbam_core::maps::{MapStatistics, ScaleLimits};
 use cbam_core::photo::ImageSize;
@@ -22,6 +23,8 @@ struct Told {
     size: ImageSize,
     network_size: Option<ImageSize>,
     map: String,
+    /// What the network's numbers for the classes are.
+    outputs_are: Outputs,
     /// The class that the maps are of, and its mean probability.
     #[serde(skip_serializing_if = "Option::is_none")]
     explained: Option<TopClass>,
@@ -71,6 +74,7 @@ pub(super) fn write(
         size: study.film.size,
         network_size: study.form.map(|form| form.geometry.network),
         map: study.map.to_string(),
+        outputs_are: study.outputs,
         explained: study.named(),
         scale: span.map(|span| [span.low, span.high]),
         smooth: study.request.overlay.as_ref().map(|_| study.request.smooth),

@@ -3,6 +3,7 @@
 #
 # Rust's standard library for that target is rustup's, if it is installed or can be fetched; elsewhere it is built from source, by Debian's
 # Rust for browsers, whose packages are installed if need be. RUSTFLAGS may name other features of WebAssembly than simd128.
+# In a folder of its own, target/wasm, so that other builds can run beside it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,6 +13,7 @@ packages=(rustc-web cargo-web rust-web-src lld-19)
 export RUSTFLAGS="${RUSTFLAGS--C target-feature=+simd128}"
 # A page waits for every byte: as little as can be, and the same for the core alone, so that it is compiled once.
 export CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 CARGO_PROFILE_RELEASE_STRIP=symbols
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/wasm"
 [ $# -gt 0 ] || set -- -p cbam-core
 
 least_rust=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)

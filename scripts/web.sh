@@ -9,7 +9,7 @@ scripts/wasm.sh -p cbam-web
 # With the programs' features, so that the core is not compiled once more.
 "${CARGO:-cargo}" build --quiet --release -p cbam-core -p cbam-lite0 -p cbam-resample -p cbam-cli -p cbam-web --example live_page
 "$built/release/examples/live_page" \
-    "$built/wasm32-unknown-unknown/release/cbam_web.wasm" assets/images/chelsea.jpg "$folder"
+    "$built/wasm/wasm32-unknown-unknown/release/cbam_web.wasm" assets/images/chelsea.jpg "$folder"
 sizes() { # FILES...: bytes, and bytes of what gzip makes of them
     local file
     for file in "$@"; do

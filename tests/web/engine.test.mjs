@@ -17,7 +17,7 @@ import { writeResnet18 } from "./pth.mjs";
 
 const ROOT = join(import.meta.dirname, "../..");
 const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
-const WASM = process.env.CBAM_WASM ?? join(TARGET, "wasm32-unknown-unknown/release/cbam_web.wasm");
+const WASM = process.env.CBAM_WASM ?? join(TARGET, "wasm/wasm32-unknown-unknown/release/cbam_web.wasm");
 const PROGRAM = process.env.CBAM ?? join(TARGET, "release/cbam");
 const PHOTOS = ["astronaut", "chelsea", "coffee", "rocket"];
 /** How far a probability or a value of a map may be from the program's; of a map over 1, in parts of its greatest value. */

@@ -10,7 +10,7 @@ import { SCRIPT, startEngine } from "./engine.mjs";
 
 const ROOT = join(import.meta.dirname, "../..");
 const [
-    wasm = join(ROOT, "target/wasm32-unknown-unknown/release/cbam_web.wasm"),
+    wasm = join(ROOT, "target/wasm/wasm32-unknown-unknown/release/cbam_web.wasm"),
     photo = join(ROOT, "assets/images/coffee.jpg"),
 ] = process.argv.slice(2);
 

@@ -249,6 +249,49 @@ fn odd_films_come_out_upright_and_whole() {
 }
 
 #[test]
+fn pictures_that_move_are_films_if_the_output_says_so() {
+    let place = Place::new();
+    let shown: Vec<_> = (0..25).filter(|n| n % 3 == 0 || n % 7 == 0).map(|n| f64::from(n) * 0.04).collect();
+    let moving = format!(
+        "-loop 1 -r 25 -i {PHOTO} -t 1 -vf crop=160:120:n*2:20,select='not(mod(n,3))+not(mod(n,7))' -fps_mode vfr"
+    );
+    place.ffmpeg(&format!("{moving} -pix_fmt rgb24 -plays 0 clip.apng"));
+    place.ffmpeg(&format!("{moving} clip.gif"));
+    place.ffmpeg(&format!("{moving} -c:v libwebp_anim -lossless 1 clip.webp"));
+    for film in ["clip.apng", "clip.gif", "clip.webp"] {
+        let out = film.replace("clip", "out").replace("webp", "mkv");
+        let said = place.does(&format!("{film} --overlay {out} --map spatial --json report.json"));
+        assert!(said.contains(&format!("{film}: {} frames", shown.len())), "{said}");
+        let report = place.json("report.json");
+        let told: Vec<_> =
+            report[0]["frames"].as_array().unwrap().iter().map(|frame| frame["time"].as_f64().unwrap()).collect();
+        for times in [told, place.times(&out)] {
+            assert_eq!(times.len(), shown.len(), "{film}");
+            assert!(times.iter().zip(&shown).all(|(time, shown)| (time - shown).abs() < 0.01), "{film}: {times:?}");
+        }
+        if out != "out.mkv" {
+            let written = fs::read(place.path(&out)).unwrap();
+            assert!(written.windows(14).any(|bytes| bytes == b"the whole film"), "{out} says what was done");
+        }
+    }
+    // Without loss, and what is not drawn over stays as it was; of a photo, or named as a picture, it is one.
+    place.does("clip.apng --overlay out.apng --alpha 0");
+    assert!(place.frames("clip.apng", [160, 120]) == place.frames("out.apng", [160, 120]));
+    place.does("clip.gif --overlay one.png");
+    place.does(&format!("{PHOTO} --overlay photo.gif --width 100"));
+    assert_eq!((place.times("one.png").len(), place.times("photo.gif").len()), (1, 1));
+
+    place.ffmpeg(&format!("{} -r 60 -c:v libx264 -pix_fmt yuv420p fast.mp4", pan(160, 120, 12)));
+    let said = place.does("fast.mp4 --overlay fast.gif --map spatial");
+    assert!(said.contains("at most 50 frames a second"), "{said}");
+    assert!(place.times("fast.gif").windows(2).all(|two| two[1] - two[0] > 0.015));
+    let bytes = fs::read(place.path("clip.gif")).unwrap();
+    fs::write(place.path("cut.gif"), &bytes[..bytes.len() / 2]).unwrap();
+    let (ended, said) = place.run("cut.gif --overlay cut.mp4 --map spatial");
+    assert!(ended == Some(1) && said.contains("cut.gif: broken after"), "{said}");
+}
+
+#[test]
 fn what_is_not_drawn_over_stays_as_it_was() {
     let place = Place::new();
     for (name, format, colours) in [

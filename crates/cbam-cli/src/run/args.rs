@@ -89,11 +89,11 @@ pub(crate) struct Args {
     ///
     /// A film, one at a time, is read and written by `ffmpeg`, which must be installed (5.1 or later): frames keep their times, and sound,
     /// subtitles and chapters come along. Its maps are of one class, the likeliest on the whole unless --class names one, and have one
-    /// scale, so that it does not flicker.
+    /// scale, so that it does not flicker. A GIF, WebP or APNG is a film if the overlay is named as one is (.gif too).
     #[arg(required_unless_present_any = ["list_maps", "check"], value_hint = ValueHint::AnyPath, help_heading = INPUT)]
     pub(crate) inputs: Vec<PathBuf>,
 
-    /// The overlay of the only picture, `-` for standard output; or of a film: a name in .mp4, .m4v, .mov, .mkv or .webm
+    /// The overlay of the only picture, `-` for standard output; or of a film: a name in .mp4, .m4v, .mov, .mkv, .webm, .gif or .apng
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
     pub(crate) overlay: Option<PathBuf>,
     /// The panel of the only picture: all maps, a colour bar, the five likeliest classes; `-` for standard output
@@ -216,7 +216,8 @@ pub(crate) struct Args {
     /// Have the network look at every Nth frame; those between keep what it saw last [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = FILM)]
     pub(crate) every: Option<u16>,
-    /// What films are written in: h264, h265, vp9, av1, or ffv1 (into .mkv, without loss) [default: h264, into .webm vp9]
+    /// What films are written in: h264, h265, vp9, av1, or ffv1 (into .mkv, without loss) [default: h264; vp9 into .webm; GIF and
+    /// APNG have their own]
     #[arg(long, value_name = "NAME", value_parser = listed::<Codec>(Codec::ALL), hide_possible_values = true, help_heading = FILM)]
     pub(crate) codec: Option<Codec>,
 

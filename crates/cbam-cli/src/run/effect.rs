@@ -51,15 +51,21 @@ impl Args {
 
     /// The film that is to be looked at, if it is one: told by the name of what is read, or of what is written.
     pub(crate) fn film(&self) -> Result<Option<PathBuf>, clap::Error> {
-        let written = self.overlay.as_ref().filter(|path| Container::of(path).is_some());
         let read = self.inputs.iter().find(|path| film::is_film(path));
+        // A GIF is a film of what moves; of a photo it is a picture.
+        let moves = read.is_some() || self.inputs.iter().any(|path| film::may_move(path));
+        let written = self.overlay.as_ref().filter(|path| match Container::of(path) {
+            Some(Container::Gif) => moves,
+            container => container.is_some(),
+        });
         match (&self.inputs[..], read, written) {
             (_, None, None) => Ok(None),
             ([input], ..) => match &self.overlay {
                 Some(overlay) if written.is_none() => {
                     let (overlay, input) = (overlay.display(), input.display());
                     Err(usage(format!(
-                        "--overlay {overlay}: of {input}, a film, it is one too: name it .mp4, .m4v, .mov, .mkv or .webm"
+                        "--overlay {overlay}: of {input}, a film, it is one too: name it {}",
+                        film::WRITTEN
                     )))
                 }
                 _ => Ok(Some(input.clone())),

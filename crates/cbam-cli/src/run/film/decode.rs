@@ -1,4 +1,4 @@
-//! A film's frames with their times, decoded by ffmpeg.
+//! A film's frames with their times, decoded by ffmpeg, or here, if it is a picture that moves.
 
 use std::io::{ErrorKind, Read};
 use std::process::{Child, ChildStdout, Stdio};
@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use cbam_core::{Error, Result};
 use image::RgbImage;
 
+use super::animation::Animation;
 use super::probe::Film;
 use super::tools;
 
@@ -27,7 +28,41 @@ pub(super) struct Frame {
 }
 
 /// The frames of a film, in their order.
-pub(super) struct Frames<'a> {
+pub(super) enum Frames<'a> {
+    Decoded(Box<Decoded<'a>>),
+    Moving(Box<Animation>),
+}
+
+impl<'a> Frames<'a> {
+    /// Begins to decode.
+    pub(super) fn open(film: &'a Film) -> Result<Self> {
+        if !film.moves {
+            return Ok(Self::Decoded(Box::new(Decoded::open(film)?)));
+        }
+        let animation = Animation::open(&film.path)?.filter(|animation| animation.size == film.size);
+        let animation = animation.ok_or_else(|| Error::photo(&film.path, "it changed"))?;
+        Ok(Self::Moving(Box::new(animation)))
+    }
+
+    /// The next frame; `None` after the last one that can be read.
+    pub(super) fn next(&mut self) -> Result<Option<Frame>> {
+        match self {
+            Self::Decoded(frames) => frames.next(),
+            Self::Moving(frames) => Ok(frames.next().map(|(time, pixels)| Frame { time, pixels })),
+        }
+    }
+
+    /// Why there are no more, if that is not the end of the film.
+    pub(super) fn broken(self) -> Result<Option<String>> {
+        match self {
+            Self::Decoded(frames) => frames.broken(),
+            Self::Moving(frames) => Ok(frames.broken()),
+        }
+    }
+}
+
+/// Frames that come from ffmpeg.
+pub(super) struct Decoded<'a> {
     film: &'a Film,
     child: Child,
     pixels: ChildStdout,
@@ -36,9 +71,8 @@ pub(super) struct Frames<'a> {
     last: Option<u64>,
 }
 
-impl<'a> Frames<'a> {
-    /// Begins to decode.
-    pub(super) fn open(film: &'a Film) -> Result<Self> {
+impl<'a> Decoded<'a> {
+    fn open(film: &'a Film) -> Result<Self> {
         let (size, colour) = (film.size, &film.colour);
         let range = if colour.full { "pc" } else { "tv" };
         // Rounded well and without a shortcut for chroma, so that what is not drawn over comes back as it was.
@@ -66,8 +100,7 @@ impl<'a> Frames<'a> {
         Ok(Self { film, child, pixels, times, complaints: Some(complaints), last: None })
     }
 
-    /// The next frame; `None` after the last one that can be read.
-    pub(super) fn next(&mut self) -> Result<Option<Frame>> {
+    fn next(&mut self) -> Result<Option<Frame>> {
         let size = self.film.size;
         let mut pixels = vec![0; size.pixels() as usize * 3];
         match self.pixels.read_exact(&mut pixels) {
@@ -88,8 +121,7 @@ impl<'a> Frames<'a> {
         Ok(Some(Frame { time, pixels: pixels.ok_or_else(|| Error::internal("a frame of another size"))? }))
     }
 
-    /// Why there are no more, if that is not the end of the film.
-    pub(super) fn broken(mut self) -> Result<Option<String>> {
+    fn broken(mut self) -> Result<Option<String>> {
         let status = self.child.wait().map_err(Error::io(&self.film.path))?;
         let complaints = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         Ok(match complaints.into_iter().next() {
@@ -100,7 +132,7 @@ impl<'a> Frames<'a> {
     }
 }
 
-impl Drop for Frames<'_> {
+impl Drop for Decoded<'_> {
     fn drop(&mut self) {
         let _ = self.child.kill(); // it may have ended
         let _ = self.child.wait();

@@ -12,7 +12,7 @@ use cbam_core::{Error, Result};
 use image::RgbImage;
 
 use super::probe::{Film, Stream};
-use super::{matroska, tools};
+use super::{comment, matroska, tools};
 
 /// What a film is written as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,9 +22,14 @@ pub(crate) enum Codec {
     Vp9,
     Av1,
     Ffv1,
+    Gif,
+    Apng,
 }
 
-named! { Codec as "codec"; H264 => "h264", H265 => "h265", Vp9 => "vp9", Av1 => "av1", Ffv1 => "ffv1" }
+named! {
+    Codec as "codec";
+    H264 => "h264", H265 => "h265", Vp9 => "vp9", Av1 => "av1", Ffv1 => "ffv1", Gif => "gif", Apng => "apng"
+}
 
 impl Codec {
     /// The words for its encoder: as good as cannot be told from the source, at a usual speed.
@@ -39,12 +44,23 @@ impl Codec {
             }
             Self::Av1 => &["libsvtav1", "-preset", "8", "-crf", "28"],
             Self::Ffv1 => &["ffv1", "-level", "3"],
+            Self::Gif => &["gif"],
+            Self::Apng => &["apng", "-pred", "mixed", "-plays", "0"],
+        }
+    }
+
+    /// What holds films of it, by extension.
+    pub(crate) fn container(self) -> &'static str {
+        match self {
+            Self::Gif => ".gif",
+            Self::Apng => ".apng",
+            _ => ".mkv",
         }
     }
 
     /// Whether what comes out of it is what went in, in red, green and blue.
     fn is_lossless(self) -> bool {
-        self == Self::Ffv1
+        matches!(self, Self::Ffv1 | Self::Apng)
     }
 }
 
@@ -55,7 +71,13 @@ pub(crate) enum Container {
     Mov,
     Matroska,
     Webm,
+    /// A picture that moves, for ever.
+    Gif,
+    Apng,
 }
+
+/// The least time between two frames of a GIF that browsers show as it is, in nanoseconds.
+const GIF: u64 = 20_000_000;
 
 impl Container {
     /// By the extension of a file; `None` for one that is of none that is written.
@@ -66,13 +88,20 @@ impl Container {
             "mov" => Self::Mov,
             "mkv" => Self::Matroska,
             "webm" => Self::Webm,
+            "gif" => Self::Gif,
+            "apng" => Self::Apng,
             _ => return None,
         })
     }
 
     /// The codec where none is asked for.
     pub(crate) fn usual(self) -> Codec {
-        if self == Self::Webm { Codec::Vp9 } else { Codec::H264 }
+        match self {
+            Self::Webm => Codec::Vp9,
+            Self::Gif => Codec::Gif,
+            Self::Apng => Codec::Apng,
+            Self::Mp4 | Self::Mov | Self::Matroska => Codec::H264,
+        }
     }
 
     pub(crate) fn takes(self, codec: Codec) -> bool {
@@ -80,8 +109,10 @@ impl Container {
             Self::Mp4 | Self::Mov => {
                 matches!(codec, Codec::H264 | Codec::H265 | Codec::Av1) || (self == Self::Mp4 && codec == Codec::Vp9)
             }
-            Self::Matroska => true,
+            Self::Matroska => !matches!(codec, Codec::Gif | Codec::Apng),
             Self::Webm => matches!(codec, Codec::Vp9 | Codec::Av1),
+            Self::Gif => codec == Codec::Gif,
+            Self::Apng => codec == Codec::Apng,
         }
     }
 
@@ -91,6 +122,8 @@ impl Container {
             Self::Mov => "mov",
             Self::Matroska => "matroska",
             Self::Webm => "webm",
+            Self::Gif => "gif",
+            Self::Apng => "apng",
         }
     }
 
@@ -105,6 +138,7 @@ impl Container {
             }
             Self::Matroska => (!codec.is_empty(), "srt"),
             Self::Webm => (matches!(codec, "opus" | "vorbis"), "webvtt"),
+            Self::Gif | Self::Apng => return None,
         };
         match &*stream.kind {
             "audio" => audio.then_some("copy"),
@@ -122,6 +156,8 @@ pub(super) struct Encoder {
     complaints: Option<JoinHandle<Vec<String>>>,
     file: Option<WholeFile>,
     path: std::path::PathBuf,
+    container: Container,
+    words: String,
 }
 
 /// How a film is written.
@@ -141,8 +177,12 @@ impl Encoder {
         let file = WholeFile::create(path)?;
         let mut command = tools::command("ffmpeg");
         command.args(["-y", "-copyts", "-f", "matroska", "-i", "pipe:0"]);
-        command.args(["-itsoffset", &format!("{}us", -film.start / 1000), "-protocol_whitelist", "file,pipe", "-i"]);
-        command.arg(tools::file(&film.path)).args(["-map", "0:v:0"]);
+        if !film.moves {
+            command.args(["-itsoffset", &format!("{}us", -film.start / 1000), "-protocol_whitelist", "file,pipe"]);
+            command.arg("-i").arg(tools::file(&film.path));
+            command.args(["-map_metadata", "1", "-map_chapters", "1"]);
+        }
+        command.args(["-map", "0:v:0"]);
         let (mut left_out, mut count) = (Vec::new(), 0);
         for stream in &film.others {
             let Some(how) = container.takes_stream(stream) else {
@@ -159,7 +199,13 @@ impl Encoder {
             count += 1;
             command.args(["-map", &format!("1:{}", stream.number), &format!("-c:{count}"), how]);
         }
-        command.args(["-map_metadata", "1", "-map_chapters", "1", "-metadata", &format!("comment={words}")]);
+        if container == Container::Gif && film.usual.is_some_and(|usual| usual.get() < GIF) {
+            left_out.push(format!(
+                "{}: a GIF shows at most 50 frames a second: the others are left out",
+                film.path.display()
+            ));
+        }
+        command.args(["-metadata", &format!("comment={words}")]);
         for (name, value) in &film.tags {
             command.args(["-metadata:s:v:0", &format!("{name}={value}")]);
         }
@@ -185,7 +231,15 @@ impl Encoder {
         let said = child.stderr.take().ok_or_else(closed)?;
         let complaints = Some(tools::complaints(said, |_| false));
         let begun = matroska::header(&mut frames, size, film.usual);
-        let mut encoder = Self { child, frames: Some(frames), complaints, file: Some(file), path: path.to_owned() };
+        let mut encoder = Self {
+            child,
+            frames: Some(frames),
+            complaints,
+            file: Some(file),
+            path: path.to_owned(),
+            container,
+            words: words.to_owned(),
+        };
         begun.map_err(|error| encoder.failed(error))?;
         Ok((encoder, left_out))
     }
@@ -205,7 +259,9 @@ impl Encoder {
         if !status.success() {
             return Err(self.failed(std::io::Error::other(format!("ffmpeg ended with {status}"))));
         }
-        self.file.take().map_or(Ok(()), WholeFile::commit)
+        let Some(file) = self.file.take() else { return Ok(()) };
+        comment::add(file.place(), self.container, &self.words).map_err(Error::io(&self.path))?;
+        file.commit()
     }
 
     /// What the program says of it, where it says something.
@@ -227,8 +283,15 @@ impl Drop for Encoder {
 
 /// From red, green and blue to what the codec takes, in the film's own colours.
 fn filter(film: &Film, codec: Codec, size: ImageSize) -> String {
-    if codec.is_lossless() {
-        return "format=bgr0".to_owned();
+    match codec {
+        Codec::Ffv1 => return "format=bgr0".to_owned(),
+        Codec::Apng => return "format=rgb24".to_owned(),
+        // Colours of its own for each frame: of the whole film they would be known when all of it is in memory.
+        Codec::Gif => {
+            let rate = if film.usual.is_some_and(|usual| usual.get() < GIF) { "fps=50," } else { "" };
+            return format!("{rate}split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1");
+        }
+        Codec::H264 | Codec::H265 | Codec::Vp9 | Codec::Av1 => {}
     }
     // Every other pixel has a colour: an odd side gets one more, as its neighbour is.
     let [right, below] = [size.width % 2, size.height % 2];
@@ -268,9 +331,15 @@ mod tests {
             Container::of(Path::new("a.MP4")) == Some(Container::Mp4) && Container::of(Path::new("a.png")).is_none()
         );
         assert!(
-            [Container::Mp4, Container::Mov, Container::Matroska, Container::Webm]
+            ["mp4", "mov", "mkv", "webm", "gif", "apng"]
                 .iter()
-                .all(|container| container.takes(container.usual()))
+                .filter_map(|extension| Container::of(Path::new(&format!("a.{extension}"))))
+                .all(|container| container.takes(container.usual())
+                    && container.takes(Codec::Gif) == (container == Container::Gif))
         );
+        assert!(Codec::ALL.iter().all(|codec| {
+            Container::of(Path::new(&format!("a{}", codec.container())))
+                .is_some_and(|container| container.takes(*codec))
+        }));
     }
 }

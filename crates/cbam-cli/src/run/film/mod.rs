@@ -7,6 +7,8 @@
 //!
 //! Frames are never all in memory: a few of them are under way at a time, and what the network saw lies in a file in between.
 
+mod animation;
+mod comment;
 mod decode;
 mod draw;
 mod encode;
@@ -43,6 +45,7 @@ use encode::Encoder;
 use look::Study;
 use probe::Film;
 
+pub(crate) use animation::may_move;
 pub(crate) use encode::{Codec, Container};
 
 /// How much a neighbouring frame counts, unless it is said.
@@ -53,6 +56,9 @@ const READ: [&str; 21] = [
     "3g2", "3gp", "asf", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "qt",
     "ts", "vob", "webm", "wmv", "y4m",
 ];
+
+/// What those are called that are written.
+pub(crate) const WRITTEN: &str = ".mp4, .m4v, .mov, .mkv, .webm, .gif or .apng";
 
 /// Whether a file's name is that of a film.
 pub(crate) fn is_film(path: &Path) -> bool {
@@ -70,12 +76,12 @@ pub(crate) fn beside(film: &Path) -> PathBuf {
 
 /// A film to be written, and how; or why not.
 pub(crate) fn written_as(path: PathBuf, codec: Option<Codec>) -> Result<(PathBuf, Container, Codec), String> {
-    let container = Container::of(&path).ok_or("a film is written as .mp4, .m4v, .mov, .mkv or .webm")?;
+    let container = Container::of(&path).ok_or_else(|| format!("a film is written as {WRITTEN}"))?;
     let codec = codec.unwrap_or(container.usual());
     if container.takes(codec) {
         Ok((path, container, codec))
     } else {
-        Err(format!("--codec {codec}: {} does not take it; .mkv does", path.display()))
+        Err(format!("--codec {codec}: {} does not take it; {} does", path.display(), codec.container()))
     }
 }
 
@@ -143,7 +149,7 @@ pub(crate) fn run(backend: &dyn Backend, request: &Request) -> Result<u8> {
     request.claim()?;
     request.check_outputs()?;
     tools::check_version()?;
-    let film = Film::probe(&request.input, &request.options.limits)?;
+    let film = Film::open(&request.input, &request.options.limits)?;
     let labels = request.labels.as_ref().map(read_labels).transpose()?;
     let options = Options { labels, ..request.options.clone() };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.get()).stack_size(STACK).build();

@@ -1,4 +1,4 @@
-//! What a film holds, as ffprobe tells.
+//! What a film holds, as ffprobe tells, or as a picture that moves says by itself.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -10,12 +10,15 @@ use cbam_core::text::printable;
 use cbam_core::{Error, Result};
 use serde::Deserialize;
 
+use super::animation::Animation;
 use super::tools;
 
 /// A film.
 #[derive(Debug)]
 pub(super) struct Film {
     pub(super) path: PathBuf,
+    /// Whether it is a picture that moves, and nothing for ffmpeg.
+    pub(super) moves: bool,
     /// The stream of pictures, by its number in the file.
     pub(super) stream: usize,
     /// Upright, with square pixels.
@@ -105,9 +108,36 @@ struct SideData {
 }
 
 impl Film {
+    /// What a file says of itself.
+    pub(super) fn open(path: &Path, limits: &Limits) -> Result<Self> {
+        match Animation::open(path)? {
+            Some(animation) => Self::moving(path, animation, limits),
+            None => Self::probe(path, limits),
+        }
+    }
+
+    fn moving(path: &Path, mut animation: Animation, limits: &Limits) -> Result<Self> {
+        let size = animation.size;
+        check(path, size, limits)?;
+        let first = animation.next().map(|_| animation.time());
+        Ok(Self {
+            path: path.to_owned(),
+            moves: true,
+            stream: 0,
+            size,
+            colour: Colour::unknown(size.height),
+            tags: BTreeMap::new(),
+            usual: first.and_then(NonZeroU64::new),
+            unit: "1/1000".to_owned(),
+            start: 0,
+            frames: None,
+            others: Vec::new(),
+            notes: Vec::new(),
+        })
+    }
+
     /// What ffprobe says of a file.
-    pub(super) fn probe(path: &Path, limits: &Limits) -> Result<Self> {
-        std::fs::File::open(path).map_err(Error::io(path))?;
+    fn probe(path: &Path, limits: &Limits) -> Result<Self> {
         let mut command = tools::command("ffprobe");
         command.args(["-protocol_whitelist", "file", "-show_streams", "-show_format", "-of", "json"]);
         command.arg(tools::file(path)).stdout(Stdio::piped());
@@ -155,9 +185,7 @@ fn of(path: &Path, told: Told, limits: &Limits) -> Result<Film> {
     if (turned / 90.0).round() as i64 % 2 != 0 {
         size = ImageSize::new(size.height, size.width);
     }
-    if size.pixels() > limits.max_pixels {
-        return Err(refused(format!("has pictures of {size} pixels, over the limit of {}", limits.max_pixels)));
-    }
+    check(path, size, limits)?;
     let mut notes = Vec::new();
     let pixels = video.pix_fmt.clone().unwrap_or_default();
     if ["10", "12", "14", "16"].iter().any(|bits| pixels.trim_end_matches(['l', 'e', 'b']).ends_with(bits)) {
@@ -170,6 +198,7 @@ fn of(path: &Path, told: Told, limits: &Limits) -> Result<Film> {
     let by_time = duration.zip(rate).map(|(duration, rate)| (duration * rate).round() as u64);
     Ok(Film {
         path: path.to_owned(),
+        moves: false,
         stream: video.index,
         size,
         colour: Colour::of(&video, height),
@@ -183,6 +212,14 @@ fn of(path: &Path, told: Told, limits: &Limits) -> Result<Film> {
     })
 }
 
+fn check(path: &Path, size: ImageSize, limits: &Limits) -> Result<()> {
+    if size.pixels() > limits.max_pixels {
+        let message = format!("has pictures of {size} pixels, over the limit of {}", limits.max_pixels);
+        return Err(Error::photo(path, message));
+    }
+    Ok(())
+}
+
 impl From<ToldStream> for Stream {
     fn from(told: ToldStream) -> Self {
         Self { number: told.index, kind: told.codec_type, codec: told.codec_name }
@@ -194,19 +231,22 @@ impl Colour {
         let known =
             |tag: &Option<String>| tag.clone().filter(|tag| !matches!(&**tag, "unknown" | "reserved" | "unspecified"));
         let tags = [known(&video.color_space), known(&video.color_primaries), known(&video.color_transfer)];
-        // What says nothing of itself is taken as players take it: by its size.
         let matrix = match tags[0].as_deref() {
             Some("bt709") => "bt709",
             Some("bt2020nc" | "bt2020c") => "bt2020",
             Some("fcc") => "fcc",
             Some("smpte240m") => "smpte240m",
             Some("smpte170m" | "bt470bg") => "bt601",
-            _ if height >= 720 => "bt709",
-            _ => "bt601",
+            _ => Self::unknown(height).matrix,
         };
         let pixels = video.pix_fmt.as_deref().unwrap_or_default();
         let full = video.color_range.as_deref() == Some("pc") || pixels.starts_with("yuvj");
         Self { matrix, full, tags }
+    }
+
+    /// What says nothing of itself is taken as players take it: by its size.
+    fn unknown(height: u32) -> Self {
+        Self { matrix: if height >= 720 { "bt709" } else { "bt601" }, full: false, tags: [None, None, None] }
     }
 }
 

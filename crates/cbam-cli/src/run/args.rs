@@ -216,6 +216,13 @@ pub(crate) struct Args {
     /// Have the network look at every Nth frame; those between keep what it saw last [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..), help_heading = FILM)]
     pub(crate) every: Option<u16>,
+    /// Look at what cannot be read twice, and draw it as it comes: a pipe, a camera (`/dev/video0`), `-` for standard input. --overlay - is
+    /// standard output: cbam-run /dev/video0 --stream --overlay - | ffplay -
+    ///
+    /// At most three frames are under way. Maps are of each frame's likeliest class unless --class names one; the colours span what the first
+    /// two seconds have, unless --scale says otherwise; --smooth looks back alone. Sound is left out. Ctrl-C ends the film, which is whole.
+    #[arg(long, help_heading = FILM)]
+    pub(crate) stream: bool,
     /// What films are written in: h264, h265, vp9, av1, or ffv1 (into .mkv, without loss) [default: h264; vp9 into .webm; GIF and
     /// APNG have their own]
     #[arg(long, value_name = "NAME", value_parser = listed::<Codec>(Codec::ALL), hide_possible_values = true, help_heading = FILM)]

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use cbam_core::classes::ClassChoice;
-use cbam_core::maps::{MapName, Method};
+use cbam_core::maps::{MapName, Method, Scale};
 use cbam_core::pipeline::Target;
 use cbam_core::render::PictureFormat;
 use clap::CommandFactory;
@@ -51,6 +51,12 @@ impl Args {
 
     /// The film that is to be looked at, if it is one: told by the name of what is read, or of what is written.
     pub(crate) fn film(&self) -> Result<Option<PathBuf>, clap::Error> {
+        if self.stream {
+            return match &self.inputs[..] {
+                [input] => Ok(Some(input.clone())),
+                _ => Err(usage("--stream: one input at a time")),
+            };
+        }
         let read = self.inputs.iter().find(|path| film::is_film(path));
         // A GIF is a film of what moves; of a photo it is a picture.
         let moves = read.is_some() || self.inputs.iter().any(|path| film::may_move(path));
@@ -81,6 +87,22 @@ impl Args {
             ["panel", "out_dir", "panel_dir", "html", "compare", "format", "jpeg_quality", "legend", "memory"];
         if let Some(option) = NOT_OF_FILMS.into_iter().find(|option| self.given.holds(option)) {
             return Err(usage(format!("--{} is for pictures, and this is a film", option.replace('_', "-"))));
+        }
+        if self.stream {
+            let whole = [("maps-dir", self.maps_dir.is_some()), ("json", self.json.is_some())];
+            if let Some((option, _)) = whole.into_iter().find(|(_, given)| *given) {
+                return Err(usage(format!(
+                    "--{option} tells of all frames, and --stream keeps none: write the film first"
+                )));
+            }
+            if self.given.holds("scale") && self.scale == Scale::Run {
+                return Err(usage(
+                    "--scale run is that of the whole film, which --stream has not seen: --scale fixed:LO,HI",
+                ));
+            }
+            if self.smooth.is_some_and(|past| past > film::MOST_PAST) {
+                return Err(usage("--smooth: over 0.66 --stream would be more than two frames behind"));
+            }
         }
         let drawn = self.overlay.is_some() || (self.maps_dir.is_none() && self.json.is_none());
         let look = "no film is drawn";
@@ -169,14 +191,14 @@ impl Args {
             (&["width"], overlaid, "no overlay is drawn"),
             (&["format"], drawn, "no picture is drawn"),
             (&["jpeg_quality"], jpegs, "no picture is written as JPEG"),
-            (&["smooth", "every", "codec"], false, "it is for films"),
+            (&["smooth", "every", "codec", "stream"], false, "it is for films"),
         ]
     }
 
     /// The words of the options that decide how the network is opened and takes pictures, and of those of methods.
     pub(crate) fn words(&self) -> Words {
         /// All others.
-        const OTHERS: [&str; 32] = [
+        const OTHERS: [&str; 33] = [
             "inputs",
             "overlay",
             "panel",
@@ -209,6 +231,7 @@ impl Args {
             "smooth",
             "every",
             "codec",
+            "stream",
         ];
         Words::of::<Self>(&self.given, &OTHERS)
     }

@@ -1,6 +1,7 @@
 //! The command line resolved into a validated request. Nothing here touches a device, nor a file but to tell what `--weights` is.
 
 use std::ffi::OsStr;
+use std::io::IsTerminal;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
@@ -253,11 +254,17 @@ impl Args {
             return Err(usage("several --map are several films: name one of them"));
         }
         let named = self.overlay.is_some() || self.maps_dir.is_some() || self.json.is_some();
-        let overlay = match self.overlay {
+        let overlay = match self.overlay.clone() {
             Some(path) => Some(path),
             None => (!named).then(|| film::beside(&input)),
         };
-        let overlay = overlay.map(|path| film::written_as(path, self.codec)).transpose().map_err(usage)?;
+        if self.stream && self.overlay.is_none() {
+            return Err(usage("--stream: say where the film goes: --overlay FILE, or --overlay - for standard output"));
+        }
+        if self.stream && is_dash(&input) && std::io::stdin().is_terminal() {
+            return Err(usage("-: standard input is a terminal, which gives no film"));
+        }
+        let overlay = overlay.map(|path| film::written_as(path, self.codec, self.stream)).transpose().map_err(usage)?;
         if self.codec.is_some() && overlay.is_none() {
             return Err(usage("--codec has no effect here: no film is written"));
         }
@@ -269,6 +276,7 @@ impl Args {
             json: self.json.map(target),
             options: Options { scale, ..options },
             smooth: self.smooth.unwrap_or(film::SMOOTH),
+            stream: self.stream,
             every: self.every.map_or(1, usize::from),
             labels: self.network.labels,
             model,

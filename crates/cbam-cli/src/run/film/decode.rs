@@ -13,10 +13,13 @@ use super::probe::Film;
 use super::tools;
 
 /// What ffmpeg writes before each frame: a raw pipe of frames carries no times, so they come beside it, on standard error.
-const TELLS_TIMES: &str = "metadata=mode=add:key=cbam:value=1,metadata=mode=print:file=pipe\\\\:2:direct=1";
+pub(super) const TELLS_TIMES: &str = "metadata=mode=add:key=cbam:value=1,metadata=mode=print:file=pipe\\\\:2:direct=1";
 /// The two lines of it.
 const TIME: &str = "frame:";
 const MARK: &str = "cbam=1";
+
+/// What a program complained about, once it has ended.
+pub(super) type Complaints = JoinHandle<Vec<String>>;
 
 /// A frame.
 #[derive(Debug)]
@@ -67,7 +70,7 @@ pub(super) struct Decoded<'a> {
     child: Child,
     pixels: ChildStdout,
     times: Receiver<Option<i64>>,
-    complaints: Option<JoinHandle<Vec<String>>>,
+    complaints: Option<Complaints>,
     last: Option<u64>,
 }
 
@@ -88,15 +91,7 @@ impl<'a> Decoded<'a> {
         let mut child = tools::start(command)?;
         let closed = || Error::internal("a pipe of ffmpeg's is not there");
         let pixels = child.stdout.take().ok_or_else(closed)?;
-        let (tell, times) = channel();
-        let said = child.stderr.take().ok_or_else(closed)?;
-        let complaints = tools::complaints(said, move |line| match line.strip_prefix(TIME) {
-            Some(rest) => {
-                let _ = tell.send(time(rest)); // nobody listens once frames are not wanted any more
-                true
-            }
-            None => line == MARK,
-        });
+        let (times, complaints) = times(&mut child)?;
         Ok(Self { film, child, pixels, times, complaints: Some(complaints), last: None })
     }
 
@@ -122,13 +117,7 @@ impl<'a> Decoded<'a> {
     }
 
     fn broken(mut self) -> Result<Option<String>> {
-        let status = self.child.wait().map_err(Error::io(&self.film.path))?;
-        let complaints = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
-        Ok(match complaints.into_iter().next() {
-            None if status.success() => None,
-            None => Some(format!("ffmpeg ended with {status}")),
-            complaint => complaint,
-        })
+        ended(&mut self.child, &mut self.complaints).map_err(Error::io(&self.film.path))
     }
 }
 
@@ -137,6 +126,31 @@ impl Drop for Decoded<'_> {
         let _ = self.child.kill(); // it may have ended
         let _ = self.child.wait();
     }
+}
+
+/// The times that a program tells of its frames, and what it complains about.
+pub(super) fn times(child: &mut Child) -> Result<(Receiver<Option<i64>>, Complaints)> {
+    let said = child.stderr.take().ok_or_else(|| Error::internal("a pipe of ffmpeg's is not there"))?;
+    let (tell, times) = channel();
+    let complaints = tools::complaints(said, move |line| match line.strip_prefix(TIME) {
+        Some(rest) => {
+            let _ = tell.send(time(rest)); // nobody listens once frames are not wanted any more
+            true
+        }
+        None => line == MARK,
+    });
+    Ok((times, complaints))
+}
+
+/// Why a program that gives no more frames ended; `None` if that is the end of the film.
+pub(super) fn ended(child: &mut Child, complaints: &mut Option<Complaints>) -> std::io::Result<Option<String>> {
+    let status = child.wait()?;
+    let complaints = complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+    Ok(match complaints.into_iter().next() {
+        None if status.success() => None,
+        None => Some(format!("ffmpeg ended with {status}")),
+        complaint => complaint,
+    })
 }
 
 /// Of `0    pts:1536    pts_time:0.12`.

@@ -97,7 +97,12 @@ pub(super) fn draw(study: &mut Study<'_>, encoder: Encoder, span: Option<ScaleLi
 }
 
 /// A map over its frame.
-fn paint(frame: Frame, map: &AttentionMap, span: Option<ScaleLimits>, options: &Options) -> Result<(u64, RgbImage)> {
+pub(super) fn paint(
+    frame: Frame,
+    map: &AttentionMap,
+    span: Option<ScaleLimits>,
+    options: &Options,
+) -> Result<(u64, RgbImage)> {
     let Frame { time, pixels } = frame;
     let limits = span.unwrap_or_else(|| options.scale.limits(map));
     let photo = Photo::from(DynamicImage::from(pixels));

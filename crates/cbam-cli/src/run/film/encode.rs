@@ -49,6 +49,15 @@ impl Codec {
         }
     }
 
+    /// So that no frame waits for others.
+    fn live_words(self) -> &'static [&'static str] {
+        match self {
+            Self::H264 | Self::H265 => &["-tune", "zerolatency"],
+            Self::Vp9 => &["-deadline", "realtime", "-lag-in-frames", "0"],
+            Self::Av1 | Self::Ffv1 | Self::Gif | Self::Apng => &[],
+        }
+    }
+
     /// What holds films of it, by extension.
     pub(crate) fn container(self) -> &'static str {
         match self {
@@ -158,6 +167,7 @@ pub(super) struct Encoder {
     path: std::path::PathBuf,
     container: Container,
     words: String,
+    live: bool,
 }
 
 /// How a film is written.
@@ -168,16 +178,22 @@ pub(super) struct Form<'a> {
     pub(super) size: ImageSize,
     /// What was done to the frames, for the file to say.
     pub(super) words: &'a str,
+    /// Whether each frame is to be written as soon as it is there.
+    pub(super) live: bool,
 }
 
 impl Encoder {
-    /// Begins to write a film; the notes say what is left out of it.
+    /// Begins to write a film, `-` to standard output; the notes say what is left out of it.
     pub(super) fn create(film: &Film, path: &Path, form: &Form<'_>) -> Result<(Self, Vec<String>)> {
-        let Form { container, codec, size, words } = *form;
-        let file = WholeFile::create(path)?;
+        let Form { container, codec, size, words, live } = *form;
+        let file = if path.as_os_str() == "-" { None } else { Some(WholeFile::create(path)?) };
         let mut command = tools::command("ffmpeg");
-        command.args(["-y", "-copyts", "-f", "matroska", "-i", "pipe:0"]);
-        if !film.moves {
+        command.args(["-y", "-copyts", "-f", "matroska"]);
+        if live {
+            command.args(["-fpsprobesize", "0", "-analyzeduration", "0"]);
+        }
+        command.args(["-i", "pipe:0"]);
+        if !film.alone {
             command.args(["-itsoffset", &format!("{}us", -film.start / 1000), "-protocol_whitelist", "file,pipe"]);
             command.arg("-i").arg(tools::file(&film.path));
             command.args(["-map_metadata", "1", "-map_chapters", "1"]);
@@ -209,7 +225,11 @@ impl Encoder {
         for (name, value) in &film.tags {
             command.args(["-metadata:s:v:0", &format!("{name}={value}")]);
         }
-        command.arg("-c:v").args(codec.words()).args(["-vf", &filter(film, codec, size)]);
+        command.arg("-c:v").args(codec.words());
+        if live {
+            command.args(codec.live_words()).args(["-flush_packets", "1"]);
+        }
+        command.args(["-vf", &filter(film, codec, size)]);
         command.args(["-fps_mode", "passthrough", "-enc_time_base", &film.unit]);
         let [matrix, primaries, transfer] = &film.colour.tags;
         let tags = [("-colorspace", matrix), ("-color_primaries", primaries), ("-color_trc", transfer)];
@@ -224,7 +244,12 @@ impl Encoder {
         if matches!(container, Container::Mp4 | Container::Mov) {
             command.args(["-movflags", "+faststart"]);
         }
-        command.args(["-f", container.format()]).arg(tools::file(file.place())).stdin(Stdio::piped());
+        match &file {
+            Some(file) => command.args(["-f", container.format()]).arg(tools::file(file.place())),
+            // Matroska waits for several frames.
+            None => command.args(["-f", "nut", "pipe:1"]).stdout(Stdio::inherit()),
+        };
+        command.stdin(Stdio::piped());
         let mut child = tools::start(command)?;
         let closed = || Error::internal("a pipe of ffmpeg's is not there");
         let mut frames = BufWriter::with_capacity(1 << 20, child.stdin.take().ok_or_else(closed)?);
@@ -235,10 +260,11 @@ impl Encoder {
             child,
             frames: Some(frames),
             complaints,
-            file: Some(file),
+            file,
             path: path.to_owned(),
             container,
             words: words.to_owned(),
+            live,
         };
         begun.map_err(|error| encoder.failed(error))?;
         Ok((encoder, left_out))
@@ -247,7 +273,9 @@ impl Encoder {
     /// Writes a frame that is shown at a time, in nanoseconds.
     pub(super) fn write(&mut self, time: u64, pixels: &RgbImage) -> Result<()> {
         let Some(frames) = &mut self.frames else { return Err(Error::internal("a film that is ended")) };
-        matroska::frame(frames, time, pixels).map_err(|error| self.failed(error))
+        let written =
+            matroska::frame(frames, time, pixels).and_then(|()| if self.live { frames.flush() } else { Ok(()) });
+        written.map_err(|error| self.failed(error))
     }
 
     /// Ends the film and gives it its name.

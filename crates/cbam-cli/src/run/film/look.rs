@@ -60,15 +60,15 @@ pub(super) struct Study<'a> {
     network: &'a dyn Model,
     pub(super) request: &'a Request,
     pub(super) options: &'a Options,
-    cancel: &'a AtomicBool,
+    pub(super) cancel: &'a AtomicBool,
     pub(super) map: MapName,
     labels: Vec<String>,
     /// What its numbers for the classes are.
     pub(super) outputs: Outputs,
-    preprocess: Preprocess,
+    pub(super) preprocess: Preprocess,
     batch: usize,
     /// The class that the maps are of, once it is known; `None` where none is of a class.
-    class: Option<usize>,
+    pub(super) class: Option<usize>,
     spool: Spool<Record>,
     /// How many frames there are, and when the last one is shown.
     pub(super) frames: usize,
@@ -81,14 +81,14 @@ pub(super) struct Study<'a> {
 }
 
 /// What becomes of a frame, and of what was seen in it.
-type Then<'t, 'a> = dyn FnMut(&mut Study<'a>, &Taken, Option<&Look>) -> Result<()> + 't;
+pub(super) type Then<'t, 'a> = dyn FnMut(&mut Study<'a>, &Taken, Option<&Look>) -> Result<()> + 't;
 
 /// A frame on its way to the network.
-struct Taken {
-    index: usize,
-    time: u64,
-    cut: bool,
-    resampled: Option<Resampled>,
+pub(super) struct Taken {
+    pub(super) index: usize,
+    pub(super) time: u64,
+    pub(super) cut: bool,
+    pub(super) resampled: Option<Resampled>,
 }
 
 impl<'a> Study<'a> {
@@ -199,7 +199,8 @@ impl<'a> Study<'a> {
         })
     }
 
-    fn answer(&mut self, class: Option<usize>, waiting: &[Taken], then: &mut Then<'_, 'a>) -> Result<()> {
+    /// Has the network look at those frames that it is to look at.
+    pub(super) fn answer(&mut self, class: Option<usize>, waiting: &[Taken], then: &mut Then<'_, 'a>) -> Result<()> {
         let pictures: Vec<_> = waiting.iter().filter_map(|taken| taken.resampled.as_ref()).collect();
         let maps = [self.map.clone()];
         let cancel = self.cancel;
@@ -216,7 +217,7 @@ impl<'a> Study<'a> {
     }
 
     /// What is kept of a look.
-    fn seen(&mut self, look: &Look) -> Result<Seen> {
+    pub(super) fn seen(&mut self, look: &Look) -> Result<Seen> {
         let map = look.map(&self.map)?;
         let form = Form { dim: map.values().dim(), range: map.range(), geometry: look.geometry, cell: map.cell() };
         if self.form.get_or_insert(form).dim != form.dim {
@@ -306,6 +307,12 @@ impl<'a> Study<'a> {
 
     pub(super) fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
+    }
+}
+
+impl Seen {
+    pub(super) fn into_values(self) -> Vec<f32> {
+        self.values
     }
 }
 

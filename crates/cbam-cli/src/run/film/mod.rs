@@ -5,6 +5,8 @@
 //! file ─▶ ffmpeg ─▶ frames, spool ─▶ smooth ─▶ draw ─▶ ffmpeg ─▶ file
 //! ```
 //!
+//! What cannot be read twice ([`stream`]) is looked at and drawn frame by frame, without a spool.
+//!
 //! Frames are never all in memory: a few of them are under way at a time, and what the network saw lies in a file in between.
 
 mod animation;
@@ -12,11 +14,13 @@ mod comment;
 mod decode;
 mod draw;
 mod encode;
+mod live;
 mod look;
 mod matroska;
 mod probe;
 mod report;
 mod steady;
+mod stream;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -42,11 +46,13 @@ use crate::run::plan::{append, standard_output};
 use crate::run::request::files_of;
 
 use encode::Encoder;
+use live::Live;
 use look::Study;
 use probe::Film;
 
 pub(crate) use animation::may_move;
 pub(crate) use encode::{Codec, Container};
+pub(crate) use stream::MOST_PAST;
 
 /// How much a neighbouring frame counts, unless it is said.
 pub(crate) const SMOOTH: f32 = 0.5;
@@ -75,7 +81,15 @@ pub(crate) fn beside(film: &Path) -> PathBuf {
 }
 
 /// A film to be written, and how; or why not.
-pub(crate) fn written_as(path: PathBuf, codec: Option<Codec>) -> Result<(PathBuf, Container, Codec), String> {
+pub(crate) fn written_as(
+    path: PathBuf,
+    codec: Option<Codec>,
+    stream: bool,
+) -> Result<(PathBuf, Container, Codec), String> {
+    if stream && path.as_os_str() == "-" {
+        let container = Container::Matroska; // takes what standard output takes
+        return Ok((path, container, codec.unwrap_or(container.usual())));
+    }
     let container = Container::of(&path).ok_or_else(|| format!("a film is written as {WRITTEN}"))?;
     let codec = codec.unwrap_or(container.usual());
     if container.takes(codec) {
@@ -102,6 +116,8 @@ pub(crate) struct Request {
     pub(crate) smooth: f32,
     /// The network looks at every so manieth frame.
     pub(crate) every: usize,
+    /// Whether it is looked at and drawn as it comes.
+    pub(crate) stream: bool,
     /// The names of the classes, one a line.
     pub(crate) labels: Option<PathBuf>,
     pub(crate) model: Model,
@@ -127,8 +143,12 @@ impl Request {
             Target::File(path) => Ok(path.as_path()),
             Target::Stream(_) => standard_output("--json"),
         });
-        let overlay = self.overlay.as_ref().map(|(path, ..)| path.as_path());
-        let written = [("--overlay", overlay), ("--maps-dir", maps.as_deref()), ("--json", json.transpose()?)];
+        let overlay = self.overlay.as_ref().map(|(path, ..)| match path.as_path() {
+            path if path.as_os_str() == "-" => standard_output("--overlay"),
+            path => Ok(path),
+        });
+        let written =
+            [("--overlay", overlay.transpose()?), ("--maps-dir", maps.as_deref()), ("--json", json.transpose()?)];
         for (option, path) in written.into_iter().filter_map(|(option, path)| Some((option, path?))) {
             claims.write(option, path).map_err(usage)?;
         }
@@ -140,7 +160,8 @@ impl Request {
             Target::File(path) => Some(path),
             Target::Stream(_) => None,
         });
-        self.overlay.iter().map(|(path, ..)| path).chain(json).try_for_each(|path| check_writable(path))?;
+        let overlay = self.overlay.iter().map(|(path, ..)| path).filter(|path| path.as_os_str() != "-");
+        overlay.chain(json).try_for_each(|path| check_writable(path))?;
         self.maps_dir.iter().try_for_each(|folder| check_folder(folder))
     }
 }
@@ -149,13 +170,18 @@ pub(crate) fn run(backend: &dyn Backend, request: &Request) -> Result<u8> {
     request.claim()?;
     request.check_outputs()?;
     tools::check_version()?;
-    let film = Film::open(&request.input, &request.options.limits)?;
+    let limits = &request.options.limits;
+    let live = if request.stream { Some(Live::open(&request.input, limits)?) } else { None };
+    let film = live.as_ref().map_or_else(|| Film::open(&request.input, limits), |live| Ok(live.film()))?;
     let labels = request.labels.as_ref().map(read_labels).transpose()?;
     let options = Options { labels, ..request.options.clone() };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads.get()).stack_size(STACK).build();
     let pool = pool.map_err(|error| Error::argument("threads", error))?;
     // The network stays on one of the pool's threads; its kernels and what is drawn share them all.
-    pool.install(|| work(backend, request, &options, &film))
+    pool.install(|| match live {
+        Some(live) => stream::work(backend, request, &options, &film, live),
+        None => work(backend, request, &options, &film),
+    })
 }
 
 fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film) -> Result<u8> {
@@ -186,7 +212,7 @@ fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film
         span = study.span()?;
         let words = words(&study, request, span.map(|span| [span.low, span.high]));
         let size = draw::size(film.size, options)?;
-        let form = encode::Form { container: *container, codec: *codec, size, words: &words };
+        let form = encode::Form { container: *container, codec: *codec, size, words: &words, live: false };
         let (encoder, left_out) = Encoder::create(film, path, &form)?;
         for line in &left_out {
             note(line);
@@ -223,6 +249,11 @@ fn words(study: &Study<'_>, request: &Request, span: Option<[f32; 2]>) -> String
         past if past > 0.0 => format!("smoothed over time (a frame n away counts {past}^n)"),
         _ => "not smoothed".to_owned(),
     };
+    made(study, request, &class, &scale, &smooth)
+}
+
+/// What a file says was done to its frames: a map of a class, on a scale, smoothed or not.
+fn made(study: &Study<'_>, request: &Request, class: &str, scale: &str, smooth: &str) -> String {
     let refined = if request.options.overlay.refine { "; along edges by a guided filter" } else { "" };
     let every = if request.every > 1 { format!("; one frame of {} looked at", request.every) } else { String::new() };
     format!(
@@ -253,7 +284,7 @@ fn told(study: &Study<'_>, outputs: &[PathBuf], seconds: f64) -> String {
 }
 
 fn bar(film: &Film, request: &Request) -> ProgressBar {
-    let passes = 1 + u64::from(request.overlay.is_some());
+    let passes = 1 + u64::from(request.overlay.is_some() && !request.stream);
     let bar = film.frames.map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames * passes));
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

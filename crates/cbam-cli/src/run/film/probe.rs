@@ -17,8 +17,10 @@ use super::tools;
 #[derive(Debug)]
 pub(super) struct Film {
     pub(super) path: PathBuf,
-    /// Whether it is a picture that moves, and nothing for ffmpeg.
+    /// Whether it is a picture that moves, which is not read by ffmpeg.
     pub(super) moves: bool,
+    /// Whether nothing but its pictures is to be had.
+    pub(super) alone: bool,
     /// The stream of pictures, by its number in the file.
     pub(super) stream: usize,
     /// Upright, with square pixels.
@@ -120,20 +122,26 @@ impl Film {
         let size = animation.size;
         check(path, size, limits)?;
         let first = animation.next().map(|_| animation.time());
-        Ok(Self {
+        Ok(Self { moves: true, usual: first.and_then(NonZeroU64::new), ..Self::stream(path, size) })
+    }
+
+    /// Of which nothing is known but the size of its pictures.
+    pub(super) fn stream(path: &Path, size: ImageSize) -> Self {
+        Self {
             path: path.to_owned(),
-            moves: true,
+            moves: false,
+            alone: true,
             stream: 0,
             size,
             colour: Colour::unknown(size.height),
             tags: BTreeMap::new(),
-            usual: first.and_then(NonZeroU64::new),
+            usual: None,
             unit: "1/1000".to_owned(),
             start: 0,
             frames: None,
             others: Vec::new(),
             notes: Vec::new(),
-        })
+        }
     }
 
     /// What ffprobe says of a file.
@@ -199,6 +207,7 @@ fn of(path: &Path, told: Told, limits: &Limits) -> Result<Film> {
     Ok(Film {
         path: path.to_owned(),
         moves: false,
+        alone: false,
         stream: video.index,
         size,
         colour: Colour::of(&video, height),

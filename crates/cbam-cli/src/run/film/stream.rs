@@ -1,0 +1,215 @@
+//! What cannot be read twice: frames are looked at and drawn as they come, one by one.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use cbam_core::Error;
+use cbam_core::maps::{AttentionMap, Scale, ScaleLimits};
+use cbam_core::photo::Photo;
+use cbam_core::pipeline::Options;
+use image::{DynamicImage, RgbImage};
+
+use super::decode::Frame;
+use super::draw::{paint, size};
+use super::encode::{Encoder, Form};
+use super::live::Live;
+use super::look::{Study, Taken};
+use super::probe::Film;
+use super::steady::{Cuts, Smoothing};
+use super::{Request, bar, told};
+use crate::backend::Backend;
+use crate::common::duration::duration;
+use crate::common::network::open;
+use crate::common::{failed, print, say, status};
+use crate::run::interrupt;
+
+/// So long the span of the colours is learnt, in nanoseconds; from then on it stays.
+const LEARNT: u64 = 2_000_000_000;
+
+/// The greatest share of the past: a mean of it is two frames behind.
+pub(crate) const MOST_PAST: f32 = 2.0 / 3.0;
+
+/// What spans the colours, as far as it is known.
+struct Span {
+    scale: Scale,
+    limits: Option<ScaleLimits>,
+}
+
+impl Span {
+    /// Of a map that is shown at a time.
+    fn of(&mut self, map: &AttentionMap, time: u64) -> Option<ScaleLimits> {
+        match self.scale {
+            Scale::Fixed(low, high) => Some(ScaleLimits { low, high }),
+            Scale::Image | Scale::Percentile(..) => None,
+            Scale::Run => {
+                if time < LEARNT || self.limits.is_none() {
+                    let now = Scale::Run.limits(map);
+                    self.limits = Some(self.limits.map_or(now, |limits| limits.union(now)));
+                }
+                self.limits
+            }
+        }
+    }
+}
+
+/// Looks at a stream until it ends, or until it is asked to end.
+pub(super) fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film, live: Live) -> Result<u8> {
+    let begun = Instant::now();
+    let bar = bar(film, request);
+    let note = |line: &str| {
+        if !request.quiet {
+            bar.suspend(|| say(line));
+        }
+    };
+    let Some((path, container, codec)) = &request.overlay else {
+        return Err(Error::internal("no film is drawn").into());
+    };
+    let network = open(backend, &request.model, &note)?;
+    let mut study = Study::new(film, &network, request, options, interrupt::flag())?;
+    study.notes.iter().for_each(|line| note(line));
+    let words = words(&study, request);
+    let form =
+        Form { container: *container, codec: *codec, size: size(film.size, options)?, words: &words, live: true };
+    let (encoder, left_out) = Encoder::create(film, path, &form)?;
+    for line in &left_out {
+        note(line);
+    }
+    let span = stream(&mut study, live, encoder, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    if let (Scale::Run, Some(ScaleLimits { low, high })) = (options.scale, span) {
+        note(&format!(
+            "{}: scale {low} to {high}, that of the first {}",
+            film.path.display(),
+            duration(LEARNT as f64 / 1e9)
+        ));
+    }
+    if let Some(why) = &study.broken {
+        let after = duration(study.last as f64 / 1e9);
+        say(Error::photo(&film.path, format!("broken after {after}; what comes before is drawn: {why}")));
+    }
+    if !request.quiet {
+        let to_stdout = path.as_os_str() == "-";
+        let outputs = if to_stdout { Vec::new() } else { vec![path.clone()] };
+        let line = told(&study, &outputs, begun.elapsed().as_secs_f64());
+        if to_stdout {
+            say(&line);
+        } else if let Err(error) = print(&format!("{line}\n")) {
+            return Ok(failed(error));
+        }
+    }
+    Ok(if study.broken.is_some() { status::FAILED } else { status::DONE })
+}
+
+/// Three frames are under way: one that is decoded, one that is looked at, one that is encoded.
+fn stream(
+    study: &mut Study<'_>,
+    live: Live,
+    encoder: Encoder,
+    done: &dyn Fn(),
+) -> cbam_core::Result<Option<ScaleLimits>> {
+    let options = study.options;
+    let mut span = Span { scale: options.scale, limits: None };
+    let mut smoothing = Smoothing::new(study.request.smooth);
+    let mut cuts = Cuts::default();
+    let mut before: Option<Vec<f32>> = None;
+    let (cancel, stop) = (study.cancel, live.stop());
+    std::thread::scope(|threads| {
+        let (send_frame, frames) = sync_channel::<Frame>(0);
+        let reader = threads.spawn(move || {
+            let mut live = live;
+            while let Some(frame) = live.next()? {
+                if send_frame.send(frame).is_err() {
+                    return Ok(None); // nobody wants more
+                }
+            }
+            live.broken()
+        });
+        let (send_drawn, drawn) = sync_channel::<(u64, RgbImage)>(0);
+        let writer = threads.spawn(move || {
+            let mut encoder = encoder;
+            for (time, pixels) in drawn {
+                encoder.write(time, &pixels)?;
+            }
+            encoder.finish()
+        });
+        let mut drawing = || -> cbam_core::Result<()> {
+            for index in 0_usize.. {
+                let frame = loop {
+                    if cancel.load(Ordering::Relaxed) {
+                        return Ok(()); // that is how a camera ends
+                    }
+                    match frames.recv_timeout(Duration::from_millis(100)) {
+                        Ok(frame) => break frame,
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                    }
+                };
+                let time = frame.time;
+                if index.is_multiple_of(study.request.every) {
+                    let photo = Photo::from(DynamicImage::from(frame.pixels.clone()));
+                    let resampled = study.preprocess.resample(&photo)?;
+                    let cut = cuts.next(&resampled);
+                    let taken = [Taken { index, time, cut, resampled: Some(resampled) }];
+                    let mut values = Vec::new();
+                    let answered = study.answer(study.class, &taken, &mut |study, _, look| {
+                        if let Some(look) = look {
+                            values = study.seen(look)?.into_values();
+                        }
+                        Ok(())
+                    });
+                    match answered {
+                        Err(Error::Interrupted) => return Ok(()),
+                        answered => answered?,
+                    }
+                    before = Some(smoothing.next(values, cut));
+                }
+                let values = before.clone().ok_or_else(|| Error::internal("a frame that was not seen"))?;
+                let map = study.map_of(values)?;
+                let limits = span.of(&map, time);
+                if send_drawn.send(paint(frame, &map, limits, options)?).is_err() {
+                    return Ok(()); // it says why
+                }
+                study.frames = index + 1;
+                study.last = time;
+                done();
+            }
+            Ok(())
+        };
+        let outcome = drawing();
+        let stopped = cancel.load(Ordering::Relaxed);
+        if stopped || outcome.is_err() {
+            stop.stop();
+        }
+        drop((send_drawn, frames));
+        let panicked = || Error::internal("a thread of a film panicked");
+        let written = writer.join().unwrap_or_else(|_| Err(panicked()));
+        let read = reader.join().unwrap_or_else(|_| Err(panicked()));
+        outcome?;
+        written?;
+        if !stopped {
+            study.broken = read?;
+        }
+        Ok(span.limits)
+    })
+}
+
+/// What the file says was done to its frames.
+fn words(study: &Study<'_>, request: &Request) -> String {
+    let class = match study.class.map(|class| study.label(class)) {
+        Some(label) => format!(" of {label:?}"),
+        None if study.map.needs_class() => " of each frame's likeliest class".to_owned(),
+        None => String::new(),
+    };
+    let scale = match request.options.scale {
+        Scale::Fixed(low, high) => format!("{low} to {high}, as was asked for"),
+        Scale::Run => format!("that of the first {}", duration(LEARNT as f64 / 1e9)),
+        scale => format!("of each frame by itself ({scale})"),
+    };
+    let smooth = match request.smooth {
+        past if past > 0.0 => format!("smoothed over the past (a frame n before counts {past}^n)"),
+        _ => "not smoothed".to_owned(),
+    };
+    super::made(study, request, &class, &scale, &smooth)
+}

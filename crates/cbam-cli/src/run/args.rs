@@ -96,7 +96,8 @@ pub(crate) struct Args {
     /// The overlay of the only picture, `-` for standard output; or of a film: a name in .mp4, .m4v, .mov, .mkv, .webm, .gif or .apng
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
     pub(crate) overlay: Option<PathBuf>,
-    /// The panel of the only picture: all maps, a colour bar, the five likeliest classes; `-` for standard output
+    /// The panel of the only picture: all maps, a colour bar, the five likeliest classes; `-` for standard output; or of a film, a
+    /// panel for each frame: named as an overlay of one
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
     pub(crate) panel: Option<PathBuf>,
     /// Overlays, as STEM.png, in the tree of the folders given (STEM.MAP.png with several --map)

@@ -60,31 +60,31 @@ impl Args {
         let read = self.inputs.iter().find(|path| film::is_film(path));
         // A GIF is a film of what moves; of a photo it is a picture.
         let moves = read.is_some() || self.inputs.iter().any(|path| film::may_move(path));
-        let written = self.overlay.as_ref().filter(|path| match Container::of(path) {
+        let named = [("--overlay", &self.overlay), ("--panel", &self.panel)];
+        let mut named = named.into_iter().filter_map(|(option, path)| Some((option, path.as_ref()?)));
+        let written = named.clone().find(|(_, path)| match Container::of(path) {
             Some(Container::Gif) => moves,
             container => container.is_some(),
         });
         match (&self.inputs[..], read, written) {
             (_, None, None) => Ok(None),
-            ([input], ..) => match &self.overlay {
-                Some(overlay) if written.is_none() => {
-                    let (overlay, input) = (overlay.display(), input.display());
-                    Err(usage(format!(
-                        "--overlay {overlay}: of {input}, a film, it is one too: name it {}",
-                        film::WRITTEN
-                    )))
+            ([input], ..) => match named.next() {
+                Some((option, path)) if written.is_none() => {
+                    let (path, input) = (path.display(), input.display());
+                    Err(usage(format!("{option} {path}: of {input}, a film, it is one too: name it {}", film::WRITTEN)))
                 }
                 _ => Ok(Some(input.clone())),
             },
             (_, Some(film), _) => Err(usage(format!("{}: films are looked at one at a time", film.display()))),
-            (_, None, Some(film)) => Err(usage(format!("--overlay {}: a film is made of one film", film.display()))),
+            (_, None, Some((option, path))) => {
+                Err(usage(format!("{option} {}: a film is made of one film", path.display())))
+            }
         }
     }
 
     /// Refuses what films do not have.
     fn check_film(&self) -> Result<(), clap::Error> {
-        const NOT_OF_FILMS: [&str; 9] =
-            ["panel", "out_dir", "panel_dir", "html", "compare", "format", "jpeg_quality", "legend", "memory"];
+        const NOT_OF_FILMS: [&str; 7] = ["out_dir", "panel_dir", "html", "format", "jpeg_quality", "legend", "memory"];
         if let Some(option) = NOT_OF_FILMS.into_iter().find(|option| self.given.holds(option)) {
             return Err(usage(format!("--{} is for pictures, and this is a film", option.replace('_', "-"))));
         }
@@ -104,10 +104,21 @@ impl Args {
                 return Err(usage("--smooth: over 0.66 --stream would be more than two frames behind"));
             }
         }
-        let drawn = self.overlay.is_some() || (self.maps_dir.is_none() && self.json.is_none());
+        if self.overlay.is_some() && self.panel.is_some() {
+            return Err(usage("--overlay and --panel are two films: one at a time"));
+        }
+        let drawn = self.overlay.is_some() || self.panel.is_some() || (self.maps_dir.is_none() && self.json.is_none());
         let look = "no film is drawn";
         let drawing = &["scale", "colormap", "alpha", "opacity", "contour", "resample", "refine", "width", "smooth"];
-        self.given.check::<Self>(&[(drawing, drawn, look)])?;
+        let whole: &[&str] = &["width"];
+        let sheets = "a sheet of several maps has a width of its own";
+        self.given.check::<Self>(&[
+            (drawing, drawn, look),
+            (whole, self.compare.is_none() && self.panel.is_none(), sheets),
+        ])?;
+        if self.compare.is_some() && self.overlay.is_none() {
+            return Err(usage("--compare draws a film: name a place for it with --overlay FILE"));
+        }
         self.given.check::<Self>(&self.of_methods())
     }
 

@@ -180,7 +180,7 @@ fn each_overlay<'a>(overlay: &'a Destination, maps: &'a [MapName]) -> impl Itera
 }
 
 /// `BASE.npy`, or `BASE.MAP.npy` for each of several maps.
-fn map_files(base: &Path, maps: &[MapName]) -> Vec<PathBuf> {
+pub(super) fn map_files(base: &Path, maps: &[MapName]) -> Vec<PathBuf> {
     match maps {
         [] | [_] => vec![append(base, ".", "npy")],
         maps => maps.iter().map(|name| append(base, &format!(".{}.", file_part(name)), "npy")).collect(),
@@ -192,7 +192,7 @@ fn file_part(name: &MapName) -> String {
     name.to_string().replace('@', "-at-").replace([':', ',', '/'], "-")
 }
 
-pub(super) fn append(base: &Path, join: &str, extension: &str) -> PathBuf {
+fn append(base: &Path, join: &str, extension: &str) -> PathBuf {
     let mut path = OsString::from(base);
     path.push(join);
     path.push(extension);

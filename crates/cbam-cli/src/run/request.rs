@@ -250,28 +250,34 @@ impl Args {
 
     /// A run over a film.
     fn of_film(self, input: PathBuf, options: Options, model: Model) -> Result<Command, clap::Error> {
-        if options.maps.len() > 1 {
-            return Err(usage("several --map are several films: name one of them"));
-        }
-        let named = self.overlay.is_some() || self.maps_dir.is_some() || self.json.is_some();
-        let overlay = match self.overlay.clone() {
-            Some(path) => Some(path),
-            None => (!named).then(|| film::beside(&input)),
+        let picture = match (&self.panel, options.compare) {
+            (Some(_), _) => film::Picture::Panel,
+            (None, true) => film::Picture::Compare,
+            (None, false) => film::Picture::Overlay,
         };
-        if self.stream && self.overlay.is_none() {
+        let named = self.overlay.clone().or(self.panel);
+        if self.stream && named.is_none() {
             return Err(usage("--stream: say where the film goes: --overlay FILE, or --overlay - for standard output"));
         }
+        let beside = named.is_none() && self.maps_dir.is_none() && self.json.is_none();
+        let film = named.or_else(|| beside.then(|| film::beside(&input)));
         if self.stream && is_dash(&input) && std::io::stdin().is_terminal() {
             return Err(usage("-: standard input is a terminal, which gives no film"));
         }
-        let overlay = overlay.map(|path| film::written_as(path, self.codec, self.stream)).transpose().map_err(usage)?;
-        if self.codec.is_some() && overlay.is_none() {
+        if film.is_some() && options.maps.len() > 1 && picture == film::Picture::Overlay {
+            return Err(usage(
+                "several --map are several films: name one of them, or put them side by side with --compare",
+            ));
+        }
+        let film = film.map(|path| film::written_as(path, self.codec, self.stream)).transpose().map_err(usage)?;
+        if self.codec.is_some() && film.is_none() {
             return Err(usage("--codec has no effect here: no film is written"));
         }
         let scale = if self.given.holds("scale") { options.scale } else { Scale::Run };
         Ok(Command::Film(Box::new(film::Request {
             input,
-            overlay,
+            film,
+            picture,
             maps_dir: self.maps_dir,
             json: self.json.map(target),
             options: Options { scale, ..options },

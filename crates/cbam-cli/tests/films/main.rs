@@ -56,7 +56,7 @@ fn frames_keep_their_times_and_the_sound_comes_along() {
     let maps = Array3::<f32>::read_npy(File::open(place.path("maps/clip.npy")).unwrap()).unwrap();
     assert_eq!(maps.dim().0, 15);
     let greatest = |frame: usize| maps.index_axis(ndarray::Axis(0), frame).iter().copied().fold(0.0, f32::max);
-    assert!((f64::from(greatest(7)) - frames[7]["statistics"]["max"].as_f64().unwrap()).abs() < 1e-6);
+    assert!((f64::from(greatest(7)) - frames[7]["maps"]["fused"]["max"].as_f64().unwrap()).abs() < 1e-6);
 }
 
 #[test]
@@ -112,7 +112,8 @@ fn frames_are_drawn_as_pictures_are() {
     place.does("clip.mkv --overlay out.mkv --codec ffv1 --smooth 0 --map gradcam --deterministic --json report.json");
     let report = &place.json("report.json")[0];
     let class = report["explained"]["class"].as_u64().unwrap();
-    let scale: Vec<_> = report["scale"].as_array().unwrap().iter().map(|end| end.as_f64().unwrap()).collect();
+    let scale: Vec<_> =
+        report["scale"]["gradcam"].as_array().unwrap().iter().map(|end| end.as_f64().unwrap()).collect();
     place.does(&format!(
         "{} --out-dir drawn --map gradcam --class {class} --scale fixed:{},{} --deterministic",
         pictures.join(" "),
@@ -204,11 +205,50 @@ fn pictures_that_move_are_films_if_the_output_says_so() {
 }
 
 #[test]
+fn several_maps_are_on_one_sheet() {
+    let place = Place::new();
+    place.ffmpeg(&format!("{},format=gbrp -c:v ffv1 clip.mkv", pan(160, 120, 3)));
+    place.ffmpeg("-i clip.mkv -fps_mode passthrough frame%d.png");
+    let how = "--scale fixed:0,1 --deterministic";
+    let two = "--compare patch,spatial:stage5";
+    place.does(&format!("frame1.png frame2.png frame3.png --out-dir sheets {two} {how}"));
+    let sheets: Vec<_> = (1..=3)
+        .map(|number| image::open(place.path(&format!("sheets/frame{number}.png"))).unwrap().into_rgb8())
+        .collect();
+    let size = sheets[0].dimensions().into();
+    place.does(&format!("clip.mkv --overlay out.mkv --codec ffv1 --smooth 0 {two} {how}"));
+    assert!(place.frames("out.mkv", size) == sheets);
+    place.does(&format!("clip.mkv --stream --overlay out.mkv --codec ffv1 --smooth 0 {two} {how}"));
+    assert!(place.frames("out.mkv", size) == sheets);
+
+    // A panel has more maps, and the classes of each frame.
+    let said =
+        place.does("clip.mkv --panel panel.mp4 --json report.json --maps-dir maps --map spatial:stage5 --map gradcam");
+    assert!(said.contains("-> maps/clip.spatial-stage5.npy, maps/clip.gradcam.npy, panel.mp4"), "{said}");
+    place.in_step("clip.mkv", "panel.mp4", 0.04);
+    let report = &place.json("report.json")[0];
+    let told: Vec<_> = report["maps"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(told[..2], ["spatial:stage5", "gradcam"]);
+    assert!(["fused", "object", "patch", "rollout"].iter().all(|name| told.contains(name)), "{told:?}");
+    for (file, name) in [("clip.spatial-stage5.npy", "spatial:stage5"), ("clip.gradcam.npy", "gradcam")] {
+        let maps = Array3::<f32>::read_npy(File::open(place.path("maps").join(file)).unwrap()).unwrap();
+        let greatest = maps.index_axis(ndarray::Axis(0), 2).iter().copied().fold(f32::MIN, f32::max);
+        assert!(
+            (f64::from(greatest) - report["frames"][2]["maps"][name]["max"].as_f64().unwrap()).abs() < 1e-6,
+            "{name}"
+        );
+    }
+    place.does("clip.mkv --stream --panel live.mp4");
+    place.in_step("clip.mkv", "live.mp4", 0.04);
+}
+
+#[test]
 fn what_is_not_drawn_over_stays_as_it_was() {
     let place = Place::new();
     for (name, format, colours) in [
         ("sd.mp4", "yuv420p", ""),
         ("hd.mp4", "yuv420p", "-colorspace bt709 -color_primaries bt709 -color_trc bt709"),
+        ("pal.mp4", "yuv420p", "-colorspace bt470bg -color_primaries bt470bg -color_trc gamma28"),
         ("full.mp4", "yuvj420p", "-color_range pc"),
     ] {
         place.ffmpeg(&format!("{} -c:v libx264 -crf 12 -pix_fmt {format} {colours} {name}", pan(320, 240, 4)));
@@ -244,7 +284,12 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
         ("clip.mp4 --overlay out.png", 2, "it is one too"),
         ("clip.mp4 --overlay ./clip.mp4", 2, "would be written over the film"),
         ("clip.mp4 --overlay out.mp4 --json out.mp4", 2, "would be written for --overlay and for --json"),
-        ("clip.mp4 --overlay out.mp4 --panel p.png", 2, "--panel is for pictures"),
+        ("clip.mp4 --panel out.png", 2, "it is one too"),
+        ("clip.mp4 --overlay out.mp4 --panel p.mp4", 2, "are two films"),
+        ("clip.mp4 --overlay out.mp4 --html p.html", 2, "--html is for pictures"),
+        ("clip.mp4 --overlay out.mp4 --map patch --map spatial", 2, "side by side with --compare"),
+        ("clip.mp4 --overlay out.mp4 --compare patch,fused --width 100", 2, "a width of its own"),
+        ("clip.mp4 --json out.json --compare patch,fused", 2, "--compare draws a film"),
         ("clip.mp4 clip.mp4 --overlay out.mp4", 2, "one at a time"),
         ("clip.mp4 --overlay out.mp4 --codec ffv1", 2, ".mkv does"),
         ("clip.mp4 --json out.json --smooth 0.5", 2, "no film is drawn"),

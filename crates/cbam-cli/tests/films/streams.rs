@@ -47,6 +47,7 @@ fn a_stream_is_drawn_as_a_film_is() {
     // Of each frame's own class, on the scale of the first seconds, a little behind; of a file as well.
     let said = place.does("clip.mkv --stream --overlay out.mp4");
     assert!(said.contains("scale ") && said.contains("that of the first 2"), "{said}");
+    place.in_step("clip.mkv", "out.mp4", 0.04);
     let comment = place.probe("out.mp4", "-show_entries format_tags=comment").join(" ");
     assert!(comment.contains("each frame's likeliest class") && comment.contains("over the past"), "{comment}");
 

@@ -3,30 +3,136 @@
 use std::num::NonZeroU32;
 use std::sync::mpsc::sync_channel;
 
-use cbam_core::maps::{AttentionMap, ScaleLimits};
+use cbam_core::maps::{AttentionMap, MapName, MapRange, Scale};
 use cbam_core::photo::{ImageSize, Photo};
 use cbam_core::pipeline::{Options, at_width};
+use cbam_core::render::{Legend, PanelTile, TileContent, compare, panel};
+use cbam_core::text::printable;
 use cbam_core::{Error, Result};
 use image::{DynamicImage, RgbImage};
+use ndarray::Array2;
 use rayon::prelude::*;
 
+use super::Picture;
 use super::decode::{Frame, Frames};
 use super::encode::Encoder;
 use super::look::Study;
+use super::steady::Spans;
 
 /// What frames that are drawn together may take, in bytes.
 const TOGETHER: u64 = 64 << 20;
 
-/// The size of drawn frames.
-pub(super) fn size(film: ImageSize, options: &Options) -> Result<ImageSize> {
-    let Some(width) = options.width.map(NonZeroU32::get) else { return Ok(film) };
-    let photo = Photo::from(DynamicImage::new_rgb8(film.width, film.height));
-    let scaled = at_width(&photo, options)?;
-    Ok(scaled.map_or(ImageSize::new(width, film.height), |scaled| scaled.size()))
+/// How frames are drawn: a map over each, several side by side, or all on a panel.
+pub(super) struct Painter<'a> {
+    picture: Picture,
+    options: &'a Options,
+    maps: Vec<MapName>,
+    /// The names of all classes.
+    labels: Vec<String>,
+    /// How many of them are shown.
+    shown: usize,
+    legend: Legend,
+    footer: String,
+    /// The class that maps of a class are of, if all frames have one.
+    class: Option<String>,
+}
+
+impl<'a> Painter<'a> {
+    /// `whole` is what the colours span, in words: "the film".
+    pub(super) fn new(study: &Study<'a>, whole: &str) -> Self {
+        let options = study.options;
+        let ends = match options.scale {
+            Scale::Fixed(low, high) => [low, high].map(|value| value.to_string()),
+            Scale::Percentile(low, high) => [low, high].map(|percent| format!("each map's percentile {percent}")),
+            Scale::Image => ["least", "greatest"].map(|end| format!("each map's {end} value")),
+            Scale::Run => ["least", "greatest"].map(|end| format!("{end} of {whole}, map by map")),
+        };
+        let of_class = study.maps.iter().any(MapName::needs_class);
+        let class = study.class.filter(|_| of_class).map(|class| study.label(class));
+        let heading = class.as_ref().map(|class| format!("class: {class}"));
+        let name = study.film.path.file_name().unwrap_or_default().to_string_lossy();
+        let network = options.network.as_deref().unwrap_or("a network");
+        Self {
+            picture: study.request.picture,
+            options,
+            maps: study.maps.clone(),
+            labels: study.labels.clone(),
+            shown: study.shown,
+            legend: Legend { heading, ends, ..Legend::default() },
+            footer: format!("{}  ·  {network}  ·  cbam {}", printable(&name), env!("CARGO_PKG_VERSION")),
+            class,
+        }
+    }
+
+    /// The size of drawn frames.
+    pub(super) fn size(&self, film: ImageSize) -> Result<ImageSize> {
+        let width = self.options.width.map(NonZeroU32::get);
+        if width.is_none() && self.picture == Picture::Overlay {
+            return Ok(film);
+        }
+        // A frame of it is drawn: how sheets are laid out is theirs to say.
+        let pixels = RgbImage::new(film.width, film.height);
+        let map = AttentionMap::new(Array2::zeros((1, 1)), MapRange::Unit)?;
+        let top: Vec<_> = (0..self.shown).map(|class| (class, 0.0)).collect();
+        let maps = vec![map; self.maps.len()];
+        let spans = Spans::new(Scale::Fixed(0.0, 1.0));
+        let (_, drawn) = self.paint(Frame { time: 0, pixels }, &maps, &top, &spans)?;
+        Ok(ImageSize::new(drawn.width(), drawn.height()))
+    }
+
+    /// A frame, what the network saw in it, and what is drawn of both.
+    pub(super) fn paint(
+        &self,
+        frame: Frame,
+        maps: &[AttentionMap],
+        top: &[(usize, f32)],
+        spans: &Spans,
+    ) -> Result<(u64, RgbImage)> {
+        let Frame { time, pixels } = frame;
+        let photo = Photo::from(DynamicImage::from(pixels));
+        let overlay = &self.options.overlay;
+        let drawn = match self.picture {
+            Picture::Overlay => {
+                let map = maps.first().ok_or_else(|| Error::internal("a film without a map"))?;
+                let image = match at_width(&photo, self.options)? {
+                    Some(scaled) => scaled.image,
+                    None => photo.image,
+                };
+                overlay.paint(image, map, spans.of(0, map))?.into_rgb8()
+            }
+            Picture::Compare => compare(&photo, &self.tiles(maps, spans, None), &self.legend, overlay)?,
+            Picture::Panel => {
+                let name = |class: usize| self.labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
+                let top: Vec<_> = top.iter().map(|(class, probability)| (name(*class), *probability)).collect();
+                let tiles = self.tiles(maps, spans, self.class.as_deref());
+                panel(&photo, &tiles, &top, &self.footer, overlay)?
+            }
+        };
+        Ok((time, drawn))
+    }
+
+    /// Maps with their titles; the first of a class says of which.
+    fn tiles(&self, maps: &[AttentionMap], spans: &Spans, class: Option<&str>) -> Vec<PanelTile> {
+        let of_class = self.maps.iter().position(MapName::needs_class);
+        let tile = |(index, (name, map)): (usize, (&MapName, &AttentionMap))| PanelTile {
+            title: match class {
+                Some(class) if of_class == Some(index) => format!("{name} for {class}"),
+                _ => name.to_string(),
+            },
+            content: TileContent::Map { map: map.clone(), limits: spans.of(index, map) },
+        };
+        self.maps.iter().zip(maps).enumerate().map(tile).collect()
+    }
 }
 
 /// Decodes the film again, draws and writes it.
-pub(super) fn draw(study: &mut Study<'_>, encoder: Encoder, span: Option<ScaleLimits>, done: &dyn Fn()) -> Result<()> {
+pub(super) fn draw(
+    study: &mut Study<'_>,
+    encoder: Encoder,
+    painter: &Painter<'_>,
+    spans: &Spans,
+    done: &dyn Fn(),
+) -> Result<()> {
     let (film, frames) = (study.film, study.frames);
     let pictures =
         (TOGETHER / (film.size.pixels() * 3).max(1)).clamp(1, 2 * rayon::current_num_threads() as u64) as usize;
@@ -59,13 +165,13 @@ pub(super) fn draw(study: &mut Study<'_>, encoder: Encoder, span: Option<ScaleLi
                 }
                 let mut jobs = Vec::with_capacity(together.len());
                 for frame in together {
-                    let values = study.record(index)?.drawn();
-                    jobs.push((frame, study.map_of(values)?));
+                    let record = study.record(index)?;
+                    let top = record.top().to_vec();
+                    jobs.push((frame, study.maps_of(&record.drawn())?, top));
                     index += 1;
                 }
-                let options = study.options;
                 let painted: Vec<_> =
-                    jobs.into_par_iter().map(|(frame, map)| paint(frame, &map, span, options)).collect();
+                    jobs.into_par_iter().map(|(frame, maps, top)| painter.paint(frame, &maps, &top, spans)).collect();
                 for painted in painted {
                     if send_drawn.send(painted?).is_err() {
                         return Ok(()); // it says why
@@ -94,21 +200,4 @@ pub(super) fn draw(study: &mut Study<'_>, encoder: Encoder, span: Option<ScaleLi
         }
         encoder.finish()
     })
-}
-
-/// A map over its frame.
-pub(super) fn paint(
-    frame: Frame,
-    map: &AttentionMap,
-    span: Option<ScaleLimits>,
-    options: &Options,
-) -> Result<(u64, RgbImage)> {
-    let Frame { time, pixels } = frame;
-    let limits = span.unwrap_or_else(|| options.scale.limits(map));
-    let photo = Photo::from(DynamicImage::from(pixels));
-    let image = match at_width(&photo, options)? {
-        Some(scaled) => scaled.image,
-        None => photo.image,
-    };
-    Ok((time, options.overlay.paint(image, map, limits)?.into_rgb8()))
 }

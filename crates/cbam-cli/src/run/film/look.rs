@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use cbam_core::classes::Outputs;
 use cbam_core::files::Spool;
-use cbam_core::maps::{AttentionMap, MapName, MapRange, Scale, ScaleLimits};
+use cbam_core::maps::{AttentionMap, MapName, MapRange};
 use cbam_core::model::{Look, Model, Question};
 use cbam_core::photo::{Geometry, Photo, Preprocess, Resampled};
 use cbam_core::pipeline::{Options, TopClass};
@@ -16,10 +16,10 @@ use image::DynamicImage;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::Request;
 use super::decode::{Frame, Frames};
 use super::probe::Film;
-use super::steady::{Cuts, Smoothing, Votes};
+use super::steady::{Cuts, Smoothing, Spans, Votes};
+use super::{Picture, Request};
 
 /// How many of the likeliest classes are kept of a frame.
 const TOP: usize = 5;
@@ -33,19 +33,19 @@ pub(super) struct Record {
     pub(super) cut: bool,
     /// What the network saw; `None` of a frame that it did not look at.
     pub(super) seen: Option<Seen>,
-    /// The values of the map that is drawn, if that is another than the network's.
+    /// The values of the maps that are drawn, if these are others than the network's.
     smooth: Option<Vec<f32>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Seen {
     /// The likeliest classes and their probabilities, the likeliest first.
-    pub(super) top: Vec<(usize, f32)>,
-    /// The map's values, row by row, unscaled.
+    top: Vec<(usize, f32)>,
+    /// The maps' values, one map after the other, row by row, unscaled.
     values: Vec<f32>,
 }
 
-/// What all maps of a film have in common.
+/// What a map has in all frames.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
     pub(super) dim: (usize, usize),
@@ -61,8 +61,10 @@ pub(super) struct Study<'a> {
     pub(super) request: &'a Request,
     pub(super) options: &'a Options,
     pub(super) cancel: &'a AtomicBool,
-    pub(super) map: MapName,
-    labels: Vec<String>,
+    pub(super) maps: Vec<MapName>,
+    pub(super) labels: Vec<String>,
+    /// How many classes are kept of a frame.
+    pub(super) shown: usize,
     /// What its numbers for the classes are.
     pub(super) outputs: Outputs,
     pub(super) preprocess: Preprocess,
@@ -73,7 +75,8 @@ pub(super) struct Study<'a> {
     /// How many frames there are, and when the last one is shown.
     pub(super) frames: usize,
     pub(super) last: u64,
-    pub(super) form: Option<Form>,
+    /// Of each map.
+    pub(super) forms: Vec<Form>,
     probability: Option<f32>,
     /// Why the film ends before its end.
     pub(super) broken: Option<String>,
@@ -103,14 +106,18 @@ impl<'a> Study<'a> {
         options.explain.check()?;
         let about = network.describe();
         let mut maps = about.choose_maps(&options.maps)?;
-        let map = maps.remove(0);
-        if matches!(map, MapName::Channel(_)) {
+        if request.picture == Picture::Panel {
+            maps = about.with_usual(&maps);
+            let more = about.maps.iter().filter(|map| of_panels(map) && !maps.contains(map));
+            maps.extend(more.cloned().collect::<Vec<_>>());
+        }
+        if let Some(map) = maps.iter().find(|map| matches!(map, MapName::Channel(_))) {
             return Err(Error::argument(format!("map {map}"), "a channel gate is of no place: films show maps"));
         }
         let labels = about.choose_labels(options.labels.as_deref())?;
-        let asked = [map.clone()];
         let class = options.class.as_ref();
-        let class = class.map(|class| about.choose_class(class, &labels, &asked)).transpose()?;
+        let class = class.map(|class| about.choose_class(class, &labels, &maps)).transpose()?;
+        let shown = about.classes().min(TOP);
         let mut preprocess = about.preprocess;
         preprocess.short_side = options.short_side.unwrap_or(preprocess.short_side);
         preprocess.check()?;
@@ -125,8 +132,9 @@ impl<'a> Study<'a> {
             request,
             options,
             cancel,
-            map,
+            maps,
             labels,
+            shown,
             outputs: about.outputs,
             preprocess,
             batch: batch.max(1),
@@ -134,7 +142,7 @@ impl<'a> Study<'a> {
             spool: Spool::new()?,
             frames: 0,
             last: 0,
-            form: None,
+            forms: Vec::new(),
             probability: None,
             broken: None,
             notes,
@@ -202,7 +210,7 @@ impl<'a> Study<'a> {
     /// Has the network look at those frames that it is to look at.
     pub(super) fn answer(&mut self, class: Option<usize>, waiting: &[Taken], then: &mut Then<'_, 'a>) -> Result<()> {
         let pictures: Vec<_> = waiting.iter().filter_map(|taken| taken.resampled.as_ref()).collect();
-        let maps = [self.map.clone()];
+        let maps = self.maps.clone();
         let cancel = self.cancel;
         let go_on = |_: cbam_core::model::Step<'_>| !cancel.load(Ordering::Relaxed);
         let question =
@@ -218,15 +226,23 @@ impl<'a> Study<'a> {
 
     /// What is kept of a look.
     pub(super) fn seen(&mut self, look: &Look) -> Result<Seen> {
-        let map = look.map(&self.map)?;
-        let form = Form { dim: map.values().dim(), range: map.range(), geometry: look.geometry, cell: map.cell() };
-        if self.form.get_or_insert(form).dim != form.dim {
-            return Err(Error::photo(&self.film.path, "its frames give maps of several sizes"));
+        let mut values = Vec::new();
+        for (index, name) in self.maps.iter().enumerate() {
+            let map = look.map(name)?;
+            let form = Form { dim: map.values().dim(), range: map.range(), geometry: look.geometry, cell: map.cell() };
+            match self.forms.get(index) {
+                None => self.forms.push(form),
+                Some(first) if first.dim != form.dim => {
+                    return Err(Error::photo(&self.film.path, "its frames give maps of several sizes"));
+                }
+                Some(_) => {}
+            }
+            values.extend(map.values());
         }
         let mut top: Vec<_> = look.readout.probabilities.iter().copied().enumerate().collect();
         top.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        top.truncate(TOP);
-        Ok(Seen { top, values: map.into_values().into_raw_vec_and_offset().0 })
+        top.truncate(self.shown);
+        Ok(Seen { top, values })
     }
 
     /// What is known of a frame; of one that the network did not look at, what it saw last.
@@ -240,15 +256,18 @@ impl<'a> Study<'a> {
         Ok(record)
     }
 
-    /// The map of a frame, of these values.
-    pub(super) fn map_of(&self, values: Vec<f32>) -> Result<AttentionMap> {
-        let form = self.form.ok_or_else(|| Error::internal("a film without a map"))?;
-        let values = Array2::from_shape_vec(form.dim, values).map_err(Error::internal)?;
-        let map = AttentionMap::new(values, form.range)?.over(&form.geometry);
-        Ok(match form.cell {
-            Some(cell) => map.seen_from(cell),
-            None => map,
-        })
+    /// The maps of a frame, of these values.
+    pub(super) fn maps_of(&self, mut values: &[f32]) -> Result<Vec<AttentionMap>> {
+        let of = |form: &Form| {
+            let own = values.split_off(..form.dim.0 * form.dim.1).unwrap_or_default();
+            let own = Array2::from_shape_vec(form.dim, own.to_vec()).map_err(Error::internal)?;
+            let map = AttentionMap::new(own, form.range)?.over(&form.geometry);
+            Ok(match form.cell {
+                Some(cell) => map.seen_from(cell),
+                None => map,
+            })
+        };
+        self.forms.iter().map(of).collect()
     }
 
     /// Makes the maps that are drawn: means over neighbouring frames, forwards and then backwards.
@@ -274,21 +293,16 @@ impl<'a> Study<'a> {
         Ok(())
     }
 
-    /// What spans the colours of all frames; `None` where each has its own.
-    pub(super) fn span(&mut self) -> Result<Option<ScaleLimits>> {
-        match self.options.scale {
-            Scale::Fixed(low, high) => Ok(Some(ScaleLimits { low, high })),
-            Scale::Image | Scale::Percentile(..) => Ok(None),
-            Scale::Run => {
-                let mut span: Option<ScaleLimits> = None;
-                for index in 0..self.frames {
-                    let values = self.record(index)?.drawn();
-                    let limits = Scale::Run.limits(&self.map_of(values)?);
-                    span = Some(span.map_or(limits, |span| span.union(limits)));
-                }
-                Ok(span)
+    /// What spans the colours of all frames.
+    pub(super) fn spans(&mut self) -> Result<Spans> {
+        let mut spans = Spans::new(self.options.scale);
+        if spans.are_learnt() {
+            for index in 0..self.frames {
+                let values = self.record(index)?.drawn();
+                spans.learn(&self.maps_of(&values)?);
             }
         }
+        Ok(spans)
     }
 
     /// The class that the maps are of, or else the likeliest, and its mean probability.
@@ -310,19 +324,32 @@ impl<'a> Study<'a> {
     }
 }
 
+/// Whether a panel has a map of its own accord, beside those that are asked for and the usual ones.
+fn of_panels(map: &MapName) -> bool {
+    match map {
+        MapName::Patch { stage, head } => stage.is_none() && head.is_none(),
+        map => matches!(map, MapName::Object | MapName::Rollout | MapName::Spatial(_) | MapName::Coordinate(_)),
+    }
+}
+
 impl Seen {
-    pub(super) fn into_values(self) -> Vec<f32> {
-        self.values
+    pub(super) fn into_parts(self) -> (Vec<f32>, Vec<(usize, f32)>) {
+        (self.values, self.top)
     }
 }
 
 impl Record {
-    /// The values of the map as the network has it.
+    /// The likeliest classes and their probabilities.
+    pub(super) fn top(&self) -> &[(usize, f32)] {
+        self.seen.as_ref().map_or(&[], |seen| &seen.top)
+    }
+
+    /// The values of the maps as the network has them.
     pub(super) fn values(&self) -> &[f32] {
         self.seen.as_ref().map_or(&[], |seen| &seen.values)
     }
 
-    /// Those of the map that is drawn.
+    /// Those of the maps that are drawn.
     pub(super) fn drawn(mut self) -> Vec<f32> {
         self.smooth.take().unwrap_or_else(|| self.values().to_vec())
     }

@@ -30,7 +30,7 @@ use anyhow::Result;
 use cbam_core::Error;
 use cbam_core::classes::read_labels;
 use cbam_core::files::{check_folder, check_writable};
-use cbam_core::maps::Scale;
+use cbam_core::maps::{MapName, Scale};
 use cbam_core::pipeline::{Options, Target};
 use cbam_core::text::{percent, printable, printable_path};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -42,13 +42,15 @@ use crate::common::network::{Model, open};
 use crate::common::{failed, print, say, status};
 use crate::run::args::usage;
 use crate::run::interrupt;
-use crate::run::plan::{append, standard_output};
+use crate::run::plan::{map_files, standard_output};
 use crate::run::request::files_of;
 
+use draw::Painter;
 use encode::Encoder;
 use live::Live;
 use look::Study;
 use probe::Film;
+use steady::Spans;
 
 pub(crate) use animation::may_move;
 pub(crate) use encode::{Codec, Container};
@@ -102,12 +104,24 @@ pub(crate) fn written_as(
 /// The stack of a thread: a main thread's usual size, as networks run on it.
 const STACK: usize = 8 << 20;
 
+/// What is drawn of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Picture {
+    /// A map over it.
+    Overlay,
+    /// It and several maps, side by side.
+    Compare,
+    /// It, its maps and the likeliest classes.
+    Panel,
+}
+
 /// A run over a film.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) input: PathBuf,
-    /// The film with the map over it.
-    pub(crate) overlay: Option<(PathBuf, Container, Codec)>,
+    /// The film that is drawn, and what its frames are.
+    pub(crate) film: Option<(PathBuf, Container, Codec)>,
+    pub(crate) picture: Picture,
     pub(crate) maps_dir: Option<PathBuf>,
     pub(crate) json: Option<Target>,
     /// Its scale is the film's own, unless one is given.
@@ -125,10 +139,11 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// `DIR/STEM.npy`.
-    fn maps_file(&self) -> Option<PathBuf> {
+    /// `DIR/STEM.npy`, or `DIR/STEM.MAP.npy` for each of several maps.
+    fn map_files(&self) -> Vec<PathBuf> {
         let stem = self.input.file_stem().unwrap_or_default();
-        self.maps_dir.as_ref().map(|folder| append(&folder.join(stem), ".", "npy"))
+        let base = self.maps_dir.as_ref().map(|folder| folder.join(stem));
+        base.map(|base| map_files(&base, &self.options.maps)).unwrap_or_default()
     }
 
     /// Makes sure that nothing is written over what is read, or twice.
@@ -138,18 +153,19 @@ impl Request {
         for (option, path) in files_of(&self.model, self.labels.as_deref()) {
             claims.read(option, path);
         }
-        let maps = self.maps_file();
+        let maps = self.map_files();
         let json = self.json.as_ref().map(|target| match target {
             Target::File(path) => Ok(path.as_path()),
             Target::Stream(_) => standard_output("--json"),
         });
-        let overlay = self.overlay.as_ref().map(|(path, ..)| match path.as_path() {
-            path if path.as_os_str() == "-" => standard_output("--overlay"),
+        let option = if self.picture == Picture::Panel { "--panel" } else { "--overlay" };
+        let film = self.film.as_ref().map(|(path, ..)| match path.as_path() {
+            path if path.as_os_str() == "-" => standard_output(option),
             path => Ok(path),
         });
-        let written =
-            [("--overlay", overlay.transpose()?), ("--maps-dir", maps.as_deref()), ("--json", json.transpose()?)];
-        for (option, path) in written.into_iter().filter_map(|(option, path)| Some((option, path?))) {
+        let written = [(option, film.transpose()?), ("--json", json.transpose()?)];
+        let written = written.into_iter().filter_map(|(option, path)| Some((option, path?)));
+        for (option, path) in written.chain(maps.iter().map(|path| ("--maps-dir", path.as_path()))) {
             claims.write(option, path).map_err(usage)?;
         }
         Ok(())
@@ -160,8 +176,8 @@ impl Request {
             Target::File(path) => Some(path),
             Target::Stream(_) => None,
         });
-        let overlay = self.overlay.iter().map(|(path, ..)| path).filter(|path| path.as_os_str() != "-");
-        overlay.chain(json).try_for_each(|path| check_writable(path))?;
+        let film = self.film.iter().map(|(path, ..)| path).filter(|path| path.as_os_str() != "-");
+        film.chain(json).try_for_each(|path| check_writable(path))?;
         self.maps_dir.iter().try_for_each(|folder| check_folder(folder))
     }
 }
@@ -201,28 +217,29 @@ fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film
         let why = study.broken.unwrap_or_else(|| "it has no frames".to_owned());
         return Err(Error::photo(&film.path, why).into());
     }
-    let mut span = None;
+    let mut spans = None;
     let mut outputs = Vec::new();
-    if let Some(path) = request.maps_file() {
-        report::write_maps(&mut study, &path)?;
+    for (index, path) in request.map_files().into_iter().enumerate() {
+        report::write_maps(&mut study, index, &path)?;
         outputs.push(path);
     }
-    if let Some((path, container, codec)) = &request.overlay {
+    if let Some((path, container, codec)) = &request.film {
         study.smooth()?;
-        span = study.span()?;
-        let words = words(&study, request, span.map(|span| [span.low, span.high]));
-        let size = draw::size(film.size, options)?;
+        let spans = spans.insert(study.spans()?);
+        let words = words(&study, request, spans);
+        let painter = Painter::new(&study, "the film");
+        let size = painter.size(film.size)?;
         let form = encode::Form { container: *container, codec: *codec, size, words: &words, live: false };
         let (encoder, left_out) = Encoder::create(film, path, &form)?;
         for line in &left_out {
             note(line);
         }
-        draw::draw(&mut study, encoder, span, &|| bar.inc(1))?;
+        draw::draw(&mut study, encoder, &painter, spans, &|| bar.inc(1))?;
         outputs.push(path.clone());
     }
     bar.finish_and_clear();
     if let Some(target) = &request.json {
-        report::write(&mut study, target, span, &outputs)?;
+        report::write(&mut study, target, spans.as_ref(), &outputs)?;
     }
     if let Some(why) = &study.broken {
         let after = duration(study.last as f64 / 1e9);
@@ -238,12 +255,16 @@ fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film
 }
 
 /// What the file says was done to its frames.
-fn words(study: &Study<'_>, request: &Request, span: Option<[f32; 2]>) -> String {
+fn words(study: &Study<'_>, request: &Request, spans: &Spans) -> String {
     let class = study.named().map(|class| format!(" of {:?}", class.label)).unwrap_or_default();
-    let scale = match (span, request.options.scale) {
-        (Some([low, high]), Scale::Fixed(..)) => format!("{low} to {high}, as was asked for"),
-        (Some([low, high]), _) => format!("{low} to {high}, that of the whole film"),
-        (None, scale) => format!("of each frame by itself ({scale})"),
+    let scale = match request.options.scale {
+        Scale::Fixed(low, high) => format!("{low} to {high}, as was asked for"),
+        Scale::Run => {
+            let all: Vec<_> = (0..study.maps.len()).filter_map(|index| spans.all(index)).collect();
+            let all: Vec<_> = all.iter().map(|span| format!("{} to {}", span.low, span.high)).collect();
+            format!("{}, that of the whole film", all.join(" and "))
+        }
+        scale => format!("of each frame by itself ({scale})"),
     };
     let smooth = match request.smooth {
         past if past > 0.0 => format!("smoothed over time (a frame n away counts {past}^n)"),
@@ -255,12 +276,13 @@ fn words(study: &Study<'_>, request: &Request, span: Option<[f32; 2]>) -> String
 /// What a file says was done to its frames: a map of a class, on a scale, smoothed or not.
 fn made(study: &Study<'_>, request: &Request, class: &str, scale: &str, smooth: &str) -> String {
     let refined = if request.options.overlay.refine { "; along edges by a guided filter" } else { "" };
+    let maps: Vec<_> = study.maps.iter().map(MapName::to_string).collect();
     let every = if request.every > 1 { format!("; one frame of {} looked at", request.every) } else { String::new() };
     format!(
         "cbam {}: where {} looks: {}{class}; scale {scale}; {smooth}{every}{refined}",
         env!("CARGO_PKG_VERSION"),
         request.options.network.as_deref().unwrap_or("a network"),
-        study.map
+        maps.join(", ")
     )
 }
 
@@ -284,7 +306,7 @@ fn told(study: &Study<'_>, outputs: &[PathBuf], seconds: f64) -> String {
 }
 
 fn bar(film: &Film, request: &Request) -> ProgressBar {
-    let passes = 1 + u64::from(request.overlay.is_some() && !request.stream);
+    let passes = 1 + u64::from(request.film.is_some() && !request.stream);
     let bar = film.frames.map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames * passes));
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

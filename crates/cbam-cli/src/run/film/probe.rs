@@ -135,7 +135,7 @@ impl Film {
             size,
             colour: Colour::unknown(size.height),
             tags: BTreeMap::new(),
-            usual: None,
+            usual: NonZeroU64::new(40_000_000), // without any, players leave out the last frame
             unit: "1/1000".to_owned(),
             start: 0,
             frames: None,
@@ -239,8 +239,8 @@ impl Colour {
     fn of(video: &ToldStream, height: u32) -> Self {
         let known =
             |tag: &Option<String>| tag.clone().filter(|tag| !matches!(&**tag, "unknown" | "reserved" | "unspecified"));
-        let tags = [known(&video.color_space), known(&video.color_primaries), known(&video.color_transfer)];
-        let matrix = match tags[0].as_deref() {
+        let tagged = known(&video.color_space);
+        let matrix = match tagged.as_deref() {
             Some("bt709") => "bt709",
             Some("bt2020nc" | "bt2020c") => "bt2020",
             Some("fcc") => "fcc",
@@ -248,6 +248,22 @@ impl Colour {
             Some("smpte170m" | "bt470bg") => "bt601",
             _ => Self::unknown(height).matrix,
         };
+        // Of red, green and blue, and of what the scaler does not know, becomes what is written here.
+        let space = tagged.map(|tag| match (&*tag, matrix) {
+            ("bt709" | "bt2020nc" | "bt2020c" | "fcc" | "smpte240m" | "smpte170m" | "bt470bg", _) => tag,
+            (_, "bt709") => "bt709".to_owned(),
+            _ => "smpte170m".to_owned(),
+        });
+        // ffprobe has other names for some than ffmpeg.
+        let transfer = known(&video.color_transfer).map(|tag| match &*tag {
+            "bt470m" => "gamma22".to_owned(),
+            "bt470bg" => "gamma28".to_owned(),
+            "log100" => "log".to_owned(),
+            "log316" => "log_sqrt".to_owned(),
+            "bt1361e" => "bt1361".to_owned(),
+            _ => tag,
+        });
+        let tags = [space, known(&video.color_primaries), transfer];
         let pixels = video.pix_fmt.as_deref().unwrap_or_default();
         let full = video.color_range.as_deref() == Some("pc") || pixels.starts_with("yuvj");
         Self { matrix, full, tags }
@@ -311,6 +327,9 @@ mod tests {
         };
         assert_eq!((of(480, "").matrix, of(1080, "").matrix), ("bt601", "bt709"));
         assert_eq!(of(1080, r#", "color_space": "smpte170m""#).matrix, "bt601");
+        let tags = |colours: &str| of(480, colours).tags;
+        assert_eq!(tags(r#", "color_space": "gbr""#)[0].as_deref(), Some("smpte170m"));
+        assert_eq!(tags(r#", "color_space": "ycgco", "color_transfer": "bt470bg""#)[2].as_deref(), Some("gamma28"));
         assert!(of(480, r#", "pix_fmt": "yuvj420p""#).full && !of(480, r#", "color_range": "tv""#).full);
     }
 }

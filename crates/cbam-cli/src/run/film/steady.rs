@@ -2,6 +2,7 @@
 
 use std::iter::zip;
 
+use cbam_core::maps::{AttentionMap, Scale, ScaleLimits};
 use cbam_core::photo::Resampled;
 
 /// The mean difference of two frames, in levels of 0 to 255, from which on a cut lies between them.
@@ -30,6 +31,49 @@ impl Smoothing {
         };
         self.mean = Some(mean.clone());
         mean
+    }
+}
+
+/// What spans the colours of each map.
+#[derive(Debug, Clone)]
+pub(super) struct Spans {
+    scale: Scale,
+    learnt: Vec<ScaleLimits>,
+}
+
+impl Spans {
+    pub(super) fn new(scale: Scale) -> Self {
+        Self { scale, learnt: Vec::new() }
+    }
+
+    /// Whether maps are to be [learnt](Self::learn) from.
+    pub(super) fn are_learnt(&self) -> bool {
+        self.scale == Scale::Run
+    }
+
+    /// Spans these maps of a frame too.
+    pub(super) fn learn(&mut self, maps: &[AttentionMap]) {
+        for (index, map) in maps.iter().enumerate() {
+            let limits = Scale::Run.limits(map);
+            match self.learnt.get_mut(index) {
+                Some(span) => *span = span.union(limits),
+                None => self.learnt.push(limits),
+            }
+        }
+    }
+
+    /// Of a map, by its place among the maps; its own where each frame has its own.
+    pub(super) fn of(&self, index: usize, map: &AttentionMap) -> ScaleLimits {
+        self.all(index).unwrap_or_else(|| self.scale.limits(map))
+    }
+
+    /// Of a map in all frames; `None` where each frame has its own.
+    pub(super) fn all(&self, index: usize) -> Option<ScaleLimits> {
+        match self.scale {
+            Scale::Fixed(low, high) => Some(ScaleLimits { low, high }),
+            Scale::Image | Scale::Percentile(..) => None,
+            Scale::Run => self.learnt.get(index).copied(),
+        }
     }
 }
 

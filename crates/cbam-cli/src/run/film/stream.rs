@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use cbam_core::Error;
-use cbam_core::maps::{AttentionMap, Scale, ScaleLimits};
+use cbam_core::maps::{MapName, Scale};
 use cbam_core::photo::Photo;
 use cbam_core::pipeline::Options;
 use image::{DynamicImage, RgbImage};
 
 use super::decode::Frame;
-use super::draw::{paint, size};
+use super::draw::Painter;
 use super::encode::{Encoder, Form};
 use super::live::Live;
 use super::look::{Study, Taken};
 use super::probe::Film;
-use super::steady::{Cuts, Smoothing};
+use super::steady::{Cuts, Smoothing, Spans};
 use super::{Request, bar, told};
 use crate::backend::Backend;
 use crate::common::duration::duration;
@@ -31,29 +31,6 @@ const LEARNT: u64 = 2_000_000_000;
 /// The greatest share of the past: a mean of it is two frames behind.
 pub(crate) const MOST_PAST: f32 = 2.0 / 3.0;
 
-/// What spans the colours, as far as it is known.
-struct Span {
-    scale: Scale,
-    limits: Option<ScaleLimits>,
-}
-
-impl Span {
-    /// Of a map that is shown at a time.
-    fn of(&mut self, map: &AttentionMap, time: u64) -> Option<ScaleLimits> {
-        match self.scale {
-            Scale::Fixed(low, high) => Some(ScaleLimits { low, high }),
-            Scale::Image | Scale::Percentile(..) => None,
-            Scale::Run => {
-                if time < LEARNT || self.limits.is_none() {
-                    let now = Scale::Run.limits(map);
-                    self.limits = Some(self.limits.map_or(now, |limits| limits.union(now)));
-                }
-                self.limits
-            }
-        }
-    }
-}
-
 /// Looks at a stream until it ends, or until it is asked to end.
 pub(super) fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film, live: Live) -> Result<u8> {
     let begun = Instant::now();
@@ -63,27 +40,26 @@ pub(super) fn work(backend: &dyn Backend, request: &Request, options: &Options, 
             bar.suspend(|| say(line));
         }
     };
-    let Some((path, container, codec)) = &request.overlay else {
+    let Some((path, container, codec)) = &request.film else {
         return Err(Error::internal("no film is drawn").into());
     };
     let network = open(backend, &request.model, &note)?;
     let mut study = Study::new(film, &network, request, options, interrupt::flag())?;
     study.notes.iter().for_each(|line| note(line));
     let words = words(&study, request);
-    let form =
-        Form { container: *container, codec: *codec, size: size(film.size, options)?, words: &words, live: true };
+    let painter = Painter::new(&study, &format!("the first {}", duration(LEARNT as f64 / 1e9)));
+    let form = Form { container: *container, codec: *codec, size: painter.size(film.size)?, words: &words, live: true };
     let (encoder, left_out) = Encoder::create(film, path, &form)?;
     for line in &left_out {
         note(line);
     }
-    let span = stream(&mut study, live, encoder, &|| bar.inc(1))?;
+    let spans = stream(&mut study, live, encoder, &painter, &|| bar.inc(1))?;
     bar.finish_and_clear();
-    if let (Scale::Run, Some(ScaleLimits { low, high })) = (options.scale, span) {
-        note(&format!(
-            "{}: scale {low} to {high}, that of the first {}",
-            film.path.display(),
-            duration(LEARNT as f64 / 1e9)
-        ));
+    for (index, name) in study.maps.iter().enumerate().filter(|_| spans.are_learnt()) {
+        if let Some(span) = spans.all(index) {
+            let (place, learnt) = (film.path.display(), duration(LEARNT as f64 / 1e9));
+            note(&format!("{place}: scale of {name} {} to {}, that of the first {learnt}", span.low, span.high));
+        }
     }
     if let Some(why) = &study.broken {
         let after = duration(study.last as f64 / 1e9);
@@ -107,13 +83,13 @@ fn stream(
     study: &mut Study<'_>,
     live: Live,
     encoder: Encoder,
+    painter: &Painter<'_>,
     done: &dyn Fn(),
-) -> cbam_core::Result<Option<ScaleLimits>> {
-    let options = study.options;
-    let mut span = Span { scale: options.scale, limits: None };
+) -> cbam_core::Result<Spans> {
+    let mut spans = Spans::new(study.options.scale);
     let mut smoothing = Smoothing::new(study.request.smooth);
     let mut cuts = Cuts::default();
-    let mut before: Option<Vec<f32>> = None;
+    let (mut before, mut top) = (None, Vec::new());
     let (cancel, stop) = (study.cancel, live.stop());
     std::thread::scope(|threads| {
         let (send_frame, frames) = sync_channel::<Frame>(0);
@@ -155,7 +131,7 @@ fn stream(
                     let mut values = Vec::new();
                     let answered = study.answer(study.class, &taken, &mut |study, _, look| {
                         if let Some(look) = look {
-                            values = study.seen(look)?.into_values();
+                            (values, top) = study.seen(look)?.into_parts();
                         }
                         Ok(())
                     });
@@ -165,10 +141,12 @@ fn stream(
                     }
                     before = Some(smoothing.next(values, cut));
                 }
-                let values = before.clone().ok_or_else(|| Error::internal("a frame that was not seen"))?;
-                let map = study.map_of(values)?;
-                let limits = span.of(&map, time);
-                if send_drawn.send(paint(frame, &map, limits, options)?).is_err() {
+                let values: Vec<f32> = before.clone().ok_or_else(|| Error::internal("a frame that was not seen"))?;
+                let maps = study.maps_of(&values)?;
+                if spans.are_learnt() && (index == 0 || time < LEARNT) {
+                    spans.learn(&maps);
+                }
+                if send_drawn.send(painter.paint(frame, &maps, &top, &spans)?).is_err() {
                     return Ok(()); // it says why
                 }
                 study.frames = index + 1;
@@ -191,7 +169,7 @@ fn stream(
         if !stopped {
             study.broken = read?;
         }
-        Ok(span.limits)
+        Ok(spans)
     })
 }
 
@@ -199,7 +177,7 @@ fn stream(
 fn words(study: &Study<'_>, request: &Request) -> String {
     let class = match study.class.map(|class| study.label(class)) {
         Some(label) => format!(" of {label:?}"),
-        None if study.map.needs_class() => " of each frame's likeliest class".to_owned(),
+        None if study.maps.iter().any(MapName::needs_class) => " of each frame's likeliest class".to_owned(),
         None => String::new(),
     };
     let scale = match request.options.scale {

@@ -220,7 +220,7 @@ pub(crate) struct Args {
     /// Look at what cannot be read twice, and draw it as it comes: a pipe, a camera (`/dev/video0`), `-` for standard input. --overlay - is
     /// standard output: cbam-run /dev/video0 --stream --overlay - | ffplay -
     ///
-    /// At most three frames are under way. Maps are of each frame's likeliest class unless --class names one; the colours span what the first
+    /// At most three frames are under way of what ffmpeg hands on. Maps are of each frame's likeliest class unless --class names one; the colours span what the first
     /// two seconds have, unless --scale says otherwise; --smooth looks back alone. Sound is left out. Ctrl-C ends the film, which is whole.
     #[arg(long, help_heading = FILM)]
     pub(crate) stream: bool,

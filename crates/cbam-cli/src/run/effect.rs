@@ -71,7 +71,10 @@ impl Args {
             ([input], ..) => match named.next() {
                 Some((option, path)) if written.is_none() => {
                     let (path, input) = (path.display(), input.display());
-                    Err(usage(format!("{option} {path}: of {input}, a film, it is one too: name it {}", film::WRITTEN)))
+                    Err(usage(format!(
+                        "{option} {path}: of {input}, a film, it is one too: name it {}; or --stream",
+                        film::WRITTEN
+                    )))
                 }
                 _ => Ok(Some(input.clone())),
             },
@@ -100,9 +103,26 @@ impl Args {
                     "--scale run is that of the whole film, which --stream has not seen: --scale fixed:LO,HI",
                 ));
             }
+            if self.given.holds("batch_size") {
+                return Err(usage("--batch-size has no effect with --stream, which looks at each frame as it comes"));
+            }
             if self.smooth.is_some_and(|past| past > film::MOST_PAST) {
                 return Err(usage("--smooth: over 0.66 --stream would be more than two frames behind"));
             }
+        }
+        let moves = self.inputs.iter().any(|path| film::may_move(path));
+        if self.stream && moves {
+            return Err(usage("--stream: a picture that moves is no stream: leave it out"));
+        }
+        if !self.stream && self.inputs.iter().any(|path| path.as_os_str() == "-") {
+            return Err(usage("-: a film from standard input can be read only once: --stream"));
+        }
+        let asked = self.explained.class.is_some()
+            || (!self.stream && (self.maps().is_empty() || self.maps().iter().any(MapName::needs_class)));
+        if self.network.labels.is_some() && !asked && self.panel.is_none() && self.json.is_none() {
+            return Err(usage(
+                "--labels has no effect here: names of classes stand on panels, in reports (--json), and with maps of a class",
+            ));
         }
         if self.overlay.is_some() && self.panel.is_some() {
             return Err(usage("--overlay and --panel are two films: one at a time"));

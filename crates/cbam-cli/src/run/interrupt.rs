@@ -9,6 +9,7 @@ use crate::common::end_at_once;
 /// How long pictures under way may take to notice: one may wait for a pipe for ever.
 const GRACE: Duration = Duration::from_secs(2);
 
+static PATIENT: AtomicBool = AtomicBool::new(false);
 static RUNNING: AtomicBool = AtomicBool::new(false);
 static CANCEL: AtomicBool = AtomicBool::new(false);
 
@@ -18,6 +19,12 @@ pub(crate) fn flag() -> &'static AtomicBool {
     &CANCEL
 }
 
+/// The same, of a run that ends well however long that takes: a film that was recorded is put together.
+pub(crate) fn patient_flag() -> &'static AtomicBool {
+    PATIENT.store(true, Ordering::SeqCst);
+    flag()
+}
+
 /// A first request ends the run, at once if it has not begun, and a second one ends it at once in any case.
 pub(crate) fn asked() {
     if !RUNNING.load(Ordering::SeqCst) || CANCEL.swap(true, Ordering::SeqCst) {
@@ -25,7 +32,9 @@ pub(crate) fn asked() {
     }
     let patience = thread::Builder::new().spawn(|| {
         thread::sleep(GRACE);
-        end_at_once();
+        if !PATIENT.load(Ordering::SeqCst) {
+            end_at_once();
+        }
     });
     if patience.is_err() {
         end_at_once();

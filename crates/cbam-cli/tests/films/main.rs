@@ -195,9 +195,19 @@ fn pictures_that_move_are_films_if_the_output_says_so() {
     assert_eq!((place.times("one.png").len(), place.times("photo.gif").len()), (1, 1));
 
     place.ffmpeg(&format!("{} -r 60 -c:v libx264 -pix_fmt yuv420p fast.mp4", pan(160, 120, 12)));
-    let said = place.does("fast.mp4 --overlay fast.gif --map spatial");
-    assert!(said.contains("at most 50 frames a second"), "{said}");
-    assert!(place.times("fast.gif").windows(2).all(|two| two[1] - two[0] > 0.015));
+    for how in ["", "--stream"] {
+        let said = place.does(&format!("fast.mp4 --overlay fast.gif --map spatial {how}"));
+        assert!(said.contains("frames over 50 a second are left out"), "{said}");
+        let times = place.times("fast.gif");
+        assert!(times.len() > 4 && times.windows(2).all(|two| two[1] - two[0] > 0.015), "{times:?}");
+    }
+    // How long the last frame is shown is kept.
+    place.ffmpeg("-i clip.gif -final_delay 200 -c:v gif pause.gif");
+    for out in ["paused.gif", "paused.apng"] {
+        place.does(&format!("pause.gif --overlay {out} --map spatial"));
+        let lasts = place.probe(out, "-show_entries packet=duration_time").last().unwrap().parse::<f64>().unwrap();
+        assert!((lasts - 2.0).abs() < 0.01, "{out}: {lasts}");
+    }
     let bytes = fs::read(place.path("clip.gif")).unwrap();
     fs::write(place.path("cut.gif"), &bytes[..bytes.len() / 2]).unwrap();
     let (ended, said) = place.run("cut.gif --overlay cut.mp4 --map spatial");
@@ -296,6 +306,8 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
         ("clip.mp4 --overlay out.mp4 --smooth 1", 2, "from 0 to 0.9"),
         ("clip.mp4 --overlay out.mp4 --map channel:stage5", 2, "is of no place"),
         ("clip.mp4 --overlay out.mp4 --map patch --class tabby", 2, "class"),
+        ("clip.mp4 --overlay out.mp4 --map spatial --labels labels.txt", 2, "--labels has no effect"),
+        ("- --overlay out.mp4", 2, "read only once: --stream"),
         (&format!("{PHOTO} --overlay out.png --every 2"), 2, "it is for films"),
     ] {
         let (ended, said) = place.run(line);

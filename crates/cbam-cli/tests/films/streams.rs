@@ -97,6 +97,72 @@ fn at_most_three_frames_are_under_way() {
 }
 
 #[test]
+fn every_codec_takes_a_stream() {
+    let place = Place::new();
+    place.ffmpeg(&format!("{} -pix_fmt yuv420p clip.y4m", pan(160, 120, 6)));
+    let encoders = String::from_utf8(place.ffmpeg("-encoders")).unwrap();
+    for (codec, encoder, files) in [
+        ("h264", "libx264", &["out.mp4", "out.mkv", "-"][..]),
+        ("h265", "libx265", &["out.mp4", "out.mkv", "-"]),
+        ("vp9", "libvpx-vp9", &["out.webm", "-"]),
+        ("av1", "libsvtav1", &["out.mp4", "out.webm", "-"]),
+        ("gif", "gif", &["out.gif"]),
+        ("apng", "apng", &["out.apng"]),
+    ] {
+        if !encoders.contains(encoder) {
+            assert_eq!(codec, "av1", "{codec} comes with every ffmpeg");
+            continue;
+        }
+        for file in files {
+            let (status, stdout, said) =
+                piped(&place, "clip.y4m", &format!("- --overlay {file} --codec {codec} --map spatial --quiet"));
+            assert!(status == Some(0), "{codec} {file}: {said}");
+            let written = if *file == "-" { "out.nut" } else { file };
+            if *file == "-" {
+                fs::write(place.path("out.nut"), stdout).unwrap();
+            }
+            place.in_step("clip.y4m", written, 0.04);
+        }
+    }
+}
+
+#[test]
+fn frames_that_were_written_in_another_order_are_put_in_theirs() {
+    let place = Place::new();
+    for (codec, film) in
+        [("mpeg2video", "clip.mpg"), ("mpeg2video", "clip.ts"), ("mpeg4", "clip.mkv"), ("libx264", "clip.flv")]
+    {
+        place.ffmpeg(&format!("{} -c:v {codec} -bf 2 -pix_fmt yuv420p -q:v 2 {film}", pan(160, 120, 12)));
+        let how = "--codec ffv1 --alpha 0 --map spatial";
+        let said = place.does(&format!("{film} --overlay film.mkv {how}"));
+        assert!(said.contains(&format!("{film}: 12 frames")), "{said}");
+        let (status, _, said) = piped(&place, film, &format!("- --overlay live.mkv {how}"));
+        assert_eq!(status, Some(0), "{film}: {said}");
+        let (whole, live) = (place.frames("film.mkv", [160, 120]), place.frames("live.mkv", [160, 120]));
+        assert!(whole == live, "{film}: {} and {} frames", whole.len(), live.len());
+        for drawn in ["film.mkv", "live.mkv"] {
+            let times = place.times(drawn);
+            assert!(times.windows(2).all(|two| (two[1] - two[0] - 0.04).abs() < 0.002), "{film}, {drawn}: {times:?}");
+        }
+    }
+}
+
+#[test]
+fn who_looks_on_may_go_away() {
+    let place = Place::new();
+    place.ffmpeg(&format!("{} -pix_fmt yuv420p clip.y4m", pan(320, 240, 12)));
+    let mut child = begun(&place, "- --overlay - --codec ffv1 --map spatial", Stdio::piped());
+    let mut to = child.stdin.take().unwrap();
+    let bytes = fs::read(place.path("clip.y4m")).unwrap();
+    let writer = spawn(move || (to.write_all(&bytes), to)); // and then the stream is quiet, and does not end
+    let mut from = child.stdout.take().unwrap();
+    from.read_exact(&mut [0; 1000]).unwrap();
+    drop(from);
+    assert!(child.wait().unwrap().success());
+    drop(writer.join());
+}
+
+#[test]
 fn an_interrupt_ends_a_stream_and_leaves_a_whole_film() {
     let place = Place::new();
     place.ffmpeg(&format!("{} -pix_fmt yuv420p clip.y4m", pan(160, 120, 20)));
@@ -122,6 +188,7 @@ fn what_needs_the_whole_film_is_refused() {
     let place = Place::new();
     place.ffmpeg(&format!("{} -c:v libx264 -pix_fmt yuv420p clip.mp4", pan(160, 120, 2)));
     fs::write(place.path("text"), "no film").unwrap();
+    place.ffmpeg("-i clip.mp4 clip.gif");
     for (line, words) in [
         ("clip.mp4", "say where the film goes"),
         ("clip.mp4 --overlay out.mp4 --maps-dir maps", "--maps-dir tells of all frames"),
@@ -130,6 +197,8 @@ fn what_needs_the_whole_film_is_refused() {
         ("clip.mp4 --overlay out.mp4 --smooth 0.9", "more than two frames behind"),
         ("clip.mp4 --overlay out.png", "a film is written as"),
         ("clip.mp4 clip.mp4 --overlay out.mp4", "one input at a time"),
+        ("clip.mp4 --overlay out.mp4 --batch-size 4", "looks at each frame as it comes"),
+        ("clip.gif --overlay out.mp4", "is no stream"),
         ("text --overlay out.mp4", "text: is no film that ffmpeg reads"),
         ("absent --overlay out.mp4", "absent"),
         ("clip.mp4 --overlay clip.mp4", "would be written over the film"),

@@ -13,7 +13,8 @@ use super::probe::Film;
 use super::tools;
 
 /// What ffmpeg writes before each frame: a raw pipe of frames carries no times, so they come beside it, on standard error.
-pub(super) const TELLS_TIMES: &str = "metadata=mode=add:key=cbam:value=1,metadata=mode=print:file=pipe\\\\:2:direct=1";
+pub(super) const TELLS_TIMES: &str =
+    "metadata=mode=add:key=cbam:value=1,metadata=mode=print:key=cbam:file=pipe\\\\:2:direct=1";
 /// The two lines of it.
 const TIME: &str = "frame:";
 const MARK: &str = "cbam=1";
@@ -55,6 +56,14 @@ impl<'a> Frames<'a> {
         }
     }
 
+    /// When the last frame is over, in nanoseconds, where that is known.
+    pub(super) fn end(&self) -> Option<u64> {
+        match self {
+            Self::Decoded(_) => None,
+            Self::Moving(frames) => Some(frames.time()),
+        }
+    }
+
     /// Why there are no more, if that is not the end of the film.
     pub(super) fn broken(self) -> Result<Option<String>> {
         match self {
@@ -71,7 +80,7 @@ pub(super) struct Decoded<'a> {
     pixels: ChildStdout,
     times: Receiver<Option<i64>>,
     complaints: Option<Complaints>,
-    last: Option<u64>,
+    clock: Clock,
 }
 
 impl<'a> Decoded<'a> {
@@ -92,7 +101,8 @@ impl<'a> Decoded<'a> {
         let closed = || Error::internal("a pipe of ffmpeg's is not there");
         let pixels = child.stdout.take().ok_or_else(closed)?;
         let (times, complaints) = times(&mut child)?;
-        Ok(Self { film, child, pixels, times, complaints: Some(complaints), last: None })
+        let clock = Clock::new(Some(film.start), film.usual);
+        Ok(Self { film, child, pixels, times, complaints: Some(complaints), clock })
     }
 
     fn next(&mut self) -> Result<Option<Frame>> {
@@ -102,16 +112,7 @@ impl<'a> Decoded<'a> {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
             read => read.map_err(Error::io(&self.film.path))?,
         }
-        let told = self.times.recv().ok().flatten();
-        let usual = self.film.usual.map_or(40_000_000, std::num::NonZero::get);
-        let time = told.and_then(|time| u64::try_from(time - self.film.start).ok());
-        // What has no time of its own, or one that goes back, comes after the one before.
-        let time = match (time, self.last) {
-            (Some(time), Some(last)) if time <= last => last + 1_000_000,
-            (Some(time), _) => time,
-            (None, last) => last.map_or(0, |last| last + usual),
-        };
-        self.last = Some(time);
+        let time = self.clock.at(self.times.recv().ok().flatten());
         let pixels = RgbImage::from_raw(size.width, size.height, pixels);
         Ok(Some(Frame { time, pixels: pixels.ok_or_else(|| Error::internal("a frame of another size"))? }))
     }
@@ -153,6 +154,44 @@ pub(super) fn ended(child: &mut Child, complaints: &mut Option<Complaints>) -> s
     })
 }
 
+/// When frames are shown.
+pub(super) struct Clock {
+    /// What is told when the film begins.
+    begun: Option<i64>,
+    last: Option<u64>,
+    usual: u64,
+}
+
+/// A clock that goes back further than this was set anew, in nanoseconds.
+const ANEW: u64 = 1_000_000_000;
+
+impl Clock {
+    /// Of a film that begins when this is told, or with its first frame; frames usually last so long, in nanoseconds.
+    pub(super) fn new(begun: Option<i64>, usual: Option<std::num::NonZeroU64>) -> Self {
+        Self { begun, last: None, usual: usual.map_or(40_000_000, std::num::NonZeroU64::get) }
+    }
+
+    /// When a frame is shown of which this is told, in nanoseconds from the beginning.
+    pub(super) fn at(&mut self, told: Option<i64>) -> u64 {
+        let next = self.last.map_or(0, |last| last + self.usual);
+        let time = told.and_then(|told| u64::try_from(told - *self.begun.get_or_insert(told)).ok());
+        let back = |last: u64| last.saturating_sub(ANEW);
+        let time = match (told, time, self.last) {
+            // Another clock: a stream that began once more.
+            (Some(told), time, Some(last)) if last > ANEW && time.is_none_or(|time| time < back(last)) => {
+                self.begun = Some(told - next as i64);
+                next
+            }
+            // What goes back a little comes at once.
+            (_, Some(time), Some(last)) if time <= last => last + 1_000_000,
+            (_, Some(time), _) => time,
+            (_, None, _) => next,
+        };
+        self.last = Some(time);
+        time
+    }
+}
+
 /// Of `0    pts:1536    pts_time:0.12`.
 fn time(line: &str) -> Option<i64> {
     line.split_whitespace().find_map(|word| word.strip_prefix("pts:"))?.parse().ok()
@@ -160,6 +199,26 @@ fn time(line: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_clock_that_is_set_anew_goes_on() {
+        let mut clock = super::Clock::new(None, std::num::NonZeroU64::new(40));
+        let second = 1_000_000_000;
+        let times = [
+            Some(5),
+            Some(5 + 3 * second),
+            Some(5 + 3 * second - 9),
+            None,
+            Some(77),
+            Some(77 + second),
+            Some(77 + second),
+        ];
+        let told = times.map(|time| clock.at(time));
+        let last = 3 * second as u64 + 1_000_000 + 40;
+        let expected = [0, 3 * second as u64, last - 40, last, last + 40, last + 40 + second as u64];
+        assert_eq!(told[..6], expected);
+        assert_eq!(told[6], told[5] + 1_000_000);
+    }
+
     #[test]
     fn times_are_read_where_there_are_any() {
         assert_eq!(super::time("21   pts:25088   pts_time:1.96"), Some(25088));

@@ -125,14 +125,14 @@ impl<'a> Painter<'a> {
     }
 }
 
-/// Decodes the film again, draws and writes it.
+/// Decodes the film again, draws and writes it; what is to be said of that.
 pub(super) fn draw(
     study: &mut Study<'_>,
     encoder: Encoder,
     painter: &Painter<'_>,
     spans: &Spans,
     done: &dyn Fn(),
-) -> Result<()> {
+) -> Result<Option<String>> {
     let (film, frames) = (study.film, study.frames);
     let pictures =
         (TOGETHER / (film.size.pixels() * 3).max(1)).clamp(1, 2 * rayon::current_num_threads() as u64) as usize;

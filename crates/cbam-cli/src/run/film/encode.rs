@@ -36,9 +36,7 @@ impl Codec {
     fn words(self) -> &'static [&'static str] {
         match self {
             Self::H264 => &["libx264", "-preset", "medium", "-crf", "16"],
-            Self::H265 => {
-                &["libx265", "-preset", "medium", "-crf", "20", "-tag:v", "hvc1", "-x265-params", "log-level=error"]
-            }
+            Self::H265 => &["libx265", "-preset", "medium", "-crf", "20", "-x265-params", "log-level=error"],
             Self::Vp9 => {
                 &["libvpx-vp9", "-crf", "24", "-b:v", "0", "-row-mt", "1", "-deadline", "good", "-cpu-used", "3"]
             }
@@ -54,7 +52,8 @@ impl Codec {
         match self {
             Self::H264 | Self::H265 => &["-tune", "zerolatency"],
             Self::Vp9 => &["-deadline", "realtime", "-lag-in-frames", "0"],
-            Self::Av1 | Self::Ffv1 | Self::Gif | Self::Apng => &[],
+            Self::Av1 => &["-svtav1-params", "lookahead=0:pred-struct=1"],
+            Self::Ffv1 | Self::Gif | Self::Apng => &[],
         }
     }
 
@@ -168,6 +167,9 @@ pub(super) struct Encoder {
     container: Container,
     words: String,
     live: bool,
+    /// When the frame that was written last is shown, and how many were left out.
+    before: Option<u64>,
+    left_out: usize,
 }
 
 /// How a film is written.
@@ -180,12 +182,14 @@ pub(super) struct Form<'a> {
     pub(super) words: &'a str,
     /// Whether each frame is to be written as soon as it is there.
     pub(super) live: bool,
+    /// How long the last frame is shown, in nanoseconds, if that is known.
+    pub(super) last: Option<u64>,
 }
 
 impl Encoder {
     /// Begins to write a film, `-` to standard output; the notes say what is left out of it.
     pub(super) fn create(film: &Film, path: &Path, form: &Form<'_>) -> Result<(Self, Vec<String>)> {
-        let Form { container, codec, size, words, live } = *form;
+        let Form { container, codec, size, words, live, last } = *form;
         let file = if path.as_os_str() == "-" { None } else { Some(WholeFile::create(path)?) };
         let mut command = tools::command("ffmpeg");
         command.args(["-y", "-copyts", "-f", "matroska"]);
@@ -215,12 +219,6 @@ impl Encoder {
             count += 1;
             command.args(["-map", &format!("1:{}", stream.number), &format!("-c:{count}"), how]);
         }
-        if container == Container::Gif && film.usual.is_some_and(|usual| usual.get() < GIF) {
-            left_out.push(format!(
-                "{}: a GIF shows at most 50 frames a second: the others are left out",
-                film.path.display()
-            ));
-        }
         command.args(["-metadata", &format!("comment={words}")]);
         for (name, value) in &film.tags {
             command.args(["-metadata:s:v:0", &format!("{name}={value}")]);
@@ -242,14 +240,26 @@ impl Encoder {
             command.args(["-video_track_timescale", unit]);
         }
         if matches!(container, Container::Mp4 | Container::Mov) {
-            command.args(["-movflags", "+faststart"]);
+            if codec == Codec::H265 {
+                command.args(["-tag:v", "hvc1"]);
+            }
+            if !live {
+                command.args(["-movflags", "+faststart"]); // writes all of it once more
+            }
+        }
+        if let Some(last) = last {
+            match container {
+                Container::Gif => command.args(["-final_delay", &(last / 10_000_000).to_string()]),
+                Container::Apng => command.args(["-final_delay", &format!("{}/1000", last / 1_000_000)]),
+                _ => &mut command,
+            };
         }
         match &file {
             Some(file) => command.args(["-f", container.format()]).arg(tools::file(file.place())),
             // Matroska waits for several frames.
             None => command.args(["-f", "nut", "pipe:1"]).stdout(Stdio::inherit()),
         };
-        command.stdin(Stdio::piped());
+        command.env("SVT_LOG", "1").stdin(Stdio::piped());
         let mut child = tools::start(command)?;
         let closed = || Error::internal("a pipe of ffmpeg's is not there");
         let mut frames = BufWriter::with_capacity(1 << 20, child.stdin.take().ok_or_else(closed)?);
@@ -265,6 +275,8 @@ impl Encoder {
             container,
             words: words.to_owned(),
             live,
+            before: None,
+            left_out: 0,
         };
         begun.map_err(|error| encoder.failed(error))?;
         Ok((encoder, left_out))
@@ -272,14 +284,19 @@ impl Encoder {
 
     /// Writes a frame that is shown at a time, in nanoseconds.
     pub(super) fn write(&mut self, time: u64, pixels: &RgbImage) -> Result<()> {
+        if self.container == Container::Gif && self.before.is_some_and(|before| time < before + GIF) {
+            self.left_out += 1;
+            return Ok(());
+        }
+        self.before = Some(time);
         let Some(frames) = &mut self.frames else { return Err(Error::internal("a film that is ended")) };
         let written =
             matroska::frame(frames, time, pixels).and_then(|()| if self.live { frames.flush() } else { Ok(()) });
         written.map_err(|error| self.failed(error))
     }
 
-    /// Ends the film and gives it its name.
-    pub(super) fn finish(mut self) -> Result<()> {
+    /// Ends the film and gives it its name; what is to be said of it.
+    pub(super) fn finish(mut self) -> Result<Option<String>> {
         if let Some(mut frames) = self.frames.take() {
             frames.flush().map_err(|error| self.failed(error))?;
         }
@@ -287,9 +304,14 @@ impl Encoder {
         if !status.success() {
             return Err(self.failed(std::io::Error::other(format!("ffmpeg ended with {status}"))));
         }
-        let Some(file) = self.file.take() else { return Ok(()) };
-        comment::add(file.place(), self.container, &self.words).map_err(Error::io(&self.path))?;
-        file.commit()
+        if let Some(file) = self.file.take() {
+            comment::add(file.place(), self.container, &self.words).map_err(Error::io(&self.path))?;
+            file.commit()?;
+        }
+        let path = self.path.display();
+        let why = "which a GIF shows at most";
+        Ok((self.left_out > 0)
+            .then(|| format!("{path}: {} frames over 50 a second are left out, {why}", self.left_out)))
     }
 
     /// What the program says of it, where it says something.
@@ -316,8 +338,7 @@ fn filter(film: &Film, codec: Codec, size: ImageSize) -> String {
         Codec::Apng => return "format=rgb24".to_owned(),
         // Colours of its own for each frame: of the whole film they would be known when all of it is in memory.
         Codec::Gif => {
-            let rate = if film.usual.is_some_and(|usual| usual.get() < GIF) { "fps=50," } else { "" };
-            return format!("{rate}split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1");
+            return "split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1".to_owned();
         }
         Codec::H264 | Codec::H265 | Codec::Vp9 | Codec::Av1 => {}
     }

@@ -10,7 +10,7 @@ use cbam_core::photo::{ImageSize, Limits};
 use cbam_core::{Error, Result};
 use image::RgbImage;
 
-use super::decode::{Complaints, Frame, TELLS_TIMES, ended, times};
+use super::decode::{Clock, Complaints, Frame, TELLS_TIMES, ended, times};
 use super::probe::Film;
 use super::tools;
 
@@ -24,9 +24,7 @@ pub(super) struct Live {
     /// The first frame, until it is asked for.
     first: Option<RgbImage>,
     size: ImageSize,
-    /// When the first frame came, by the stream's own clock.
-    begun: Option<i64>,
-    last: Option<u64>,
+    clock: Clock,
 }
 
 impl Live {
@@ -34,15 +32,15 @@ impl Live {
     pub(super) fn open(path: &Path, limits: &Limits) -> Result<Self> {
         let mut command = tools::command("ffmpeg");
         // No frame waits for others to be decoded beside it.
-        command.args(["-protocol_whitelist", "file,pipe", "-flags", "low_delay"]);
+        command.args(["-protocol_whitelist", "file,pipe", "-analyzeduration", "1000000"]);
         command.args(["-thread_type", "slice", "-fpsprobesize", "0", "-copyts"]);
-        if path.as_os_str() == "-" {
+        if ["-", "/dev/stdin", "/dev/fd/0"].iter().any(|name| path.as_os_str() == *name) {
             command.args(["-i", "pipe:0"]).stdin(Stdio::inherit());
+        } else if is_camera(path)? {
+            // Video4Linux takes the bare path of a device.
+            command.args(["-nostdin", "-f", "v4l2", "-i"]).arg(std::path::absolute(path).map_err(Error::io(path))?);
         } else {
-            if is_camera(path)? {
-                command.args(["-f", "v4l2"]);
-            }
-            command.arg("-nostdin").arg("-i").arg(tools::file(path));
+            command.args(["-nostdin", "-i"]).arg(tools::file(path));
         }
         command.args(["-map", "0:v:0", "-fps_mode", "passthrough", "-vf"]).arg(format!(
             "settb=1/1000000000,scale=w=trunc(iw*if(sar\\,sar\\,1)+0.5):h=ih:out_range=pc:\
@@ -61,8 +59,7 @@ impl Live {
             complaints: Some(complaints),
             first: None,
             size: ImageSize::new(0, 0),
-            begun: None,
-            last: None,
+            clock: Clock::new(None, None),
         };
         let Some(first) = live.picture(limits.max_pixels)? else {
             let why = live.broken()?.unwrap_or_else(|| "it has no frames".to_owned());
@@ -95,14 +92,7 @@ impl Live {
         if pixels.dimensions() != (self.size.width, self.size.height) {
             return Err(Error::photo(&self.path, "its frames are of several sizes"));
         }
-        let told = self.times.recv().ok().flatten();
-        let time = told.and_then(|time| u64::try_from(time - *self.begun.get_or_insert(time)).ok());
-        let time = match (time, self.last) {
-            (Some(time), Some(last)) if time <= last => last + 1_000_000,
-            (Some(time), _) => time,
-            (None, last) => last.map_or(0, |last| last + 40_000_000),
-        };
-        self.last = Some(time);
+        let time = self.clock.at(self.times.recv().ok().flatten());
         Ok(Some(Frame { time, pixels }))
     }
 

@@ -3,22 +3,21 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::sync_channel;
 
 use cbam_core::classes::Outputs;
 use cbam_core::files::Spool;
 use cbam_core::maps::{AttentionMap, MapName, MapRange};
 use cbam_core::model::{Look, Model, Question};
-use cbam_core::photo::{Geometry, Photo, Preprocess, Resampled};
+use cbam_core::photo::{Geometry, Preprocess};
 use cbam_core::pipeline::{Options, TopClass};
 use cbam_core::{Error, Result};
-use image::DynamicImage;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::decode::{Frame, Frames};
 use super::probe::Film;
-use super::steady::{Cuts, Smoothing, Spans, Votes};
+use super::steady::{Smoothing, Spans, Votes};
+use super::taken::{Ending, Taken, gathered, read};
 use super::{Picture, Request};
 
 /// How many of the likeliest classes are kept of a frame.
@@ -75,6 +74,8 @@ pub(super) struct Study<'a> {
     /// How many frames there are, and when the last one is shown.
     pub(super) frames: usize,
     pub(super) last: u64,
+    /// When the last frame is over, where that is known.
+    pub(super) end: Option<u64>,
     /// Of each map.
     pub(super) forms: Vec<Form>,
     probability: Option<f32>,
@@ -85,14 +86,6 @@ pub(super) struct Study<'a> {
 
 /// What becomes of a frame, and of what was seen in it.
 pub(super) type Then<'t, 'a> = dyn FnMut(&mut Study<'a>, &Taken, Option<&Look>) -> Result<()> + 't;
-
-/// A frame on its way to the network.
-pub(super) struct Taken {
-    pub(super) index: usize,
-    pub(super) time: u64,
-    pub(super) cut: bool,
-    pub(super) resampled: Option<Resampled>,
-}
 
 impl<'a> Study<'a> {
     pub(super) fn new(
@@ -142,6 +135,7 @@ impl<'a> Study<'a> {
             spool: Spool::new()?,
             frames: 0,
             last: 0,
+            end: None,
             forms: Vec::new(),
             probability: None,
             broken: None,
@@ -155,7 +149,7 @@ impl<'a> Study<'a> {
         let mut votes = Votes::default();
         let mut classes = Vec::new();
         let asked = self.class;
-        self.broken = self.pass(asked, None, &mut |study, taken, look| {
+        let (broken, end) = self.pass(asked, None, &mut |study, taken, look| {
             study.frames = taken.index + 1;
             study.last = taken.time;
             let seen = look.map(|look| {
@@ -167,6 +161,7 @@ impl<'a> Study<'a> {
             let record = Record { time: taken.time, cut: taken.cut, seen: seen.transpose()?, smooth: None };
             study.spool.put(taken.index, &record)
         })?;
+        (self.broken, self.end) = (broken, end);
         if asked.is_none() && classes.iter().any(|(_, class)| class.is_some()) {
             self.class = votes.class();
             let others = classes.iter().filter(|(_, class)| *class != self.class).map(|(index, _)| *index);
@@ -185,13 +180,13 @@ impl<'a> Study<'a> {
     }
 
     /// Goes through the film, and has the network look at those frames that are wanted, as many together as serve it; why the film is
-    /// broken, if it is.
+    /// broken, if it is, and when its last frame is over.
     fn pass(
         &mut self,
         class: Option<usize>,
         wanted: Option<&BTreeSet<usize>>,
         then: &mut Then<'_, 'a>,
-    ) -> Result<Option<String>> {
+    ) -> Result<Ending> {
         let (film, every, cancel, ahead) = (self.film, self.request.every, self.cancel, 2 * self.batch);
         let preprocess = self.preprocess.clone();
         let takes = |index: usize| index.is_multiple_of(every) && wanted.is_none_or(|wanted| wanted.contains(&index));
@@ -353,47 +348,4 @@ impl Record {
     pub(super) fn drawn(mut self) -> Vec<f32> {
         self.smooth.take().unwrap_or_else(|| self.values().to_vec())
     }
-}
-
-/// Reads the film and makes of frames what the network takes.
-fn read(
-    film: &Film,
-    preprocess: &Preprocess,
-    takes: impl Fn(usize) -> bool,
-    cancel: &AtomicBool,
-    to: &SyncSender<Taken>,
-) -> Result<Option<String>> {
-    let mut frames = Frames::open(film)?;
-    let mut cuts = Cuts::default();
-    let mut index = 0;
-    while let Some(Frame { time, pixels }) = frames.next()? {
-        let photo = takes(index).then(|| Photo::from(DynamicImage::from(pixels)));
-        let resampled = photo.map(|photo| preprocess.resample(&photo)).transpose()?;
-        let cut = resampled.as_ref().is_some_and(|frame| cuts.next(frame));
-        if to.send(Taken { index, time, cut, resampled }).is_err() || cancel.load(Ordering::Relaxed) {
-            return Ok(None); // nobody wants more
-        }
-        index += 1;
-    }
-    frames.broken()
-}
-
-/// Calls `then` with frames as they come, so many of them together that the network looks at `batch`.
-fn gathered(
-    taken: &Receiver<Taken>,
-    batch: usize,
-    waiting: &mut Vec<Taken>,
-    then: &mut dyn FnMut(&[Taken]) -> Result<()>,
-) -> Result<()> {
-    let mut looked = 0;
-    for frame in taken {
-        looked += usize::from(frame.resampled.is_some());
-        waiting.push(frame);
-        if looked == batch || waiting.len() >= 16 * batch {
-            then(waiting)?;
-            waiting.clear();
-            looked = 0;
-        }
-    }
-    then(waiting)
 }

@@ -21,6 +21,7 @@ mod probe;
 mod report;
 mod steady;
 mod stream;
+mod taken;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -229,12 +230,15 @@ fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film
         let words = words(&study, request, spans);
         let painter = Painter::new(&study, "the film");
         let size = painter.size(film.size)?;
-        let form = encode::Form { container: *container, codec: *codec, size, words: &words, live: false };
+        let last = study.end.map(|end| end.saturating_sub(study.last));
+        let form = encode::Form { container: *container, codec: *codec, size, words: &words, live: false, last };
         let (encoder, left_out) = Encoder::create(film, path, &form)?;
         for line in &left_out {
             note(line);
         }
-        draw::draw(&mut study, encoder, &painter, spans, &|| bar.inc(1))?;
+        if let Some(line) = draw::draw(&mut study, encoder, &painter, spans, &|| bar.inc(1))? {
+            note(&line);
+        }
         outputs.push(path.clone());
     }
     bar.finish_and_clear();

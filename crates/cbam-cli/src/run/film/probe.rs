@@ -122,7 +122,8 @@ impl Film {
         let size = animation.size;
         check(path, size, limits)?;
         let first = animation.next().map(|_| animation.time());
-        Ok(Self { moves: true, usual: first.and_then(NonZeroU64::new), ..Self::stream(path, size) })
+        let (usual, colour) = (first.and_then(NonZeroU64::new), Colour::unknown(size.height));
+        Ok(Self { moves: true, usual, colour, ..Self::stream(path, size) })
     }
 
     /// Of which nothing is known but the size of its pictures.
@@ -133,7 +134,8 @@ impl Film {
             alone: true,
             stream: 0,
             size,
-            colour: Colour::unknown(size.height),
+            // As ffmpeg takes what says nothing, and says nothing of.
+            colour: Colour { matrix: "bt601", full: false, tags: [Some("smpte170m".to_owned()), None, None] },
             tags: BTreeMap::new(),
             usual: NonZeroU64::new(40_000_000), // without any, players leave out the last frame
             unit: "1/1000".to_owned(),

@@ -15,9 +15,10 @@ use super::decode::Frame;
 use super::draw::Painter;
 use super::encode::{Encoder, Form};
 use super::live::Live;
-use super::look::{Study, Taken};
+use super::look::Study;
 use super::probe::Film;
 use super::steady::{Cuts, Smoothing, Spans};
+use super::taken::Taken;
 use super::{Request, bar, told};
 use crate::backend::Backend;
 use crate::common::duration::duration;
@@ -44,17 +45,27 @@ pub(super) fn work(backend: &dyn Backend, request: &Request, options: &Options, 
         return Err(Error::internal("no film is drawn").into());
     };
     let network = open(backend, &request.model, &note)?;
-    let mut study = Study::new(film, &network, request, options, interrupt::flag())?;
+    let mut study = Study::new(film, &network, request, options, interrupt::patient_flag())?;
     study.notes.iter().for_each(|line| note(line));
     let words = words(&study, request);
     let painter = Painter::new(&study, &format!("the first {}", duration(LEARNT as f64 / 1e9)));
-    let form = Form { container: *container, codec: *codec, size: painter.size(film.size)?, words: &words, live: true };
+    let form = Form {
+        container: *container,
+        codec: *codec,
+        size: painter.size(film.size)?,
+        words: &words,
+        live: true,
+        last: None,
+    };
     let (encoder, left_out) = Encoder::create(film, path, &form)?;
     for line in &left_out {
         note(line);
     }
-    let spans = stream(&mut study, live, encoder, &painter, &|| bar.inc(1))?;
+    let (spans, said) = stream(&mut study, live, encoder, &painter, &|| bar.inc(1))?;
     bar.finish_and_clear();
+    if let Some(line) = said {
+        note(&line);
+    }
     for (index, name) in study.maps.iter().enumerate().filter(|_| spans.are_learnt()) {
         if let Some(span) = spans.all(index) {
             let (place, learnt) = (film.path.display(), duration(LEARNT as f64 / 1e9));
@@ -78,6 +89,20 @@ pub(super) fn work(backend: &dyn Backend, request: &Request, options: &Options, 
     Ok(if study.broken.is_some() { status::FAILED } else { status::DONE })
 }
 
+/// Why a stream is looked at no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// It ended.
+    Stream,
+    /// It was asked for.
+    Asked,
+    /// What is drawn cannot be written any more.
+    Writer,
+}
+
+/// What ffmpeg says where nobody reads what it writes.
+const GONE: &str = "Broken pipe";
+
 /// Three frames are under way: one that is decoded, one that is looked at, one that is encoded.
 fn stream(
     study: &mut Study<'_>,
@@ -85,11 +110,13 @@ fn stream(
     encoder: Encoder,
     painter: &Painter<'_>,
     done: &dyn Fn(),
-) -> cbam_core::Result<Spans> {
+) -> cbam_core::Result<(Spans, Option<String>)> {
+    let to_stdout = study.request.film.as_ref().is_some_and(|(path, ..)| path.as_os_str() == "-");
+    let mut said = None;
     let mut spans = Spans::new(study.options.scale);
     let mut smoothing = Smoothing::new(study.request.smooth);
     let mut cuts = Cuts::default();
-    let (mut before, mut top) = (None, Vec::new());
+    let (mut values, mut top) = (Vec::new(), Vec::new());
     let (cancel, stop) = (study.cancel, live.stop());
     std::thread::scope(|threads| {
         let (send_frame, frames) = sync_channel::<Frame>(0);
@@ -104,31 +131,34 @@ fn stream(
         });
         let (send_drawn, drawn) = sync_channel::<(u64, RgbImage)>(0);
         let writer = threads.spawn(move || {
-            let mut encoder = encoder;
+            let (mut encoder, mut any) = (encoder, false);
             for (time, pixels) in drawn {
                 encoder.write(time, &pixels)?;
+                any = true;
             }
-            encoder.finish()
+            if any { encoder.finish() } else { Ok(None) }
         });
-        let mut drawing = || -> cbam_core::Result<()> {
+        let mut drawing = || -> cbam_core::Result<End> {
             for index in 0_usize.. {
                 let frame = loop {
                     if cancel.load(Ordering::Relaxed) {
-                        return Ok(()); // that is how a camera ends
+                        return Ok(End::Asked); // that is how a camera ends
+                    }
+                    if writer.is_finished() {
+                        return Ok(End::Writer);
                     }
                     match frames.recv_timeout(Duration::from_millis(100)) {
                         Ok(frame) => break frame,
                         Err(RecvTimeoutError::Timeout) => {}
-                        Err(RecvTimeoutError::Disconnected) => return Ok(()),
+                        Err(RecvTimeoutError::Disconnected) => return Ok(End::Stream),
                     }
                 };
-                let time = frame.time;
+                let (time, mut cut) = (frame.time, false);
                 if index.is_multiple_of(study.request.every) {
                     let photo = Photo::from(DynamicImage::from(frame.pixels.clone()));
                     let resampled = study.preprocess.resample(&photo)?;
-                    let cut = cuts.next(&resampled);
+                    cut = cuts.next(&resampled);
                     let taken = [Taken { index, time, cut, resampled: Some(resampled) }];
-                    let mut values = Vec::new();
                     let answered = study.answer(study.class, &taken, &mut |study, _, look| {
                         if let Some(look) = look {
                             (values, top) = study.seen(look)?.into_parts();
@@ -136,40 +166,43 @@ fn stream(
                         Ok(())
                     });
                     match answered {
-                        Err(Error::Interrupted) => return Ok(()),
+                        Err(Error::Interrupted) => return Ok(End::Asked),
                         answered => answered?,
                     }
-                    before = Some(smoothing.next(values, cut));
                 }
-                let values: Vec<f32> = before.clone().ok_or_else(|| Error::internal("a frame that was not seen"))?;
-                let maps = study.maps_of(&values)?;
+                let maps = study.maps_of(&smoothing.next(values.clone(), cut))?;
                 if spans.are_learnt() && (index == 0 || time < LEARNT) {
                     spans.learn(&maps);
                 }
                 if send_drawn.send(painter.paint(frame, &maps, &top, &spans)?).is_err() {
-                    return Ok(()); // it says why
+                    return Ok(End::Writer);
                 }
                 study.frames = index + 1;
                 study.last = time;
                 done();
             }
-            Ok(())
+            Ok(End::Stream)
         };
         let outcome = drawing();
-        let stopped = cancel.load(Ordering::Relaxed);
-        if stopped || outcome.is_err() {
-            stop.stop();
+        if !matches!(outcome, Ok(End::Stream)) {
+            stop.stop(); // its next frame may never come
         }
         drop((send_drawn, frames));
         let panicked = || Error::internal("a thread of a film panicked");
         let written = writer.join().unwrap_or_else(|_| Err(panicked()));
         let read = reader.join().unwrap_or_else(|_| Err(panicked()));
-        outcome?;
-        written?;
-        if !stopped {
-            study.broken = read?;
+        let end = outcome?;
+        match written {
+            // Who looked on went away.
+            Err(error) if end == End::Writer && to_stdout && error.to_string().contains(GONE) => {}
+            written => said = written?,
         }
-        Ok(spans)
+        match end {
+            End::Asked if study.frames == 0 => return Err(Error::Interrupted),
+            End::Stream => study.broken = read?,
+            End::Asked | End::Writer => {}
+        }
+        Ok((spans, said))
     })
 }
 

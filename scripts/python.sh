@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # python.sh: builds the Python package and tests it. usage: python.sh wheel | fetch | test [PYTEST'S WORDS...]
 #
-# `fetch` brings what the others need of the network, as far as it can be known before the package is built. `wheel` builds for older systems as well (manylinux), with zig as the linker. `test` builds for this machine, looks what is in the
-# wheel, and tests it in two fresh environments: beside NumPy alone, and beside PyTorch. TORCH=2.15.0 takes another PyTorch.
+# `fetch` brings what the others need of the network, as far as it can be known before the package is built. `wheel` builds for older
+# systems as well (manylinux), with zig as the linker. `test` builds for this machine, looks what is in the wheel, and tests it in two
+# fresh environments: beside NumPy alone, and beside PyTorch. TORCH=2.15.0 takes another PyTorch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-$PWD/target}

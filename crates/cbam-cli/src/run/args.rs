@@ -220,8 +220,9 @@ pub(crate) struct Args {
     /// Look at what cannot be read twice, and draw it as it comes: a pipe, a camera (`/dev/video0`), `-` for standard input. --overlay - is
     /// standard output: cbam-run /dev/video0 --stream --overlay - | ffplay -
     ///
-    /// At most three frames are under way of what ffmpeg hands on. Maps are of each frame's likeliest class unless --class names one; the colours span what the first
-    /// two seconds have, unless --scale says otherwise; --smooth looks back alone. Sound is left out. Ctrl-C ends the film, which is whole.
+    /// At most three frames are under way of what ffmpeg hands on. Maps are of each frame's likeliest class unless --class names one; the
+    /// colours span what the first two seconds have, unless --scale says otherwise; --smooth looks back alone. Sound is left out. Ctrl-C ends
+    /// the film, which is whole.
     #[arg(long, help_heading = FILM)]
     pub(crate) stream: bool,
     /// What films are written in: h264, h265, vp9, av1, or ffv1 (into .mkv, without loss) [default: h264; vp9 into .webm; GIF and

@@ -92,29 +92,8 @@ impl Args {
             return Err(usage(format!("--{} is for pictures, and this is a film", option.replace('_', "-"))));
         }
         if self.stream {
-            let whole = [("maps-dir", self.maps_dir.is_some()), ("json", self.json.is_some())];
-            if let Some((option, _)) = whole.into_iter().find(|(_, given)| *given) {
-                return Err(usage(format!(
-                    "--{option} tells of all frames, and --stream keeps none: write the film first"
-                )));
-            }
-            if self.given.holds("scale") && self.scale == Scale::Run {
-                return Err(usage(
-                    "--scale run is that of the whole film, which --stream has not seen: --scale fixed:LO,HI",
-                ));
-            }
-            if self.given.holds("batch_size") {
-                return Err(usage("--batch-size has no effect with --stream, which looks at each frame as it comes"));
-            }
-            if self.smooth.is_some_and(|past| past > film::MOST_PAST) {
-                return Err(usage("--smooth: over 0.66 --stream would be more than two frames behind"));
-            }
-        }
-        let moves = self.inputs.iter().any(|path| film::may_move(path));
-        if self.stream && moves {
-            return Err(usage("--stream: a picture that moves is no stream: leave it out"));
-        }
-        if !self.stream && self.inputs.iter().any(|path| path.as_os_str() == "-") {
+            self.check_stream()?;
+        } else if self.inputs.iter().any(|path| path.as_os_str() == "-") {
             return Err(usage("-: a film from standard input can be read only once: --stream"));
         }
         let asked = self.explained.class.is_some()
@@ -140,6 +119,31 @@ impl Args {
             return Err(usage("--compare draws a film: name a place for it with --overlay FILE"));
         }
         self.given.check::<Self>(&self.of_methods())
+    }
+
+    /// Refuses what is known of a film only at its end, or has no effect before.
+    fn check_stream(&self) -> Result<(), clap::Error> {
+        let whole = [("maps-dir", self.maps_dir.is_some()), ("json", self.json.is_some())];
+        if let Some((option, _)) = whole.into_iter().find(|(_, given)| *given) {
+            return Err(usage(format!(
+                "--{option} tells of all frames, and --stream keeps none: write the film first"
+            )));
+        }
+        if self.given.holds("scale") && self.scale == Scale::Run {
+            return Err(usage(
+                "--scale run is that of the whole film, which --stream has not seen: --scale fixed:LO,HI",
+            ));
+        }
+        if self.given.holds("batch_size") {
+            return Err(usage("--batch-size has no effect with --stream, which looks at each frame as it comes"));
+        }
+        if self.smooth.is_some_and(|past| past > film::MOST_PAST) {
+            return Err(usage("--smooth: over 0.66 --stream would be more than two frames behind"));
+        }
+        if self.inputs.iter().any(|path| film::may_move(path)) {
+            return Err(usage("--stream: a picture that moves is no stream: leave it out"));
+        }
+        Ok(())
     }
 
     /// With an option that looks at no picture nothing counts but that, `besides`, and what opens the network.

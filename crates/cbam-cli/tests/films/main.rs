@@ -8,6 +8,8 @@ use std::time::Duration;
 use ndarray::Array3;
 use ndarray_npy::ReadNpyExt;
 
+#[path = "../common/mod.rs"]
+mod common;
 mod place;
 #[cfg(unix)]
 mod streams;

@@ -2,10 +2,12 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use image::RgbImage;
 use serde_json::Value;
+
+use crate::common::ended;
 
 /// A folder with films.
 pub(crate) struct Place(tempfile::TempDir);
@@ -29,10 +31,7 @@ impl Place {
     /// Runs `cbam run` with the words of a line; its exit status, and what it said.
     pub(crate) fn run(&self, line: &str) -> (Option<i32>, String) {
         let line = format!("run --threads 2 {line}");
-        let Output { status, stdout, stderr } = self.command(env!("CARGO_BIN_EXE_cbam"), &line).output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-        assert!(!said.contains("panicked"), "{line}: {said}");
-        (status.code(), said)
+        ended(self.command(env!("CARGO_BIN_EXE_cbam"), &line))
     }
 
     /// Runs a line that must end well; what it said.

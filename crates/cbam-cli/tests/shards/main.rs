@@ -1,6 +1,8 @@
 //! Shards of pictures into parts of maps, with the light program as a user runs it.
 #![cfg(feature = "parquet")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod place;
 
 use std::fs::{self, File};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use image::{Rgb, RgbImage};
 use ndarray::ArrayD;
@@ -16,6 +16,8 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::record::{Field, Row};
 use parquet::schema::parser::parse_message_type;
+
+use crate::common::ended;
 
 /// A folder with shards.
 pub(crate) struct Place(tempfile::TempDir);
@@ -37,10 +39,7 @@ impl Place {
     }
 
     pub(crate) fn run(&self, line: &str) -> (Option<i32>, String) {
-        let Output { status, stdout, stderr } = self.command(line).output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
-        assert!(!said.contains("panicked"), "{line}: {said}");
-        (status.code(), said)
+        ended(self.command(line))
     }
 
     /// Runs a line that must end well; what it said.

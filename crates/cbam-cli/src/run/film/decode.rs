@@ -15,7 +15,11 @@ use super::tools;
 /// What ffmpeg writes before each frame: a raw pipe of frames carries no times, so they come beside it, on standard error.
 pub(super) const TELLS_TIMES: &str =
     "metadata=mode=add:key=cbam:value=1,metadata=mode=print:key=cbam:file=pipe\\\\:2:direct=1";
-/// The two lines of it.
+/// How frames become red, green and blue: rounded well and without a shortcut for chroma, so that what is not drawn over comes back as it
+/// was.
+pub(super) const TO_RGB: &str =
+    "out_range=pc:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp,setsar=1,format=rgb24";
+/// The two lines of what is told of a time.
 const TIME: &str = "frame:";
 const MARK: &str = "cbam=1";
 
@@ -87,19 +91,15 @@ impl<'a> Decoded<'a> {
     fn open(film: &'a Film) -> Result<Self> {
         let (size, colour) = (film.size, &film.colour);
         let range = if colour.full { "pc" } else { "tv" };
-        // Rounded well and without a shortcut for chroma, so that what is not drawn over comes back as it was.
-        let pixels = format!(
-            "scale={}:{}:in_color_matrix={}:in_range={range}:out_range=pc:flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp",
-            size.width, size.height, colour.matrix
-        );
+        let pixels =
+            format!("scale={}:{}:in_color_matrix={}:in_range={range}:{TO_RGB}", size.width, size.height, colour.matrix);
         let mut command = tools::command("ffmpeg");
         command.args(["-nostdin", "-protocol_whitelist", "file,pipe", "-copyts", "-i"]).arg(tools::file(&film.path));
         command.args(["-map", &format!("0:{}", film.stream), "-fps_mode", "passthrough"]);
-        command.args(["-vf", &format!("settb=1/1000000000,{pixels},setsar=1,format=rgb24,{TELLS_TIMES}")]);
+        command.args(["-vf", &format!("settb=1/1000000000,{pixels},{TELLS_TIMES}")]);
         command.args(["-c:v", "rawvideo", "-f", "rawvideo", "pipe:1"]).stdout(Stdio::piped());
         let mut child = tools::start(command)?;
-        let closed = || Error::internal("a pipe of ffmpeg's is not there");
-        let pixels = child.stdout.take().ok_or_else(closed)?;
+        let pixels = tools::pipe(child.stdout.take())?;
         let (times, complaints) = times(&mut child)?;
         let clock = Clock::new(Some(film.start), film.usual);
         Ok(Self { film, child, pixels, times, complaints: Some(complaints), clock })
@@ -131,7 +131,7 @@ impl Drop for Decoded<'_> {
 
 /// The times that a program tells of its frames, and what it complains about.
 pub(super) fn times(child: &mut Child) -> Result<(Receiver<Option<i64>>, Complaints)> {
-    let said = child.stderr.take().ok_or_else(|| Error::internal("a pipe of ffmpeg's is not there"))?;
+    let said = tools::pipe(child.stderr.take())?;
     let (tell, times) = channel();
     let complaints = tools::complaints(said, move |line| match line.strip_prefix(TIME) {
         Some(rest) => {

@@ -261,9 +261,8 @@ impl Encoder {
         };
         command.env("SVT_LOG", "1").stdin(Stdio::piped());
         let mut child = tools::start(command)?;
-        let closed = || Error::internal("a pipe of ffmpeg's is not there");
-        let mut frames = BufWriter::with_capacity(1 << 20, child.stdin.take().ok_or_else(closed)?);
-        let said = child.stderr.take().ok_or_else(closed)?;
+        let mut frames = BufWriter::with_capacity(1 << 20, tools::pipe(child.stdin.take())?);
+        let said = tools::pipe(child.stderr.take())?;
         let complaints = Some(tools::complaints(said, |_| false));
         let begun = matroska::header(&mut frames, size, film.usual);
         let mut encoder = Self {

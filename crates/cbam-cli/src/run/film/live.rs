@@ -10,7 +10,7 @@ use cbam_core::photo::{ImageSize, Limits};
 use cbam_core::{Error, Result};
 use image::RgbImage;
 
-use super::decode::{Clock, Complaints, Frame, TELLS_TIMES, ended, times};
+use super::decode::{Clock, Complaints, Frame, TELLS_TIMES, TO_RGB, ended, times};
 use super::probe::Film;
 use super::tools;
 
@@ -42,15 +42,14 @@ impl Live {
         } else {
             command.args(["-nostdin", "-i"]).arg(tools::file(path));
         }
-        command.args(["-map", "0:v:0", "-fps_mode", "passthrough", "-vf"]).arg(format!(
-            "settb=1/1000000000,scale=w=trunc(iw*if(sar\\,sar\\,1)+0.5):h=ih:out_range=pc:\
-             flags=bicubic+accurate_rnd+full_chroma_int+full_chroma_inp,setsar=1,format=rgb24,{TELLS_TIMES}"
-        ));
+        command
+            .args(["-map", "0:v:0", "-fps_mode", "passthrough", "-vf"])
+            .arg(format!("settb=1/1000000000,scale=w=trunc(iw*if(sar\\,sar\\,1)+0.5):h=ih:{TO_RGB},{TELLS_TIMES}"));
         command.args(["-c:v", "ppm", "-threads", "1", "-f", "image2pipe", "-flush_packets", "1", "pipe:1"]);
         command.stdout(Stdio::piped());
         let mut child = tools::start(command)?;
         let (times, complaints) = times(&mut child)?;
-        let pixels = child.stdout.take().ok_or_else(|| Error::internal("a pipe of ffmpeg's is not there"))?;
+        let pixels = tools::pipe(child.stdout.take())?;
         let mut live = Self {
             path: path.to_owned(),
             child: Stop(Arc::new(Mutex::new(child))),

@@ -33,6 +33,11 @@ pub(super) fn start(mut command: Command) -> Result<Child> {
     command.spawn().map_err(|error| missing(&command, &error))
 }
 
+/// A pipe of a program that was started with it.
+pub(super) fn pipe<T>(pipe: Option<T>) -> Result<T> {
+    pipe.ok_or_else(|| Error::internal("a pipe of ffmpeg's is not there"))
+}
+
 fn missing(command: &Command, error: &std::io::Error) -> Error {
     let program = command.get_program().to_string_lossy().into_owned();
     let message = match error.kind() {

@@ -3,7 +3,7 @@
 
 export default [
     {
-        files: ["*.js", "live/*.js"],
+        files: ["*.js", "film/*.js", "live/*.js"],
         languageOptions: { ecmaVersion: 2022, sourceType: "script" },
         rules: {
             "array-callback-return": "error",

@@ -75,11 +75,12 @@ function lookOfOnePicture(look, map, spans) {
 function commandWords(head, picture, maps, look) {
     const names = maps.map(({ name }) => name);
     const ofClass = maps.find(({ explains }) => explains !== null && explains !== picture.data.likeliest);
-    const own = lookOfOnePicture(look, maps[0], head.spans);
+    const own = head.film ? look : lookOfOnePicture(look, maps[0], head.spans);
     return [
         ...head.command,
         fileWord(picture.name),
         ...(names.length > 1 ? ["--compare", names.join(",")] : ["--map", names[0]]),
+        ...(head.film && names.length > 1 ? ["--overlay", `${fileOf(picture.name).replace(/\.[^.]*$/, "")}-compare.mp4`] : []),
         ...names.flatMap((name) => head.methods[name.split(":")[0]] ?? []),
         ...(ofClass ? ["--class", String(ofClass.explains)] : []),
         ...lookWords(own, head.usual),

@@ -30,6 +30,7 @@
  * @property {[string, string] | null} disagreement   the maps whose disagreement the index tells
  * @property {Evaluation | null} report   what was measured, of the pictures of a report
  * @property {(IndexEntry | null)[]} pictures   null: taken off a live page's list
+ * @property {boolean} film   whether the page is of a film
  * @property {LiveSource} [live]   of a page that runs the network itself: all else but format and version is the engine's to say
  */
 
@@ -89,6 +90,7 @@
  * @property {[number, number, number, number] | null} seen
  * @property {string | null} damaged
  * @property {string[]} notes
+ * @property {string[]} [done]   what was done to the maps of a film
  * @property {Truth | null} [truth]
  * @property {number | null} likeliest
  * @property {number | null} explained
@@ -142,7 +144,8 @@
  * @property {number} index
  * @property {string} name
  * @property {PictureData} data
- * @property {HTMLImageElement} image
+ * @property {number} frame   which frame of a film; 0 of a picture
+ * @property {HTMLImageElement | HTMLCanvasElement} image
  * @property {[number, number | null][]} top   the likeliest classes and their probabilities
  * @property {PageMap[]} maps   of the class that is explained
  * @property {Attention[]} attention
@@ -336,5 +339,5 @@ async function readPicture(index, { name, top }, data) {
     const [blob] = await Promise.all([unzipped(data.blob), image.decode()]);
     const arrays = arraysOf(data, blob);
     arrays.maps = withMaps(arrays.maps, data.added ?? []);
-    return { index, name, data, image, top: arrays.probabilities ? likeliestOf(arrays.probabilities) : top, ...arrays };
+    return { index, name, frame: 0, data, image, top: arrays.probabilities ? likeliestOf(arrays.probabilities) : top, ...arrays };
 }

@@ -42,29 +42,32 @@ function dataInFile(folder, index) {
 }
 
 /**
- * The page may still be on its way: pictures stand behind this script, one after the other.
  * @param {number} index
  * @returns {Promise<PictureData>}
  */
-function dataInPage(index) {
-    const element = () => document.querySelector(`script.picture[data-index="${index}"]`);
+async function dataInPage(index) {
+    const { textContent } = await elementOnceWhole(`script.picture[data-index="${index}"]`);
+    if (!textContent) throw new Error(`the page holds no picture ${index}; it may not be whole`);
+    return JSON.parse(textContent);
+}
+
+/**
+ * An element that holds data. The page may still be on its way: they stand behind this script, one after the other.
+ * @param {string} selector
+ * @returns {Promise<Element>}
+ */
+function elementOnceWhole(selector) {
+    const element = () => document.querySelector(selector);
     // What has nothing behind it may not be whole.
     const isWhole = () => document.readyState !== "loading" || Boolean(element()?.nextSibling);
-    const read = () => {
-        const text = element()?.textContent;
-        if (!text) throw new Error(`the page holds no picture ${index}; it may not be whole`);
-        return JSON.parse(text);
-    };
     return new Promise((resolve, reject) => {
         const look = () => {
             if (!isWhole()) return;
             observer.disconnect();
             document.removeEventListener("DOMContentLoaded", look);
-            try {
-                resolve(read());
-            } catch (error) {
-                reject(error);
-            }
+            const found = element();
+            if (found) resolve(found);
+            else reject(new Error(`the page has no ${selector}; it may not be whole`));
         };
         const observer = new MutationObserver(look);
         observer.observe(document.body, { childList: true });

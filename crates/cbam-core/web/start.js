@@ -21,6 +21,8 @@
 //   with #camera-take; .card.stale is of a network or a size that was left; #add-map with its #add-map-list ([role=option]
 //   [data-id=NAME]), #stop-map (a button, there while a map is made that takes long); .remove (a button) on each .card and on
 //   each #error-list li[data-index=I]. A page that a program serves has no #weights, #bundled and #weights-file.
+// - of a film: #play, #frame-back, #frame-on, #sound (buttons), #seek (a slider of frames), #course (a canvas), #course-words,
+//   #time, #speed; the canvases #frame-picture and #frame-picture-other are in the stead of #picture and #picture-other.
 // Functions: layer(map, size, look, limits, table, part) and all others by their names, and `page`.
 
 /** What tests ask of the page. */
@@ -29,6 +31,8 @@ const page = {
     ready: start(),
     /** @type {Viewer | null} */
     viewer: null,
+    /** @type {Player | null} */
+    player: null,
     /** The state of the view, the picture's data in it. */
     state: () => page.viewer?.store.state ?? null,
     /** The map over the photo: its name, grid, range and values (a Float32Array). */
@@ -65,6 +69,10 @@ async function openPage() {
     setUpTheme();
     if (head.live) {
         await openLive(head.live);
+        return;
+    }
+    if (head.film) {
+        await openFilm(head);
         return;
     }
     const app = await makeApp(head, (index) => pictureData(head, index));

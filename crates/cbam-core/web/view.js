@@ -36,6 +36,8 @@
  * @property {Look} look
  * @property {number} gate   which channel gate
  * @property {number} rank   which channel of it, from the strongest
+ * @property {number} frame   which frame of a film is shown
+ * @property {number} drawn   when the last was shown of which all is drawn: not all is while a film plays
  */
 
 /** @typedef {ReturnType<typeof makeViewer>} Viewer */
@@ -106,14 +108,15 @@ function placeOf([, columns], [row, column]) {
 
 /**
  * The maps of a picture for a class: those that the page can make are of that, the others stay what they are.
+ * @param {PageMap[]} maps   of the class that is explained
  * @param {Picture} picture
  * @param {number | null} chosen
  * @returns {PageMap[]}
  */
-function mapsFor(picture, chosen) {
-    if (chosen === null || chosen === picture.data.explained) return picture.maps;
+function mapsFor(maps, picture, chosen) {
+    if (chosen === null || chosen === picture.data.explained) return maps;
     const made = mapsOfClass(picture, chosen);
-    return picture.maps.map((map) => {
+    return maps.map((map) => {
         const own = made.get(map.name);
         return own ? { ...map, ...own, explains: chosen } : map;
     });
@@ -202,6 +205,8 @@ function firstView(look, picture, map) {
         look: lookOf(look),
         gate: 0,
         rank: 0,
+        frame: 0,
+        drawn: 0,
     };
     return { ...start, ...viewOf(picture, start) };
 }
@@ -217,7 +222,7 @@ function makeViewer(app, picture, first) {
     const mapsOf = remembered(mapsFor);
     const weights = { looks: remembered(mapOfWeights), looked: remembered(mapOfWeights) };
 
-    const maps = () => mapsOf(state.picture, state.chosen);
+    const maps = () => mapsOf(state.picture.maps, state.picture, state.chosen);
     const map = (/** @type {string} */ name) => maps().find((map) => map.name === name) ?? maps()[0];
     const attention = () => state.picture.attention.at(state.stage) ?? null;
     /** The grid whose cells are pointed at. */

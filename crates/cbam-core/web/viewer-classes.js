@@ -21,8 +21,8 @@ function setUpClasses(viewer) {
             : "Classes, each scored by itself";
         byId("classes-panel", HTMLElement).hidden = classesShown(store.state).length === 0;
     });
-    store.when(["picture", "chosen"], () => {
-        input.value = "";
+    store.when(["picture", "chosen"], () => (input.value = ""));
+    store.when(["picture", "drawn", "chosen"], () => {
         byId("top-classes", HTMLElement).replaceChildren(
             ...classesShown(store.state).map((id) => classRow(viewer, id)),
         );

@@ -104,9 +104,7 @@ function setUpSlider(id, { store, restyle }, read, write) {
 /** @param {Viewer} viewer */
 function setUpScale(viewer) {
     const { app, store, shown, paint } = viewer;
-    /** @type {[Scale["kind"], string][]} */
-    const run = app.head.spans ? [["run", "Run"]] : [];
-    const show = radios(byId("scale", HTMLElement), [...SCALES, ...run], (kind) => chooseScale(viewer, kind));
+    const show = radios(byId("scale", HTMLElement), scalesOf(app.head), (kind) => chooseScale(viewer, kind));
     const range = makeRange(byId("range", HTMLElement), (ends) => {
         const { kind } = store.state.look.scale;
         viewer.restyle({ scale: { kind: isInValues(kind) ? "fixed" : "percentile", ...ends } });
@@ -125,12 +123,19 @@ function setUpScale(viewer) {
     });
 }
 
-/** @type {[Scale["kind"], string][]} */
-const SCALES = [
-    ["image", "Image"],
-    ["percentile", "Percentiles"],
-    ["fixed", "Values"],
-];
+/**
+ * The kinds of ranges, and their words.
+ * @param {Head} head
+ * @returns {[Scale["kind"], string][]}
+ */
+function scalesOf({ film, spans }) {
+    return [
+        ["image", film ? "Frame" : "Image"],
+        ["percentile", "Percentiles"],
+        ["fixed", "Values"],
+        ...(spans ? [/** @type {[Scale["kind"], string]} */ (["run", film ? "Film" : "Run"])] : []),
+    ];
+}
 
 /**
  * Whether the ends of a range are values of the map, and not percentiles.

@@ -47,7 +47,7 @@ function setUpMaps(viewer) {
             button.classList.toggle("other", compare !== "off" && name === other);
         }
     });
-    store.when(["picture", "chosen", "look"], () => tiles.forEach((tile) => drawTile(viewer, tile)));
+    store.when(["picture", "drawn", "chosen", "look"], () => tiles.forEach((tile) => drawTile(viewer, tile)));
     setUpMapSelects(viewer);
 }
 

@@ -4,7 +4,7 @@
  * What lies over the photo depends on these.
  * @type {(keyof ViewState)[]}
  */
-const SHOWN = ["picture", "chosen", "map", "other", "compare", "mode", "stage", "head", "cursor", "pin", "look"];
+const SHOWN = ["picture", "frame", "chosen", "map", "other", "compare", "mode", "stage", "head", "cursor", "pin", "look"];
 
 /** @param {Viewer} viewer */
 function setUpPhoto(viewer) {
@@ -16,7 +16,7 @@ function setUpPhoto(viewer) {
     store.when(["picture"], () => {
         const { image: photo, data, name } = store.state.picture;
         byId("viewer", HTMLElement).style.setProperty("--ratio", String(data.size[0] / data.size[1]));
-        for (const { image } of frames) image.src = photo.src;
+        for (const { image } of frames) if (photo instanceof HTMLImageElement) image.src = photo.src;
         frames[0].image.alt = name;
         frames[0].photo.setAttribute("aria-label", `${name}, with a map over it`);
     });

@@ -95,7 +95,15 @@ function pictureShown({ store, compared, paint }) {
  */
 function nameShown(viewer) {
     const maps = mapsInCommand(viewer) ?? viewer.compared();
-    return maps.map(({ name }) => name).join("-and-");
+    return maps.map(({ name }) => name).join("-and-") + ofFrame(viewer);
+}
+
+/**
+ * Which frame of a film it is, as files have it.
+ * @param {Viewer} viewer
+ */
+function ofFrame({ app, store }) {
+    return app.head.film ? `-frame-${store.state.frame}` : "";
 }
 
 /** @param {Viewer} viewer */
@@ -116,5 +124,6 @@ async function savePng(viewer) {
 function saveNpy(viewer) {
     const map = viewer.shown();
     const [named] = mapsInCommand(viewer) ?? [map];
-    download(npyOf(map.values, map.grid), fileName(viewer.store.state.picture.name, named.name, "npy"));
+    const name = fileName(viewer.store.state.picture.name, named.name + ofFrame(viewer), "npy");
+    download(npyOf(map.values, map.grid), name);
 }

@@ -36,13 +36,14 @@ function setUpHeader({ app, store }) {
         box.hidden = notes.length === 0;
         box.replaceChildren(...notes.map((note) => make("li", {}, note)));
     });
-    store.when(["picture", "chosen"], () => {
+    store.when(["picture", "drawn", "chosen"], () => {
         const { data } = store.state.picture;
         const facts = [
             `${sizeInWords(data.size)} pixels`,
             `seen as ${sizeInWords(data.network_size)}`,
             head.network.name,
             ...wordsOfChosen(head, store.state),
+            ...(data.done ?? []),
         ];
         byId("facts", HTMLElement).replaceChildren(...facts.map((fact) => make("span", {}, fact)));
     });

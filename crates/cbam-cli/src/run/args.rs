@@ -118,7 +118,8 @@ pub(crate) struct Args {
     ///
     /// It shows every map, head by head, what speaks for any class, and the gates of channels; it asks nothing of any network, and can be
     /// mailed. Of several pictures it is a gallery, which shows where patches look as the mean over heads; over 150 MB its
-    /// pictures lie in a folder beside it, named as the page with `_files` behind.
+    /// pictures lie in a folder beside it, named as the page with `_files` behind. Of a film it plays the film with any map over it,
+    /// each head's too, and goes from frame to frame.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
     pub(crate) html: Option<PathBuf>,
     /// A Parquet file of maps for each shard: inputs are tar archives (`WebDataset`) and Parquet files, or folders of such

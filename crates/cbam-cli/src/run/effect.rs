@@ -87,7 +87,7 @@ impl Args {
 
     /// Refuses what films do not have.
     fn check_film(&self) -> Result<(), clap::Error> {
-        const NOT_OF_FILMS: [&str; 7] = ["out_dir", "panel_dir", "html", "format", "jpeg_quality", "legend", "memory"];
+        const NOT_OF_FILMS: [&str; 6] = ["out_dir", "panel_dir", "format", "jpeg_quality", "legend", "memory"];
         if let Some(option) = NOT_OF_FILMS.into_iter().find(|option| self.given.holds(option)) {
             return Err(usage(format!("--{} is for pictures, and this is a film", option.replace('_', "-"))));
         }
@@ -98,21 +98,23 @@ impl Args {
         }
         let asked = self.explained.class.is_some()
             || (!self.stream && (self.maps().is_empty() || self.maps().iter().any(MapName::needs_class)));
-        if self.network.labels.is_some() && !asked && self.panel.is_none() && self.json.is_none() {
+        let named = self.panel.is_some() || self.json.is_some() || self.html.is_some();
+        if self.network.labels.is_some() && !asked && !named {
             return Err(usage(
-                "--labels has no effect here: names of classes stand on panels, in reports (--json), and with maps of a class",
+                "--labels has no effect here: names of classes stand on panels and pages, in reports (--json), and with maps of a class",
             ));
         }
         if self.overlay.is_some() && self.panel.is_some() {
             return Err(usage("--overlay and --panel are two films: one at a time"));
         }
-        let drawn = self.overlay.is_some() || self.panel.is_some() || (self.maps_dir.is_none() && self.json.is_none());
+        let film = self.overlay.is_some() || self.panel.is_some() || self.overlays_beside();
         let look = "no film is drawn";
-        let drawing = &["scale", "colormap", "alpha", "opacity", "contour", "resample", "refine", "width", "smooth"];
+        let drawing = &["scale", "colormap", "alpha", "opacity", "contour", "resample", "smooth"];
         let whole: &[&str] = &["width"];
         let sheets = "a sheet of several maps has a width of its own";
         self.given.check::<Self>(&[
-            (drawing, drawn, look),
+            (drawing, film || self.html.is_some(), look),
+            (&["refine", "width"], film, look),
             (whole, self.compare.is_none() && self.panel.is_none(), sheets),
         ])?;
         if self.compare.is_some() && self.overlay.is_none() {
@@ -123,7 +125,8 @@ impl Args {
 
     /// Refuses what is known of a film only at its end, or has no effect before.
     fn check_stream(&self) -> Result<(), clap::Error> {
-        let whole = [("maps-dir", self.maps_dir.is_some()), ("json", self.json.is_some())];
+        let whole =
+            [("maps-dir", self.maps_dir.is_some()), ("json", self.json.is_some()), ("html", self.html.is_some())];
         if let Some((option, _)) = whole.into_iter().find(|(_, given)| *given) {
             return Err(usage(format!(
                 "--{option} tells of all frames, and --stream keeps none: write the film first"

@@ -134,12 +134,15 @@ impl Args {
         if let Some(reference) = self.check {
             return Ok(Command::Check { model, reference, tolerance: self.tolerance, quiet: self.quiet });
         }
+        if self.html.as_ref().is_some_and(|path| is_dash(path)) {
+            return Err(usage("--html writes a file: name it"));
+        }
         let options = self.options(&model, explain);
         if let Some(folder) = self.out_parquet.take() {
             return self.shards(folder, options, model);
         }
         if let Some(input) = self.film()? {
-            return self.of_film(input, options, model);
+            return self.of_film(input, options, model, words);
         }
         let inputs: Vec<_> = self.inputs.into_iter().map(Input::from).collect();
         let stdin = inputs.iter().filter(|input| **input == Input::Stdin).count();
@@ -165,9 +168,6 @@ impl Args {
         }
         if self.map.len() > 1 && self.overlay.as_ref().is_some_and(|path| is_dash(path)) {
             return Err(usage("several --map are several overlays, and standard output ('-') takes one"));
-        }
-        if self.html.as_ref().is_some_and(|path| is_dash(path)) {
-            return Err(usage("--html writes a file: name it"));
         }
         let format = self.format.unwrap_or_default();
         let outputs = Outputs {
@@ -249,7 +249,7 @@ impl Args {
     }
 
     /// A run over a film.
-    fn of_film(self, input: PathBuf, options: Options, model: Model) -> Result<Command, clap::Error> {
+    fn of_film(self, input: PathBuf, options: Options, model: Model, words: Words) -> Result<Command, clap::Error> {
         let picture = match (&self.panel, options.compare) {
             (Some(_), _) => film::Picture::Panel,
             (None, true) => film::Picture::Compare,
@@ -259,7 +259,7 @@ impl Args {
         if self.stream && named.is_none() {
             return Err(usage("--stream: say where the film goes: --overlay FILE, or --overlay - for standard output"));
         }
-        let beside = named.is_none() && self.maps_dir.is_none() && self.json.is_none();
+        let beside = named.is_none() && self.maps_dir.is_none() && self.json.is_none() && self.html.is_none();
         let film = named.or_else(|| beside.then(|| film::beside(&input)));
         if self.stream && is_dash(&input) && std::io::stdin().is_terminal() {
             return Err(usage("-: standard input is a terminal, which gives no film"));
@@ -280,6 +280,8 @@ impl Args {
             picture,
             maps_dir: self.maps_dir,
             json: self.json.map(target),
+            html: self.html,
+            words,
             options: Options { scale, ..options },
             smooth: self.smooth.unwrap_or(film::SMOOTH),
             stream: self.stream,

@@ -10,6 +10,7 @@ use ndarray_npy::ReadNpyExt;
 
 #[path = "../common/mod.rs"]
 mod common;
+mod pages;
 mod place;
 #[cfg(unix)]
 mod streams;
@@ -298,7 +299,6 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
         ("clip.mp4 --overlay out.mp4 --json out.mp4", 2, "would be written for --overlay and for --json"),
         ("clip.mp4 --panel out.png", 2, "it is one too"),
         ("clip.mp4 --overlay out.mp4 --panel p.mp4", 2, "are two films"),
-        ("clip.mp4 --overlay out.mp4 --html p.html", 2, "--html is for pictures"),
         ("clip.mp4 --overlay out.mp4 --map patch --map spatial", 2, "side by side with --compare"),
         ("clip.mp4 --overlay out.mp4 --compare patch,fused --width 100", 2, "a width of its own"),
         ("clip.mp4 --json out.json --compare patch,fused", 2, "--compare draws a film"),

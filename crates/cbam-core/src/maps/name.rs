@@ -97,6 +97,16 @@ impl MapName {
         [None].into_iter().chain(channels).map(move |channel| Self::Output { index, channel })
     }
 
+    /// Whether it is of a single head, or of a single channel of an output, and not of all of them.
+    pub const fn is_single(&self) -> bool {
+        matches!(
+            self,
+            Self::Patch { head: Some(_), .. }
+                | Self::ClassToken { head: Some(_), .. }
+                | Self::Output { channel: Some(_), .. }
+        )
+    }
+
     /// Whether the map depends on the class that is asked for.
     pub const fn needs_class(&self) -> bool {
         match self {

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use super::encode::Container;
+use super::form::Container;
 
 /// Writes a comment at the end of a file; into other containers ffmpeg writes it.
 pub(super) fn add(path: &Path, container: Container, words: &str) -> io::Result<()> {

@@ -22,9 +22,9 @@ use super::steady::Spans;
 /// What frames that are drawn together may take, in bytes.
 const TOGETHER: u64 = 64 << 20;
 
-/// How frames are drawn: a map over each, several side by side, or all on a panel.
+/// How frames are drawn: a map over each, several side by side, or all on a panel; or not at all.
 pub(super) struct Painter<'a> {
-    picture: Picture,
+    picture: Option<Picture>,
     options: &'a Options,
     maps: Vec<MapName>,
     /// The names of all classes.
@@ -53,7 +53,7 @@ impl<'a> Painter<'a> {
         let name = study.film.path.file_name().unwrap_or_default().to_string_lossy();
         let network = options.network.as_deref().unwrap_or("a network");
         Self {
-            picture: study.request.picture,
+            picture: Some(study.request.picture),
             options,
             maps: study.maps.clone(),
             labels: study.labels.clone(),
@@ -64,10 +64,15 @@ impl<'a> Painter<'a> {
         }
     }
 
+    /// Leaves frames as they are.
+    pub(super) fn bare(study: &Study<'a>) -> Self {
+        Self { picture: None, ..Self::new(study, "the film") }
+    }
+
     /// The size of drawn frames.
     pub(super) fn size(&self, film: ImageSize) -> Result<ImageSize> {
         let width = self.options.width.map(NonZeroU32::get);
-        if width.is_none() && self.picture == Picture::Overlay {
+        if self.picture.is_none() || (width.is_none() && self.picture == Some(Picture::Overlay)) {
             return Ok(film);
         }
         // A frame of it is drawn: how sheets are laid out is theirs to say.
@@ -89,9 +94,10 @@ impl<'a> Painter<'a> {
         spans: &Spans,
     ) -> Result<(u64, RgbImage)> {
         let Frame { time, pixels } = frame;
+        let Some(picture) = self.picture else { return Ok((time, pixels)) };
         let photo = Photo::from(DynamicImage::from(pixels));
         let overlay = &self.options.overlay;
-        let drawn = match self.picture {
+        let drawn = match picture {
             Picture::Overlay => {
                 let map = maps.first().ok_or_else(|| Error::internal("a film without a map"))?;
                 let image = match at_width(&photo, self.options)? {
@@ -125,14 +131,14 @@ impl<'a> Painter<'a> {
     }
 }
 
-/// Decodes the film again, draws and writes it; what is to be said of that.
+/// Decodes the film again, draws and writes it, all but its end.
 pub(super) fn draw(
     study: &mut Study<'_>,
     encoder: Encoder,
     painter: &Painter<'_>,
     spans: &Spans,
     done: &dyn Fn(),
-) -> Result<Option<String>> {
+) -> Result<Encoder> {
     let (film, frames) = (study.film, study.frames);
     let pictures =
         (TOGETHER / (film.size.pixels() * 3).max(1)).clamp(1, 2 * rayon::current_num_threads() as u64) as usize;
@@ -198,6 +204,6 @@ pub(super) fn draw(
                 format!("gave {frames} frames first, and {index} then: it changed"),
             ));
         }
-        encoder.finish()
+        Ok(encoder)
     })
 }

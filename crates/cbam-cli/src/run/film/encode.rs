@@ -7,155 +7,12 @@ use std::thread::JoinHandle;
 
 use cbam_core::files::WholeFile;
 use cbam_core::photo::ImageSize;
-use cbam_core::text::named;
 use cbam_core::{Error, Result};
 use image::RgbImage;
 
-use super::probe::{Film, Stream};
+use super::form::{Codec, Container, Form, GIF, Purpose, page_size};
+use super::probe::Film;
 use super::{comment, matroska, tools};
-
-/// What a film is written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Codec {
-    H264,
-    H265,
-    Vp9,
-    Av1,
-    Ffv1,
-    Gif,
-    Apng,
-}
-
-named! {
-    Codec as "codec";
-    H264 => "h264", H265 => "h265", Vp9 => "vp9", Av1 => "av1", Ffv1 => "ffv1", Gif => "gif", Apng => "apng"
-}
-
-impl Codec {
-    /// The words for its encoder: as good as cannot be told from the source, at a usual speed.
-    fn words(self) -> &'static [&'static str] {
-        match self {
-            Self::H264 => &["libx264", "-preset", "medium", "-crf", "16"],
-            Self::H265 => &["libx265", "-preset", "medium", "-crf", "20", "-x265-params", "log-level=error"],
-            Self::Vp9 => {
-                &["libvpx-vp9", "-crf", "24", "-b:v", "0", "-row-mt", "1", "-deadline", "good", "-cpu-used", "3"]
-            }
-            Self::Av1 => &["libsvtav1", "-preset", "8", "-crf", "28"],
-            Self::Ffv1 => &["ffv1", "-level", "3"],
-            Self::Gif => &["gif"],
-            Self::Apng => &["apng", "-pred", "mixed", "-plays", "0"],
-        }
-    }
-
-    /// So that no frame waits for others.
-    fn live_words(self) -> &'static [&'static str] {
-        match self {
-            Self::H264 | Self::H265 => &["-tune", "zerolatency"],
-            Self::Vp9 => &["-deadline", "realtime", "-lag-in-frames", "0"],
-            Self::Av1 => &["-svtav1-params", "lookahead=0:pred-struct=1"],
-            Self::Ffv1 | Self::Gif | Self::Apng => &[],
-        }
-    }
-
-    /// What holds films of it, by extension.
-    pub(crate) fn container(self) -> &'static str {
-        match self {
-            Self::Gif => ".gif",
-            Self::Apng => ".apng",
-            _ => ".mkv",
-        }
-    }
-
-    /// Whether what comes out of it is what went in, in red, green and blue.
-    fn is_lossless(self) -> bool {
-        matches!(self, Self::Ffv1 | Self::Apng)
-    }
-}
-
-/// What holds a film.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Container {
-    Mp4,
-    Mov,
-    Matroska,
-    Webm,
-    /// A picture that moves, for ever.
-    Gif,
-    Apng,
-}
-
-/// The least time between two frames of a GIF that browsers show as it is, in nanoseconds.
-const GIF: u64 = 20_000_000;
-
-impl Container {
-    /// By the extension of a file; `None` for one that is of none that is written.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
-        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
-        Some(match &*extension {
-            "mp4" | "m4v" => Self::Mp4,
-            "mov" => Self::Mov,
-            "mkv" => Self::Matroska,
-            "webm" => Self::Webm,
-            "gif" => Self::Gif,
-            "apng" => Self::Apng,
-            _ => return None,
-        })
-    }
-
-    /// The codec where none is asked for.
-    pub(crate) fn usual(self) -> Codec {
-        match self {
-            Self::Webm => Codec::Vp9,
-            Self::Gif => Codec::Gif,
-            Self::Apng => Codec::Apng,
-            Self::Mp4 | Self::Mov | Self::Matroska => Codec::H264,
-        }
-    }
-
-    pub(crate) fn takes(self, codec: Codec) -> bool {
-        match self {
-            Self::Mp4 | Self::Mov => {
-                matches!(codec, Codec::H264 | Codec::H265 | Codec::Av1) || (self == Self::Mp4 && codec == Codec::Vp9)
-            }
-            Self::Matroska => !matches!(codec, Codec::Gif | Codec::Apng),
-            Self::Webm => matches!(codec, Codec::Vp9 | Codec::Av1),
-            Self::Gif => codec == Codec::Gif,
-            Self::Apng => codec == Codec::Apng,
-        }
-    }
-
-    fn format(self) -> &'static str {
-        match self {
-            Self::Mp4 => "mp4",
-            Self::Mov => "mov",
-            Self::Matroska => "matroska",
-            Self::Webm => "webm",
-            Self::Gif => "gif",
-            Self::Apng => "apng",
-        }
-    }
-
-    /// How it takes a stream beside the pictures: as it is, or text as text of its own kind; `None` where it does not.
-    fn takes_stream(self, stream: &Stream) -> Option<&'static str> {
-        const TEXT: [&str; 6] = ["subrip", "ass", "ssa", "webvtt", "mov_text", "text"];
-        let codec = &*stream.codec;
-        let (audio, subtitles) = match self {
-            Self::Mp4 => (matches!(codec, "aac" | "mp3" | "ac3" | "eac3" | "alac" | "opus" | "flac"), "mov_text"),
-            Self::Mov => {
-                (matches!(codec, "aac" | "mp3" | "ac3" | "eac3" | "alac") || codec.starts_with("pcm_s"), "mov_text")
-            }
-            Self::Matroska => (!codec.is_empty(), "srt"),
-            Self::Webm => (matches!(codec, "opus" | "vorbis"), "webvtt"),
-            Self::Gif | Self::Apng => return None,
-        };
-        match &*stream.kind {
-            "audio" => audio.then_some("copy"),
-            "subtitle" if self == Self::Matroska && !matches!(codec, "mov_text" | "text") => Some("copy"),
-            "subtitle" => TEXT.contains(&codec).then_some(subtitles),
-            _ => None,
-        }
-    }
-}
 
 /// A film being written; whole or not at all.
 pub(super) struct Encoder {
@@ -172,24 +29,11 @@ pub(super) struct Encoder {
     left_out: usize,
 }
 
-/// How a film is written.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Form<'a> {
-    pub(super) container: Container,
-    pub(super) codec: Codec,
-    pub(super) size: ImageSize,
-    /// What was done to the frames, for the file to say.
-    pub(super) words: &'a str,
-    /// Whether each frame is to be written as soon as it is there.
-    pub(super) live: bool,
-    /// How long the last frame is shown, in nanoseconds, if that is known.
-    pub(super) last: Option<u64>,
-}
-
 impl Encoder {
     /// Begins to write a film, `-` to standard output; the notes say what is left out of it.
     pub(super) fn create(film: &Film, path: &Path, form: &Form<'_>) -> Result<(Self, Vec<String>)> {
-        let Form { container, codec, size, words, live, last } = *form;
+        let Form { container, codec, size, words, purpose, last } = *form;
+        let live = purpose == Purpose::Live;
         let file = if path.as_os_str() == "-" { None } else { Some(WholeFile::create(path)?) };
         let mut command = tools::command("ffmpeg");
         command.args(["-y", "-copyts", "-f", "matroska"]);
@@ -205,39 +49,48 @@ impl Encoder {
         command.args(["-map", "0:v:0"]);
         let (mut left_out, mut count) = (Vec::new(), 0);
         for stream in &film.others {
-            let Some(how) = container.takes_stream(stream) else {
+            let (how, taker) = match purpose {
+                Purpose::Page => ((stream.kind == "audio" && count == 0).then_some("libopus"), "a page"),
+                Purpose::File | Purpose::Live => (container.takes_stream(stream), container.format()),
+            };
+            let Some(how) = how else {
                 left_out.push(format!(
-                    "{}: stream {} ({} {}) is left out, which {} does not take",
+                    "{}: stream {} ({} {}) is left out, which {taker} does not take",
                     film.path.display(),
                     stream.number,
                     stream.kind,
                     stream.codec,
-                    container.format()
                 ));
                 continue;
             };
             count += 1;
             command.args(["-map", &format!("1:{}", stream.number), &format!("-c:{count}"), how]);
+            if purpose == Purpose::Page {
+                command.args(["-ac", "2"]);
+            }
         }
         command.args(["-metadata", &format!("comment={words}")]);
         for (name, value) in &film.tags {
             command.args(["-metadata:s:v:0", &format!("{name}={value}")]);
         }
-        command.arg("-c:v").args(codec.words());
+        command.arg("-c:v").args(codec.words(purpose));
         if live {
             command.args(codec.live_words()).args(["-flush_packets", "1"]);
         }
-        command.args(["-vf", &filter(film, codec, size)]);
+        command.args(["-vf", &filter(film, codec, size, purpose)]);
         command.args(["-fps_mode", "passthrough", "-enc_time_base", &film.unit]);
-        let [matrix, primaries, transfer] = &film.colour.tags;
-        let tags = [("-colorspace", matrix), ("-color_primaries", primaries), ("-color_trc", transfer)];
-        for (option, tag) in tags.into_iter().filter(|_| !codec.is_lossless()) {
+        let options = ["-colorspace", "-color_primaries", "-color_trc"];
+        for (option, tag) in options.into_iter().zip(&film.colour.tags).filter(|_| !codec.is_lossless()) {
+            let tag = if purpose == Purpose::Page { Some("bt709") } else { tag.as_deref() };
             if let Some(tag) = tag {
                 command.args([option, tag]);
             }
         }
         if let (Container::Mp4 | Container::Mov, Some(unit)) = (container, film.unit.strip_prefix("1/")) {
             command.args(["-video_track_timescale", unit]);
+        }
+        if purpose == Purpose::Page {
+            command.args(["-avoid_negative_ts", "disabled"]); // else frames come as much later as its sound begins before it
         }
         if matches!(container, Container::Mp4 | Container::Mov) {
             if codec == Codec::H265 {
@@ -296,14 +149,7 @@ impl Encoder {
 
     /// Ends the film and gives it its name; what is to be said of it.
     pub(super) fn finish(mut self) -> Result<Option<String>> {
-        if let Some(mut frames) = self.frames.take() {
-            frames.flush().map_err(|error| self.failed(error))?;
-        }
-        let status = self.child.wait().map_err(Error::io(&self.path))?;
-        if !status.success() {
-            return Err(self.failed(std::io::Error::other(format!("ffmpeg ended with {status}"))));
-        }
-        if let Some(file) = self.file.take() {
+        if let Some(file) = self.end()? {
             comment::add(file.place(), self.container, &self.words).map_err(Error::io(&self.path))?;
             file.commit()?;
         }
@@ -311,6 +157,18 @@ impl Encoder {
         let why = "which a GIF shows at most";
         Ok((self.left_out > 0)
             .then(|| format!("{path}: {} frames over 50 a second are left out, {why}", self.left_out)))
+    }
+
+    /// Ends the film; its file as yet without a name, unless it went to standard output.
+    pub(super) fn end(&mut self) -> Result<Option<WholeFile>> {
+        if let Some(mut frames) = self.frames.take() {
+            frames.flush().map_err(|error| self.failed(error))?;
+        }
+        let status = self.child.wait().map_err(Error::io(&self.path))?;
+        if !status.success() {
+            return Err(self.failed(std::io::Error::other(format!("ffmpeg ended with {status}"))));
+        }
+        Ok(self.file.take())
     }
 
     /// What the program says of it, where it says something.
@@ -331,7 +189,13 @@ impl Drop for Encoder {
 }
 
 /// From red, green and blue to what the codec takes, in the film's own colours.
-fn filter(film: &Film, codec: Codec, size: ImageSize) -> String {
+fn filter(film: &Film, codec: Codec, size: ImageSize, purpose: Purpose) -> String {
+    if purpose == Purpose::Page {
+        let ImageSize { width, height, .. } = page_size(size);
+        return format!(
+            "scale={width}:{height}:in_range=pc:out_range=tv:out_color_matrix=bt709:flags=bicubic,format=yuv420p"
+        );
+    }
     match codec {
         Codec::Ffv1 => return "format=bgr0".to_owned(),
         Codec::Apng => return "format=rgb24".to_owned(),
@@ -357,37 +221,4 @@ fn filter(film: &Film, codec: Codec, size: ImageSize) -> String {
         "{padded}scale=in_range=pc:out_range={range}:out_color_matrix={}:flags=bicubic+accurate_rnd+full_chroma_int,format=yuv420p",
         film.colour.matrix
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn containers_take_what_their_players_know() {
-        let stream = |kind: &str, codec: &str| Stream { number: 1, kind: kind.to_owned(), codec: codec.to_owned() };
-        let taken = |container: Container, kind, codec| container.takes_stream(&stream(kind, codec));
-        assert_eq!(taken(Container::Mp4, "audio", "aac"), Some("copy"));
-        assert_eq!(taken(Container::Mp4, "audio", "vorbis"), None);
-        assert_eq!(taken(Container::Mp4, "subtitle", "subrip"), Some("mov_text"));
-        assert_eq!(taken(Container::Mp4, "subtitle", "hdmv_pgs_subtitle"), None);
-        assert_eq!(taken(Container::Matroska, "subtitle", "hdmv_pgs_subtitle"), Some("copy"));
-        assert_eq!(taken(Container::Matroska, "subtitle", "mov_text"), Some("srt"));
-        assert_eq!(taken(Container::Webm, "audio", "aac"), None);
-        assert_eq!(taken(Container::Matroska, "data", "bin_data"), None);
-        assert!(
-            Container::of(Path::new("a.MP4")) == Some(Container::Mp4) && Container::of(Path::new("a.png")).is_none()
-        );
-        assert!(
-            ["mp4", "mov", "mkv", "webm", "gif", "apng"]
-                .iter()
-                .filter_map(|extension| Container::of(Path::new(&format!("a.{extension}"))))
-                .all(|container| container.takes(container.usual())
-                    && container.takes(Codec::Gif) == (container == Container::Gif))
-        );
-        assert!(Codec::ALL.iter().all(|codec| {
-            Container::of(Path::new(&format!("a{}", codec.container())))
-                .is_some_and(|container| container.takes(*codec))
-        }));
-    }
 }

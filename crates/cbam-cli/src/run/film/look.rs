@@ -23,6 +23,9 @@ use super::{Picture, Request};
 /// How many of the likeliest classes are kept of a frame.
 const TOP: usize = 5;
 
+/// How many heads a page shows that nobody asked for.
+const MOST_HEADS: usize = 64;
+
 /// What is known of a frame.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Record {
@@ -48,9 +51,9 @@ pub(super) struct Seen {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
     pub(super) dim: (usize, usize),
-    range: MapRange,
+    pub(super) range: MapRange,
     pub(super) geometry: Geometry,
-    cell: Option<[usize; 2]>,
+    pub(super) cell: Option<[usize; 2]>,
 }
 
 /// A film, and what a network sees in it.
@@ -104,6 +107,20 @@ impl<'a> Study<'a> {
             let more = about.maps.iter().filter(|map| of_panels(map) && !maps.contains(map));
             maps.extend(more.cloned().collect::<Vec<_>>());
         }
+        let mut left_out = None;
+        if request.html.is_some() {
+            maps = about.with_usual(&maps);
+            let more: Vec<_> = about.maps.iter().filter(|map| of_pages(map) && !maps.contains(map)).cloned().collect();
+            let (heads, more): (Vec<_>, Vec<_>) = more.into_iter().partition(MapName::is_single);
+            maps.extend(more);
+            if heads.len() <= MOST_HEADS {
+                maps.extend(heads);
+            } else {
+                let count = heads.len();
+                left_out =
+                    Some(format!("the page has the means over heads, and none of the {count} heads: --map names some"));
+            }
+        }
         if let Some(map) = maps.iter().find(|map| matches!(map, MapName::Channel(_))) {
             return Err(Error::argument(format!("map {map}"), "a channel gate is of no place: films show maps"));
         }
@@ -118,7 +135,7 @@ impl<'a> Study<'a> {
         let batch = options.batch_size.map(std::num::NonZero::get);
         let batch = batch.unwrap_or_else(|| network.batch_size(frames, preprocess.network_size(film.size)));
         let notes = preprocess.squeezed(film.size).into_iter();
-        let notes = notes.map(|note| format!("{}: {note}", film.path.display())).collect();
+        let notes = notes.map(|note| format!("{}: {note}", film.path.display())).chain(left_out).collect();
         Ok(Self {
             film,
             network,
@@ -317,6 +334,11 @@ impl<'a> Study<'a> {
     pub(super) fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
+}
+
+/// Whether a page has a map of its own accord, beside those that are asked for and the usual ones: all that are seen in passing.
+fn of_pages(map: &MapName) -> bool {
+    !matches!(map, MapName::Channel(_) | MapName::Explain { .. } | MapName::Output { channel: Some(_), .. })
 }
 
 /// Whether a panel has a map of its own accord, beside those that are asked for and the usual ones.

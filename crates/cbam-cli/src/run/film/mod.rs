@@ -14,9 +14,11 @@ mod comment;
 mod decode;
 mod draw;
 mod encode;
+mod form;
 mod live;
 mod look;
 mod matroska;
+mod page;
 mod probe;
 mod report;
 mod steady;
@@ -40,6 +42,7 @@ use crate::backend::Backend;
 use crate::common::claims::Claims;
 use crate::common::duration::duration;
 use crate::common::network::{Model, open};
+use crate::common::page::Words;
 use crate::common::{failed, print, say, status};
 use crate::run::args::usage;
 use crate::run::interrupt;
@@ -48,13 +51,14 @@ use crate::run::request::files_of;
 
 use draw::Painter;
 use encode::Encoder;
+use form::{Form, Purpose};
 use live::Live;
 use look::Study;
 use probe::Film;
 use steady::Spans;
 
 pub(crate) use animation::may_move;
-pub(crate) use encode::{Codec, Container};
+pub(crate) use form::{Codec, Container};
 pub(crate) use stream::MOST_PAST;
 
 /// How much a neighbouring frame counts, unless it is said.
@@ -125,6 +129,8 @@ pub(crate) struct Request {
     pub(crate) picture: Picture,
     pub(crate) maps_dir: Option<PathBuf>,
     pub(crate) json: Option<Target>,
+    /// The page that plays it.
+    pub(crate) html: Option<PathBuf>,
     /// Its scale is the film's own, unless one is given.
     pub(crate) options: Options,
     /// How much a neighbouring frame counts in a drawn map, 0 to 0.9.
@@ -136,10 +142,17 @@ pub(crate) struct Request {
     /// The names of the classes, one a line.
     pub(crate) labels: Option<PathBuf>,
     pub(crate) model: Model,
+    /// The words of a command line that does so again.
+    pub(crate) words: Words,
     pub(crate) quiet: bool,
 }
 
 impl Request {
+    /// Whether maps are drawn over its frames.
+    fn is_drawn(&self) -> bool {
+        self.film.is_some() || self.html.is_some()
+    }
+
     /// `DIR/STEM.npy`, or `DIR/STEM.MAP.npy` for each of several maps.
     fn map_files(&self) -> Vec<PathBuf> {
         let stem = self.input.file_stem().unwrap_or_default();
@@ -164,7 +177,7 @@ impl Request {
             path if path.as_os_str() == "-" => standard_output(option),
             path => Ok(path),
         });
-        let written = [(option, film.transpose()?), ("--json", json.transpose()?)];
+        let written = [(option, film.transpose()?), ("--json", json.transpose()?), ("--html", self.html.as_deref())];
         let written = written.into_iter().filter_map(|(option, path)| Some((option, path?)));
         for (option, path) in written.chain(maps.iter().map(|path| ("--maps-dir", path.as_path()))) {
             claims.write(option, path).map_err(usage)?;
@@ -178,7 +191,7 @@ impl Request {
             Target::Stream(_) => None,
         });
         let film = self.film.iter().map(|(path, ..)| path).filter(|path| path.as_os_str() != "-");
-        film.chain(json).try_for_each(|path| check_writable(path))?;
+        film.chain(json).chain(&self.html).try_for_each(|path| check_writable(path))?;
         self.maps_dir.iter().try_for_each(|folder| check_folder(folder))
     }
 }
@@ -224,21 +237,28 @@ fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film
         report::write_maps(&mut study, index, &path)?;
         outputs.push(path);
     }
-    if let Some((path, container, codec)) = &request.film {
+    if request.is_drawn() {
         study.smooth()?;
-        let spans = spans.insert(study.spans()?);
+        spans = Some(study.spans()?);
+    }
+    if let (Some((path, container, codec)), Some(spans)) = (&request.film, &spans) {
         let words = words(&study, request, spans);
         let painter = Painter::new(&study, "the film");
         let size = painter.size(film.size)?;
         let last = study.end.map(|end| end.saturating_sub(study.last));
-        let form = encode::Form { container: *container, codec: *codec, size, words: &words, live: false, last };
+        let form = Form { container: *container, codec: *codec, size, words: &words, purpose: Purpose::File, last };
         let (encoder, left_out) = Encoder::create(film, path, &form)?;
         for line in &left_out {
             note(line);
         }
-        if let Some(line) = draw::draw(&mut study, encoder, &painter, spans, &|| bar.inc(1))? {
+        if let Some(line) = draw::draw(&mut study, encoder, &painter, spans, &|| bar.inc(1))?.finish()? {
             note(&line);
         }
+        outputs.push(path.clone());
+    }
+    if let (Some(path), Some(spans)) = (&request.html, &spans) {
+        let done: Vec<_> = std::iter::once(smoothed(request)).chain(looked_at(request)).collect();
+        page::write(&mut study, path, spans, &done, &|| bar.inc(1))?.iter().for_each(|line| note(line));
         outputs.push(path.clone());
     }
     bar.finish_and_clear();
@@ -270,18 +290,27 @@ fn words(study: &Study<'_>, request: &Request, spans: &Spans) -> String {
         }
         scale => format!("of each frame by itself ({scale})"),
     };
-    let smooth = match request.smooth {
+    made(study, request, &class, &scale, &smoothed(request))
+}
+
+/// What was done to maps over time.
+fn smoothed(request: &Request) -> String {
+    match request.smooth {
         past if past > 0.0 => format!("smoothed over time (a frame n away counts {past}^n)"),
         _ => "not smoothed".to_owned(),
-    };
-    made(study, request, &class, &scale, &smooth)
+    }
+}
+
+/// Which frames were looked at, if not all.
+fn looked_at(request: &Request) -> Option<String> {
+    (request.every > 1).then(|| format!("one frame of {} looked at", request.every))
 }
 
 /// What a file says was done to its frames: a map of a class, on a scale, smoothed or not.
 fn made(study: &Study<'_>, request: &Request, class: &str, scale: &str, smooth: &str) -> String {
     let refined = if request.options.overlay.refine { "; along edges by a guided filter" } else { "" };
     let maps: Vec<_> = study.maps.iter().map(MapName::to_string).collect();
-    let every = if request.every > 1 { format!("; one frame of {} looked at", request.every) } else { String::new() };
+    let every = looked_at(request).map(|words| format!("; {words}")).unwrap_or_default();
     format!(
         "cbam {}: where {} looks: {}{class}; scale {scale}; {smooth}{every}{refined}",
         env!("CARGO_PKG_VERSION"),
@@ -310,7 +339,7 @@ fn told(study: &Study<'_>, outputs: &[PathBuf], seconds: f64) -> String {
 }
 
 fn bar(film: &Film, request: &Request) -> ProgressBar {
-    let passes = 1 + u64::from(request.film.is_some() && !request.stream);
+    let passes = 1 + u64::from(request.film.is_some() && !request.stream) + u64::from(request.html.is_some());
     let bar = film.frames.map_or_else(ProgressBar::no_length, |frames| ProgressBar::new(frames * passes));
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {per_sec}, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

@@ -79,7 +79,7 @@ pub(super) fn write(study: &mut Study<'_>, target: &Target, spans: Option<&Spans
         outputs_are: study.outputs,
         explained: study.named(),
         scale: study.maps.iter().enumerate().filter_map(scale).collect(),
-        smooth: study.request.film.as_ref().map(|_| study.request.smooth),
+        smooth: study.request.is_drawn().then_some(study.request.smooth),
         every: study.request.every,
         outputs: outputs.iter().map(|path| path.display().to_string()).collect(),
         frames,

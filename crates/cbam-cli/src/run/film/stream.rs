@@ -13,7 +13,8 @@ use image::{DynamicImage, RgbImage};
 
 use super::decode::Frame;
 use super::draw::Painter;
-use super::encode::{Encoder, Form};
+use super::encode::Encoder;
+use super::form::{Form, Purpose};
 use super::live::Live;
 use super::look::Study;
 use super::probe::Film;
@@ -54,7 +55,7 @@ pub(super) fn work(backend: &dyn Backend, request: &Request, options: &Options, 
         codec: *codec,
         size: painter.size(film.size)?,
         words: &words,
-        live: true,
+        purpose: Purpose::Live,
         last: None,
     };
     let (encoder, left_out) = Encoder::create(film, path, &form)?;

@@ -52,13 +52,24 @@ impl Entry {
     }
 }
 
-/// What a page says once. `spans` are the values that each map spans in all pictures, `split` is the folder of the pictures' files.
+/// Where a page has what it shows.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// In itself.
+    Page,
+    /// A file for each picture in this folder.
+    Folder(String),
+    /// In itself: one film.
+    Film,
+}
+
+/// What a page says once. `spans` are the values that each map spans in all pictures.
 pub(super) fn facts(
     head: &PageHead,
     subject: Option<&PageSubject>,
     entries: &[Entry],
     spans: &BTreeMap<String, ScaleLimits>,
-    split: Option<String>,
+    place: Place,
 ) -> Result<String> {
     let nothing = PageSubject {
         maps: Vec::new(),
@@ -85,7 +96,8 @@ pub(super) fn facts(
         "usual": usual(),
         "spans": spans.map(|spans| spans.iter().map(span).collect::<Map<String, Value>>()),
         "colours": { "names": Colormap::ALL.map(Colormap::name), "count": COLOURS, "tables": colours()? },
-        "split": split,
+        "film": matches!(place, Place::Film),
+        "split": if let Place::Folder(folder) = place { Some(folder) } else { None },
         "disagreement": subject.disagreement().filter(|_| compared).map(|pair| strings(&pair)),
         "report": report.map(evaluation),
         "pictures": pictures,

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `<script type="application/json" id="head">` | what is said once: the network, the look, the colours, an index of the pictures |
 //! | `<script type="application/json" class="picture" data-index="I">` | all that is shown of picture I |
+//! | `<script type="text/plain" id="film-maps">`, `film-video` | of a film, its frames' maps and the video itself |
 //! | `I.js` in the folder `head.split`, if there is one | the same, as a call of `cbamPicture(I, …)`: pages of over 150 MB come in parts |
 //!
 //! Of a picture `maps` are on their own grids, `attention` has a row for each patch (where it looks), `gates` the gates of channels with
@@ -15,10 +16,14 @@
 //! its type, its first byte, its count, and for whole numbers what the least and the greatest code stand for. A map is kept as it is;
 //! among many pictures in 16 bits between its least and its greatest value, and a patch's row in 64 steps up to its greatest weight.
 //!
+//! Of a film ([`FilmPageWriter`]) the page holds a video that browsers play, and of each frame its time, its likeliest classes and its
+//! maps, in 8 bits between the least and the greatest value of the map in all frames.
+//!
 //! The page asks nothing of any network, and its Content-Security-Policy lets it ask nothing: no address but its own data, no script and
 //! no style but its own.
 
 mod facts;
+mod film;
 mod live;
 mod pack;
 mod picture;
@@ -36,7 +41,9 @@ use crate::classes::Outputs;
 use crate::maps::{MapName, Scale};
 
 use super::Overlay;
+use facts::Place;
 
+pub use film::{FilmPageWriter, PageFilm, PageFilmMap, PageFrame};
 pub use live::{LiveEngine, live};
 pub use pack::Packing;
 pub use picture::{PagePicture, PageSource};
@@ -94,7 +101,7 @@ impl PageHead {
     /// # Errors
     /// [`Error::Internal`](crate::Error::Internal) if the colours cannot be packed.
     pub fn json(&self, subject: &PageSubject) -> Result<String> {
-        facts::facts(self, Some(subject), &[], &BTreeMap::new(), None)
+        facts::facts(self, Some(subject), &[], &BTreeMap::new(), Place::Page)
     }
 }
 

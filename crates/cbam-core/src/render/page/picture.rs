@@ -101,6 +101,24 @@ pub(super) struct Index {
 }
 
 impl Index {
+    /// Of a film whose maps are of a class.
+    pub(super) fn of_film(name: &str, geometry: &Geometry, class: Option<usize>) -> Self {
+        Self {
+            name: name.to_owned(),
+            size: sides(geometry.picture),
+            seen: part_seen(geometry),
+            thumb: None,
+            top: Vec::new(),
+            explained: class,
+            entropy: None,
+            coverage: None,
+            disagreement: None,
+            damaged: None,
+            truth: None,
+            measures: None,
+        }
+    }
+
     /// How many bytes its small picture has.
     pub(super) fn bytes(&self) -> usize {
         self.thumb.as_ref().map_or(0, String::len)
@@ -197,15 +215,7 @@ fn with_photo(mut record: Record<'_>, (photo, size): (String, [u32; 2])) -> Resu
 /// The maps of a page: those asked for, then all others that there are; single heads only where all is kept.
 fn shown(look: &Look, asked: &[MapName], whole: bool) -> Result<Vec<(MapName, AttentionMap)>> {
     let is_map = |name: &&MapName| !matches!(name, MapName::Channel(_));
-    let of_all = |name: &&MapName| {
-        whole
-            || !matches!(
-                name,
-                MapName::Patch { head: Some(_), .. }
-                    | MapName::ClassToken { head: Some(_), .. }
-                    | MapName::Output { channel: Some(_), .. }
-            )
-    };
+    let of_all = |name: &&MapName| whole || !name.is_single();
     let held = look.readout.map_names();
     let others = held.iter().filter(|name| !asked.contains(name)).filter(of_all);
     let names = asked.iter().filter(is_map).chain(others);

@@ -157,7 +157,7 @@ impl<'a> Record<'a> {
     }
 }
 
-fn range(range: MapRange) -> &'static str {
+pub(super) fn range(range: MapRange) -> &'static str {
     match range {
         MapRange::Unit => "unit",
         MapRange::Relative => "relative",

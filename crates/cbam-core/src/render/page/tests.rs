@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::maps::{
-    ClassActivations, Detail, Explanation, FeatureMaps, GateReadout, Ground, Method, PatchReadout, Readout,
+    AttentionMap, ClassActivations, Detail, Explanation, FeatureMaps, GateReadout, Ground, MapRange, Method,
+    PatchReadout, Readout, ScaleLimits,
 };
 use crate::model::Look;
 use crate::photo::{Geometry, ImageSize, Photo};
@@ -320,4 +321,57 @@ fn the_live_page_holds_its_engine_or_names_it() {
             }
         }
     }
+}
+
+#[test]
+fn a_film_lies_in_its_page_frame_by_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clip.html");
+    let values = ScaleLimits { low: 0.0, high: 2.0 };
+    let map = PageFilmMap {
+        name: MapName::PATCH,
+        range: MapRange::Relative,
+        grid: (1, 2),
+        cell: None,
+        values,
+        span: Some(ScaleLimits { low: 0.5, high: 1.5 }),
+    };
+    let film = PageFilm {
+        name: "a/<clip>.mp4".to_owned(),
+        geometry: Geometry::whole(ImageSize::new(64, 32), ImageSize::new(32, 16)),
+        maps: vec![map],
+        kind: "video/webm",
+        video_size: ImageSize::new(64, 32),
+        sound: false,
+        class: Some(1),
+        likeliest: true,
+        damaged: None,
+        notes: Vec::new(),
+        done: vec!["not smoothed".to_owned()],
+    };
+    let subject = Arc::new(PageSubject { scale: Scale::Run, ..(*subject()).clone() });
+    let mut page = FilmPageWriter::create(&path, head(), subject, film).unwrap();
+    let maps = |values: [f32; 2]| [AttentionMap::new(array![values], MapRange::Relative).unwrap()];
+    for (time, shown) in [(0, [0.0, 2.0]), (33_366_667, [1.0, 0.5])] {
+        page.frame(PageFrame { time, cut: time == 0, top: &[(1, 0.5)], maps: &maps(shown) }).unwrap();
+    }
+    let wrong = [AttentionMap::new(array![[1.0], [1.0]], MapRange::Relative).unwrap()];
+    assert!(page.frame(PageFrame { time: 1, cut: false, top: &[], maps: &wrong }).is_err());
+    assert!(!path.exists(), "it is written in the end");
+    page.finish(&mut &b"a video"[..]).unwrap();
+
+    let html = fs::read_to_string(&path).unwrap();
+    let head: Value = serde_json::from_str(between(&html, "id=\"head\">", "</script>")).unwrap();
+    assert_eq!((&head["film"], &head["spans"]["patch"]), (&true.into(), &Value::from(vec![0.5, 1.5])));
+    let data: Value = serde_json::from_str(between(&html, "data-index=\"0\">", "</script>")).unwrap();
+    assert_eq!((&data["times"][1], &data["cuts"]), (&33.366_667.into(), &Value::from(vec![0])));
+    assert_eq!((&data["top"][1][0][0], &data["explained"], &data["likeliest"]), (&1.into(), &1.into(), &1.into()));
+    let of = |id: &str| {
+        let text = between(&html, &format!("<script type=\"text/plain\" id=\"{id}\">"), "</script>");
+        BASE64_STANDARD.decode(text).unwrap()
+    };
+    let mut codes = Vec::new();
+    flate2::read::ZlibDecoder::new(&of("film-maps")[..]).read_to_end(&mut codes).unwrap();
+    assert_eq!((codes, of("film-video")), (vec![0, 255, 128, 64], b"a video".to_vec()));
+    assert!(html.contains("media-src blob:") && html.contains("<title>&lt;clip&gt;.mp4 · cbam</title>"));
 }

@@ -7,7 +7,10 @@ use sha2::{Digest, Sha256};
 /// The frame; the names in double braces are the places of what is put into it.
 const TEMPLATE: &str = include_str!("../../../web/page.html");
 
-pub(super) const STYLE: &str = concat!(include_str!("../../../web/page.css"), include_str!("../../../web/report.css"));
+const STYLE: &str = concat!(include_str!("../../../web/page.css"), include_str!("../../../web/report.css"));
+
+/// That of a film's page.
+const FILM_STYLE: &str = concat!(include_str!("../../../web/page.css"), include_str!("../../../web/film/film.css"));
 
 /// That of the live page.
 pub(super) const LIVE_STYLE: &str = concat!(
@@ -39,7 +42,11 @@ macro_rules! shared {
 }
 
 /// The program of a page.
-pub(super) const SCRIPT: &str = concat!("\"use strict\";\n", shared!(), scripts!("start"));
+const SCRIPT: &str = concat!("\"use strict\";\n", shared!(), scripts!("start"));
+
+/// That of a film's page.
+const FILM_SCRIPT: &str =
+    concat!("\"use strict\";\n", shared!(), scripts!("film/data" "film/course" "film/player" "film/film" "start"));
 
 /// That of the live page.
 pub(super) const LIVE_SCRIPT: &str = concat!(
@@ -51,6 +58,37 @@ pub(super) const LIVE_SCRIPT: &str = concat!(
     ),
     scripts!("start")
 );
+
+/// What a page's style and program are, and what it is allowed beside them.
+pub(super) struct Kind {
+    pub(super) style: &'static str,
+    pub(super) script: &'static str,
+    /// Whether its script may load others.
+    loads: bool,
+    /// What else it may show.
+    media: &'static str,
+}
+
+impl Kind {
+    /// What the browser is told to allow: the page's own script and style and what they hold, and what the script loads, of pages in parts.
+    pub(super) fn policy(&self) -> String {
+        let (script, style) = (hash(self.script), hash(self.style));
+        let dynamic = if self.loads { " 'strict-dynamic'" } else { "" };
+        format!(
+            "default-src 'none'; script-src {script}{dynamic}; style-src {style}; img-src data: blob:; {}base-uri 'none'; form-action 'none'",
+            self.media
+        )
+    }
+}
+
+/// A page of pictures.
+pub(super) const PICTURES: Kind = Kind { style: STYLE, script: SCRIPT, loads: false, media: "" };
+
+/// One whose pictures are in files beside it, which its script loads.
+pub(super) const PICTURES_BESIDE: Kind = Kind { loads: true, ..PICTURES };
+
+/// A page of a film, which is in it.
+pub(super) const FILM: Kind = Kind { style: FILM_STYLE, script: FILM_SCRIPT, loads: false, media: "media-src blob:; " };
 
 /// A part of the frame.
 pub(super) enum Part {

@@ -6,8 +6,8 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::facts::{Entry, facts, in_script};
-use super::web::{self, Part, SCRIPT, STYLE, escaped, hash};
+use super::facts::{Entry, Place, facts, in_script};
+use super::web::{self, Kind, PICTURES, PICTURES_BESIDE, Part, escaped};
 use super::{PageHead, PagePicture, PageSubject};
 use crate::files::{WholeFile, write_whole};
 use crate::maps::ScaleLimits;
@@ -88,8 +88,9 @@ impl PageWriter {
         spool.seek(SeekFrom::Start(0)).map_err(spool_error)?;
         let together: u64 = entries.iter().map(Entry::all_bytes).sum();
         let mut parts = (together > most_together && entries.len() > 1).then(|| Parts::beside(&path));
-        let facts = facts(&head, subject.as_deref(), &entries, &spans, parts.as_ref().map(Parts::name))?;
-        let in_parts = parts.is_some();
+        let place = parts.as_ref().map_or(Place::Page, |parts| Place::Folder(parts.name()));
+        let kind = if parts.is_some() { &PICTURES_BESIDE } else { &PICTURES };
+        let facts = facts(&head, subject.as_deref(), &entries, &spans, place)?;
         let mut pictures = |file: &mut dyn Write| {
             for (index, bytes) in entries.iter().map(Entry::bytes).enumerate().filter(|(_, bytes)| *bytes > 0) {
                 let mut data = String::new();
@@ -101,7 +102,7 @@ impl PageWriter {
             }
             Ok(())
         };
-        write(&mut file, &path, &head, (&title(&entries), &facts, in_parts), &mut pictures)?;
+        write(&mut file, &path, &head, (&title(&entries), &facts), kind, &mut pictures)?;
         file.commit()?;
         parts.map_or(Ok(()), Parts::commit)
     }
@@ -115,31 +116,32 @@ pub fn page(head: &PageHead, picture: PagePicture) -> Result<String> {
     let PagePicture { subject, index, maps, spans, json } = picture;
     let (data, name, spans) = (in_script(&json), index.name.clone(), spans.into_iter().collect());
     let entries = [Entry::Picture { index: Box::new(index), maps, bytes: data.len() as u64 }];
-    let facts = facts(head, Some(&subject), &entries, &spans, None)?;
+    let facts = facts(head, Some(&subject), &entries, &spans, Place::Page)?;
     let (mut text, path) = (Vec::new(), Path::new(&name));
     let mut picture = |to: &mut dyn Write| write_picture(to, 0, &data).map_err(Error::io(path));
-    write(&mut text, path, head, (&title(&entries), &facts, false), &mut picture)?;
+    write(&mut text, path, head, (&title(&entries), &facts), &PICTURES, &mut picture)?;
     String::from_utf8(text).map_err(Error::internal)
 }
 
 /// Writes a page; `pictures` writes their data where it belongs.
-fn write(
+pub(super) fn write(
     to: &mut dyn Write,
     path: &Path,
     head: &PageHead,
-    (title, facts, in_parts): (&str, &str, bool),
+    (title, facts): (&str, &str),
+    kind: &Kind,
     pictures: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
 ) -> Result<()> {
-    let policy = policy(in_parts);
+    let policy = kind.policy();
     let title = escaped(title);
     let report = head.report.as_ref().map_or("", |report| &report.html);
     let values = [
         ("csp", &*policy),
         ("title", &title),
-        ("style", STYLE),
+        ("style", kind.style),
         ("report", report),
         ("head", facts),
-        ("script", SCRIPT),
+        ("script", kind.script),
         ("pictures", ""),
     ];
     for part in web::parts() {
@@ -158,17 +160,9 @@ fn write(
     Ok(())
 }
 
-fn write_picture(to: &mut dyn Write, index: usize, data: &str) -> std::io::Result<()> {
+/// Writes a picture's data.
+pub(super) fn write_picture(to: &mut dyn Write, index: usize, data: &str) -> std::io::Result<()> {
     writeln!(to, "{}{data}</script>", opening(index))
-}
-
-/// What the browser is told to allow: the page's own script and style and what they hold, and with parts what its script loads.
-fn policy(in_parts: bool) -> String {
-    let (script, style) = (hash(SCRIPT), hash(STYLE));
-    let dynamic = if in_parts { " 'strict-dynamic'" } else { "" };
-    format!(
-        "default-src 'none'; script-src {script}{dynamic}; style-src {style}; img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )
 }
 
 /// What stands before a picture's data in the page.
@@ -232,7 +226,8 @@ impl Drop for Parts {
     }
 }
 
-fn title(entries: &[Entry]) -> String {
+/// What the page is called.
+pub(super) fn title(entries: &[Entry]) -> String {
     match entries {
         [one] => {
             let name = Path::new(one.name());

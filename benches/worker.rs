@@ -30,6 +30,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use cbam::ErrorKind;
 use cbam::files::write_whole;
 use cbam::graph::GraphNetwork;
 use cbam::maps::MapName;
@@ -342,7 +343,7 @@ impl Model for Lent<'_> {
         self.0.model().batch_size(pictures, size)
     }
 
-    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> cbam::Result<Vec<Look>> {
+    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> cbam::Result<Vec<Look>, ErrorKind> {
         self.0.model().look(pictures, question)
     }
 }

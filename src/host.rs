@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::maps::{AttentionMap, MapRange};
 use crate::weights::{Checkpoint, Dtype, Form, LoadReport, StoredTensor};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What can be made of a tensor of anybody's network.
 pub trait FromTensor: Sized {
@@ -28,7 +28,7 @@ pub trait FromTensor: Sized {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Input`] if it is not the map of one picture, or a value is not in the range.
+    /// [`ErrorKind::Input`] if it is not the map of one picture, or a value is not in the range.
     fn from_tensor(map: &Tensor, range: MapRange) -> Result<Self>;
 }
 
@@ -48,7 +48,7 @@ pub trait ToTensor {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Torch`] if libtorch fails.
     fn to_tensor(&self) -> Result<Tensor>;
 }
 
@@ -64,10 +64,10 @@ impl FromTensor for AttentionMap {
             [h, w] | [1, h, w] | [1, 1, h, w] => [h, w],
             ref size => {
                 let expected = "the map of one picture: [h, w], [1, h, w] or [1, 1, h, w]".to_owned();
-                return Err(Error::Input { layer: "attention map", expected, got: format!("{size:?}") });
+                return Err(ErrorKind::Input { layer: "attention map", expected, got: format!("{size:?}") }.into());
             }
         };
-        Self::new(to_host::<Ix2>(&map.f_detach()?.f_reshape(sides)?)?, range)
+        Ok(Self::new(to_host::<Ix2>(&map.f_detach()?.f_reshape(sides)?)?, range)?)
     }
 }
 
@@ -78,11 +78,12 @@ pub(crate) fn to_host<D: Dimension>(tensor: &Tensor) -> Result<Array<f32, D>> {
     let mut values = vec![0f32; shape.iter().product()];
     let count = values.len();
     tensor.f_copy_data(&mut values, count)?;
-    ArrayD::from_shape_vec(shape, values).and_then(ArrayD::into_dimensionality).map_err(|_| Error::Input {
+    let array = ArrayD::from_shape_vec(shape, values).and_then(ArrayD::into_dimensionality);
+    Ok(array.map_err(|_| ErrorKind::Input {
         layer: "host",
         expected: format!("a tensor of {:?} dimensions", D::NDIM),
         got: format!("{:?}", tensor.size()),
-    })
+    })?)
 }
 
 /// The numbers of a tensor where it lies; `None` if it is not in f32, on the CPU and without gaps.
@@ -126,7 +127,7 @@ pub(crate) fn to_tensor<D: Dimension>(array: ArrayView<'_, f32, D>) -> Result<Te
     }
     let shape: Vec<i64> = array.shape().iter().map(|&side| side as i64).collect();
     let array = array.as_standard_layout();
-    let values = array.as_slice().ok_or_else(|| Error::Input {
+    let values = array.as_slice().ok_or_else(|| ErrorKind::Input {
         layer: "host",
         expected: "an array in standard layout".into(),
         got: format!("{:?}", array.strides()),
@@ -157,13 +158,13 @@ pub(crate) fn kind_of(dtype: Dtype) -> Result<Kind> {
 /// A tensor, on any device, as a weights file stores it. Its values are copied.
 ///
 /// # Errors
-/// [`Error::Input`] if weights files have no name for its kind; [`Error::Torch`] if libtorch fails.
+/// [`ErrorKind::Input`] if weights files have no name for its kind; [`ErrorKind::Torch`] if libtorch fails.
 pub fn store(tensor: &Tensor) -> Result<StoredTensor> {
     let form = form(tensor)?;
     let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
     let mut bytes = vec![0; tensor.numel() * form.dtype.size()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-    StoredTensor::new(form.dtype, &form.shape, bytes)
+    Ok(StoredTensor::new(form.dtype, &form.shape, bytes)?)
 }
 
 /// Named tensors as a weights file stores them.
@@ -179,7 +180,7 @@ pub fn store_all<T: Borrow<Tensor>>(
 /// A tensor of a weights file as libtorch's, on the CPU and contiguous. Its values are copied.
 ///
 /// # Errors
-/// [`Error::Torch`] if libtorch fails.
+/// [`ErrorKind::Torch`] if libtorch fails.
 pub fn restore(tensor: &StoredTensor) -> Result<Tensor> {
     Ok(Tensor::f_from_data_size(&tensor.bytes(), tensor.shape(), kind_of(tensor.dtype())?)?)
 }
@@ -195,7 +196,7 @@ pub fn restore_all(tensors: &BTreeMap<String, StoredTensor>) -> Result<BTreeMap<
 /// A tensor's element type and shape.
 fn form(tensor: &Tensor) -> Result<Form> {
     let row = KINDS.iter().find(|row| row.0 == tensor.kind());
-    let dtype = row.map(|row| row.1).ok_or_else(|| Error::Input {
+    let dtype = row.map(|row| row.1).ok_or_else(|| ErrorKind::Input {
         layer: "weights",
         expected: "elements of a type that weights files hold".into(),
         got: format!("{:?}", tensor.kind()),
@@ -212,8 +213,8 @@ pub trait Apply {
     /// and the report tells the rest.
     ///
     /// # Errors
-    /// [`Error::Weights`] with the keys concerned if `strict` and the report is not complete; [`Error::Torch`] if a
-    /// copy fails; [`Error::Input`] if weights files have no name for a variable's kind.
+    /// [`ErrorKind::Weights`] with the keys concerned if `strict` and the report is not complete; [`ErrorKind::Torch`] if a
+    /// copy fails; [`ErrorKind::Input`] if weights files have no name for a variable's kind.
     fn apply(&self, variables: &HashMap<String, Tensor>, prefix: &str, strict: bool) -> Result<LoadReport>;
 }
 

@@ -33,6 +33,7 @@
 
 pub mod attention;
 pub mod backbone;
+mod error;
 pub mod explain;
 pub mod graph;
 mod host;
@@ -49,9 +50,8 @@ pub mod weights {
 
 #[doc(hidden)]
 pub use cbam_core::simd;
-pub use cbam_core::{
-    Error, Remedy, Result, classes, device, eval, files, kernels, maps, model, photo, pipeline, render, study, text,
-};
+pub use cbam_core::{Remedy, classes, device, eval, files, kernels, maps, model, photo, pipeline, render, study, text};
+pub use error::{Error, ErrorKind, Result};
 pub use host::{FromTensor, ToTensor};
 /// The crates whose types stand in this one's functions, of the versions that it takes.
 pub use {image, ndarray, tch};

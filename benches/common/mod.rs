@@ -47,7 +47,7 @@ impl Looking {
     /// Everything that it says about pictures `[N, 3, H, W]`, which lie where it takes them from.
     pub(crate) fn forward(&self, xs: &Pixels) -> Result<Vec<Readout>> {
         match (self, xs) {
-            (Self::Inference(network), Pixels::Array(xs)) => network.run(xs.view(), &[]),
+            (Self::Inference(network), Pixels::Array(xs)) => Ok(network.run(xs.view(), &[])?),
             (Self::Network(network), Pixels::Tensor(xs)) => tch::no_grad(|| network.forward(xs, false)).map(|output| {
                 std::hint::black_box(output);
                 Vec::new()

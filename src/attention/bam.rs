@@ -52,7 +52,8 @@ impl Bam {
     /// BAM for maps of this many channels.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) if `channels`, the reduction or the dilation is under 1, or the reduction is over `channels`.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if `channels`, the reduction or the dilation is under 1, or the reduction is
+    /// over `channels`.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64, config: &BamConfig) -> Result<Self> {
         let hidden = check::reduced(channels, config.reduction)?;
         check::positive("dilation", config.dilation)?;
@@ -91,8 +92,8 @@ impl Bam {
     /// Gates every value of `xs` `[N, C, H, W]`. In training each BatchNorm takes, and learns, the batch's statistics.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) if shape, kind or device do not fit, or one map alone is to train: the channels' BatchNorm has one
-    /// value of each.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shape, kind or device do not fit, or one map alone is to train: the channels'
+    /// BatchNorm has one value of each.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<BamOutput> {
         let [n, ..] = check::map_size(LAYER, xs, Some(self.channels))?;
         check::same_place(LAYER, "a map", xs, &self.fc1.ws)?;
@@ -125,7 +126,7 @@ impl Bam {
     /// multiplied, two zeros would never learn.)
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch) if libtorch refuses.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch refuses.
     pub fn identity_start(&self) -> Result<()> {
         let channel = [Some(&self.fc2.ws), self.fc2.bs.as_ref()];
         let spatial = [Some(&self.out.ws), self.out.bs.as_ref()];

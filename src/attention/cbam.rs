@@ -44,7 +44,7 @@ impl Cbam {
     /// CBAM for maps of this many channels.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument), as [`ChannelAttention::new`] and [`SpatialAttention::new`].
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument), as [`ChannelAttention::new`] and [`SpatialAttention::new`].
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64, config: &CbamConfig) -> Result<Self> {
         let p = p.borrow();
         let channel = ChannelAttention::new(p / "channel", channels, &config.channel)?;
@@ -56,7 +56,7 @@ impl Cbam {
     /// Gates the channels, then the positions, of `xs` `[N, C, H, W]`.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) if shape, kind or device do not fit.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shape, kind or device do not fit.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<CbamOutput> {
         self.forward_times(xs, train, 1.0)
     }
@@ -104,7 +104,7 @@ impl Cbam {
     /// Zeroes the MLP's last layer, and what [`SpatialAttention::identity_start`] says; both still learn.
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch) if libtorch refuses.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch refuses.
     pub fn identity_start(&self) -> Result<()> {
         self.channel.identity_start()?;
         self.spatial.as_ref().map_or(Ok(()), SpatialAttention::identity_start)
@@ -124,7 +124,7 @@ fn gated(gates: &Gates<'_>, xs: &Tensor) -> Result<(Tensor, Tensor, Option<Tenso
         // SAFETY: nobody else has these features, or writes to them while a layer's `forward` reads them.
         let numbers = unsafe { values(&xs) }.unwrap_or_default();
         let to = Gated { features, channel: &mut channel, spatial: &mut spatial };
-        gates.forward(FeatureMap { numbers, layout, shape }, to)
+        Ok(gates.forward(FeatureMap { numbers, layout, shape }, to)?)
     })?;
     let features = if layout == Layout::Pixels { features.f_permute([0, 3, 1, 2])? } else { features };
     let spatial = gates.spatial.map(|_| Tensor::f_from_slice(&spatial)?.f_view([n, h, w])).transpose()?;

@@ -54,7 +54,8 @@ impl ChannelAttention {
     /// Channel attention for maps of this many channels.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `channels` or the reduction is under 1, the reduction is over `channels`, or there is no pool.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if `channels` or the reduction is under 1, the reduction is over `channels`,
+    /// or there is no pool.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64, config: &ChannelAttentionConfig) -> Result<Self> {
         let p = p.borrow();
         let hidden = check::reduced(channels, config.reduction)?;
@@ -72,7 +73,7 @@ impl ChannelAttention {
     /// Gates the channels of `xs` `[N, C, H, W]`.
     ///
     /// # Errors
-    /// [`Error::Input`] if shape, kind or device do not fit.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shape, kind or device do not fit.
     pub fn forward(&self, xs: &Tensor) -> Result<ChannelAttentionOutput> {
         self.check(xs)?;
         let pooled: Vec<Tensor> = self.pools.iter().map(|pool| pooled(*pool, xs)).collect();
@@ -113,7 +114,7 @@ impl ChannelAttention {
     /// Makes the last layer of the MLP 0, so that the gate is 0.5 everywhere.
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch refuses.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch refuses.
     pub fn identity_start(&self) -> Result<()> {
         init::zero(&self.fc2.ws)?;
         self.fc2.bs.as_ref().map_or(Ok(()), init::zero)

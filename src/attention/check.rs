@@ -2,11 +2,11 @@
 
 use tch::{Device, Kind, Tensor};
 
-use crate::{Error, Result, sys};
+use crate::{Error, ErrorKind, Result, sys};
 
-/// An [`Error::Input`] of `layer`.
+/// An [`ErrorKind::Input`] of `layer`.
 pub(super) fn wrong(layer: &'static str, expected: impl Into<String>, got: impl Into<String>) -> Error {
-    Error::Input { layer, expected: expected.into(), got: got.into() }
+    ErrorKind::Input { layer, expected: expected.into(), got: got.into() }.into()
 }
 
 /// The sizes of a feature map `[N, C, H, W]`, none of them 0; `channels` fixes C.

@@ -36,7 +36,7 @@ impl Eca {
     /// Efficient channel attention for maps of this many channels.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `channels` is under 1, or the kernel is not odd and positive.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if `channels` is under 1, or the kernel is not odd and positive.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64, config: &EcaConfig) -> Result<Self> {
         check::positive("channels", channels)?;
         let kernel = config.kernel(channels);
@@ -55,7 +55,7 @@ impl Eca {
     /// Gates the channels of `xs` `[N, C, H, W]`.
     ///
     /// # Errors
-    /// [`Error::Input`] if shape, kind or device do not fit.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shape, kind or device do not fit.
     pub fn forward(&self, xs: &Tensor) -> Result<EcaOutput> {
         check::map_size(LAYER, xs, Some(self.channels))?;
         check::same_place(LAYER, "a map", xs, &self.conv.ws)?;
@@ -69,7 +69,7 @@ impl Eca {
     /// Makes the kernel 0, so that the gate is 0.5 everywhere; it still learns.
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch refuses.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch refuses.
     pub fn identity_start(&self) -> Result<()> {
         init::zero(&self.conv.ws)
     }

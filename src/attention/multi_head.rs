@@ -103,7 +103,7 @@ impl MultiHeadAttention {
     /// Attention for queries of width `dim`.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) if a width or the number of heads is under 1, or their product too large.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if a width or the number of heads is under 1, or their product too large.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, dim: i64, config: &MultiHeadConfig) -> Result<Self> {
         let p = p.borrow();
         let MultiHeadConfig { heads, head_dim, memory_dim, bias } = *config;
@@ -140,7 +140,7 @@ impl MultiHeadAttention {
     ///   and heads, `[N, 1, 1, Tk]` for keys to leave out.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) if shapes, kinds or devices do not fit.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shapes, kinds or devices do not fit.
     pub fn forward(
         &self,
         query: &Tensor,
@@ -161,7 +161,7 @@ impl MultiHeadAttention {
     /// Self-attention of `xs` `[N, T, dim]`: context `[N, T, dim]`, weights `[N, heads, T, T]`.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) if shape, kind or device do not fit, or the layer was built with another `memory_dim`.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shape, kind or device do not fit, or the layer was built with another `memory_dim`.
     pub fn self_attention(&self, xs: &Tensor) -> Result<AttentionOutput> {
         self.attend(xs, xs, xs, None)
     }
@@ -169,7 +169,7 @@ impl MultiHeadAttention {
     /// Cross-attention from `xs` `[N, Tq, dim]` to `memory` `[N, Tk, memory_dim]`: context `[N, Tq, dim]`, weights `[N, heads, Tq, Tk]`.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) if shapes, kinds or devices do not fit.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shapes, kinds or devices do not fit.
     pub fn cross_attention(&self, xs: &Tensor, memory: &Tensor) -> Result<AttentionOutput> {
         self.attend(xs, memory, memory, None)
     }
@@ -208,7 +208,7 @@ impl MultiHeadAttention {
         let map = |xs: &Tensor| -> Result<Map> {
             let (images, tokens, width) = xs.size3()?;
             let shape = [images as usize, 1, tokens as usize, width as usize];
-            Map::new(shape, to_host::<Ix3>(xs)?.into_raw_vec_and_offset().0)
+            Ok(Map::new(shape, to_host::<Ix3>(xs)?.into_raw_vec_and_offset().0)?)
         };
         // Of self-attention all three are one.
         let of_query = map(query)?;

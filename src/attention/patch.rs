@@ -53,7 +53,8 @@ impl PatchAttention {
     /// Patch self-attention for maps of this many channels.
     ///
     /// # Errors
-    /// [`Error::Argument`] if a size is under 1 or too large, or a patch holds under 4 values (channels × p × p), too few for its position.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if a size is under 1 or too large, or a patch holds under 4 values (channels ×
+    /// p × p), too few for its position.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64, config: &PatchAttentionConfig) -> Result<Self> {
         let p = p.borrow();
         let PatchAttentionConfig { patch_size, heads, head_dim } = *config;
@@ -72,7 +73,7 @@ impl PatchAttention {
     /// Lets the patches of `xs` `[N, C, H, W]` look at one another.
     ///
     /// # Errors
-    /// [`Error::Input`] if shape, kind or device do not fit.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shape, kind or device do not fit.
     pub fn forward(&self, xs: &Tensor) -> Result<PatchAttentionOutput> {
         let (tokens, grid) = self.tokens(xs)?;
         let output = self.attention.self_attention(&tokens)?;
@@ -82,7 +83,7 @@ impl PatchAttention {
     /// As [`forward`](Self::forward), but by the fused path: the features `[N, C, H, W]` alone, without the `[T, T]` weights in memory.
     ///
     /// # Errors
-    /// [`Error::Input`] if shape, kind or device do not fit.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shape, kind or device do not fit.
     pub fn forward_fused(&self, xs: &Tensor) -> Result<Tensor> {
         let (tokens, _) = self.tokens(xs)?;
         self.add(xs, &self.attention.forward(&tokens, &tokens, &tokens, None, false)?.context)
@@ -91,7 +92,7 @@ impl PatchAttention {
     /// Makes the output projection 0, so that the features are the input.
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch refuses.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch refuses.
     pub fn identity_start(&self) -> Result<()> {
         self.attention.zero_output()
     }
@@ -149,7 +150,7 @@ impl nn::Module for PatchAttention {
 /// to the right and below by its border values; the grid is then `[⌈H/p⌉, ⌈W/p⌉]`.
 ///
 /// # Errors
-/// [`Error::Argument`] if p is under 1, [`Error::Input`] if `xs` is no map.
+/// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if p is under 1, [`ErrorKind::Input`](crate::ErrorKind::Input) if `xs` is no map.
 pub fn patchify(xs: &Tensor, patch_size: i64) -> Result<(Tensor, [i64; 2])> {
     check::positive("patch_size", patch_size)?;
     let [n, c, h, w] = check::map_size("patchify", xs, None)?;
@@ -167,7 +168,8 @@ pub fn patchify(xs: &Tensor, patch_size: i64) -> Result<(Tensor, [i64; 2])> {
 /// Lays patches `[N, T, C * p * p]` back into a map `[N, C, H, W]` of size `[C, H, W]`; what [`patchify`] added is cut off.
 ///
 /// # Errors
-/// [`Error::Argument`] if p is under 1, [`Error::Input`] if the patches do not make such a map.
+/// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if p is under 1, [`ErrorKind::Input`](crate::ErrorKind::Input) if the patches do
+/// not make such a map.
 pub fn unpatchify(patches: &Tensor, [c, h, w]: [i64; 3], patch_size: i64) -> Result<Tensor> {
     check::positive("patch_size", patch_size)?;
     let p = patch_size;

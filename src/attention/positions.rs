@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// `[sin(r ω), cos(r ω), sin(c ω), cos(c ω)]`, F values each; what `dim` has over 4·F stays 0. Computed in f32 (f64 for f64), then cast to `kind`.
 ///
 /// # Errors
-/// [`Error::Argument`] if a side is under 1 or `dim` under 4.
+/// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if a side is under 1 or `dim` under 4.
 pub fn sine_cosine_2d(rows: i64, columns: i64, dim: i64, (kind, device): (Kind, Device)) -> Result<Tensor> {
     check::positive("rows", rows)?;
     check::positive("columns", columns)?;

@@ -27,7 +27,7 @@ pub struct AttentionOutput {
 /// A query whose keys are all masked gets weights 0 and context 0.
 ///
 /// # Errors
-/// [`Error::Input`](crate::Error::Input) if shapes, kinds or devices do not fit.
+/// [`ErrorKind::Input`](crate::ErrorKind::Input) if shapes, kinds or devices do not fit.
 pub fn scaled_dot_product(
     query: &Tensor,
     key: &Tensor,
@@ -44,7 +44,7 @@ pub fn scaled_dot_product(
 /// Takes what [`scaled_dot_product`] takes, and agrees with it to rounding.
 ///
 /// # Errors
-/// [`Error::Input`](crate::Error::Input) if shapes, kinds or devices do not fit.
+/// [`ErrorKind::Input`](crate::ErrorKind::Input) if shapes, kinds or devices do not fit.
 pub fn scaled_dot_product_fused(query: &Tensor, key: &Tensor, value: &Tensor, mask: Option<&Tensor>) -> Result<Tensor> {
     let (_, mask) = check_inputs(query, key, value, mask)?;
     Ok(Tensor::f_scaled_dot_product_attention(query, key, value, mask, 0.0, false, None, false)?)

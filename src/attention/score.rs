@@ -63,7 +63,7 @@ impl Score {
     /// A score between queries of width `query_dim` and keys of width `key_dim`; weights start as `torch.nn.Linear`'s.
     ///
     /// # Errors
-    /// [`Error::Argument`] if a width is under 1, or `Dot` is asked for with two widths.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if a width is under 1, or `Dot` is asked for with two widths.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, query_dim: i64, key_dim: i64, config: &ScoreConfig) -> Result<Self> {
         let p = p.borrow();
         check::positive("query_dim", query_dim)?;
@@ -97,7 +97,7 @@ impl Score {
     /// Additive and concat hold `[N, Tq, Tk, hidden]` in memory.
     ///
     /// # Errors
-    /// [`Error::Input`] if shapes, kinds or devices do not fit.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shapes, kinds or devices do not fit.
     pub fn scores(&self, query: &Tensor, key: &Tensor) -> Result<Tensor> {
         let [n, ..] = check::sequence_size(LAYER, "query", query, self.query_dim)?;
         let [key_n, ..] = check::sequence_size(LAYER, "key", key, self.key_dim)?;
@@ -125,7 +125,7 @@ impl Score {
     /// Attention by this score: [`scores`](Self::scores), then [`read_out`] of `value` `[N, Tk, dv]`.
     ///
     /// # Errors
-    /// [`Error::Input`] if shapes, kinds or devices do not fit.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shapes, kinds or devices do not fit.
     pub fn forward(
         &self,
         query: &Tensor,
@@ -149,7 +149,7 @@ fn additive(query: &Tensor, key: &Tensor, v: &nn::Linear) -> Result<Tensor> {
 /// `mask` is as in [`scaled_dot_product`](super::scaled_dot_product()): boolean (true = may look) or added to the scores.
 ///
 /// # Errors
-/// [`Error::Input`] if shapes, kinds or devices do not fit.
+/// [`ErrorKind::Input`](crate::ErrorKind::Input) if shapes, kinds or devices do not fit.
 pub fn read_out(scores: &Tensor, value: &Tensor, mask: Option<&Tensor>) -> Result<AttentionOutput> {
     const LAYER: &str = "read_out";
     let (s, v) = (scores.size(), value.size());

@@ -48,7 +48,7 @@ impl SpatialAttention {
     /// Spatial attention; it takes any number of channels.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the kernel's side is not odd and positive.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if the kernel's side is not odd and positive.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, config: &SpatialAttentionConfig) -> Result<Self> {
         let p = p.borrow();
         let SpatialAttentionConfig { kernel_size, batch_norm, order, padding, bias } = *config;
@@ -81,7 +81,7 @@ impl SpatialAttention {
     /// Gates the positions of `xs` `[N, C, H, W]`. In training the BatchNorm takes, and learns, the batch's statistics.
     ///
     /// # Errors
-    /// [`Error::Input`] if shape, kind or device do not fit, or the BatchNorm is to train on a single value.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shape, kind or device do not fit, or the BatchNorm is to train on a single value.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<SpatialAttentionOutput> {
         let [n, _, h, w] = check::map_size(LAYER, xs, None)?;
         check::same_place(LAYER, "a map", xs, &self.conv.ws)?;
@@ -135,7 +135,7 @@ impl SpatialAttention {
     /// (Not both: a product of two zeros would never learn.)
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch refuses.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch refuses.
     pub fn identity_start(&self) -> Result<()> {
         match &self.bn {
             None => [&self.conv.ws].into_iter().chain(&self.conv.bs).try_for_each(init::zero),

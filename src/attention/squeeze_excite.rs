@@ -37,7 +37,7 @@ impl SqueezeExcite {
     /// Squeeze-and-excitation for maps of this many channels.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) if `channels` or the reduction is under 1, or the reduction is over `channels`.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if `channels` or the reduction is under 1, or the reduction is over `channels`.
     pub fn new<'a>(p: impl Borrow<nn::Path<'a>>, channels: i64, config: &SqueezeExciteConfig) -> Result<Self> {
         let p = p.borrow();
         let hidden = check::reduced(channels, config.reduction)?;
@@ -51,7 +51,7 @@ impl SqueezeExcite {
     /// Gates the channels of `xs` `[N, C, H, W]`.
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) if shape, kind or device do not fit.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if shape, kind or device do not fit.
     pub fn forward(&self, xs: &Tensor) -> Result<SqueezeExciteOutput> {
         check::map_size(LAYER, xs, Some(self.channels))?;
         check::same_place(LAYER, "a map", xs, &self.fc1.ws)?;
@@ -65,7 +65,7 @@ impl SqueezeExcite {
     /// Makes the last layer 0, so that the gate is 0.5 everywhere; it still learns.
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch) if libtorch refuses.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch refuses.
     pub fn identity_start(&self) -> Result<()> {
         init::zero(&self.fc2.ws)?;
         self.fc2.bs.as_ref().map_or(Ok(()), init::zero)

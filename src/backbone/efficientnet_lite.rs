@@ -36,7 +36,7 @@ impl EfficientNetLite {
     /// Builds `arch` under `p`, with PyTorch's default start and a classifier of `classes` classes.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `arch` is no EfficientNet-Lite.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if `arch` is no EfficientNet-Lite.
     ///
     /// # Panics
     /// If `classes` is negative.

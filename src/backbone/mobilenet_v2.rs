@@ -30,7 +30,7 @@ impl MobileNetV2 {
     /// Builds it under `p`, with torchvision's start and a classifier of `classes` classes.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `arch` is no MobileNetV2.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if `arch` is no MobileNetV2.
     ///
     /// # Panics
     /// If `classes` is negative.

@@ -38,7 +38,7 @@ pub use vgg::Vgg;
 /// Builds a backbone under `p`, with fresh weights and a classifier of `classes` classes, of which 0 leave the classifier out.
 ///
 /// # Errors
-/// [`Error::Argument`] if `classes` is under 0.
+/// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if `classes` is under 0.
 pub fn build<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Result<Box<dyn Backbone>> {
     build_variant(p, arch, classes, &Variant::default())
 }
@@ -46,7 +46,7 @@ pub fn build<'a>(p: impl Borrow<nn::Path<'a>>, arch: Arch, classes: i64) -> Resu
 /// Builds a variant of it likewise.
 ///
 /// # Errors
-/// [`Error::Argument`] if `classes` is under 0, or the architecture has no such variant.
+/// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if `classes` is under 0, or the architecture has no such variant.
 pub fn build_variant<'a>(
     p: impl Borrow<nn::Path<'a>>,
     arch: Arch,

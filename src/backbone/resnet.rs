@@ -38,7 +38,7 @@ impl ResNet {
     /// Builds `arch` under `p`, with torchvision's start and a classifier of `classes` classes.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `arch` is no residual network.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if `arch` is no residual network.
     ///
     /// # Panics
     /// If `classes` is negative.

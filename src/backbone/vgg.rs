@@ -30,7 +30,7 @@ impl Vgg {
     /// Builds `arch` under `p`, with torchvision's start and a classifier of `classes` classes.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `arch` is no VGG.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if `arch` is no VGG.
     ///
     /// # Panics
     /// If `classes` is negative.

@@ -4,4 +4,4 @@ mod tensors;
 
 pub use cbam_core::explain::*;
 pub use tensors::{TensorFeatures, grad_cam};
-pub(crate) use tensors::{gradient, slope_of, tensor_scores};
+pub(crate) use tensors::{features_of, gradient, slope_of, tensor_scores};

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 use super::{Features, Slope};
 use crate::classes::Outputs;
 use crate::host::{to_host, to_tensor};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What a score in f16 is multiplied with, lest its small gradients vanish.
 const UPSCALED: f64 = 1024.0;
@@ -67,7 +67,7 @@ where
     /// The same with its numbers taken in another sense than that one class of all is right.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a softmax over one number.
+    /// [`ErrorKind::Argument`] for a softmax over one number.
     pub fn with_outputs(self, outputs: Outputs) -> Result<Self> {
         outputs.check(self.numbers as i64)?;
         Ok(Self { outputs, ..self })
@@ -97,31 +97,33 @@ where
         self.outputs
     }
 
-    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
-        tch::no_grad(|| to_host::<Ix2>(&(self.logits)(&(self.features)(&self.there(pixels)?)?)?))
+    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>, ErrorKind> {
+        Ok(tch::no_grad(|| to_host::<Ix2>(&(self.logits)(&(self.features)(&self.there(pixels)?)?)?))?)
     }
 
     fn places(&self) -> Vec<String> {
         vec!["features".to_owned()]
     }
 
-    fn features(&self, _: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
-        to_host::<Ix3>(&self.at(pixels)?.f_get(0)?)
+    fn features(&self, _: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>, ErrorKind> {
+        Ok(features_of(&self.at(pixels)?, 0)?)
     }
 
-    fn logits_from(&self, _: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
-        let mut features = self.there(features)?;
-        if self.kind.get() == Kind::Half {
-            features = features.f_clamp(f16::MIN.to_f64(), f16::MAX.to_f64())?;
-        }
-        tch::no_grad(|| to_host::<Ix2>(&(self.logits)(&features.f_to_kind(self.kind.get())?)?))
+    fn logits_from(&self, _: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>, ErrorKind> {
+        Ok(tch::no_grad(|| {
+            let mut features = self.there(features)?;
+            if self.kind.get() == Kind::Half {
+                features = features.f_clamp(f16::MIN.to_f64(), f16::MAX.to_f64())?;
+            }
+            to_host::<Ix2>(&(self.logits)(&features.f_to_kind(self.kind.get())?)?)
+        })?)
     }
 
-    fn slope(&self, _: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope> {
+    fn slope(&self, _: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope, ErrorKind> {
         let features = self.at(pixels)?;
         let scores = |features: &Tensor| tensor_scores(self.outputs, &(self.logits)(features)?);
         let gradient = gradient(&features, &[class as i64], scores)?;
-        slope_of(&features.f_get(0)?, &gradient.f_get(0)?)
+        Ok(slope_of(&features, &gradient, 0)?)
     }
 }
 
@@ -166,13 +168,18 @@ pub fn grad_cam(
     classify: impl FnOnce(&Tensor) -> Result<Tensor>,
 ) -> Result<Vec<Array2<f32>>> {
     let gradient = gradient(features, classes, classify)?;
-    let map = |picture| Ok(slope_of(&features.f_get(picture)?, &gradient.f_get(picture)?)?.grad_cam());
+    let map = |picture| Ok(slope_of(features, &gradient, picture)?.grad_cam());
     (0..classes.len() as i64).map(map).collect()
 }
 
-/// Features and gradient of one picture, `[C, h, w]`, on the host.
-pub(crate) fn slope_of(features: &Tensor, gradient: &Tensor) -> Result<Slope> {
-    Ok(Slope { features: to_host::<Ix3>(&features.f_detach()?)?, gradient: to_host::<Ix3>(&gradient.f_detach()?)? })
+/// One picture's features of a batch's, `[C, h, w]`, on the host.
+pub(crate) fn features_of(features: &Tensor, picture: i64) -> Result<Array3<f32>> {
+    to_host::<Ix3>(&features.f_get(picture)?.f_detach()?)
+}
+
+/// The same with their gradient.
+pub(crate) fn slope_of(features: &Tensor, gradient: &Tensor, picture: i64) -> Result<Slope> {
+    Ok(Slope { features: features_of(features, picture)?, gradient: features_of(gradient, picture)? })
 }
 
 /// The gradient of the score of each picture's class before the softmax, in f32: `[N, C, h, w]`.
@@ -213,7 +220,7 @@ pub(crate) fn gradient(
 }
 
 fn wrong(expected: &str, got: &[i64]) -> Error {
-    Error::Input { layer: "explain", expected: expected.to_owned(), got: format!("{got:?}") }
+    ErrorKind::Input { layer: "explain", expected: expected.to_owned(), got: format!("{got:?}") }.into()
 }
 
 #[cfg(test)]

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 
 use cbam_core::graph::{FoundPlace, PlaceForm, Value, WeightsOf};
-use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, Ix2, Ix3};
+use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, Ix2};
 use tch::{Kind, Tensor};
 
 use super::GraphNetwork;
 use crate::classes::Outputs;
-use crate::explain::{AttentionSlopes, Features, Slope, slope_of, tensor_scores};
+use crate::explain::{AttentionSlopes, Features, Slope, features_of, slope_of, tensor_scores};
 use crate::host::{to_host, to_tensor};
 use crate::maps::Method;
 use crate::network::Reference;
-use crate::{Error, Remedy, Result};
+use crate::{Error, ErrorKind, Remedy, Result};
 
 impl GraphNetwork {
     /// A place by its name, in pictures of this height and width.
@@ -57,9 +57,9 @@ impl GraphNetwork {
     /// [compared](crate::network::Reference::compare_only_logits).
     ///
     /// # Errors
-    /// [`Error::Weights`], with its file's name, if it fails on it or gives out no classes.
+    /// [`ErrorKind::Weights`], with its file's name, if it fails on it or gives out no classes.
     pub fn answer(&self, reference: &Reference) -> Result<Array2<f32>> {
-        Features::logits(self, reference.input().view())
+        Ok(Features::logits(self, reference.input().view())?)
     }
 
     fn of_classes(&self) -> Result<Value> {
@@ -134,16 +134,16 @@ impl Features for GraphNetwork {
         self.outputs
     }
 
-    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>, ErrorKind> {
         let of_classes = self.of_classes()?;
         let plan = self.fast_plan(&[of_classes]);
         let pictures = self.input_of(pixels)?;
-        self.in_parts(pictures.size()[0], |start, count| {
+        Ok(self.in_parts(pictures.size()[0], |start, count| {
             let part = self.padded(&pictures.f_narrow(0, start, count)?)?;
             let mut pass = self.pass(&part)?;
             tch::no_grad(|| pass.run(&plan, &mut |_, _| Ok(()))).map_err(|error| self.failed(&part, error))?;
             Ok(self.numbers_of(pass.tensor(of_classes), part.size()[0])?.f_narrow(0, 0, count)?)
-        })
+        })?)
     }
 
     fn places(&self) -> Vec<String> {
@@ -154,19 +154,19 @@ impl Features for GraphNetwork {
         self.found.default_place.map(|place| self.found.places[place].name.clone())
     }
 
-    fn features(&self, place: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
+    fn features(&self, place: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>, ErrorKind> {
         let place = self.place(place, size_of(pixels))?;
         let (_, features) = self.up_to(place.value, pixels)?;
-        to_host::<Ix3>(&as_maps(place.form, &features)?.f_get(0)?)
+        Ok(features_of(&as_maps(place.form, &features)?, 0)?)
     }
 
     /// Runs the network once to the end and back to the features.
-    fn slope(&self, place: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope> {
+    fn slope(&self, place: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope, ErrorKind> {
         let (place, of_classes) = (self.place(place, size_of(pixels))?, self.of_classes()?);
         let rest = self.plan(&[of_classes], &[place.value]);
         let (picture, features) = self.up_to(place.value, pixels)?;
         let mut pass = self.pass(&picture)?;
-        tch::with_grad(|| {
+        Ok(tch::with_grad(|| {
             let leaf = features.f_set_requires_grad(true)?;
             // Times 1, so that what writes over it does not write over a leaf.
             pass.put(place.value, leaf.f_mul_scalar(1)?);
@@ -181,18 +181,18 @@ impl Features for GraphNetwork {
             let gradient = Tensor::f_run_backward(&[score], &[&leaf], false, false)?.into_iter().find(Tensor::defined);
             let gradient = as_maps(place.form, &gradient.ok_or_else(cut)?)?;
             let features = as_maps(place.form, &leaf.f_detach()?)?;
-            slope_of(&features.f_get(0)?, &gradient.f_get(0)?)
-        })
+            slope_of(&features, &gradient, 0)
+        })?)
     }
 
     /// Runs the network once to the end, with every attention written out, and back to their weights.
-    fn attention_slopes(&self, pixels: ArrayView3<'_, f32>, class: usize) -> Result<AttentionSlopes> {
+    fn attention_slopes(&self, pixels: ArrayView3<'_, f32>, class: usize) -> Result<AttentionSlopes, ErrorKind> {
         let of_classes = self.of_classes()?;
         let picture = self.padded(&self.input_of(pixels.insert_axis(Axis(0)))?)?;
         let found = self.found_at([picture.size()[2], picture.size()[3]])?;
         let Some(first) = found.attention.first().filter(|_| found.is_relevant()) else {
             let message = "this network's attentions are not all over the same patches, or do not end in a class token or in the mean of all";
-            return Err(Error::argument(Method::Relevance, message));
+            return Err(ErrorKind::argument(Method::Relevance, message));
         };
         let makers = self.graph.makers();
         let at: HashMap<usize, usize> =
@@ -253,11 +253,11 @@ impl Features for GraphNetwork {
         Ok(AttentionSlopes { layers, grid, before: first.before as usize, class_token: first.class_token })
     }
 
-    fn logits_from(&self, name: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+    fn logits_from(&self, name: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>, ErrorKind> {
         let (place, of_classes) = (self.place(name, self.seen.get())?, self.of_classes()?);
         let rest = self.plan(&[of_classes], &[place.value]);
         let refused = |why: &str| {
-            Err(Error::argument(name, format!("the network cannot be run from its features there on: {why}")))
+            Err(ErrorKind::argument(name, format!("the network cannot be run from its features there on: {why}")))
         };
         if rest.sees_pixels(&self.graph) {
             return refused(
@@ -267,16 +267,16 @@ impl Features for GraphNetwork {
         if matches!(place.form, PlaceForm::Tokens { before, after, .. } if before + after > 0) {
             return refused("its other tokens, such as a class token, are of the picture too");
         }
-        let features = self.input_of(features)?.f_to_kind(self.kind)?;
+        let features = self.input_of(features)?;
         let [height, width] = self.seen.get();
-        self.in_parts(features.size()[0], |start, count| {
-            let part = self.padded(&features.f_narrow(0, start, count)?)?;
+        Ok(self.in_parts(features.size()[0], |start, count| {
+            let part = self.padded(&features.f_narrow(0, start, count)?.f_to_kind(self.kind)?)?;
             // Nothing of it is looked at but its size.
             let picture = Tensor::f_zeros([1, 3, height, width], (self.kind, self.device))?;
             let mut pass = self.pass(&picture.f_expand([part.size()[0], -1, -1, -1], false)?)?;
             pass.put(place.value, from_maps(place.form, &part, &part)?);
             tch::no_grad(|| pass.run(&rest, &mut |_, _| Ok(()))).map_err(|error| self.wrong(error))?;
             Ok(self.numbers_of(pass.tensor(of_classes), part.size()[0])?.f_narrow(0, 0, count)?)
-        })
+        })?)
     }
 }

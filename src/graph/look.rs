@@ -5,7 +5,6 @@ use tch::{Device, Tensor};
 
 use super::GraphNetwork;
 use super::watch::{Wanted, Watch};
-use crate::Result;
 use crate::classes::usual_labels;
 use crate::explain::Features;
 use crate::host::to_host;
@@ -14,6 +13,7 @@ use crate::model::{Description, Look, Model, Question, explain_looks};
 use crate::network::normalised;
 use crate::photo::{Channels, FixedSize, ImageSize, Preprocess, Resampled};
 use crate::weights::{Assumption, Otherwise};
+use crate::{ErrorKind, Result};
 
 /// The most pictures that a graph of a fixed batch takes.
 const MAX_BATCH: i64 = 256;
@@ -140,7 +140,7 @@ impl GraphNetwork {
     /// Pictures `[N, 3, H, W]`, normalised → one readout each: gates, attention, probabilities.
     ///
     /// # Errors
-    /// [`Error::Weights`](crate::Error::Weights), with its file's name, if it fails on them.
+    /// [`ErrorKind::Weights`], with its file's name, if it fails on them.
     pub fn run(&self, pictures: &Tensor) -> Result<Vec<Readout>> {
         let count = usize::try_from(pictures.size().first().copied().unwrap_or(0)).unwrap_or(0);
         self.see(pictures, &vec![Vec::new(); count], Wanted { attention: true, ground: false, detail: Detail::Maps })
@@ -198,7 +198,7 @@ impl Model for GraphNetwork {
         }
     }
 
-    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
+    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>, ErrorKind> {
         question.check_class(self.answers())?;
         let class_activation = question.explanations().any(|explanation| explanation == (Method::GradCam, None));
         let wanted = Wanted {
@@ -236,10 +236,13 @@ impl GraphNetwork {
         together: usize,
         question: &Question<'_>,
         wanted: Wanted,
-    ) -> Result<Vec<Look>> {
+    ) -> Result<Vec<Look>, ErrorKind> {
         let mut looks = Vec::with_capacity(pictures.len());
         for part in pictures.chunks(together) {
-            let points = part.iter().map(|picture| question.points(&picture.geometry())).collect::<Result<Vec<_>>>()?;
+            let points = part
+                .iter()
+                .map(|picture| question.points(&picture.geometry()))
+                .collect::<Result<Vec<_>, ErrorKind>>()?;
             let pixels = normalised(part, &self.preprocess, self.device)?;
             let readouts = self.see(&pixels, &points, wanted)?;
             let pictures = part.iter().map(|picture| picture.geometry());

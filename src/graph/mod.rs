@@ -79,8 +79,8 @@ impl GraphNetwork {
     /// the graph's sides allow it; a network of one size sees the middle of each, or with a `max_ratio` of 1 all of it, squeezed.
     ///
     /// # Errors
-    /// [`Error::Weights`] if it has an operator that is not known here (all of them are named), takes something else than pictures, or
-    /// fails on the grey one.
+    /// [`ErrorKind::Weights`](crate::ErrorKind::Weights) if it has an operator that is not known here (all of them are named), takes
+    /// something else than pictures, or fails on the grey one.
     pub fn new(graph: Graph, device: Device, preprocess: Preprocess) -> Result<Self> {
         preprocess.check()?;
         let wrong = |message: String| Error::weights(graph.file(), message);
@@ -177,7 +177,7 @@ impl GraphNetwork {
     /// With its numbers for the classes taken in this sense.
     ///
     /// # Errors
-    /// [`Error::Argument`] if it says nothing of classes, or for a softmax over one class.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if it says nothing of classes, or for a softmax over one class.
     pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
         let Some(classes) = &self.found.classes else {
             let message = format!("{outputs} is of classes, and this network gives out none");
@@ -191,7 +191,7 @@ impl GraphNetwork {
     /// With these names of its classes.
     ///
     /// # Errors
-    /// [`Error::Argument`] if they are not as many as its classes.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if they are not as many as its classes.
     pub fn with_labels(mut self, labels: &[String]) -> Result<Self> {
         self.labels = Some(crate::model::Model::describe(&self).choose_labels(Some(labels))?);
         Ok(self)
@@ -202,7 +202,7 @@ impl GraphNetwork {
     /// [`outputs`](Graph::outputs), `None` for a constant or a number.
     ///
     /// # Errors
-    /// [`Error::Weights`], with its file's name, if it fails on them.
+    /// [`ErrorKind::Weights`](crate::ErrorKind::Weights), with its file's name, if it fails on them.
     pub fn forward(&self, pictures: &Tensor) -> Result<Vec<Option<Tensor>>> {
         let wanted = self.wanted();
         let mut pass = self.pass(pictures)?;

@@ -9,7 +9,7 @@ use super::GraphNetwork;
 use super::fold::Fast;
 use super::given::{Given, Held, Values};
 use super::operators::{self, Made};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The operations that have to run for some values, in their order.
 #[derive(Debug, Clone)]
@@ -246,8 +246,8 @@ fn is_plain(tensor: &Tensor) -> bool {
 
 /// An error of libtorch's with the operation that it is of.
 fn at_node(error: Error, node: &cbam_core::graph::Node) -> Error {
-    match error {
-        Error::Torch { message } => Error::network(node, message.lines().next().unwrap_or_default()),
-        other => other,
+    match error.kind() {
+        ErrorKind::Torch { message } => Error::network(node, message.lines().next().unwrap_or_default()),
+        _ => error,
     }
 }

@@ -14,7 +14,7 @@ use crate::host::to_host;
 use crate::maps::HEAD;
 use crate::model::{Description, Look, Model, Question};
 use crate::photo::{ImageSize, Preprocess, Resampled};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// A network that looks on a CPU, in the form that [`Network::for_inference`] makes: several times faster than libtorch's, which it has
 /// beside, once an explanation wants a gradient at an inner place.
@@ -30,8 +30,8 @@ pub struct Inference {
 struct Variables(HashMap<String, Tensor>);
 
 impl Parameters for Variables {
-    fn parameter(&self, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>> {
-        let missing = || Error::internal(format!("the network has no {name} of {shape:?}"));
+    fn parameter(&self, name: &str, shape: &[usize]) -> Result<Cow<'_, [f32]>, ErrorKind> {
+        let missing = || ErrorKind::internal(format!("the network has no {name} of {shape:?}"));
         let values = to_host::<IxDyn>(self.0.get(name).ok_or_else(missing)?)?;
         if values.shape() == shape { Ok(values.into_raw_vec_and_offset().0.into()) } else { Err(missing()) }
     }
@@ -44,7 +44,7 @@ impl Network {
     /// The weights are copied: ask again when they have changed.
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Torch`] if libtorch fails.
     pub fn for_inference(self) -> Result<Inference> {
         let parameters = Variables(self.variables.variables());
         let mut form =
@@ -87,7 +87,7 @@ impl Inference {
     /// With pictures taken in another way than the configuration says.
     ///
     /// # Errors
-    /// [`Error::Argument`] if a number of it is out of range.
+    /// [`ErrorKind::Argument`] if a number of it is out of range.
     pub fn with_preprocess(self, preprocess: Preprocess) -> Result<Self> {
         let network =
             self.network.into_inner().map(|network| network.with_preprocess(preprocess.clone())).transpose()?;
@@ -98,7 +98,7 @@ impl Inference {
     /// With its numbers for the classes taken in another sense than the configuration says.
     ///
     /// # Errors
-    /// [`Error::Argument`] for a softmax over one class.
+    /// [`ErrorKind::Argument`] for a softmax over one class.
     pub fn with_outputs(self, outputs: Outputs) -> Result<Self> {
         let network = self.network.into_inner().map(|network| network.with_outputs(outputs)).transpose()?;
         let network = network.map_or_else(OnceCell::new, OnceCell::from);
@@ -108,7 +108,7 @@ impl Inference {
     /// The same network as libtorch's.
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Torch`] if libtorch fails.
     pub fn network(&self) -> Result<&Network> {
         if let Some(network) = self.network.get() {
             return Ok(network);
@@ -146,7 +146,7 @@ impl Model for Inference {
         self.form.batch_size(pictures, size)
     }
 
-    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
+    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>, ErrorKind> {
         self.form.look_with(self, pictures, question)
     }
 
@@ -164,7 +164,7 @@ impl Features for Inference {
         Features::outputs(&self.form)
     }
 
-    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>, ErrorKind> {
         self.form.logits(pixels)
     }
 
@@ -172,16 +172,16 @@ impl Features for Inference {
         self.form.places()
     }
 
-    fn features(&self, place: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
+    fn features(&self, place: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>, ErrorKind> {
         Features::features(&self.form, place, pixels)
     }
 
-    fn logits_from(&self, place: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+    fn logits_from(&self, place: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>, ErrorKind> {
         Features::logits_from(&self.form, place, features)
     }
 
     /// In closed form where there is one, else by libtorch.
-    fn slope(&self, place: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope> {
+    fn slope(&self, place: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope, ErrorKind> {
         if place == HEAD && !self.form.attends_at_head() {
             return self.form.slope(place, pixels, class);
         }

@@ -28,7 +28,7 @@ impl Network {
     /// Precision that is lost does not come back.
     ///
     /// # Errors
-    /// [`Error::Argument`] with the weight that f16 cannot hold.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) with the weight that f16 cannot hold.
     pub fn in_precision(mut self, precision: ForwardPrecision) -> Result<Self> {
         let kind = kind(precision);
         if kind == self.variables.kind() {
@@ -58,7 +58,8 @@ impl Network {
     /// memory a pixel's channels stand together (PyTorch's `channels_last`) where the network is faster so.
     ///
     /// # Errors
-    /// [`Error::Argument`] if their patch attention would take over 4 GiB, [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if their patch attention would take over 4 GiB,
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails.
     pub fn input(&self, batch: &ArrayView4<f32>) -> Result<Tensor> {
         self.config.check_patch_memory([batch.shape()[0], batch.shape()[2], batch.shape()[3]])?;
         self.laid_out(&to_tensor(batch.view())?.f_to_device(self.device())?)
@@ -67,7 +68,7 @@ impl Network {
     /// Pictures of one size, as [`Preprocess::resample`] makes them, likewise, normalised as the configuration says.
     ///
     /// # Errors
-    /// [`Error::Input`] if they are of several sizes, or there are none; else as [`input`](Self::input).
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if they are of several sizes, or there are none; else as [`input`](Self::input).
     pub fn pictures(&self, pictures: &[&Resampled]) -> Result<Tensor> {
         self.config.check_patch_memory(Resampled::shape_of(pictures)?)?;
         self.laid_out(&normalised(pictures, &self.preprocess, self.device())?)
@@ -92,7 +93,8 @@ fn channels_together(tensor: &Tensor) -> Result<Tensor> {
 /// Pictures of one size as an f32 tensor `[N, 3, H, W]` on a device, a pixel's channels together in memory.
 ///
 /// # Errors
-/// [`Error::Input`] if they are of several sizes or none, [`Error::Torch`] if libtorch fails.
+/// [`ErrorKind::Input`](crate::ErrorKind::Input) if they are of several sizes or none, [`ErrorKind::Torch`](crate::ErrorKind::Torch) if
+/// libtorch fails.
 pub(crate) fn normalised(pictures: &[&Resampled], preprocess: &Preprocess, device: Device) -> Result<Tensor> {
     let [count, height, width] = Resampled::shape_of(pictures)?;
     let bytes: Option<Vec<&[u8]>> = pictures.iter().map(|picture| picture.eight_bits()).collect();
@@ -106,7 +108,10 @@ pub(crate) fn normalised(pictures: &[&Resampled], preprocess: &Preprocess, devic
     let fill = |picture: usize, values: &mut [f32]| preprocess.normalise(pictures[picture], values);
     let of_picture = height * width * 3;
     let pixels = filled(&[count, height, width, 3].map(|side| side as i64), |values| {
-        (0..count).try_for_each(|picture| fill(picture, &mut values[picture * of_picture..(picture + 1) * of_picture]))
+        for picture in 0..count {
+            fill(picture, &mut values[picture * of_picture..(picture + 1) * of_picture])?;
+        }
+        Ok(())
     })?;
     Ok(pixels.f_permute([0, 3, 1, 2])?.f_to_device(device)?)
 }

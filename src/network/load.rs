@@ -20,7 +20,7 @@ impl Network {
     /// The bundled network: EfficientNet-Lite0 with its ImageNet weights and trained attention. Needs no file.
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails.
     pub fn pretrained(device: Device) -> Result<Self> {
         Ok(Self::of_file(NetworkFile::pretrained()?, device)?.network)
     }
@@ -28,7 +28,7 @@ impl Network {
     /// The bundled backbone alone, as it was published.
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails.
     pub fn plain(device: Device) -> Result<Self> {
         to_be_loaded(|| Self::with_bundled_backbone(NetworkConfig::plain(BUNDLED), device))
     }
@@ -38,7 +38,8 @@ impl Network {
     /// what, and takes options that decide it.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Weights`] if the file cannot be read or is of no known network.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) or [`ErrorKind::Weights`](crate::ErrorKind::Weights) if the file cannot be read or is of
+    /// no known network.
     pub fn open(path: impl AsRef<Path>, device: Device) -> Result<Self> {
         Ok(Self::open_with(path, &OpenOptions::default(), device)?.network)
     }
@@ -46,7 +47,7 @@ impl Network {
     /// The bundled backbone under attention that starts as the identity, ready to be trained.
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails.
     pub fn untrained(device: Device) -> Result<Self> {
         Self::with_bundled_backbone(NetworkConfig::attentive(BUNDLED), device)
     }
@@ -55,8 +56,8 @@ impl Network {
     /// takes.
     ///
     /// # Errors
-    /// [`Error::Argument`] if it has no classifier, whose answers teach the attention, or attention that its backbone was trained
-    /// with ([`Self::leans_on_attention`]).
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if it has no classifier, whose answers teach the attention, or attention that
+    /// its backbone was trained with ([`Self::leans_on_attention`]).
     pub fn untrained_on(trained: &Self) -> Result<Self> {
         if trained.config.classes == 0 {
             return Err(Error::argument(
@@ -85,7 +86,8 @@ impl Network {
     /// too unless it is the bundled one. [`Network::open`] reads it back.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Weights`] if it cannot be written; nothing half-written stays.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) or [`ErrorKind::Weights`](crate::ErrorKind::Weights) if it cannot be written; nothing
+    /// half-written stays.
     pub fn save(&self, path: impl AsRef<Path>, notes: &BTreeMap<String, String>) -> Result<()> {
         let path = path.as_ref();
         let config = serde_json::to_string(&self.config).map_err(|error| Error::weights(path, error))?;
@@ -98,7 +100,7 @@ impl Network {
         let bundled = self.has_bundled_backbone()?;
         let tensors =
             self.variables.variables().into_iter().filter(|(name, _)| !bundled || !name.starts_with("backbone."));
-        Checkpoint::new(store_all(tensors)?, metadata).save(path, Precision::Keep)
+        Ok(Checkpoint::new(store_all(tensors)?, metadata).save(path, Precision::Keep)?)
     }
 
     fn with_bundled_backbone(config: NetworkConfig, device: Device) -> Result<Self> {

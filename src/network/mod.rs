@@ -115,8 +115,8 @@ impl Network {
     /// [`identity_gain`](StageAttention::identity_gain), and patch self-attention, start as the identity.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) if the configuration has a number of classes that cannot be, or names a stage that the backbone lacks, or out of order,
-    /// or puts gates of two kinds at one place.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if the configuration has a number of classes that cannot be, or names a stage
+    /// that the backbone lacks, or out of order, or puts gates of two kinds at one place.
     pub fn new(mut config: NetworkConfig, device: tch::Device) -> Result<Self> {
         let sites = config.settle()?;
         let variables = nn::VarStore::new(device);
@@ -147,7 +147,7 @@ impl Network {
     /// With pictures taken in another way than the configuration says: another mean and deviation, say.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) if a number of it is out of range.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if a number of it is out of range.
     pub fn with_preprocess(mut self, preprocess: Preprocess) -> Result<Self> {
         preprocess.check()?;
         self.preprocess = preprocess;
@@ -157,7 +157,7 @@ impl Network {
     /// With its numbers for the classes taken in another sense than the configuration says.
     ///
     /// # Errors
-    /// [`Error::Argument`](crate::Error::Argument) for a softmax over one class.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) for a softmax over one class.
     pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
         outputs.check(self.config.classes)?;
         self.config.outputs = outputs;
@@ -172,7 +172,7 @@ impl Network {
     /// The scores of its answers from logits `[N, classes]`: `[N, answers]`; see [`Outputs::scores`].
     ///
     /// # Errors
-    /// [`Error::Torch`](crate::Error::Torch) if libtorch fails.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails.
     pub fn scores(&self, logits: &Tensor) -> Result<Tensor> {
         tensor_scores(self.config.outputs, logits)
     }
@@ -180,9 +180,9 @@ impl Network {
     /// The probabilities of its answers from logits `[N, classes]`: `[N, answers]`; see [`Outputs::probabilities`].
     ///
     /// # Errors
-    /// [`Error::Network`](crate::Error::Network) if a logit is infinite or not a number.
+    /// [`ErrorKind::Network`](crate::ErrorKind::Network) if a logit is infinite or not a number.
     pub fn probabilities(&self, logits: &Tensor) -> Result<Array2<f32>> {
-        self.config.outputs.probabilities(to_host::<Ix2>(logits)?.view())
+        Ok(self.config.outputs.probabilities(to_host::<Ix2>(logits)?.view())?)
     }
 
     /// Its backbone.

@@ -4,16 +4,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use half::f16;
-use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, Ix2, Ix3};
+use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, Ix2};
 use tch::{Device, Kind, Tensor};
 
 use super::Network;
-use crate::Result;
 use crate::classes::Outputs;
-use crate::explain::{Features, Slope, gradient, slope_of, tensor_scores};
+use crate::explain::{Features, Slope, features_of, gradient, slope_of, tensor_scores};
 use crate::host::to_host;
 use crate::model::{Description, Look, Model, Question, explain_looks, tuned_batch_size};
 use crate::photo::{ImageSize, Resampled};
+use crate::{ErrorKind, Result};
 
 impl Model for Network {
     fn describe(&self) -> Description {
@@ -37,9 +37,12 @@ impl Model for Network {
         })
     }
 
-    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
+    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>, ErrorKind> {
         question.check_class(self.answers())?;
-        let points = pictures.iter().map(|picture| question.points(&picture.geometry())).collect::<Result<Vec<_>>>()?;
+        let points = pictures
+            .iter()
+            .map(|picture| question.points(&picture.geometry()))
+            .collect::<Result<Vec<_>, ErrorKind>>()?;
         let seen = self.see(pictures, &points, question.class, question.detail)?;
         let look = |(seen, picture): (super::run::Seen, &&Resampled)| Look {
             readout: seen.readout,
@@ -82,32 +85,32 @@ impl Features for Network {
         self.config.outputs
     }
 
-    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>, ErrorKind> {
         let input = self.input(&pixels)?;
-        tch::no_grad(|| to_host::<Ix2>(&self.forward(&input, false)?.logits))
+        Ok(tch::no_grad(|| to_host::<Ix2>(&self.forward(&input, false)?.logits))?)
     }
 
     fn places(&self) -> Vec<String> {
         Network::places(self).into_iter().map(str::to_owned).collect()
     }
 
-    fn features(&self, place: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
+    fn features(&self, place: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>, ErrorKind> {
         let (place, input) = (self.place(Some(place))?, self.picture(pixels)?);
-        tch::no_grad(|| to_host::<Ix3>(&self.features_at(place, &input)?.f_get(0)?))
+        Ok(tch::no_grad(|| features_of(&self.features_at(place, &input)?, 0))?)
     }
 
-    fn logits_from(&self, place: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+    fn logits_from(&self, place: &str, features: ArrayView4<'_, f32>) -> Result<Array2<f32>, ErrorKind> {
         let (place, features) = (self.place(Some(place))?, self.features_in(features)?);
-        tch::no_grad(|| to_host::<Ix2>(&Network::logits_from(self, place, &features)?))
+        Ok(tch::no_grad(|| to_host::<Ix2>(&Network::logits_from(self, place, &features)?))?)
     }
 
     /// Runs the network once to the end and back to the place.
-    fn slope(&self, place: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope> {
+    fn slope(&self, place: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope, ErrorKind> {
         let (place, input) = (self.place(Some(place))?, self.picture(pixels)?);
         let features = tch::no_grad(|| self.features_at(place, &input))?;
         let scores =
             |features: &Tensor| tensor_scores(self.config.outputs, &Network::logits_from(self, place, features)?);
         let gradient = gradient(&features, &[class as i64], scores)?;
-        slope_of(&features.f_get(0)?, &gradient.f_get(0)?)
+        Ok(slope_of(&features, &gradient, 0)?)
     }
 }

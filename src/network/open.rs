@@ -39,8 +39,8 @@ impl Network {
     /// granted.
     ///
     /// # Errors
-    /// As [`open`](Self::open); [`Error::Weights`] if an option has no effect on this network, or if attention would be left
-    /// out.
+    /// As [`open`](Self::open); [`ErrorKind::Weights`](crate::ErrorKind::Weights) if an option has no effect on this network, or if
+    /// attention would be left out.
     pub fn open_with(path: impl AsRef<Path>, options: &OpenOptions, device: Device) -> Result<Opened> {
         Self::of_file(NetworkFile::open(path, options)?, device)
     }
@@ -49,7 +49,8 @@ impl Network {
     /// left out; attention is recognised as [`open`](Self::open) does.
     ///
     /// # Errors
-    /// As [`open`](Self::open); [`Error::Weights`] if the file is of another backbone, or holds attention that is not known.
+    /// As [`open`](Self::open); [`ErrorKind::Weights`](crate::ErrorKind::Weights) if the file is of another backbone, or holds attention
+    /// that is not known.
     pub fn open_as(path: impl AsRef<Path>, arch: Arch, device: Device) -> Result<(Self, LoadReport)> {
         let mut options = OpenOptions::default();
         options.arch = Some(arch);
@@ -60,7 +61,8 @@ impl Network {
     /// The network of a file that was read.
     ///
     /// # Errors
-    /// [`Error::Weights`] if its tensors do not fit; [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Weights`](crate::ErrorKind::Weights) if its tensors do not fit; [`ErrorKind::Torch`](crate::ErrorKind::Torch) if
+    /// libtorch fails.
     pub fn of_file(mut file: NetworkFile, device: Device) -> Result<Opened> {
         let network = to_be_loaded(|| Self::new(file.config.clone(), device));
         let mut network = network.map_err(|error| Error::weights(&file.name, error))?;

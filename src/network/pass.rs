@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::{Kept, Network, Output, Site};
 use crate::maps::Detail;
-use crate::{Error, Result};
+use crate::{ErrorKind, Result};
 
 impl Network {
     /// Pictures `[N, 3, H, W]`, normalised, H and W multiples of 32 → logits and every attention map.
@@ -13,7 +13,7 @@ impl Network {
     /// [`train_backbone`](Self::train_backbone) said that it trains.
     ///
     /// # Errors
-    /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
+    /// [`ErrorKind::Input`] if the input is not `[N, 3, H, W]`.
     pub fn forward(&self, xs: &Tensor, train: bool) -> Result<Output> {
         self.forward_with(xs, train, Detail::Maps)
     }
@@ -30,7 +30,7 @@ impl Network {
     /// rest trains.
     ///
     /// # Errors
-    /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
+    /// [`ErrorKind::Input`] if the input is not `[N, 3, H, W]`.
     pub fn trunk(&self, xs: &Tensor) -> Result<Tensor> {
         self.run_trunk(xs, false, &mut Kept::default())
     }
@@ -71,7 +71,7 @@ impl Network {
             [_, 1, height, width] if self.config.variant.grey && height.min(width) >= least => Ok(()),
             ref size => {
                 let (expected, got) = (format!("[N, 3, H, W], H and W at least {least}"), format!("{size:?}"));
-                Err(Error::Input { layer: "Network", expected, got })
+                Err(ErrorKind::Input { layer: "Network", expected, got }.into())
             }
         }
     }
@@ -79,7 +79,7 @@ impl Network {
     /// The part from the first attention on; takes what [`Self::trunk`] returns.
     ///
     /// # Errors
-    /// [`Error::Input`] if the features are not that stage's.
+    /// [`ErrorKind::Input`] if the features are not that stage's.
     pub fn tail(&self, features: &Tensor, train: bool) -> Result<Output> {
         self.run_tail(features, train, Kept::default())
     }
@@ -138,7 +138,7 @@ impl Network {
     /// head's attention if there is any.
     ///
     /// # Errors
-    /// [`Error::Input`] if the features are not those of the last convolution.
+    /// [`ErrorKind::Input`] if the features are not those of the last convolution.
     pub fn classify(&self, features: &Tensor) -> Result<Tensor> {
         Ok(self.backbone.classify(&self.attend(Site::Head, features, false, &mut Kept::default())?, false))
     }

@@ -4,7 +4,7 @@ use tch::Tensor;
 
 use super::{Kept, Network};
 use crate::maps::HEAD;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// A place inside a network, by its index among [`Network::places`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,7 +20,7 @@ impl Network {
     /// The place of this name; [`HEAD`] if there is none.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the network has no such place.
+    /// [`ErrorKind::Argument`] if the network has no such place.
     pub fn place(&self, name: Option<&str>) -> Result<Place> {
         let (name, places) = (name.unwrap_or(HEAD), self.places());
         places.iter().position(|place| *place == name).map(Place).ok_or_else(|| {
@@ -31,7 +31,7 @@ impl Network {
     /// The first part: pictures `[N, 3, H, W]` to the features at `place`, `[N, C, h, w]`, out of training.
     ///
     /// # Errors
-    /// [`Error::Input`] if the input is not `[N, 3, H, W]`.
+    /// [`ErrorKind::Input`] if the input is not `[N, 3, H, W]`.
     pub fn features_at(&self, place: Place, xs: &Tensor) -> Result<Tensor> {
         let stages = self.backbone.stages().len();
         let mut features = self.stem(xs, false, &mut Kept::default())?;
@@ -45,14 +45,14 @@ impl Network {
     /// out of training.
     ///
     /// # Errors
-    /// [`Error::Input`] if the features are not those of `place`.
+    /// [`ErrorKind::Input`] if the features are not those of `place`.
     pub fn logits_from(&self, place: Place, features: &Tensor) -> Result<Tensor> {
         let stages = self.backbone.stages().len();
         let channels =
             self.backbone.stages().get(place.0).map_or_else(|| self.backbone.head_channels(), |stage| stage.channels);
         if !matches!(features.size()[..], [_, c, height, width] if c == channels && height > 0 && width > 0) {
             let (expected, got) = (format!("[N, {channels}, h, w]"), format!("{:?}", features.size()));
-            return Err(Error::Input { layer: "Network", expected, got });
+            return Err(ErrorKind::Input { layer: "Network", expected, got }.into());
         }
         let mut features = features.f_to_kind(self.variables.kind())?;
         for stage in place.0 + 1..stages {

@@ -9,7 +9,8 @@ impl Network {
     /// What it gives out for the input of a reference, to be [compared](Reference::compare).
     ///
     /// # Errors
-    /// [`Error::Input`](crate::Error::Input) if it does not take the input, [`Error::Torch`](crate::Error::Torch) if libtorch fails.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) if it does not take the input, [`ErrorKind::Torch`](crate::ErrorKind::Torch) if
+    /// libtorch fails.
     pub fn answer(&self, reference: &Reference) -> Result<Answer> {
         let input = to_tensor(reference.input().view())?.f_to_device(self.device())?;
         let output = tch::no_grad(|| self.forward(&input.f_to_kind(self.variables.kind())?, false))?;

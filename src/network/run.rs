@@ -32,9 +32,9 @@ impl Network {
     /// A network that takes pictures [one by one](Self::one_by_one) takes each by itself.
     ///
     /// # Errors
-    /// [`Error::Input`] for a batch of another shape, [`Error::Argument`] for a query outside `[0, 1)` or for queries
-    /// to a network without patch attention or for pictures whose patch attention would take over 4 GiB,
-    /// [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Input`](crate::ErrorKind::Input) for a batch of another shape, [`ErrorKind::Argument`](crate::ErrorKind::Argument)
+    /// for a query outside `[0, 1)` or for queries to a network without patch attention or for pictures whose patch attention would take
+    /// over 4 GiB, [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails.
     pub fn run(&self, batch: &ArrayView4<f32>, queries: &[[f32; 2]]) -> Result<Vec<Readout>> {
         if batch.len_of(Axis(0)) == 0 {
             return Ok(Vec::new());

@@ -13,8 +13,8 @@ pub use cbam_core::device::DeviceSpec;
 /// open fixes the answer for the life of the process.
 ///
 /// # Errors
-/// [`Error::Device`] if a GPU is asked for and the driver reports none of that index, or the CUDA libraries cannot be
-/// opened. `auto` is an error only if there is a GPU and a CUDA library that is found cannot be used.
+/// [`ErrorKind::Device`](crate::ErrorKind::Device) if a GPU is asked for and the driver reports none of that index, or the CUDA libraries
+/// cannot be opened. `auto` is an error only if there is a GPU and a CUDA library that is found cannot be used.
 pub fn resolve(spec: DeviceSpec) -> Result<Device> {
     match spec {
         DeviceSpec::Cpu => Ok(Device::Cpu),

@@ -22,7 +22,7 @@ pub(crate) fn shares_cores() -> bool {
 /// process, before the first use of either.
 ///
 /// # Errors
-/// [`Error::Argument`] if rayon's pool is in use already.
+/// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if rayon's pool is in use already.
 pub fn set_all_threads(threads: Option<NonZeroUsize>) -> Result<()> {
     let threads = threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build_global();

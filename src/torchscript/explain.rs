@@ -1,16 +1,16 @@
 //! Explanations of a scripted network's answers: on the features that it gives out, or by changes of the picture.
 
-use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, Ix2, Ix3};
+use ndarray::{Array2, Array3, ArrayView3, ArrayView4, Axis, Ix2};
 use tch::{Kind, Tensor};
 
 use super::ScriptedNetwork;
 use super::forward::first_line;
 use super::outputs::{self, Classes};
-use crate::Result;
 use crate::classes::Outputs;
-use crate::explain::{Features, Slope, slope_of, tensor_scores};
+use crate::explain::{Features, Slope, features_of, slope_of, tensor_scores};
 use crate::host::{to_host, to_tensor};
 use crate::maps::Method;
+use crate::{ErrorKind, Result};
 
 impl ScriptedNetwork {
     /// The methods that can explain its answers, the one that is taken by default first.
@@ -61,7 +61,7 @@ impl ScriptedNetwork {
         }
         let gradients = Tensor::f_run_backward(&[score], &[features], false, false)?;
         let gradient = gradients.into_iter().find(Tensor::defined).ok_or_else(cut)?;
-        slope_of(&features.f_get(0)?, &gradient.f_get(0)?)
+        slope_of(features, &gradient, 0)
     }
 }
 
@@ -74,10 +74,10 @@ impl Features for ScriptedNetwork {
         self.outputs
     }
 
-    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+    fn logits(&self, pixels: ArrayView4<'_, f32>) -> Result<Array2<f32>, ErrorKind> {
         let classes = self.classes()?;
         let pictures = self.pictures(pixels)?;
-        to_host::<Ix2>(&self.numbers(&self.forward(&pictures)?, classes, pictures.size()[0])?)
+        Ok(to_host::<Ix2>(&self.numbers(&self.forward(&pictures)?, classes, pictures.size()[0])?)?)
     }
 
     fn places(&self) -> Vec<String> {
@@ -88,22 +88,22 @@ impl Features for ScriptedNetwork {
         self.roles.last_features.map(outputs::place)
     }
 
-    fn features(&self, place: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>> {
+    fn features(&self, place: &str, pixels: ArrayView3<'_, f32>) -> Result<Array3<f32>, ErrorKind> {
         let given = self.forward(&self.picture(pixels)?)?;
         let found = given.get(self.output(place)?).and_then(Option::as_ref);
         let found = found.ok_or_else(|| self.wrong("gives out other features than for the first picture"))?;
-        to_host::<Ix3>(&found.f_get(0)?)
+        Ok(features_of(found, 0)?)
     }
 
     /// Runs the network once to the end and back to the features that it gives out.
-    fn slope(&self, place: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope> {
+    fn slope(&self, place: &str, pixels: ArrayView3<'_, f32>, class: usize) -> Result<Slope, ErrorKind> {
         let (index, picture) = (self.output(place)?, self.picture(pixels)?);
-        tch::with_grad(|| {
+        Ok(tch::with_grad(|| {
             let picture = picture.f_detach()?.f_set_requires_grad(true)?;
             let given = node_by_node(|| self.outputs_of(&picture));
             let given = given.map_err(|error| self.wrong(format!("fails with gradients: {}", first_line(&error))))?;
             self.slope_at(&given, index, class)
-        })
+        })?)
     }
 }
 

@@ -21,7 +21,7 @@ use crate::model::{Description, Look, Model, Question, explain_looks};
 use crate::network::{Reference, normalised};
 use crate::photo::{ImageSize, Preprocess, Resampled};
 use crate::weights::{Assumption, NoScript, Otherwise, instead_of_script};
-use crate::{Error, Remedy, Result};
+use crate::{Error, ErrorKind, Remedy, Result};
 
 use forward::{first_line, noise_like};
 use outputs::{Classes, MapOutput, Roles};
@@ -79,7 +79,7 @@ impl ScriptedNetwork {
     /// Opens a file, and runs it on made-up pictures to learn the shapes of what it gives out.
     ///
     /// # Errors
-    /// [`Error::Weights`] if the file is no TorchScript, the network fails (with the channels or the size that it takes, if
+    /// [`ErrorKind::Weights`] if the file is no TorchScript, the network fails (with the channels or the size that it takes, if
     /// these can be found), an output has not the shape of what `options` say it is, or nothing that it gives out is of use; it
     /// names the outputs and their shapes.
     pub fn open_with(
@@ -123,7 +123,7 @@ impl ScriptedNetwork {
     /// Its output of the classes, or else its first, for pictures `[N, 3, H, W]`, normalised, on its device; in f32.
     ///
     /// # Errors
-    /// [`Error::Weights`], with its file's name, if it fails on them, or its first output is none.
+    /// [`ErrorKind::Weights`], with its file's name, if it fails on them, or its first output is none.
     pub fn first_output(&self, pictures: &Tensor) -> Result<Tensor> {
         let index = self.roles.classes.map_or(0, |classes| classes.index);
         let first = self.forward(pictures)?.into_iter().nth(index).flatten();
@@ -133,7 +133,7 @@ impl ScriptedNetwork {
     /// The same, `[N, classes]`, for the input of a reference, to be [compared](Reference::compare_only_logits).
     ///
     /// # Errors
-    /// As [`first_output`](Self::first_output); [`Error::Input`] if that is not `[N, classes]`.
+    /// As [`first_output`](Self::first_output); [`ErrorKind::Input`] if that is not `[N, classes]`.
     pub fn answer(&self, reference: &Reference) -> Result<Array2<f32>> {
         to_host(&self.first_output(&to_tensor(reference.input().view())?.f_to_device(self.device)?)?)
     }
@@ -146,7 +146,7 @@ impl ScriptedNetwork {
     /// With its numbers for the classes taken in this sense, and not in the one that was guessed.
     ///
     /// # Errors
-    /// [`Error::Argument`] if it says nothing of classes, or for a softmax over one class.
+    /// [`ErrorKind::Argument`] if it says nothing of classes, or for a softmax over one class.
     pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
         let Some(classes) = self.roles.classes else {
             return Err(Error::argument(
@@ -184,10 +184,15 @@ impl ScriptedNetwork {
         Ok(Tensor::f_zeros([1, 3, size.height.into(), size.width.into()], (Kind::Float, self.device))?)
     }
 
+    /// Pictures as its input.
+    fn input(&self, pictures: &[&Resampled]) -> Result<Tensor> {
+        Ok(normalised(pictures, &self.preprocess, self.device)?.f_contiguous()?)
+    }
+
     /// Pictures `[N, 3, H, W]`, normalised, on its device → one readout each.
     ///
     /// # Errors
-    /// [`Error::Weights`], with its file's name, if it fails on them or gives out other classes than for the first picture,
+    /// [`ErrorKind::Weights`], with its file's name, if it fails on them or gives out other classes than for the first picture,
     /// numbers that are no probabilities, or in a map that was said to be one values below 0.
     pub fn run(&self, pictures: &Tensor) -> Result<Vec<Readout>> {
         self.run_for(pictures, &[])
@@ -283,13 +288,12 @@ impl Model for ScriptedNetwork {
         if self.device == Device::Cpu { 1 } else { 16 }
     }
 
-    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>> {
+    fn look(&self, pictures: &[&Resampled], question: &Question<'_>) -> Result<Vec<Look>, ErrorKind> {
         question.check_class(self.answers())?;
         let together = if self.one_by_one { 1 } else { pictures.len().max(1) };
         let mut looks = Vec::with_capacity(pictures.len());
         for part in pictures.chunks(together) {
-            let pixels = normalised(part, &self.preprocess, self.device)?.f_contiguous()?;
-            let readouts = self.run_for(&pixels, question.maps)?;
+            let readouts = self.run_for(&self.input(part)?, question.maps)?;
             let pictures = part.iter().map(|picture| picture.geometry());
             looks.extend(readouts.into_iter().zip(pictures).map(|(readout, geometry)| Look::of(readout, geometry)));
         }

@@ -13,7 +13,7 @@ use super::teacher::{self, Framing};
 use super::views::{Placement, Studio};
 use crate::host::{to_host, to_tensor};
 use crate::network::Network;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// How many pictures are drawn and run at a time.
 const CHUNK: usize = 16;
@@ -142,7 +142,7 @@ pub(super) fn prepare(
 /// So many more views are drawn; the observer may end it here.
 fn told(count: usize, total: usize, observer: &mut dyn Observer) -> Result<()> {
     observer.prepared(count, total);
-    if observer.cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+    if observer.cancelled() { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
 }
 
 /// A picture, clean and in clutter.

@@ -78,7 +78,7 @@ pub(super) fn prefetch<J: Send, T: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Error;
+    use crate::ErrorKind;
 
     #[test]
     fn work_comes_in_order_and_an_error_ends_it() {
@@ -101,9 +101,9 @@ mod tests {
             |job| job,
             |_| {
                 count += 1;
-                if count == 3 { Err(Error::Interrupted) } else { Ok(()) }
+                if count == 3 { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
             },
         );
-        assert!(matches!(error, Err(Error::Interrupted)));
+        assert!(matches!(error.unwrap_err().kind(), ErrorKind::Interrupted));
     }
 }

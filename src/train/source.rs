@@ -48,7 +48,8 @@ impl Pictures {
     /// system's ([`is_system`]), and what cannot be followed below a folder.
     ///
     /// # Errors
-    /// [`Error::Io`] if a folder or an archive cannot be read, [`Error::Argument`] if there is no picture in all of them.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if a folder or an archive cannot be read,
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if there is no picture in all of them.
     pub fn find(paths: &[PathBuf]) -> Result<Self> {
         let mut pictures = Self::default();
         for path in paths {
@@ -136,7 +137,7 @@ impl Pictures {
     /// Reads and decodes one.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Photo`], naming the file.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) or [`ErrorKind::Photo`](crate::ErrorKind::Photo), naming the file.
     pub fn open(&self, index: usize) -> Result<Photo> {
         let photo = self.decode(index)?;
         if let Some(damage) = &photo.damage {
@@ -149,13 +150,13 @@ impl Pictures {
     fn decode(&self, index: usize) -> Result<Photo> {
         let entry = &self.entries[index];
         let Some((archive, offset, length)) = &entry.member else {
-            return photo::open(&entry.name, &Limits::default());
+            return Ok(photo::open(&entry.name, &Limits::default())?);
         };
         let mut bytes = Vec::new();
         let mut file = File::open(archive).map_err(Error::io(archive))?;
         file.seek(SeekFrom::Start(*offset)).map_err(Error::io(archive))?;
         file.take(*length).read_to_end(&mut bytes).map_err(Error::io(archive))?;
-        photo::decode(&entry.name, &bytes, &Limits::default())
+        Ok(photo::decode(&entry.name, &bytes, &Limits::default())?)
     }
 
     fn list_folder(&mut self, folder: &Path) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::explain::projection;
 use crate::host::{to_host, to_tensor};
 use crate::network::Network;
 use crate::photo::{ImageSize, Preprocess};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// How much narrower than the evidence its target is: the power to which it is raised.
 const SHARPNESS: f64 = 1.5;
@@ -84,7 +84,7 @@ fn eigen_cam(features: &Tensor) -> Result<Tensor> {
     let pictures = to_host::<Ix4>(features)?;
     let maps = (0..pictures.len_of(Axis(0))).into_par_iter();
     let maps = maps.map(|picture| projection(pictures.index_axis(Axis(0), picture)));
-    let maps = maps.collect::<Result<Vec<_>>>()?;
+    let maps = maps.collect::<Result<Vec<_>, ErrorKind>>()?;
     let views: Vec<_> = maps.iter().map(Array2::view).collect();
     let maps = stack(Axis(0), &views).map_err(Error::internal)?;
     unit_range(&to_tensor(maps.view())?.f_to_device(features.device())?.f_relu()?.f_flatten(1, 2)?)

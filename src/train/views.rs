@@ -35,7 +35,7 @@ pub(super) struct Placement {
 
 /// Backgrounds, shrunk and held in memory, and the errors of those that cannot be read.
 pub(super) fn read_backgrounds(backgrounds: &Pictures, side: u32) -> (Vec<RgbImage>, Vec<Error>) {
-    read_all(backgrounds, |index| compose::shrink(&backgrounds.open(index)?.image, 2 * side))
+    read_all(backgrounds, |index| Ok(compose::shrink(&backgrounds.open(index)?.image, 2 * side)?))
 }
 
 /// Stamps, shrunk and held in memory, and the errors of those that cannot be read; without those that are little but
@@ -45,7 +45,7 @@ pub(super) fn read_stamps(stamps: &Pictures, side: u32) -> (Vec<RgbaImage>, Vec<
         let stamp = stamps.open(index)?.image.to_rgba8();
         let factor = f64::from(side) / f64::from(stamp.width().max(stamp.height()));
         let scaled = |length: u32| ((f64::from(length) * factor.min(1.0)).round() as u32).max(1);
-        compose::resize_rgba(&stamp, scaled(stamp.width()), scaled(stamp.height()))
+        Ok(compose::resize_rgba(&stamp, scaled(stamp.width()), scaled(stamp.height()))?)
     });
     stamps.retain(|stamp| {
         let opaque = stamp.pixels().filter(|pixel| pixel[3] > 127).count();
@@ -140,10 +140,10 @@ impl Studio<'_> {
         let kind = rng.random_range(0..5);
         let Some(other) = (kind as u32).checked_sub(ClutterKind::WALLPAPERS_OF_FIVE) else {
             let wallpaper = &self.backgrounds[rng.random_range(0..self.backgrounds.len())];
-            return ClutterKind::Wallpaper.ground(wallpaper, self.size, rng);
+            return Ok(ClutterKind::Wallpaper.ground(wallpaper, self.size, rng)?);
         };
         let of = self.other(rng.random_range(0..self.pictures.len()))?.image.to_rgb8();
-        ClutterKind::OF_PICTURES[other as usize].ground(&of, self.size, rng)
+        Ok(ClutterKind::OF_PICTURES[other as usize].ground(&of, self.size, rng)?)
     }
 
     /// The picture at this position, or the next one that can be read: a bad one costs no other its view.

@@ -4,6 +4,7 @@ mod golden;
 mod grad_cam;
 mod laws;
 
+use cbam::ErrorKind;
 use cbam::explain::{ExplainOptions, Features, explain};
 use cbam::maps::Method;
 use ndarray::{Array2, Array3};
@@ -24,6 +25,6 @@ pub(crate) fn explained(
     stage: Option<&str>,
     class: usize,
     options: &ExplainOptions,
-) -> cbam::Result<Array2<f32>> {
+) -> cbam::Result<Array2<f32>, ErrorKind> {
     explain(network, picture(pixels).view(), method, stage, class, options, &mut |_, _| true)
 }

@@ -51,9 +51,11 @@ fn one_logit_has_two_answers_with_a_map_each() {
     let expected = logits(&network);
     let other = self::network(1);
     let expected_of_other = logits(&other);
-    let readouts = [network.run(&pictures().view(), &[]), other.for_inference().unwrap().run(pictures().view(), &[])];
+    let readouts = [
+        network.run(&pictures().view(), &[]).unwrap(),
+        other.for_inference().unwrap().run(pictures().view(), &[]).unwrap(),
+    ];
     for (readouts, expected) in readouts.into_iter().zip([expected, expected_of_other]) {
-        let readouts = readouts.unwrap();
         for (readout, logit) in readouts.iter().zip(&expected) {
             let [no, yes] = [readout.probabilities[0], readout.probabilities[1]];
             assert!((yes - sigmoid(*logit)).abs() < 1e-4 && (no + yes - 1.0).abs() < 1e-6, "{no} {yes} {logit}");

@@ -10,6 +10,7 @@ mod tiff;
 
 use std::path::Path;
 
+use cbam::ErrorKind;
 use cbam::photo::{ImageSize, Limits, Photo, decode};
 use image::codecs::jpeg::JpegEncoder;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
@@ -19,7 +20,7 @@ fn file(name: &str) -> Vec<u8> {
     std::fs::read(crate::file("tests/regressions/pictures").join(name)).unwrap()
 }
 
-fn read(bytes: &[u8]) -> cbam::Result<Photo> {
+fn read(bytes: &[u8]) -> cbam::Result<Photo, ErrorKind> {
     decode(Path::new("some/picture"), bytes, &Limits::default())
 }
 

@@ -210,12 +210,15 @@ fn impossible_overlays_are_refused() {
     let map = map(array![[0.0, 1.0]]);
     for (alpha, contour) in [(-0.1, None), (1.1, None), (f32::NAN, None), (0.5, Some(1.5)), (0.5, Some(f32::NAN))] {
         let overlay = Overlay { alpha, contour, ..Overlay::default() };
-        assert!(matches!(overlay.apply(&photo, &map, UNIT), Err(cbam::Error::Argument { .. })), "{alpha} {contour:?}");
+        assert!(
+            matches!(overlay.apply(&photo, &map, UNIT), Err(cbam::ErrorKind::Argument { .. })),
+            "{alpha} {contour:?}"
+        );
         assert!(panel(&photo, &[], &[], "", &overlay).is_err());
     }
     let empty = Photo::from(DynamicImage::ImageRgb8(RgbImage::new(0, 4)));
-    assert!(matches!(Overlay::default().apply(&empty, &map, UNIT), Err(cbam::Error::Input { .. })));
-    assert!(matches!(panel(&empty, &[], &[], "", &Overlay::default()), Err(cbam::Error::Input { .. })));
+    assert!(matches!(Overlay::default().apply(&empty, &map, UNIT), Err(cbam::ErrorKind::Input { .. })));
+    assert!(matches!(panel(&empty, &[], &[], "", &Overlay::default()), Err(cbam::ErrorKind::Input { .. })));
 }
 
 #[test]

@@ -20,7 +20,7 @@ mod save;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cbam::Error;
+use cbam::ErrorKind;
 use cbam::weights::{Checkpoint, Dtype, StoredTensor, restore, store, store_all};
 use tch::Tensor;
 
@@ -42,7 +42,7 @@ fn checkpoint(name: &str) -> PathBuf {
     file("tests/golden/checkpoints").join(name)
 }
 
-fn read(bytes: &[u8]) -> Result<Checkpoint, Error> {
+fn read(bytes: &[u8]) -> Result<Checkpoint, ErrorKind> {
     Checkpoint::from_bytes("some.pth", bytes.to_vec())
 }
 
@@ -50,7 +50,7 @@ fn read(bytes: &[u8]) -> Result<Checkpoint, Error> {
 fn refusal(bytes: &[u8]) -> String {
     match read(bytes) {
         Ok(checkpoint) => panic!("was read: {:?}", checkpoint.tensors.keys()),
-        Err(error @ Error::Weights { .. }) => error.to_string(),
+        Err(error @ ErrorKind::Weights { .. }) => error.to_string(),
         Err(error) => panic!("another error: {error}"),
     }
 }

@@ -201,16 +201,6 @@ fn helped(remedy: Option<&Remedy>) -> String {
     remedy.map_or_else(String::new, |remedy| format!("; {}", printable(&remedy.to_string())))
 }
 
-#[cfg(feature = "tch")]
-impl From<tch::TchError> for Error {
-    fn from(error: tch::TchError) -> Self {
-        let text = error.to_string();
-        // Behind that come the frames of its stack.
-        let message = text.split("\nException raised from").next().unwrap_or(&text).trim();
-        Self::Torch { message: message.to_owned() }
-    }
-}
-
 impl Error {
     /// An [`Error::Io`] about `path`; made for `map_err`.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {

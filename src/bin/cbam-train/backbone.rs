@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
 use cbam::network::Network;
 use cbam::text::printable_path;
+use cbam_core::{Error, Result};
 use clap::Args;
 
 use cbam_cli::common::doubts::{Doubts, options_for, remedies};
@@ -27,7 +27,7 @@ impl Backbone {
     pub(crate) fn open(&self, device: tch::Device) -> Result<Option<Network>> {
         let Some(path) = &self.weights else { return Ok(None) };
         let opened = Network::open_with(path, &self.doubts.options(), device);
-        let opened = opened.map_err(|error| error.advised(&remedies))?;
+        let opened = opened.map_err(|error| Error::from(error).advised(&remedies))?;
         let mut notes = opened.notes_with(&options_for("cbam-run --check compares"));
         if !opened.network.config().attention.is_empty() && !opened.network.leans_on_attention() {
             notes.push("its attention is left out: new attention takes its place".to_owned());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use cbam::network::Network;
 use cbam::train::{DistillOptions, DistillReport, distill};
+use cbam_core::Error;
 use clap::Args;
 
 use crate::args::{number, whole};
@@ -122,9 +123,10 @@ fn file_names(paths: &[PathBuf]) -> String {
 pub(crate) fn run(arguments: &Distill) -> Result<u8> {
     let device = arguments.run.prepare(&arguments.reads())?;
     let mut network = match arguments.backbone.open(device)? {
-        Some(backbone) => Network::untrained_on(&backbone)?,
-        None => Network::untrained(device)?,
-    };
+        Some(backbone) => Network::untrained_on(&backbone),
+        None => Network::untrained(device),
+    }
+    .map_err(Error::from)?;
     let mut progress = Progress::new(arguments.run.quiet);
     let out = arguments.run.out()?;
     let (options, run) = (arguments.options(), arguments.run.options(out));
@@ -132,7 +134,7 @@ pub(crate) fn run(arguments: &Distill) -> Result<u8> {
     arguments.run.train(out, &mut progress, trained, |(report, network)| {
         let mut notes = arguments.notes();
         notes.insert("report".to_owned(), serde_json::to_string(&report)?);
-        network.save(out, &notes).context("the trained network")?;
+        network.save(out, &notes).map_err(Error::from).context("the trained network")?;
         Ok(table(&report))
     })
 }

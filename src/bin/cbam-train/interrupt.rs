@@ -4,8 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cbam::Error;
 use cbam::text::printable;
+use cbam_core::Error;
 
 use cbam_cli::common::signals::say_aside;
 use cbam_cli::common::{end_at_once, failed, say, status};

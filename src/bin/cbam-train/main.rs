@@ -22,7 +22,7 @@ fn main() {
         Command::Supervised(arguments) => (supervised::run(arguments), &arguments.run),
     };
     common::end(done.or_else(|error| match error.downcast_ref() {
-        Some(cbam::Error::Interrupted) => Ok(interrupt::told(run.state().as_deref())),
+        Some(cbam_core::Error::Interrupted) => Ok(interrupt::told(run.state().as_deref())),
         _ if interrupt::is_saved() => Ok(common::failed(error)),
         _ => Err(error),
     }));

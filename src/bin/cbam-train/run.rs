@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cbam::Error;
 use cbam::files::check_writable;
 use cbam::sys::DeviceSpec;
 use cbam::text::printable_path;
 use cbam::train::{ComputePrecision, RunOptions};
+use cbam_core::Error;
 use clap::Args;
 
 use crate::args::whole;
@@ -77,8 +77,8 @@ impl Run {
             }
             self.claim(read, out)?;
         }
-        let device = cbam::sys::resolve(self.device).map_err(|error| error.advised(&remedies))?;
-        cbam::sys::set_all_threads(self.threads)?;
+        let device = cbam::sys::resolve(self.device).map_err(|error| Error::from(error).advised(&remedies))?;
+        cbam::sys::set_all_threads(self.threads).map_err(Error::from)?;
         tch::manual_seed(self.seed as i64);
         if let Some(out) = &self.out {
             check_writable(out)?;
@@ -142,7 +142,7 @@ impl Run {
         &self,
         out: &Path,
         progress: &mut Progress,
-        work: impl FnOnce(&mut Progress) -> cbam::Result<T>,
+        work: impl FnOnce(&mut Progress) -> cbam_core::Result<T>,
         save: impl FnOnce(T) -> Result<String>,
     ) -> Result<u8> {
         let new = !self.checkpoint(out).exists();

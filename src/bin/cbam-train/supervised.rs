@@ -11,6 +11,7 @@ use cbam::train::{
     LoaderReport, OptimizerKind, Start, SupervisedOptions, SupervisedReport, TrainPart, class_names, loader_speed,
     supervised, supervised_network,
 };
+use cbam_core::Error;
 use clap::{Args, ValueEnum};
 
 use crate::args::{Cli, number, whole};
@@ -194,7 +195,7 @@ impl Supervised {
         config.classes = labels.len() as i64;
         config.labels = labels;
         config.short_side = self.size.unwrap_or(config.short_side);
-        let (network, new_classifier) = supervised_network(config, start, device)?;
+        let (network, new_classifier) = supervised_network(config, start, device).map_err(Error::from)?;
         ensure!(
             !new_classifier || self.train_part() != TrainPart::Attention,
             "--train attention: the classifier is new and must learn too; choose head+attention, or give --backbone a \
@@ -263,10 +264,10 @@ pub(crate) fn run(arguments: &Supervised) -> Result<u8> {
     arguments.check()?;
     let device = arguments.run.prepare(&arguments.reads())?;
     let options = arguments.options();
-    let mut network = arguments.network(class_names(&options)?, device)?;
+    let mut network = arguments.network(class_names(&options).map_err(Error::from)?, device)?;
     let mut progress = Progress::new(arguments.run.quiet);
     if arguments.loader_only {
-        let report = loader_speed(&network, &options, &mut progress)?;
+        let report = loader_speed(&network, &options, &mut progress).map_err(Error::from)?;
         progress.finish();
         let done = progress.status();
         return Ok(print(&format!("{}\n", loader(&report))).map_or_else(failed, |()| done));
@@ -277,7 +278,7 @@ pub(crate) fn run(arguments: &Supervised) -> Result<u8> {
     arguments.run.train(out, &mut progress, trained, |(report, network)| {
         let notes = [("made_by", arguments.made_by(&options)), ("accuracy", serde_json::to_string(&report.accuracy)?)];
         let notes: BTreeMap<String, String> = notes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        network.save(out, &notes).context("the trained network")?;
+        network.save(out, &notes).map_err(Error::from).context("the trained network")?;
         Ok(summary(&report))
     })
 }

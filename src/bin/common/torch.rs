@@ -10,9 +10,9 @@ use cbam::photo::{ImageSize, Preprocess};
 use cbam::sys::{resolve, set_threads};
 use cbam::text::printable_path;
 use cbam::torchscript::{ScriptOptions, ScriptedNetwork};
-use cbam::{Error, Result};
 use cbam_cli::common::doubts::{options_for, remedies};
 use cbam_cli::{Backend, Compared, GraphTaken, How, Script, Taken};
+use cbam_core::{Error, Result};
 use tch::Device;
 
 /// Networks of the core where it has them, on a CPU in f32, and libtorch's for all else.
@@ -137,7 +137,7 @@ fn scripted(script: &Script, how: &How) -> Result<(ScriptedNetwork, Vec<String>)
     options.maps.clone_from(&script.maps);
     options.classes = script.classes;
     let network = ScriptedNetwork::open_with(&script.path, resolve(how.device)?, script.preprocess.clone(), &options);
-    let network = network.map_err(|error| error.advised(&remedies))?;
+    let network = network.map_err(|error| Error::from(error).advised(&remedies))?;
     let network = match script.outputs {
         Some(outputs) => network.with_outputs(outputs)?,
         None => network,
@@ -165,7 +165,8 @@ fn by_graph(graph: Graph, how: &How, taken: &GraphTaken) -> Result<(GraphNetwork
         Some(score) => graph.with_score(score)?,
         None => graph,
     };
-    let network = GraphNetwork::new(graph, resolve(how.device)?, asked).map_err(|error| error.advised(&remedies))?;
+    let network =
+        GraphNetwork::new(graph, resolve(how.device)?, asked).map_err(|error| Error::from(error).advised(&remedies))?;
     let preprocess = network.describe().preprocess;
     let step = if preprocess.fixed.is_some() { 1 } else { preprocess.multiple };
     if let Some(side) = taken.short_side.filter(|side| side.abs_diff(preprocess.short_side) >= step) {

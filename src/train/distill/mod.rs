@@ -62,9 +62,11 @@ pub struct DistillReport {
 /// checkpoint draws its views again, to the same bits.
 ///
 /// # Errors
-/// [`Error::Argument`] if the network has no attention, a source has no pictures, the training diverges or the checkpoint is not
-/// of this training; [`Error::Interrupted`] if the observer ends it; [`Error::Io`] if a source cannot be listed,
-/// [`Error::Weights`] if a teacher's file is of no network of the same classes, [`Error::Torch`] if libtorch fails. Single pictures that cannot be read go to [`Observer::skipped`].
+/// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if the network has no attention, a source has no pictures, the training diverges
+/// or the checkpoint is not of this training; [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted) if the observer ends it;
+/// [`ErrorKind::Io`](crate::ErrorKind::Io) if a source cannot be listed, [`ErrorKind::Weights`](crate::ErrorKind::Weights) if a teacher's
+/// file is of no network of the same classes, [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails. Single pictures that
+/// cannot be read go to [`Observer::skipped`].
 pub fn distill(
     network: &mut Network,
     options: &DistillOptions,

@@ -9,7 +9,7 @@ use crate::Result;
 /// As in PyTorch, gradients that are too long end up short of `max` by a millionth.
 ///
 /// # Errors
-/// [`Error::Torch`](crate::Error::Torch) if libtorch fails.
+/// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails.
 pub fn clip_norm(gradients: &mut [Tensor], max: f64) -> Result<f64> {
     no_grad(|| {
         let defined = gradients.iter().filter(|gradient| gradient.defined());

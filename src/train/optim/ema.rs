@@ -19,7 +19,8 @@ impl Ema {
     /// `(1 + t) / (10 + t)` at step `t`, so that a short training does not end with its beginning.
     ///
     /// # Errors
-    /// [`Error::Argument`] if `decay` is out of range, [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if `decay` is out of range, [`ErrorKind::Torch`](crate::ErrorKind::Torch) if
+    /// libtorch fails.
     pub fn new(variables: impl IntoIterator<Item = (String, Tensor)>, decay: f64) -> Result<Self> {
         if !(0.0..1.0).contains(&decay) {
             return Err(Error::argument("ema", format!("{decay} is not in 0..1")));
@@ -34,7 +35,7 @@ impl Ema {
     /// Takes in the values after step `step`, counted from 1.
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails.
     pub fn update(&mut self, step: usize) -> Result<()> {
         let decay = self.decay.min((1 + step) as f64 / (10 + step) as f64);
         no_grad(|| {
@@ -48,7 +49,7 @@ impl Ema {
     /// Puts the averages in the variables' place, and the variables in the averages': twice, and all is as before.
     ///
     /// # Errors
-    /// [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails.
     pub fn swap(&mut self) -> Result<()> {
         no_grad(|| {
             for [value, average] in self.pairs.values_mut() {

@@ -76,7 +76,8 @@ impl Optimizer {
     /// An optimizer of the variables of `store` that require a gradient now.
     ///
     /// # Errors
-    /// [`Error::Argument`] if there is none, [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if there is none, [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch
+    /// fails.
     pub fn new(store: &nn::VarStore, rule: Rule, group: impl Fn(ParameterInfo) -> Group) -> Result<Self> {
         let groups = store_groups(store)?;
         let mut variables: Vec<_> = store.variables().into_iter().filter(|(_, value)| value.requires_grad()).collect();
@@ -98,7 +99,8 @@ impl Optimizer {
     /// does not depend on. They are new tensors: nothing is added up from one step to the next.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the loss depends on nothing that requires a gradient, [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if the loss depends on nothing that requires a gradient,
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails.
     pub fn gradients(&self, loss: &Tensor) -> Result<Vec<Tensor>> {
         // libtorch follows the graph of a loss without one to a null pointer, so ask first.
         if !loss.requires_grad() {
@@ -111,7 +113,8 @@ impl Optimizer {
     /// Takes one step at this learning rate. A parameter whose gradient is undefined stays as it is.
     ///
     /// # Errors
-    /// [`Error::Argument`] if there are not as many gradients as parameters, [`Error::Torch`] if libtorch fails.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if there are not as many gradients as parameters,
+    /// [`ErrorKind::Torch`](crate::ErrorKind::Torch) if libtorch fails.
     pub fn step(&mut self, gradients: &[Tensor], rate: f64) -> Result<()> {
         if gradients.len() != self.parameters.len() {
             let message = format!("{} gradients for {} parameters", gradients.len(), self.parameters.len());
@@ -164,7 +167,7 @@ impl Optimizer {
     /// Goes on from moments that [`Self::moments`] gave out after `step` steps.
     ///
     /// # Errors
-    /// [`Error::Argument`] if they are not those of these parameters.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if they are not those of these parameters.
     pub fn restore(&mut self, moments: &BTreeMap<String, Tensor>, step: usize) -> Result<()> {
         let own = self.moments();
         if own.len() != moments.len() {

@@ -49,7 +49,7 @@ pub trait Observer {
     /// The accuracy on held-out pictures after that many epochs.
     fn evaluated(&mut self, _epoch: usize, _epochs: usize, _accuracy: &AccuracySummary) {}
 
-    /// Whether the training should end: it saves first, and returns [`Error::Interrupted`].
+    /// Whether the training should end: it saves first, and returns [`ErrorKind::Interrupted`](crate::ErrorKind::Interrupted).
     fn cancelled(&self) -> bool {
         false
     }

@@ -35,7 +35,7 @@ pub(super) struct LossScale {
 
 impl LossScale {
     /// # Errors
-    /// [`Error::Argument`] for f16 on a CPU.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) for f16 on a CPU.
     pub(super) fn new(precision: ComputePrecision, device: Device) -> Result<Self> {
         if precision == ComputePrecision::Half && !device.is_cuda() {
             return Err(Error::argument("precision", "f16 needs CUDA").with_remedy(Remedy::FullPrecision));

@@ -25,7 +25,7 @@ impl Settings {
     /// That a checkpoint was made with these settings.
     ///
     /// # Errors
-    /// [`Error::Argument`] that names the first setting that differs, and both its values.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) that names the first setting that differs, and both its values.
     pub(in crate::train) fn check(&self, saved: &Self, path: &Path) -> Result<()> {
         let names: BTreeSet<&String> = self.0.keys().chain(saved.0.keys()).collect();
         let value = |settings: &Self, name| settings.0.get(name).map_or("nothing", String::as_str).to_owned();

@@ -45,7 +45,7 @@ impl State {
     /// Writes the file; if that fails, what was there stays.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Weights`], naming the file.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) or [`ErrorKind::Weights`](crate::ErrorKind::Weights), naming the file.
     pub(super) fn save(&self, path: &Path) -> Result<()> {
         let settings = self.settings.to_json().map_err(|error| Error::weights(path, error))?;
         let own = [
@@ -60,13 +60,13 @@ impl State {
         let tensors = parts.into_iter().flat_map(|(prefix, tensors)| {
             tensors.iter().map(move |(name, tensor)| (format!("{prefix}{name}"), tensor))
         });
-        Checkpoint::new(store_all(tensors)?, metadata).save(path, Precision::Keep)
+        Ok(Checkpoint::new(store_all(tensors)?, metadata).save(path, Precision::Keep)?)
     }
 
     /// Reads a file that [`Self::save`] wrote.
     ///
     /// # Errors
-    /// [`Error::Io`] or [`Error::Weights`] if it cannot be read or is none.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) or [`ErrorKind::Weights`](crate::ErrorKind::Weights) if it cannot be read or is none.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let Checkpoint { tensors, metadata, .. } = Checkpoint::open(path)?;
         let key = |name: &str| {

@@ -16,7 +16,7 @@ use super::{Observer, RunOptions, Settings, StepReport};
 use crate::network::Network;
 use crate::photo::{self, Limits, Photo};
 use crate::train::optim::{Ema, Group, Optimizer, ParameterInfo, Rule, clip_norm};
-use crate::{Error, Remedy, Result};
+use crate::{Error, ErrorKind, Remedy, Result};
 
 /// The note that holds the scale of the loss.
 const LOSS_SCALE: &str = "loss_scale";
@@ -70,7 +70,7 @@ impl<'a> Trainer<'a> {
     /// shows before the hours of work.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the checkpoint is another training's, or exists and is not to be resumed; what opening, saving and
+    /// [`ErrorKind::Argument`] if the checkpoint is another training's, or exists and is not to be resumed; what opening, saving and
     /// libtorch return.
     pub(in crate::train) fn begin(
         network: &Network,
@@ -246,7 +246,7 @@ impl<'a> Trainer<'a> {
     /// Changes the parameters by the gradients of a loss, clipped.
     ///
     /// # Errors
-    /// [`Error::Argument`] if the loss is not finite.
+    /// [`ErrorKind::Argument`] if the loss is not finite.
     pub(in crate::train) fn learn(&mut self, loss: &Tensor, rate: f64) -> Result<()> {
         let value = loss.f_double_value(&[])?;
         if !value.is_finite() {
@@ -267,7 +267,7 @@ impl<'a> Trainer<'a> {
     /// Ends a step: tells of it, and saves the state if it is time to, if it was the last one, or if the training is to end.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] if the observer ends the training, after saving; what saving returns if that was
+    /// [`ErrorKind::Interrupted`] if the observer ends the training, after saving; what saving returns if that was
     /// necessary. A checkpoint on the way that cannot be written is reported to the observer, and the one before stays.
     pub(in crate::train) fn finish_step(
         &mut self,
@@ -297,7 +297,7 @@ impl<'a> Trainer<'a> {
         } else if is_time(self.step, self.options.checkpoint_every) {
             self.checkpoint(observer);
         }
-        if ends && !last { Err(Error::Interrupted) } else { Ok(()) }
+        if ends && !last { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
     }
 
     /// How many values learn.

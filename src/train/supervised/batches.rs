@@ -15,7 +15,7 @@ use crate::photo::{ImageSize, compose};
 use crate::train::loader::{LoaderReport, prefetch};
 use crate::train::random::{Stream, rng};
 use crate::train::{Observer, features};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What one step takes; nothing, if none of its pictures could be read.
 pub(super) struct Batch {
@@ -80,7 +80,7 @@ impl<'a> Batches<'a> {
         let read = |index: usize| -> Result<RgbImage> {
             let picture = pictures.pictures.open(index)?.image.to_rgb8();
             if !options.augment {
-                return compose::centre(&picture, size);
+                return Ok(compose::centre(&picture, size)?);
             }
             let number = (epoch as u64) << 32 | index as u64;
             augment(&picture, size, options.min_area, &mut rng(options.seed, Stream::Augment, number))
@@ -107,7 +107,7 @@ impl<'a> Batches<'a> {
     /// That something could be read.
     ///
     /// # Errors
-    /// [`Error::Argument`] if not one picture could.
+    /// [`ErrorKind::Argument`] if not one picture could.
     pub(super) fn check(&self) -> Result<()> {
         if self.bad.len() == self.pictures.len() {
             return Err(Error::argument("images", "not one picture could be read"));
@@ -126,7 +126,7 @@ impl<'a> Batches<'a> {
     /// Runs the trunk on the middle of every picture, and keeps what it gives out.
     pub(super) fn keep_features(&mut self, observer: &mut dyn Observer) -> Result<()> {
         let (pictures, network, size) = (self.pictures, self.network, self.size());
-        let read = |index: usize| compose::centre(&pictures.pictures.open(index)?.image.to_rgb8(), size);
+        let read = |index: usize| Ok(compose::centre(&pictures.pictures.open(index)?.image.to_rgb8(), size)?);
         let indices: Vec<usize> = (0..pictures.len()).collect();
         let (mut rows, mut next, mut parts) = (vec![None; pictures.len()], 0, Vec::new());
         let bad = &mut self.bad;
@@ -146,7 +146,7 @@ impl<'a> Batches<'a> {
                     parts.push(features.f_to_kind(Kind::Half)?.f_to_device(Device::Cpu)?);
                 }
                 observer.prepared(count, pictures.len());
-                if observer.cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+                if observer.cancelled() { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
             },
         )?;
         self.check()?;

@@ -12,7 +12,7 @@ use crate::host::{to_host, to_tensor};
 use crate::network::Network;
 use crate::train::Observer;
 use crate::train::loader::prefetch;
-use crate::{Error, Result};
+use crate::{ErrorKind, Result};
 
 /// Pictures at a time.
 const BATCH: usize = 16;
@@ -102,7 +102,7 @@ fn for_each_batch(
                     run(std::mem::take(group))?;
                 }
             }
-            if observer.cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+            if observer.cancelled() { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
         },
     )?;
     groups.into_values().filter(|(_, classes)| !classes.is_empty()).try_for_each(run)

@@ -68,8 +68,8 @@ impl Data {
     /// unless there is a folder of them.
     ///
     /// # Errors
-    /// [`Error::Argument`] if there are fewer than two classes, a class's folder has no picture, or there is no picture to
-    /// train on or to hold out.
+    /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if there are fewer than two classes, a class's folder has no picture, or there
+    /// is no picture to train on or to hold out.
     pub(super) fn find(options: &SupervisedOptions) -> Result<Self> {
         let all = Pictures::find(std::slice::from_ref(&options.images))?;
         let below: Vec<PathBuf> = (0..all.len()).map(|index| below(all.name(index), &options.images)).collect();

@@ -19,7 +19,7 @@ use super::{CONVOLUTION_GROUP, Observer, RunOptions, Schedule, trainable};
 use crate::backbone::Arch;
 use crate::eval::AccuracySummary;
 use crate::network::Network;
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 use batches::{Batch, Batches};
 use evaluate::HeldOut;
 use folder::Data;
@@ -51,7 +51,7 @@ pub struct SupervisedReport {
 /// The names of the classes of a folder or archive, in the order of the network's logits.
 ///
 /// # Errors
-/// [`Error::Argument`] or [`Error::Io`], as [`supervised`].
+/// [`ErrorKind::Argument`] or [`ErrorKind::Io`], as [`supervised`].
 pub fn class_names(options: &SupervisedOptions) -> Result<Vec<String>> {
     options.check()?;
     Ok(Data::find(options)?.labels)
@@ -72,7 +72,7 @@ pub fn loader_speed(
     data.tell(observer);
     let mut batches = Batches::new(&data.training, network, options);
     let mut report = batches.run(0, 0, observer, &mut |_, observer| {
-        if observer.cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+        if observer.cancelled() { Err(ErrorKind::Interrupted.into()) } else { Ok(()) }
     })?;
     data.training.pictures.tell_damaged(observer);
     batches.check()?;
@@ -84,9 +84,9 @@ pub fn loader_speed(
 /// average.
 ///
 /// # Errors
-/// [`Error::Argument`] if an option is out of range, the folders are not the classes of the network, nothing is there to
-/// train, the training diverges or the checkpoint is not of this training; [`Error::Interrupted`] if the observer ends it;
-/// [`Error::Io`] if a folder cannot be listed, [`Error::Torch`] if libtorch fails. Single pictures that cannot be read go
+/// [`ErrorKind::Argument`] if an option is out of range, the folders are not the classes of the network, nothing is there to
+/// train, the training diverges or the checkpoint is not of this training; [`ErrorKind::Interrupted`] if the observer ends it;
+/// [`ErrorKind::Io`] if a folder cannot be listed, [`ErrorKind::Torch`] if libtorch fails. Single pictures that cannot be read go
 /// to [`Observer::skipped`].
 pub fn supervised(
     network: &mut Network,

@@ -21,7 +21,7 @@ pub enum Start<'a> {
 /// attention starting as the identity. And whether the classifier is new: it is, unless the start's labels are the same classes.
 ///
 /// # Errors
-/// [`Error::Argument`] if the start is another architecture, or leans on its attention
+/// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if the start is another architecture, or leans on its attention
 /// ([`Network::leans_on_attention`]).
 pub fn supervised_network(config: NetworkConfig, start: Start<'_>, device: Device) -> Result<(Network, bool)> {
     let network = Network::new(config, device)?;

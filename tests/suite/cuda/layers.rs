@@ -1,6 +1,6 @@
 //! Every attention layer, forward and back, against PyTorch's own numbers.
 
-use cbam::Error;
+use cbam::ErrorKind;
 use cbam::attention::{Cbam, CbamConfig, PatchAttention, PatchAttentionConfig};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -49,7 +49,7 @@ fn cuda_layers_name_a_map_that_lies_on_another_device() {
     assert!(cbam.forward(&xs.to_device(device()), false).is_ok() && patch.forward(&xs.to_device(device())).is_ok());
     if elsewhere == Device::Cpu {
         for error in [cbam.forward(&xs, false).map(drop), patch.forward(&xs).map(drop)].map(Result::unwrap_err) {
-            assert!(matches!(error, Error::Input { .. }) && error.to_string().contains("Cuda"), "{error}");
+            assert!(matches!(error.kind(), ErrorKind::Input { .. }) && error.to_string().contains("Cuda"), "{error}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Insertion, deletion, drop, increase and ROAD: known answers, and what grad-cam, torch-cam, `SciPy` and RISE measure.
 
-use cbam::Result;
 use cbam::eval::{FaithfulnessOptions, area_under, faithfulness, gaussian_blur, impute, rank_correlation};
+use cbam::{ErrorKind, Result};
 use ndarray::{Array2, Array3, ArrayView4, Axis, s};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -14,7 +14,7 @@ fn floats(value: &Value) -> Vec<f32> {
 
 /// Confidence in class 1 is the share of pixels that are over ½ in the block of rows 2 to 4 and columns 1 to 3.
 #[expect(clippy::unnecessary_wraps, reason = "it stands for a classifier, which can fail")]
-fn sees_the_block(batch: ArrayView4<'_, f32>) -> Result<Array2<f32>> {
+fn sees_the_block(batch: ArrayView4<'_, f32>) -> Result<Array2<f32>, ErrorKind> {
     let seen = |picture: ndarray::ArrayView3<'_, f32>| {
         picture.slice(s![.., 2..5, 1..4]).iter().filter(|value| **value > 0.5).count() as f32 / 27.0
     };

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cbam::eval::{PictureSource, Remarks};
-use cbam::{Error, Result};
+use cbam::{ErrorKind, Result};
 
 /// An archive whose members come in this order.
 pub(crate) fn archive(path: &Path, members: &[(&str, &[u8])]) {
@@ -20,7 +20,7 @@ pub(crate) fn archive(path: &Path, members: &[(&str, &[u8])]) {
 /// What `visit` gives, in its order: the place, and the bytes or the error.
 fn visited(path: PathBuf, names: &[&str], max_bytes: u64) -> Vec<(usize, Result<Vec<u8>, String>)> {
     let mut found = Vec::new();
-    let take = |place, bytes: Result<Vec<u8>>| {
+    let take = |place, bytes: Result<Vec<u8>, ErrorKind>| {
         found.push((place, bytes.map_err(|error| error.to_string())));
         Ok(())
     };
@@ -59,7 +59,7 @@ fn an_archive_is_read_in_its_own_order_and_what_is_missing_comes_last() {
 #[test]
 fn nothing_and_no_archive_are_errors() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(PictureSource::at(folder.path().join("gone")), Err(Error::Io { .. })));
+    assert!(matches!(PictureSource::at(folder.path().join("gone")), Err(ErrorKind::Io { .. })));
     let path = folder.path().join("not.tar");
     std::fs::write(&path, [7_u8; 2000]).unwrap();
     let error = PictureSource::at(&path).unwrap().visit(&["a.jpg"], 9, |_, _| Ok(())).unwrap_err().to_string();

@@ -39,7 +39,7 @@ fn what_is_no_map_is_refused() {
     let new = |value, range| AttentionMap::new(array![[0.5, value]], range);
     for value in [f32::NAN, f32::INFINITY, -0.1] {
         for range in [MapRange::Unit, MapRange::Relative, MapRange::Positive] {
-            assert!(matches!(new(value, range), Err(cbam::Error::Input { .. })), "{value} {range:?}");
+            assert!(matches!(new(value, range), Err(cbam::ErrorKind::Input { .. })), "{value} {range:?}");
         }
     }
     assert!(new(1.1, MapRange::Unit).is_err() && new(1.1, MapRange::Relative).is_ok());

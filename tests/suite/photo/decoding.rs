@@ -2,6 +2,7 @@
 
 use std::{io::Cursor, path::Path, time::Instant};
 
+use cbam::ErrorKind;
 use cbam::photo::{ImageSize, Limits, Photo, decode, open};
 use image::{
     DynamicImage, Frame, GrayImage, ImageBuffer, ImageEncoder, ImageFormat, Luma, LumaA, Rgb, Rgb32FImage, RgbImage,
@@ -18,12 +19,12 @@ fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn read(bytes: &[u8]) -> cbam::Result<Photo> {
+fn read(bytes: &[u8]) -> cbam::Result<Photo, ErrorKind> {
     decode(Path::new("some/picture"), bytes, &Limits::default())
 }
 
 /// The message of a decoding error, which must name the file.
-fn refusal(result: cbam::Result<Photo>) -> String {
+fn refusal(result: cbam::Result<Photo, ErrorKind>) -> String {
     let message = result.unwrap_err().to_string();
     assert!(message.contains("picture"), "{message}");
     message

@@ -111,10 +111,10 @@ fn impossible_preprocessing_is_refused() {
         Preprocess { max_ratio: 0, ..default() },
         Preprocess { std: [1.0, 0.0, 1.0], ..default() },
     ] {
-        assert!(matches!(preprocess.apply(&photo), Err(cbam::Error::Argument { .. })), "{preprocess:?}");
+        assert!(matches!(preprocess.apply(&photo), Err(cbam::ErrorKind::Argument { .. })), "{preprocess:?}");
     }
     let nothing = Photo::from(DynamicImage::ImageRgb8(RgbImage::new(0, 3)));
-    assert!(matches!(default().apply(&nothing), Err(cbam::Error::Input { .. })));
+    assert!(matches!(default().apply(&nothing), Err(cbam::ErrorKind::Input { .. })));
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use cbam::Error;
 use cbam::backbone::Arch;
 use cbam::network::{Network, NetworkConfig};
 use cbam::train::{DistillOptions, DistillReport, Observer, RunOptions, StepReport, distill};
+use cbam::{Error, ErrorKind};
 use image::{Rgb, RgbImage, Rgba, RgbaImage};
 use tch::{Device, Tensor};
 
@@ -206,7 +206,7 @@ fn an_interrupted_training_saves_and_goes_on_with_the_same_settings_only() {
     let mut log = Log { end_after: Some(2), ..Log::default() };
     let mut network = untrained();
     let error = distill(&mut network, &options, &run, &mut log).unwrap_err();
-    assert!(matches!(error, Error::Interrupted), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Interrupted), "{error}");
     assert_eq!(log.saved, [0, 1, 2]);
 
     let again = distill(&mut untrained(), &options, &run, &mut Log::default()).unwrap_err().to_string();

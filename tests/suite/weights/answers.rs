@@ -313,7 +313,7 @@ fn what_may_take_part_in_the_answer_is_never_left_out() {
             Ok(found) => assert_eq!(found.left_out, [name]),
             Err(error) => {
                 let message = error.to_string();
-                let cbam::Error::Weights { remedy, .. } = error else { panic!("another error: {message}") };
+                let ErrorKind::Weights { remedy, .. } = error else { panic!("another error: {message}") };
                 let advised = matches!(remedy, Some(Remedy::Backbone { arch, .. }) if arch == "resnet18")
                     || name == "decoder.attn.weight";
                 assert!(message.contains(name.trim_end_matches(".weight")) && advised, "{message}");

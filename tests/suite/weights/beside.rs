@@ -2,7 +2,6 @@
 
 use super::answers::{tensors, written};
 use super::*;
-use cbam::Error;
 use cbam::Remedy;
 use cbam::backbone::Arch;
 use cbam::network::{Network, OpenOptions};
@@ -31,7 +30,7 @@ fn with(mut tensors: Tensors, layers: Layers<'_>) -> Tensors {
     tensors
 }
 
-fn recognise(tensors: Tensors) -> Result<Recognised, Error> {
+fn recognise(tensors: Tensors) -> Result<Recognised, ErrorKind> {
     Checkpoint::new(tensors, BTreeMap::new()).recognise()
 }
 
@@ -40,7 +39,7 @@ fn recognise(tensors: Tensors) -> Result<Recognised, Error> {
 fn refused(tensors: Tensors) -> (String, Option<Remedy>) {
     match recognise(tensors) {
         Ok(found) => panic!("is taken for {found}, without {:?}", found.left_out),
-        Err(Error::Weights { message, remedy, .. }) => (message, remedy),
+        Err(ErrorKind::Weights { message, remedy, .. }) => (message, remedy),
         Err(error) => panic!("another error: {error}"),
     }
 }

@@ -268,7 +268,7 @@ fn other_files_are_named_for_what_they_are() {
     let flag = at + big_endian[at..].iter().position(|&byte| byte == 0x88).unwrap();
     big_endian[flag] = 0x89;
     assert!(refusal(&big_endian).contains("big-endian"));
-    assert!(matches!(Checkpoint::open("/nonexistent/weights.pth"), Err(Error::Io { .. })));
+    assert!(matches!(Checkpoint::open("/nonexistent/weights.pth"), Err(ErrorKind::Io { .. })));
 }
 
 /// An archive of these stored records.

@@ -74,12 +74,12 @@ fn saving_replaces_a_file_whole_or_not_at_all() {
     assert_eq!(Checkpoint::open(&path).unwrap().tensors["fc.weight"].values()[1], 70_000.0);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a temporary file is left");
     let nowhere = path.join("weights.safetensors"); // a file is no folder
-    assert!(matches!(checkpoint.save(nowhere, Precision::Keep), Err(Error::Io { .. })));
+    assert!(matches!(checkpoint.save(nowhere, Precision::Keep), Err(ErrorKind::Io { .. })));
 
     let reserved = BTreeMap::from([("__metadata__".to_owned(), Tensor::from_slice(&[1_i64]))]);
     assert!(matches!(
         Checkpoint::new(store_all(reserved).unwrap(), BTreeMap::new()).save(&path, Precision::Keep),
-        Err(Error::Weights { .. })
+        Err(ErrorKind::Weights { .. })
     ));
 }
 

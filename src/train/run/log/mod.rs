@@ -29,7 +29,8 @@ impl Log {
     /// taken out, and so is the validation after `step` itself, which is made again.
     ///
     /// # Errors
-    /// [`Error::Io`] if they cannot be written; [`Error::Argument`] if the folder holds the log of another training.
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) if they cannot be written; [`ErrorKind::Argument`](crate::ErrorKind::Argument) if the
+    /// folder holds the log of another training.
     pub(super) fn begin(folder: &Path, resumed: Option<usize>) -> Result<Self> {
         fs::create_dir_all(folder).map_err(Error::io(folder))?;
         let path = folder.join(JSONL);
@@ -75,7 +76,7 @@ fn cut(path: &Path, step: usize) -> Result<()> {
         Some(of < step as u64 || (of == step as u64 && line.get("group")? != VALIDATION))
     };
     let kept = text.split_inclusive('\n').filter(|line| line.ends_with('\n') && stays(line).unwrap_or(false));
-    write_whole(path, kept.collect::<String>().as_bytes())
+    Ok(write_whole(path, kept.collect::<String>().as_bytes())?)
 }
 
 #[cfg(test)]

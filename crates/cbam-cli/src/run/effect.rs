@@ -87,7 +87,7 @@ impl Args {
 
     /// Refuses what films do not have.
     fn check_film(&self) -> Result<(), clap::Error> {
-        const NOT_OF_FILMS: [&str; 6] = ["out_dir", "panel_dir", "format", "jpeg_quality", "legend", "memory"];
+        const NOT_OF_FILMS: [&str; 5] = ["out_dir", "panel_dir", "format", "jpeg_quality", "memory"];
         if let Some(option) = NOT_OF_FILMS.into_iter().find(|option| self.given.holds(option)) {
             return Err(usage(format!("--{} is for pictures, and this is a film", option.replace('_', "-"))));
         }
@@ -110,12 +110,11 @@ impl Args {
         let film = self.overlay.is_some() || self.panel.is_some() || self.overlays_beside();
         let look = "no film is drawn";
         let drawing = &["scale", "colormap", "alpha", "opacity", "contour", "resample", "smooth"];
-        let whole: &[&str] = &["width"];
-        let sheets = "a sheet of several maps has a width of its own";
+        let sheets = "a sheet of several maps has a width and a legend of its own";
         self.given.check::<Self>(&[
             (drawing, film || self.html.is_some(), look),
-            (&["refine", "width"], film, look),
-            (whole, self.compare.is_none() && self.panel.is_none(), sheets),
+            (&["legend", "refine", "width"], film, look),
+            (&["legend", "width"], self.compare.is_none() && self.panel.is_none(), sheets),
         ])?;
         if self.compare.is_some() && self.overlay.is_none() {
             return Err(usage("--compare draws a film: name a place for it with --overlay FILE"));

@@ -223,16 +223,17 @@ fn several_maps_are_on_one_sheet() {
     place.ffmpeg(&format!("{},format=gbrp -c:v ffv1 clip.mkv", pan(160, 120, 3)));
     place.ffmpeg("-i clip.mkv -fps_mode passthrough frame%d.png");
     let how = "--scale fixed:0,1 --deterministic";
-    let two = "--compare patch,spatial:stage5";
-    place.does(&format!("frame1.png frame2.png frame3.png --out-dir sheets {two} {how}"));
-    let sheets: Vec<_> = (1..=3)
-        .map(|number| image::open(place.path(&format!("sheets/frame{number}.png"))).unwrap().into_rgb8())
-        .collect();
-    let size = sheets[0].dimensions().into();
-    place.does(&format!("clip.mkv --overlay out.mkv --codec ffv1 --smooth 0 {two} {how}"));
-    assert!(place.frames("out.mkv", size) == sheets);
-    place.does(&format!("clip.mkv --stream --overlay out.mkv --codec ffv1 --smooth 0 {two} {how}"));
-    assert!(place.frames("out.mkv", size) == sheets);
+    for what in ["--compare patch,spatial:stage5", "--map spatial:stage5 --legend --width 200"] {
+        place.does(&format!("frame1.png frame2.png frame3.png --out-dir sheets {what} {how}"));
+        let sheets: Vec<_> = (1..=3)
+            .map(|number| image::open(place.path(&format!("sheets/frame{number}.png"))).unwrap().into_rgb8())
+            .collect();
+        let size = sheets[0].dimensions().into();
+        for stream in ["", "--stream"] {
+            place.does(&format!("clip.mkv --overlay out.mkv --codec ffv1 --smooth 0 {what} {how} {stream}"));
+            assert!(place.frames("out.mkv", size) == sheets, "{what} {stream}");
+        }
+    }
 
     // A panel has more maps, and the classes of each frame.
     let said =

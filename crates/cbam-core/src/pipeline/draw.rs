@@ -19,6 +19,9 @@ use crate::render::page::{Packing, PagePicture, PageSource};
 use crate::render::{Painting, bar_chart, compare, panel, write_painting};
 use crate::{Error, Result};
 
+/// What a scale of all maps spans, in words.
+const WHOLE: &str = "the run";
+
 /// Which values span the colours of a map.
 #[derive(Debug)]
 pub(super) enum Spans {
@@ -139,7 +142,8 @@ fn overlays(
     let mut written = Vec::with_capacity(job.overlays.len());
     if let Some(to) = job.overlays.first().filter(|_| options.compare) {
         let tiles: Vec<_> = maps.iter().map(|name| sheet::tile(look, name, spans)).collect::<Result<_>>()?;
-        let legend = sheet::legend(options.scale, explained.filter(|_| maps.iter().any(MapName::needs_class)));
+        let of_class = explained.filter(|_| maps.iter().any(MapName::needs_class));
+        let legend = sheet::comparison_legend(of_class.map(sheet::heading), options.scale, WHOLE);
         let sheet = DynamicImage::from(compare(&photo, &tiles, &legend, &options.overlay)?);
         written.extend(write_picture(to, sheet.into(), options, true)?);
         return Ok(written);
@@ -177,7 +181,8 @@ pub(super) fn over(
     if !options.legend {
         return Ok(painting);
     }
-    let legend = sheet::legend_of(name, limits, options.scale, explained);
+    let note = explained.filter(|_| name.needs_class()).map(sheet::with_probability);
+    let legend = sheet::map_legend(name, note, limits, (options.scale, WHOLE));
     Ok(legend.under(painting.into_image(), &options.overlay).into())
 }
 

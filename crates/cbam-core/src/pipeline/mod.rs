@@ -56,6 +56,7 @@ pub use draw::at_width;
 pub use drawing::Drawing;
 pub use job::{Destination, Elsewhere, Job, Source, Stream, Target};
 pub use report::{ChannelStrength, KeptMap, PictureReport, Timings, TopClass};
+pub use sheet::{comparison_legend, map_legend};
 
 /// How a run goes.
 #[derive(Debug, Clone, PartialEq)]

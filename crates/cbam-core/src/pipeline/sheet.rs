@@ -107,36 +107,38 @@ pub(super) fn tile(look: &Look, name: &MapName, spans: &Spans) -> Result<PanelTi
     Ok(PanelTile { title: name.to_string(), content })
 }
 
-/// The words of a comparison: the class that is explained, and what the ends of the colours are.
-pub(super) fn legend(scale: Scale, explained: Option<&TopClass>) -> Legend {
+/// The words of a comparison below its heading: what the ends of the colours are. `whole` is what a scale of all maps spans: "the run".
+pub fn comparison_legend(heading: Option<String>, scale: Scale, whole: &str) -> Legend {
     let ends = match scale {
         Scale::Image => ["each map's least value".to_owned(), "each map's greatest value".to_owned()],
         Scale::Percentile(low, high) => [low, high].map(|percent| format!("each map's percentile {percent}")),
         Scale::Fixed(low, high) => [low, high].map(|value| value.to_string()),
-        Scale::Run => ["least of the run, map by map".to_owned(), "greatest of the run, map by map".to_owned()],
+        Scale::Run => ["least", "greatest"].map(|end| format!("{end} of {whole}, map by map")),
     };
-    let heading = explained.map(|class| {
-        let kind = if class.probability.is_some() { "class" } else { "score" };
-        format!("{kind}: {}", with_probability(class))
-    });
     Legend { heading, ends, ..Legend::default() }
 }
 
-/// The words under one map.
-pub(super) fn legend_of(name: &MapName, limits: ScaleLimits, scale: Scale, explained: Option<&TopClass>) -> Legend {
-    let note = explained.filter(|_| name.needs_class()).map(with_probability);
+/// The words under one map that has such limits by its scale; `note` says of which class it is, if it is of one. `whole` is what a scale of
+/// all maps spans: "the run".
+pub fn map_legend(name: &MapName, note: Option<String>, limits: ScaleLimits, (scale, whole): (Scale, &str)) -> Legend {
     let scale = match scale {
         Scale::Image => "least to greatest of this map".to_owned(),
         Scale::Percentile(low, high) => format!("percentiles {low} to {high} of this map"),
         Scale::Fixed(..) => "fixed scale".to_owned(),
-        Scale::Run => "least to greatest of the run".to_owned(),
+        Scale::Run => format!("least to greatest of {whole}"),
     };
     let ends = ends(limits.low, limits.high);
     Legend { heading: Some(name.to_string()), note, ends, scale: Some(scale) }
 }
 
+/// The class that is explained, as a heading.
+pub(super) fn heading(class: &TopClass) -> String {
+    let kind = if class.probability.is_some() { "class" } else { "score" };
+    format!("{kind}: {}", with_probability(class))
+}
+
 /// A class, and how likely it is, if that can be said.
-fn with_probability(class: &TopClass) -> String {
+pub(super) fn with_probability(class: &TopClass) -> String {
     match class.probability {
         Some(probability) => format!("{}, {}", class.label, percent(probability)),
         None => class.label.clone(),

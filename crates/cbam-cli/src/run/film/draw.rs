@@ -5,8 +5,8 @@ use std::sync::mpsc::sync_channel;
 
 use cbam_core::maps::{AttentionMap, MapName, MapRange, Scale};
 use cbam_core::photo::{ImageSize, Photo};
-use cbam_core::pipeline::{Options, at_width};
-use cbam_core::render::{Legend, PanelTile, TileContent, compare, panel};
+use cbam_core::pipeline::{Options, at_width, comparison_legend, map_legend};
+use cbam_core::render::{PanelTile, TileContent, compare, panel};
 use cbam_core::text::printable;
 use cbam_core::{Error, Result};
 use image::{DynamicImage, RgbImage};
@@ -31,7 +31,8 @@ pub(super) struct Painter<'a> {
     labels: Vec<String>,
     /// How many of them are shown.
     shown: usize,
-    legend: Legend,
+    /// What the colours span, in words.
+    whole: String,
     footer: String,
     /// The class that maps of a class are of, if all frames have one.
     class: Option<String>,
@@ -41,15 +42,8 @@ impl<'a> Painter<'a> {
     /// `whole` is what the colours span, in words: "the film".
     pub(super) fn new(study: &Study<'a>, whole: &str) -> Self {
         let options = study.options;
-        let ends = match options.scale {
-            Scale::Fixed(low, high) => [low, high].map(|value| value.to_string()),
-            Scale::Percentile(low, high) => [low, high].map(|percent| format!("each map's percentile {percent}")),
-            Scale::Image => ["least", "greatest"].map(|end| format!("each map's {end} value")),
-            Scale::Run => ["least", "greatest"].map(|end| format!("{end} of {whole}, map by map")),
-        };
         let of_class = study.maps.iter().any(MapName::needs_class);
         let class = study.class.filter(|_| of_class).map(|class| study.label(class));
-        let heading = class.as_ref().map(|class| format!("class: {class}"));
         let name = study.film.path.file_name().unwrap_or_default().to_string_lossy();
         let network = options.network.as_deref().unwrap_or("a network");
         Self {
@@ -58,7 +52,7 @@ impl<'a> Painter<'a> {
             maps: study.maps.clone(),
             labels: study.labels.clone(),
             shown: study.shown,
-            legend: Legend { heading, ends, ..Legend::default() },
+            whole: whole.to_owned(),
             footer: format!("{}  ·  {network}  ·  cbam {}", printable(&name), env!("CARGO_PKG_VERSION")),
             class,
         }
@@ -72,7 +66,8 @@ impl<'a> Painter<'a> {
     /// The size of drawn frames.
     pub(super) fn size(&self, film: ImageSize) -> Result<ImageSize> {
         let width = self.options.width.map(NonZeroU32::get);
-        if self.picture.is_none() || (width.is_none() && self.picture == Some(Picture::Overlay)) {
+        let as_it_is = width.is_none() && !self.options.legend && self.picture == Some(Picture::Overlay);
+        if self.picture.is_none() || as_it_is {
             return Ok(film);
         }
         // A frame of it is drawn: how sheets are laid out is theirs to say.
@@ -104,9 +99,23 @@ impl<'a> Painter<'a> {
                     Some(scaled) => scaled.image,
                     None => photo.image,
                 };
-                overlay.paint(image, map, spans.of(0, map))?.into_rgb8()
+                let limits = spans.of(0, map);
+                let drawn = overlay.paint(image, map, limits)?;
+                match self.maps.first().filter(|_| self.options.legend) {
+                    Some(name) => {
+                        let note = self.class.clone().filter(|_| name.needs_class());
+                        let legend = map_legend(name, note, limits, (self.options.scale, &self.whole));
+                        legend.under(drawn, overlay).into_rgb8()
+                    }
+                    None => drawn.into_rgb8(),
+                }
             }
-            Picture::Compare => compare(&photo, &self.tiles(maps, spans, None), &self.legend, overlay)?,
+            Picture::Compare => {
+                // How likely the class is changes from frame to frame.
+                let heading = self.class.as_ref().map(|class| format!("class: {class}"));
+                let legend = comparison_legend(heading, self.options.scale, &self.whole);
+                compare(&photo, &self.tiles(maps, spans, None), &legend, overlay)?
+            }
             Picture::Panel => {
                 let name = |class: usize| self.labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"));
                 let top: Vec<_> = top.iter().map(|(class, probability)| (name(*class), *probability)).collect();

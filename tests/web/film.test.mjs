@@ -25,9 +25,26 @@ before(async () => {
     const codecs = ["-map", "[v]", "-map", "2:a", "-c:v", "ffv1", "-c:a", "aac", shop.at("clip.mkv")];
     execFileSync("ffmpeg", ["-v", "error", ...shot("chelsea.jpg"), ...shot("coffee.jpg"), ...sound, "-filter_complex", filter, ...codecs]);
     shop.run("cbam-run", "clip.mkv", "--map", "fused", "--html", "clip.html", "--json", "clip.json", "--quiet");
+    numbered("numbers.mp4", "select='not(mod(n,3))+not(mod(n,7))+gt(n,40)'", ["-fps_mode", "vfr"]);
+    numbered("one.mp4", "null", ["-frames:v", "1"]);
     shop.run("cbam-run", "clip.mkv", "--map", "fused", "--smooth", "0", "--html", "bare.html", "--maps-dir", "maps", "--quiet");
 });
 after(() => browser.close());
+
+/** The page of a film of 30 frames a second, some of which are left out, whose frames show their numbers as eight bars; with a sound. */
+function numbered(name, select, words) {
+    const bars = `${select},geq=lum='255*mod(floor(N/pow(2,floor(X/20))),2)':cb=128:cr=128`;
+    const pictures = ["-f", "lavfi", "-i", `color=s=160x120:r=30:d=2,${bars}`, "-f", "lavfi", "-i", "sine=d=2"];
+    execFileSync("ffmpeg", ["-v", "error", ...pictures, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", ...words, shop.at(name)]);
+    shop.run("cbam-run", name, "--map", "spatial", "--html", name.replace("mp4", "html"), "--quiet");
+}
+
+/** A function of the page: the number that the picture shows. */
+const SHOWN = `window.number = () => {
+    const pen = penOf(document.querySelector("#frame-picture"));
+    const isWhite = (bar) => pen.getImageData(20 * bar + 10, 60, 1, 1).data[0] > 128;
+    return [0, 1, 2, 3, 4, 5, 6, 7].reduce((sum, bar) => sum + (isWhite(bar) ? 2 ** bar : 0), 0);
+};`;
 
 async function opened(name = "clip.html", options = {}) {
     const view = await open(browser, shop.at(name), options);
@@ -62,7 +79,7 @@ test("it goes to any frame, whose picture is that of the film", async () => {
     for (const index of [CAT - 1, CAT, 3, CAT + CUP - 1]) {
         await shows(tab, index);
         const [download] = await Promise.all([tab.waitForEvent("download"), tab.locator("#save-png").click()]);
-        assert.equal(download.suggestedFilename(), `clip.fused-frame-${index}.png`);
+        assert.equal(download.suggestedFilename(), `clip.fused-frame-${index + 1}.png`);
         const frame = ["-vf", `select=eq(n\\,${index}),format=rgba`, "-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-"];
         const wanted = await pixelsOf(tab, execFileSync("ffmpeg", ["-v", "error", "-i", shop.at("clip.mkv"), ...frame]));
         const got = await pixelsOf(tab, readFileSync(await download.path()));
@@ -70,6 +87,45 @@ test("it goes to any frame, whose picture is that of the film", async () => {
         const sum = got.data.reduce((sum, value, at) => sum + Math.abs(value - wanted.data[at]), 0);
         assert.ok(sum / got.data.length < 4, `frame ${index} is ${sum / got.data.length} away`);
     }
+    clean();
+});
+
+test("the picture is always that of the frame whose maps lie over it", async () => {
+    const { tab, clean } = await opened("numbers.html");
+    await tab.evaluate(SHOWN);
+    const count = await tab.evaluate("Number(document.querySelector('#seek').max) + 1");
+    assert.ok(count > 30 && count < 60, `${count}`);
+    // The first frames as the first thing, then all in no order.
+    for (const index of [0, 1, ...Array.from({ length: count }, (_, at) => (at * 17 + 5) % count), count - 1, count - 1]) {
+        await shows(tab, index);
+        assert.equal(await tab.evaluate("number()"), index);
+    }
+    await tab.evaluate(`{ window.apart = []; window.count = 0; const look = () => {
+        window.count++;
+        if (number() !== page.state().frame) window.apart.push([number(), page.state().frame]);
+        requestAnimationFrame(look);
+    }; look(); }`);
+    for (let at = 0; at < 40; at++) await tab.evaluate(`page.player.show(${(at * 7) % count})`);
+    await until(tab, `!page.player.isWaiting() && page.state().frame === ${(39 * 7) % count}`);
+    await shows(tab, count - 2);
+    await tab.evaluate("page.player.toggle()");
+    await until(tab, `page.state().frame === ${count - 1} && document.querySelector("#play").textContent === "Play"`);
+    await tab.evaluate("page.player.toggle()");
+    await until(tab, `page.state().frame > 20`);
+    await tab.evaluate("page.player.step(-1)");
+    await until(tab, "!page.player.isWaiting()");
+    assert.ok((await tab.evaluate("window.count")) > 20);
+    assert.deepEqual(await tab.evaluate("window.apart"), []);
+    clean();
+});
+
+test("a film of one frame stands", async () => {
+    const { tab, clean } = await opened("one.html");
+    await shows(tab, 0);
+    await tab.keyboard.press("n");
+    await tab.keyboard.press("p");
+    await until(tab, `!page.player.isWaiting() && document.querySelector("#play").textContent === "Play"`);
+    assert.match((await tab.locator("#time").textContent()) ?? "", /frame 1 of 1/);
     clean();
 });
 
@@ -121,13 +177,13 @@ test("it says what was seen when, and the command that draws it", async () => {
         assert.ok(time.includes(`frame ${index + 1} of ${CAT + CUP}`), time);
     }
     assert.ok(((await tab.locator("#facts").textContent()) ?? "").includes(`for ${explained.label}`));
-    assert.equal(await tab.locator("#command").textContent(), "cbam-run clip.mkv --map fused");
+    assert.equal(await tab.locator("#command").textContent(), "cbam-run clip.mkv --map fused --overlay clip-overlay.mp4");
     assert.match((await tab.locator("#facts").textContent()) ?? "", /smoothed over time/);
     await tab.locator('input[name="compare"][value="side"]').check({ force: true });
     await tab.locator("#other-select").selectOption("object");
     await tab.evaluate("page.settled()");
     const command = (await tab.locator("#command").textContent()) ?? "";
-    assert.equal(command, "cbam-run clip.mkv --compare fused,object --overlay clip-compare.mp4");
+    assert.equal(command, "cbam-run clip.mkv --compare fused,object --overlay clip-overlay.mp4");
     shop.shell(`${command} --quiet`);
     clean();
 });

@@ -80,7 +80,8 @@ function commandWords(head, picture, maps, look) {
         ...head.command,
         fileWord(picture.name),
         ...(names.length > 1 ? ["--compare", names.join(",")] : ["--map", names[0]]),
-        ...(head.film && names.length > 1 ? ["--overlay", `${fileOf(picture.name).replace(/\.[^.]*$/, "")}-compare.mp4`] : []),
+        // A picture that moves is a film if that is one.
+        ...(head.film ? ["--overlay", fileWord(`${fileOf(picture.name).replace(/\.[^.]*$/, "")}-overlay.mp4`)] : []),
         ...names.flatMap((name) => head.methods[name.split(":")[0]] ?? []),
         ...(ofClass ? ["--class", String(ofClass.explains)] : []),
         ...lookWords(own, head.usual),

@@ -92,13 +92,10 @@ function patchKeys(viewer) {
 function mapKeys(viewer) {
     const { store } = viewer;
     const swap = () => store.set({ map: store.state.other, other: store.state.map, mode: "map" });
-    const compare = () =>
-        store.set({
-            compare: after(
-                COMPARISONS.map(([value]) => value),
-                store.state.compare,
-            ),
-        });
+    const compare = () => {
+        const kinds = COMPARISONS.map(([value]) => value);
+        if (viewer.maps().length > 1) store.set({ compare: after(kinds, store.state.compare) });
+    };
     return [
         { key: ".", words: "Next map", act: () => stepMap(viewer, 1) },
         { key: ",", words: "Previous map", act: () => stepMap(viewer, -1) },

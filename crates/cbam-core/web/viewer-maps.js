@@ -104,8 +104,8 @@ function chooseMap({ store }, name) {
  * @param {Viewer} viewer
  * @param {string} name
  */
-function compareWith({ store }, name) {
-    store.set({ other: name, compare: store.state.compare === "off" ? "side" : store.state.compare });
+function compareWith({ store, maps }, name) {
+    if (maps().length > 1) store.set({ other: name, compare: store.state.compare === "off" ? "side" : store.state.compare });
 }
 
 /** @param {Viewer} viewer */

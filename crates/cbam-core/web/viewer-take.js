@@ -103,7 +103,7 @@ function nameShown(viewer) {
  * @param {Viewer} viewer
  */
 function ofFrame({ app, store }) {
-    return app.head.film ? `-frame-${store.state.frame}` : "";
+    return app.head.film ? `-frame-${store.state.frame + 1}` : "";
 }
 
 /** @param {Viewer} viewer */

@@ -54,10 +54,11 @@ function setUpHeader({ app, store }) {
  * @param {Head} head
  * @param {Readonly<ViewState>} state
  */
-function wordsOfChosen({ network }, { picture, chosen }) {
+function wordsOfChosen({ network, film }, { picture, chosen }) {
     if (chosen === null) return [];
     const part = probabilityOf(picture, chosen);
     const likely = part === null ? "" : ` ${percent(part)}`;
-    const likeliest = chosen === picture.data.likeliest ? ", the likeliest" : "";
+    const whole = film ? " on the whole" : "";
+    const likeliest = chosen === picture.data.likeliest ? `, the likeliest${whole}` : "";
     return [`for ${className(network, chosen)}${likely}${likeliest}`];
 }

@@ -31,11 +31,20 @@ impl Description {
         maps.iter().cloned().chain(usual.into_iter().filter(|name| !maps.contains(name))).collect()
     }
 
+    /// The map that `spatial` and `coordinate` are, which name no stage: the last.
+    pub fn last_of(&self, name: &MapName) -> Option<&MapName> {
+        let mut from_last = self.maps.iter().rev();
+        match name {
+            MapName::Spatial(None) => from_last.find(|held| matches!(held, MapName::Spatial(_))),
+            MapName::Coordinate(None) => from_last.find(|held| matches!(held, MapName::Coordinate(_))),
+            _ => None,
+        }
+    }
+
     fn choose_map(&self, name: &MapName) -> Result<MapName> {
         let refused = |message: String| Err(Error::argument(format!("map {name}"), message));
         let has = match name {
-            MapName::Spatial(None) => self.maps.iter().any(|held| matches!(held, MapName::Spatial(_))),
-            MapName::Coordinate(None) => self.maps.iter().any(|held| matches!(held, MapName::Coordinate(_))),
+            MapName::Spatial(None) | MapName::Coordinate(None) => self.last_of(name).is_some(),
             MapName::PatchAt(..) => self.maps.contains(&MapName::PATCH),
             // The first patch attention is known by its stage as well.
             MapName::Patch { stage: Some(stage), head } if self.patch_stages.first() == Some(stage) => {

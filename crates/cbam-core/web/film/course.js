@@ -68,7 +68,7 @@ function courseOf({ app, store, map, paint }, { data, course }) {
         const values = courseOfClass(data, chosen);
         lines.push({ values, colour: "--bar" });
         const part = values[frame];
-        const said = Number.isNaN(part) ? "is not among the five likeliest" : percent(part);
+        const said = Number.isNaN(part) ? `is not among the ${data.top[frame].length} likeliest` : percent(part);
         words.push([`${className(app.head.network, chosen)} ${said}`, "--bar"]);
     }
     const point = pin ?? (pointing ? cursor : null);

@@ -57,13 +57,14 @@ function videoOf(text, kind) {
     const video = make("video", { preload: "auto", playsinline: true, hidden: true });
     return new Promise((resolve, reject) => {
         video.addEventListener("loadeddata", () => resolve(video), { once: true });
-        video.addEventListener(
-            "error",
-            () => reject(new Error(`this browser does not play the film: ${video.error?.message || kind}`)),
-            { once: true },
-        );
+        video.addEventListener("error", () => reject(new Error(wordsOfVideo(video))), { once: true });
         video.src = URL.createObjectURL(new Blob([bytesOfBase64(text)], { type: kind }));
     });
+}
+
+/** @param {HTMLVideoElement} video */
+function wordsOfVideo({ error }) {
+    return `this browser does not play the film: ${error?.message || "it does not say why"}`;
 }
 
 /**

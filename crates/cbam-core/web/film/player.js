@@ -25,55 +25,45 @@ const ROUNDED = 1;
 function makePlayer(viewer, film) {
     const { store } = viewer;
     const { video, data } = film;
-    const shown = makeFrames(viewer, film);
+    const draw = makeDrawing(viewer, film);
     const last = data.times.length - 1;
-    /** When a frame begins and ends; the last is as long as the one before it. @param {number} index */
-    const timeOf = (index) => {
-        const begin = data.times[index];
-        return [begin, data.times[index + 1] ?? 2 * begin - (data.times[index - 1] ?? begin - 2 * ROUNDED)];
-    };
     /** The frame that is to be shown, while it is on its way. @type {number | null} */
     let wanted = null;
+    /** The one that the video was sent to. @type {number | null} */
+    let sought = null;
 
     const seek = () => {
-        if (wanted === null || video.seeking) return;
-        // The middle of the frame: wherever the browser rounds to, it is that frame.
-        const [begin, end] = timeOf(wanted);
-        video.currentTime = (begin + end) / 2000;
-    };
-    const arrived = async () => {
-        const index = wanted;
-        if (index === null) return;
-        const [begin, end] = timeOf(index);
-        const time = 1000 * video.currentTime;
-        if (time + ROUNDED < begin || time - ROUNDED > end) seek(); // another one is wanted since
-        else {
-            wanted = null;
-            shown(index, true);
-        }
+        if (wanted === null || video.seeking) return; // once it is there, it is sent on
+        sought = wanted;
+        video.currentTime = middleOfFrame(data.times, wanted) / 1000;
     };
     const show = (/** @type {number} */ index) => {
         video.pause();
         wanted = Math.min(last, Math.max(0, index));
         seek();
     };
-    video.addEventListener("seeked", arrived);
-    whilePlaying(video, (time) => {
-        if (wanted === null) shown(frameAt(data.times, time + ROUNDED), video.paused);
+    const play = () => {
+        if (video.ended || (wanted ?? store.state.frame) === last) video.currentTime = 0;
+        wanted = null;
+        video.play().catch((error) => error.name === "AbortError" || showProblem(wordsOfError(error)));
+    };
+    video.addEventListener("seeked", () => {
+        if (video.seeking) return; // again
+        if (wanted !== sought) seek();
+        else {
+            wanted = null;
+            draw(true);
+        }
     });
-    video.addEventListener("pause", () => {
-        if (wanted === null) shown(store.state.frame, true);
+    video.addEventListener("pause", () => draw(true));
+    video.addEventListener("error", () => {
+        wanted = null;
+        showProblem(wordsOfVideo(video));
     });
-    shown(0, true);
+    whilePlaying(video, () => draw(video.paused));
+    draw(true);
     return {
-        toggle: () => {
-            if (!video.paused) video.pause();
-            else {
-                if (video.ended || store.state.frame === last) video.currentTime = 0;
-                wanted = null;
-                void video.play();
-            }
-        },
+        toggle: () => (video.paused ? play() : video.pause()),
         show,
         step: (by) => show((wanted ?? store.state.frame) + by),
         isWaiting: () => wanted !== null,
@@ -81,52 +71,75 @@ function makePlayer(viewer, film) {
 }
 
 /**
- * Calls with the time of each frame that the video shows by itself, in milliseconds.
+ * A time at which a frame is shown however a browser rounds, in milliseconds.
+ * @param {number[]} times
+ * @param {number} index
+ */
+function middleOfFrame(times, index) {
+    return (times[index] + (times[index + 1] ?? times[index] + 2 * ROUNDED)) / 2;
+}
+
+/**
+ * Calls at each frame that the video shows by itself.
  * @param {HTMLVideoElement} video
- * @param {(time: number) => void} call
+ * @param {() => void} call
  */
 function whilePlaying(video, call) {
     // Firefox before 132 has none.
     if (typeof video.requestVideoFrameCallback === "function") {
-        const next = (/** @type {number} */ _, /** @type {VideoFrameCallbackMetadata} */ { mediaTime }) => {
-            call(1000 * mediaTime);
+        const next = () => {
+            call();
             video.requestVideoFrameCallback(next);
         };
         video.requestVideoFrameCallback(next);
         return;
     }
     const next = () => {
-        if (!video.paused && !video.seeking) call(1000 * video.currentTime);
+        if (!video.paused && !video.seeking) call();
         requestAnimationFrame(next);
     };
     next();
 }
 
 /**
- * Shows what the video shows as the frame of an index, with its maps; at rest with all that takes time to draw.
+ * What a video shows, and when that is shown, in milliseconds: the picture tells it, since the video may be further already.
+ * @param {HTMLVideoElement} video
+ * @returns {{ image: HTMLVideoElement | VideoFrame, time: number }}
+ */
+function shownBy(video) {
+    if (typeof VideoFrame !== "function") return { image: video, time: 1000 * video.currentTime };
+    const image = new VideoFrame(video);
+    return { image, time: image.timestamp / 1000 };
+}
+
+/**
+ * Draws what the video shows, with the maps of that frame; at rest with all that takes time to draw.
  * @param {Viewer} viewer
  * @param {Film} film
- * @returns {(index: number, isAtRest: boolean) => void}
+ * @returns {(isAtRest: boolean) => void}
  */
-function makeFrames({ store }, { data, video, picture, mapsAt }) {
-    const canvases = [picture.image, make("canvas", { role: "img", "aria-label": data.name })];
-    ["picture", "picture-other"].forEach((id, at) => {
-        canvases[at].id = `frame-${id}`;
-        byId(id, HTMLImageElement).replaceWith(canvases[at]);
+function makeDrawing({ store }, { data, video, picture, mapsAt }) {
+    const [width, height] = data.video.size;
+    const canvases = ["picture", "picture-other"].map((id) => {
+        const canvas = id === "picture" ? picture.image : make("canvas", { width, height, role: "img", "aria-label": data.name });
+        canvas.id = `frame-${id}`;
+        byId(id, HTMLImageElement).replaceWith(canvas);
+        return /** @type {HTMLCanvasElement} */ (canvas);
     });
     let drawn = -Infinity;
-    return (index, isAtRest) => {
-        for (const canvas of canvases) {
-            if (!(canvas instanceof HTMLCanvasElement)) continue;
-            [canvas.width, canvas.height] = data.video.size;
-            penOf(canvas).drawImage(video, 0, 0, ...data.video.size);
-        }
-        picture.frame = index;
-        picture.maps = mapsAt(index);
-        picture.top = data.top[index];
+    return (isAtRest) => {
+        if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return; // it is on its way
+        const { image, time } = shownBy(video);
+        // Odd sides have one row more in the video.
+        for (const canvas of canvases) penOf(canvas).drawImage(image, 0, 0, width, height, 0, 0, width, height);
+        if (image instanceof VideoFrame) image.close();
+        const frame = frameAt(data.times, time + ROUNDED);
+        picture.frame = frame;
+        picture.maps = mapsAt(frame);
+        picture.top = data.top[frame];
         const now = performance.now();
         if (isAtRest || now - drawn > SELDOM) drawn = now;
         // A frame is told by its number, what takes time by when it was drawn.
-        store.set({ frame: index, drawn });
+        store.set({ frame, drawn });
     };
 }

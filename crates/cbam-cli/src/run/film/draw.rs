@@ -42,14 +42,14 @@ impl<'a> Painter<'a> {
     /// `whole` is what the colours span, in words: "the film".
     pub(super) fn new(study: &Study<'a>, whole: &str) -> Self {
         let options = study.options;
-        let of_class = study.maps.iter().any(MapName::needs_class);
+        let of_class = study.drawn().iter().any(MapName::needs_class);
         let class = study.class.filter(|_| of_class).map(|class| study.label(class));
         let name = study.film.path.file_name().unwrap_or_default().to_string_lossy();
         let network = options.network.as_deref().unwrap_or("a network");
         Self {
             picture: Some(study.request.picture),
             options,
-            maps: study.maps.clone(),
+            maps: study.drawn().to_vec(),
             labels: study.labels.clone(),
             shown: study.shown,
             whole: whole.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::JoinHandle;
 
 use cbam_core::files::WholeFile;
@@ -47,28 +47,7 @@ impl Encoder {
             command.args(["-map_metadata", "1", "-map_chapters", "1"]);
         }
         command.args(["-map", "0:v:0"]);
-        let (mut left_out, mut count) = (Vec::new(), 0);
-        for stream in &film.others {
-            let (how, taker) = match purpose {
-                Purpose::Page => ((stream.kind == "audio" && count == 0).then_some("libopus"), "a page"),
-                Purpose::File | Purpose::Live => (container.takes_stream(stream), container.format()),
-            };
-            let Some(how) = how else {
-                left_out.push(format!(
-                    "{}: stream {} ({} {}) is left out, which {taker} does not take",
-                    film.path.display(),
-                    stream.number,
-                    stream.kind,
-                    stream.codec,
-                ));
-                continue;
-            };
-            count += 1;
-            command.args(["-map", &format!("1:{}", stream.number), &format!("-c:{count}"), how]);
-            if purpose == Purpose::Page {
-                command.args(["-ac", "2"]);
-            }
-        }
+        let left_out = take_others(&mut command, film, container, purpose);
         command.args(["-metadata", &format!("comment={words}")]);
         for (name, value) in &film.tags {
             command.args(["-metadata:s:v:0", &format!("{name}={value}")]);
@@ -90,7 +69,8 @@ impl Encoder {
             command.args(["-video_track_timescale", unit]);
         }
         if purpose == Purpose::Page {
-            command.args(["-avoid_negative_ts", "disabled"]); // else frames come as much later as its sound begins before it
+            // Else frames come as much later as Opus begins before its sound; what it begins with, browsers do not take.
+            command.args(["-avoid_negative_ts", "disabled", "-bsf:a", "noise=drop=lt(pts\\,0)"]);
         }
         if matches!(container, Container::Mp4 | Container::Mov) {
             if codec == Codec::H265 {
@@ -117,7 +97,7 @@ impl Encoder {
         let mut frames = BufWriter::with_capacity(1 << 20, tools::pipe(child.stdin.take())?);
         let said = tools::pipe(child.stderr.take())?;
         let complaints = Some(tools::complaints(said, |_| false));
-        let begun = matroska::header(&mut frames, size, film.usual);
+        let begun = matroska::header(&mut frames, size, film.usual.filter(|_| purpose != Purpose::Page));
         let mut encoder = Self {
             child,
             frames: Some(frames),
@@ -188,14 +168,36 @@ impl Drop for Encoder {
     }
 }
 
+/// Has a film take what there is beside its pictures; what is left out, in words.
+fn take_others(command: &mut Command, film: &Film, container: Container, purpose: Purpose) -> Vec<String> {
+    let (mut left_out, mut count) = (Vec::new(), 0);
+    for stream in &film.others {
+        let (how, taker) = match purpose {
+            Purpose::Page if stream.kind == "audio" => ((count == 0).then_some("libopus"), "a page that has one"),
+            Purpose::Page => (None, "a page"),
+            Purpose::File | Purpose::Live => (container.takes_stream(stream), container.format()),
+        };
+        let Some(how) = how else {
+            left_out.push(format!(
+                "{}: stream {} ({} {}) is left out, which {taker} does not take",
+                film.path.display(),
+                stream.number,
+                stream.kind,
+                stream.codec,
+            ));
+            continue;
+        };
+        count += 1;
+        command.args(["-map", &format!("1:{}", stream.number), &format!("-c:{count}"), how]);
+        if purpose == Purpose::Page {
+            command.args(["-ac", "2"]);
+        }
+    }
+    left_out
+}
+
 /// From red, green and blue to what the codec takes, in the film's own colours.
 fn filter(film: &Film, codec: Codec, size: ImageSize, purpose: Purpose) -> String {
-    if purpose == Purpose::Page {
-        let ImageSize { width, height, .. } = page_size(size);
-        return format!(
-            "scale={width}:{height}:in_range=pc:out_range=tv:out_color_matrix=bt709:flags=bicubic,format=yuv420p"
-        );
-    }
     match codec {
         Codec::Ffv1 => return "format=bgr0".to_owned(),
         Codec::Apng => return "format=rgb24".to_owned(),
@@ -205,20 +207,22 @@ fn filter(film: &Film, codec: Codec, size: ImageSize, purpose: Purpose) -> Strin
         }
         Codec::H264 | Codec::H265 | Codec::Vp9 | Codec::Av1 => {}
     }
+    // Browsers know what BT.709 is.
+    let (matrix, full) =
+        if purpose == Purpose::Page { ("bt709", false) } else { (film.colour.matrix, film.colour.full) };
+    let to = if purpose == Purpose::Page { page_size(size) } else { size };
+    let scaled = if to == size { String::new() } else { format!("scale={}:{}:flags=bicubic,", to.width, to.height) };
     // Every other pixel has a colour: an odd side gets one more, as its neighbour is.
-    let [right, below] = [size.width % 2, size.height % 2];
+    let [right, below] = [to.width % 2, to.height % 2];
     let padded = if right + below > 0 {
-        format!(
-            "pad={}:{},fillborders=right={right}:bottom={below}:mode=smear,",
-            size.width + right,
-            size.height + below
-        )
+        let (width, height) = (to.width + right, to.height + below);
+        format!("pad={width}:{height},fillborders=right={right}:bottom={below}:mode=smear,")
     } else {
         String::new()
     };
-    let range = if film.colour.full { "pc" } else { "tv" };
+    let range = if full { "pc" } else { "tv" };
+    let flags = "bicubic+accurate_rnd+full_chroma_int";
     format!(
-        "{padded}scale=in_range=pc:out_range={range}:out_color_matrix={}:flags=bicubic+accurate_rnd+full_chroma_int,format=yuv420p",
-        film.colour.matrix
+        "{scaled}{padded}scale=in_range=pc:out_range={range}:out_color_matrix={matrix}:flags={flags},format=yuv420p"
     )
 }

@@ -183,12 +183,12 @@ pub(super) enum Purpose {
 /// The longest side of a film in a page.
 const PAGE_SIDE: u32 = 1280;
 
-/// The size of a film in a page, of even sides.
+/// The size of a film in a page.
 pub(super) fn page_size(film: ImageSize) -> ImageSize {
     let longest = film.width.max(film.height).max(1);
     let side = |of: u32| {
-        let scaled = u64::from(of) * u64::from(longest.min(PAGE_SIDE)) / u64::from(longest);
-        (scaled as u32).next_multiple_of(2).max(2)
+        let [of, longest, most] = [of, longest, longest.min(PAGE_SIDE)].map(u64::from);
+        ((of * most + longest / 2) / longest).max(1) as u32
     };
     ImageSize::new(side(film.width), side(film.height))
 }

@@ -63,7 +63,10 @@ pub(super) struct Study<'a> {
     pub(super) request: &'a Request,
     pub(super) options: &'a Options,
     pub(super) cancel: &'a AtomicBool,
+    /// Those that are drawn and told, then those that a page has besides.
     pub(super) maps: Vec<MapName>,
+    /// How many the former are.
+    drawn: usize,
     pub(super) labels: Vec<String>,
     /// How many classes are kept of a frame.
     pub(super) shown: usize,
@@ -107,10 +110,11 @@ impl<'a> Study<'a> {
             let more = about.maps.iter().filter(|map| of_panels(map) && !maps.contains(map));
             maps.extend(more.cloned().collect::<Vec<_>>());
         }
-        let mut left_out = None;
+        let (drawn, mut left_out) = (maps.len(), None);
         if request.html.is_some() {
             maps = about.with_usual(&maps);
-            let more: Vec<_> = about.maps.iter().filter(|map| of_pages(map) && !maps.contains(map)).cloned().collect();
+            let is_there = |map: &MapName| maps.iter().any(|own| own == map || about.last_of(own) == Some(map));
+            let more: Vec<_> = about.maps.iter().filter(|map| of_pages(map) && !is_there(map)).cloned().collect();
             let (heads, more): (Vec<_>, Vec<_>) = more.into_iter().partition(MapName::is_single);
             maps.extend(more);
             if heads.len() <= MOST_HEADS {
@@ -143,6 +147,7 @@ impl<'a> Study<'a> {
             options,
             cancel,
             maps,
+            drawn,
             labels,
             shown,
             outputs: about.outputs,
@@ -158,6 +163,11 @@ impl<'a> Study<'a> {
             broken: None,
             notes,
         })
+    }
+
+    /// The maps that are drawn and told.
+    pub(super) fn drawn(&self) -> &[MapName] {
+        self.maps.get(..self.drawn).unwrap_or_default()
     }
 
     /// Looks at the whole film: at every frame once, and once more at those whose likeliest class is not the film's, where that makes a

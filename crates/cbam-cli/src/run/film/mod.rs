@@ -280,11 +280,12 @@ fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film
 
 /// What the file says was done to its frames.
 fn words(study: &Study<'_>, request: &Request, spans: &Spans) -> String {
-    let class = study.named().map(|class| format!(" of {:?}", class.label)).unwrap_or_default();
+    let class = study.named().filter(|_| study.drawn().iter().any(MapName::needs_class));
+    let class = class.map(|class| format!(" of {:?}", class.label)).unwrap_or_default();
     let scale = match request.options.scale {
         Scale::Fixed(low, high) => format!("{low} to {high}, as was asked for"),
         Scale::Run => {
-            let all: Vec<_> = (0..study.maps.len()).filter_map(|index| spans.all(index)).collect();
+            let all: Vec<_> = (0..study.drawn().len()).filter_map(|index| spans.all(index)).collect();
             let all: Vec<_> = all.iter().map(|span| format!("{} to {}", span.low, span.high)).collect();
             format!("{}, that of the whole film", all.join(" and "))
         }
@@ -309,7 +310,7 @@ fn looked_at(request: &Request) -> Option<String> {
 /// What a file says was done to its frames: a map of a class, on a scale, smoothed or not.
 fn made(study: &Study<'_>, request: &Request, class: &str, scale: &str, smooth: &str) -> String {
     let refined = if request.options.overlay.refine { "; along edges by a guided filter" } else { "" };
-    let maps: Vec<_> = study.maps.iter().map(MapName::to_string).collect();
+    let maps: Vec<_> = study.drawn().iter().map(MapName::to_string).collect();
     let every = looked_at(request).map(|words| format!("; {words}")).unwrap_or_default();
     format!(
         "cbam {}: where {} looks: {}{class}; scale {scale}; {smooth}{every}{refined}",

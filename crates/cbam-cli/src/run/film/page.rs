@@ -37,8 +37,9 @@ pub(super) fn write(
         purpose: Purpose::Page,
         last,
     };
-    // It takes no name: the page holds it.
-    let (encoder, mut notes) = Encoder::create(film, &std::env::temp_dir().join("film.webm"), &form)?;
+    // The page holds it in the end.
+    let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
+    let (encoder, mut notes) = Encoder::create(film, &folder.path().join("film.webm"), &form)?;
     let painter = Painter::bare(study);
     let mut encoder = draw(study, encoder, &painter, spans, count)?;
     let video = encoder.end()?.ok_or_else(|| Error::internal("a film of a page without a file"))?;

@@ -63,7 +63,7 @@ pub(super) fn write(study: &mut Study<'_>, target: &Target, spans: Option<&Spans
             top.map(|(class, share)| TopClass { class: *class, label: study.label(*class), probability: Some(*share) });
         let top = top.collect();
         let maps = study.maps_of(record.values())?;
-        let maps = study.maps.iter().zip(maps).map(|(name, map)| (name.to_string(), map.statistics())).collect();
+        let maps = study.drawn().iter().zip(maps).map(|(name, map)| (name.to_string(), map.statistics())).collect();
         frames.push(ToldFrame { time, cut, top, maps });
     }
     let scale = |(index, name): (usize, &MapName)| {
@@ -75,10 +75,10 @@ pub(super) fn write(study: &mut Study<'_>, target: &Target, spans: Option<&Spans
         damaged: study.broken.clone(),
         size: study.film.size,
         network_size: study.forms.first().map(|form| form.geometry.network),
-        maps: study.maps.iter().map(MapName::to_string).collect(),
+        maps: study.drawn().iter().map(MapName::to_string).collect(),
         outputs_are: study.outputs,
         explained: study.named(),
-        scale: study.maps.iter().enumerate().filter_map(scale).collect(),
+        scale: study.drawn().iter().enumerate().filter_map(scale).collect(),
         smooth: study.request.is_drawn().then_some(study.request.smooth),
         every: study.request.every,
         outputs: outputs.iter().map(|path| path.display().to_string()).collect(),

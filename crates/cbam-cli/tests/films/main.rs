@@ -301,7 +301,7 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
         ("clip.mp4 --panel out.png", 2, "it is one too"),
         ("clip.mp4 --overlay out.mp4 --panel p.mp4", 2, "are two films"),
         ("clip.mp4 --overlay out.mp4 --map patch --map spatial", 2, "side by side with --compare"),
-        ("clip.mp4 --overlay out.mp4 --compare patch,fused --width 100", 2, "a width of its own"),
+        ("clip.mp4 --overlay out.mp4 --compare patch,fused --width 100", 2, "a width and a legend of its own"),
         ("clip.mp4 --json out.json --compare patch,fused", 2, "--compare draws a film"),
         ("clip.mp4 clip.mp4 --overlay out.mp4", 2, "one at a time"),
         ("clip.mp4 --overlay out.mp4 --codec ffv1", 2, ".mkv does"),

@@ -57,7 +57,7 @@ impl Encoder {
             command.args(codec.live_words()).args(["-flush_packets", "1"]);
         }
         command.args(["-vf", &filter(film, codec, size, purpose)]);
-        command.args(["-fps_mode", "passthrough", "-enc_time_base", &film.unit]);
+        command.args(["-fps_mode", "passthrough", "-enc_time_base:v", &film.unit]);
         let options = ["-colorspace", "-color_primaries", "-color_trc"];
         for (option, tag) in options.into_iter().zip(&film.colour.tags).filter(|_| !codec.is_lossless()) {
             let tag = if purpose == Purpose::Page { Some("bt709") } else { tag.as_deref() };

@@ -119,6 +119,24 @@ test("the picture is always that of the frame whose maps lie over it", async () 
     clean();
 });
 
+test("an older browser, which tells no frames apart, plays it too", async () => {
+    const { tab, clean } = await opened("numbers.html");
+    await tab.addInitScript(() => {
+        delete window.VideoFrame;
+        delete HTMLVideoElement.prototype.requestVideoFrameCallback;
+    });
+    await tab.reload();
+    await tab.evaluate("page.ready");
+    await tab.evaluate(SHOWN);
+    for (const index of [5, 0, 21]) {
+        await shows(tab, index);
+        assert.equal(await tab.evaluate("number()"), index);
+    }
+    await tab.evaluate("page.player.toggle()");
+    await until(tab, `page.state().frame > 30 && document.querySelector("#play").textContent === "Play"`);
+    clean();
+});
+
 test("a film of one frame stands", async () => {
     const { tab, clean } = await opened("one.html");
     await shows(tab, 0);

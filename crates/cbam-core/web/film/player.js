@@ -102,14 +102,15 @@ function whilePlaying(video, call) {
 }
 
 /**
- * What a video shows, and when that is shown, in milliseconds: the picture tells it, since the video may be further already.
+ * What a video shows, to be closed, and when that is shown, in milliseconds: the picture tells it, since the video may be further already.
  * @param {HTMLVideoElement} video
- * @returns {{ image: HTMLVideoElement | VideoFrame, time: number }}
+ * @returns {{ image: HTMLVideoElement | VideoFrame, time: number, close: () => void }}
  */
 function shownBy(video) {
-    if (typeof VideoFrame !== "function") return { image: video, time: 1000 * video.currentTime };
+    // Firefox before 130 and Safari before 16.4 have none.
+    if (typeof VideoFrame !== "function") return { image: video, time: 1000 * video.currentTime, close: () => {} };
     const image = new VideoFrame(video);
-    return { image, time: image.timestamp / 1000 };
+    return { image, time: image.timestamp / 1000, close: () => image.close() };
 }
 
 /**
@@ -129,10 +130,10 @@ function makeDrawing({ store }, { data, video, picture, mapsAt }) {
     let drawn = -Infinity;
     return (isAtRest) => {
         if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return; // it is on its way
-        const { image, time } = shownBy(video);
+        const { image, time, close } = shownBy(video);
         // Odd sides have one row more in the video.
         for (const canvas of canvases) penOf(canvas).drawImage(image, 0, 0, width, height, 0, 0, width, height);
-        if (image instanceof VideoFrame) image.close();
+        close();
         const frame = frameAt(data.times, time + ROUNDED);
         picture.frame = frame;
         picture.maps = mapsAt(frame);

@@ -15,7 +15,7 @@ use super::facts::{Entry, Place, facts, in_script};
 use super::picture::{Index, part_seen, sides};
 use super::record::range;
 use super::web::FILM;
-use super::writer::{title, write, write_picture};
+use super::writer::{spool_error, title, write, write_picture};
 use super::{PageHead, PageSubject};
 use crate::files::WholeFile;
 use crate::maps::{AttentionMap, MapName, MapRange, ScaleLimits};
@@ -242,9 +242,4 @@ impl<'a> Record<'a> {
             frames,
         }
     }
-}
-
-/// The file has no name: the folder that holds it is what can be full or out of reach.
-fn spool_error(error: std::io::Error) -> Error {
-    Error::io(std::env::temp_dir())(error)
 }

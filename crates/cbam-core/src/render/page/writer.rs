@@ -38,7 +38,7 @@ impl PageWriter {
     /// # Errors
     /// [`Error::Io`] if it cannot be written there, or there is no room for temporary files.
     pub fn create(path: &Path, head: PageHead) -> Result<Self> {
-        let spool = tempfile::tempfile().map_err(Error::io(std::env::temp_dir()))?;
+        let spool = tempfile::tempfile().map_err(spool_error)?;
         Ok(Self {
             path: path.to_owned(),
             file: WholeFile::create(path)?,
@@ -238,6 +238,6 @@ pub(super) fn title(entries: &[Entry]) -> String {
 }
 
 /// The file has no name: the folder that holds it is what can be full or out of reach.
-fn spool_error(error: std::io::Error) -> Error {
-    Error::io(Path::new(&std::env::temp_dir()))(error)
+pub(super) fn spool_error(error: std::io::Error) -> Error {
+    Error::io(std::env::temp_dir())(error)
 }

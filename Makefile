@@ -31,7 +31,10 @@ light: ## Build the light programs: one file, CPUs alone, without libtorch
 
 test: $(libtorch_needed) models ffmpeg ## Run every test
 	$(CARGO) test $(PROFILE)
-	$(CARGO) test $(PROFILE) -p cbam-core -p cbam-lite0 -p cbam-resample -p cbam-cli -p cbam-web # by themselves, and so without libtorch
+	$(CARGO) test $(PROFILE) -p cbam-lite0 -p cbam-resample -p cbam-cli -p cbam-web # by themselves, and so without libtorch
+	$(CARGO) test $(PROFILE) -p cbam-core --test '*'
+	$(CARGO) test $(PROFILE) -p cbam-core --doc
+	$(CARGO) test $(PROFILE) -p cbam-core --lib --config 'profile.release.package.cbam-core.opt-level = 0' # a minute instead of four
 
 web: ## Build the live page, with the network as WebAssembly in it: target/web
 	@CARGO="$(CARGO)" scripts/web.sh "$(TARGET)/web"

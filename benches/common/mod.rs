@@ -19,7 +19,12 @@ pub(crate) const THREADS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 /// The default network with its attention, in the form in which it looks fastest, on the threads that `cbam-run` gives it: the crate's
 /// own kernels take rayon's.
 pub(crate) fn default_network(device: Device, precision: ForwardPrecision) -> Result<Looking> {
-    Looking::of(Network::pretrained(device)?.in_precision(precision)?)
+    let network = Network::pretrained(device)?;
+    if device == Device::Cpu && precision == ForwardPrecision::Bf16 {
+        cbam::sys::set_threads(NonZeroUsize::MIN);
+        return Ok(Looking::Inference(Box::new(network.for_inference()?.in_precision(precision)?)));
+    }
+    Looking::of(network.in_precision(precision)?)
 }
 
 /// A network as it looks.

@@ -226,6 +226,26 @@ def explain(bench):
     return lines
 
 
+def bf16(bench):
+    """The same work in bfloat16, where the processor has units for it."""
+    brief, lines = Worker([bench.worker, "cpu", "bf16"]), []
+    brief.ask("forward 1 224 224")  # says so if the processor has none
+    for batch, times in ((1, 10), (8, 4)):
+        row, ask = f"forward of the default network in bf16, batch {batch}", f"forward {batch} 224 224"
+        sides = {"ours": brief, "f32": bench.ours, "onnxruntime": bench.peer("onnxruntime")}
+        taken = bench.sides(row, {name: bench.asks(side, ask, times) for name, side in sides.items()}, bench.rounds(20))
+        lines += [Ratio(row, {"f32": "itself in f32"}.get(peer, NAMES.get(peer)), taken["ours"], taken[peer], faster=True)
+                  for peer in ("f32", "onnxruntime") if peer in taken]
+    count = bench.folder_size()
+    photos, row, outs = bench.photos(count), f"{count} photos → overlays, in bf16", Folders(bench.scratch)
+
+    def run(*words):
+        return lambda: bench.cbam_run(photos, "--out-dir", outs.new("ours"), *words).milliseconds
+
+    taken = bench.sides(row, {"ours": run("--precision", "bf16", "--device", "cpu"), "f32": run()}, bench.rounds(5, 2))
+    return lines + [Ratio(row, "itself in f32", taken["ours"], taken["f32"], faster=True)]
+
+
 def gpu(bench):
     return [line for precision in ("f32", "f16") for line in gpu_in(bench, precision)]
 
@@ -252,4 +272,4 @@ def gpu_in(bench, precision):
     return lines
 
 
-ROWS = {row.__name__: row for row in (cold, forward, cbam, patch, folder, large, memory, threads, explain, gpu)}
+ROWS = {row.__name__: row for row in (cold, forward, cbam, patch, folder, large, memory, threads, explain, bf16, gpu)}

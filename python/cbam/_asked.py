@@ -88,6 +88,7 @@ class Opening:
     channels: str | None = None
     square: bool = False
     outputs: str | None = None
+    precision: str = "f32"
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Opening:

@@ -45,6 +45,7 @@ struct Opening {
     channels: Option<String>,
     square: bool,
     outputs: Option<String>,
+    precision: String,
 }
 
 /// What a network is asked about pictures.
@@ -96,7 +97,7 @@ impl Opening {
         let plain = !self.drop_attention && !self.square && self.max_pool.is_none() && self.symmetric.is_none();
         let said = [&self.arch, &self.part, &self.stride_in, &self.pool_order, &self.channels, &self.outputs];
         let input = self.mean.is_some() || self.std.is_some() || self.labels.is_some() || self.size.is_some();
-        if !plain || input || said.iter().any(|word| word.is_some()) {
+        if !plain || input || self.precision != "f32" || said.iter().any(|word| word.is_some()) {
             return Vec::new();
         }
         let mut words = vec!["cbam-run".to_owned()];
@@ -131,6 +132,7 @@ impl Opening {
         if let Some(outputs) = &self.outputs {
             network = network.with_outputs(outputs.parse::<Outputs>()?)?;
         }
+        network = network.in_precision(self.precision.parse()?)?;
         let about = network.describe();
         let labels = about.choose_labels(self.labels.as_deref())?;
         Ok(Opened { facts: Arc::new(Facts { name, about, labels, command }), network, notes, fingerprint })

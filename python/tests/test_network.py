@@ -24,6 +24,21 @@ def test_network_is_opened_once(photo: Path) -> None:
         cbam.Network(foo=1)
 
 
+def test_precision(photo: Path) -> None:
+    with pytest.raises(cbam.ArgumentError, match="f32, f16, bf16"):
+        cbam.Network(precision="f64")
+    with pytest.raises(cbam.ArgumentError, match="f16 needs CUDA"):
+        cbam.Network(precision="f16")
+    full = cbam.Network(precision="f32").look(photo)
+    try:
+        brief = cbam.Network(precision="bf16").look(photo)
+    except cbam.ArgumentError as error:
+        assert "AVX512-BF16" in str(error)
+        return
+    assert brief.top[0].label == full.top[0].label
+    assert 0.99 < np.corrcoef(brief.map.ravel(), full.map.ravel())[0, 1] < 1
+
+
 def test_labels_of_your_own(photo: Path) -> None:
     for first in ("a", "b"):
         labels = np.array([f"{first}{number}" for number in range(1000)])

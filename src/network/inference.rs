@@ -8,7 +8,7 @@ use std::ops::Deref;
 use ndarray::{Array2, Array3, ArrayView3, ArrayView4, IxDyn};
 use tch::{Device, Kind, Tensor};
 
-use super::{InferenceNetwork, Network, NetworkFile, Outputs, Parameters};
+use super::{ForwardPrecision, InferenceNetwork, Network, NetworkFile, Outputs, Parameters};
 use crate::explain::{Features, Slope};
 use crate::host::to_host;
 use crate::maps::HEAD;
@@ -82,6 +82,15 @@ impl Inference {
     pub fn one_by_one(self) -> Self {
         let network = self.network.into_inner().map(Network::one_by_one).map_or_else(OnceCell::new, OnceCell::from);
         Self { form: self.form.one_by_one(), network, ..self }
+    }
+
+    /// With its convolutions computed in that precision: see [`InferenceNetwork::in_precision`]. Gradients at inner places, which libtorch
+    /// finds, stay in f32.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn in_precision(self, precision: ForwardPrecision) -> Result<Self> {
+        Ok(Self { form: self.form.in_precision(precision)?, ..self })
     }
 
     /// With pictures taken in another way than the configuration says.

@@ -1,6 +1,7 @@
 //! What goes into the network, in 8 bits or as numbers, and what it computes in: the maps are the same, as nearly as 16 bits can say.
 
 use cbam::explain::ExplainOptions;
+use cbam::kernels::bf16;
 use cbam::maps::{MapName, Method, Readout};
 use cbam::model::{Model, Question};
 use cbam::network::{ForwardPrecision, Network};
@@ -121,6 +122,36 @@ fn half_the_bits_say_nearly_the_same() {
             }
         }
     }
+}
+
+/// The form for inference rounds what its convolutions take, and keeps all else in 32 bits.
+#[test]
+fn bf16_by_the_kernels_says_nearly_the_same_or_is_refused() {
+    let full = Network::pretrained(Device::Cpu).unwrap().for_inference().unwrap();
+    let brief = Network::pretrained(Device::Cpu).unwrap().for_inference().unwrap();
+    if bf16::units().is_empty() {
+        let error = brief.in_precision(ForwardPrecision::Bf16).unwrap_err().to_string();
+        assert!(error.contains("AVX512-BF16"), "{error}");
+        return;
+    }
+    let brief = brief.in_precision(ForwardPrecision::Bf16).unwrap();
+    let pictures = photos().map(|photo| full.config().preprocess().resample(&photo).unwrap());
+    let geometry = pictures[0].geometry();
+    let maps: Vec<_> = [Method::GradCam, Method::EigenCam].map(MapName::explain).into_iter().chain([POINT]).collect();
+    let look = |network: &dyn Model| network.look(&pictures.each_ref(), &Question::about(&maps)).unwrap();
+    for (seen, expected) in look(&brief).iter().zip(&look(&full)) {
+        let (seen, expected) = (&seen.readout, &expected.readout);
+        for (a, b) in seen.probabilities.iter().zip(&expected.probabilities) {
+            assert!((a - b).abs() <= 0.02, "{a} {b}");
+        }
+        for name in expected.map_names() {
+            let [map, expected] = [seen, expected].map(|readout| readout.map(&name, &geometry).unwrap());
+            let alike = correlation(map.values().iter().zip(expected.values()));
+            assert!(alike > 0.995, "{name}: {alike}");
+        }
+    }
+    let error = brief.in_precision(ForwardPrecision::F32).unwrap_err().to_string();
+    assert!(error.contains("f32"), "{error}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::common::{Called, command, end, leave, manual, printed};
 /// Where what this build lacks is to be had.
 const FULL: &str = "the full build has that (make install)";
 
-/// The core's networks: CPUs, f32.
+/// The core's networks: CPUs, f32 and bf16.
 #[derive(Debug)]
 pub struct Light;
 
@@ -26,6 +26,7 @@ impl Light {
         if let Some(outputs) = taken.outputs {
             network = network.with_outputs(outputs)?;
         }
+        let network = network.in_precision(how.precision)?;
         Ok(if how.deterministic { network.one_by_one() } else { network })
     }
 }
@@ -44,8 +45,8 @@ impl Backend for Light {
             let message = format!("this is the light build, which runs networks on the CPU alone; {FULL}");
             return Err(Error::Device { device: how.device.to_string(), message, remedy: None });
         }
-        if how.precision != ForwardPrecision::F32 {
-            let message = format!("{} needs libtorch, and this is the light build; {FULL}", how.precision);
+        if how.precision == ForwardPrecision::F16 {
+            let message = format!("f16 needs libtorch, and this is the light build; {FULL}");
             return Err(Error::argument("--precision", message));
         }
         Ok(DeviceSpec::Cpu)
@@ -138,7 +139,7 @@ fn together(arguments: Vec<OsString>) -> ! {
         .about("See where a convolutional network looks, on the CPU: without libtorch")
         .long_about(
             "See where a convolutional network looks, on the CPU: without libtorch.\n\nThe programs cbam-run, cbam-eval, cbam-weights \
-             and cbam-view in one file: by its first word, or by its name. GPUs, 16 bits, TorchScript, gradients at inner stages and \
+             and cbam-view in one file: by its first word, or by its name. GPUs, f16, TorchScript, gradients at inner stages and \
              training are in the full build.",
         )
         .version(concat!(env!("CARGO_PKG_VERSION"), " (light build: networks run on the CPU, without libtorch)"))

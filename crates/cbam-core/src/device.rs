@@ -55,8 +55,9 @@ pub enum ForwardPrecision {
     /// 16 bits, of which 11 are the number's: on three photos every map of the bundled network correlated with that of 32 bits by
     /// 0.9999 at least.
     F16,
-    /// 16 bits, of which 8 are the number's, with the range of 32 bits, for networks whose features f16 cannot hold: there the fused
-    /// maps correlated by 0.95 at least, Grad-CAM by 0.67.
+    /// 16 bits, of which 8 are the number's, with the range of 32 bits. On a GPU for networks whose features f16 cannot hold: there the fused
+    /// maps correlated by 0.95 at least, Grad-CAM by 0.67. On a CPU of what convolutions multiply alone:
+    /// [`InferenceNetwork::in_precision`](crate::network::InferenceNetwork::in_precision).
     Bf16,
 }
 

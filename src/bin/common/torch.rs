@@ -104,7 +104,7 @@ impl Backend for Torch {
 
 /// A network as its file has it.
 enum Opened {
-    /// On a CPU in f32.
+    /// On a CPU in f32 or bf16.
     Inference(Box<Inference>),
     Network(Box<Network>),
 }
@@ -112,8 +112,8 @@ enum Opened {
 impl Opened {
     fn of(file: NetworkFile, how: &How, taken: &Taken) -> Result<Self> {
         let (device, input) = (resolve(how.device)?, taken.preprocess(&file.config));
-        if device == Device::Cpu && how.precision == ForwardPrecision::F32 {
-            let network = Inference::of_file(file)?.with_preprocess(input)?;
+        if device == Device::Cpu && how.precision != ForwardPrecision::F16 {
+            let network = Inference::of_file(file)?.with_preprocess(input)?.in_precision(how.precision)?;
             return Ok(Self::Inference(Box::new(match taken.outputs {
                 Some(outputs) => network.with_outputs(outputs)?,
                 None => network,

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use cbam::backbone::Arch;
 use cbam::explain::Features;
+use cbam::kernels::bf16;
 use cbam::maps::MapName;
-use cbam::network::{Inference, Network, NetworkConfig, StageAttention};
+use cbam::network::{ForwardPrecision, Inference, Network, NetworkConfig, StageAttention};
 use cbam::photo::{Limits, open};
 use image::imageops::FilterType;
 use ndarray::{Array4, ArrayViewD, Axis};
@@ -15,6 +16,7 @@ use rand_distr::{Distribution, Normal};
 use tch::{Device, Kind, Tensor};
 
 use super::{largest_difference, picture};
+use crate::precision::correlation;
 
 /// Asserts that a network and its form for inference say the same about `input`: logits, the features of every place, and every map.
 fn assert_agree(plain: &Network, fast: &Inference, input: &Tensor, tolerance: f64) {
@@ -221,6 +223,35 @@ fn residual_and_plain_backbones_have_a_form_for_inference_too() {
         NetworkConfig::official_eca(Arch::ResNet18).unwrap(),
     ] {
         assert_form_for_inference_agrees(small(config), &[(1, 64, 40), (2, 43, 50)], 2e-4);
+    }
+}
+
+#[test]
+fn every_kind_of_backbone_computes_in_bf16_where_the_processor_can() {
+    if bf16::units().is_empty() {
+        return;
+    }
+    let small = |config: NetworkConfig| NetworkConfig { classes: 7, ..config };
+    for config in [
+        NetworkConfig::attentive(Arch::MobileNetV2),
+        NetworkConfig::official_cbam(Arch::ResNet18).unwrap(),
+        NetworkConfig::official_cbam(Arch::ResNeXt50).unwrap(),
+        NetworkConfig::plain(Arch::Vgg11Bn),
+    ] {
+        let mut random = ChaCha8Rng::seed_from_u64(5);
+        let mut network = Network::new(small(config.clone()), Device::Cpu).unwrap();
+        settle(&mut network, &mut random);
+        let mut twin = Network::new(small(config.clone()), Device::Cpu).unwrap();
+        twin.variables_mut().copy(network.variables()).unwrap();
+        let full = network.for_inference().unwrap();
+        let brief = twin.for_inference().unwrap().in_precision(ForwardPrecision::Bf16).unwrap();
+        for shape in [[1, 3, 64, 40], [2, 3, 43, 50]] {
+            let pixels = Array4::from_shape_simple_fn(shape, || Normal::new(0.0, 1.0).unwrap().sample(&mut random));
+            let [full, brief] = [&full, &brief].map(|network| network.forward(pixels.view()).unwrap().features);
+            let alike = correlation(full.iter().zip(&brief));
+            // Rounding grows through many layers of random weights.
+            assert!(alike > 0.95 && full != brief, "{:?} of {shape:?}: {alike}", config.arch);
+        }
     }
 }
 

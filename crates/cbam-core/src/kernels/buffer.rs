@@ -61,19 +61,19 @@ pub(super) fn with_scratch<R>(count: usize, work: impl FnOnce(&mut [f32]) -> R) 
 
 /// Where tasks write, each its own part.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shared(pub(super) *mut f32);
+pub(super) struct Shared<T = f32>(pub(super) *mut T);
 
 // SAFETY: a pointer may go to any thread; whoever writes through it says why no two tasks write the same place.
-unsafe impl Send for Shared {}
+unsafe impl<T> Send for Shared<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Shared {}
+unsafe impl<T> Sync for Shared<T> {}
 
-impl Shared {
+impl<T> Shared<T> {
     /// The place `offset` numbers on.
     ///
     /// # Safety
     /// It must lie in the same buffer.
-    pub(super) unsafe fn at(self, offset: usize) -> *mut f32 {
+    pub(super) unsafe fn at(self, offset: usize) -> *mut T {
         // SAFETY: the caller's promise.
         unsafe { self.0.add(offset) }
     }
@@ -81,19 +81,19 @@ impl Shared {
 
 /// Where tasks read; nobody writes there meanwhile.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Source(pub(super) *const f32);
+pub(super) struct Source<T = f32>(pub(super) *const T);
 
 // SAFETY: nobody writes there while it is read.
-unsafe impl Send for Source {}
+unsafe impl<T> Send for Source<T> {}
 // SAFETY: as above.
-unsafe impl Sync for Source {}
+unsafe impl<T> Sync for Source<T> {}
 
-impl Source {
+impl<T> Source<T> {
     /// The place `offset` numbers on.
     ///
     /// # Safety
     /// It must lie in the same buffer.
-    pub(super) unsafe fn at(self, offset: usize) -> *const f32 {
+    pub(super) unsafe fn at(self, offset: usize) -> *const T {
         // SAFETY: the caller's promise.
         unsafe { self.0.add(offset) }
     }

@@ -4,7 +4,8 @@
 //! last one on the right. So nothing is gathered: a position's inputs are as many pieces as the kernel is high. With a dilation,
 //! or where outputs see some channels alone, they are as many as the kernel has cells.
 
-use super::buffer::{Source, product, with_scratch};
+use super::bf16::{self, Matrix, SLACK, Unit};
+use super::buffer::{Shared, Source, product, with_scratch};
 use super::depthwise::{Axis, Padding};
 use super::pointwise::{PanelTask, Pointwise};
 use super::rows::Rows;
@@ -80,6 +81,18 @@ impl Convolution {
         Self { dilation, ..self }
     }
 
+    /// With its products in [bfloat16](bf16), if every output sees all channels, of which there are at least 16, and the kernel has no more
+    /// than 49 cells; else as it is.
+    pub fn in_bf16(self, unit: Unit) -> Self {
+        /// A position's channels are filled up to 32: of fewer, f32 is as fast.
+        const LEAST: usize = 16;
+        let taps = self.axis.kernel * self.axis.kernel;
+        if self.span != self.channels || self.channels < LEAST || taps > Matrix::MOST {
+            return self;
+        }
+        Self { matrix: self.matrix.in_pieces_of_bf16(unit, taps), ..self }
+    }
+
     /// The channels of its input.
     pub fn channels(&self) -> usize {
         self.channels
@@ -113,7 +126,7 @@ impl Convolution {
         let residual = residual.map(|residual| ys.source_like(residual));
         let (source, target) = (xs.source(), ys.target());
         each_image(xs.images(), |image, parallel| {
-            let run = |padded: Padded| {
+            let rows = |row: &(dyn Fn(usize, usize, Place) + Sync)| {
                 let tasks = if parallel { 4 * rayon::current_num_threads() } else { 1 };
                 let panels = self.matrix.panels();
                 let blocks = (height * width).div_ceil(BLOCK).min(tasks.div_ceil(panels)).clamp(1, height);
@@ -121,19 +134,27 @@ impl Convolution {
                     let (panel, block) = (task % panels, task / panels);
                     for y in height * block / blocks..height * (block + 1) / blocks {
                         let at = (image * height + y) * width * outputs + panel * PANEL;
-                        // SAFETY: these rows of the padded image and of the outputs exist; this task alone writes this row of this
-                        // panel.
-                        let rows = unsafe {
-                            let residual = residual.map(|residual| residual.at(at));
-                            Rows { residual, ..self.row_of(panel, padded, y, target.at(at), outputs, width) }
-                        };
-                        // SAFETY: as above.
-                        dispatch(unsafe { PanelTask::new(&self.matrix, panel, rows) });
+                        // SAFETY: these rows of the outputs exist; this task alone writes this row of this panel.
+                        let (residual, ys) =
+                            unsafe { (residual.map(|from| Source(from.at(at))), Shared(target.at(at))) };
+                        row(panel, y, Place { residual, ys, stride: outputs, count: width });
                     }
                 });
             };
-            // SAFETY: one image of the map.
-            unsafe { self.padded(Source(source.at(image * size[0] * size[1] * self.channels)), size, run) }
+            // SAFETY: one image of the map, whose padded rows are those that the outputs' rows see.
+            unsafe {
+                let image = Source(source.at(image * size[0] * size[1] * self.channels));
+                match self.matrix.brief() {
+                    None => self.padded(image, size, |padded| {
+                        rows(&|panel, y, place| {
+                            dispatch(PanelTask::new(&self.matrix, panel, self.row_of(panel, padded, y, place)));
+                        });
+                    }),
+                    Some(matrix) => self.padded_in_bf16(image, size, matrix, |padded| {
+                        rows(&|panel, y, place| matrix.panel(panel, self.row_of_bf16(padded, matrix, y, place)));
+                    }),
+                }
+            }
         });
         // SAFETY: every row of every image was computed.
         unsafe { ys.written() }
@@ -155,16 +176,22 @@ impl Convolution {
         &self.matrix
     }
 
-    /// Calls `work` with an image of that size and its padding around it.
-    ///
-    /// # Safety
-    /// The image must have so many rows and columns.
-    pub(super) unsafe fn padded(&self, xs: Source, size: [usize; 2], work: impl FnOnce(Padded)) {
+    /// The rows and columns of an image of that size with its padding, and how many of them lie before it.
+    fn with_padding(&self, size: [usize; 2]) -> ([usize; 2], [usize; 2]) {
         let Axis { kernel, stride, .. } = self.reach();
         let [(height, above), (width, left)] = size.map(|side| self.reach().cells(side));
         // What a stride leaves over at the end stays.
         let rows = ((height - 1) * stride + kernel).max(above + size[0]);
         let columns = ((width - 1) * stride + kernel).max(left + size[1]);
+        ([rows, columns], [above, left])
+    }
+
+    /// Calls `work` with an image of that size and its padding around it.
+    ///
+    /// # Safety
+    /// The image must have so many rows and columns.
+    pub(super) unsafe fn padded(&self, xs: Source, size: [usize; 2], work: impl FnOnce(Padded)) {
+        let ([rows, columns], [above, left]) = self.with_padding(size);
         let (row, padded_row) = (size[1] * self.channels, columns * self.channels);
         if [rows, columns] == size {
             return work(Padded { image: xs, row });
@@ -187,21 +214,51 @@ impl Convolution {
         });
     }
 
-    /// What row `y` of the output, of `count` positions, is made of in a dense convolution, and that it goes to `ys`, positions
-    /// `stride` numbers apart.
+    /// The same in bfloat16, as `matrix` takes its channels, with room behind it.
+    ///
+    /// # Safety
+    /// The image must have so many rows and columns.
+    unsafe fn padded_in_bf16(&self, xs: Source, size: [usize; 2], matrix: &Matrix, work: impl FnOnce(Padded<u16>)) {
+        let ([rows, columns], [above, left]) = self.with_padding(size);
+        let (depth, row) = (matrix.depth(), columns * matrix.depth());
+        // What is read behind the last position, too.
+        let positions = product(&[rows, columns]) + (SLACK + 1) * self.axis.stride + self.reach().kernel;
+        with_scratch(product(&[positions, depth]).div_ceil(2), |padded| {
+            let padded: &mut [u16] = bytemuck::cast_slice_mut(padded);
+            for (y, to) in padded[..rows * row].chunks_exact_mut(row).enumerate() {
+                match y.checked_sub(above).filter(|y| *y < size[0]) {
+                    None => to.fill(0),
+                    Some(y) => {
+                        let end = (left + size[1]) * depth;
+                        to[..left * depth].fill(0);
+                        to[end..].fill(0);
+                        // SAFETY: one row of the image, and room for as many positions; a matrix in bfloat16 has a unit.
+                        unsafe {
+                            let from = Source(xs.at(y * size[1] * self.channels));
+                            let shape = [self.channels, self.channels, size[1]];
+                            bf16::narrow(from, shape, to.as_mut_ptr().add(left * depth), depth);
+                        }
+                    }
+                }
+            }
+            work(Padded { image: Source(padded.as_ptr()), row });
+        });
+    }
+
+    /// What row `y` of the output is made of in a dense convolution, and where it goes.
     ///
     /// # Safety
     /// The output must have that row.
-    pub(super) unsafe fn row(&self, padded: Padded, y: usize, ys: *mut f32, stride: usize, count: usize) -> Rows {
+    pub(super) unsafe fn row(&self, padded: Padded, y: usize, to: Place) -> Rows {
         // SAFETY: the caller's promise.
-        unsafe { self.row_of(0, padded, y, ys, stride, count) }
+        unsafe { self.row_of(0, padded, y, to) }
     }
 
     /// The same for the outputs of one panel of any.
     ///
     /// # Safety
     /// As [`row`](Self::row), and there must be that panel.
-    unsafe fn row_of(&self, panel: usize, padded: Padded, y: usize, ys: *mut f32, stride: usize, count: usize) -> Rows {
+    unsafe fn row_of(&self, panel: usize, padded: Padded, y: usize, to: Place) -> Rows {
         let Axis { kernel, stride: step, .. } = self.axis;
         let first = panel * PANEL / self.outputs_of_span * self.span;
         Rows {
@@ -212,18 +269,54 @@ impl Convolution {
             below: self.dilation * padded.row,
             across: if self.is_dense() { 1 } else { kernel },
             aside: self.dilation * self.channels,
-            residual: None,
-            ys,
-            stride,
-            count,
+            ..to.rows()
         }
+    }
+
+    /// What row `y` of the output is made of in bfloat16: a piece for each cell of the kernel.
+    ///
+    /// # Safety
+    /// The output must have that row.
+    unsafe fn row_of_bf16(&self, padded: Padded<u16>, matrix: &Matrix, y: usize, to: Place) -> Rows<u16> {
+        let Axis { kernel, stride: step, .. } = self.axis;
+        Rows {
+            // SAFETY: so many rows has the padded image.
+            xs: unsafe { padded.image.at(y * step * padded.row) },
+            apart: step * matrix.depth(),
+            pieces: kernel,
+            below: self.dilation * padded.row,
+            across: kernel,
+            aside: self.dilation * matrix.depth(),
+            ..to.rows()
+        }
+    }
+}
+
+/// Where a row of the output goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// What is added to it; positions are `stride` numbers apart.
+    pub(super) residual: Option<Source>,
+    /// Where it goes; positions are `stride` numbers apart.
+    pub(super) ys: Shared,
+    /// How far positions are from one another.
+    pub(super) stride: usize,
+    /// How many positions it has.
+    pub(super) count: usize,
+}
+
+impl Place {
+    /// With nothing that goes there yet.
+    fn rows<T>(self) -> Rows<T> {
+        let residual = self.residual.map(|residual| residual.0);
+        Rows { residual, ..Rows::of(std::ptr::null(), 0, self.ys.0, self.stride, self.count) }
     }
 }
 
 /// An image with its padding around it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Padded {
-    image: Source,
+pub(super) struct Padded<T = f32> {
+    image: Source<T>,
     /// The numbers of a row.
     row: usize,
 }

@@ -6,8 +6,9 @@
 
 use pulp::{Simd, WithSimd};
 
+use super::bf16::{self, Matrix, Unit};
 use super::buffer::{Shared, Source, product, with_scratch};
-use super::convolution::{Convolution, Padded};
+use super::convolution::{Convolution, Padded, Place};
 use super::depthwise::{Depthwise, Row};
 use super::pointwise::Pointwise;
 use super::rows::Rows;
@@ -28,6 +29,12 @@ impl InvertedResidual {
     /// The channels of its input.
     pub fn inputs(&self) -> usize {
         self.expand.as_ref().map_or(self.depthwise.channels, Pointwise::inputs)
+    }
+
+    /// With the products of its 1×1 convolutions in [bfloat16](bf16).
+    pub fn in_bf16(self, unit: Unit) -> Self {
+        let expand = self.expand.map(|expand| expand.in_bf16(unit));
+        Self { expand, project: self.project.in_bf16(unit), ..self }
     }
 
     /// The block's input → its branch, with the input itself added if `residual` says so.
@@ -88,6 +95,17 @@ impl InvertedResidual {
                     // projection, which takes that many.
                     unsafe { first.run(parallel) }
                 };
+                if let Some(matrix) = self.project.brief() {
+                    return with_scratch(matrix.room(height * width), |filtered| {
+                        let filtered = Shared(filtered.as_mut_ptr().cast::<u16>());
+                        first(To::Narrowed(filtered, matrix.depth()));
+                        let filtered = Source(filtered.0.cast_const());
+                        // SAFETY: `filtered` has all channels of every position and the room behind them, `ys` is that image's.
+                        unsafe {
+                            self.project.image_of_bf16(matrix, filtered, residual, target, height * width, parallel);
+                        }
+                    });
+                }
                 if wide <= PANEL {
                     return first(To::Projected { project: &self.project, residual, ys: target });
                 }
@@ -100,7 +118,16 @@ impl InvertedResidual {
             };
             match widen {
                 Widen::Not => pass(Wide::There(source)),
-                Widen::Pointwise(expand) => pass(Wide::Expanded(source, expand)),
+                Widen::Pointwise(expand) => match expand.brief() {
+                    None => pass(Wide::Expanded(source, expand)),
+                    Some(matrix) => {
+                        let positions = given[0] * given[1];
+                        // SAFETY: one image of the map.
+                        unsafe {
+                            expand.narrowed(source, matrix, positions, parallel, |xs| pass(Wide::Brief(xs, matrix)))
+                        }
+                    }
+                },
                 // SAFETY: one image of the map.
                 Widen::Convolution(stem) => unsafe {
                     stem.padded(source, given, |padded| pass(Wide::Convolved(padded, stem)));
@@ -125,6 +152,7 @@ enum Widen<'a> {
 enum Wide<'a> {
     There(Source),
     Expanded(Source, &'a Pointwise),
+    Brief(Source<u16>, &'a Matrix),
     Convolved(Padded, &'a Convolution),
 }
 
@@ -133,6 +161,8 @@ enum Wide<'a> {
 enum To<'a> {
     /// They are kept.
     Filtered(Shared),
+    /// They are kept in bfloat16, positions so many numbers apart.
+    Narrowed(Shared<u16>, usize),
     /// They are one panel, and each row goes on as soon as it is there.
     Projected { project: &'a Pointwise, residual: Option<Source>, ys: Shared },
 }
@@ -163,14 +193,24 @@ impl First<'_> {
             let (panel, range) = (task % panels, task / panels);
             let rows = [rows * range / ranges, rows * (range + 1) / ranges];
             let columns = self.columns();
-            let kernel = self.depthwise.axis.kernel;
+            let (kernel, ahead) = (self.depthwise.axis.kernel, self.ahead());
+            // Rows under the kernel, and those that are widened together with the last of them.
+            let slots = (kernel - 1 + ahead).next_multiple_of(ahead);
             // The ring, a row of zeros, and one of filtered features.
-            let ring = product(&[kernel + 1, columns, PANEL]);
-            with_scratch(product(&[kernel + 2, columns.max(self.filtered_size[1]), PANEL]), |scratch| {
+            let ring = product(&[slots + 1, columns, PANEL]);
+            with_scratch(product(&[slots + 2, columns.max(self.filtered_size[1]), PANEL]), |scratch| {
                 let (ring, filtered) = scratch.split_at_mut(ring);
-                dispatch(Task { first: self, panel, rows, columns, ring, filtered });
+                dispatch(Task { first: self, panel, rows, columns, ahead, slots, ring, filtered });
             });
         });
+    }
+
+    /// How many rows are widened at once.
+    fn ahead(&self) -> usize {
+        match self.xs {
+            Wide::Brief(_, matrix) => matrix.lines(self.size[1]).min(self.size[0]),
+            _ => 1,
+        }
     }
 
     /// The positions of a row with its padding.
@@ -186,6 +226,10 @@ struct Task<'a> {
     panel: usize,
     rows: [usize; 2],
     columns: usize,
+    /// Rows that are widened at once.
+    ahead: usize,
+    /// Rows that the ring holds, besides one of zeros: a multiple of those.
+    slots: usize,
     ring: &'a mut [f32],
     filtered: &'a mut [f32],
 }
@@ -195,42 +239,51 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { first, panel, rows: [from, to], columns, ring, filtered } = self;
+        let Self { first, panel, rows: [from, to], columns, ahead, slots, ring, filtered } = self;
         let depthwise = first.depthwise;
         let (kernel, stride) = (depthwise.axis.kernel, depthwise.axis.stride);
         let [height, width] = first.size;
         let [before_rows, before] = first.before;
         let row_length = columns * PANEL;
         // Padding is written once: later rows only replace what lies between.
-        for row in ring.chunks_exact_mut(row_length).take(kernel) {
+        for row in ring.chunks_exact_mut(row_length).take(slots) {
             row[..before * PANEL].fill(0.0);
             row[(before + width) * PANEL..].fill(0.0);
         }
-        ring[kernel * row_length..].fill(0.0);
+        ring[slots * row_length..].fill(0.0);
         let ring = ring.as_mut_ptr();
-        let mut next = (from * stride).saturating_sub(before_rows); // the first row that is not in the ring
+        let start = (from * stride).saturating_sub(before_rows);
+        let last = ((to - 1) * stride + kernel).saturating_sub(before_rows).min(height);
+        let mut next = start; // the first row that is not in the ring
         for y in from..to {
             let top = y * stride; // in rows of the padded map
             let end = (top + kernel).saturating_sub(before_rows).min(height);
-            // SAFETY: the ring has `kernel` rows and one of zeros; row `next` is one of the map's, and the rows that it
-            // replaces, `kernel` before it, lie above the kernel. This task alone writes these rows of this panel.
+            // SAFETY: the ring has `slots` rows and one of zeros; rows from `next` on are some of the map's, and those that they replace,
+            // `slots` before them, lie above the kernel. This task alone writes these rows of this panel.
             unsafe {
                 while next < end {
-                    let row = ring.add((next % kernel) * row_length + before * PANEL);
-                    first.widen(simd, panel, next, row);
-                    next += 1;
+                    let row = ring.add((next - start) % slots * row_length + before * PANEL);
+                    let count = ahead.min(last - next);
+                    first.widen(simd, panel, [next, count], row, row_length);
+                    next += count;
                 }
                 let mut rows = [ring.cast_const(); 5];
                 for (tap, row) in rows.iter_mut().enumerate().take(kernel) {
                     let inside = (top + tap).checked_sub(before_rows).filter(|row| *row < height);
-                    *row = ring.add(inside.map_or(kernel, |row| row % kernel) * row_length);
+                    *row = ring.add(inside.map_or(slots, |row| (row - start) % slots) * row_length);
                 }
                 let (channels, count) = (depthwise.channels, first.filtered_size[1]);
-                let ys = match first.to {
-                    To::Filtered(ys) => ys.at(y * count * channels + panel * PANEL),
-                    To::Projected { .. } => filtered.as_mut_ptr(),
+                let (ys, stride) = match first.to {
+                    To::Filtered(ys) => (ys.at(y * count * channels + panel * PANEL), channels),
+                    To::Narrowed(..) => (filtered.as_mut_ptr(), PANEL),
+                    To::Projected { .. } => (filtered.as_mut_ptr(), channels),
                 };
-                depthwise.row(simd, panel, &Row { rows, ys, stride: channels, count });
+                depthwise.row(simd, panel, &Row { rows, ys, stride, count });
+                if let To::Narrowed(ys, depth) = first.to {
+                    let columns = PANEL.min(channels - panel * PANEL);
+                    let ys = ys.at(y * count * depth + panel * PANEL);
+                    bf16::narrow(Source(filtered.as_ptr()), [PANEL, columns, count], ys, depth);
+                }
                 if let To::Projected { project, residual, ys } = first.to {
                     for panel in 0..project.panels() {
                         let at = y * count * project.outputs() + panel * PANEL;
@@ -245,12 +298,13 @@ impl WithSimd for Task<'_> {
 }
 
 impl First<'_> {
-    /// One row of the map, the channels of one panel, to `ys`: positions of PANEL channels.
+    /// Some rows of the map, as many as [`ahead`](Self::ahead) at most, the channels of one panel, to `ys`: positions of PANEL channels, rows
+    /// `apart` numbers from one another.
     ///
     /// # Safety
-    /// The map must have that row, and `ys` must have room for its positions.
+    /// The map must have those rows, and `ys` must have room for their positions.
     #[inline(always)]
-    unsafe fn widen<S: Simd>(&self, simd: S, panel: usize, row: usize, ys: *mut f32) {
+    unsafe fn widen<S: Simd>(&self, simd: S, panel: usize, [row, count]: [usize; 2], ys: *mut f32, apart: usize) {
         let (width, channels) = (self.size[1], self.depthwise.channels);
         // SAFETY: the caller's promise.
         unsafe {
@@ -266,8 +320,14 @@ impl First<'_> {
                     let xs = xs.at(row * width * expand.inputs());
                     expand.panel(simd, panel, Rows::of(xs, expand.inputs(), ys, PANEL, width));
                 }
+                Wide::Brief(xs, matrix) => {
+                    let xs = xs.at(row * width * matrix.depth());
+                    let rows = Rows::of(xs, matrix.depth(), ys, PANEL, count * width);
+                    matrix.panel_of_lines(panel, rows, [width, apart]);
+                }
                 Wide::Convolved(padded, stem) => {
-                    stem.matrix().panel(simd, panel, stem.row(padded, row, ys, PANEL, width));
+                    let to = Place { residual: None, ys: Shared(ys), stride: PANEL, count: width };
+                    stem.matrix().panel(simd, panel, stem.row(padded, row, to));
                 }
             }
         }

@@ -19,6 +19,7 @@
 // What is not inlined into a dispatched task loses that task's instructions.
 #![allow(clippy::inline_always)]
 
+pub mod bf16;
 mod buffer;
 mod convolution;
 mod depthwise;

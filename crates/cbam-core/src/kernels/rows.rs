@@ -2,9 +2,9 @@
 
 /// Positions, and what is written of them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rows {
+pub(super) struct Rows<T = f32> {
     /// The first position's inputs; the others' are `apart` numbers apart.
-    pub(super) xs: *const f32,
+    pub(super) xs: *const T,
     /// How far one position's inputs are from the next one's.
     pub(super) apart: usize,
     /// In how many equal pieces a position's inputs lie: rows of them,
@@ -25,9 +25,9 @@ pub(super) struct Rows {
     pub(super) count: usize,
 }
 
-impl Rows {
+impl<T> Rows<T> {
     /// Positions whose inputs lie in one piece each.
-    pub(super) fn of(xs: *const f32, apart: usize, ys: *mut f32, stride: usize, count: usize) -> Self {
+    pub(super) fn of(xs: *const T, apart: usize, ys: *mut f32, stride: usize, count: usize) -> Self {
         Self { xs, apart, pieces: 1, below: 0, across: 1, aside: 0, residual: None, ys, stride, count }
     }
 

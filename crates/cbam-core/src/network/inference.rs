@@ -9,6 +9,7 @@ use super::parameters::Named;
 use super::readout::{Seen, read_gates, read_ground, read_patches, roll_out};
 use super::{BlockPass, NetworkConfig, Parameters, Pass, Site};
 use crate::classes::Outputs;
+use crate::device::ForwardPrecision;
 use crate::kernels::Map;
 use crate::maps::{Detail, Explanation, Method, Readout};
 use crate::photo::{Preprocess, Resampled};
@@ -27,6 +28,7 @@ pub struct InferenceNetwork {
     stages: usize,
     ground: Option<usize>, // the stage whose features are kept
     one_by_one: bool,
+    pub(super) precision: ForwardPrecision,
 }
 
 /// A pass, and what the classifier took.
@@ -65,7 +67,16 @@ impl InferenceNetwork {
         };
         let blocks = config.attention.iter().zip(&sites).map(block).collect::<Result<_>>()?;
         let (preprocess, stages, ground) = (config.preprocess(), backbone::stages(&config).len(), config.ground());
-        Ok(Self { config, preprocess, backbone, blocks, stages, ground, one_by_one: false })
+        Ok(Self {
+            config,
+            preprocess,
+            backbone,
+            blocks,
+            stages,
+            ground,
+            one_by_one: false,
+            precision: ForwardPrecision::F32,
+        })
     }
 
     /// Its configuration.

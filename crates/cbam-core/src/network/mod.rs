@@ -13,6 +13,7 @@ mod look;
 mod options;
 mod parameters;
 mod pass;
+mod precision;
 mod randomise;
 mod readout;
 mod reference;

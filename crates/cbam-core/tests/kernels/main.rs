@@ -2,6 +2,7 @@
 //! libtorch, so `AddressSanitizer` and Miri can watch the kernels read and write: `make asan`.
 
 mod bounds;
+mod brief;
 mod convolutions;
 mod gates;
 mod heads;

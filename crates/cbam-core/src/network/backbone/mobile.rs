@@ -4,6 +4,7 @@ use super::head::Head;
 use super::{Backbone, GateInside, GateStem};
 use crate::Result;
 use crate::backbone::table;
+use crate::kernels::bf16::Unit;
 use crate::kernels::{Axis, Clamp, Convolution, InvertedResidual, Map, Padding, Pointwise};
 use crate::network::NetworkConfig;
 use crate::network::parameters::{Layer, Named};
@@ -170,6 +171,12 @@ impl Backbone for Mobile {
 
     fn slope_at_mean(&self, mean: &Map, weights: &[f32]) -> Option<Vec<f32>> {
         Some(self.classifier.slope_pooled(mean, weights))
+    }
+
+    fn in_bf16(self: Box<Self>, unit: Unit) -> Box<dyn Backbone> {
+        let block = |block: Block| Block { kernel: block.kernel.in_bf16(unit), ..block };
+        let stages = self.stages.into_iter().map(|blocks| blocks.into_iter().map(block).collect()).collect();
+        Box::new(Self { stages, head: self.head.in_bf16(unit), ..*self })
     }
 }
 

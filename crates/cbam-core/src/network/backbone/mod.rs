@@ -8,6 +8,7 @@ mod residual;
 use super::parameters::Named;
 use crate::backbone::{Stage, table};
 use crate::kernels::Map;
+use crate::kernels::bf16::Unit;
 use crate::network::NetworkConfig;
 use crate::{Error, Result};
 use mobile::Mobile;
@@ -55,6 +56,9 @@ pub(super) trait Backbone: std::fmt::Debug + Send + Sync {
         let _ = (mean, weights);
         None
     }
+
+    /// The same with the products of its convolutions in bfloat16.
+    fn in_bf16(self: Box<Self>, unit: Unit) -> Box<dyn Backbone>;
 
     /// The least height and width of a picture, in pixels.
     fn smallest_side(&self) -> usize {

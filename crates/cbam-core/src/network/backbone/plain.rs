@@ -3,6 +3,7 @@
 use super::head::Head;
 use super::{Backbone, GateInside, GateStem};
 use crate::backbone::table;
+use crate::kernels::bf16::Unit;
 use crate::kernels::{Axis, Clamp, Convolution, Map, Padding, max_pool};
 use crate::network::NetworkConfig;
 use crate::network::parameters::Named;
@@ -134,6 +135,11 @@ impl Backbone for Plain {
             }
         }
         slope
+    }
+
+    fn in_bf16(self: Box<Self>, unit: Unit) -> Box<dyn Backbone> {
+        let stage = |layers: Vec<Convolution>| layers.into_iter().map(|layer| layer.in_bf16(unit)).collect();
+        Box::new(Self { stages: self.stages.into_iter().map(stage).collect(), ..*self })
     }
 
     /// A picture has at least one cell after five poolings.

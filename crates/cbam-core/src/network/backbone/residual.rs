@@ -3,6 +3,7 @@
 use super::head::Head;
 use super::{Backbone, GateInside, GateStem};
 use crate::backbone::{Stem, StrideIn, table};
+use crate::kernels::bf16::Unit;
 use crate::kernels::{Axis, Clamp, Convolution, Map, Padding, max_pool};
 use crate::network::NetworkConfig;
 use crate::network::parameters::Named;
@@ -147,5 +148,16 @@ impl Backbone for Residual {
 
     fn slope_at_mean(&self, mean: &Map, weights: &[f32]) -> Option<Vec<f32>> {
         Some(self.classifier.slope_pooled(mean, weights))
+    }
+
+    fn in_bf16(self: Box<Self>, unit: Unit) -> Box<dyn Backbone> {
+        let convolution = |convolution: Convolution| convolution.in_bf16(unit);
+        let block = |block: Block| Block {
+            layers: block.layers.into_iter().map(convolution).collect(),
+            downsample: block.downsample.map(convolution),
+            ..block
+        };
+        let stages = self.stages.into_iter().map(|blocks| blocks.into_iter().map(block).collect()).collect();
+        Box::new(Self { stem: convolution(self.stem), stages, ..*self })
     }
 }

@@ -1,17 +1,18 @@
 //! 1×1 convolution: a matrix product over the channels of each position.
 
+mod part;
+
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::buffer::{Aligned, Shared, Source, product};
+use super::bf16::{self, Matrix, Unit};
+use super::buffer::{Aligned, Shared, Source, product, with_scratch};
 use super::rows::Rows;
-use super::{Clamp, Map, PANEL, Unwritten, clamp, dispatch, each, each_image};
+use super::{Clamp, Map, PANEL, Unwritten, dispatch, each, each_image};
+use part::Part;
 
 /// The most positions of one task.
 const BLOCK: usize = 128;
-
-/// How many positions share a pointer: those behind the first are reached by scaled indices, which WebAssembly does not have.
-const SHARED: usize = if cfg!(target_family = "wasm") { 1 } else { 3 };
 
 /// The least numbers in a matrix that threads put in order together.
 const LARGE: usize = 1 << 16;
@@ -26,6 +27,8 @@ pub struct Pointwise {
     panels: Aligned, // [⌈outputs / PANEL⌉, inputs, PANEL]
     bias: Aligned,   // [⌈outputs / PANEL⌉, PANEL]
     clamp: Clamp,
+    /// The same in bfloat16, by which it is computed then.
+    brief: Option<Matrix>,
 }
 
 impl Pointwise {
@@ -59,7 +62,27 @@ impl Pointwise {
         } else {
             values.par_chunks_exact_mut(inputs * PANEL).enumerate().for_each(panel);
         }
-        Self { inputs, outputs, panels, bias: biases, clamp }
+        Self { inputs, outputs, panels, bias: biases, clamp, brief: None }
+    }
+
+    /// With its products in [bfloat16](bf16).
+    pub fn in_bf16(self, unit: Unit) -> Self {
+        self.in_pieces_of_bf16(unit, 1)
+    }
+
+    /// The same, its inputs lying in so many pieces.
+    pub(super) fn in_pieces_of_bf16(self, unit: Unit, pieces: usize) -> Self {
+        let panels = self.panels.as_slice();
+        let weight =
+            |output: usize, input: usize| panels[(output / PANEL * self.inputs + input) * PANEL + output % PANEL];
+        let shape = [self.inputs / pieces, pieces];
+        let matrix = Matrix::of(unit, shape, &self.bias, self.outputs, weight, self.clamp);
+        Self { brief: Some(matrix), ..self }
+    }
+
+    /// Its matrix in bfloat16, if it is computed so.
+    pub(super) fn brief(&self) -> Option<&Matrix> {
+        self.brief.as_ref()
     }
 
     /// The channels of its input.
@@ -152,6 +175,78 @@ impl Pointwise {
         positions: usize,
         parallel: bool,
     ) {
+        // SAFETY: the caller's promise; `blocks` hands out rows that there are.
+        unsafe {
+            match &self.brief {
+                None => self.blocks((xs, self.inputs), residual, ys, positions, parallel, |panel, rows| {
+                    dispatch(PanelTask::new(self, panel, rows));
+                }),
+                Some(matrix) => self.narrowed(xs, matrix, positions, parallel, |xs| {
+                    self.image_of_bf16(matrix, xs, residual, ys, positions, parallel);
+                }),
+            }
+        }
+    }
+
+    /// Calls `work` with positions in bfloat16, as this layer's `matrix` takes them.
+    ///
+    /// # Safety
+    /// There must be so many positions.
+    pub(super) unsafe fn narrowed(
+        &self,
+        xs: Source,
+        matrix: &Matrix,
+        positions: usize,
+        parallel: bool,
+        work: impl FnOnce(Source<u16>),
+    ) {
+        with_scratch(matrix.room(positions), |narrowed| {
+            let (narrowed, depth) = (Shared(narrowed.as_mut_ptr().cast::<u16>()), matrix.depth());
+            let blocks = if parallel { positions.div_ceil(BLOCK) } else { 1 };
+            each(blocks, parallel, |block| {
+                let (from, to) = (positions * block / blocks, positions * (block + 1) / blocks);
+                // SAFETY: each task writes the positions of its block, for which there is room; a matrix in bfloat16 has a unit.
+                unsafe {
+                    let xs = Source(xs.at(from * self.inputs));
+                    bf16::narrow(xs, [self.inputs, self.inputs, to - from], narrowed.at(from * depth), depth);
+                }
+            });
+            work(Source(narrowed.0));
+        });
+    }
+
+    /// The same of positions in bfloat16, as this layer's `matrix` takes them.
+    ///
+    /// # Safety
+    /// As [`image`](Self::image); behind the positions of `xs` there must be [`SLACK`](bf16::SLACK) more.
+    pub(super) unsafe fn image_of_bf16(
+        &self,
+        matrix: &Matrix,
+        xs: Source<u16>,
+        residual: Option<Source>,
+        ys: Shared,
+        positions: usize,
+        parallel: bool,
+    ) {
+        // SAFETY: `blocks` hands out rows that there are, as the caller promised.
+        let compute = |panel, rows| unsafe { matrix.panel(panel, rows) };
+        // SAFETY: the caller's promise.
+        unsafe { self.blocks((xs, matrix.depth()), residual, ys, positions, parallel, compute) }
+    }
+
+    /// Calls `compute` for blocks of positions, whose inputs are `apart` numbers apart, and every panel.
+    ///
+    /// # Safety
+    /// There must be so many positions, and of `residual` and `ys` `positions` × outputs.
+    unsafe fn blocks<T: Copy>(
+        &self,
+        (xs, apart): (Source<T>, usize),
+        residual: Option<Source>,
+        ys: Shared,
+        positions: usize,
+        parallel: bool,
+        compute: impl Fn(usize, Rows<T>) + Sync + Send,
+    ) {
         let panels = self.panels();
         let tasks = if parallel { 4 * rayon::current_num_threads() } else { 1 };
         let blocks = positions.div_ceil(BLOCK).max(tasks.div_ceil(panels).min(positions.div_ceil(16)));
@@ -159,15 +254,12 @@ impl Pointwise {
             let (panel, block) = (task % panels, task / panels);
             let (from, to) = (positions * block / blocks, positions * (block + 1) / blocks);
             // SAFETY: the caller's promise; each task writes the positions of its block in the outputs of its panel.
-            unsafe {
+            let rows = unsafe {
                 let at = from * self.outputs + panel * PANEL;
-                let (xs, ys) = (xs.at(from * self.inputs), ys.at(at));
-                let rows = Rows {
-                    residual: residual.map(|residual| residual.at(at)),
-                    ..Rows::of(xs, self.inputs, ys, self.outputs, to - from)
-                };
-                dispatch(PanelTask::new(self, panel, rows));
-            }
+                let residual = residual.map(|residual| residual.at(at));
+                Rows { residual, ..Rows::of(xs.at(from * apart), apart, ys.at(at), self.outputs, to - from) }
+            };
+            compute(panel, rows);
         });
     }
 
@@ -223,169 +315,5 @@ impl WithSimd for PanelTask<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         // SAFETY: whoever made it promised so.
         unsafe { self.matrix.panel(simd, self.panel, self.rows) }
-    }
-}
-
-/// Some columns of a panel, and the positions that they are computed for.
-#[derive(Clone, Copy)]
-struct Part {
-    /// The inputs of one piece.
-    inputs: usize,
-    weight: *const f32, // [pieces, inputs, PANEL], from the first column on
-    bias: *const f32,
-    clamp: Clamp,
-    /// How many columns there are from the first on.
-    columns: usize,
-    rows: Rows,
-}
-
-impl Part {
-    /// Computes as many of `vectors` vectors of columns as registers hold for enough positions, and returns how many.
-    ///
-    /// # Safety
-    /// The fields must say what is there.
-    #[inline(always)]
-    unsafe fn compute<S: Simd>(&self, simd: S, vectors: usize) -> usize {
-        // SAFETY: the callers' promises.
-        unsafe {
-            if S::F32_LANES >= 16 {
-                // 32 registers: 8 positions × 2 vectors, and the operands.
-                match vectors {
-                    1 => self.tiles::<S, 8, 1>(simd),
-                    _ => self.tiles::<S, 8, 2>(simd),
-                }
-            } else if cfg!(target_family = "wasm") {
-                // 16 registers as browsers compile it; a product takes one of them before it is added.
-                match vectors {
-                    1 => self.tiles::<S, 8, 1>(simd),
-                    _ => self.tiles::<S, 4, 2>(simd),
-                }
-            } else {
-                // 16 registers.
-                match vectors {
-                    1 => self.tiles::<S, 8, 1>(simd),
-                    2 => self.tiles::<S, 6, 2>(simd),
-                    3 => self.tiles::<S, 4, 3>(simd),
-                    _ => self.tiles::<S, 3, 4>(simd),
-                }
-            }
-        }
-    }
-
-    /// All positions, in tiles of at most `MOST` ≤ 8 that are about equal.
-    ///
-    /// # Safety
-    /// As [`compute`](Self::compute).
-    #[inline(always)]
-    unsafe fn tiles<S: Simd, const MOST: usize, const VECTORS: usize>(&self, simd: S) -> usize {
-        let count = self.rows.count;
-        let tiles = count.div_ceil(MOST);
-        let mut first = 0;
-        for tile in 1..=tiles {
-            let next = count * tile / tiles;
-            // SAFETY: the positions first..next are some of those there are.
-            unsafe {
-                let part = Self { rows: self.rows.block(first, next - first), ..*self };
-                match next - first {
-                    1 => part.tile::<S, 1, VECTORS>(simd),
-                    2 => part.tile::<S, 2, VECTORS>(simd),
-                    3 => part.tile::<S, 3, VECTORS>(simd),
-                    4 if MOST >= 4 => part.tile::<S, 4, VECTORS>(simd),
-                    5 if MOST >= 5 => part.tile::<S, 5, VECTORS>(simd),
-                    6 if MOST >= 6 => part.tile::<S, 6, VECTORS>(simd),
-                    7 if MOST >= 7 => part.tile::<S, 7, VECTORS>(simd),
-                    _ => part.tile::<S, MOST, VECTORS>(simd),
-                }
-            }
-            first = next;
-        }
-        VECTORS
-    }
-
-    /// `ROWS` positions × `VECTORS` vectors of columns, in registers.
-    ///
-    /// # Safety
-    /// As [`compute`](Self::compute), and there must be so many positions.
-    #[inline(always)]
-    unsafe fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, simd: S) {
-        // SAFETY: reads `ROWS` positions of `inputs` numbers; of the panel, `VECTORS` vectors, which may reach behind
-        // `columns` but not behind the panel, since PANEL is a multiple of every vector; writes `columns` at most.
-        unsafe {
-            let load = |from: *const f32| from.cast::<S::f32s>().read_unaligned();
-            let (apart, mut weight) = (self.rows.apart, self.weight);
-            let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
-            for (vector, bias) in (0..VECTORS).map(|vector| (vector, load(self.bias.add(vector * S::F32_LANES)))) {
-                for row in &mut sums {
-                    row[vector] = bias;
-                }
-            }
-            for piece in 0..self.rows.pieces {
-                for column in 0..self.rows.across {
-                    let from = self.rows.xs.add(piece * self.rows.below + column * self.rows.aside);
-                    sums = add_piece(simd, sums, from, apart, self.inputs, weight);
-                    weight = weight.wrapping_add(self.inputs * PANEL);
-                }
-            }
-            let (low, high) = (simd.splat_f32s(self.clamp.low), simd.splat_f32s(self.clamp.high));
-            for (row, sums) in sums.iter().enumerate() {
-                for (vector, sum) in sums.iter().enumerate() {
-                    let offset = row * self.rows.stride + vector * S::F32_LANES;
-                    let room = self.columns.saturating_sub(vector * S::F32_LANES);
-                    let sum = match self.rows.residual {
-                        Some(residual) if room >= S::F32_LANES => simd.add_f32s(*sum, load(residual.add(offset))),
-                        Some(residual) if room > 0 => {
-                            let residual = std::slice::from_raw_parts(residual.add(offset), room);
-                            simd.add_f32s(*sum, simd.partial_load_f32s(residual))
-                        }
-                        _ => *sum,
-                    };
-                    let sum = clamp(simd, sum, [low, high]);
-                    let ys = self.rows.ys.add(offset);
-                    if room >= S::F32_LANES {
-                        ys.cast::<S::f32s>().write_unaligned(sum);
-                    } else if room > 0 {
-                        simd.partial_store_f32s(std::slice::from_raw_parts_mut(ys, room), sum);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Adds to the sums of `ROWS` positions what `inputs` inputs of each make, from `from` on and `apart` numbers apart.
-///
-/// By value, so that the sums stay in registers whatever happens around.
-///
-/// # Safety
-/// So many inputs there must be, and of `weight` as many rows of PANEL.
-#[inline(always)]
-unsafe fn add_piece<S: Simd, const ROWS: usize, const VECTORS: usize>(
-    simd: S,
-    mut sums: [[S::f32s; VECTORS]; ROWS],
-    from: *const f32,
-    apart: usize,
-    inputs: usize,
-    mut weight: *const f32,
-) -> [[S::f32s; VECTORS]; ROWS] {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut bases: [*const f32; 8] = std::array::from_fn(|base| from.add((base * SHARED).min(ROWS - 1) * apart));
-        for _ in 0..inputs {
-            let mut weights = [simd.splat_f32s(0.0); VECTORS];
-            for (vector, weights) in weights.iter_mut().enumerate() {
-                *weights = weight.add(vector * S::F32_LANES).cast::<S::f32s>().read_unaligned();
-            }
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let base = row / SHARED;
-                let x = simd.splat_f32s(*bases[base].add((row - base * SHARED) * apart));
-                for (sum, weights) in sums.iter_mut().zip(&weights) {
-                    *sum = simd.mul_add_e_f32s(x, *weights, *sum);
-                }
-            }
-            // Behind the last row, from a column on, is no place of the panel any more: it is not read.
-            weight = weight.wrapping_add(PANEL);
-            bases = bases.map(|base| base.add(1));
-        }
-        sums
     }
 }

@@ -16,7 +16,7 @@
 //! | `large OUT` | – ; writes one of 4000×3000, unless it is there |
 //! | `save PHOTO FOLDER` | – ; writes the network's input and everything it says about it as `.npy` |
 //!
-//! Its arguments, if any, are the device, `cpu` (default) or `cuda`, the network's precision, `f32` (default) or `f16`, and whether
+//! Its arguments, if any, are the device, `cpu` (default) or `cuda`, the network's precision, `f32` (default), `f16` or `bf16`, and whether
 //! libtorch's threads make room for others as in the programs, `shared` (default), or not, `alone`.
 
 mod common;

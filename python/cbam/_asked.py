@@ -95,6 +95,10 @@ class Opening:
         """As keywords say it."""
         return cls(**checked(cls, given))
 
+    def said(self) -> dict[str, Any]:
+        """What is not as it would be by itself."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
+
 
 @dataclass(frozen=True)
 class Asked:

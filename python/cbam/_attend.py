@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -137,8 +138,12 @@ class Attend:
         return self._open().chosen(self._asked)
 
     def maker(self) -> dict[str, str]:
-        """What every row says of what made it: cbam's version, and the hash of the network."""
-        return {"version": __version__, "weights": (self._open().fingerprint or b"").hex()}
+        """What every row says of what made it: cbam's version, and the hash of the network and of how it was opened."""
+        weights = (self._open().fingerprint or b"").hex()
+        said = self._opening.said()
+        if said:
+            weights = hashlib.sha256(f"{weights} {sorted(said.items())}".encode()).hexdigest()
+        return {"version": __version__, "weights": weights}
 
     def _pictures(self, table: Any) -> tuple[list[Any], list[str | None]]:
         schema: pa.Schema = table.schema

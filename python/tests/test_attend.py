@@ -107,6 +107,11 @@ def test_what_is_no_fault_of_a_picture_is_raised(stored: "pa.Table", tmp_path: P
         cbam.Attend(weights=tmp_path / "absent.pth", key="id")(stored)
 
 
+def test_rows_tell_networks_apart_that_were_opened_in_other_ways() -> None:
+    made = [cbam.Attend(**how).maker()["weights"] for how in ({}, {"channels": "rgb"}, {"channels": "bgr"}, {"square": True}, {})]
+    assert len(set(made)) == 4 and made[0] == made[-1]
+
+
 def test_it_travels_and_leaves_its_network_behind(stored: "pa.Table") -> None:
     attend = cbam.Attend(["gradcam"], class_="tabby", key="id")
     expected = attend(stored)

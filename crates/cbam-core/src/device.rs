@@ -56,7 +56,7 @@ pub enum ForwardPrecision {
     /// 0.9999 at least.
     F16,
     /// 16 bits, of which 8 are the number's, with the range of 32 bits. On a GPU for networks whose features f16 cannot hold: there the fused
-    /// maps correlated by 0.95 at least, Grad-CAM by 0.67. On a CPU of what convolutions multiply alone:
+    /// maps correlated by 0.95 at least, Grad-CAM by 0.67. In the form for inference of what convolutions multiply alone:
     /// [`InferenceNetwork::in_precision`](crate::network::InferenceNetwork::in_precision).
     Bf16,
 }

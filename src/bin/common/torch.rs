@@ -15,7 +15,7 @@ use cbam_cli::{Backend, Compared, GraphTaken, How, Script, Taken};
 use cbam_core::{Error, Result};
 use tch::Device;
 
-/// Networks of the core where it has them, on a CPU in f32, and libtorch's for all else.
+/// Networks of the core where it has them, on a CPU in f32 and bf16, and libtorch's for all else.
 pub(crate) struct Torch;
 
 impl Backend for Torch {

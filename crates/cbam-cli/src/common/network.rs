@@ -211,7 +211,7 @@ fn open_with(
     if let Some(hash) = hash {
         *hash = hex(&file.fingerprint()?);
     }
-    backend.network(file, &model.how, &model.taken)
+    backend.network(file, &model.how, &model.taken).map_err(|error| error.advised(&remedies))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -81,8 +81,11 @@ impl Convolution {
         Self { dilation, ..self }
     }
 
-    /// With its products in [bfloat16](bf16), if every output sees all channels, of which there are at least 16, and the kernel has no more
+    /// With its products in [bfloat16](bf16), if one panel sees all channels, of which there are at least 16, and the kernel has no more
     /// than 49 cells; else as it is.
+    ///
+    /// # Panics
+    /// If the unit is not one of [`units`](bf16::units).
     pub fn in_bf16(self, unit: Unit) -> Self {
         /// A position's channels are filled up to 32: of fewer, f32 is as fast.
         const LEAST: usize = 16;

@@ -32,6 +32,9 @@ impl InvertedResidual {
     }
 
     /// With the products of its 1×1 convolutions in [bfloat16](bf16).
+    ///
+    /// # Panics
+    /// If the unit is not one of [`units`](bf16::units).
     pub fn in_bf16(self, unit: Unit) -> Self {
         let expand = self.expand.map(|expand| expand.in_bf16(unit));
         Self { expand, project: self.project.in_bf16(unit), ..self }
@@ -124,7 +127,7 @@ impl InvertedResidual {
                         let positions = given[0] * given[1];
                         // SAFETY: one image of the map.
                         unsafe {
-                            expand.narrowed(source, matrix, positions, parallel, |xs| pass(Wide::Brief(xs, matrix)))
+                            expand.narrowed(source, matrix, positions, parallel, |xs| pass(Wide::Brief(xs, matrix)));
                         }
                     }
                 },

@@ -15,10 +15,11 @@ use crate::maps::{Detail, Explanation, Method, Readout};
 use crate::photo::{Preprocess, Resampled};
 use crate::{Error, Result};
 
-/// A network that only looks: backbone, attention and classifier with BatchNorm folded into the convolutions, in f32, on the
+/// A network that only looks: backbone, attention and classifier with BatchNorm folded into the convolutions, in f32
+/// unless it is put [in bf16](Self::in_precision), on the
 /// kernels of this crate. It needs no libtorch, and has gradients only at the classifier's features, in closed form.
 ///
-/// Its maps and logits are those of the network that its numbers come from, within 10⁻⁴.
+/// Its maps and logits are those of the network that its numbers come from, in f32 within 10⁻⁴.
 #[derive(Debug)]
 pub struct InferenceNetwork {
     pub(super) config: NetworkConfig,

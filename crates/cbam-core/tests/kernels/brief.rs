@@ -10,7 +10,9 @@ const ONE: Axis = Axis { kernel: 1, stride: 1, padding: Padding::Same };
 const TIGHT: Clamp = Clamp { low: -0.1, high: 0.3 };
 
 fn on_each_unit(test: impl Fn(Unit)) {
-    units().iter().for_each(|unit| test(*unit));
+    for unit in units() {
+        test(*unit);
+    }
 }
 
 fn rounded(x: f32) -> f32 {

@@ -1,7 +1,7 @@
 //! By AMX-BF16: tiles of 16×16 sums, to each of which 32 products are added at once.
 
 use std::arch::asm;
-use std::arch::x86_64::*;
+use std::arch::x86_64::{__cpuid_count, __get_cpuid_max, _mm512_load_ps};
 use std::mem::MaybeUninit;
 
 use super::avx512::{Finish, LANES};
@@ -23,10 +23,14 @@ pub(super) fn is_there() -> bool {
         const BITS: u32 = 1 << 22 | 1 << 24;
         /// `ARCH_REQ_XCOMP_PERM`, of the tiles' contents (asm/prctl.h). Threads that begin later have it too.
         const REQUEST: [libc::c_long; 2] = [0x1023, 18];
-        __get_cpuid_max(0).0 >= 7
-            && __cpuid_count(7, 0).edx & BITS == BITS
-            // SAFETY: asks for a permission of the process, and touches no memory.
-            && unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST[0], REQUEST[1]) } == 0
+        // SAFETY: the processor has these leaves. The call asks for a permission of the process, and touches no memory. (Since Rust 1.94 the
+        // first two are safe.)
+        #[allow(unused_unsafe)]
+        unsafe {
+            __get_cpuid_max(0).0 >= 7
+                && __cpuid_count(7, 0).edx & BITS == BITS
+                && libc::syscall(libc::SYS_arch_prctl, REQUEST[0], REQUEST[1]) == 0
+        }
     }
     #[cfg(not(target_os = "linux"))]
     false
@@ -134,6 +138,10 @@ pub(super) unsafe fn compute(part: &Part) {
     }
 }
 
+/// Sums of positions.
+#[repr(align(64))]
+struct Sums([MaybeUninit<f32>; MOST * PANEL]);
+
 /// At most [`MOST`] positions, in lines of so many, whose outputs are so far from one another.
 ///
 /// # Safety
@@ -141,8 +149,6 @@ pub(super) unsafe fn compute(part: &Part) {
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn compute_lines(part: &Part, [length, apart]: [usize; 2]) {
     debug_assert!(part.rows.count <= MOST && part.rows.count.is_multiple_of(length), "lines");
-    #[repr(align(64))]
-    struct Sums([MaybeUninit<f32>; MOST * PANEL]);
     let mut sums = Sums([MaybeUninit::uninit(); MOST * PANEL]);
     let to = sums.0.as_mut_ptr();
     // SAFETY: as many pieces as there are; of each, whole blocks of positions are read, which reach at most SLACK behind the last; of the

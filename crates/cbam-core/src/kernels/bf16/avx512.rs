@@ -1,6 +1,10 @@
 //! By AVX512-BF16: vectors of 16 sums, to each of which two products are added at once. And what the products by tiles share.
 
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m512, __m512bh, __m512i, __mmask16, _mm512_add_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_si512,
+};
 
 use super::matrix::{Part, filled};
 use crate::kernels::rows::Rows;

@@ -44,6 +44,9 @@ impl Matrix {
     pub(in crate::kernels) const MOST: usize = 49;
 
     /// Of a matrix in f32, whose inputs are in `pieces` equal pieces: `weight` tells its elements by output and input.
+    ///
+    /// # Panics
+    /// If the unit is not one of [`units`](super::units).
     pub(in crate::kernels) fn of(
         unit: Unit,
         [inputs, pieces]: [usize; 2],
@@ -52,6 +55,7 @@ impl Matrix {
         weight: impl Fn(usize, usize) -> f32,
         clamp: Clamp,
     ) -> Self {
+        assert!(super::units().contains(&unit), "{unit:?} is not there");
         assert!((1..=Self::MOST).contains(&pieces), "{pieces} pieces");
         let (panels, depth) = (outputs.div_ceil(PANEL), filled(inputs));
         let mut packed = Aligned::zeros(product(&[panels, pieces, depth, PANEL]).div_ceil(2));

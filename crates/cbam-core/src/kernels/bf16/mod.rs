@@ -8,6 +8,8 @@
 mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+// Elsewhere there are no units, and no matrix is ever made.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_unsafe, unused_variables))]
 mod matrix;
 
 pub(super) use matrix::{Matrix, SLACK, narrow};

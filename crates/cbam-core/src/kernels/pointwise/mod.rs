@@ -66,6 +66,9 @@ impl Pointwise {
     }
 
     /// With its products in [bfloat16](bf16).
+    ///
+    /// # Panics
+    /// If the unit is not one of [`units`](bf16::units).
     pub fn in_bf16(self, unit: Unit) -> Self {
         self.in_pieces_of_bf16(unit, 1)
     }

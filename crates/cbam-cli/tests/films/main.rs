@@ -10,6 +10,8 @@ use ndarray_npy::ReadNpyExt;
 
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(unix)]
+mod once;
 mod pages;
 mod place;
 #[cfg(unix)]

@@ -19,8 +19,11 @@ use super::encode::Encoder;
 use super::look::Study;
 use super::steady::Spans;
 
-/// What frames that are drawn together may take, in bytes.
-const TOGETHER: u64 = 64 << 20;
+/// How many frames of that size there may be at a time: 64 MB.
+pub(super) fn together(size: ImageSize) -> usize {
+    const BYTES: u64 = 64 << 20;
+    (BYTES / (size.pixels() * 3).max(1)).max(1) as usize
+}
 
 /// How frames are drawn: a map over each, several side by side, or all on a panel; or not at all.
 pub(super) struct Painter<'a> {
@@ -149,8 +152,7 @@ pub(super) fn draw(
     done: &dyn Fn(),
 ) -> Result<Encoder> {
     let (film, frames) = (study.film, study.frames);
-    let pictures =
-        (TOGETHER / (film.size.pixels() * 3).max(1)).clamp(1, 2 * rayon::current_num_threads() as u64) as usize;
+    let pictures = together(film.size).min(2 * rayon::current_num_threads());
     std::thread::scope(|threads| {
         let (send_frame, decoded) = sync_channel(pictures);
         let reader = threads.spawn(move || {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::probe::Film;
 use super::steady::{Smoothing, Spans, Votes};
-use super::taken::{Ending, Taken, gathered, read};
+use super::taken::{Ending, Pass, Taken, gathered, read};
 use super::{Picture, Request};
 
 /// How many of the likeliest classes are kept of a frame.
@@ -73,7 +73,8 @@ pub(super) struct Study<'a> {
     /// What its numbers for the classes are.
     pub(super) outputs: Outputs,
     pub(super) preprocess: Preprocess,
-    batch: usize,
+    /// How many frames serve the network together.
+    pub(super) batch: usize,
     /// The class that the maps are of, once it is known; `None` where none is of a class.
     pub(super) class: Option<usize>,
     spool: Spool<Record>,
@@ -84,7 +85,8 @@ pub(super) struct Study<'a> {
     pub(super) end: Option<u64>,
     /// Of each map.
     pub(super) forms: Vec<Form>,
-    probability: Option<f32>,
+    /// The mean probability of its class.
+    pub(super) probability: Option<f32>,
     /// Why the film ends before its end.
     pub(super) broken: Option<String>,
     pub(super) notes: Vec<String>,
@@ -176,7 +178,8 @@ impl<'a> Study<'a> {
         let mut votes = Votes::default();
         let mut classes = Vec::new();
         let asked = self.class;
-        let (broken, end) = self.pass(asked, None, &mut |study, taken, look| {
+        let pass = Pass { drawn: false, most: 16 * self.batch };
+        let (broken, end) = self.pass(asked, None, pass, &mut |study, taken, look| {
             study.frames = taken.index + 1;
             study.last = taken.time;
             let seen = look.map(|look| {
@@ -194,7 +197,7 @@ impl<'a> Study<'a> {
             let others = classes.iter().filter(|(_, class)| *class != self.class).map(|(index, _)| *index);
             let others: BTreeSet<_> = others.collect();
             if !others.is_empty() {
-                self.pass(self.class, Some(&others), &mut |study, taken, look| {
+                self.pass(self.class, Some(&others), pass, &mut |study, taken, look| {
                     let Some(look) = look else { return Ok(()) };
                     let Some(mut record) = study.spool.get(taken.index)? else { return Ok(()) };
                     record.seen = Some(study.seen(look)?);
@@ -208,20 +211,24 @@ impl<'a> Study<'a> {
 
     /// Goes through the film, and has the network look at those frames that are wanted, as many together as serve it; why the film is
     /// broken, if it is, and when its last frame is over.
-    fn pass(
+    pub(super) fn pass(
         &mut self,
         class: Option<usize>,
         wanted: Option<&BTreeSet<usize>>,
+        pass: Pass,
         then: &mut Then<'_, 'a>,
     ) -> Result<Ending> {
-        let (film, every, cancel, ahead) = (self.film, self.request.every, self.cancel, 2 * self.batch);
+        let (film, every, cancel) = (self.film, self.request.every, self.cancel);
+        let ahead = if pass.drawn { self.batch } else { 2 * self.batch };
         let preprocess = self.preprocess.clone();
         let takes = |index: usize| index.is_multiple_of(every) && wanted.is_none_or(|wanted| wanted.contains(&index));
         std::thread::scope(|threads| {
             let (sender, taken) = sync_channel(ahead);
-            let reader = threads.spawn(move || read(film, &preprocess, takes, cancel, &sender));
+            let reader = threads.spawn(move || read(film, &preprocess, takes, pass, cancel, &sender));
             let mut waiting = Vec::new();
-            let answered = gathered(&taken, self.batch, &mut waiting, &mut |waiting| self.answer(class, waiting, then));
+            let answered = gathered(&taken, [self.batch, pass.most], &mut waiting, &mut |waiting| {
+                self.answer(class, waiting, then)
+            });
             drop(taken); // the reader ends
             let broken =
                 reader.join().unwrap_or_else(|_| Err(Error::internal("the thread that reads a film panicked")));
@@ -335,6 +342,15 @@ impl<'a> Study<'a> {
 
     pub(super) fn label(&self, class: usize) -> String {
         self.labels.get(class).cloned().unwrap_or_else(|| format!("class {class}"))
+    }
+
+    /// That it has any frames.
+    pub(super) fn check_frames(&self) -> Result<()> {
+        if self.frames > 0 {
+            return Ok(());
+        }
+        let why = self.broken.clone().unwrap_or_else(|| "it has no frames".to_owned());
+        Err(Error::photo(&self.film.path, why))
     }
 
     pub(super) fn name(&self) -> &Path {

@@ -5,7 +5,8 @@
 //! file ─▶ ffmpeg ─▶ frames, spool ─▶ smooth ─▶ draw ─▶ ffmpeg ─▶ file
 //! ```
 //!
-//! What cannot be read twice ([`stream`]) is looked at and drawn frame by frame, without a spool.
+//! A film whose class and scale are given, and whose maps are not smoothed, is drawn while it is looked at ([`once`]). What cannot be read
+//! twice ([`stream`]) is looked at and drawn frame by frame, without a spool.
 //!
 //! Frames are never all in memory: a few of them are under way at a time, and what the network saw lies in a file in between.
 
@@ -18,6 +19,7 @@ mod form;
 mod live;
 mod look;
 mod matroska;
+mod once;
 mod page;
 mod probe;
 mod report;
@@ -226,23 +228,24 @@ fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film
     let network = open(backend, &request.model, &note)?;
     let mut study = Study::new(film, &network, request, options, interrupt::flag())?;
     study.notes.iter().for_each(|line| note(line));
-    study.look(&|| bar.inc(1))?;
-    if study.frames == 0 {
-        let why = study.broken.unwrap_or_else(|| "it has no frames".to_owned());
-        return Err(Error::photo(&film.path, why).into());
+    let at_once = once::is_possible(&study);
+    let (mut spans, mut outputs) = (Spans::new(options.scale), Vec::new());
+    if at_once {
+        film.frames.iter().for_each(|frames| bar.set_length(*frames));
+    } else {
+        study.look(&|| bar.inc(1))?;
+        study.check_frames()?;
+        for (index, path) in request.map_files().into_iter().enumerate() {
+            report::write_maps(&mut study, index, &path)?;
+            outputs.push(path);
+        }
+        if request.is_drawn() {
+            study.smooth()?;
+            spans = study.spans()?;
+        }
     }
-    let mut spans = None;
-    let mut outputs = Vec::new();
-    for (index, path) in request.map_files().into_iter().enumerate() {
-        report::write_maps(&mut study, index, &path)?;
-        outputs.push(path);
-    }
-    if request.is_drawn() {
-        study.smooth()?;
-        spans = Some(study.spans()?);
-    }
-    if let (Some((path, container, codec)), Some(spans)) = (&request.film, &spans) {
-        let words = words(&study, request, spans);
+    if let Some((path, container, codec)) = &request.film {
+        let words = words(&study, request, &spans);
         let painter = Painter::new(&study, "the film");
         let size = painter.size(film.size)?;
         let last = study.end.map(|end| end.saturating_sub(study.last));
@@ -251,19 +254,22 @@ fn work(backend: &dyn Backend, request: &Request, options: &Options, film: &Film
         for line in &left_out {
             note(line);
         }
-        if let Some(line) = draw::draw(&mut study, encoder, &painter, spans, &|| bar.inc(1))?.finish()? {
+        let draw = if at_once { once::draw } else { draw::draw };
+        let encoder = draw(&mut study, encoder, &painter, &spans, &|| bar.inc(1))?;
+        study.check_frames()?;
+        if let Some(line) = encoder.finish()? {
             note(&line);
         }
         outputs.push(path.clone());
     }
-    if let (Some(path), Some(spans)) = (&request.html, &spans) {
+    if let Some(path) = &request.html {
         let done: Vec<_> = std::iter::once(smoothed(request)).chain(looked_at(request)).collect();
-        page::write(&mut study, path, spans, &done, &|| bar.inc(1))?.iter().for_each(|line| note(line));
+        page::write(&mut study, path, &spans, &done, &|| bar.inc(1))?.iter().for_each(|line| note(line));
         outputs.push(path.clone());
     }
     bar.finish_and_clear();
     if let Some(target) = &request.json {
-        report::write(&mut study, target, spans.as_ref(), &outputs)?;
+        report::write(&mut study, target, request.is_drawn().then_some(&spans), &outputs)?;
     }
     if let Some(why) = &study.broken {
         let after = duration(study.last as f64 / 1e9);

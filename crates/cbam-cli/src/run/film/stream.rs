@@ -1,5 +1,6 @@
 //! What cannot be read twice: frames are looked at and drawn as they come, one by one.
 
+use std::cell::Cell;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
@@ -159,7 +160,7 @@ fn stream(
                     let photo = Photo::from(DynamicImage::from(frame.pixels.clone()));
                     let resampled = study.preprocess.resample(&photo)?;
                     cut = cuts.next(&resampled);
-                    let taken = [Taken { index, time, cut, resampled: Some(resampled) }];
+                    let taken = [Taken { index, time, cut, resampled: Some(resampled), pixels: Cell::default() }];
                     let answered = study.answer(study.class, &taken, &mut |study, _, look| {
                         if let Some(look) = look {
                             (values, top) = study.seen(look)?.into_parts();

@@ -70,6 +70,12 @@ def checked(kind: type[Any], given: Mapping[str, Any], but: Sequence[str] = ()) 
     return taken
 
 
+def said(of: Opening | Asked, but: Sequence[str] = ()) -> dict[str, Any]:
+    """The fields that are not as they would be by themselves."""
+    all_fields = {field.name: (getattr(of, field.name), field.default) for field in fields(of) if field.name not in but}
+    return {name: value for name, (value, default) in all_fields.items() if value != default}
+
+
 @dataclass(frozen=True)
 class Opening:
     """How a weights file is opened; see :class:`cbam.Network`."""
@@ -94,10 +100,6 @@ class Opening:
     def of(cls, given: Mapping[str, Any]) -> Opening:
         """As keywords say it."""
         return cls(**checked(cls, given))
-
-    def said(self) -> dict[str, Any]:
-        """What is not as it would be by itself."""
-        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from . import __version__, _cbam
-from ._asked import Asked, Opening
+from ._asked import Asked, Opening, said
 from .errors import ArgumentError, PhotoError
 
 if TYPE_CHECKING:
@@ -138,11 +138,11 @@ class Attend:
         return self._open().chosen(self._asked)
 
     def maker(self) -> dict[str, str]:
-        """What every row says of what made it: cbam's version, and the hash of the network and of how it was opened."""
+        """What every row says of what made it: cbam's version, and the hash of the network, of how it was opened and what it is asked."""
         weights = (self._open().fingerprint or b"").hex()
-        said = self._opening.said()
-        if said:
-            weights = hashlib.sha256(f"{weights} {sorted(said.items())}".encode()).hexdigest()
+        more = sorted({**said(self._opening), **said(self._asked, ("maps",))}.items())
+        if more:
+            weights = hashlib.sha256(f"{weights} {more}".encode()).hexdigest()
         return {"version": __version__, "weights": weights}
 
     def _pictures(self, table: Any) -> tuple[list[Any], list[str | None]]:

@@ -97,7 +97,8 @@ def write(
         file_size: how large a file becomes, in bytes before compression; at most as much of each writer is lost when a run is killed.
 
     Raises:
-        ArgumentError: for an argument that cannot be, or where the folder has rows that another version or other weights made.
+        ArgumentError: for an argument that cannot be, or where the folder has rows that another version, other weights or other
+            keywords made.
     """
     attend = Attend(maps, weights, class_, **how)
     names = attend.names()
@@ -167,5 +168,5 @@ def _check_maker(there: daft.DataFrame, attend: Attend, folder: str | os.PathLik
         for name, value in maker.items():
             if row[name] != value:
                 raise ArgumentError(
-                    f"{os.fspath(folder)}: holds rows of {name} {row[name]}, and this is {value}: take another folder, or the same {name}"
+                    f"{os.fspath(folder)}: holds rows of {name} {row[name]}, and this is {value}: take another folder, or the same {name} and keywords"
                 )

@@ -5,7 +5,8 @@ usage: film.py [--program cbam] [--rounds N] [--only speed memory flicker]
        film.py peer MODEL.onnx FILM OUT
 
 The film is a pan over a bundled photo, 640×360, 25 frames a second, with sound. `speed`, by turns in one run: ffmpeg alone decodes and
-encodes it with the same codec and preset; cbam-run lays the last spatial gate over it; the peer does so with
+encodes it with the same codec and preset; cbam-run lays the last spatial gate over it, in bf16 too where the
+processor has units for that; the peer does so with
 OpenCV and ONNX Runtime, decoding by OpenCV and encoding by the same ffmpeg. `flicker` is of a still scene with noise (σ 8 of 255): the mean
 change of the drawn strength from frame to frame. Writes target/bench/film.md. Needs `.venv` (make bench-peers makes it) and ffmpeg.
 """
@@ -92,8 +93,11 @@ def speed(program, folder, rounds):
         "ffmpeg alone": ["ffmpeg", "-v", "error", "-y", "-i", film, "-map", "0", "-c:a", "copy", *ENCODE, folder / "out.mp4"],
         "cbam-run --map spatial": [*cbam, "--map", "spatial"],
         "cbam-run (fused)": cbam,
+        "cbam-run --map spatial --precision bf16": [*cbam, "--map", "spatial", "--precision", "bf16"],
         "OpenCV and ONNX Runtime": [sys.executable, __file__, "peer", model, film, folder / "out.mp4"],
     }
+    if subprocess.run([program, "run", PHOTO, "--precision", "bf16", "--overlay", folder / "out.png", "--quiet"], stderr=subprocess.DEVNULL).returncode:
+        del sides["cbam-run --map spatial --precision bf16"]  # the processor has no unit for it
     times = {name: [] for name in sides}
     for _ in range(rounds):
         for name, command in sides.items():

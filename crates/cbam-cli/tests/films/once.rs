@@ -11,7 +11,7 @@ const GIVEN: &str = "--codec ffv1 --smooth 0 --scale fixed:0,1 --class 285 --det
 fn a_film_that_is_drawn_at_once_is_the_one_that_is_drawn_afterwards() {
     let place = Place::new();
     place.ffmpeg(&format!("{} -c:v ffv1 -pix_fmt bgr0 clip.mkv", pan(160, 120, 21)));
-    for more in ["", "--every 4", "--legend --map patch"] {
+    for more in ["", "--every 4", "--legend --map gradcam"] {
         place.does(&format!("clip.mkv --overlay once.mkv {GIVEN} {more}"));
         place.does(&format!("clip.mkv --overlay twice.mkv {GIVEN} {more} --json report.json"));
         place.in_step("clip.mkv", "once.mkv", 0.04);

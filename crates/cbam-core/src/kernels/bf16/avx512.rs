@@ -47,6 +47,9 @@ pub(super) unsafe fn compute(part: &Part) {
 
 impl Part {
     /// As many tiles of `ROWS` positions as there are, then one position at a time.
+    ///
+    /// # Safety
+    /// As [`compute`].
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     unsafe fn halves<const ROWS: usize, const VECTORS: usize>(&self) {
         let mut first = 0;
@@ -65,6 +68,9 @@ impl Part {
     }
 
     /// `ROWS` positions × `VECTORS` vectors of outputs, in registers.
+    ///
+    /// # Safety
+    /// As [`compute`], and there must be so many positions, and outputs in each vector.
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     unsafe fn tile<const ROWS: usize, const VECTORS: usize>(&self) {
         // SAFETY: reads `ROWS` positions, and of the panel whole vectors.

@@ -19,6 +19,9 @@ use super::encode::Encoder;
 use super::look::Study;
 use super::steady::Spans;
 
+/// A frame, its maps and its likeliest classes.
+pub(super) type Job = (Frame, Vec<AttentionMap>, Vec<(usize, f32)>);
+
 /// How many frames of that size there may be at a time: 64 MB.
 pub(super) fn together(size: ImageSize) -> usize {
     const BYTES: u64 = 64 << 20;
@@ -129,6 +132,11 @@ impl<'a> Painter<'a> {
         Ok((time, drawn))
     }
 
+    /// Several frames at once.
+    pub(super) fn paint_all(&self, jobs: Vec<Job>, spans: &Spans) -> Vec<Result<(u64, RgbImage)>> {
+        jobs.into_par_iter().map(|(frame, maps, top)| self.paint(frame, &maps, &top, spans)).collect()
+    }
+
     /// Maps with their titles; the first of a class says of which.
     fn tiles(&self, maps: &[AttentionMap], spans: &Spans, class: Option<&str>) -> Vec<PanelTile> {
         let of_class = self.maps.iter().position(MapName::needs_class);
@@ -166,13 +174,7 @@ pub(super) fn draw(
             Ok(())
         });
         let (send_drawn, drawn) = sync_channel::<(u64, RgbImage)>(pictures);
-        let writer = threads.spawn(move || {
-            let mut encoder = encoder;
-            for (time, pixels) in drawn {
-                encoder.write(time, &pixels)?;
-            }
-            Ok(encoder)
-        });
+        let writer = threads.spawn(move || encoder.write_all(&drawn));
         let mut index = 0;
         let mut drawing = || -> Result<()> {
             loop {
@@ -187,9 +189,7 @@ pub(super) fn draw(
                     jobs.push((frame, study.maps_of(&record.drawn())?, top));
                     index += 1;
                 }
-                let painted: Vec<_> =
-                    jobs.into_par_iter().map(|(frame, maps, top)| painter.paint(frame, &maps, &top, spans)).collect();
-                for painted in painted {
+                for painted in painter.paint_all(jobs, spans) {
                     if send_drawn.send(painted?).is_err() {
                         return Ok(()); // it says why
                     }

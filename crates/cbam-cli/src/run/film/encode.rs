@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 
 use cbam_core::files::WholeFile;
@@ -112,6 +113,12 @@ impl Encoder {
         };
         begun.map_err(|error| encoder.failed(error))?;
         Ok((encoder, left_out))
+    }
+
+    /// Writes drawn frames and their times as they come, until there are no more.
+    pub(super) fn write_all(mut self, drawn: &Receiver<(u64, RgbImage)>) -> Result<Self> {
+        drawn.iter().try_for_each(|(time, pixels)| self.write(time, &pixels))?;
+        Ok(self)
     }
 
     /// Writes a frame that is shown at a time, in nanoseconds.

@@ -3,13 +3,12 @@
 use std::mem::take;
 use std::sync::mpsc::sync_channel;
 
-use cbam_core::maps::{AttentionMap, MapName, Scale};
+use cbam_core::maps::{MapName, Scale};
 use cbam_core::{Error, Result};
 use image::RgbImage;
-use rayon::prelude::*;
 
 use super::decode::Frame;
-use super::draw::{Painter, together};
+use super::draw::{Job, Painter, together};
 use super::encode::Encoder;
 use super::form::Container;
 use super::look::Study;
@@ -33,9 +32,6 @@ pub(super) fn is_possible(study: &Study<'_>) -> bool {
         && study.batch <= together(study.film.size)
 }
 
-/// A frame, its maps and its likeliest classes.
-type Job = (Frame, Vec<AttentionMap>, Vec<(usize, f32)>);
-
 /// Looks at a film, draws and writes it, all but its end.
 pub(super) fn draw(
     study: &mut Study<'_>,
@@ -48,17 +44,9 @@ pub(super) fn draw(
     let pictures = most.min(2 * rayon::current_num_threads());
     std::thread::scope(|threads| {
         let (send_drawn, drawn) = sync_channel::<(u64, RgbImage)>(pictures);
-        let writer = threads.spawn(move || {
-            let mut encoder = encoder;
-            for (time, pixels) in drawn {
-                encoder.write(time, &pixels)?;
-            }
-            Ok(encoder)
-        });
+        let writer = threads.spawn(move || encoder.write_all(&drawn));
         let paint = |jobs: Vec<Job>| {
-            let painted: Vec<_> =
-                jobs.into_par_iter().map(|(frame, maps, top)| painter.paint(frame, &maps, &top, spans)).collect();
-            painted.into_iter().try_for_each(|painted| {
+            painter.paint_all(jobs, spans).into_iter().try_for_each(|painted| {
                 // What ended the writer is its own to say.
                 send_drawn.send(painted?).map_err(|_| Error::internal("the writer of a film ended"))?;
                 done();

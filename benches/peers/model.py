@@ -238,7 +238,10 @@ def load():
         with safe_open(path, "pt") as file:
             tensors |= {prefix + name: file.get_tensor(name).float() for name in file.keys()}
             config = file.metadata().get("network")
-    net = Net(json.loads(config)).eval()
+    config = json.loads(config)
+    for name in "backbone._fc.weight", "backbone._fc.bias":
+        tensors[name] /= config.get("temperature", 1.0)
+    net = Net(config).eval()
     missing, unused = net.load_state_dict(tensors, strict=False)
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     assert not missing and not unused, (missing, unused)

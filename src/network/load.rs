@@ -53,7 +53,7 @@ impl Network {
     }
 
     /// The same for another network's backbone, with its classes, names and size: all but its attention, whose place the new one
-    /// takes.
+    /// takes, and its temperature, which was fitted to its answers.
     ///
     /// # Errors
     /// [`ErrorKind::Argument`](crate::ErrorKind::Argument) if it has no classifier, whose answers teach the attention, or attention that
@@ -69,7 +69,8 @@ impl Network {
             return Err(Error::argument("backbone", LEANS));
         }
         let attention = NetworkConfig::attentive(trained.config.arch).attention;
-        let network = Self::new(NetworkConfig { attention, ..trained.config.clone() }, trained.device())?;
+        let network =
+            Self::new(NetworkConfig { attention, temperature: 1.0, ..trained.config.clone() }, trained.device())?;
         trained.backbone_checkpoint()?.apply(&network.variables.variables(), "backbone.", true)?;
         Ok(network)
     }

@@ -63,7 +63,7 @@ pub struct Network {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Output {
-    /// Class scores before the softmax, `[N, classes]`; none of them, `[N, 0]`, without a classifier.
+    /// Class scores before the softmax, divided by the [temperature](NetworkConfig::temperature), `[N, classes]`; none of them, `[N, 0]`, without a classifier.
     pub logits: Tensor,
     /// The features of the backbone's last convolution, normalised, before their activation where that stands alone
     /// ([`Backbone::head_conv`]), `[N, C, h, w]`: what the classifier activates and pools.
@@ -161,6 +161,7 @@ impl Network {
     pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
         outputs.check(self.config.classes)?;
         self.config.outputs = outputs;
+        self.config.check_temperature()?;
         Ok(self)
     }
 

@@ -100,7 +100,7 @@ impl Network {
         let features = self.backbone.head_conv(&xs, backbone_trains);
         let activated = self.backbone.head_activation(&features);
         let attended = self.attend(Site::Head, &activated, train, &mut kept)?;
-        let logits = self.backbone.classify(&attended, backbone_trains);
+        let logits = self.tempered_scores(&attended, backbone_trains)?;
         let Kept { attention, ground, inputs, .. } = kept;
         Ok(Output { logits, features, attention, ground, inputs })
     }
@@ -140,7 +140,12 @@ impl Network {
     /// # Errors
     /// [`ErrorKind::Input`] if the features are not those of the last convolution.
     pub fn classify(&self, features: &Tensor) -> Result<Tensor> {
-        Ok(self.backbone.classify(&self.attend(Site::Head, features, false, &mut Kept::default())?, false))
+        self.tempered_scores(&self.attend(Site::Head, features, false, &mut Kept::default())?, false)
+    }
+
+    fn tempered_scores(&self, attended: &Tensor, backbone_trains: bool) -> Result<Tensor> {
+        let scores = self.backbone.classify(attended, backbone_trains);
+        Ok(if self.config.temperature == 1.0 { scores } else { scores.f_div_scalar(self.config.temperature)? })
     }
 
     /// How many stages run before any attention.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use cbam::backbone::Arch;
-use cbam::explain::{ExplainOptions, explain};
-use cbam::maps::Method;
+use cbam::explain::{ExplainOptions, Features, explain};
+use cbam::maps::{HEAD, Method, Readout};
 use cbam::network::{Network, NetworkConfig, Outputs};
 use cbam::weights::{Apply, Checkpoint};
 use ndarray::Array4;
@@ -119,4 +119,55 @@ fn pictures_may_be_taken_in_another_way() {
     assert!((pixels.select(1, 0).mean(Kind::Float).double_value(&[]) - expected).abs() < 1e-5);
     let zero = cbam::photo::Preprocess { std: [0.0; 3], ..own };
     assert!(network.with_preprocess(zero).is_err());
+}
+
+#[test]
+fn a_temperature_divides_the_logits_and_leaves_answers_and_maps() {
+    let usual = network(3);
+    let mut config = usual.config().clone();
+    config.temperature = 0.5;
+    let sharp = Network::new(config.clone(), Device::Cpu).unwrap();
+    for (name, mut variable) in sharp.variables().variables() {
+        tch::no_grad(|| variable.copy_(&usual.variables().variables()[&name]));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sharp.safetensors");
+    sharp.save(&path, &BTreeMap::new()).unwrap();
+    let sharp = Network::open(&path, Device::Cpu).unwrap();
+    assert_eq!(sharp.config().temperature, 0.5);
+    let doubled = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (2.0 * a - b).abs() < 1e-5);
+    assert!(doubled(&logits(&usual), &logits(&sharp)), "{:?} {:?}", logits(&usual), logits(&sharp));
+    // The same with and without libtorch, from the start and from the classifier's features.
+    let read = |network: &Network| network.run(&pictures().view(), &[]).unwrap();
+    let of_torch = [read(&usual), read(&sharp)];
+    let fast = [usual, sharp].map(|network| network.for_inference().unwrap());
+    let [cool, hot] = fast.each_ref().map(|network| network.logits(pictures().view()).unwrap());
+    assert!(doubled(cool.as_slice().unwrap(), hot.as_slice().unwrap()), "{cool} {hot}");
+    let picture = pictures().index_axis_move(ndarray::Axis(0), 0);
+    let features = Features::features(&fast[1], HEAD, picture.view()).unwrap().insert_axis(ndarray::Axis(0));
+    let behind = Features::logits_from(&fast[1], HEAD, features.view()).unwrap();
+    assert!((&behind.row(0) - &hot.row(0)).iter().all(|off| off.abs() < 1e-5), "{behind} {hot}");
+    let of_core = fast.each_ref().map(|network| network.run(pictures().view(), &[]).unwrap());
+    for [cool, hot] in [of_torch, of_core] {
+        for (cool, hot) in cool.iter().zip(&hot) {
+            let of = |readout: &Readout| {
+                let total: f32 = readout.probabilities.sum();
+                assert!((total - 1.0).abs() < 1e-5);
+                readout.probabilities.iter().copied().fold(0.0f32, f32::max)
+            };
+            assert!(of(hot) > of(cool), "half the temperature is more confident");
+            let [cool, hot] = [cool, hot].map(|readout| &readout.explanations[0]);
+            assert_eq!(cool.class, hot.class);
+            let (cool, hot) = (cool.map.as_standard_layout(), hot.map.as_standard_layout());
+            assert!(doubled(cool.as_slice().unwrap(), hot.as_slice().unwrap()), "{cool} {hot}");
+        }
+    }
+    for (temperature, outputs) in
+        [(0.0, Outputs::Softmax), (-1.0, Outputs::Softmax), (f64::NAN, Outputs::Softmax), (2.0, Outputs::Probabilities)]
+    {
+        let error = Network::new(NetworkConfig { temperature, outputs, ..config.clone() }, Device::Cpu).unwrap_err();
+        assert!(error.to_string().contains("temperature"), "{error}");
+    }
+    let error = fast.into_iter().nth(1).unwrap().with_outputs(Outputs::Probabilities).unwrap_err();
+    assert!(error.to_string().contains("temperature"), "{error}");
 }

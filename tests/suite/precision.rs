@@ -63,7 +63,7 @@ fn pictures_in_8_bits_say_what_their_numbers_say() {
         let expected = network.run(&batch.view(), &[FRACTION]).unwrap();
         for (seen, expected) in seen.iter().zip(&expected) {
             assert_eq!(seen.readout.patches[0].rows[0].query, expected.patches[0].rows[0].query);
-            assert!(seen.readout.probabilities.iter().zip(&expected.probabilities).all(|(a, b)| (a - b).abs() < 1e-6));
+            assert!(seen.readout.probabilities.iter().zip(&expected.probabilities).all(|(a, b)| (a - b).abs() < 3e-6));
         }
         assert_eq!((seen.len(), expected.len()), (3, 3));
     }
@@ -105,7 +105,7 @@ fn half_the_bits_say_nearly_the_same() {
     let geometry = resampled(&full)[0].geometry();
     let expected = inspect(&full, &methods);
     for (precision, kind, off, least) in
-        [(ForwardPrecision::F16, Kind::Half, 0.005, 0.999), (ForwardPrecision::Bf16, Kind::BFloat16, 0.1, 0.6)]
+        [(ForwardPrecision::F16, Kind::Half, 0.005, 0.999), (ForwardPrecision::Bf16, Kind::BFloat16, 0.2, 0.6)]
     {
         let half = Network::pretrained(Device::Cpu).unwrap().in_precision(precision).unwrap();
         assert!(!half.is_f32_on_cpu(), "the kernels take f32 alone");

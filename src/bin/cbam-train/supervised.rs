@@ -192,6 +192,7 @@ impl Supervised {
         }
         // Each picture is of one class, whatever the file's own classes were.
         config.outputs = Outputs::Softmax;
+        config.temperature = 1.0;
         config.classes = labels.len() as i64;
         config.labels = labels;
         config.short_side = self.size.unwrap_or(config.short_side);

@@ -5,6 +5,7 @@ use std::process::Output;
 use super::*;
 use crate::backbone::pretrained;
 use cbam::backbone::Arch;
+use cbam::network::{NetworkConfig, NetworkFile, OpenOptions};
 
 fn cbam_weights(arguments: &[&str]) -> Output {
     program("cbam-weights").args(arguments).output().unwrap()
@@ -201,6 +202,30 @@ fn convert_writes_safetensors_with_metadata() {
     assert_eq!(found.metadata, BTreeMap::from([("arch".to_owned(), "a=b".to_owned())]));
     let text = String::from_utf8(cbam_weights(&["inspect", output]).stdout).unwrap();
     assert!(text.contains("metadata    arch = a=b\n"), "{text}");
+}
+
+#[test]
+fn convert_gives_a_network_its_temperature() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.safetensors");
+    let own = crate::file("assets/weights/efficientnet-lite0-attention.safetensors");
+    let converted = |input: &Path, temperature: &str| {
+        let words = ["convert", input.to_str().unwrap(), out.to_str().unwrap(), "--temperature", temperature];
+        cbam_weights(&words)
+    };
+    assert!(converted(&own, "0.625").status.success());
+    let [given, found] = [&own, &out].map(|path| NetworkFile::open(path, &OpenOptions::default()).unwrap());
+    assert_eq!(found.config, NetworkConfig { temperature: 0.625, ..given.config });
+    assert_eq!(found.tensors.len(), given.tensors.len());
+    std::fs::remove_file(&out).unwrap();
+    for (input, temperature, said) in [
+        (own, "0", "must be 0.01 to 100"),
+        (golden("wrapped.pth"), "0.625", "wrapped.pth: has no place for a temperature"),
+    ] {
+        let run = converted(&input, temperature);
+        let text = String::from_utf8(run.stderr).unwrap();
+        assert!(run.status.code() == Some(2) && text.contains(said) && !out.exists(), "{text}");
+    }
 }
 
 #[test]

@@ -47,6 +47,9 @@ pub(crate) enum Command {
         /// Convolution and linear matrices in f16, the rest in f32
         #[arg(long)]
         half_matrices: bool,
+        /// What the network's logits are divided by, of a file that cbam-train wrote; scripts/temperature.py fits it
+        #[arg(long, value_name = "NUMBER")]
+        temperature: Option<f64>,
         /// Add an entry to the file's metadata; may be given again
         #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
         metadata: Vec<(String, String)>,

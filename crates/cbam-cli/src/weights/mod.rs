@@ -12,6 +12,7 @@ use cbam_core::Error;
 use cbam_core::classes::read_labels;
 use cbam_core::files::check_writable;
 use cbam_core::graph::Graph;
+use cbam_core::network::NetworkFile;
 use cbam_core::text::{printable, printable_path};
 use cbam_core::weights::{Checkpoint, Precision};
 
@@ -39,9 +40,9 @@ pub fn main(backend: &dyn Backend, called: &Called) -> ! {
                 inspect(&Reading { part: opening.doubts.part.clone(), keep_prefixes }, &opening, file)
             }
         }
-        Command::Convert { input, output, reading, half_matrices, metadata } => {
+        Command::Convert { input, output, reading, half_matrices, temperature, metadata } => {
             let precision = if half_matrices { Precision::HalfMatrices } else { Precision::Keep };
-            convert(&reading, input, output, precision, metadata)
+            convert(&reading, input, output, precision, (temperature, metadata))
         }
         Command::Describe { graph, input, size, labels } => describe(&graph, &input, size, labels),
         Command::Diff { first, second, tolerance } => diff(first, second, tolerance),
@@ -87,7 +88,7 @@ fn convert(
     input: PathBuf,
     output: PathBuf,
     precision: Precision,
-    metadata: Vec<(String, String)>,
+    (temperature, metadata): (Option<f64>, Vec<(String, String)>),
 ) -> Result<u8> {
     let mut claims = Claims::default();
     claims.read("the input", &input);
@@ -100,6 +101,9 @@ fn convert(
     }
     checkpoint.drop_counters();
     checkpoint.metadata.extend(metadata);
+    if let Some(temperature) = temperature {
+        NetworkFile::set_temperature(&mut checkpoint, temperature)?;
+    }
     Ok(checkpoint.save(output, precision).map_or_else(common::failed, |()| status::DONE))
 }
 

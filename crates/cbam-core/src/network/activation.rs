@@ -10,9 +10,16 @@ use crate::kernels::{Clamp, Map, Pointwise};
 use crate::maps::{ClassActivations, Detail};
 
 impl InferenceNetwork {
+    /// The gradient of a class's score at what the classifier says.
+    fn slope_of_score(&self, logits: &[f32], class: usize) -> Vec<f32> {
+        let mut slope = self.config.outputs.slope(logits, class);
+        slope.iter_mut().for_each(|slope| *slope /= self.config.temperature as f32);
+        slope
+    }
+
     /// The gradient of a class's score at the features of one picture under the classifier, `[H, W, C]`.
     fn slope_of(&self, features: &Map, logits: &[f32], class: usize) -> Vec<f32> {
-        self.backbone.slope(features, &self.config.outputs.slope(logits, class))
+        self.backbone.slope(features, &self.slope_of_score(logits, class))
     }
 
     /// Grad-CAM of one picture's class, in closed form.
@@ -40,7 +47,7 @@ impl InferenceNetwork {
             return None;
         }
         let mean = features.mean();
-        let slope = |class| self.backbone.slope_at_mean(&mean, &self.config.outputs.slope(logits, class));
+        let slope = |class| self.backbone.slope_at_mean(&mean, &self.slope_of_score(logits, class));
         let slopes: Vec<Vec<f32>> = (0..classes).into_par_iter().map(slope).collect::<Option<_>>()?;
         let weight = |class: usize, channel: usize| slopes[class][channel] / positions as f32;
         let matrix = Pointwise::of(features.channels(), &vec![0.0; classes], weight, Clamp::RELU);

@@ -28,6 +28,11 @@ pub struct NetworkConfig {
     /// What its numbers for the classes are; with one class never a softmax.
     #[serde(default)]
     pub outputs: Outputs,
+    /// What the classifier's numbers are divided by, and so are its logits by then: 0.01 to 100; 1 leaves them as they are. Fitted
+    /// behind the training, it makes confidence as high as accuracy and no answer another (Guo et al. 2017, "On Calibration of Modern
+    /// Neural Networks").
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub temperature: f64,
     /// How the backbone differs from the usual one of its architecture.
     #[serde(default, skip_serializing_if = "Variant::is_usual")]
     pub variant: Variant,
@@ -68,6 +73,10 @@ pub struct StageAttention {
 
 fn one() -> f64 {
     1.0
+}
+
+fn is_one(number: &f64) -> bool {
+    *number == 1.0
 }
 
 impl StageAttention {
@@ -151,7 +160,8 @@ impl NetworkConfig {
     /// The backbone alone, with its ImageNet classifier.
     pub fn plain(arch: Arch) -> Self {
         let (short_side, outputs, variant) = (arch.input_size(), Outputs::default(), Variant::default());
-        Self { arch, classes: 1000, short_side, attention: Vec::new(), labels: Vec::new(), outputs, variant }
+        let (attention, labels) = Default::default();
+        Self { arch, classes: 1000, short_side, attention, labels, outputs, temperature: 1.0, variant }
     }
 
     /// The attention of the bundled model: CBAM after the last stage of half the final resolution (r = 8; `stage5` of

@@ -1,12 +1,16 @@
 //! What a configuration says of a network before it is built.
 
+use std::ops::RangeInclusive;
+
 use super::{HEAD, NetworkConfig, Site};
-use crate::classes::{both_answers, usual_labels};
+use crate::classes::{Outputs, both_answers, usual_labels};
 use crate::maps::{MapName, Method};
 use crate::model::Description;
 use crate::photo::Preprocess;
 use crate::{Error, Result};
 
+/// What logits may be divided by.
+const TEMPERATURES: RangeInclusive<f64> = 0.01..=100.0;
 /// The most classes that a configuration may ask for.
 const MAX_CLASSES: i64 = 1_000_000;
 /// The most that the weights of one patch attention may take, in GiB: a machine of 32 bits has 4 for everything.
@@ -29,6 +33,7 @@ impl NetworkConfig {
             return Err(Error::argument("labels", message));
         }
         self.outputs = self.outputs.of_logits(self.classes);
+        self.check_temperature()?;
         let mut sites: Vec<(Site, i64, i64)> = Vec::new();
         for attention in &self.attention {
             let site = Site::find(&attention.stage, self)?;
@@ -39,6 +44,25 @@ impl NetworkConfig {
             sites.push(site);
         }
         Ok(sites)
+    }
+
+    /// Refuses a temperature that is none, or that there is nothing for.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if it is not 0.01 to 100, or not 1 where there are no classes, or their numbers are
+    /// probabilities already.
+    pub fn check_temperature(&self) -> Result<()> {
+        if !TEMPERATURES.contains(&self.temperature) {
+            let (least, most) = (TEMPERATURES.start(), TEMPERATURES.end());
+            return Err(Error::argument("temperature", format!("{}; it must be {least} to {most}", self.temperature)));
+        }
+        let without = match self.outputs {
+            _ if self.temperature == 1.0 => return Ok(()),
+            _ if self.classes == 0 => "this network has none, for want of classes",
+            Outputs::Probabilities | Outputs::Score => "this network gives out none",
+            Outputs::Softmax | Outputs::Sigmoid => return Ok(()),
+        };
+        Err(Error::argument("temperature", format!("{}; it divides logits, and {without}", self.temperature)))
     }
 
     /// How many answers the network has: its classes, or two if it gives out one number (see [`Outputs`](crate::classes::Outputs)).

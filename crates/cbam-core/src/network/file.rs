@@ -159,6 +159,23 @@ impl NetworkFile {
         Ok(Some(Self::new(checkpoint, config, tensors)))
     }
 
+    /// Gives the network of a file the temperature of its logits ([`NetworkConfig::temperature`]).
+    ///
+    /// # Errors
+    /// [`Error::Weights`] if the file does not say in its metadata which network it is; [`Error::Argument`] for a temperature that is
+    /// none.
+    pub fn set_temperature(checkpoint: &mut Checkpoint, temperature: f64) -> Result<()> {
+        let Some(mut file) = Self::configured(checkpoint)? else {
+            let message = "has no place for a temperature; what cbam-train writes has one";
+            return Err(Error::weights(checkpoint.name(), message));
+        };
+        file.config.temperature = temperature;
+        file.config.check_temperature()?;
+        let config = serde_json::to_string(&file.config).map_err(Error::internal)?;
+        checkpoint.metadata.insert(CONFIG.to_owned(), config);
+        Ok(())
+    }
+
     /// Of a network of somebody else's, recognised by the names and shapes of its tensors.
     fn foreign(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Self> {
         let (found, config) = Self::planned(checkpoint, options)?;

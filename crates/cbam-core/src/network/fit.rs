@@ -38,6 +38,7 @@ impl Held<'_> {
             let (least, most) = (SHORT_SIDES.start(), SHORT_SIDES.end());
             return Err(format!("short_side {}; it must be {least} to {most}", config.short_side));
         }
+        config.check_temperature().map_err(|error| error.to_string())?;
         self.backbone(config)?;
         let places = places(config.arch);
         config.attention.iter().try_for_each(|attention| {

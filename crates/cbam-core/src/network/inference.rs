@@ -107,6 +107,7 @@ impl InferenceNetwork {
     pub fn with_outputs(mut self, outputs: Outputs) -> Result<Self> {
         outputs.check(self.config.classes)?;
         self.config.outputs = outputs;
+        self.config.check_temperature()?;
         Ok(self)
     }
 
@@ -229,11 +230,11 @@ impl InferenceNetwork {
         let mut kept = Kept { wanted, detail, ..Kept::default() };
         let features = self.backbone.head_conv(self.up_to(self.stages, xs, &mut kept)?);
         let activated = self.backbone.head_activation(features.clone());
-        let logits = match self.block_at(Site::Head) {
+        let scores = match self.block_at(Site::Head) {
             None => self.backbone.classify(&activated)?,
             Some(_) => self.backbone.classify(&self.attend(Site::Head, activated.clone(), &mut kept)?)?,
         };
-        Ok(Output { logits: self.numbers(features.images(), logits)?, features, activated, kept })
+        Ok(Output { logits: self.tempered(features.images(), scores)?, features, activated, kept })
     }
 
     /// Pictures to what stage number `count` - 1 gives out, behind its attention.
@@ -282,10 +283,11 @@ impl InferenceNetwork {
         Ok(attended)
     }
 
-    /// Class scores of each picture, one after another, as `[N, classes]`.
-    fn numbers(&self, images: usize, scores: Vec<f32>) -> Result<Array2<f32>> {
+    /// What the classifier says of each picture, one after another, as logits `[N, classes]`.
+    fn tempered(&self, images: usize, scores: Vec<f32>) -> Result<Array2<f32>> {
         let classes = self.config.classes as usize;
-        Array2::from_shape_vec((images, classes), scores).map_err(Error::internal)
+        let scores = Array2::from_shape_vec((images, classes), scores).map_err(Error::internal)?;
+        Ok(scores / self.config.temperature as f32)
     }
 
     /// What the network says of each picture of a batch, each with points of its own.
@@ -363,7 +365,7 @@ impl InferenceNetwork {
                 xs = self.backbone.head_activation(self.backbone.head_conv(xs));
             }
             let xs = self.attend(Site::Head, xs, &mut Kept::default())?;
-            self.numbers(xs.images(), self.backbone.classify(&xs)?)
+            self.tempered(xs.images(), self.backbone.classify(&xs)?)
         })
     }
 }

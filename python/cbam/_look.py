@@ -34,7 +34,7 @@ class Network:
         channels: what stands for a pixel: ``rgb``, ``bgr`` or ``grey``.
         square: it is given squares, whatever the picture's shape.
         outputs: what its numbers for the classes are: ``softmax``, ``sigmoid`` or ``probabilities``.
-        precision: ``f32``; or ``bf16``, faster and nearly the same, on a processor with AMX-BF16 or AVX512-BF16.
+        precision: ``f32``; or ``bf16``, nearly the same: faster on a processor with AMX, and perhaps slower on one with AVX512-BF16 alone.
 
     Raises:
         FileError, WeightsError: if the file cannot be read, or is of no network that is known.

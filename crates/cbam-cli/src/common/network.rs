@@ -49,9 +49,9 @@ pub(crate) struct NetworkArgs {
     /// auto (a GPU if there is one), cpu, cuda or cuda:N
     #[arg(long, default_value = "auto", value_parser = listed::<DeviceSpec>(["auto", "cpu", "cuda"]), hide_possible_values = true)]
     pub(crate) device: DeviceSpec,
-    /// What the network computes in: f32; or f16, for GPUs, its maps nearly the same; or bf16: on CPUs with AMX or AVX512-BF16 the
-    /// fastest, its maps nearly the same; on GPUs for networks whose features f16 cannot hold, less exact. A CPU is many times slower
-    /// in f16
+    /// What the network computes in: f32; or f16, for GPUs, its maps nearly the same; or bf16: on CPUs with AMX the fastest, its maps
+    /// nearly the same (those with AVX512-BF16 alone take it too, and may be slower than in f32); on GPUs for networks whose features
+    /// f16 cannot hold, less exact. A CPU is many times slower in f16
     #[arg(long, value_name = "KIND", default_value = "f32", value_parser = listed::<ForwardPrecision>(["f32", "f16", "bf16"]), hide_possible_values = true)]
     pub(crate) precision: ForwardPrecision,
     /// Threads for pixels, and threads for the network on a CPU [default: all cores]

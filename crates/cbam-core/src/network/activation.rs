@@ -13,7 +13,9 @@ impl InferenceNetwork {
     /// The gradient of a class's score at what the classifier says.
     fn slope_of_score(&self, logits: &[f32], class: usize) -> Vec<f32> {
         let mut slope = self.config.outputs.slope(logits, class);
-        slope.iter_mut().for_each(|slope| *slope /= self.config.temperature as f32);
+        for slope in &mut slope {
+            *slope /= self.config.temperature as f32;
+        }
         slope
     }
 

@@ -75,6 +75,7 @@ fn one() -> f64 {
     1.0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 fn is_one(number: &f64) -> bool {
     *number == 1.0
 }

@@ -113,9 +113,16 @@ def bound(rows, classes):
 
 def configured(weights):
     """The temperature that a file has."""
-    with open(weights, "rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return json.loads(header["__metadata__"]["network"]).get("temperature", 1.0)
+    try:
+        with open(weights, "rb") as file:
+            length = min(int.from_bytes(file.read(8), "little"), weights.stat().st_size)
+            header = json.loads(file.read(length))
+        config = json.loads(header["__metadata__"]["network"])
+    except (KeyError, ValueError):
+        raise SystemExit(f"temperature.py: {weights} has no place for a temperature; what cbam-train writes has one") from None
+    if config.get("outputs", "softmax") != "softmax":
+        raise SystemExit(f"temperature.py: the outputs of {weights} are {config['outputs']}, and this is for softmax")
+    return config.get("temperature", 1.0)
 
 
 def main():

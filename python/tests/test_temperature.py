@@ -53,4 +53,6 @@ def test_it_prints_what_it_found(script, tmp_path, capsys, monkeypatch):
     with open(script.OWN[0], "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     own = json.loads(header["__metadata__"]["network"]).get("temperature", 1.0)
+    with pytest.raises(SystemExit, match="no place for a temperature"):
+        script.configured(ROOT / "tests" / "golden" / "checkpoints" / "unknown-2.pth.tar")
     assert script.configured(script.OWN[0]) == own and f"(the file's is {own:g})" in said[0]

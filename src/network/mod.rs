@@ -63,7 +63,8 @@ pub struct Network {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Output {
-    /// Class scores before the softmax, divided by the [temperature](NetworkConfig::temperature), `[N, classes]`; none of them, `[N, 0]`, without a classifier.
+    /// Class scores before the softmax, divided by the [temperature](NetworkConfig::temperature), `[N, classes]`; none of them,
+    /// `[N, 0]`, without a classifier.
     pub logits: Tensor,
     /// The features of the backbone's last convolution, normalised, before their activation where that stands alone
     /// ([`Backbone::head_conv`]), `[N, C, h, w]`: what the classifier activates and pools.

@@ -4,7 +4,7 @@ use cbam::explain::ExplainOptions;
 use cbam::kernels::bf16;
 use cbam::maps::{MapName, Method, Readout};
 use cbam::model::{Model, Question};
-use cbam::network::{ForwardPrecision, Network};
+use cbam::network::{ForwardPrecision, Network, NetworkFile};
 use cbam::photo::{Limits, Photo, Resampled, open};
 use image::imageops::FilterType;
 use ndarray::Axis;
@@ -23,6 +23,17 @@ pub(crate) fn photos() -> [Photo; 3] {
 
 pub(crate) fn resampled(network: &Network) -> [Resampled; 3] {
     photos().map(|photo| network.config().preprocess().resample(&photo).unwrap())
+}
+
+/// The bundled network as it was trained, to whose probabilities, and not to sharper ones, the tolerances belong.
+fn trained() -> NetworkFile {
+    let mut file = NetworkFile::pretrained().unwrap();
+    file.config.temperature = 1.0;
+    file
+}
+
+fn network() -> Network {
+    Network::of_file(trained(), Device::Cpu).unwrap().network
 }
 
 /// A point of the pictures, and where it lies in them.
@@ -50,8 +61,8 @@ pub(crate) fn correlation<'a>(pairs: impl Iterator<Item = (&'a f32, &'a f32)>) -
 
 #[test]
 fn pictures_in_8_bits_say_what_their_numbers_say() {
-    let form = Network::pretrained(Device::Cpu).unwrap().for_inference().unwrap();
-    let network = Network::pretrained(Device::Cpu).unwrap();
+    let form = trained().for_inference().unwrap();
+    let network = network();
     for look in [&form as &dyn Model, &network] {
         let pictures = resampled(&network);
         let prepared = photos().map(|photo| network.config().preprocess().apply(&photo).unwrap().pixels);
@@ -63,7 +74,7 @@ fn pictures_in_8_bits_say_what_their_numbers_say() {
         let expected = network.run(&batch.view(), &[FRACTION]).unwrap();
         for (seen, expected) in seen.iter().zip(&expected) {
             assert_eq!(seen.readout.patches[0].rows[0].query, expected.patches[0].rows[0].query);
-            assert!(seen.readout.probabilities.iter().zip(&expected.probabilities).all(|(a, b)| (a - b).abs() < 3e-6));
+            assert!(seen.readout.probabilities.iter().zip(&expected.probabilities).all(|(a, b)| (a - b).abs() < 1e-6));
         }
         assert_eq!((seen.len(), expected.len()), (3, 3));
     }
@@ -101,13 +112,13 @@ fn every_method_explains_in_16_bits() {
 #[test]
 fn half_the_bits_say_nearly_the_same() {
     let methods = [Method::GradCam, Method::LayerCam, Method::EigenCam];
-    let full = Network::pretrained(Device::Cpu).unwrap();
+    let full = network();
     let geometry = resampled(&full)[0].geometry();
     let expected = inspect(&full, &methods);
     for (precision, kind, off, least) in
-        [(ForwardPrecision::F16, Kind::Half, 0.005, 0.999), (ForwardPrecision::Bf16, Kind::BFloat16, 0.2, 0.6)]
+        [(ForwardPrecision::F16, Kind::Half, 0.005, 0.999), (ForwardPrecision::Bf16, Kind::BFloat16, 0.1, 0.6)]
     {
-        let half = Network::pretrained(Device::Cpu).unwrap().in_precision(precision).unwrap();
+        let half = network().in_precision(precision).unwrap();
         assert!(!half.is_f32_on_cpu(), "the kernels take f32 alone");
         let input = half.pictures(&resampled(&half).each_ref()).unwrap();
         assert_eq!((input.kind(), input.stride()[1]), (kind, 1), "channels together");

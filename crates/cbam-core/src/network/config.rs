@@ -28,8 +28,8 @@ pub struct NetworkConfig {
     /// What its numbers for the classes are; with one class never a softmax.
     #[serde(default)]
     pub outputs: Outputs,
-    /// What the classifier's numbers are divided by, and so are its logits by then: 0.01 to 100; 1 leaves them as they are. Fitted
-    /// behind the training, it makes confidence as high as accuracy and no answer another (Guo et al. 2017, "On Calibration of Modern
+    /// What the classifier's numbers are divided by to be the logits, 0.01 to 100; 1 leaves them as they are. Fitted after the
+    /// training, it makes the network as confident as it is right, and changes no answer (Guo et al. 2017, "On Calibration of Modern
     /// Neural Networks").
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub temperature: f64,
